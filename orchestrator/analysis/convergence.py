@@ -1,0 +1,16 @@
+"""The trajectory by which each trial stopped, as its stopping rule saw it while it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.storage.records import TrialRecord
+
+
+def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
+    """Yield one row per check for ``convergence.parquet``."""
+    if record.stopping is None:
+        return
+    for check in record.stopping.checks:
+        yield {**record.labels(), "rule": record.stopping.rule, "reason": record.stopping.reason, **check}

@@ -1,0 +1,43 @@
+"""Percentiles of every stage's time: one tidy row per trial, clock and percentile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.config import AnalysisConfig
+from orchestrator.stats.latency import latency_percentile
+
+
+def latency_rows(data: TrialData, analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one trial for ``latency.parquet``. Times are null where they fall on a sample without one."""
+    for stage, times in data.stages.items():
+        finite = times[np.isfinite(times)]
+        for percentile in sorted({50.0, *analysis.percentiles}):
+            found = latency_percentile(times, percentile)
+            yield {
+                **data.record.labels(),
+                "clock": stage,
+                "percentile": percentile,
+                "value_ns": _whole(found.value_ns),
+                "interval_low_ns": _whole(found.low_ns),
+                "interval_high_ns": _whole(found.high_ns),
+                "certified": found.certified,
+                "samples_beyond": found.beyond,
+                "samples": found.samples,
+                "effective_samples": found.effective_samples,
+                "design_effect": None if math.isnan(found.design_effect) else found.design_effect,
+                "mean_ns": float(finite.mean()) if finite.size else None,
+                "min_ns": _whole(float(finite.min())) if finite.size else None,
+                "max_ns": _whole(float(finite.max())) if finite.size else None,
+                "without_time": int(times.size - finite.size),
+                "flags": list(data.flags if found.certified else (*data.flags, "not certified")),
+            }
+
+
+def _whole(ns: float) -> int | None:
+    return int(ns) if math.isfinite(ns) else None

@@ -1,0 +1,92 @@
+"""What analysis needs of one stored trial, as numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.storage.reader import Campaign
+from orchestrator.storage.records import TrialRecord
+
+CLOCKS = ("inference", "total")
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """One trial with at least one complete round.
+
+    times
+        per clock, ns, float64 [R, S]; +inf where the outcome is not ``ok``.
+    references, predictions
+        one per sample, as stored.
+    slices
+        per name of a slice the group of each sample, None where it belongs to none.
+    """
+
+    record: TrialRecord
+    times: Mapping[str, NDArray[np.float64]]
+    stages: Mapping[str, NDArray[np.float64]]
+    references: Sequence[Any]
+    predictions: Sequence[Any]
+    slices: Mapping[str, Sequence[str | None]]
+    input_sizes: NDArray[np.int64]
+    different_answers: int
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's id."""
+        return self.record.trial_id
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What trials must share to stand in one table: the task's name and the digest of its data."""
+        return self.record.trial.task.name, str(self.record.digests.get("data"))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a reader must know of every figure of this trial."""
+        found = list(self.record.flags)
+        if self.record.placement.get("pinned") is False:
+            found.append("unpinned")
+        if self.record.state != "done":
+            found.append(self.record.state)
+        if self.different_answers:
+            found.append("answers change")
+        return tuple(dict.fromkeys(found))
+
+
+def load_trials(campaign: Campaign) -> list[TrialData]:
+    """Return every trial of a campaign that has at least one round, in the order of the plan."""
+    loaded = (_load(campaign, record) for record in campaign.trials() if record.started_at is not None)
+    return [data for data in loaded if data is not None]
+
+
+def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
+    if not campaign.has_samples(record.trial_id):
+        return None
+    matrix = campaign.matrix(record.trial_id)
+    if not matrix.rounds.size:
+        return None
+    samples = campaign.samples(record.trial_id)
+    rounds = campaign.rounds(record.trial_id)
+    return TrialData(
+        record=record,
+        times={"inference": matrix.inference_ns, "total": matrix.total_ns},
+        stages={
+            "preprocess": matrix.preprocess_ns,
+            "inference": matrix.inference_ns,
+            "postprocess": matrix.postprocess_ns,
+            "total": matrix.total_ns,
+        },
+        references=samples.column("reference").to_pylist(),
+        predictions=samples.column("prediction").to_pylist(),
+        slices={
+            name.removeprefix("slice_"): samples.column(name).to_pylist() for name in samples.column_names if name.startswith("slice_")
+        },
+        input_sizes=samples.column("input_size").to_numpy(),
+        different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
+    )

@@ -1,0 +1,158 @@
+"""From composed trials to a plan: what pairs, who is who, what can run, in which order (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.config import Trial
+from orchestrator.contracts import InputError
+from orchestrator.feasibility import why_infeasible
+from orchestrator.identity import match_key, trial_id
+from orchestrator.measurement.inspection import Inspection
+from orchestrator.measurement.machine import Machine
+from orchestrator.storage.records import LeftOut, PlannedTrial
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One composed trial, with what is known of its subject and of the machine it would run on."""
+
+    trial: Trial
+    inspection: Inspection
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every trial of a campaign in its order, repeats expanded.
+
+    left_out
+        choices that were not paired, each once, and why.
+    candidates, estimates_s
+        by match key: what a trial was planned from, and how long it took before (s), where that is known.
+    duplicates
+        number of trials that were composed more than once.
+    """
+
+    trials: tuple[PlannedTrial, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)
+    estimates_s: Mapping[str, float] = field(default_factory=dict)
+    duplicates: int = 0
+
+    @property
+    def infeasible(self) -> tuple[PlannedTrial, ...]:
+        """Trials that their machine cannot run."""
+        return tuple(planned for planned in self.trials if planned.state == "infeasible")
+
+
+def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
+    """Return the trials whose model fits task and runtime, and the pairs that were left out.
+
+    Raises
+    ------
+    InputError
+        where nothing is left, or a model has another number of classes than its task.
+    """
+    fitting: list[Trial] = []
+    left_out: dict[LeftOut, None] = {}
+    for trial in trials:
+        reason = _why_no_pair(trial)
+        if reason is None:
+            _check_classes(trial)
+            fitting.append(trial)
+        else:
+            left_out[reason] = None
+    if not fitting:
+        first = next(iter(left_out)).reason if left_out else "the sweep is empty"
+        more = f" (and {len(left_out) - 1} more pairs)" if len(left_out) > 1 else ""
+        raise InputError(f"nothing is left to run: {first}{more}")
+    return fitting, tuple(left_out)
+
+
+def _why_no_pair(trial: Trial) -> LeftOut | None:
+    model, task, runtime = trial.model, trial.task, trial.runtime
+    if model.kind != task.kind:
+        reason = f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"
+        return LeftOut(pair=(model.name, task.name), reason=reason)
+    if runtime.name not in model.runtimes:
+        reason = f"model {model.name} offers the runtimes {', '.join(model.runtimes)}, not {runtime.name}"
+        return LeftOut(pair=(model.name, runtime.name), reason=reason)
+    return None
+
+
+def _check_classes(trial: Trial) -> None:
+    model, task = trial.model, trial.task
+    if model.classes is not None and task.classes is not None and model.classes != task.classes:
+        raise InputError(
+            f"model {model.name} has classes={model.classes} and task {task.name} classes={task.classes}, which must be equal; "
+            "choose another model, or correct the number in its YAML"
+        )
+
+
+def make_plan(
+    candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = (), estimates_s: Mapping[str, float] | None = None
+) -> Plan:
+    """Return the plan of a campaign.
+
+    Order: as composed. All first repeats come before all second ones, so that a machine's drift reaches every trial alike.
+
+    Parameters
+    ----------
+    candidates
+        composed trials that pair, repeats not expanded.
+    left_out
+        for the record.
+    estimates_s
+        by match key, s.
+
+    Raises
+    ------
+    InputError
+        where two different trials would have one id.
+    """
+    by_key: dict[str, Candidate] = {}
+    names: dict[str, str] = {}
+    for candidate in candidates:
+        key = match_key(candidate.trial, candidate.inspection)
+        other = by_key.setdefault(key, candidate)
+        # Some file systems take A and a for one name.
+        if other.trial != candidate.trial or names.setdefault(key.lower(), key) != key:
+            raise InputError(_collision(key, other.trial, candidate.trial))
+    repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
+    planned = tuple(
+        _planned(key, candidate, repeat)
+        for repeat in range(repeats)
+        for key, candidate in by_key.items()
+        if repeat < candidate.trial.measurement.repeat
+    )
+    return Plan(planned, tuple(left_out), by_key, dict(estimates_s or {}), len(candidates) - len(by_key))
+
+
+def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
+    reason = why_infeasible(candidate.trial, candidate.inspection, candidate.machine)
+    return PlannedTrial(
+        trial_id=trial_id(key, repeat),
+        match_key=key,
+        trial=candidate.trial.model_copy(update={"repeat": repeat}),
+        state="infeasible" if reason else "planned",
+        reason=reason,
+    )
+
+
+def _collision(key: str, one: Trial, other: Trial) -> str:
+    """Tell which keys two trials of one id differ in."""
+    one_values, other_values = _flat(one.model_dump()), _flat(other.model_dump())
+    keys = sorted(name for name in one_values.keys() | other_values.keys() if one_values.get(name) != other_values.get(name))
+    return f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value"
+
+
+def _flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, prefix if name == "options" else f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

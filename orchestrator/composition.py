@@ -1,0 +1,353 @@
+"""Configuration groups and a command line in, plain trials out. The only module that knows Hydra and OmegaConf.
+
+Hydra composes, and the grammar of overrides is Hydra's too. What a sweep is, which keys there are and how a mistake is told
+is ours.
+"""
+
+from __future__ import annotations
+
+import filecmp
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from orchestrator.config import AnalysisConfig, parse_campaign
+from orchestrator.contracts import InputError
+from orchestrator.keys import BLOCKS, check_axis, check_key, is_group, is_schema_key, nearest, nearest_key, schema_keys
+from orchestrator.sweep import SweepFile, combinations, parse_sweep
+
+Progress = Callable[[int, int], None]
+"""Called with the number of trials composed and the number of all."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """All trials of one command, composed and resolved.
+
+    name
+        of the sweep, or ``single`` or ``multirun``.
+    documents
+        one plain dictionary per trial, repeats not expanded.
+    overrides, sweep
+        the command line and the sweep file as given.
+    excluded
+        number of combinations that the sweep's exclusions left out.
+    """
+
+    name: str
+    documents: tuple[dict[str, Any], ...]
+    overrides: tuple[str, ...]
+    sweep: dict[str, Any] | None
+    excluded: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One override that was understood: a key and its values in Hydra's grammar. ``swept`` if it was spelled as a sweep."""
+
+    key: str
+    values: tuple[str, ...]
+    swept: bool
+
+
+def compose_trials(
+    overrides: Sequence[str], multirun: bool = False, config_dirs: Sequence[Path] = (), progress: Progress | None = None
+) -> Composition:
+    """Return every trial that a command line describes.
+
+    Parameters
+    ----------
+    overrides
+        ``key=value`` in Hydra's grammar; ``+sweep=NAME`` chooses a sweep file.
+    multirun
+        whether ``key=a,b`` makes trials of its own; a sweep file implies it.
+    config_dirs
+        folders with the user's own groups, searched beside those that are shipped.
+
+    Raises
+    ------
+    InputError
+        one line for whatever is wrong.
+    """
+    with Composer(config_dirs) as composer:
+        settings = [composer.setting(override) for override in overrides]
+        chosen = _chosen_sweep(settings)
+        settings = [setting for setting in settings if setting.key != "sweep"]
+        raw = composer.read_sweep(chosen) if chosen else None
+        _refuse_sweep_without_multirun(settings, multirun or chosen is not None)
+        with _named(chosen):
+            sweep = parse_sweep(raw) if chosen else SweepFile(axes={})
+            axes = {key: composer.setting(f"{key}={text}").values for key, text in sweep.axes.items()}
+            exclude = [{key: composer.canonical_values(key, texts) for key, texts in rule.items()} for rule in sweep.exclude]
+            before = [_plain(composer.setting(text)) for text in sweep.settings]
+        narrowed = {setting.key: setting.values for setting in settings if setting.swept or setting.key in axes}
+        for key in (*axes, *narrowed):
+            check_axis(key)
+        rows, excluded = combinations(axes, sweep.pair, exclude, narrowed)
+        after = [_plain(setting) for setting in settings if setting.key not in narrowed]
+        documents = []
+        for row in rows:
+            documents.append(composer.compose([*before, *row.items(), *after]))
+            if progress:
+                progress(len(documents), len(rows))
+    name = chosen.replace("/", "-") if chosen else "multirun" if multirun else "single"
+    return Composition(name, tuple(documents), tuple(overrides), raw, excluded)
+
+
+def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> AnalysisConfig:
+    """Return a stored campaign's analysis settings with overrides applied; ``analysis=NAME`` starts from that YAML instead.
+
+    Raises
+    ------
+    InputError
+        for a key that is no analysis key.
+    """
+    if not overrides:
+        return stored
+    with Composer(config_dirs) as composer:
+        settings = [_plain(composer.setting(override)) for override in overrides]
+        for key, _ in settings:
+            if key.partition(".")[0] != "analysis":
+                raise InputError(f"{key}: a report takes analysis keys only; another {key} needs a new measurement")
+        if any(key == "analysis" for key, _ in settings):
+            return parse_campaign({"analysis": composer.analysis(settings)}).analysis
+        with _told_in_one_line():
+            block = OmegaConf.create({"analysis": stored.model_dump(mode="json")})
+            for key, text in settings:
+                OmegaConf.update(block, key, composer.parse(f"{key}={text}").value(), force_add=True)
+            return parse_campaign(_resolved(block)).analysis
+
+
+def list_choices(config_dirs: Sequence[Path] = ()) -> dict[str, list[str]]:
+    """Return the names of the YAML files of every group."""
+    with Composer(config_dirs) as composer:
+        return {group: composer.choices(group) for group in (*BLOCKS, "sweep")}
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """Return a document as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(document)))
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the shipped groups: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+class Composer:
+    """Hydra, initialised once, with the shipped groups and the user's own."""
+
+    def __init__(self, config_dirs: Sequence[Path] = ()) -> None:
+        self._folders = [_existing_folder(folder) for folder in config_dirs]
+        _refuse_shadowed_files([shipped_folder(), *self._folders])
+        urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in self._folders)
+        self._search = [f"hydra.searchpath=[{urls}]"] if urls else []
+        self._parser = OverridesParser.create()
+
+    def __enter__(self) -> Composer:
+        GlobalHydra.instance().clear()
+        initialize_config_dir(str(shipped_folder()), version_base="1.3")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        GlobalHydra.instance().clear()
+
+    def parse(self, text: str) -> Override:
+        """Return one override as Hydra's grammar reads it."""
+        with _told_in_one_line():
+            return self._parser.parse_overrides([text])[0]
+
+    def setting(self, text: str) -> Setting:
+        """Return one override as a known key with its values. Raises InputError."""
+        override = self.parse(text)
+        key = override.key_or_group
+        if override.is_delete() or override.package is not None:
+            raise InputError(f"{text}: only KEY=VALUE is understood; to empty a key write {key}=null")
+        if key != "sweep":
+            if key.startswith("sweep."):
+                raise InputError(f"{key}: set the axis itself, such as model=a,b, or write a sweep file of your own")
+            check_key(key)
+        setting = Setting(key, self._values(override, text), override.is_sweep_override())
+        if key == "sweep" or is_group(key):
+            self._check_choices(setting)
+        return setting
+
+    def canonical_values(self, key: str, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return values spelled as the values of an axis are, so that the two can be compared."""
+        return tuple(value for text in texts for value in self._values(self.parse(f"{key}={text}"), text))
+
+    def _values(self, override: Override, text: str) -> tuple[str, ...]:
+        value = override.value()
+        if isinstance(value, Glob):
+            return tuple(value.filter(self.choices(override.key_or_group)))
+        if override.is_discrete_sweep():
+            with _told_in_one_line():
+                return tuple(override.sweep_string_iterator())
+        if override.is_sweep_override():
+            raise InputError(f"{text}: an interval has no list of values; write range(START,STOP,STEP) or a,b")
+        if isinstance(value, str) and "${" in value:
+            return (override.get_value_string(),)  # Hydra would escape the braces of an interpolation
+        return (override.get_value_element_as_str(),)
+
+    def _check_choices(self, setting: Setting) -> None:
+        for value in setting.values:
+            parsed = self.parse(f"{setting.key}={value}").value()
+            if not isinstance(parsed, str) or not parsed:
+                advice = nearest(value, self.choices(setting.key))
+                raise InputError(f"{setting.key}={value}: must be the name of one YAML in conf/{setting.key}; {advice}")
+
+    def choices(self, group: str) -> list[str]:
+        """Return the names of the YAML files of one group."""
+        with _told_in_one_line():
+            return sorted(GlobalHydra.instance().config_loader().get_group_options(group, overrides=self._search))
+
+    def read_sweep(self, name: str) -> Any:
+        """Return the sweep file alone, unresolved: its interpolations belong to the trials."""
+        with _told_in_one_line():
+            composed = compose("config", [*self._search, f"+sweep={name}"])
+            found = composed.get("sweep")
+            return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+
+    def compose(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Return one trial's document. Of several settings of one key the last counts. Raises InputError."""
+        composed = self._compose(settings)
+        choices = composed.hydra.runtime.choices
+        for group in ("model", "task"):
+            if choices[group] is None:
+                raise InputError(f"no {group} was chosen: add {group}=NAME; {nearest('', self.choices(group))}")
+        with _told_in_one_line():
+            return _resolved(composed)
+
+    def analysis(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Return the analysis block alone. Raises InputError."""
+        composed = self._compose(settings)
+        with _told_in_one_line():
+            return _resolved(OmegaConf.masked_copy(composed, ["analysis"]))["analysis"]  # type: ignore[no-any-return]
+
+    def _compose(self, settings: Sequence[tuple[str, str]]) -> DictConfig:
+        last: dict[str, str] = {}
+        for key, value in settings:
+            last.pop(key, None)
+            last[key] = value
+        overrides = [f"{'++' if is_schema_key(key) else ''}{key}={value}" for key, value in last.items()]
+        with _told_in_one_line():
+            return compose("config", [*self._search, *overrides], return_hydra_config=True)
+
+
+def _resolved(composed: DictConfig) -> dict[str, Any]:
+    """Return plain data without Hydra's own block, every interpolation resolved and no value missing."""
+    ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    return OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+
+
+@contextmanager
+def _named(sweep: str | None) -> Iterator[None]:
+    """Say which sweep file a mistake is in."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"sweep {sweep}: {error}") from error
+
+
+def _chosen_sweep(settings: Sequence[Setting]) -> str | None:
+    chosen = [value for setting in settings if setting.key == "sweep" for value in setting.values]
+    if len(chosen) > 1:
+        raise InputError(f"sweep={','.join(chosen)}: one sweep file at a time; run one campaign for each")
+    return chosen[0] if chosen else None
+
+
+def _refuse_sweep_without_multirun(settings: Sequence[Setting], allowed: bool) -> None:
+    for setting in settings:
+        if setting.swept and not allowed:
+            raise InputError(
+                f"{_shown(setting)}: several values make several trials; add -m, or quote a value that holds a comma"
+            )
+
+
+def _plain(setting: Setting) -> tuple[str, str]:
+    if setting.swept:
+        raise InputError(f"{_shown(setting)}: one value is wanted here; several belong into the axes of a sweep")
+    return setting.key, setting.values[0]
+
+
+def _shown(setting: Setting) -> str:
+    return f"{setting.key}={','.join(setting.values)}"
+
+
+def _existing_folder(folder: Path) -> Path:
+    absolute = folder.expanduser().absolute()
+    if not absolute.is_dir():
+        raise InputError(f"--config-dir {folder}: there is no such folder; it holds groups such as {folder}/model/NAME.yaml")
+    return absolute
+
+
+def _refuse_shadowed_files(folders: Sequence[Path]) -> None:
+    """Refuse one name for two different files: the results would not say which of them was measured."""
+    seen: dict[Path, Path] = {}
+    for folder in dict.fromkeys(folders):
+        for group in (*BLOCKS, "sweep"):
+            for path in sorted((folder / group).rglob("*.yaml")):
+                first = seen.setdefault(path.relative_to(folder), path)
+                if not filecmp.cmp(first, path, shallow=False):
+                    raise InputError(f"{path}: {first} has the same name and another content; rename one of them")
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Turn the exceptions of Hydra, OmegaConf and the YAML reader into an InputError, by their type."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
+        raise InputError(_explain(error)) from error
+
+
+def _explain(error: Exception) -> str:
+    cause = error.__cause__
+    if isinstance(error, OverrideParseException):
+        detail = next(line for line in error.message.splitlines() if not line.startswith("Error parsing override"))
+        return f"{error.override}: cannot be read ({detail}); write KEY=VALUE, or KEY=\"'VALUE'\" for special characters"
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"{group}={name}: no such {group}; {nearest(name, error.options)}"
+    if isinstance(error, ConfigCompositionException) and isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return _explain_unknown_key(str(cause.full_key), cause)
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key}: has no value yet; add {error.full_key}=VALUE"
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {_first_line(error)}"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.name}, line {mark.line + 1}: not valid YAML: {error.problem}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"a YAML file that was chosen is not UTF-8 text: {error}"
+    return _first_line(error)
+
+
+def _explain_unknown_key(key: str, cause: OmegaConfBaseException) -> str:
+    if key in BLOCKS:
+        return f"no {key} was chosen: add {key}=NAME to the command line"
+    block, _, _ = key.partition(".")
+    parent = cause.parent_node
+    beside = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    ours = schema_keys(block) if block in BLOCKS and key.count(".") == 1 else ()
+    return f"{key}: no such key; {nearest_key(key, [*beside, *ours])}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0].strip() if lines else type(error).__name__

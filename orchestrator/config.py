@@ -1,0 +1,236 @@
+"""What a trial and a campaign are: frozen models that refuse unknown keys.
+
+The words are those of the documentation: a *trial* is one model x task x system x runtime x measurement setting x repeat; a
+*campaign* is all trials of one command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from orchestrator.contracts import InputError
+
+KNOWN_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
+SIZE_UNITS = {
+    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
+
+
+def parse_bytes(value: object) -> int:
+    """Return a number of bytes from ``4GiB``, ``500MB`` or a plain number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = KNOWN_SIZE.fullmatch(str(value))
+    if match is None:
+        raise ValueError("must be a number of bytes such as 500MB or 4GiB")
+    return int(float(match[1]) * SIZE_UNITS[match[2] or "B"])
+
+
+def _plain_name(value: str) -> str:
+    """Refuse names that could not be part of a file name on every system."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", value) or ".." in value:
+        raise ValueError("must be 1 to 100 of the characters A-Z a-z 0-9 _ . + - and start with a letter or digit")
+    return value
+
+
+def _plain_names(value: object) -> object:
+    """Accept one string where a list of strings is wanted."""
+    return (value,) if isinstance(value, str) else value
+
+
+T = TypeVar("T", bound=BaseModel)
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_plain_names)]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Percentile = Annotated[float, Field(gt=0, lt=100)]
+Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Frozen(BaseModel):
+    """Base of all configuration: immutable, unknown keys refused, no silent conversion of strings to numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class Target(Frozen):
+    """A class to construct: ``target`` with ``options`` as its keyword arguments."""
+
+    name: Name
+    kind: Name
+    target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_options(cls, data: Any) -> Any:
+        """Every key that is not ours belongs to the target."""
+        if not isinstance(data, Mapping):
+            raise ValueError("must be a mapping with name, kind and target")
+        if "options" in data and set(data) <= set(cls.model_fields):
+            return dict(data)
+        ours = {key: value for key, value in data.items() if key in cls.model_fields}
+        theirs = {str(key): value for key, value in data.items() if key not in cls.model_fields}
+        return {**ours, "options": theirs}
+
+
+class ModelConfig(Target):
+    """A model, its kind and the runtimes that can execute it."""
+
+    runtimes: Names = Field(min_length=1)
+    classes: int | None = Field(None, gt=0)
+
+
+class TaskConfig(Target):
+    """A task and how its samples are drawn and held."""
+
+    classes: int | None = Field(None, gt=0)
+    limit: int | None = Field(None, gt=0)
+    subset_seed: int = Field(0, ge=0)
+    preload: Literal["bytes", "none", "decoded"] = "bytes"
+    memory_limit: Bytes = 4 * 2**30
+
+
+class SystemConfig(Frozen):
+    """One place to measure on: a host (chosen by Ray node labels), a device, pinned cores and threads.
+
+    ``cores`` is a number of cores, a list of core numbers, or null for all that the process may use. ``threads`` defaults to the
+    number of cores.
+    """
+
+    name: Name
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d+|(GPU|MIG)-[0-9A-Za-z-]+)$")] = "cpu"
+    cores: Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    threads: int | None = Field(None, gt=0)
+    numa: int | None = Field(None, ge=0)
+    labels: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    python: str | None = None
+    exclusive: bool = True
+
+
+class RuntimeConfig(Frozen):
+    """What executes the model."""
+
+    name: Name
+    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    deterministic: bool = False
+    autotune: bool = False
+
+
+class MeasurementConfig(Frozen):
+    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``."""
+
+    batch: int = Field(1, gt=0)
+    rule: Name = "settled"
+    min_rounds: int = Field(30, gt=0)
+    max_rounds: int = Field(1000, gt=0)
+    max_seconds: float | None = Field(None, gt=0)
+    half_width: float = Field(0.02, gt=0, lt=1)
+    warmup_rounds: int = Field(2, gt=0)
+    round_timeout_s: float = Field(600.0, gt=0)
+    order: Literal["fixed", "shuffled"] = "fixed"
+    schedule: Literal["sequential", "interleaved"] = "sequential"
+    garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
+    repeat: int = Field(1, gt=0, le=1000)
+    max_errors: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> MeasurementConfig:
+        if self.max_rounds < self.min_rounds:
+            raise ValueError(
+                f"max_rounds={self.max_rounds} is below min_rounds={self.min_rounds}; raise measurement.max_rounds or lower "
+                "measurement.min_rounds"
+            )
+        return self
+
+
+class AnalysisConfig(Frozen):
+    """How stored timings are read. These keys never need a new measurement."""
+
+    thresholds_ms: tuple[Milliseconds, ...] = ()
+    percentiles: tuple[Percentile, ...] = (90, 95, 99, 99.9)
+    reference: str | None = None
+    primary: str | None = None
+    seed: int = Field(0, ge=0)
+    slices: Names = ()
+
+
+class ClusterConfig(Frozen):
+    """Which Ray cluster: one started for this command, the one at ``address``, or none at all (``inline``, for debugging)."""
+
+    name: Literal["local", "address", "inline"] = "local"
+    address: str | None = None
+
+    @model_validator(mode="after")
+    def _address_where_needed(self) -> ClusterConfig:
+        if (self.name == "address") != (self.address is not None):
+            raise ValueError("cluster=address needs cluster.address=HOST:PORT, and no other cluster takes one")
+        return self
+
+
+class Trial(Frozen):
+    """One model x task x system x runtime x measurement setting x repeat."""
+
+    model: ModelConfig
+    task: TaskConfig
+    system: SystemConfig
+    runtime: RuntimeConfig
+    measurement: MeasurementConfig
+    repeat: int = Field(0, ge=0)
+
+
+class CampaignConfig(Frozen):
+    """What all trials of one command share."""
+
+    analysis: AnalysisConfig = AnalysisConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    code: Names = ()
+    results_dir: str | None = None
+
+
+TRIAL_KEYS = ("model", "task", "system", "runtime", "measurement")
+
+
+def parse_trial(document: Mapping[str, Any]) -> Trial:
+    """Return the trial that one composed document describes.
+
+    Raises
+    ------
+    InputError
+        naming the first value that breaks a rule.
+    """
+    missing = [key for key in TRIAL_KEYS if not document.get(key)]
+    if missing:
+        raise InputError(f"no {missing[0]} was chosen: add {missing[0]}=NAME to the command line")
+    return _validate(Trial, {key: document[key] for key in TRIAL_KEYS})
+
+
+def parse_campaign(document: Mapping[str, Any]) -> CampaignConfig:
+    """Return what is common to all trials. Raises InputError."""
+    return _validate(CampaignConfig, {key: value for key, value in document.items() if key not in TRIAL_KEYS})
+
+
+def _validate(model: type[T], data: Mapping[str, Any]) -> T:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InputError(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Return the first complaint of a validation error as one line: key, value, rule."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "options") or error.title
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return f"{key}: no such key"
+    value = first.get("input")
+    shown = "" if isinstance(value, Mapping) or first["type"] == "missing" else f"={str(value)[:80]}"
+    more = len(error.errors()) - 1
+    return f"{key}{shown}: {message[0].lower() + message[1:]}" + (f" (and {more} more)" if more else "")

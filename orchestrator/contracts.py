@@ -1,0 +1,130 @@
+"""What a task and a model must offer, in the standard library's types and numpy's alone.
+
+A target (``target:`` in a task's or model's YAML) is a class. Constructing it with the YAML's own keys is cheap and touches no
+framework, so that the driver can ask for samples, weights and mistakes before any machine is busy; ``Model.load`` is the first
+call that may import a framework, and it runs in the timed process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+
+class InputError(ValueError):
+    """A user's mistake, told in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One input of a task.
+
+    name
+        stable and unique within the task, the same on every host (a relative file name, never an absolute path).
+    reference
+        the right answer as plain values; its form belongs to the task's kind (see docs/tasks.md).
+    stratum
+        the label a stratified subset is drawn by.
+    slices
+        named groups this sample belongs to, for quality by group: ``{"class": "tabby"}``.
+    path, payload
+        where the encoded bytes are: a file, or the bytes themselves. Exactly one is set.
+    """
+
+    name: str
+    reference: Any
+    stratum: str
+    slices: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
+    payload: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.payload is None):
+            raise ValueError(f"sample {self.name!r} needs a path or a payload, and not both")
+
+    def read(self) -> bytes:
+        """Return the encoded bytes."""
+        if self.payload is not None:
+            return self.payload
+        assert self.path is not None
+        return self.path.read_bytes()
+
+    def encoded_size(self) -> int:
+        """Return the number of encoded bytes without reading a file."""
+        if self.payload is not None:
+            return len(self.payload)
+        assert self.path is not None
+        return self.path.stat().st_size
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """How a model is to be loaded: the trial's runtime settings and the place it was given.
+
+    ``device`` is ``cpu`` or ``cuda:0`` (the timed process sees one GPU only); ``threads`` is the number of threads that may
+    compute; ``batch`` the number of samples per inference; ``cache_dir`` a folder for derived files such as exported graphs.
+    """
+
+    runtime: str
+    dtype: str
+    deterministic: bool
+    autotune: bool
+    device: str
+    threads: int
+    batch: int
+    cache_dir: Path
+
+
+@runtime_checkable
+class LoadedModel(Protocol):
+    """Weights in memory, ready to answer. The three stages are what the clocks measure."""
+
+    facts: Mapping[str, Any]
+    """What the timed process reads back after loading, as plain JSON values. ``facts["threads"]`` maps each pool that computes to
+    its number of threads and is checked against the trial; ``facts["largest_difference"]`` and ``facts["tolerance"]`` compare the
+    answers with eager execution, where the runtime is another."""
+
+    def input_size(self, sample: Any) -> int:
+        """Return the size of one decoded sample: pixels of a picture, tokens of a text."""
+
+    def preprocess(self, samples: Sequence[Any]) -> Any:
+        """Turn decoded samples into tensors on the device."""
+
+    def infer(self, inputs: Any) -> Any:
+        """Call the model."""
+
+    def postprocess(self, outputs: Any) -> list[Any]:
+        """Turn the outputs into one answer per sample, as plain host values of the task's kind."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A model as its YAML describes it, not loaded yet."""
+
+    def check(self) -> None:
+        """Raise InputError for what is wrong with the options or files. Imports no framework."""
+
+    def files(self) -> Sequence[Path]:
+        """Return the files that hold the weights; their content goes into the trial's identity."""
+
+    def load(self, context: LoadContext) -> LoadedModel:
+        """Load the weights. Runs in the timed process, after it has been pinned."""
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A labelled data set with its quality metrics."""
+
+    metrics: Sequence[str]
+    """Names of the metrics that apply (files of orchestrator/metrics), the primary one first."""
+
+    def check(self) -> None:
+        """Raise InputError for what is wrong with the options or the data. Imports no framework."""
+
+    def samples(self) -> Sequence[Sample]:
+        """Return all samples in a fixed order. Raises InputError for a bad row or a missing file."""
+
+    def decode(self, encoded: bytes) -> Any:
+        """Turn encoded bytes into what models of this kind preprocess: an RGB ``PIL.Image.Image``, a ``str``."""

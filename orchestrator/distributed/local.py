@@ -1,0 +1,69 @@
+"""An embedded Ray for one command: private, on loopback, with a token of its own, gone when the command ends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+
+PREFIX = "tq-"
+LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+"""Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is."""
+
+
+def prepare_environment() -> None:
+    """Set what Ray reads from the environment when it is imported. Telemetry is off: nothing leaves the user's machines."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+
+
+def make_folder() -> Path:
+    """Return a new private folder for Ray's files, short enough for socket names, named after its owner's process id."""
+    remove_leftovers()
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=tempfile.gettempdir()))
+
+
+def remove_leftovers() -> None:
+    """Delete folders whose owner is dead."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class EmbeddedRay:
+    """A context manager around ``ray.init(address="local")``; ``working_dir`` holds the code that its workers import."""
+
+    def __init__(self, working_dir: Path) -> None:
+        self._working_dir = working_dir
+
+    def __enter__(self) -> EmbeddedRay:
+        prepare_environment()
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        self._folder = make_folder()
+        import ray
+
+        ray.init(
+            address="local",
+            _node_ip_address=LOOPBACK,
+            _temp_dir=str(self._folder),
+            include_dashboard=False,
+            configure_logging=False,
+            log_to_driver=False,
+            object_store_memory=256 * 2**20,
+            runtime_env={"working_dir": str(self._working_dir)},
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        import ray
+
+        ray.shutdown()
+        os.environ.pop("RAY_AUTH_TOKEN", None)
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,56 @@
+"""Where a trial runs: the interface between the pipeline and an executor.
+
+An executor opens one *session* per trial: one fresh, pinned process. The pipeline prepares it, asks for rounds one by one, and
+closes it. Calls return a ``concurrent.futures.Future``-like job, so that a remote system can be asked for its next round before
+the last one is stored.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+from orchestrator.config import Trial
+from orchestrator.measurement.results import Prepared, RoundResult
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Job(Protocol, Generic[T_co]):
+    """A call under way."""
+
+    def result(self, timeout: float | None = None) -> T_co:
+        """Wait for the result. Raises TimeoutError, SessionLost or what the call raised."""
+
+
+class SessionLost(RuntimeError):
+    """The timed process is gone. ``cause`` is ``process`` (the model's fault) or ``machine`` (host, link, cluster)."""
+
+    def __init__(self, message: str, cause: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class Session(Protocol):
+    """One fresh process for one trial."""
+
+    shares_machine: bool
+    """True where driver and system are one machine: then nothing is stored or drawn while a round is timed."""
+
+    def prepare(self) -> Job[Prepared]:
+        """Pin, load, warm up."""
+
+    def run_round(self, number: int) -> Job[RoundResult]:
+        """Run one round."""
+
+    def close(self) -> None:
+        """End the process and wait until it is gone."""
+
+
+class Executor(Protocol):
+    """Opens sessions."""
+
+    def machine_of(self, trial: Trial) -> str:
+        """Return the id of the physical machine a trial runs on; trials of one machine take turns."""
+
+    def open(self, trial: Trial, trial_id: str, process: int) -> Session:
+        """Start a fresh process for a trial. ``process`` counts the trial's processes from 0."""

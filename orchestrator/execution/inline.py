@@ -1,0 +1,76 @@
+"""Trials in this very process: for tests and debugging. Nothing is pinned, so its figures certify no deadline."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from orchestrator.config import Trial
+from orchestrator.measurement.environment import boot_id
+from orchestrator.measurement.results import Prepared, RoundResult
+from orchestrator.measurement.scratch import scratch_root
+from orchestrator.measurement.timing import Clock
+from orchestrator.measurement.worker import Worker
+
+T = TypeVar("T")
+
+
+class InlineJob(Generic[T]):
+    """A call that runs when its result is asked for."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+
+    def result(self, timeout: float | None = None) -> T:
+        """Make the call. The time limit cannot be kept within one process."""
+        return self._call()
+
+
+class InlineSession:
+    """One worker in this process."""
+
+    shares_machine = True
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def prepare(self) -> InlineJob[Prepared]:
+        """Load and warm up."""
+        return InlineJob(self._worker.prepare)
+
+    def run_round(self, number: int) -> InlineJob[RoundResult]:
+        """Run one round."""
+        return InlineJob(lambda: self._worker.run_round(number))
+
+    def close(self) -> None:
+        """Remove the file of stamps."""
+        self._worker.close()
+
+
+class InlineExecutor:
+    """Opens sessions in this process; ``clock`` is the clock of the timed loop."""
+
+    def __init__(self, scratch: Path, cache_dir: Path, clock: Clock = time.perf_counter_ns) -> None:
+        self._scratch = scratch
+        self._cache_dir = cache_dir
+        self._clock = clock
+
+    def machine_of(self, trial: Trial) -> str:
+        """Return this machine's boot id."""
+        return boot_id()
+
+    def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
+        """Make a worker."""
+        scratch = self._scratch / f"{trial_id}-{process}"
+        return InlineSession(Worker(trial, process, scratch, self._cache_dir, pin=False, clock=self._clock))
+
+
+@contextmanager
+def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns) -> Iterator[InlineExecutor]:
+    """Yield an executor; remove its stamps afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tail-quality-", dir=scratch_root()) as folder:
+        yield InlineExecutor(Path(folder), cache_dir, clock)

@@ -1,0 +1,78 @@
+"""Whether a machine can run a trial, and why not (pure)."""
+
+from __future__ import annotations
+
+from orchestrator.config import SystemConfig, Trial
+from orchestrator.contracts import InputError
+from orchestrator.measurement.affinity import choose_cores
+from orchestrator.measurement.inspection import Inspection
+from orchestrator.measurement.machine import Machine
+
+
+def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
+    """Return why a machine cannot run a trial, in one line, or None where it can."""
+    reasons = (
+        _labels(trial.system, machine),
+        _cores(trial.system, machine),
+        _device(trial.system, machine),
+        _memory(trial, inspection, machine),
+        _batch(trial, inspection),
+    )
+    return next(filter(None, reasons), None)
+
+
+def cores_offered(system: SystemConfig, machine: Machine) -> tuple[int, ...]:
+    """Return the cores a system is given on a machine. Raises InputError for cores or a NUMA node that are not there."""
+    if system.numa is None:
+        return choose_cores(system.cores, machine.cores)
+    if system.numa not in machine.numa:
+        there = ", ".join(map(str, machine.numa)) or "none"
+        raise InputError(f"system.numa={system.numa}: {machine.host} has the NUMA nodes {there}; choose one of these or null")
+    return choose_cores(system.cores, set(machine.cores) & set(machine.numa[system.numa]))
+
+
+def _labels(system: SystemConfig, machine: Machine) -> str | None:
+    for name, value in system.labels.items():
+        if machine.labels.get(name) != value:
+            there = ", ".join(f"{key}={known}" for key, known in machine.labels.items()) or "none"
+            return f"system.labels.{name}={value}: {machine.host} has the labels {there}; use cluster=address or drop it"
+    return None
+
+
+def _cores(system: SystemConfig, machine: Machine) -> str | None:
+    try:
+        found = cores_offered(system, machine)
+    except InputError as error:
+        return str(error)
+    return None if found else f"system.numa={system.numa}: this process may use none of its cores; choose another node"
+
+
+def _device(system: SystemConfig, machine: Machine) -> str | None:
+    if system.device == "cpu" or any(_is_device(system.device, known) for known in machine.devices):
+        return None
+    return f"system.device={system.device}: {machine.host} has {', '.join(['cpu', *machine.devices])}; choose one of these"
+
+
+def _is_device(wanted: str, known: str) -> bool:
+    """A UUID may be cut short, as CUDA allows it."""
+    return wanted == known if wanted.startswith("cuda:") else known.startswith(wanted)
+
+
+def _memory(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
+    held, limit = inspection.held_bytes, min(trial.task.memory_limit, machine.memory_bytes)
+    if held <= limit:
+        return None
+    remedy = "raise task.memory_limit" if held <= machine.memory_bytes else f"{machine.host} has {_mib(machine.memory_bytes)}"
+    return (
+        f"task.preload={trial.task.preload}: the samples take {_mib(held)} of {_mib(limit)}; {remedy}, or set task.preload=none"
+    )
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB"
+
+
+def _batch(trial: Trial, inspection: Inspection) -> str | None:
+    if trial.measurement.batch <= inspection.samples:
+        return None
+    return f"measurement.batch={trial.measurement.batch}: there are {inspection.samples} samples only; choose a smaller batch"

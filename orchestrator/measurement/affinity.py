@@ -1,0 +1,125 @@
+"""Pin this process to cores and read the pinning back from the kernel, thread by thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.contracts import InputError
+
+CAN_PIN = hasattr(os, "sched_setaffinity")
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+"""Read by numerical libraries when they are imported; set before that, from the process's own environment."""
+
+
+@dataclass(frozen=True)
+class ThreadMask:
+    """One thread of this process as ``/proc/self/task`` shows it."""
+
+    tid: int
+    name: str
+    cores: tuple[int, ...]
+    cpu_ns: int
+
+    def as_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"tid": self.tid, "name": self.name, "cores": list(self.cores), "cpu_ns": self.cpu_ns}
+
+
+def allowed_cores() -> tuple[int, ...]:
+    """Return the cores this process may use."""
+    if CAN_PIN:
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def choose_cores(wanted: int | Iterable[int] | None, allowed: Iterable[int]) -> tuple[int, ...]:
+    """Return the cores a system asks for, out of those that are allowed.
+
+    A number takes the highest ones: the lowest serve most interrupts. Raises InputError for cores that are not there.
+    """
+    have = tuple(sorted(allowed))
+    if wanted is None:
+        return have
+    if isinstance(wanted, int):
+        if wanted > len(have):
+            raise InputError(f"system.cores={wanted}: this machine allows {len(have)} ({_ranges(have)}); ask for fewer")
+        return have[-wanted:]
+    asked = tuple(sorted(set(wanted)))
+    missing = sorted(set(asked) - set(have))
+    if not asked or missing:
+        raise InputError(f"system.cores={list(asked)}: core {_ranges(missing) or 'list is empty'}; this machine allows {_ranges(have)}")
+    return asked
+
+
+def _ranges(cores: Iterable[int]) -> str:
+    """Write cores as ``0-3,8``."""
+    parts: list[list[int]] = []
+    for core in sorted(cores):
+        if parts and core == parts[-1][1] + 1:
+            parts[-1][1] = core
+        else:
+            parts.append([core, core])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def pin(cores: tuple[int, ...]) -> tuple[int, ...]:
+    """Pin the calling thread to ``cores`` and move the threads that exist already to other cores, where there are any.
+
+    Threads that are created from now on by the calling thread inherit its mask. Returns the ids of the threads moved.
+    """
+    others = tuple(sorted(set(allowed_cores()) - set(cores))) or cores
+    moved = tuple(tid for tid in _task_ids() if tid != threading.get_native_id())
+    for tid in moved:
+        try:
+            os.sched_setaffinity(tid, others)
+        except ProcessLookupError:
+            continue
+    os.sched_setaffinity(0, cores)
+    return moved
+
+
+def read_threads() -> list[ThreadMask]:
+    """Return every thread of this process with its mask and the CPU time it has used."""
+    threads = []
+    for tid in _task_ids():
+        folder = Path(f"/proc/self/task/{tid}")
+        try:
+            name = (folder / "comm").read_text().strip()
+            cpu_ns = int((folder / "schedstat").read_text().split()[0]) if (folder / "schedstat").exists() else 0
+            cores = tuple(sorted(os.sched_getaffinity(tid)))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        threads.append(ThreadMask(tid, name, cores, cpu_ns))
+    return threads
+
+
+def check_pinning(cores: tuple[int, ...], allowed: tuple[int, ...], threads: list[ThreadMask]) -> list[ThreadMask]:
+    """Return the threads that compute, or raise InputError naming one that is not where it should be.
+
+    A thread computes unless it sits on the other cores, where the threads that existed before pinning were moved.
+    """
+    others = tuple(sorted(set(allowed) - set(cores)))
+    computing = [thread for thread in threads if not others or thread.cores != others]
+    for thread in computing:
+        if not set(thread.cores) <= set(cores):
+            raise InputError(
+                f"thread {thread.name} ({thread.tid}) runs on cores {_ranges(thread.cores)} and not on {_ranges(cores)}: the "
+                "model's library sets masks of its own; turn that off or choose system.cores to fit"
+            )
+    return computing
+
+
+def _task_ids() -> list[int]:
+    return sorted(int(name) for name in os.listdir("/proc/self/task"))

@@ -1,0 +1,107 @@
+"""What else happened while a round was timed: read before and after it, never during it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.measurement.environment import read_text
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+GPU_NOTHING = {
+    "gpu_clock_mhz": None,
+    "gpu_temperature_c": None,
+    "gpu_power_w": None,
+    "gpu_throttle_reasons": None,
+    "gpu_foreign_processes": None,
+}
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Counters of the kernel at one moment; all grow."""
+
+    voluntary_switches: int
+    involuntary_switches: int
+    minor_faults: int
+    major_faults: int
+    cpu_time_ns: int
+    steal_ns: int
+    busy_ns: int
+
+
+def read_counters(cores: tuple[int, ...]) -> Counters:
+    """Read this process's counters, the steal time of its cores and the busy time of the whole machine."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    busy, steal = 0, 0
+    ours = {f"cpu{core}" for core in cores}
+    for line in (read_text(Path("/proc/stat")) or "").splitlines():
+        name, *fields = line.split()
+        if not name.startswith("cpu"):
+            break
+        ticks = [int(field) for field in fields]
+        if name == "cpu":
+            user, nice, system, _idle, _iowait, irq, softirq = ticks[:7]
+            busy = user + nice + system + irq + softirq
+        elif name in ours and len(ticks) > 7:
+            steal += ticks[7]
+    return Counters(
+        usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt,
+        time.process_time_ns(), _ticks_to_ns(steal), _ticks_to_ns(busy),
+    )  # fmt: skip
+
+
+def _ticks_to_ns(ticks: int) -> int:
+    return ticks * 1_000_000_000 // TICKS_PER_S
+
+
+def difference(before: Counters, after: Counters) -> dict[str, int]:
+    """Return the evidence columns of one round. Foreign time is the machine's busy time less this process's, at least 0."""
+    own = after.cpu_time_ns - before.cpu_time_ns
+    return {
+        "voluntary_switches": after.voluntary_switches - before.voluntary_switches,
+        "involuntary_switches": after.involuntary_switches - before.involuntary_switches,
+        "minor_faults": after.minor_faults - before.minor_faults,
+        "major_faults": after.major_faults - before.major_faults,
+        "cpu_time_ns": own,
+        "steal_ns": after.steal_ns - before.steal_ns,
+        "foreign_cpu_ns": max(0, after.busy_ns - before.busy_ns - own),
+    }
+
+
+def frequency_mhz(cores: tuple[int, ...]) -> float | None:
+    """Return the mean current frequency of the cores, or None where the kernel does not say."""
+    texts = [read_text(Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq")) for core in cores]
+    found = [int(text) / 1000 for text in texts if text]
+    return sum(found) / len(found) if found else None
+
+
+class GpuEvidence:
+    """Reads one GPU through NVML; says nothing where there is no GPU."""
+
+    def __init__(self, uuid: str | None) -> None:
+        self._handle: Any = None
+        if uuid is not None:
+            import pynvml
+
+            pynvml.nvmlInit()
+            self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+
+    def read(self) -> dict[str, Any]:
+        """Return clock (MHz), temperature (deg C), power (W), throttle reasons (NVML bit mask) and foreign processes."""
+        if self._handle is None:
+            return dict(GPU_NOTHING)
+        import pynvml
+
+        processes = pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
+        return {
+            "gpu_clock_mhz": float(pynvml.nvmlDeviceGetClockInfo(self._handle, pynvml.NVML_CLOCK_SM)),
+            "gpu_temperature_c": float(pynvml.nvmlDeviceGetTemperature(self._handle, pynvml.NVML_TEMPERATURE_GPU)),
+            "gpu_power_w": pynvml.nvmlDeviceGetPowerUsage(self._handle) / 1000,
+            "gpu_throttle_reasons": int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle)),
+            "gpu_foreign_processes": sum(process.pid != os.getpid() for process in processes),
+        }

@@ -1,0 +1,207 @@
+"""What a trial would work on, seen without a framework: samples, digests of data and weights, and mistakes in either."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.config import ModelConfig, Target, TaskConfig, Trial
+from orchestrator.contracts import InputError, Model, Sample, Task
+from orchestrator.measurement.digests import digest_files
+from orchestrator.measurement.samples import (
+    check_classes,
+    check_names,
+    class_range,
+    digest_contents,
+    digest_data,
+    digest_lines,
+    estimate_decoded,
+)
+from orchestrator.measurement.subset import draw_subset
+from orchestrator.measurement.targets import check_packages, faults_of, resolve
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What identifies and limits a trial besides its configuration.
+
+    samples, all_samples
+        number of samples drawn, and of those the task has.
+    encoded_bytes, held_bytes
+        size of the samples drawn, and of what ``task.preload`` keeps of them in memory (estimated where that is decoded).
+    data_digest, model_digest
+        SHA-256 of the samples drawn (names, contents, references) and of the model's files.
+    model_paths, task_paths
+        names of the options that are paths on this machine.
+    """
+
+    samples: int
+    all_samples: int
+    encoded_bytes: int
+    held_bytes: int
+    data_digest: str
+    model_digest: str
+    model_paths: frozenset[str]
+    task_paths: frozenset[str]
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model that has checked itself, not loaded yet."""
+
+    model: Model
+    digest: str
+    paths: frozenset[str]
+
+
+@dataclass(frozen=True)
+class OpenTask:
+    """A task that has checked itself, and the samples drawn from it. ``class_range`` is over all samples."""
+
+    task: Task
+    samples: tuple[Sample, ...]
+    all_samples: int
+    class_range: tuple[int, int] | None
+    encoded_bytes: int
+    held_bytes: int
+    digest: str
+    paths: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a model, not loaded yet, and the samples drawn from a task."""
+
+    model: Model
+    task: Task
+    samples: tuple[Sample, ...]
+    inspection: Inspection
+
+
+class Inspector:
+    """Opens the subjects of trials; a model or task that several trials share is opened once.
+
+    Parameters
+    ----------
+    digest_cache
+        where digests of files are remembered; the user's cache folder by default.
+    """
+
+    def __init__(self, digest_cache: Path | None = None) -> None:
+        self._digest_cache = digest_cache
+        self._models: dict[str, OpenModel] = {}
+        self._tasks: dict[str, OpenTask] = {}
+
+    def open(self, trial: Trial) -> Subject:
+        """Construct a trial's model and task, let them check themselves, draw the samples and digest everything.
+
+        Imports no framework, as long as the targets keep to their contract.
+
+        Raises
+        ------
+        InputError
+            for whatever is wrong with options, files, labels or samples.
+        """
+        check_packages()
+        model_options, task_options = options_here(trial)
+        model_key = json.dumps([trial.model.target, model_options], sort_keys=True, default=str)
+        if model_key not in self._models:
+            self._models[model_key] = open_model(trial.model, model_options, self._digest_cache)
+        task_key = json.dumps([trial.task.model_dump(), task_options], sort_keys=True, default=str)
+        if task_key not in self._tasks:
+            self._tasks[task_key] = open_task(trial.task, task_options, self._digest_cache)
+        model, task = self._models[model_key], self._tasks[task_key]
+        check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
+        inspection = Inspection(
+            samples=len(task.samples),
+            all_samples=task.all_samples,
+            encoded_bytes=task.encoded_bytes,
+            held_bytes=task.held_bytes,
+            data_digest=task.digest,
+            model_digest=model.digest,
+            model_paths=model.paths,
+            task_paths=task.paths,
+        )
+        return Subject(model.model, task.task, task.samples, inspection)
+
+
+def open_subject(trial: Trial) -> Subject:
+    """Open one trial's subject, as ``Inspector`` does for many. Raises InputError."""
+    return Inspector().open(trial)
+
+
+def inspect(trial: Trial) -> Inspection:
+    """Return what there is to know about a trial's model and data. Raises InputError."""
+    return open_subject(trial).inspection
+
+
+def open_model(config: ModelConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenModel:
+    """Construct a model, let it check itself and digest its files. Raises InputError."""
+    model: Model = resolve("model", config.target, options)
+    with faults_of(f"model {config.name} ({config.target})"):
+        model.check()
+        files = list(model.files())
+        return OpenModel(model, digest_lines(digest_files(files, digest_cache)), path_options(options, files))
+
+
+def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenTask:
+    """Construct a task, let it check itself, draw its samples and digest them. Raises InputError."""
+    task: Task = resolve("task", config.target, options)
+    with faults_of(f"task {config.name} ({config.target})"):
+        task.check()
+        every = list(task.samples())
+        check_names(config.name, every)
+        found = class_range(every)
+        check_classes(f"task {config.name}", config.classes, found)
+        samples = tuple(draw_subset(every, config.limit, config.subset_seed))
+        digest = digest_data(samples, digest_contents(samples, digest_cache))
+        paths = path_options(options, [sample.path for sample in every if sample.path is not None])
+        encoded = sum(sample.encoded_size() for sample in samples)
+        held = _held_bytes(config.preload, samples, encoded, task)
+        return OpenTask(task, samples, len(every), found, encoded, held, digest, paths)
+
+
+def _held_bytes(preload: str, samples: Sequence[Sample], encoded: int, task: Task) -> int:
+    if preload == "decoded":
+        return estimate_decoded(samples, task.decode)
+    return encoded if preload == "bytes" else 0
+
+
+def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of model and task as they are on this trial's host.
+
+    ``system.paths`` maps keys such as ``task.root`` or ``model.path`` to where that is on the host. Raises InputError for a key
+    that neither has.
+    """
+    blocks: dict[str, Target] = {"model": trial.model, "task": trial.task}
+    options = {block: dict(target.options) for block, target in blocks.items()}
+    for key, path in trial.system.paths.items():
+        block, _, name = key.partition(".")
+        if name not in options.get(block, {}):
+            raise InputError(
+                f"system.paths.{key}: neither model nor task has this option; write task.KEY or model.KEY of a YAML"
+            )
+        options[block][name] = path
+    return options["model"], options["task"]
+
+
+def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> frozenset[str]:
+    """Return the names of the options that are paths: they name something that exists, and look like a path or hold the files.
+
+    A plain word such as ``val`` is no path because a folder of that name happens to be in the working directory.
+    """
+    absolute = {file.absolute() for file in files}
+    folders = {parent for file in absolute for parent in file.parents} | absolute
+    return frozenset(name for name, value in options.items() if isinstance(value, str) and _is_path(value, folders))
+
+
+def _is_path(value: str, known: set[Path]) -> bool:
+    path = Path(value).expanduser().absolute()
+    try:
+        exists = path.exists()
+    except OSError:
+        return False
+    return exists and ("/" in value or "\\" in value or path in known)

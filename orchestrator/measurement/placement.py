@@ -1,0 +1,41 @@
+"""Where the timed process really is: read back from the kernel and the runtime, and compared with what the trial asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.config import Trial
+from orchestrator.contracts import InputError
+from orchestrator.measurement import affinity, environment
+
+
+def read_placement(
+    trial: Trial, cores: tuple[int, ...], threads: int, allowed: tuple[int, ...], pinned: bool, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return host, cores, threads and masks as plain JSON values.
+
+    ``allowed`` are the cores the process had before it pinned itself. Raises InputError where a thread that computes is on
+    another core, or the runtime has another number of threads.
+    """
+    masks = affinity.read_threads() if affinity.CAN_PIN else []
+    computing = affinity.check_pinning(cores, allowed, masks) if pinned else masks
+    found = dict(facts.get("threads", {}))
+    if found.get("intra_op", threads) != threads:
+        raise InputError(
+            f"system.threads={threads}: runtime {trial.runtime.name} reads back {found['intra_op']} threads; choose system.threads to fit"
+        )
+    return {
+        "host": environment.environment()["host"],
+        "boot_id": environment.boot_id(),
+        "pid": os.getpid(),
+        "pinned": pinned,
+        "cores": list(cores),
+        "threads": threads,
+        "runtime_threads": found,
+        "computing_threads": [mask.as_json() for mask in computing],
+        "other_threads": len(masks) - len(computing),
+        "thread_variables": {name: os.environ.get(name) for name in affinity.THREAD_VARIABLES},
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }

@@ -1,0 +1,64 @@
+"""Stamps in a file that is mapped into memory, so that what a killed process leaves can still be read."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.measurement.timing import STAMPS
+
+HEADER = 4
+"""int64 before the stamps: round, number of batches, monotonic start (ns), wall-clock start (ns)."""
+
+
+def scratch_root() -> Path:
+    """Return a folder in memory where there is one, so that no disk is written while a round is timed."""
+    shared_memory = Path("/dev/shm")  # noqa: S108
+    return shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
+
+
+class Scratch:
+    """The mapped file of one timed process.
+
+    ``stamps`` is a writable int64 view of 4 places per batch, ``header`` the four places before it.
+    """
+
+    def __init__(self, path: Path, batches: int) -> None:
+        self.path = path
+        self.batches = batches
+        size = 8 * (HEADER + STAMPS * batches)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.ftruncate(descriptor, size)
+            self._map = mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+        whole = memoryview(self._map).cast("q")
+        self.header, self.stamps = whole[:HEADER], whole[HEADER:]
+        self._zeros = bytes(8 * STAMPS * batches)
+
+    def begin(self, number: int, monotonic_ns: int, wall_ns: int) -> None:
+        """Clear the stamps and note which round starts."""
+        self.stamps.cast("B")[:] = self._zeros
+        for place, value in enumerate((number, self.batches, monotonic_ns, wall_ns)):
+            self.header[place] = value
+
+    def array(self) -> npt.NDArray[np.int64]:
+        """Return a copy of the stamps, shape [B, 4], in ns."""
+        return np.array(self.stamps, dtype=np.int64).reshape(self.batches, STAMPS)
+
+    def remove(self) -> None:
+        """Delete the file. The mapping lives until the process ends."""
+        self.path.unlink(missing_ok=True)
+
+
+def read_scratch(path: Path) -> tuple[tuple[int, int, int, int], npt.NDArray[np.int64]]:
+    """Read what a timed process left: the header and the stamps, shape [B, 4]."""
+    words = np.fromfile(path, dtype=np.int64)
+    header = (int(words[0]), int(words[1]), int(words[2]), int(words[3]))
+    return header, words[HEADER:].reshape(header[1], STAMPS)

@@ -1,0 +1,95 @@
+"""The timed loop: four stamps around three stages, and nothing else.
+
+Stamps go into memory that outlives the process (see ``scratch.py``), four int64 per batch: start, preprocessed, inferred, end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Clock = Callable[[], int]
+
+STAMPS = 4
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The three calls that the clocks measure: samples -> inputs -> outputs -> answers."""
+
+    preprocess: Callable[[Any], Any]
+    infer: Callable[[Any], Any]
+    postprocess: Callable[[Any], list[Any]]
+
+
+def time_batches(
+    batches: Sequence[Any], stages: Stages, stamps: memoryview, answers: list[Any], first: int, clock: Clock = time.perf_counter_ns
+) -> None:
+    """Time the batches from number ``first`` on.
+
+    Parameters
+    ----------
+    batches
+        B batches, each a sequence of samples as ``stages.preprocess`` takes them.
+    stamps
+        int64, at least 4 B, zero from ``4 * first`` on; a batch's four stamps (ns) are written when its last stage has ended.
+    answers
+        B places for what ``stages.postprocess`` returns.
+
+    Raises
+    ------
+    Exception
+        whatever a stage raises; the batch in flight is then the first without stamps.
+    """
+    preprocess, infer, postprocess = stages.preprocess, stages.infer, stages.postprocess
+    at = STAMPS * first
+    for number in range(first, len(batches)):
+        started = clock()
+        inputs = preprocess(batches[number])
+        preprocessed = clock()
+        outputs = infer(inputs)
+        inferred = clock()
+        answers[number] = postprocess(outputs)
+        ended = clock()
+        stamps[at] = started
+        stamps[at + 1] = preprocessed
+        stamps[at + 2] = inferred
+        stamps[at + 3] = ended
+        at += STAMPS
+
+
+def run_batches(
+    batches: Sequence[Any], stages: Stages, stamps: memoryview, clock: Clock = time.perf_counter_ns
+) -> tuple[list[Any], dict[int, str]]:
+    """Time all batches; a batch on which a stage raises is recorded and the next one goes on.
+
+    Returns
+    -------
+    answers
+        per batch the list of answers, None where a stage raised.
+    errors
+        message by number of the batch that raised. Of such a batch only the end is stamped.
+    """
+    answers: list[Any] = [None] * len(batches)
+    errors: dict[int, str] = {}
+    first = 0
+    while first < len(batches):
+        try:
+            time_batches(batches, stages, stamps, answers, first, clock)
+            break
+        except Exception as error:
+            failed = first
+            while stamps[STAMPS * failed + 3]:
+                failed += 1
+            stamps[STAMPS * failed + 3] = clock()
+            errors[failed] = one_line(error)
+            first = failed + 1
+    return answers, errors
+
+
+def one_line(error: BaseException) -> str:
+    """Return the kind and the first line of an exception's message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

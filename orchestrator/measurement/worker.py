@@ -1,0 +1,195 @@
+"""One timed process for one trial: pin, load, warm up, then rounds on request. Knows neither Ray nor the results directory."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.config import Trial
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
+from orchestrator.measurement import affinity, device, environment, evidence, tables
+from orchestrator.measurement.inspection import open_subject
+from orchestrator.measurement.placement import read_placement
+from orchestrator.measurement.preload import stages_for
+from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
+from orchestrator.measurement.scratch import Scratch
+from orchestrator.measurement.timing import Clock, one_line, run_batches
+from orchestrator.storage import schema
+
+
+class Worker:
+    """The timed process of one trial.
+
+    Parameters
+    ----------
+    trial
+        what to measure.
+    process
+        number of this fresh process within the trial, from 0.
+    scratch
+        file for the stamps, in memory where there is such a folder.
+    cache_dir
+        folder for derived files such as exported graphs.
+    pin
+        False only where this process is not the trial's own (the in-process executor).
+    clock
+        the clock of the four stamps, ns.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        process: int,
+        scratch: Path,
+        cache_dir: Path,
+        pin: bool = True,
+        clock: Clock = time.perf_counter_ns,
+    ) -> None:
+        self._trial = trial
+        self._process = process
+        self._scratch_path = scratch
+        self._cache_dir = cache_dir
+        self._clock = clock
+        self._pin = pin and affinity.CAN_PIN
+        self._allowed = affinity.allowed_cores()
+        self._cores = affinity.choose_cores(trial.system.cores, self._allowed)
+        self._threads = trial.system.threads or len(self._cores)
+        self._first_answers: list[Any] | None = None
+
+    def prepare(self) -> Prepared:
+        """Pin, load model and samples, warm up, and read everything back.
+
+        Raises
+        ------
+        InputError
+            for a mistake in the configuration or the data.
+        TrialFailed
+            where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up.
+        """
+        started = time.perf_counter_ns()
+        if self._pin:
+            affinity.pin(self._cores)
+        subject = open_subject(self._trial)
+        model = self._load(subject.model)
+        load_ns = time.perf_counter_ns() - started
+        self._items, stages = stages_for(self._trial.task.preload, subject.samples, subject.task, model)
+        self._scratch = Scratch(self._scratch_path, batches=len(self._groups(0)))
+        self._cuda = None if self._trial.system.device == "cpu" else device.CudaStages(stages, self._scratch.batches)
+        self._stages = stages if self._cuda is None else self._cuda.stages
+        seen = device.read_device(self._trial.system.device)
+        self._gpu = evidence.GpuEvidence(seen.get("uuid"))
+        warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
+        self._fail_beyond_max_errors(warmup[0].errors, [sample.name for sample in subject.samples])
+        sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
+        assert self._first_answers is not None
+        return Prepared(
+            placement={
+                **read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, model.facts),
+                **seen,
+                "process": self._process,
+                "scratch": str(self._scratch_path),
+            },
+            stack=environment.stack(),
+            environment=environment.environment(),
+            digests={"data": subject.inspection.data_digest, "model": subject.inspection.model_digest},
+            cold_start={
+                "load_ns": load_ns,
+                "first_inference_ns": warmup[0].timings.column("inference_ns")[0].as_py(),
+                "warmup_rounds_ns": [result.round.column("duration_ns")[0].as_py() for result in warmup],
+                "peak_memory_bytes": environment.memory_peak_bytes(),
+            },
+            facts=dict(model.facts),
+            warmup=pa.Table.from_batches([result.timings for result in warmup]).combine_chunks().to_batches()[0],
+            samples=tables.samples_table(self._trial.task.kind, subject.samples, self._first_answers, sizes),
+            metrics=tuple(subject.task.metrics),
+        )
+
+    def run_round(self, number: int) -> RoundResult:
+        """Time one pass over every sample."""
+        groups = self._groups(number)
+        batches = [[self._items[index] for index in group] for group in groups]
+        collecting = self._trial.measurement.garbage_collection == "on"
+        if not collecting:
+            gc.collect()
+            gc.disable()
+        wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
+        self._scratch.begin(number, monotonic_ns, wall_ns)
+        before = evidence.read_counters(self._cores)
+        started = self._clock()
+        answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock)
+        duration_ns = self._clock() - started
+        after = evidence.read_counters(self._cores)
+        gc.enable()
+        by_sample, errors = tables.spread(groups, answers, failed)
+        if self._first_answers is None:
+            self._first_answers = by_sample
+        changed = tables.changed_answers(self._trial.task.kind, self._first_answers, by_sample, errors)
+        row = {
+            "round": number,
+            "started_at": datetime.fromtimestamp(wall_ns / 1e9, UTC),
+            "started_monotonic_ns": monotonic_ns,
+            "duration_ns": duration_ns,
+            "process": self._process,
+            "incomplete": False,
+            "prediction_digest": tables.digest_answers(by_sample),
+            "different_answers": 0 if changed is None else changed.num_rows,
+            "frequency_mhz": evidence.frequency_mhz(self._cores),
+            "load_1m": os.getloadavg()[0],
+            **evidence.difference(before, after),
+            **self._gpu.read(),
+        }
+        cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
+        return RoundResult(
+            timings=tables.timings_batch(number, self._scratch.array(), groups, errors, None if failed else cuda_ns),
+            round=pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS),
+            answers=changed,
+            errors=errors,
+        )
+
+    def close(self) -> None:
+        """Remove the file of stamps."""
+        self._scratch_path.unlink(missing_ok=True)
+
+    def _load(self, model: Model) -> LoadedModel:
+        runtime = self._trial.runtime
+        context = LoadContext(
+            runtime=runtime.name,
+            dtype=runtime.dtype,
+            deterministic=runtime.deterministic,
+            autotune=runtime.autotune,
+            device=device.device_in_process(self._trial.system.device),
+            threads=self._threads,
+            batch=self._trial.measurement.batch,
+            cache_dir=self._cache_dir,
+        )
+        try:
+            return model.load(context)
+        except InputError:
+            raise
+        except Exception as error:
+            raise TrialFailed(f"model {self._trial.model.name} raised while loading: {one_line(error)}") from error
+
+    def _groups(self, number: int) -> list[list[int]]:
+        """Return the sample numbers of each batch of a round; a shuffled order is the same on every system."""
+        count, size = len(self._items), self._trial.measurement.batch
+        order = list(range(count))
+        if self._trial.measurement.order == "shuffled":
+            order = np.random.default_rng([self._trial.task.subset_seed, number]).permutation(count).tolist()
+        return [order[at : at + size] for at in range(0, count, size)]
+
+    def _fail_beyond_max_errors(self, errors: Mapping[int, str], names: Sequence[str]) -> None:
+        allowed = self._trial.measurement.max_errors
+        if len(errors) > allowed:
+            index, message = next(iter(errors.items()))
+            raise TrialFailed(
+                f"model {self._trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
+                f"(measurement.max_errors={allowed}), first on {names[index]}: {message}"
+            )

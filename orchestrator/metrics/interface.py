@@ -1,0 +1,68 @@
+"""What a quality metric must offer. Two kinds: means over samples, and metrics that look at the whole task at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from numpy import float64
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered and what was right: one entry per sample everywhere, in order of sample.
+
+    predictions, references
+        in the form that belongs to the task's kind; sequences of plain values, or arrays.
+    slices
+        for every grouping the group of each sample, for metrics that average over groups: ``{"subject": ["law", "art"]}``.
+    """
+
+    predictions: Sequence[Any] | NDArray[Any]
+    references: Sequence[Any] | NDArray[Any]
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.predictions), len(self.references), *map(len, self.slices.values())}
+        if len(lengths) != 1:
+            raise ValueError(f"answers with {sorted(lengths)} entries: predictions, references and slices need one per sample")
+
+
+@runtime_checkable
+class MeanMetric(Protocol):
+    """A metric that is the mean of one score per sample; ``stats.tail_quality.quality_curve`` makes tail quality of scores."""
+
+    name: str
+    kinds: tuple[str, ...]
+    """Kinds of task it applies to."""
+
+    def score(self, answers: Answers) -> NDArray[float64]:
+        """Return the score of each sample, [S], finite and not negative; 0 is what a late sample gets."""
+
+
+@runtime_checkable
+class WholeTaskMetric(Protocol):
+    """A metric that is no mean over samples, such as F1 or mAP."""
+
+    name: str
+    kinds: tuple[str, ...]
+    """Kinds of task it applies to."""
+
+    def judge(self, answers: Answers) -> Judged:
+        """Compare answers with references, once for all thresholds, rounds and clocks."""
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """Answers compared with references: the work that does not depend on times is done."""
+
+    def ideal(self) -> float:
+        """Return quality without a threshold."""
+
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[float64]:
+        """Return tail quality, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns, late samples failed."""
+
+
+Metric: TypeAlias = MeanMetric | WholeTaskMetric

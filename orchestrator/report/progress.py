@@ -1,0 +1,111 @@
+"""Progress on stderr: rich on a terminal, plain lines otherwise. Drawn between rounds only, at most twice a second."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.measurement.results import Prepared
+from orchestrator.report.text import seconds
+from orchestrator.stats.stopping import Decision
+from orchestrator.storage.records import PlannedTrial, State
+
+DRAW_EVERY_S = 0.5
+LINE_EVERY_S = 10.0
+
+
+class Progress:
+    """Follows a campaign of ``trials`` trials.
+
+    Parameters
+    ----------
+    stream
+        where to write; None writes nothing (``--quiet``).
+    """
+
+    def __init__(self, trials: int, stream: TextIO | None = sys.stderr) -> None:
+        self._trials = trials
+        self._done = 0
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._lines: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._console = Console(file=stream, stderr=True) if stream is not None else None
+        self._live: Live | None = None
+
+    def __enter__(self) -> Progress:
+        if self._console is not None and self._console.is_terminal:
+            # No thread of rich's own: it would draw while a round is timed.
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, message: str) -> None:
+        """Write one line that stays."""
+        if self._console is not None:
+            self._console.print(Text(message), soft_wrap=True)
+
+    def trial_started(self, planned: PlannedTrial) -> None:
+        """Say which trial is being loaded."""
+        self._show(planned, "loading", now=True)
+
+    def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
+        """Say that it is warm."""
+        self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
+
+    def round_done(self, planned: PlannedTrial, rounds: int, duration_s: float, decision: Decision) -> None:
+        """Say how far it has come; the bounds of its rule tell how far it may have to go."""
+        measurement = planned.trial.measurement
+        left = max(0, measurement.min_rounds - rounds) * duration_s
+        check = decision.check or {}
+        distance = check.get("rjsd_total")
+        shown = f", rJSD {distance:.3f} (bound {check.get('rjsd_bound', 0.05):g})" if isinstance(distance, float) else ""
+        until = f", at least {seconds(left)} left" if left else ""
+        self._show(planned, f"round {rounds} of {measurement.min_rounds}+, {seconds(duration_s)} each{shown}{until}", now=False)
+
+    def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
+        """Say how it ended."""
+        with self._lock:
+            self._done += 1
+            self._lines.pop(planned.trial.system.name, None)
+        ended = f"[{self._done}/{self._trials}] {planned.trial_id} {state}"
+        self.say(f"{ended}: {reason}" if reason else ended)
+
+    def _show(self, planned: PlannedTrial, text: str, now: bool) -> None:
+        if self._console is None:
+            return
+        with self._lock:
+            self._lines[planned.trial.system.name] = f"{planned.trial_id}: {text}"
+            elapsed = time.monotonic()
+            due = elapsed - self._drawn >= (DRAW_EVERY_S if self._live is not None else LINE_EVERY_S)
+            if not (now or due):
+                return
+            self._drawn = elapsed
+            if self._live is not None:
+                self._live.update(self._table(), refresh=True)
+            else:
+                self._console.print(Text(self._lines[planned.trial.system.name]), soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        elapsed = time.monotonic() - self._started
+        table.add_row(Text(f"{self._done} of {self._trials} trials", style="bold"), Text(f"{seconds(elapsed)} so far{self._left(elapsed)}"))
+        for system, line in self._lines.items():
+            table.add_row(Text(system), Text(line))
+        return table
+
+    def _left(self, elapsed: float) -> str:
+        if not self._done:
+            return ""
+        return f", about {seconds(elapsed / self._done * (self._trials - self._done))} left"

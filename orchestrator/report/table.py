@@ -1,0 +1,51 @@
+"""A table as data, rendered for a terminal or as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a title. ``right`` names the columns that hold numbers."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    right: frozenset[str] = frozenset()
+
+
+def to_markdown(table: Table) -> str:
+    """Return a section with the table and its note."""
+    rules = ["---:" if column in table.right else "---" for column in table.columns]
+    lines = [f"## {table.title}", ""]
+    if table.rows:
+        lines += [_row(table.columns), _row(rules), *(_row([_escape(cell) for cell in row]) for row in table.rows), ""]
+    if table.note:
+        lines += [table.note, ""]
+    return "\n".join(lines)
+
+
+def to_rich(table: Table) -> RichTable:
+    """Return the table for a terminal. Text from configuration is shown as it is, never as markup."""
+    made = RichTable(title=Text(table.title, style="bold"), caption=Text(table.note) if table.note else None)
+    made.title_justify = made.caption_justify = "left"
+    for column in table.columns:
+        made.add_column(Text(column), justify="right" if column in table.right else "left", no_wrap=column in table.right)
+    for row in table.rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(cell: str) -> str:
+    """Keep a cell within its column, and HTML in names as text."""
+    return cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")

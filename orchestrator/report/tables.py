@@ -1,0 +1,225 @@
+"""The tables of a report, in the order a reader asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from orchestrator.analysis.results import Group, Results
+from orchestrator.report.table import Table
+from orchestrator.report.text import milliseconds, percentile, quality, seconds
+from orchestrator.storage.records import TrialRecord
+
+Row = dict[str, Any]
+WHO = ("model", "system", "runtime")
+
+
+def all_tables(results: Results) -> list[Table]:
+    """Return every table of the report."""
+    return [
+        *cross_system_tables(results),
+        *own_threshold_tables(results),
+        *latency_tables(results),
+        trials_table(results),
+        *problem_tables(results),
+        stack_table(results.records),
+    ]
+
+
+def summary_tables(results: Results) -> list[Table]:
+    """Return what is printed at the end of a campaign: cross-system tables and what went wrong."""
+    return [*problem_tables(results), *cross_system_tables(results)]
+
+
+def cross_system_tables(results: Results) -> Iterator[Table]:
+    """Yield tail quality of all systems side by side at common thresholds, on the total clock and for the primary metric.
+
+    One table at the reference trial's percentiles, one at absolute thresholds.
+    """
+    for group in results.groups:
+        metric = group.trials[0].record.metrics[0]
+        rows = [row for row in _rows(results, "tail_quality") if _in_group(row, group) and row["slice"] == "all"]
+        rows = [row for row in rows if row["clock"] == "total" and row["metric"] == metric]
+        reference = group.thresholds.reference
+        if reference is not None:
+            note = f"Thresholds are percentiles of the total time of {reference.trial}"
+            if reference.instead_of is not None:
+                note += f", in place of {reference.instead_of}, which failed"
+            yield _cross_system(group, results, metric, "reference", rows, f"{note}.")
+        yield _cross_system(group, results, metric, "absolute", rows, "Thresholds are the same time for every system.")
+
+
+def _cross_system(group: Group, results: Results, metric: str, origin: str, rows: Sequence[Row], note: str) -> Table:
+    rows = [row for row in rows if row["threshold_origin"] == origin]
+    labels = {row["threshold_ns"]: row["threshold"] for row in rows}
+    heads = [f"{labels[ns]} ({milliseconds(ns)})" if origin == "reference" else labels[ns] for ns in sorted(labels)]
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        cells.setdefault(row["trial"], [*_who(row, group), quality(row["ideal"])])
+    for ns in sorted(labels):
+        for row in rows:
+            if row["threshold_ns"] == ns and row["threshold"] == labels[ns]:
+                cells[row["trial"]].append(f"{quality(row['mean'])} / {quality(row['worst'])}{_mark(row['flags'])}")
+    kind = "the reference trial's percentiles" if origin == "reference" else "absolute thresholds"
+    return Table(
+        title=f"Tail quality of {group.task} ({metric}) at {kind}: mean / worst round",
+        columns=[*_who_columns(group), "ideal", *heads],
+        rows=list(cells.values()),
+        note=note + _flag_note(rows),
+        right=frozenset(["ideal", *heads]),
+    )
+
+
+def own_threshold_tables(results: Results) -> Iterator[Table]:
+    """Yield tail quality of each trial at its own percentiles; these rank nothing, and the note says so."""
+    for group in results.groups:
+        metric = group.trials[0].record.metrics[0]
+        rows = [row for row in _rows(results, "tail_quality") if _in_group(row, group) and row["slice"] == "all"]
+        rows = [row for row in rows if row["threshold_origin"] == "own" and row["metric"] == metric]
+        yield Table(
+            title=f"Tail quality of {group.task} ({metric}) at each trial's own percentiles",
+            columns=[*_who_columns(group), "clock", "threshold", "ideal", "mean", "95 % interval", "worst", "rounds", "flags"],
+            rows=[
+                [
+                    *_who(row, group),
+                    row["clock"],
+                    f"{row['threshold']} = {milliseconds(row['threshold_ns'])}",
+                    quality(row["ideal"]),
+                    quality(row["mean"]),
+                    f"{quality(row['interval_low'])} to {quality(row['interval_high'])}",
+                    quality(row["worst"]),
+                    str(row["rounds"]),
+                    ", ".join(row["flags"]),
+                ]
+                for row in rows
+            ],
+            note="A trial's own percentile fixes the share of samples on time: these figures describe one system and rank none. "
+            "Thresholds are frozen from the first 10 rounds and applied to the others; with fewer than 20 rounds they are "
+            "in-sample. The interval is over rounds of this process with these samples.",
+            right=frozenset(["ideal", "mean", "worst", "rounds"]),
+        )
+
+
+def latency_tables(results: Results) -> Iterator[Table]:
+    """Yield percentiles of inference and total time with their intervals."""
+    for group in results.groups:
+        rows = [row for row in _rows(results, "latency") if _in_group(row, group) and row["clock"] in ("inference", "total")]
+        heads = [percentile(value) for value in sorted({row["percentile"] for row in rows})]
+        cells: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            cells.setdefault((row["trial"], row["clock"]), [*_who(row, group), row["clock"]]).append(_latency_cell(row))
+        yield Table(
+            title=f"Latency of {group.task}",
+            columns=[*_who_columns(group), "clock", *heads],
+            rows=list(cells.values()),
+            note="In brackets the 95 % interval. not certified: fewer than 10 independent samples lie beyond the percentile.",
+            right=frozenset(heads),
+        )
+
+
+def _latency_cell(row: Row) -> str:
+    if not row["certified"]:
+        return f"{milliseconds(row['value_ns'])} not certified"
+    low, high = milliseconds(row["interval_low_ns"]).removesuffix(" ms"), milliseconds(row["interval_high_ns"]).removesuffix(" ms")
+    return f"{milliseconds(row['value_ns'])} [{low}, {high}]"
+
+
+def trials_table(results: Results) -> Table:
+    """Return where each trial ran, how it stopped and what it cost before its first round."""
+    rounds = {data.trial_id: len(data.times["total"]) for group in results.groups for data in group.trials}
+    rows = []
+    for record in results.records:
+        placement, cold = record.placement, record.cold_start
+        stopping = record.stopping.reason if record.stopping is not None else None
+        cores = ",".join(map(str, placement.get("cores", [])))
+        rows.append(
+            [
+                record.trial_id,
+                record.state,
+                stopping or record.reason or "",
+                str(rounds.get(record.trial_id, 0)),
+                str(placement.get("host", "")),
+                f"{placement.get('device', '')} cores {cores}, {placement.get('threads', '')} threads" if placement else "",
+                seconds(cold["load_ns"] / 1e9) if cold else "",
+                milliseconds(cold.get("first_inference_ns")) if cold else "",
+            ]
+        )
+    return Table(
+        title="Trials",
+        columns=["trial", "state", "stopped", "rounds", "host", "placement read back", "load", "first inference"],
+        rows=rows,
+        right=frozenset(["rounds", "load", "first inference"]),
+    )
+
+
+def problem_tables(results: Results) -> Iterator[Table]:
+    """Yield trials without a result, and models whose answers depend on where they run."""
+    bad = [planned for planned in results.campaign.trials if planned.state != "done"]
+    if bad:
+        yield Table(
+            title="Trials that are not done",
+            columns=["trial", "state", "reason"],
+            rows=[[planned.trial_id, planned.state, planned.reason or ""] for planned in bad],
+        )
+    different = [found for group in results.groups for found in group.disagreements]
+    if different:
+        yield Table(
+            title="Answers that differ",
+            columns=["trial", "answers other than", "samples"],
+            rows=[[found.other, found.first, f"{found.samples} of {found.out_of}"] for found in different],
+            note="The same model and data, another system or runtime.",
+        )
+    if results.campaign.left_out:
+        yield Table(
+            title="Left out",
+            columns=["pair", "why"],
+            rows=[[" x ".join(left.pair), left.reason] for left in results.campaign.left_out],
+        )
+
+
+def stack_table(records: Sequence[TrialRecord]) -> Table:
+    """Return the versions each system ran with, one row per distinct stack."""
+    stacks: dict[tuple[str, ...], list[str]] = {}
+    for record in records:
+        if record.stack:
+            text = ", ".join(f"{name} {version}" for name, version in record.stack.items() if version and name != "platform")
+            key = (str(record.environment.get("host", "")), str(record.environment.get("processor", "")), text)
+            stacks.setdefault(key, []).append(f"{record.trial.system.name} / {record.trial.runtime.name}")
+    return Table(
+        title="Machines and stacks",
+        columns=["system / runtime", "host", "processor", "stack"],
+        rows=[[", ".join(sorted(set(names))), *key] for key, names in stacks.items()],
+    )
+
+
+def _rows(results: Results, name: str) -> list[Row]:
+    rows: list[Row] = results.tables[name].to_pylist()
+    return rows
+
+
+def _in_group(row: Row, group: Group) -> bool:
+    return any(data.trial_id == row["trial"] for data in group.trials)
+
+
+def _who_columns(group: Group) -> list[str]:
+    """Return the columns that tell the trials of a group apart."""
+    columns = list(WHO)
+    if len({data.record.trial.measurement.batch for data in group.trials}) > 1:
+        columns.append("batch")
+    keys = [data.record.match_key for data in group.trials]
+    if len(set(keys)) < len(keys):
+        columns.append("repeat")
+    return columns
+
+
+def _who(row: Row, group: Group) -> list[str]:
+    return [str(row[column]) for column in _who_columns(group)]
+
+
+def _mark(flags: Sequence[str]) -> str:
+    return " *" if flags else ""
+
+
+def _flag_note(rows: Sequence[Row]) -> str:
+    flags = sorted({flag for row in rows for flag in row["flags"]})
+    return f" * flagged: {', '.join(flags)}." if flags else ""

@@ -1,0 +1,36 @@
+"""Numbers as a reader wants them."""
+
+from __future__ import annotations
+
+
+def milliseconds(ns: float | None) -> str:
+    """Write a time in ms with three significant digits; a dash where there is none."""
+    if ns is None:
+        return "-"
+    ms = ns / 1e6
+    if ms >= 100:
+        return f"{ms:.0f} ms"
+    if ms >= 10:
+        return f"{ms:.1f} ms"
+    return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3f} ms"
+
+
+def seconds(s: float) -> str:
+    """Write a duration as a person would say it."""
+    if s < 60:
+        return f"{s:.1f} s" if s < 10 else f"{s:.0f} s"
+    minutes, rest = divmod(round(s), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def quality(value: float) -> str:
+    """Write a quality with three decimals, rounded down so that nothing looks better than it is."""
+    return f"{int(value * 1000 + 1e-9) / 1000:.3f}"
+
+
+def percentile(value: float) -> str:
+    """Write a percentile as its label: p99, p99.9."""
+    return f"p{value:g}"

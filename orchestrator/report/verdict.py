@@ -1,0 +1,54 @@
+"""The verdict in words: which system keeps its quality at the tail, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.analysis.results import Group, Results
+from orchestrator.report.text import milliseconds, quality
+
+
+def verdict(results: Results) -> Iterator[str]:
+    """Yield one sentence per task and model: the best and the worst system at the primary threshold."""
+    if not results.groups:
+        yield "No trial has a stored round."
+    for group in results.groups:
+        yield from _of_group(results, group)
+
+
+def _of_group(results: Results, group: Group) -> Iterator[str]:
+    primary = group.thresholds.primary
+    if primary is None:
+        yield f"{group.task}: no trial can be the reference, so there is no common threshold."
+        return
+    metric = group.trials[0].record.metrics[0]
+    members = {data.trial_id for data in group.trials}
+    rows = [
+        row
+        for row in results.tables["tail_quality"].to_pylist()
+        if row["trial"] in members
+        and (row["clock"], row["metric"], row["slice"]) == ("total", metric, "all")
+        and row["threshold_origin"] != "own"
+        and row["threshold_ns"] == primary.ns
+    ]
+    unique = {row["trial"]: row for row in rows}
+    for model in dict.fromkeys(row["model"] for row in unique.values()):
+        ranked = sorted((row for row in unique.values() if row["model"] == model), key=lambda row: (-row["mean"], -row["worst"]))
+        best, last = ranked[0], ranked[-1]
+        bound = f"{primary.label} ({milliseconds(primary.ns)})" if primary.origin == "reference" else primary.label
+        sentence = f"{group.task}, {model}, within {bound}: {_place(best)} keeps {_kept(best)}"
+        yield f"{sentence}; {_place(last)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
+
+
+def _place(row: dict[str, Any]) -> str:
+    return f"{row['system']} with {row['runtime']}"
+
+
+def _kept(row: dict[str, Any]) -> str:
+    return f"{quality(row['mean'])} of {quality(row['ideal'])} ({metric_name(row)}), {quality(row['worst'])} in its worst round"
+
+
+def metric_name(row: dict[str, Any]) -> str:
+    """Return the metric's name."""
+    return str(row["metric"])

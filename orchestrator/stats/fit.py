@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.special import ndtr
+
+from orchestrator.stats.density import REACH_IQRS, Bandwidth, Floats, select_bandwidth
+from orchestrator.stats.divergence import jensen_shannon_divergence
+from orchestrator.stats.histogram import LogHistogram
+from orchestrator.stats.sheather_jones import BINS
+
+NS_PER_S = 1e9
+CELLS_PER_BIN = 4
+"""How many cells of kept counts make a bin of the grid on which a bandwidth is found."""
+KERNEL_REACH = 8
+"""In bandwidths: what lies further away is below 1e-15 of a kernel."""
+MOST_CELLS = 2**15
+"""Two densities are compared on at most this many cells, so that no outlier can make a check slow."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A Gaussian kernel density of log time, kept as counts and bandwidth so that it can be evaluated on any later grid."""
+
+    cells: LogHistogram
+    bandwidth: Bandwidth
+
+    @cached_property
+    def bandwidth_s(self) -> float:
+        """Bandwidth of a density over time in seconds, as the paper's code fits it."""
+        centres, counts = self.cells.occupied()
+        median_s = np.exp(self.cells.quantiles(0.5)) / NS_PER_S
+        resolution = max(self.cells.step * float(median_s), 1 / NS_PER_S)
+        return select_bandwidth(np.exp(centres) / NS_PER_S, counts, resolution).value
+
+
+def fit_density(history: LogHistogram) -> Fit:
+    """Return the density of all times counted so far.
+
+    The counts are first merged into cells of at most a quarter of a bin of the bandwidth's grid, so that the work depends on the
+    shape of the times and not on their number.
+
+    Parameters
+    ----------
+    history
+        counts of log time, at least one.
+    """
+    q1, median, q3 = history.quantiles([0.25, 0.5, 0.75])
+    wanted = (2 * REACH_IQRS + 1) * (q3 - q1) / BINS / CELLS_PER_BIN
+    factor = 2 ** max(0, int(np.floor(np.log2(max(wanted, history.step) / history.step))))
+    cells = history.coarsened(factor)
+    one_ns = float(np.exp(-median))
+    return Fit(cells, select_bandwidth(*cells.occupied(), resolution=max(cells.step, one_ns)))
+
+
+def masses_on_common_grid(fits: Sequence[Fit]) -> Floats:
+    """Return the probability that each density gives to every cell of one grid over log time.
+
+    The grid reaches 8 bandwidths beyond all times; a cell holds the integral of the density and not a value of it.
+
+    Returns
+    -------
+    [fits, cells] masses, each row summing to 1.
+    """
+    widths = np.array([fit.bandwidth.value for fit in fits])
+    margin = KERNEL_REACH * widths.max()
+    low = min(fit.cells.first * fit.cells.step for fit in fits) - margin
+    high = max(fit.cells.end * fit.cells.step for fit in fits) + margin
+    step = min(fit.cells.step for fit in fits)
+    while (high - low) / step > MOST_CELLS:
+        step *= 2
+    first, reach = int(np.floor(low / step)), int(np.ceil(margin / step))
+    size = next_fast_len(int(np.ceil(high / step)) - first + 1, real=True)
+    weights = np.stack([fit.cells.on_grid(step, first, size) for fit in fits])
+    offsets = np.arange(-reach, reach + 1)
+    distance = np.abs(offsets) / widths[:, None] * step
+    half_cell = 0.5 * step / widths[:, None]
+    kernels = np.zeros_like(weights)
+    kernels[:, offsets % size] = ndtr(half_cell - distance) - ndtr(-half_cell - distance)
+    masses = np.maximum(irfft(rfft(weights) * rfft(kernels), size), 0)
+    return masses / masses.sum(axis=1, keepdims=True)
+
+
+def divergences(current: Fit, earlier: Sequence[Fit]) -> Floats:
+    """Return the Jensen-Shannon divergence between the current density and each earlier one, [earlier]."""
+    masses = masses_on_common_grid([current, *earlier])
+    return jensen_shannon_divergence(masses[0], masses[1:])

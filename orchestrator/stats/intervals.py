@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.bootstrap import bootstrap_t_limits
+
+Method: TypeAlias = Literal["bootstrap-t", "korn-graubard", "clopper-pearson", "t", "exact", "none"]
+
+RESAMPLES = 4999
+ROUNDS_WITH_LOSS = 6
+"""Bootstrap-t needs this many rounds that lost something."""
+ROUNDING = 1e-12
+"""Differences of quality below this are the rounding of sums, not losses."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided confidence interval and how it was found.
+
+    method
+        ``none`` where a single round says nothing (the interval is then everything possible), ``exact`` where nothing can vary.
+
+    Parameters
+    ----------
+        what the method was given and estimated, as plain numbers.
+    """
+
+    low: float
+    high: float
+    confidence: float
+    method: Method
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+def rounds_interval(
+    qualities: ArrayLike,
+    ideal: float,
+    at_stake: float,
+    random: np.random.Generator,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return an interval of mean tail quality over rounds: these samples, this process, this period.
+
+    With the loss of a round L_r = ideal - Q_r: bootstrap-t where at least 6 rounds lost something, otherwise Korn-Graubard.
+    Bootstrap-t also gives way where it has no finite limit: rounds without variance, or so few distinct losses that too many
+    resamples have none.
+
+    Parameters
+    ----------
+    qualities : [R]
+        tail quality of each round at one threshold.
+    ideal
+        quality without a threshold.
+    at_stake
+        answers that a round can lose: the sum of scores of a metric that is a mean over samples, else the number of samples.
+    random
+        source of the resamples.
+    confidence
+        as a fraction.
+    resamples
+        of the bootstrap.
+
+    Returns
+    -------
+    Limits within 0 and the ideal, or the best round where that is better (F1 and mAP may gain when a wrong answer comes late).
+
+    Raises
+    ------
+    InputError
+        if there are no rounds, a quality is not finite or negative, or there is nothing at stake although the ideal is
+        positive.
+
+    Examples
+    --------
+    >>> qualities = 0.9 - np.arange(30) / 300
+    >>> found = rounds_interval(qualities, 0.9, 18.0, np.random.default_rng(0))
+    >>> found.method, round(found.low, 2), round(found.high, 2)
+    ('bootstrap-t', 0.84, 0.86)
+    """
+    quality = np.asarray(qualities, dtype=np.float64)
+    if not quality.size or not np.isfinite(quality).all() or quality.min() < 0:
+        raise InputError(
+            f"interval over {quality.size} rounds: at least one is needed, and qualities that are finite and not negative"
+        )
+    if ideal <= 0:
+        return Interval(0.0, 0.0, confidence, "exact")
+    if at_stake <= 0:
+        raise InputError(f"interval of an ideal quality of {ideal} with {at_stake} answers at stake: both must be positive")
+    best = max(ideal, float(quality.max()))
+    if quality.size == 1:
+        return Interval(0.0, best, confidence, "none", {"rounds": 1})
+    loss = ideal - quality
+    loss[np.abs(loss) < ROUNDING * ideal] = 0
+    if np.count_nonzero(loss > 0) >= ROUNDS_WITH_LOSS:
+        limits = bootstrap_t_limits(quality, random, confidence, resamples)
+        if limits is not None:
+            low, high = (min(max(limit, 0.0), best) for limit in limits)
+            return Interval(low, high, confidence, "bootstrap-t", {"rounds": quality.size, "resamples": resamples})
+    return korn_graubard(loss, ideal, at_stake, confidence)
+
+
+def korn_graubard(loss: NDArray[np.float64], ideal: float, at_stake: float, confidence: float = 0.95) -> Interval:
+    """Return an interval of ideal - mean loss that holds up where most rounds lose nothing.
+
+    pi = mean(L)/ideal of N = R `at_stake` answers; deff = max(1, (se/ideal)^2 / (pi (1 - pi)/N)); n_eff = (N/deff)
+    (t_{N-1}/t_{R-1})^2, the last factor 1 where the losses do not vary; Clopper-Pearson with pi n_eff of n_eff. Korn and
+    Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data",
+    Survey Methodology 24, 1998, with rounds as clusters.
+
+    Parameters
+    ----------
+    loss : [R]
+        ideal - quality of each round, at least 2 rounds.
+    ideal
+        quality without a threshold, positive.
+    at_stake
+        answers that a round can lose, positive.
+    confidence
+        as a fraction.
+
+    Examples
+    --------
+    >>> round(korn_graubard(np.zeros(30), 0.9, 18.0).low, 4)
+    0.8939
+    """
+    rounds = loss.size
+    n = rounds * at_stake
+    share = min(max(float(loss.mean()) / ideal, 0.0), 1.0)
+    varies = float(np.ptp(loss)) > ROUNDING * ideal
+    effective, deff = n, 1.0
+    if varies:
+        variance = (float(loss.std(ddof=1)) / ideal) ** 2 / rounds
+        independent = share * (1 - share) / n
+        deff = max(1.0, variance / independent) if independent > 0 else math.inf
+        effective = n / deff * _shrink(n, rounds, confidence)
+    low, high = clopper_pearson(share * effective, effective, confidence)
+    return Interval(
+        ideal * (1 - high),
+        ideal * (1 - low),
+        confidence,
+        "korn-graubard",
+        {"rounds": rounds, "pi": share, "n": n, "deff": deff, "n_eff": effective},
+    )
+
+
+def clopper_pearson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return an interval of a proportion by the exact binomial tails, continued to counts that are no whole numbers.
+
+    Clopper and Pearson, Biometrika 26, 1934, in its beta form: B(a/2; x, n - x + 1) and B(1 - a/2; x + 1, n - x).
+
+    Examples
+    --------
+    >>> [round(limit, 4) for limit in clopper_pearson(0, 30)]
+    [0.0, 0.1157]
+    """
+    tail = (1 - confidence) / 2
+    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if n - successes > 0 else 1.0
+    return low, high
+
+
+def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Return an interval of ideal quality where the samples are a drawn subset: what other samples of the task would give.
+
+    Clopper-Pearson for scores of 0 and 1, otherwise t on the scores, clipped to the scores' range. Both take the draw as simple
+    and the task as large; a stratified draw from a small task is more precise than that.
+
+    Parameters
+    ----------
+    scores : [S]
+        score of each sample drawn.
+    confidence
+        as a fraction.
+
+    Raises
+    ------
+    InputError
+        if there are no scores, or one is not finite.
+
+    Examples
+    --------
+    >>> round(sampling_interval([1, 1, 1, 1, 0]).low, 3)
+    0.284
+    """
+    score = np.asarray(scores, dtype=np.float64)
+    n = score.size
+    if not n or not np.isfinite(score).all():
+        raise InputError(f"sampling interval of {n} scores: at least one is needed, and finite numbers")
+    if np.isin(score, (0.0, 1.0)).all():
+        return Interval(*clopper_pearson(float(score.sum()), n, confidence), confidence, "clopper-pearson", {"samples": n})
+    if n == 1:
+        return Interval(0.0, math.inf, confidence, "none", {"samples": 1})
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * score.std(ddof=1) / math.sqrt(n))
+    low, high = max(float(score.mean()) - half, float(score.min())), min(float(score.mean()) + half, float(score.max()))
+    return Interval(low, high, confidence, "t", {"samples": n})
+
+
+def _shrink(n: float, rounds: int, confidence: float) -> float:
+    """Return (t_{N-1}/t_{R-1})^2, the price of knowing the variance from the rounds alone; never a gain."""
+    if n <= rounds:
+        return 1.0
+    quantile = (1 + confidence) / 2
+    return float((stats.t.ppf(quantile, n - 1) / stats.t.ppf(quantile, rounds - 1)) ** 2)

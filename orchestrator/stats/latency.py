@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.times import Times, checked_times
+
+__all__ = [
+    "CLUSTERED",
+    "MIN_BEYOND",
+    "LatencyPercentile",
+    "design_effect",
+    "latency_percentile",
+    "percentile_inverted_cdf",
+    "percentile_rank",
+    "percentile_rank_limits",
+    "samples_to_certify",
+]
+
+MIN_BEYOND = 10
+"""A percentile with fewer samples beyond it is reported as ``not certified``."""
+
+CLUSTERED = 1.5
+"""A larger design effect says that samples of one round are alike; the number of samples is then divided by it."""
+
+
+@dataclass(frozen=True)
+class LatencyPercentile:
+    """A percentile of all times of a trial with its confidence interval.
+
+    value_ns, low_ns, high_ns
+        the percentile and the limits of its interval; +inf where they fall on samples without a time or beyond the last sample,
+        and ``low_ns`` is 0 where no sample bounds it from below.
+    samples, effective_samples
+        number of times, and the number of independent ones they are worth.
+    beyond
+        how many of the effective samples lie beyond the percentile.
+    design_effect
+        see `design_effect`; NaN for a single round, where it cannot be known and times are taken as independent.
+    """
+
+    percentile: float
+    value_ns: float
+    low_ns: float
+    high_ns: float
+    confidence: float
+    samples: int
+    effective_samples: int
+    beyond: int
+    design_effect: float
+
+    @property
+    def certified(self) -> bool:
+        """Whether enough samples lie beyond the percentile for it to be reported."""
+        return self.beyond >= MIN_BEYOND
+
+
+def percentile_rank(n: int, percentile: float) -> int:
+    """Return the rank (from 1) of a percentile among n ordered values: ceil(p n) in exact arithmetic, at least 1.
+
+    Raises
+    ------
+    InputError
+        if n is 0 or the percentile does not lie within 0 and 100.
+
+    Examples
+    --------
+    >>> percentile_rank(1000, 99.9)
+    999
+    """
+    if not 0 <= percentile <= 100:
+        raise InputError(f"percentile {percentile}: must lie within 0 and 100; percentiles are given in percent")
+    if n < 1:
+        raise InputError(f"percentile {percentile} of no values: at least one value is needed")
+    return max(1, math.ceil(Fraction(str(percentile)) * n / 100))
+
+
+def percentile_inverted_cdf(x: ArrayLike, percentile: float) -> float:
+    """Return a percentile as the inverted empirical distribution function: an observed value, never an interpolated one.
+
+    Definition 1 of Hyndman and Fan, "Sample Quantiles in Statistical Packages" (The American Statistician 50, 1996): the value
+    of rank ceil(p n), computed exactly from the percentile's decimal digits.
+
+    Parameters
+    ----------
+    x : any shape
+        values; +inf is allowed.
+    percentile
+        in percent, within 0 and 100.
+
+    Returns
+    -------
+    The value as a Python number, an int where x holds integers.
+
+    Raises
+    ------
+    InputError
+        if x is empty or holds NaN, or the percentile is out of range.
+
+    Examples
+    --------
+    >>> percentile_inverted_cdf([30, 10, 20], 50)
+    20
+    """
+    values = np.asarray(x).ravel()
+    index = percentile_rank(values.size, percentile) - 1
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise InputError(f"percentile {percentile} of values with NaN: remove or replace them first")
+    value: float = np.partition(values, index)[index].item()
+    return value
+
+
+def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) -> tuple[int, int]:
+    """Return the ranks (from 1) of the two ordered values that enclose a percentile of the population.
+
+    With B ~ Bin(n, p): the largest l with P(B <= l - 1) <= (1 - confidence) / 2, and the smallest u with
+    P(B <= u - 1) >= (1 + confidence) / 2. Both tails keep their share of the error; no distribution is assumed. Conover,
+    *Practical Nonparametric Statistics*, section 3.2.
+
+    Parameters
+    ----------
+    n
+        number of independent values.
+    percentile
+        in percent.
+    confidence
+        of the two-sided interval, as a fraction.
+
+    Returns
+    -------
+    ``l`` from 0 (no value bounds the percentile from below) to n, ``u`` from 1 to n + 1 (none bounds it from above).
+
+    Examples
+    --------
+    >>> percentile_rank_limits(100, 50)
+    (40, 61)
+    """
+    binomial = stats.binom(n, float(Fraction(str(percentile)) / 100))
+    tail = (1 - confidence) / 2
+    return int(binomial.ppf(tail)), int(binomial.ppf(1 - tail)) + 1
+
+
+def design_effect(beyond: NDArray[np.bool_]) -> float:
+    """Return by how much the mean of an indicator varies more between rounds than between independent samples.
+
+    deff = max(1, var(p_r) / (p (1 - p) / S)) with p_r the share in round r and p the share overall (Kish, *Survey Sampling*,
+    section 8.2, rounds as clusters).
+
+    Parameters
+    ----------
+    beyond : [R, S]
+        whether a sample lies beyond the percentile or threshold in question.
+
+    Returns
+    -------
+    The ratio, at least 1; 1 where the indicator never varies; NaN for a single round.
+
+    Examples
+    --------
+    >>> design_effect(np.array([[True, True], [False, False]]))
+    4.0
+    """
+    rounds, samples = beyond.shape
+    if rounds < 2:
+        return math.nan
+    shares = beyond.mean(axis=1)
+    share = shares.mean()
+    independent = share * (1 - share) / samples
+    return max(1.0, float(shares.var(ddof=1) / independent)) if independent > 0 else 1.0
+
+
+def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 0.95) -> LatencyPercentile:
+    """Return a percentile of all times with an interval from order statistics.
+
+    The interval of `percentile_rank_limits` takes all times as independent. Where rounds differ by more than that allows
+    (design effect above `CLUSTERED`), the number of samples is divided by the design effect, and the limits are taken at the
+    same shares of the ordered times (Woodruff, JASA 47, 1952).
+
+    Parameters
+    ----------
+    times : [R, S]
+        times in ns, +inf for samples without one.
+    percentile
+        in percent.
+    confidence
+        of the two-sided interval, as a fraction.
+
+    Raises
+    ------
+    InputError
+        if a time is NaN or not positive, there are none, or the percentile is out of range.
+
+    Examples
+    --------
+    >>> times = np.arange(1, 2001).reshape(1000, 2)
+    >>> p99 = latency_percentile(times, 99)
+    >>> p99.value_ns, p99.beyond, p99.certified
+    (1980, 20, True)
+    """
+    checked = checked_times(times)
+    if checked.ndim != 2:
+        raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
+    ordered = np.sort(checked, axis=None)
+    n = ordered.size
+    value: float = ordered[percentile_rank(n, percentile) - 1].item()
+    effect = design_effect(_beyond(checked, value))
+    effective = max(1, math.floor(n / effect)) if effect > CLUSTERED else n
+    low, high = percentile_rank_limits(effective, percentile, confidence)
+    return LatencyPercentile(
+        percentile=percentile,
+        value_ns=value,
+        low_ns=ordered[max(1, low * n // effective) - 1].item() if low > 0 else 0,
+        high_ns=ordered[math.ceil(Fraction(high * n, effective)) - 1].item() if high <= effective else math.inf,
+        confidence=confidence,
+        samples=n,
+        effective_samples=effective,
+        beyond=effective - percentile_rank(effective, percentile),
+        design_effect=effect,
+    )
+
+
+def _beyond(times: Times, value: float) -> NDArray[np.bool_]:
+    """Return which samples lie beyond a time: one without a time lies beyond every percentile, an infinite one too."""
+    return np.asarray(times > min(value, np.finfo(np.float64).max))

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.times import checked_times
+
+Origin: TypeAlias = Literal["absolute", "reference", "own"]
+
+NS_PER_MS = 10**6
+LONGEST_NS = 2**63 - 1
+FREEZING_ROUNDS = 10
+"""A trial's own thresholds come from this many first rounds and are applied to the others..."""
+ROUNDS_TO_FREEZE = 20
+"""...where there are at least this many rounds."""
+DEFAULT_PRIMARY = "p95"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A time bound: *on time* means time <= ``ns``.
+
+    label
+        ``p99`` or ``50 ms``.
+    origin
+        ``absolute`` (given in ms), ``reference`` (a percentile of a named trial) or ``own`` (a percentile of the trial's own
+        times, which fixes the share of samples on time and so can rank nothing).
+    """
+
+    label: str
+    ns: int
+    origin: Origin
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ns <= LONGEST_NS:
+            raise InputError(f"threshold {self.label}: must lie between 1 ns and 292 years")
+
+
+@dataclass(frozen=True)
+class OwnThresholds:
+    """Thresholds from a trial's own times, and the rounds they may be applied to.
+
+    first_round
+        index of the first round that had no part in choosing them.
+    in_sample
+        True where there were too few rounds to set any aside: then figures at these thresholds describe the rounds that chose
+        them.
+    """
+
+    thresholds: tuple[Threshold, ...]
+    first_round: int
+    in_sample: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The trial whose percentiles are thresholds for all trials of a task; ``instead_of`` names the one it stands in for."""
+
+    trial: str
+    instead_of: str | None = None
+
+
+def thresholds_from_ms(milliseconds: Iterable[float]) -> tuple[Threshold, ...]:
+    """Return the user's own thresholds, in the order given, each once.
+
+    A part of a nanosecond is dropped: times are whole nanoseconds, so that no sample changes sides.
+
+    Parameters
+    ----------
+    milliseconds
+        time bounds in ms.
+
+    Raises
+    ------
+    InputError
+        if a bound is below 1 ns, above what 64 bits hold, or no number.
+
+    Examples
+    --------
+    >>> [(t.label, t.ns) for t in thresholds_from_ms([50, 12.5])]
+    [('50 ms', 50000000), ('12.5 ms', 12500000)]
+    """
+    thresholds = []
+    for value in milliseconds:
+        if not math.isfinite(value):
+            raise InputError(f"threshold {value} ms: must be a finite number of milliseconds")
+        thresholds.append(Threshold(f"{_plain(value)} ms", math.floor(Fraction(str(value)) * NS_PER_MS), "absolute"))
+    return tuple(dict.fromkeys(thresholds))
+
+
+def thresholds_from_percentiles(
+    times: ArrayLike, percentiles: Iterable[float], origin: Literal["reference", "own"]
+) -> tuple[Threshold, ...]:
+    """Return percentiles of a trial's pooled times as thresholds.
+
+    A percentile that falls on a sample without a time is no time bound and is left out.
+
+    Parameters
+    ----------
+    times : any shape
+        times of all rounds and samples in ns, +inf for samples without one.
+    percentiles
+        in percent.
+
+    Raises
+    ------
+    InputError
+        if a time is NaN or not positive, there are none, or a percentile is out of range.
+
+    Examples
+    --------
+    >>> thresholds_from_percentiles([10, 20, 30, np.inf], [50, 75, 99], "reference")[1]
+    Threshold(label='p75', ns=30, origin='reference')
+    """
+    checked = checked_times(times)
+    found = ((percentile, percentile_inverted_cdf(checked, percentile)) for percentile in percentiles)
+    return tuple(Threshold(f"p{_plain(percentile)}", math.ceil(ns), origin) for percentile, ns in found if math.isfinite(ns))
+
+
+def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresholds:
+    """Return percentiles of a trial's first 10 rounds, to be applied to the later ones; below 20 rounds, of all of them.
+
+    Parameters
+    ----------
+    times : [R, S]
+        times in ns, +inf for samples without one.
+    percentiles
+        in percent.
+
+    Examples
+    --------
+    >>> own_thresholds(np.full((30, 2), 7), [95]).first_round
+    10
+    """
+    checked = checked_times(times)
+    in_sample = len(checked) < ROUNDS_TO_FREEZE
+    first_round = 0 if in_sample else FREEZING_ROUNDS
+    chosen_from = checked if in_sample else checked[:FREEZING_ROUNDS]
+    return OwnThresholds(thresholds_from_percentiles(chosen_from, percentiles, "own"), first_round, in_sample)
+
+
+def default_reference(p50s_ns: Mapping[str, float], failed: Collection[str] = ()) -> Reference | None:
+    """Return the trial of one task with the median p50 of total time.
+
+    Trials are ranked by p50, equal ones by trial id; of an even number the faster of the middle two is taken. Where that trial
+    failed, the next slower one that did not stands in, and where there is none the next faster one.
+
+    Parameters
+    ----------
+    p50s_ns
+        median total time in ns of every trial that has one, by trial id.
+    failed
+        ids of trials that cannot be the reference.
+
+    Examples
+    --------
+    >>> default_reference({"a": 30, "b": 10, "c": 20}, failed=["c"])
+    Reference(trial='a', instead_of='c')
+    """
+    ranked = sorted(p50s_ns, key=lambda trial: (p50s_ns[trial], trial))
+    middle = (len(ranked) - 1) // 2
+    for trial in ranked[max(middle, 0) :] + ranked[: max(middle, 0)][::-1]:
+        if trial not in failed:
+            return Reference(trial, None if trial == ranked[middle] else ranked[middle])
+    return None
+
+
+def common_thresholds(trials_ns: Sequence[tuple[float, float]], count: int = 5) -> tuple[Threshold, ...]:
+    """Return absolute thresholds that span what the systems of one task need.
+
+    Log-spaced from the fastest trial's p50 to the slowest trial's p99 (fastest and slowest by p50), each rounded to the nearest
+    1, 2 or 5 times a power of ten. What rounds to the same number is one threshold, so a narrow span yields fewer than `count`.
+
+    Parameters
+    ----------
+    trials_ns
+        p50 and p99 of total time in ns of each trial; a trial with an infinite one takes no part.
+
+    Examples
+    --------
+    >>> [t.label for t in common_thresholds([(4.7e6, 6e6), (33e6, 400e6)])]
+    ['5 ms', '10 ms', '50 ms', '100 ms', '500 ms']
+    """
+    finite = [(p50, p99) for p50, p99 in trials_ns if math.isfinite(p50) and math.isfinite(p99)]
+    if not finite:
+        return ()
+    spaced = np.geomspace(min(finite)[0], max(finite)[1], count)
+    return tuple(
+        Threshold(f"{_plain(Fraction(ns, NS_PER_MS))} ms", ns, "absolute") for ns in sorted({*map(_round_125, spaced)})
+    )
+
+
+def threshold_grid(times: ArrayLike, points: int = 100) -> NDArray[np.int64]:
+    """Return time bounds for a curve: log-spaced from the shortest time to the longest, both included.
+
+    Parameters
+    ----------
+    times : any shape
+        times in ns; samples without a time (+inf) are ignored.
+
+    Returns
+    -------
+    [points] rising whole ns, neighbours equal where the times differ by less than `points` ns; [0] where no sample has a time.
+
+    Examples
+    --------
+    >>> threshold_grid([10, 1000, np.inf], points=3)
+    array([  10,  100, 1000])
+    """
+    checked = checked_times(times)
+    finite = checked[np.isfinite(checked)]
+    if not finite.size:
+        return np.empty(0, dtype=np.int64)
+    first, last = math.ceil(finite.min()), math.ceil(finite.max())
+    grid = np.rint(np.geomspace(first, last, points)).astype(np.int64).clip(first, last)
+    grid[0], grid[-1] = first, last
+    return grid
+
+
+def primary_threshold(requested: str | None, reference_times: ArrayLike | None) -> Threshold | None:
+    """Return the one threshold that rules and gates look at.
+
+    Parameters
+    ----------
+    requested
+        the user's choice, ``p95`` or ``50 ms``; None is the reference's p95.
+    reference_times : any shape
+        total times of the reference trial in ns, or None while no reference exists.
+
+    Returns
+    -------
+    None where the reference decides and there is none, or it has no time at that percentile.
+
+    Raises
+    ------
+    InputError
+        if the choice is neither a percentile nor a time.
+
+    Examples
+    --------
+    >>> primary_threshold("50ms", None)
+    Threshold(label='50 ms', ns=50000000, origin='absolute')
+    """
+    chosen = DEFAULT_PRIMARY if requested is None else requested
+    match = re.fullmatch(r"p(?P<percentile>\d+(\.\d+)?)|(?P<ms>\d+(\.\d+)?) ?ms", chosen.strip())
+    if match is None:
+        raise InputError(f'primary threshold {chosen!r}: must be a percentile such as p95 or a time such as "50 ms"')
+    if match["ms"]:
+        return thresholds_from_ms([float(match["ms"])])[0]
+    percentile = float(match["percentile"])
+    if not 0 < percentile < 100:
+        raise InputError(f"primary threshold {chosen!r}: must lie between p0 and p100")
+    found = () if reference_times is None else thresholds_from_percentiles(reference_times, [percentile], "reference")
+    return found[0] if found else None
+
+
+def _round_125(ns: float) -> int:
+    """Return the number of the series 1, 2, 5, 10, 20... that is nearest on a log scale; no whole number lies halfway."""
+    power = 10 ** math.floor(math.log10(ns))
+    return min((power, 2 * power, 5 * power, 10 * power), key=lambda rounded: abs(math.log(rounded / ns)))
+
+
+def _plain(value: float | Fraction) -> str:
+    """Return a number without exponent or trailing zeros: 50, 12.5, 99.9."""
+    exact = Decimal(value.numerator) / value.denominator if isinstance(value, Fraction) else Decimal(str(value))
+    return format(exact.normalize(), "f")

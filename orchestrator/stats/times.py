@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orchestrator.contracts import InputError
+
+Times: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
+"""Times in nanoseconds: integers, or floats where +inf stands for a sample whose outcome was not ``ok``."""
+
+
+def checked_times(times: ArrayLike) -> Times:
+    """Return times as int64 or float64, refusing what cannot be a time.
+
+    Parameters
+    ----------
+    times : any shape
+        times in ns; +inf is a sample that has none.
+
+    Raises
+    ------
+    InputError
+        if a time is NaN, zero or negative, or if the values are no numbers.
+
+    Examples
+    --------
+    >>> checked_times([3, 5])
+    array([3, 5])
+    """
+    given = np.asarray(times)
+    if given.dtype.kind not in "iuf":
+        raise InputError(f"times of type {given.dtype} are no numbers: give integers, or floats with inf for a late sample")
+    checked: Times = given.astype(np.float64 if given.dtype.kind == "f" else np.int64, copy=False)
+    if checked.size:
+        smallest = checked.min()
+        if not smallest > 0:  # NaN compares false as well
+            raise InputError(f"a time of {smallest} ns was given: times are positive numbers of ns, inf where there is none")
+    return checked

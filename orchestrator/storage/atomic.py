@@ -1,0 +1,93 @@
+"""Files that are whole or absent: written under a name that starts with a dot, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestrator.contracts import InputError
+
+DRAFT = re.compile(r"\..+\.\d+\.tmp")
+"""Names of files that are not whole yet. The number is the writing process, so that two never share one."""
+
+
+def draft_of(path: Path) -> Path:
+    """Return the name under which a file is written before it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` once the block has ended well, and leaves it alone otherwise."""
+    draft = draft_of(path)
+    try:
+        with draft.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot flush a folder; they order renames themselves.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder if it is missing, and make that survive a loss of power."""
+    if not folder.is_dir():
+        folder.mkdir()
+        sync_folder(folder.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 text."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write plain values as JSON. Raises ValueError for NaN and infinities, which JSON does not have."""
+    try:
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}; store None for a number that does not exist") from error
+    write_text(path, text + "\n")
+
+
+def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
+    """Write a table as one Parquet file with zstd and a checksum on every page. ``options`` are those of ``write_table``."""
+    with replacing(path) as file:
+        pq.write_table(table, file, **{"compression": "zstd", "write_page_checksum": True, **options})
+
+
+def write_link(link: Path, target: Path) -> None:
+    """Point a symbolic link at ``target`` by a relative path, in one step. Raises InputError where it is no link."""
+    if link.exists() and not link.is_symlink():
+        raise InputError(f"{link} is to be a link to the newest results but is something else: move it away")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    draft = draft_of(link)
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(os.path.relpath(target.resolve(), link.parent.resolve()))
+    draft.replace(link)

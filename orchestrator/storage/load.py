@@ -1,0 +1,84 @@
+"""Read one stored file, or say in one line what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ValidationError
+
+from orchestrator.config import explain
+from orchestrator.contracts import InputError
+from orchestrator.storage import schema
+from orchestrator.storage.tables import conform
+
+T = TypeVar("T", bound=BaseModel)
+
+MEASURE_AGAIN = "restore it from a copy, or remove it and measure again with `python -m orchestrator resume`"
+
+
+def read_json(path: Path, model: type[T]) -> T:
+    """Return a record. Raises InputError for a file that is damaged, newer than this program or holds unknown keys."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        _refuse_unreadable(path, error)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a whole JSON file ({_line(error)}): restore it from a copy") from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > schema.SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has schema version {version} and this program reads up to {schema.SCHEMA_VERSION}: upgrade tail-quality"
+        )
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise InputError(f"{path} is not what this program writes: {explain(error)}; restore it from a copy") from error
+
+
+def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_AGAIN) -> pa.Table:
+    """Return a stored table, in the columns and types of ``form`` where one is given.
+
+    ``remedy`` is what the user should do where the file is damaged.
+
+    Raises
+    ------
+    FileNotFoundError
+        where there is none.
+    InputError
+        for a file that is damaged or not what this program writes.
+    """
+    with opened(path, remedy) as file:
+        present = None if form is None else [name for name in form.names if name in file.schema_arrow.names]
+        table = file.read(columns=present)
+        return table if form is None else conform(table, form)
+
+
+@contextmanager
+def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; what goes wrong with its content inside the block becomes an InputError that names it."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno:
+            _refuse_unreadable(path, error)
+        raise InputError(f"{path} is not a whole Parquet file of this program ({_line(error)}): {remedy}") from error
+
+
+def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:
+    if isinstance(error, FileNotFoundError):
+        raise error
+    raise InputError(f"{path} cannot be read ({error.strerror}): check the folder and its permissions") from error
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,116 @@
+"""A trial's timings as matrices over rounds and samples, the form in which analysis takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from orchestrator.contracts import InputError
+from orchestrator.storage import schema
+from orchestrator.storage.tables import outcome_codes
+
+EXACT_LIMIT = 2**53
+"""Integers below are exact as float64: 104 days in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class RoundMatrix:
+    """Times of all samples in all stored rounds; R rounds, S samples.
+
+    Times are float64 so that a sample without a time can be +inf, which is later than any threshold; every stored time is an
+    integer number of nanoseconds below 2**53, so no digit is lost.
+
+    rounds
+        numbers of the rounds, ascending, int64, shape [R].
+    samples
+        numbers of the samples, ascending, int64, shape [S].
+    inference_ns, total_ns
+        the two clocks, ns, float64, shape [R, S]; +inf where the outcome is not ``ok``.
+    outcome
+        index into ``schema.OUTCOMES``, int8, shape [R, S]; a sample that a round has no row of is ``lost``.
+    process
+        the process that timed the round, int32, shape [R].
+    incomplete
+        True for a round that ended before all samples were measured, shape [R].
+    """
+
+    rounds: npt.NDArray[np.int64]
+    samples: npt.NDArray[np.int64]
+    inference_ns: npt.NDArray[np.float64]
+    total_ns: npt.NDArray[np.float64]
+    outcome: npt.NDArray[np.int8]
+    process: npt.NDArray[np.int32]
+    incomplete: npt.NDArray[np.bool_]
+
+    @property
+    def late(self) -> npt.NDArray[np.bool_]:
+        """True where there is no time, so that the sample is late at any threshold; shape [R, S]."""
+        return np.not_equal(self.outcome, schema.OK)
+
+
+def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
+    """Return the matrices of a trial.
+
+    Parameters
+    ----------
+    timings, rounds
+        columns of ``schema.TIMINGS`` and ``schema.ROUNDS``, in the order ``twins`` gives them.
+
+    Raises
+    ------
+    InputError
+        for a sample that is ``ok`` without a time, or a time that is not positive or not below 2**53 ns.
+    """
+    numbers = rounds.column("round").to_numpy().astype(np.int64)
+    samples = np.unique(timings.column("sample").to_numpy()).astype(np.int64)
+    shape = (len(numbers), len(samples))
+    row = np.searchsorted(numbers, timings.column("round").to_numpy())
+    column = np.searchsorted(samples, timings.column("sample").to_numpy())
+
+    codes = outcome_codes(timings)
+    outcome = np.full(shape, schema.LOST, dtype=np.int8)
+    outcome[row, column] = codes
+    is_ok = codes == schema.OK
+    stages = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
+    total = sum(stages.values(), start=np.zeros(timings.num_rows, dtype=np.int64))
+
+    def matrix(times: npt.NDArray[np.int64], clock: str) -> npt.NDArray[np.float64]:
+        wrong = is_ok & ((times <= 0) | (times >= EXACT_LIMIT))
+        if bool(wrong.any()):
+            _refuse(timings, wrong, f"has {clock} time {int(times[wrong][0])} ns, and a time is positive and below 2**53 ns")
+        filled = np.full(shape, np.inf)
+        filled[row[is_ok], column[is_ok]] = times[is_ok]
+        return filled
+
+    rows_present = np.bincount(row, minlength=shape[0])
+    return RoundMatrix(
+        rounds=numbers,
+        samples=samples,
+        inference_ns=matrix(stages["inference_ns"], "inference"),
+        total_ns=matrix(total, "total"),
+        outcome=outcome,
+        process=rounds.column("process").to_numpy().astype(np.int32),
+        incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
+    )
+
+
+def _stage(timings: pa.Table, name: str, is_ok: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return one stage in ns, shape [rows], 0 where it is null. Checks each stage so that their sum cannot overflow."""
+    stored = timings.column(name)
+    null = is_ok & stored.is_null().to_numpy()
+    if bool(null.any()):
+        _refuse(timings, null, f"is ok without {name}")
+    times: npt.NDArray[np.int64] = stored.fill_null(0).to_numpy()
+    wrong = is_ok & ((times < 0) | (times >= EXACT_LIMIT))
+    if bool(wrong.any()):
+        _refuse(timings, wrong, f"has {name} {int(times[wrong][0])}, and a time is not negative and below 2**53 ns")
+    return times
+
+
+def _refuse(timings: pa.Table, wrong: npt.NDArray[np.bool_], complaint: str) -> None:
+    place = int(np.flatnonzero(wrong)[0])
+    number, sample = (timings.column(name)[place].as_py() for name in ("round", "sample"))
+    raise InputError(f"sample {sample} of round {number} {complaint}: restore timings/ from a copy or measure the trial again")

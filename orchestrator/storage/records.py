@@ -1,0 +1,150 @@
+"""What ``campaign.json`` and ``trial.json`` hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+
+from orchestrator.config import CampaignConfig, Frozen, Trial
+from orchestrator.contracts import InputError
+from orchestrator.storage import schema
+from orchestrator.storage.layout import plain
+
+State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
+
+Plain = Annotated[str, AfterValidator(plain)]
+UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
+Version = Annotated[int, Field(ge=1, le=schema.SCHEMA_VERSION)]
+
+
+def utc_now() -> datetime:
+    """Return the time of day, in UTC."""
+    return datetime.now(UTC)
+
+
+class PlannedTrial(Frozen):
+    """One trial of a campaign and how far it has come. ``match_key`` is its id without the repeat."""
+
+    trial_id: Plain
+    match_key: Plain
+    trial: Trial
+    state: State = "planned"
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _id_names_the_repeat(self) -> Self:
+        if self.trial_id != f"{self.match_key}-r{self.trial.repeat}":
+            raise ValueError(f"trial_id {self.trial_id} must be match_key {self.match_key} with -r{self.trial.repeat} after it")
+        return self
+
+    def labels(self) -> dict[str, str | int]:
+        """Return the columns that every result table begins with."""
+        return {
+            "trial": self.trial_id,
+            "match_key": self.match_key,
+            "model": self.trial.model.name,
+            "task": self.trial.task.name,
+            "system": self.trial.system.name,
+            "runtime": self.trial.runtime.name,
+            "batch": self.trial.measurement.batch,
+            "repeat": self.trial.repeat,
+        }
+
+
+class LeftOut(Frozen):
+    """Two choices that were not paired, such as a model and a task of another kind, and why."""
+
+    pair: tuple[str, str]
+    reason: str
+
+
+class CampaignRecord(Frozen):
+    """``campaign.json``: all trials of one command. Its states are the ones that count."""
+
+    schema_version: Version = schema.SCHEMA_VERSION
+    created_at: UtcTime = Field(default_factory=utc_now)
+    code_version: str
+    name: str
+    command: tuple[str, ...] = ()
+    sweep: dict[str, Any] | None = None
+    config: CampaignConfig = CampaignConfig()
+    trials: tuple[PlannedTrial, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Self:
+        # Some file systems take A and a for one name.
+        ids = [planned.trial_id.lower() for planned in self.trials]
+        if len(set(ids)) < len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise ValueError(f"trial id {twice} stands there twice; every trial needs one of its own")
+        return self
+
+    def planned(self, trial_id: str) -> PlannedTrial:
+        """Return one trial. Raises InputError for an id that is not in this campaign."""
+        for planned in self.trials:
+            if planned.trial_id == trial_id:
+                return planned
+        nearest = get_close_matches(trial_id, [planned.trial_id for planned in self.trials], n=1, cutoff=0)
+        hint = f", such as {nearest[0]}" if nearest else ""
+        raise InputError(f"trial {trial_id!r} is not in this campaign: choose one of its {len(self.trials)} trials{hint}")
+
+    def with_state(self, trial_id: str, state: State, reason: str | None) -> CampaignRecord:
+        """Return this record with another state of one trial."""
+        changed = PlannedTrial.model_validate({**dict(self.planned(trial_id)), "state": state, "reason": reason})
+        trials = tuple(changed if planned.trial_id == trial_id else planned for planned in self.trials)
+        return self.model_copy(update={"trials": trials})
+
+
+class Process(Frozen):
+    """A process that timed rounds of a trial; ``process`` counts them from 0 and stands in every row of rounds."""
+
+    process: int = Field(ge=0)
+    pid: int = Field(gt=0)
+    host: str
+    started_at: UtcTime
+    boot_id: str | None = None
+
+
+class Stopping(Frozen):
+    """Why a trial stopped, and what each check of the rule found on the way."""
+
+    rule: str
+    reason: str | None = None
+    checks: tuple[dict[str, Any], ...] = ()
+
+
+class TrialError(Frozen):
+    """Something that went wrong: with one sample of a round, with a round, or with the trial."""
+
+    message: str
+    round: int | None = Field(None, ge=0)
+    sample: int | None = Field(None, ge=0)
+
+
+class TrialRecord(PlannedTrial):
+    """``trial.json``: what a trial was, where it ran and how it ended."""
+
+    schema_version: Version = schema.SCHEMA_VERSION
+    placement: dict[str, Any] = Field(default_factory=dict)
+    stack: dict[str, Any] = Field(default_factory=dict)
+    environment: dict[str, Any] = Field(default_factory=dict)
+    digests: dict[str, Any] = Field(default_factory=dict)
+    cold_start: dict[str, Any] = Field(default_factory=dict)
+    facts: dict[str, Any] = Field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    ideal: dict[str, float] = Field(default_factory=dict)
+    stopping: Stopping | None = None
+    errors: tuple[TrialError, ...] = ()
+    started_at: UtcTime | None = None
+    ended_at: UtcTime | None = None
+    processes: tuple[Process, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @classmethod
+    def from_plan(cls, planned: PlannedTrial) -> TrialRecord:
+        """Return the record of a trial of which no more is known than the plan says."""
+        return cls.model_validate(dict(planned))

@@ -1,0 +1,65 @@
+"""The pyarrow schemas of every table that is stored. Durations are int64 nanoseconds, ids int32."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+OUTCOMES = ("ok", "error", "timeout", "lost")
+
+OK = OUTCOMES.index("ok")
+LOST = OUTCOMES.index("lost")
+
+STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
+"""The stages between the four stamps of a sample. Their sum is the total clock."""
+
+RESULT_TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
+"""Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
+
+TIMINGS = pa.schema(
+    [
+        pa.field("round", pa.int32(), nullable=False),
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("outcome", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("start_gap_ns", pa.int64()),
+        pa.field("preprocess_ns", pa.int64()),
+        pa.field("inference_ns", pa.int64()),
+        pa.field("postprocess_ns", pa.int64()),
+        pa.field("cuda_inference_ns", pa.int64()),
+    ]
+)
+"""One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages."""
+
+ROUNDS = pa.schema(
+    [
+        pa.field("round", pa.int32(), nullable=False),
+        pa.field("started_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("started_monotonic_ns", pa.int64(), nullable=False),
+        pa.field("duration_ns", pa.int64(), nullable=False),
+        pa.field("process", pa.int32(), nullable=False),
+        pa.field("incomplete", pa.bool_(), nullable=False),
+        pa.field("prediction_digest", pa.string()),
+        pa.field("different_answers", pa.int32()),
+        pa.field("voluntary_switches", pa.int64()),
+        pa.field("involuntary_switches", pa.int64()),
+        pa.field("minor_faults", pa.int64()),
+        pa.field("major_faults", pa.int64()),
+        pa.field("cpu_time_ns", pa.int64()),
+        pa.field("steal_ns", pa.int64()),
+        pa.field("foreign_cpu_ns", pa.int64()),
+        pa.field("frequency_mhz", pa.float64()),
+        pa.field("load_1m", pa.float64()),
+        pa.field("gpu_clock_mhz", pa.float64()),
+        pa.field("gpu_temperature_c", pa.float64()),
+        pa.field("gpu_power_w", pa.float64()),
+        pa.field("gpu_throttle_reasons", pa.int64()),
+        pa.field("gpu_foreign_processes", pa.int32()),
+    ]
+)
+"""One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0."""
+
+CLASSES = (pa.int32(), pa.list_(pa.int32()))
+
+ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES}
+"""Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers."""

@@ -1,0 +1,60 @@
+"""Bring tables into the stored form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.storage import schema
+
+OUTCOMES = pa.array(schema.OUTCOMES)
+NEEDED = ("start_gap_ns", *schema.STAGES)
+"""Columns that may hold nulls but may not be missing."""
+
+
+def conform(table: pa.Table, form: pa.Schema) -> pa.Table:
+    """Return the columns of ``form`` in its order and types; columns it does not name are left out.
+
+    ``outcome`` comes back with the one dictionary ``schema.OUTCOMES``, so that its codes mean the same everywhere. Evidence
+    that an older file lacks is null.
+
+    Raises
+    ------
+    ValueError
+        for a missing column, nulls where there may be none, a value that does not fit, or an unknown outcome.
+    """
+    present = dict(zip(table.column_names, table.columns, strict=True))
+    return pa.table([_column(present, field, table.num_rows) for field in form], schema=form)
+
+
+def outcome_codes(table: pa.Table) -> npt.NDArray[np.int8]:
+    """Return the outcomes of conforming timings as indices into ``schema.OUTCOMES``, shape [rows]."""
+    chunks = [chunk.indices.to_numpy() for chunk in table.column("outcome").chunks]
+    return np.concatenate([np.empty(0, dtype=np.int8), *chunks])
+
+
+def _column(present: Mapping[str, pa.ChunkedArray], field: pa.Field, rows: int) -> pa.ChunkedArray:
+    column = present.get(field.name)
+    if column is None:
+        if field.nullable and field.name not in NEEDED:
+            return pa.nulls(rows, field.type)
+        raise ValueError(f"column {field.name!r} is missing")
+    if not field.nullable and column.null_count:
+        raise ValueError(f"column {field.name!r} holds nulls and may not")
+    if not pa.types.is_dictionary(field.type):
+        return column if column.type == field.type else column.cast(field.type)
+    return pa.chunked_array([_outcomes(chunk) for chunk in column.chunks], field.type)
+
+
+def _outcomes(chunk: pa.Array) -> pa.DictionaryArray:
+    """Return the same outcomes as codes into ``schema.OUTCOMES``."""
+    encoded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+    codes = pc.index_in(encoded.dictionary, value_set=OUTCOMES).take(encoded.indices)
+    if codes.null_count:
+        unknown = sorted(set(encoded.dictionary.to_pylist()) - set(schema.OUTCOMES), key=str)
+        raise ValueError(f"outcome {unknown[0]!r} is none of {', '.join(schema.OUTCOMES)}")
+    return pa.DictionaryArray.from_arrays(codes.cast(pa.int8()), OUTCOMES)

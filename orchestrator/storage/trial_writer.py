@@ -1,0 +1,137 @@
+"""Write what one trial measures. Rounds are collected and flushed at most once a second; a long round is flushed at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.storage import encoding, schema
+from orchestrator.storage.atomic import make_folder, write_json, write_parquet
+from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
+from orchestrator.storage.load import read_table
+from orchestrator.storage.merge import merge, recover
+from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.tables import conform, outcome_codes
+from orchestrator.storage.twins import rounds
+
+FLUSH_EVERY_S = 1.0
+
+
+class TrialWriter:
+    """The files of one trial. Construction puts right what a kill has left.
+
+    ``clock`` gives seconds and decides when to flush. Only ``CampaignWriter``, which holds the campaign's lock, makes one.
+    """
+
+    def __init__(self, folder: TrialFolder, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._clock = clock
+        for place in (folder.path.parent, folder.path):
+            make_folder(place)
+        recover(folder.path)
+        for name in TWINS:
+            make_folder(folder.twin(name))
+        self._rounds: set[int] = set(rounds(folder).column("round").to_pylist())
+        self._waiting: list[tuple[pa.Table, pa.Table]] = []
+        self._flushed_at = clock()
+
+    @property
+    def rounds(self) -> frozenset[int]:
+        """Numbers of the rounds appended so far, by this and earlier drivers."""
+        return frozenset(self._rounds)
+
+    def write_record(self, record: TrialRecord) -> None:
+        """Write ``trial.json``."""
+        if record.trial_id != self._folder.path.name:
+            raise ValueError(f"the record of {record.trial_id} is not that of {self._folder.path.name}")
+        write_json(self._folder.record, record.model_dump(mode="json"))
+
+    def write_samples(self, samples: pa.Table) -> None:
+        """Write ``predictions.parquet``: one row per sample, ``sample`` counted upward."""
+        _refuse_unordered(samples.column("sample"))
+        write_parquet(self._folder.samples, samples)
+
+    def write_warmup(self, timings: pa.RecordBatch) -> None:
+        """Write the timings of warm-up rounds. Those of a later process follow the earlier ones, with rounds counted on."""
+        table = conform(pa.Table.from_batches([timings]), schema.TIMINGS)
+        if self._folder.warmup.exists():
+            earlier = read_table(self._folder.warmup, schema.TIMINGS)
+            table = pa.concat_tables([earlier, _renumbered(table, after=earlier)])
+        write_parquet(self._folder.warmup, table, **encoding.TIMINGS)
+
+    def write_answers(self, number: int, answers: pa.Table) -> None:
+        """Write the answers of a round that differ from the first round's, before the round itself is appended."""
+        self._refuse_stored(number)
+        make_folder(self._folder.answers)
+        write_parquet(self._folder.answers_of(number), answers)
+
+    def append(self, timings: pa.RecordBatch, row: pa.RecordBatch) -> None:
+        """Store one round: columns of ``schema.TIMINGS`` in order of sample, and one row of ``schema.ROUNDS``.
+
+        Raises
+        ------
+        ValueError
+            for a round that is stored already, rows of another round, samples out of order, or durations that do not fit
+            their outcomes.
+        """
+        timed = conform(pa.Table.from_batches([timings]), schema.TIMINGS)
+        told = conform(pa.Table.from_batches([row]), schema.ROUNDS)
+        number = check_round(timed, told)
+        self._refuse_stored(number)
+        self._rounds.add(number)
+        self._waiting.append((timed, told))
+        if self._clock() - self._flushed_at >= FLUSH_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
+        if self._waiting:
+            number = max([-1, *(number for name in TWINS for number in parts(self._folder.twin(name)))]) + 1
+            timed, told = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
+            write_parquet(self._folder.twin("timings") / part_name(number), timed, **encoding.TIMINGS)
+            write_parquet(self._folder.twin("rounds") / part_name(number), told)
+            self._waiting.clear()
+        self._flushed_at = self._clock()
+
+    def finish(self) -> None:
+        """Flush and make one part of all. More rounds may still follow."""
+        self.flush()
+        merge(self._folder)
+
+    def _refuse_stored(self, number: int) -> None:
+        if number in self._rounds:
+            raise ValueError(f"round {number} of {self._folder.path.name} is stored already; a stored round is never replaced")
+
+
+def check_round(timings: pa.Table, row: pa.Table) -> int:
+    """Return the number of a round. Raises ValueError where its timings and its row do not make sense together."""
+    if row.num_rows != 1 or not timings.num_rows:
+        raise ValueError(f"a round has one row and timings of at least one sample, not {row.num_rows} and {timings.num_rows}")
+    number = int(row.column("round")[0].as_py())
+    if number < 0 or bool((timings.column("round").to_numpy() != number).any()):
+        raise ValueError(f"round {number} comes with timings of another round")
+    _refuse_unordered(timings.column("sample"))
+    is_ok = outcome_codes(timings) == schema.OK
+    for name in schema.STAGES:
+        if not np.array_equal(timings.column(name).is_valid().to_numpy(), is_ok):
+            raise ValueError(f"round {number}: {name} must be null exactly where the outcome is not ok")
+        least = pc.min(timings.column(name)).as_py()
+        if least is not None and least < (1 if name == "inference_ns" else 0):
+            raise ValueError(f"round {number}: {name} is {least}, and time does not run backwards or stand still")
+    return number
+
+
+def _refuse_unordered(column: pa.ChunkedArray) -> None:
+    numbers = column.to_numpy()
+    if column.null_count or bool((numbers < 0).any()) or bool((np.diff(numbers) <= 0).any()):
+        raise ValueError("samples must be counted upward from 0, each once")
+
+
+def _renumbered(table: pa.Table, after: pa.Table) -> pa.Table:
+    shift = pc.add(pc.max(after.column("round")), 1) if after.num_rows else pa.scalar(0, pa.int32())
+    moved = pc.add(table.column("round"), shift).cast(pa.int32())
+    return table.set_column(table.column_names.index("round"), schema.TIMINGS.field("round"), moved)

@@ -1,0 +1,100 @@
+"""Read the twin folders ``timings/`` and ``rounds/``: a round exists if and only if both hold it. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.contracts import InputError
+from orchestrator.storage import schema
+from orchestrator.storage.layout import TrialFolder, parts
+from orchestrator.storage.load import opened, read_table
+
+T = TypeVar("T")
+
+FORMS = {"timings": schema.TIMINGS, "rounds": schema.ROUNDS}
+ATTEMPTS = 10
+
+
+def timings(folder: TrialFolder) -> pa.Table:
+    """Return the timings of all stored rounds, sorted by round and sample. Raises InputError for what is damaged or double."""
+    return both(folder)[0]
+
+
+def rounds(folder: TrialFolder) -> pa.Table:
+    """Return the rows of all stored rounds, sorted by round. Raises InputError for what is damaged or double."""
+    return _steady(folder, lambda: _sorted(_only(_read(folder, "rounds"), _timed_rounds(folder)), ["round"], folder))
+
+
+def both(folder: TrialFolder) -> tuple[pa.Table, pa.Table]:
+    """Return ``timings`` and ``rounds`` of the same stored rounds."""
+
+    def read() -> tuple[pa.Table, pa.Table]:
+        told = _read(folder, "rounds")  # first: a round's timings are written before its row
+        timed = _read(folder, "timings")
+        stored = _only(told, timed.column("round").unique())
+        return _sorted(_only(timed, stored.column("round")), ["round", "sample"], folder), _sorted(stored, ["round"], folder)
+
+    return _steady(folder, read)
+
+
+def _only(table: pa.Table, numbers: pa.ChunkedArray) -> pa.Table:
+    """Return the rows of the rounds with these numbers."""
+    kept = pc.is_in(table.column("round"), value_set=numbers)
+    return table if pc.all(kept, min_count=0).as_py() else table.filter(kept)
+
+
+def _read(folder: TrialFolder, name: str) -> pa.Table:
+    form = FORMS[name]
+    tables = [read_table(path, form) for path in parts(_current(folder, name)).values()]
+    return pa.concat_tables(tables) if tables else form.empty_table()
+
+
+def _timed_rounds(folder: TrialFolder) -> pa.Array:
+    """Return the numbers of the rounds in ``timings/``, read one row group at a time."""
+    found: set[int] = set()
+    for path in parts(_current(folder, "timings")).values():
+        with opened(path) as file:
+            for group in range(file.num_row_groups):
+                found.update(file.read_row_group(group, columns=["round"]).column("round").unique().to_pylist())
+    return pa.array(sorted(found), pa.int32())
+
+
+def _current(folder: TrialFolder, name: str) -> Path:
+    """Return the folder that holds all parts at this moment: a merge renames the old one before the new one takes its name."""
+    for candidate in (folder.twin(name), folder.replaced(name), folder.twin(name)):
+        if candidate.is_dir():
+            return candidate
+    return folder.twin(name)
+
+
+def _steady(folder: TrialFolder, read: Callable[[], T]) -> T:
+    """Read again where a running driver merged the parts between listing and opening them."""
+    for _ in range(ATTEMPTS):
+        try:
+            return read()
+        except FileNotFoundError as error:
+            vanished = error.filename or error
+    raise InputError(f"{folder.path} changes while it is read ({vanished} vanished): read it again when its campaign has ended")
+
+
+def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
+    """Sort by keys and refuse a duplicate, without work where the order is right already."""
+    key = np.zeros(table.num_rows, dtype=np.int64)
+    for name in keys:
+        key = (key << 32) + table.column(name).to_numpy()
+    if bool((np.diff(key) > 0).all()):
+        return table
+    order = np.argsort(key, kind="stable")
+    ranked = key[order]
+    twice = np.flatnonzero(ranked[1:] == ranked[:-1])
+    if len(twice):
+        row = table.slice(int(order[twice[0]]), 1)
+        told = ", ".join(f"{name} {row.column(name)[0].as_py()}" for name in keys)
+        raise InputError(f"{folder.path} holds {told} twice: remove the part that was copied into timings/ and rounds/")
+    return table.take(pa.array(order))

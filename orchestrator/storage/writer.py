@@ -1,0 +1,145 @@
+"""Write a campaign's directory. Whoever holds a ``CampaignWriter`` is its only driver."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from orchestrator.contracts import InputError
+from orchestrator.storage.atomic import DRAFT, sync_folder, write_json, write_link, write_text
+from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, refuse_no_campaign, trial_folder
+from orchestrator.storage.load import read_json
+from orchestrator.storage.lock import CampaignLock
+from orchestrator.storage.records import CampaignRecord, State, TrialRecord
+from orchestrator.storage.trial_writer import TrialWriter
+
+
+class CampaignWriter:
+    """A campaign's directory, locked for writing. A context manager: leaving it flushes every trial and lets go of the lock."""
+
+    def __init__(self, directory: Path, record: CampaignRecord, lock: CampaignLock, clock: Callable[[], float]) -> None:
+        self.directory = directory
+        self.record = record
+        self._lock = lock
+        self._clock = clock
+        self._trials: dict[str, TrialWriter] = {}
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        record: CampaignRecord,
+        latest: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> CampaignWriter:
+        """Start a campaign: write ``overrides.yaml`` and ``campaign.json``, and point the link ``latest`` at the directory.
+
+        Raises
+        ------
+        InputError
+            for a directory that holds anything, cannot be written, or is another driver's.
+        """
+        _make_directory(directory)
+        lock = CampaignLock(directory)
+        try:
+            _refuse_used(directory)
+            write_text(directory / OVERRIDES, overrides_yaml(record))
+            writer = cls(directory, record, lock, clock)
+            writer._write_record()
+            sync_folder(directory.parent)
+            if latest is not None:
+                write_link(latest, directory)
+        except BaseException:
+            lock.release()
+            raise
+        return writer
+
+    @classmethod
+    def reopen(cls, directory: Path, clock: Callable[[], float] = time.monotonic) -> CampaignWriter:
+        """Go on with a campaign. Raises InputError for a directory that holds none, is damaged, or is another driver's."""
+        refuse_no_campaign(directory)
+        lock = CampaignLock(directory)
+        try:
+            return cls(directory, read_json(directory / CAMPAIGN, CampaignRecord), lock, clock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def trial(self, trial_id: str) -> TrialWriter:
+        """Return the writer of one trial, the same one at every call."""
+        if trial_id not in self._trials:
+            self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock)
+        return self._trials[trial_id]
+
+    def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
+        """Change a trial's state: in ``trial.json`` where there is one, then in ``campaign.json``, which counts."""
+        record = self.record.with_state(trial_id, state, reason)
+        folder = self._folder(trial_id)
+        if folder.record.exists():
+            known = read_json(folder.record, TrialRecord)
+            changed = known.model_copy(update={"state": state, "reason": reason})
+            write_json(folder.record, changed.model_dump(mode="json"))
+        self.record = record
+        self._write_record()
+
+    def close(self) -> None:
+        """Flush every trial and let go of the lock."""
+        with ExitStack() as stack:  # does all of it, whatever fails on the way
+            stack.callback(self._lock.release)
+            while self._trials:
+                stack.callback(self._trials.popitem()[1].flush)
+
+    def __enter__(self) -> CampaignWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def _folder(self, trial_id: str) -> TrialFolder:
+        return trial_folder(self.directory, self.record.planned(trial_id).trial_id)
+
+    def _write_record(self) -> None:
+        write_json(self.directory / CAMPAIGN, self.record.model_dump(mode="json"))
+
+
+def overrides_yaml(record: CampaignRecord) -> str:
+    """Return the command line and the sweep as given, as YAML (of which JSON is a part)."""
+
+    def shown(value: Any) -> str:
+        text = json.dumps(value, ensure_ascii=False)
+        # YAML wants these escaped, JSON does not.
+        return re.sub("[\x7f-\x9f\ufffe\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+    lines = ["command:", *(f"  - {shown(override)}" for override in record.command)] if record.command else ["command: []"]
+    return "\n".join([*lines, f"sweep: {shown(record.sweep)}"]) + "\n"
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir="
+        ) from error
+    _refuse_used(directory)
+
+
+def _refuse_used(directory: Path) -> None:
+    """Refuse a directory that holds more than a start that was killed has left."""
+    if (directory / CAMPAIGN).exists():
+        raise InputError(
+            f"{directory} holds a campaign already: go on with `python -m orchestrator resume {directory}` or choose another "
+            "directory with results_dir="
+        )
+    known = (LOCK, OVERRIDES)
+    strange = sorted(path.name for path in directory.iterdir() if path.name not in known and not DRAFT.fullmatch(path.name))
+    if strange:
+        raise InputError(
+            f"{directory} is not empty (it holds {strange[0]}): choose a new directory with results_dir=, or empty this one"
+        )

@@ -1,0 +1,199 @@
+"""One trial from its fresh process to its final state."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from orchestrator import metrics
+from orchestrator.contracts import InputError
+from orchestrator.execution.executor import Executor, Job, Session, SessionLost
+from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
+from orchestrator.measurement.timing import one_line
+from orchestrator.stats.stopping import Decision, RoundObservation, make_rule
+from orchestrator.storage.records import PlannedTrial, Process, State, Stopping, TrialError, TrialRecord
+from orchestrator.storage.writer import CampaignWriter
+
+if TYPE_CHECKING:
+    from orchestrator.pipeline import Observer
+
+PREPARE_ROUNDS = 5
+"""Loading may take as long as this many rounds are allowed to, besides the warm-up."""
+
+
+class TrialRun:
+    """Runs one trial; see `orchestrator.pipeline.run_trials` for the parameters."""
+
+    def __init__(
+        self,
+        planned: PlannedTrial,
+        executor: Executor,
+        writer: CampaignWriter,
+        observer: Observer,
+        stop: threading.Event,
+        primary: str | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._planned = planned
+        self._trial = planned.trial
+        self._executor = executor
+        self._campaign = writer
+        self._writer = writer.trial(planned.trial_id)
+        self._observer = observer
+        self._stop = stop
+        self._now_s = now_s
+        self._record = TrialRecord.from_plan(planned)
+        self._checks: list[dict[str, Any]] = []
+        self._errors: list[TrialError] = []
+        measurement = self._trial.measurement
+        self._rule = make_rule(
+            measurement.rule,
+            min_rounds=measurement.min_rounds,
+            max_rounds=measurement.max_rounds,
+            max_seconds=measurement.max_seconds,
+            half_width=measurement.half_width,
+            primary=primary,
+        )
+
+    def run(self) -> State:
+        """Run the trial to its end and return its final state; a trial's own failure is a state, not an exception."""
+        self._change("running", None, started_at=datetime.now(UTC))
+        self._observer.trial_started(self._planned)
+        try:
+            session = self._executor.open(self._trial, self._planned.trial_id, process=0)
+            try:
+                state, reason = self._measure(session)
+            finally:
+                session.close()
+        except (InputError, TrialFailed, SessionLost, TimeoutError) as error:
+            state, reason = "failed", str(error) or type(error).__name__
+        except (OSError, pa.ArrowException):
+            raise
+        except Exception as error:
+            state, reason = "failed", one_line(error)
+        self._writer.finish()
+        self._change(state, reason, ended_at=datetime.now(UTC))
+        self._observer.trial_ended(self._planned, state, reason)
+        return state
+
+    def _measure(self, session: Session) -> tuple[State, str | None]:
+        measurement = self._trial.measurement
+        limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS)
+        prepared = session.prepare().result(timeout=limit_s)
+        quality, ideal = self._store_prepared(prepared)
+        self._observer.trial_prepared(self._planned, prepared)
+        number = 0
+        pending: Job[RoundResult] | None = None
+        while True:
+            pending = pending or session.run_round(number)
+            result = pending.result(timeout=measurement.round_timeout_s)
+            pending = None
+            decision = self._rule.update(self._observe(number, result, quality, ideal), self._now_s())
+            ended = decision.stop or self._stop.is_set()
+            if not ended and not session.shares_machine:
+                pending = session.run_round(number + 1)
+            self._store_round(number, result, decision)
+            duration_s = result.round.column("duration_ns")[0].as_py() / 1e9
+            self._observer.round_done(self._planned, number + 1, duration_s, decision)
+            if decision.stop:
+                self._record = self._record.model_copy(update={"stopping": self._stopping(decision.reason)})
+                return "done", None
+            if ended:
+                return "interrupted", f"stopped by the user after {number + 1} rounds"
+            self._fail_beyond_max_errors()
+            number += 1
+
+    def _store_prepared(self, prepared: Prepared) -> tuple[Callable[[NDArray[np.float64], float], float], float]:
+        """Store what the process says of itself; return the primary metric as a function of times and threshold, and its ideal."""
+        references = prepared.samples.column("reference").to_pylist()
+        predictions = prepared.samples.column("prediction").to_pylist()
+        samples, ideal = prepared.samples, {}
+        for name in prepared.metrics:
+            metric = metrics.find(name)
+            ideal[name] = metric.ideal(predictions, references)
+            scores = metric.score(predictions, references)
+            if scores is not None:
+                samples = samples.append_column(f"score_{name}", pa.array(scores, pa.float64()))
+        self._writer.write_samples(samples)
+        self._writer.write_warmup(prepared.warmup)
+        placement = prepared.placement
+        process = Process(
+            process=placement["process"],
+            pid=placement["pid"],
+            host=placement["host"],
+            started_at=datetime.now(UTC),
+            boot_id=placement["boot_id"],
+        )
+        self._change(
+            "running",
+            None,
+            placement=dict(placement),
+            stack=dict(prepared.stack),
+            environment=dict(prepared.environment),
+            digests=dict(prepared.digests),
+            cold_start=dict(prepared.cold_start),
+            facts=dict(prepared.facts),
+            metrics=prepared.metrics,
+            ideal=ideal,
+            processes=(process,),
+        )
+        primary = metrics.find(prepared.metrics[0])
+
+        def quality(times_ns: NDArray[np.float64], threshold_ns: float) -> float:
+            return float(primary.curve(predictions, references, times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
+
+        return quality, ideal[prepared.metrics[0]]
+
+    def _observe(
+        self, number: int, result: RoundResult, quality: Callable[[NDArray[np.float64], float], float], ideal: float
+    ) -> RoundObservation:
+        inference_ns, total_ns = clocks(result.timings)
+        return RoundObservation(number, inference_ns, total_ns, lambda threshold_ns: quality(total_ns, threshold_ns), ideal)
+
+    def _store_round(self, number: int, result: RoundResult, decision: Decision) -> None:
+        if decision.check is not None:
+            self._checks.append(dict(decision.check))
+        self._errors.extend(TrialError(message=message, round=number, sample=sample) for sample, message in result.errors.items())
+        if result.answers is not None:
+            self._writer.write_answers(number, result.answers)
+        self._writer.append(result.timings, result.round)
+
+    def _fail_beyond_max_errors(self) -> None:
+        allowed = self._trial.measurement.max_errors
+        raised = {error.sample for error in self._errors}
+        if len(raised) > allowed:
+            first = self._errors[0]
+            raise TrialFailed(
+                f"the model raised on {len(raised)} samples (measurement.max_errors={allowed}), first on sample {first.sample} in "
+                f"round {first.round}: {first.message}"
+            )
+
+    def _stopping(self, reason: str | None) -> Stopping:
+        return Stopping(rule=self._trial.measurement.rule, reason=reason, checks=tuple(self._checks))
+
+    def _change(self, state: State, reason: str | None, **values: Any) -> None:
+        """Store the trial's record, then its state in the campaign."""
+        update: Mapping[str, Any] = {"state": state, "reason": reason, "errors": tuple(self._errors), **values}
+        if "stopping" not in update and self._record.stopping is None and self._checks:
+            update = {**update, "stopping": self._stopping(None)}
+        self._record = self._record.model_copy(update=dict(update))
+        self._writer.write_record(self._record)
+        self._campaign.set_state(self._planned.trial_id, state, reason)
+
+
+def clocks(timings: pa.RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return inference and total time of each sample in ns; +inf where the outcome is not ``ok``."""
+    late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
+    stages = [
+        timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
+    ]
+    return np.where(late, np.inf, stages[1]), np.where(late, np.inf, stages[0] + stages[1] + stages[2])

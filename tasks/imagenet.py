@@ -1,0 +1,53 @@
+"""The task ``imagenet``: pictures in a folder of the user's own, each with the index of its class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.contracts import InputError, Sample
+from tasks.labels import LABEL_FILE, read_class_folders, read_label_file
+from tasks.packages import FRAMEWORK, USER, Need
+from tasks.pictures import check_pictures, decode, picture_samples
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NEEDS = (
+    Need("task imagenet", "your folder: task.root", "pictures", USER),
+    Need("task imagenet", "pillow", "decoding", FRAMEWORK),
+)
+
+
+class ImageNet:
+    """Pictures below ``root``: those that ``labels.csv`` lists, or else all in one folder per class, as in torchvision."""
+
+    metrics: Sequence[str] = ("top1", "top5")
+
+    def __init__(self, root: str | None, class_count: int) -> None:
+        self._root = root
+        self._class_count = class_count
+
+    def check(self) -> None:
+        """Raise InputError for a bad label, a missing file or a broken picture."""
+        check_pictures(self.samples())
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the pictures in the order of the table, or sorted by folder and name."""
+        root = self._folder()
+        table = root / LABEL_FILE
+        labels = read_label_file(table, self._class_count) if table.is_file() else read_class_folders(root, self._class_count)
+        return picture_samples(labels)
+
+    def decode(self, encoded: bytes) -> Image:
+        """Return the picture as RGB."""
+        return decode(encoded)
+
+    def _folder(self) -> Path:
+        if not self._root:
+            raise InputError("task.root is not set and must name the folder with the pictures; add task.root=DIR")
+        root = Path(self._root).expanduser()
+        if not root.is_dir():
+            raise InputError(f"task.root={root} is not a folder; set it to the folder with the pictures")
+        return root

@@ -1,0 +1,141 @@
+"""Which class each picture of a folder belongs to: from ``labels.csv``, or from one folder per class."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from orchestrator.contracts import InputError
+
+LABEL_FILE = "labels.csv"
+COLUMNS = ("file", "class_index")
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class Label:
+    """One labelled picture: its name relative to the data's folder, where it is, and its class."""
+
+    file: str
+    path: Path
+    class_index: int
+    class_name: str
+
+
+def class_names(labels: Sequence[Label]) -> dict[int, str]:
+    """Return a name per class index; a name that several classes share gets the index beside it."""
+    names = {label.class_index: label.class_name for label in labels}
+    shared = Counter(names.values())
+    return {index: name if shared[name] == 1 else f"{name} ({index})" for index, name in names.items()}
+
+
+def read_class_folders(root: Path, class_count: int) -> list[Label]:
+    """Return the pictures below one folder per class; the sorted folder names are the classes 0 to ``class_count - 1``.
+
+    Raises
+    ------
+    InputError
+        where the number of folders is another, since then the indices would be those of other classes. Empty folders count.
+    """
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not folders:
+        raise InputError(f"{root} has neither {LABEL_FILE} nor one folder per class; set task.root to a folder that has one")
+    if len(folders) != class_count:
+        raise InputError(
+            f"{root} has {len(folders)} class folders and must have {class_count}, because the sorted folders are the class "
+            f"indices; add the missing ones (they may be empty) or list the pictures in {LABEL_FILE}"
+        )
+    labels = [
+        Label(path.relative_to(root).as_posix(), path, index, folder.name)
+        for index, folder in enumerate(folders)
+        for path in _pictures_below(folder)
+    ]
+    if not labels:
+        raise InputError(
+            f"{root} holds no picture: its class folders are empty (suffixes: {' '.join(sorted(PICTURE_SUFFIXES))})"
+        )
+    return labels
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    for parent, _, names in sorted(os.walk(folder, followlinks=True)):
+        for name in sorted(names):
+            if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
+                yield Path(parent, name)
+
+
+def read_label_file(table: Path, class_count: int) -> list[Label]:
+    """Return the pictures that ``labels.csv`` lists, in its order.
+
+    Columns: ``file`` (relative to the table's folder), ``class_index`` (0 to ``class_count - 1``) and, if wished,
+    ``class_name``; others are ignored.
+
+    Raises
+    ------
+    InputError
+        for the first bad row, naming file, line, value and remedy.
+    """
+    labels: list[Label] = []
+    line_of: dict[str, int] = {}
+    name_of: dict[int, str] = {}
+    for line, row in _rows(table):
+        label = _label(row, table, line, class_count)
+        if label.file in line_of:
+            raise _bad_row(
+                table, line, f"file={label.file!r} is listed in line {line_of[label.file]} already; remove one of the two"
+            )
+        known = name_of.setdefault(label.class_index, label.class_name)
+        if known != label.class_name:
+            raise _bad_row(
+                table,
+                line,
+                f"class_name={label.class_name!r}, but class {label.class_index} was {known!r} before; use one name",
+            )
+        line_of[label.file] = line
+        labels.append(label)
+    if not labels:
+        raise InputError(f"{table} lists no picture; add one line per picture below the header")
+    return labels
+
+
+def _rows(table: Path) -> Iterator[tuple[int, Mapping[str | None, str | list[str] | None]]]:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            columns = reader.fieldnames or ()
+            for column in COLUMNS:
+                if column not in columns:
+                    raise _bad_row(
+                        table, 1, f"column {column!r} is missing (there are: {', '.join(columns) or 'none'}); add it"
+                    )
+            for row in reader:
+                yield reader.line_num, row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise _bad_row(table, reader.line_num + 1, f"cannot be read ({error}); save the table as CSV in UTF-8") from error
+
+
+def _label(row: Mapping[str | None, str | list[str] | None], table: Path, line: int, class_count: int) -> Label:
+    """Return what one row says. A surplus field lies under the key None, a missing one has the value None."""
+    if None in row:
+        raise _bad_row(table, line, f"{row[None]!r} is more than the header has columns; quote fields that contain commas")
+    file, index, name = (str(row.get(column) or "").strip() for column in (*COLUMNS, "class_name"))
+    relative = PurePosixPath(file)
+    if not file or relative.is_absolute() or ".." in relative.parts:
+        raise _bad_row(table, line, f"file={file!r} must be a path relative to the table's folder and inside it; correct it")
+    path = table.parent / relative
+    if not path.is_file():
+        raise _bad_row(table, line, f"file={file!r} does not exist; add the picture or remove the line")
+    if not re.fullmatch("-?[0-9]+", index):
+        raise _bad_row(table, line, f"class_index={index!r} is not a whole number; write the index of the class")
+    if not 0 <= int(index) < class_count:
+        raise _bad_row(table, line, f"class_index={index} must lie in 0 to {class_count - 1}; correct it or set task.classes")
+    return Label(relative.as_posix(), path, int(index), name or str(int(index)))
+
+
+def _bad_row(table: Path, line: int, complaint: str) -> InputError:
+    return InputError(f"{table} line {line}: {complaint}")

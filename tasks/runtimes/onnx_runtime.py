@@ -1,0 +1,121 @@
+"""The runtime ``onnxruntime``: the network as an ONNX graph, exported by PyTorch and kept in the cache folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from orchestrator.contracts import InputError, LoadContext
+from tasks.packages import FRAMEWORK, Need, require_modules
+from tasks.runtimes.comparison import compare_with_eager
+from tasks.runtimes.onnx_export import exported_graph, named_inputs
+from tasks.runtimes.session import Array, Inputs
+from tasks.runtimes.torch_settings import apply_settings
+
+LOG_ERRORS = 3
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+NEEDS = (
+    Need("runtime onnxruntime", "onnxruntime", "execution", FRAMEWORK),
+    Need("runtime onnxruntime", "onnx", "export", FRAMEWORK),
+    Need("runtime onnxruntime", "onnxscript", "export", FRAMEWORK),
+)
+ALLOW_SPINNING = "session.intra_op.allow_spinning"
+
+
+class OnnxSession:
+    """An ONNX graph on a device. Inputs and outputs are bound there, so that ``infer`` copies nothing."""
+
+    def __init__(self, context: LoadContext, network: Any, example: Inputs) -> None:
+        require_modules(("onnx", "onnxscript", "onnxruntime"), "runtime=onnxruntime")
+        import onnxruntime
+
+        if context.dtype != "fp32":
+            raise InputError(
+                f"runtime.dtype={context.dtype}: runtime=onnxruntime supports fp32 only; set runtime.dtype=fp32 or take "
+                "runtime=torch"
+            )
+        onnxruntime.set_default_logger_severity(LOG_ERRORS)
+        self._device, _, number = context.device.partition(":")
+        self._device_id = int(number or 0)
+        provider = _provider(context.device, onnxruntime.get_available_providers())
+        # Export and comparison run PyTorch in this process, within the trial's threads.
+        apply_settings(context)
+        graph, cached = exported_graph(network, example, context.cache_dir)
+        self._ort = onnxruntime
+        self._session = onnxruntime.InferenceSession(
+            graph,
+            _session_options(context, onnxruntime),
+            providers=[(provider, _provider_options(context, self._device_id))],
+        )
+        if self._session.get_providers()[0] != provider:
+            raise InputError(
+                f"system.device={context.device}: onnxruntime could not start {provider} and fell back to "
+                f"{self._session.get_providers()[0]}; check that its CUDA and cuDNN libraries are the ones it was built for"
+            )
+        self._output_names = [output.name for output in self._session.get_outputs()]
+        self.facts: Mapping[str, Any] = {
+            **_read_back(self._session, provider),
+            "graph": graph.parent.name,
+            "graph_from_cache": cached,
+            **compare_with_eager(self, network, example, self._device),
+        }
+
+    def upload(self, inputs: Inputs) -> Any:
+        """Bind the inputs, copied to the device, and leave room for the outputs to the runtime."""
+        binding = self._session.io_binding()
+        for name, array in named_inputs(inputs).items():
+            value = self._ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), self._device, self._device_id)
+            binding.bind_ortvalue_input(name, value)
+        for name in self._output_names:
+            binding.bind_output(name, self._device, self._device_id)
+        return binding
+
+    def infer(self, inputs: Any) -> Any:
+        """Run the graph; the binding holds the outputs afterwards."""
+        self._session.run_with_iobinding(inputs)
+        return inputs
+
+    def download(self, outputs: Any) -> Any:
+        """Copy the bound outputs to the host."""
+        arrays: list[Array] = outputs.copy_outputs_to_cpu()
+        return arrays[0] if len(arrays) == 1 else tuple(arrays)
+
+
+def _provider(device: str, available: list[str]) -> str:
+    provider = PROVIDERS[device.partition(":")[0]]
+    if provider not in available:
+        raise InputError(f"system.device={device} needs onnxruntime's {provider}; this build offers: {', '.join(available)}")
+    return provider
+
+
+def _session_options(context: LoadContext, onnxruntime: Any) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = context.threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = context.deterministic
+    options.log_severity_level = LOG_ERRORS
+    # onnxruntime's own default, set here so that it can be read back.
+    options.add_session_config_entry(ALLOW_SPINNING, "1")
+    return options
+
+
+def _provider_options(context: LoadContext, device_id: int) -> dict[str, str]:
+    if context.device == "cpu":
+        return {}
+    return {"device_id": str(device_id), "cudnn_conv_algo_search": "EXHAUSTIVE" if context.autotune else "HEURISTIC"}
+
+
+def _read_back(session: Any, provider: str) -> dict[str, Any]:
+    options = session.get_session_options()
+    return {
+        "threads": {"intra_op": options.intra_op_num_threads},
+        "inter_op_threads": options.inter_op_num_threads,
+        "allow_spinning": options.get_session_config_entry(ALLOW_SPINNING) == "1",
+        "deterministic": options.use_deterministic_compute,
+        "graph_optimization": str(options.graph_optimization_level).rsplit(".", maxsplit=1)[-1],
+        "provider": provider,
+        "provider_options": session.get_provider_options()[provider],
+        "dtype": session.get_inputs()[0].type,
+    }

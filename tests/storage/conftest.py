@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from orchestrator.config import Trial, parse_trial
+from orchestrator.storage import schema
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.writer import CampaignWriter
+
+Round = tuple[pa.RecordBatch, pa.RecordBatch]
+TRIAL_ID = "net-digits-cpu_1core-torch-0a1b2c3d-r0"
+
+
+class FakeClock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_trial(repeat: int = 0) -> Trial:
+    document = {
+        "model": {"name": "net", "kind": "image", "target": "tasks.models.net:Net", "runtimes": ["torch"], "width": 3},
+        "task": {"name": "digits", "kind": "image", "target": "tasks.digits:Digits", "root": "data"},
+        "system": {"name": "cpu_1core", "cores": 1},
+        "runtime": {"name": "torch"},
+        "measurement": {"batch": 2, "repeat": 3},
+    }
+    return parse_trial(document).model_copy(update={"repeat": repeat})
+
+
+def make_record(trials: int = 1) -> CampaignRecord:
+    key = TRIAL_ID.removesuffix("-r0")
+    planned = tuple(
+        PlannedTrial(trial_id=f"{key}-r{repeat}", match_key=key, trial=make_trial(repeat)) for repeat in range(trials)
+    )
+    return CampaignRecord(code_version="1.2.3", name="vision", command=("+sweep=vision",), trials=planned)
+
+
+def times_of(number: int, samples: int) -> dict[str, list[int]]:
+    """Durations that tell from which round and sample they come."""
+    base = [1_000_000 + 1000 * number + sample for sample in range(samples)]
+    return {
+        "start_gap_ns": [300 + sample for sample in range(samples)],
+        "preprocess_ns": [2 * value for value in base],
+        "inference_ns": [3 * value for value in base],
+        "postprocess_ns": base,
+    }
+
+
+def make_round(
+    number: int,
+    samples: int = 3,
+    outcomes: Sequence[str] | None = None,
+    process: int = 0,
+    incomplete: bool = False,
+    times: Mapping[str, Any] | None = None,
+) -> Round:
+    outcomes = outcomes or ["ok"] * samples
+    failed = np.array([outcome != "ok" for outcome in outcomes])
+    durations = {**times_of(number, samples), **(times or {})}
+    columns: dict[str, Any] = {
+        "round": pa.array([number] * samples, pa.int32()),
+        "sample": pa.array(range(samples), pa.int32()),
+        "outcome": pa.array(outcomes).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string())),
+        **{name: pa.array(np.array(values, np.int64), mask=failed) for name, values in durations.items()},
+        "cuda_inference_ns": pa.nulls(samples, pa.int64()),
+    }
+    timings = pa.RecordBatch.from_pydict(columns, schema=schema.TIMINGS)
+    evidence = {name: pa.nulls(1, field.type) for name, field in zip(schema.ROUNDS.names, schema.ROUNDS, strict=True)}
+    told = {
+        "round": pa.array([number], pa.int32()),
+        "started_at": pa.array([datetime(2030, 1, 2, 3, 4, 5, number, tzinfo=UTC)], pa.timestamp("us", tz="UTC")),
+        "started_monotonic_ns": pa.array([10**9 * number]),
+        "duration_ns": pa.array([6_000_000 * samples]),
+        "process": pa.array([process], pa.int32()),
+        "incomplete": pa.array([incomplete]),
+        "prediction_digest": pa.array([f"digest-{number}"]),
+        "load_1m": pa.array([0.5]),
+    }
+    return timings, pa.RecordBatch.from_pydict({**evidence, **told}, schema=schema.ROUNDS)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def trial_id() -> str:
+    return TRIAL_ID
+
+
+@pytest.fixture(scope="session")
+def new_round() -> Callable[..., Round]:
+    return make_round
+
+
+@pytest.fixture(scope="session")
+def new_record() -> Callable[..., CampaignRecord]:
+    return make_record
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "results" / "vision" / "20300102T030405Z"
+
+
+@pytest.fixture
+def campaign(directory: Path, clock: FakeClock) -> Iterator[CampaignWriter]:
+    with CampaignWriter.create(directory, make_record(trials=2), clock=clock) as writer:
+        yield writer

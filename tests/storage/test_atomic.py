@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.contracts import InputError
+from orchestrator.storage.atomic import DRAFT, draft_of, replacing, write_json, write_link, write_parquet
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "table.bin"
+    with replacing(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+        assert [entry.name for entry in tmp_path.iterdir()] == [draft_of(path).name]
+        assert DRAFT.fullmatch(draft_of(path).name)
+        file.write(b" whole")
+    assert path.read_bytes() == b"half whole"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.bin"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
+    path = tmp_path / "table.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.write(b"new" * (1 // 0))
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_json_is_readable_text(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"name": "Zürich", "n": 1})
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert "Zürich" in text
+    assert text.endswith("}\n")
+    assert json.loads(text) == {"name": "Zürich", "n": 1}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_json_refuses_numbers_that_it_does_not_have(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValueError, match=r"a\.json.*store None"):
+        write_json(tmp_path / "a.json", {"rjsd": number})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_pages_carry_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_parquet(path, pa.table({"x": list(range(5000))}), use_dictionary=False, compression="none")
+    whole = path.read_bytes()
+    place = whole.index((1234).to_bytes(8, "little"))
+    path.write_bytes(whole[:place] + (4321).to_bytes(8, "little") + whole[place + 8 :])
+    with pytest.raises(OSError, match="CRC"):
+        pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def test_a_link_is_relative_and_moves_to_the_newest(tmp_path: Path) -> None:
+    link = tmp_path / "results" / "latest"
+    for name in ("first", "second"):
+        target = tmp_path / "results" / "vision" / name
+        target.mkdir(parents=True)
+        write_link(link, target)
+        assert link.readlink() == Path("vision") / name
+    moved = (tmp_path / "results").rename(tmp_path / "elsewhere")
+    assert (moved / "latest").resolve() == moved / "vision" / "second"
+
+
+def test_a_dangling_link_is_replaced(tmp_path: Path) -> None:
+    link = tmp_path / "latest"
+    link.symlink_to("gone")
+    write_link(link, tmp_path)
+    assert link.resolve() == tmp_path
+
+
+def test_a_folder_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    with pytest.raises(InputError, match=r"latest.*move it away"):
+        write_link(tmp_path / "latest", tmp_path)
+    assert (tmp_path / "latest").is_dir()

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from orchestrator.storage import schema
+from orchestrator.storage.tables import conform
+
+
+def timings(**columns: object) -> pa.Table:
+    plain = {
+        "round": [0, 0],
+        "sample": [0, 1],
+        "outcome": ["lost", "ok"],
+        "start_gap_ns": [None, 5],
+        "preprocess_ns": [None, 1],
+        "inference_ns": [None, 2],
+        "postprocess_ns": [None, 3],
+        "cuda_inference_ns": [None, None],
+    }
+    return pa.table({name: value for name, value in {**plain, **columns}.items() if value is not None})
+
+
+def test_types_and_order_are_those_of_the_schema() -> None:
+    shuffled = timings(note=["x", "y"]).select(["note", *reversed(schema.TIMINGS.names)])
+    table = conform(shuffled, schema.TIMINGS)
+    assert table.schema.equals(schema.TIMINGS)
+    assert table.to_pylist() == timings().to_pylist()
+
+
+def test_outcomes_have_one_dictionary_whatever_they_came_with() -> None:
+    chunks = [pa.array(["lost", "error"]).dictionary_encode(), pa.array(["timeout", "ok"]).dictionary_encode()]
+    four = pa.concat_tables([timings(), timings()]).drop_columns("outcome").append_column("outcome", pa.chunked_array(chunks))
+    outcome = conform(four, schema.TIMINGS).column("outcome")
+    assert outcome.to_pylist() == ["lost", "error", "timeout", "ok"]
+    codes = [code for chunk in outcome.chunks for code in chunk.indices.to_pylist()]
+    assert [schema.OUTCOMES[code] for code in codes] == ["lost", "error", "timeout", "ok"]
+
+
+def test_an_empty_table_conforms() -> None:
+    assert conform(timings().slice(0, 0), schema.TIMINGS).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"outcome": ["ok", "late"]}, "outcome 'late' is none of ok, error, timeout, lost"),
+        ({"outcome": ["ok", None]}, "'outcome' holds nulls"),
+        ({"sample": [0, None]}, "'sample' holds nulls"),
+        ({"sample": [0, 2**40]}, "not in range|overflow|out of bounds"),
+        ({"inference_ns": [1.5, 2.0]}, "truncated"),
+        ({"inference_ns": None}, "'inference_ns' is missing"),
+        ({"round": None}, "'round' is missing"),
+    ],
+)
+def test_what_does_not_fit_is_refused(columns: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        conform(timings(**columns), schema.TIMINGS)
+
+
+def test_evidence_that_an_older_file_lacks_is_null() -> None:
+    table = conform(timings(cuda_inference_ns=None), schema.TIMINGS)
+    assert table.column("cuda_inference_ns").null_count == 2

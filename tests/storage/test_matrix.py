@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from orchestrator.contracts import InputError
+from orchestrator.storage import schema
+from orchestrator.storage.matrix import round_matrix
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.writer import CampaignWriter
+
+NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
+
+
+def tables(*rounds: tuple[pa.RecordBatch, pa.RecordBatch]) -> tuple[pa.Table, pa.Table]:
+    timings, told = zip(*rounds, strict=True)
+    return pa.Table.from_batches(timings).unify_dictionaries(), pa.Table.from_batches(told)
+
+
+def test_times_are_those_stored_and_inf_elsewhere(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    writer = campaign.trial(trial_id)
+    writer.append(*new_round(0))
+    writer.append(*new_round(1, outcomes=["ok", "error", "lost"], process=1, incomplete=True))
+    writer.append(*new_round(5, process=1))
+    writer.flush()
+    matrix = open_campaign(campaign.directory).matrix(trial_id)
+    inf = np.inf
+    base = np.array([[1_000_000, 1_000_001, 1_000_002], [1_001_000, inf, inf], [1_005_000, 1_005_001, 1_005_002]])
+    np.testing.assert_array_equal(matrix.inference_ns, 3 * base)
+    np.testing.assert_array_equal(matrix.total_ns, 6 * base)
+    np.testing.assert_array_equal(matrix.late, [[False] * 3, [False, True, True], [False] * 3])
+    assert [[schema.OUTCOMES[code] for code in row] for row in matrix.outcome] == [
+        ["ok"] * 3,
+        ["ok", "error", "lost"],
+        ["ok"] * 3,
+    ]
+    assert matrix.rounds.tolist() == [0, 1, 5]
+    assert matrix.samples.tolist() == [0, 1, 2]
+    assert matrix.process.tolist() == [0, 1, 1]
+    assert matrix.incomplete.tolist() == [False, True, False]
+
+
+def test_a_round_without_rows_of_a_sample_is_incomplete(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    writer = campaign.trial(trial_id)
+    writer.append(*new_round(0, samples=3))
+    writer.append(*new_round(1, samples=2))
+    writer.flush()
+    matrix = open_campaign(campaign.directory).matrix(trial_id)
+    assert matrix.incomplete.tolist() == [False, True]
+    assert schema.OUTCOMES[matrix.outcome[1, 2]] == "lost"
+    assert matrix.total_ns[1, 2] == np.inf
+
+
+def test_all_late(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    campaign.trial(trial_id).append(*new_round(0, outcomes=["timeout", "lost", "lost"], incomplete=True))
+    campaign.trial(trial_id).flush()
+    matrix = open_campaign(campaign.directory).matrix(trial_id)
+    assert matrix.late.all()
+    assert np.isposinf(matrix.inference_ns).all()
+
+
+def test_no_rounds_yet(campaign: CampaignWriter, trial_id: str) -> None:
+    matrix = open_campaign(campaign.directory).matrix(trial_id)
+    assert matrix.inference_ns.shape == matrix.total_ns.shape == matrix.outcome.shape == (0, 0)
+    assert matrix.rounds.shape == matrix.process.shape == matrix.incomplete.shape == (0,)
+
+
+def test_every_nanosecond_survives(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    largest = 2**53 - 1
+    times = {"inference_ns": [largest - 2, largest - 3, 1], "preprocess_ns": [1, 1, 0], "postprocess_ns": [1, 0, 0]}
+    campaign.trial(trial_id).append(*new_round(0, times=times))
+    campaign.trial(trial_id).flush()
+    matrix = open_campaign(campaign.directory).matrix(trial_id)
+    assert [int(value) for value in matrix.inference_ns[0]] == [largest - 2, largest - 3, 1]
+    assert [int(value) for value in matrix.total_ns[0]] == [largest, largest - 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("times", "complaint"),
+    [
+        ({"inference_ns": [5, 0, 5]}, r"sample 1 of round 2 has inference time 0 ns"),
+        ({"inference_ns": [5, 5, -7]}, r"sample 2 of round 2 has inference_ns -7"),
+        ({"preprocess_ns": [-1, 5, 5]}, r"sample 0 of round 2 has preprocess_ns -1"),
+        ({"inference_ns": [2**53, 5, 5]}, r"sample 0 of round 2 has inference_ns 9007199254740992"),
+        ({"inference_ns": [2**53 - 1, 5, 5]}, r"sample 0 of round 2 has total time 9007199257746991 ns"),
+        ({"postprocess_ns": [5, 2**63 - 1, 5]}, r"sample 1 of round 2 has postprocess_ns 9223372036854775807"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(new_round: NewRound, times: dict[str, list[int]], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        round_matrix(*tables(new_round(0), new_round(2, times=times)))
+
+
+def test_an_ok_sample_without_a_time_is_refused(new_round: NewRound) -> None:
+    timings, rounds = tables(new_round(0))
+    holes = timings.set_column(5, schema.TIMINGS.field("inference_ns"), pa.array([1, None, 1], pa.int64()))
+    with pytest.raises(InputError, match="sample 1 of round 0 is ok without inference_ns"):
+        round_matrix(holes, rounds)

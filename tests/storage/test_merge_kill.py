@@ -1,0 +1,199 @@
+"""What a kill leaves is the state of the disk before some operation: these tests keep a copy of each and go on from it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.storage import encoding
+from orchestrator.storage.layout import TrialFolder
+from orchestrator.storage.merge import merge, recover
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.writer import CampaignWriter
+
+NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
+CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
+
+
+class Copies:
+    """Copies a campaign's directory before every change of it."""
+
+    def __init__(self) -> None:
+        self.watched: Path | None = None
+        self.taken: list[Path] = []
+        self._kept_under = Path()
+        sys.addaudithook(self._before)
+
+    def start(self, watched: Path, kept_under: Path) -> None:
+        self.watched, self._kept_under, self.taken = watched, kept_under, []
+
+    def _before(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.watched is None or event not in CHANGES:
+            return
+        if event == "open" and "w" not in str(arguments[1]):
+            return
+        watched, self.watched = self.watched, None
+        self.taken.append(self._kept_under / f"{len(self.taken):03d}")
+        shutil.copytree(watched, self.taken[-1])
+        self.watched = watched
+
+
+@pytest.fixture(scope="module")
+def copies() -> Iterator[Copies]:
+    hook = Copies()
+    yield hook
+    hook.watched = None  # a hook cannot be taken away
+
+
+def folders(directory: Path, trial_id: str) -> set[str]:
+    return {path.name for path in (directory / "trials" / trial_id).iterdir() if path.is_dir()}
+
+
+def check(directory: Path, trial_id: str, before: pa.Table, new_round: NewRound, next_round: int) -> None:
+    """Read, recover, go on: nothing is lost, nothing is there twice, nothing is left over."""
+    reader = open_campaign(directory)
+    assert reader.timings(trial_id).equals(before)
+    assert reader.rounds(trial_id).column("round").to_pylist() == list(range(next_round))
+    with CampaignWriter.reopen(directory) as writer:
+        trial = writer.trial(trial_id)
+        assert folders(directory, trial_id) == {"timings", "rounds"}
+        assert trial.rounds == set(range(next_round))
+        assert open_campaign(directory).timings(trial_id).equals(before)
+        trial.append(*new_round(next_round))
+        trial.finish()
+    assert open_campaign(directory).rounds(trial_id).column("round").to_pylist() == list(range(next_round + 1))
+    assert open_campaign(directory).timings(trial_id).slice(0, before.num_rows).equals(before)
+    for twin in ("timings", "rounds"):
+        assert [path.name for path in (directory / "trials" / trial_id / twin).iterdir()] == ["part-00000.parquet"]
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_kill_at_any_step_of_a_merge_loses_nothing(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, copies: Copies, tmp_path: Path, torn: bool
+) -> None:
+    writer = campaign.trial(trial_id)
+    for number in range(3):
+        writer.append(*new_round(number))
+        writer.flush()
+    before = open_campaign(campaign.directory).timings(trial_id)
+    copies.start(campaign.directory, tmp_path / "copies")
+    writer.finish()
+    copies.watched = None
+
+    seen = {frozenset(folders(copy, trial_id)) for copy in copies.taken}
+    assert {
+        frozenset({"timings", "rounds"}),
+        frozenset({"timings", "rounds", ".timings.new"}),
+        frozenset({"timings", "rounds", ".timings.new", ".rounds.new"}),
+        frozenset({"rounds", ".timings.old", ".timings.new", ".rounds.new"}),
+        frozenset({"timings", "rounds", ".timings.old", ".rounds.new"}),
+        frozenset({"timings", ".timings.old", ".rounds.old", ".rounds.new"}),
+        frozenset({"timings", "rounds", ".timings.old", ".rounds.old"}),
+        frozenset({"timings", "rounds", ".rounds.old"}),
+    } <= seen
+    for copy in copies.taken:
+        if torn:
+            for draft in copy.rglob(".*.tmp"):
+                draft.write_bytes(draft.read_bytes()[:50])
+        check(copy, trial_id, before, new_round, next_round=3)
+
+
+def test_a_kill_while_putting_right_what_a_kill_left(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, copies: Copies, tmp_path: Path
+) -> None:
+    writer = campaign.trial(trial_id)
+    for number in range(2):
+        writer.append(*new_round(number))
+        writer.flush()
+    before = open_campaign(campaign.directory).timings(trial_id)
+    copies.start(campaign.directory, tmp_path / "first")
+    writer.finish()
+    copies.watched = None
+    for index, copy in enumerate(list(copies.taken)):
+        copies.start(copy, tmp_path / f"second-{index}")
+        recover(copy / "trials" / trial_id)
+        copies.watched = None
+        for again in copies.taken:
+            assert open_campaign(again).timings(trial_id).equals(before)
+            recover(again / "trials" / trial_id)
+            assert open_campaign(again).timings(trial_id).equals(before)
+            assert folders(again, trial_id) == {"timings", "rounds"}
+
+
+def test_a_kill_at_any_step_of_a_flush_leaves_the_round_or_nothing_of_it(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, copies: Copies, tmp_path: Path
+) -> None:
+    writer = campaign.trial(trial_id)
+    writer.append(*new_round(0))
+    writer.flush()
+    copies.start(campaign.directory, tmp_path / "copies")
+    writer.write_answers(1, pa.table({"sample": pa.array([2], pa.int32()), "prediction": [[4]]}))
+    writer.append(*new_round(1))
+    writer.flush()
+    copies.watched = None
+    assert len(copies.taken) >= 6
+    for copy in copies.taken:
+        assert open_campaign(copy).rounds(trial_id).column("round").to_pylist() == [0]
+        with CampaignWriter.reopen(copy) as later:
+            trial = later.trial(trial_id)
+            left = sorted(path.name for path in (copy / "trials" / trial_id).rglob("*") if path.is_file())
+            assert left == ["part-00000.parquet", "part-00000.parquet"]  # no stale answers, no part without its twin
+            trial.append(*new_round(1))
+        assert open_campaign(copy).rounds(trial_id).column("round").to_pylist() == [0, 1]
+        assert open_campaign(copy).answers(trial_id, 1) is None
+
+
+def test_recovery_leaves_what_is_not_ours(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    campaign.trial(trial_id).append(*new_round(0))
+    campaign.trial(trial_id).flush()
+    folder = campaign.directory / "trials" / trial_id
+    for name in (".DS_Store", "notes.txt", "timings/.nfs0001"):
+        (folder / name).write_text("mine")
+    (folder / "timings" / ".part-00001.parquet.99.tmp").write_text("half")
+    recover(folder)
+    recover(folder)
+    assert (folder / ".DS_Store").exists()
+    assert (folder / "notes.txt").exists()
+    assert sorted(path.name for path in (folder / "timings").iterdir()) == [".nfs0001", "part-00000.parquet"]
+
+
+def test_a_merge_that_failed_can_be_tried_again(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    writer = campaign.trial(trial_id)
+    for number in range(3):
+        writer.append(*new_round(number))
+        writer.flush()
+    folder = TrialFolder(campaign.directory / "trials" / trial_id)
+    (folder.path / ".rounds.new").write_text("in the way")
+    with pytest.raises(FileExistsError):
+        merge(folder)
+    assert open_campaign(campaign.directory).rounds(trial_id).num_rows == 3
+    (folder.path / ".rounds.new").unlink()
+    merge(folder)
+    assert [path.name for path in folder.twin("timings").iterdir()] == ["part-00000.parquet"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 1000])
+def test_row_groups_do_not_depend_on_the_parts(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(encoding, "ROW_GROUP", size)
+    writer = campaign.trial(trial_id)
+    for number in range(9):
+        writer.append(*new_round(number, samples=3, outcomes=["ok", "error", "lost"][: 3 - number % 2] + ["ok"] * (number % 2)))
+        if number % 2:
+            writer.flush()
+    writer.flush()
+    before = open_campaign(campaign.directory).timings(trial_id)
+    writer.finish()
+    assert open_campaign(campaign.directory).timings(trial_id).equals(before)
+    path = campaign.directory / "trials" / trial_id / "timings" / "part-00000.parquet"
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    assert groups == [size] * (27 // size) + ([27 % size] if 27 % size else [])

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.contracts import InputError
+from orchestrator.storage.atomic import write_json
+from orchestrator.storage.load import read_json
+from orchestrator.storage.records import CampaignRecord, LeftOut, PlannedTrial, Process, Stopping, TrialError, TrialRecord
+
+NewRecord = Callable[..., CampaignRecord]
+
+
+def full_trial(planned: PlannedTrial) -> TrialRecord:
+    return TrialRecord(
+        **dict(planned),
+        placement={"cores": [0], "masks": {"17": [0]}},
+        stack={"torch": "2.9.0"},
+        digests={"samples": "ab", "weights": "cd"},
+        cold_start={"load_ns": 12},
+        facts={"threads": {"torch": 1}},
+        metrics=("top1",),
+        ideal={"top1": 0.9},
+        stopping=Stopping(
+            rule="settled", reason="settled", checks=({"rounds": 30, "rjsd": 0.04}, {"rounds": 35, "rjsd": None})
+        ),
+        errors=(TrialError(message="out of memory", round=3, sample=7),),
+        started_at=datetime(2030, 1, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+        processes=(Process(process=0, pid=17, host="a", started_at=datetime(2030, 1, 1, tzinfo=UTC), boot_id="b"),),
+        flags=("trend",),
+    )
+
+
+def test_campaign_round_trip(tmp_path: Path, new_record: NewRecord) -> None:
+    plain = new_record(trials=3)
+    record = plain.model_copy(
+        update={"left_out": (LeftOut(pair=("net", "mmlu"), reason="image is not text"),), "sweep": {"a": [1]}}
+    )
+    write_json(tmp_path / "campaign.json", record.model_dump(mode="json"))
+    assert read_json(tmp_path / "campaign.json", CampaignRecord) == record
+
+
+def test_trial_round_trip_keeps_time_in_utc(tmp_path: Path, new_record: NewRecord) -> None:
+    record = full_trial(new_record().trials[0])
+    write_json(tmp_path / "trial.json", record.model_dump(mode="json"))
+    assert read_json(tmp_path / "trial.json", TrialRecord) == record
+    assert json.loads((tmp_path / "trial.json").read_text())["started_at"] == "2030-01-01T10:00:00Z"
+
+
+def test_a_newer_file_is_refused_by_its_number(tmp_path: Path, new_record: NewRecord) -> None:
+    path = tmp_path / "campaign.json"
+    document = {**new_record().model_dump(mode="json"), "schema_version": 2, "from_the_future": 1}
+    write_json(path, document)
+    with pytest.raises(InputError, match=r"campaign\.json has schema version 2 .* up to 1: upgrade"):
+        read_json(path, CampaignRecord)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"colour": "red"}, "colour: no such key"),
+        ({"schema_version": 0}, "schema_version=0"),
+        ({"created_at": "2030-01-01T00:00:00"}, "created_at"),
+        ({"trials": [{}]}, r"trials\.0\.trial_id"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_file(
+    tmp_path: Path, new_record: NewRecord, change: dict[str, Any], complaint: str
+) -> None:
+    path = tmp_path / "campaign.json"
+    write_json(path, {**new_record().model_dump(mode="json"), **change})
+    with pytest.raises(InputError, match=rf"campaign\.json is not what this program writes: {complaint}"):
+        read_json(path, CampaignRecord)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2", b"\x00", b"[" * 100_000, b'{"a": "\xff"}'])
+def test_a_torn_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "trial.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"trial\.json is not a whole JSON file"):
+        read_json(path, TrialRecord)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3"])
+def test_json_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "trial.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"trial\.json is not what this program writes"):
+        read_json(path, TrialRecord)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc", ".x", "a..b", "", "x" * 300, "a\\b", "a\n", "a b", "C:x"])
+def test_ids_never_lead_elsewhere(new_record: NewRecord, name: str) -> None:
+    trial = new_record().trials[0].trial
+    with pytest.raises(ValidationError, match="must be 1 to 240 of the characters"):
+        PlannedTrial(trial_id=f"{name}-r0", match_key="x", trial=trial)
+
+
+def test_the_id_is_the_match_key_and_the_repeat(new_record: NewRecord) -> None:
+    trial = new_record().trials[0].trial
+    with pytest.raises(ValidationError, match="match_key a with -r0 after it"):
+        PlannedTrial(trial_id="a-r1", match_key="a", trial=trial)
+
+
+def test_ids_are_unique_also_where_case_is_ignored(new_record: NewRecord) -> None:
+    record = new_record()
+    first = record.trials[0]
+    other = PlannedTrial(
+        trial_id=first.trial_id.upper().replace("-R0", "-r0"), match_key=first.match_key.upper(), trial=first.trial
+    )
+    with pytest.raises(ValidationError, match="stands there twice"):
+        CampaignRecord(code_version="1", name="x", trials=(first, other))
+
+
+def test_states(new_record: NewRecord) -> None:
+    record = new_record(trials=2)
+    failed = record.with_state(record.trials[1].trial_id, "failed", "out of memory")
+    assert [(planned.state, planned.reason) for planned in failed.trials] == [("planned", None), ("failed", "out of memory")]
+    assert record.trials[1].state == "planned"
+    with pytest.raises(ValidationError):
+        record.with_state(record.trials[1].trial_id, "lost", None)  # type: ignore[arg-type]
+
+
+def test_an_unknown_trial_is_answered_with_the_nearest(new_record: NewRecord) -> None:
+    record = new_record(trials=2)
+    with pytest.raises(
+        InputError, match=r"'net-digits-r1' is not in this campaign: choose one of its 2 trials, such as net-.*-r1"
+    ):
+        record.planned("net-digits-r1")
+
+
+def test_labels(new_record: NewRecord) -> None:
+    assert new_record(trials=2).trials[1].labels() == {
+        "trial": "net-digits-cpu_1core-torch-0a1b2c3d-r1",
+        "match_key": "net-digits-cpu_1core-torch-0a1b2c3d",
+        "model": "net",
+        "task": "digits",
+        "system": "cpu_1core",
+        "runtime": "torch",
+        "batch": 2,
+        "repeat": 1,
+    }

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.storage import schema
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.writer import CampaignWriter
+
+NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
+
+
+def parts(directory: Path, trial_id: str, twin: str) -> list[str]:
+    return sorted(path.name for path in (directory / "trials" / trial_id / twin).iterdir())
+
+
+def test_short_rounds_are_flushed_once_a_second(
+    campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound
+) -> None:
+    writer = campaign.trial(trial_id)
+    for number in range(25):
+        clock.now += 0.25
+        writer.append(*new_round(number))
+    assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(6)]
+    assert parts(campaign.directory, trial_id, "rounds") == parts(campaign.directory, trial_id, "timings")
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(24))
+    writer.flush()
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(25))
+
+
+def test_long_rounds_are_flushed_one_by_one(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
+    writer = campaign.trial(trial_id)
+    for number in range(3):
+        clock.now += 1.5
+        writer.append(*new_round(number))
+        assert len(parts(campaign.directory, trial_id, "rounds")) == number + 1
+
+
+def test_twins_hold_the_same_rounds(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
+    for number in range(10):
+        clock.now += 0.4
+        campaign.trial(trial_id).append(*new_round(number, samples=2))
+    folder = campaign.directory / "trials" / trial_id
+    for name in parts(campaign.directory, trial_id, "rounds"):
+        timed = pq.ParquetFile(folder / "timings" / name).read().column("round").to_pylist()
+        told = pq.ParquetFile(folder / "rounds" / name).read().column("round").to_pylist()
+        assert timed == [number for number in told for _ in range(2)]
+
+
+def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
+    writer = campaign.trial(trial_id)
+    for number in range(7):
+        clock.now += 1
+        writer.append(*new_round(number))
+    before = open_campaign(campaign.directory).timings(trial_id)
+    writer.finish()
+    assert (
+        parts(campaign.directory, trial_id, "timings")
+        == parts(campaign.directory, trial_id, "rounds")
+        == ["part-00000.parquet"]
+    )
+    assert open_campaign(campaign.directory).timings(trial_id).equals(before)
+    writer.append(*new_round(7))
+    writer.finish()
+    writer.finish()
+    assert parts(campaign.directory, trial_id, "timings") == ["part-00000.parquet"]
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(8))
+
+
+def test_leaving_the_campaign_flushes(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    campaign.trial(trial_id).append(*new_round(0))
+    campaign.close()
+    assert open_campaign(campaign.directory).rounds(trial_id).num_rows == 1
+
+
+def test_a_later_driver_goes_on_where_the_first_stopped(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    campaign.trial(trial_id).append(*new_round(0))
+    campaign.close()
+    with CampaignWriter.reopen(campaign.directory) as later:
+        assert later.trial(trial_id).rounds == {0}
+        with pytest.raises(ValueError, match=r"round 0 .* is stored already"):
+            later.trial(trial_id).append(*new_round(0))
+        later.trial(trial_id).append(*new_round(1, process=1))
+    assert open_campaign(campaign.directory).rounds(trial_id).column("process").to_pylist() == [0, 1]
+
+
+def test_a_waiting_round_is_not_taken_twice(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    campaign.trial(trial_id).append(*new_round(4))
+    with pytest.raises(ValueError, match="stored already"):
+        campaign.trial(trial_id).append(*new_round(4))
+
+
+@pytest.mark.parametrize(
+    ("times", "complaint"),
+    [
+        ({"inference_ns": [1, -1, 1]}, "inference_ns is -1"),
+        ({"inference_ns": [1, 0, 1]}, "inference_ns is 0"),
+        ({"postprocess_ns": [1, 1, -5]}, "postprocess_ns is -5"),
+        ({"sample": [0, 0, 1]}, "counted upward"),
+        ({"sample": [-1, 0, 1]}, "counted upward"),
+        ({"sample": [1, 0, 2]}, "counted upward"),
+        ({"round": [5, 5, 6]}, "timings of another round"),
+    ],
+)
+def test_a_round_that_makes_no_sense_is_refused(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, times: dict[str, list[int]], complaint: str
+) -> None:
+    timings, row = new_round(5)
+    for name, values in times.items():
+        index = timings.schema.get_field_index(name)
+        timings = timings.set_column(index, schema.TIMINGS.field(name), pa.array(values, schema.TIMINGS.field(name).type))
+    with pytest.raises(ValueError, match=complaint):
+        campaign.trial(trial_id).append(timings, row)
+    assert campaign.trial(trial_id).rounds == frozenset()
+
+
+@pytest.mark.parametrize("outcomes", [["ok", "ok", "error"], ["ok", "ok", "ok"]])
+def test_durations_are_null_exactly_where_the_outcome_is_not_ok(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, outcomes: list[str]
+) -> None:
+    timings, row = new_round(0, outcomes=["ok", "error", "ok"])
+    other = new_round(0, outcomes=outcomes)[0].column("outcome")
+    wrong = timings.set_column(2, schema.TIMINGS.field("outcome"), other)
+    with pytest.raises(ValueError, match="must be null exactly where"):
+        campaign.trial(trial_id).append(wrong, row)
+
+
+def test_empty_rounds_and_two_rows_are_refused(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    timings, row = new_round(0)
+    with pytest.raises(ValueError, match="not 1 and 0"):
+        campaign.trial(trial_id).append(timings.slice(0, 0), row)
+    with pytest.raises(ValueError, match="not 0 and 3"):
+        campaign.trial(trial_id).append(timings, row.slice(0, 0))
+
+
+def test_warmups_of_a_later_process_follow(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    def two(samples: int) -> pa.RecordBatch:
+        return pa.Table.from_batches([new_round(number, samples)[0] for number in (0, 1)]).combine_chunks().to_batches()[0]
+
+    assert open_campaign(campaign.directory).warmup(trial_id).num_rows == 0
+    campaign.trial(trial_id).write_warmup(two(2))
+    campaign.trial(trial_id).write_warmup(two(2))
+    warmup = open_campaign(campaign.directory).warmup(trial_id)
+    assert warmup.schema.equals(schema.TIMINGS)
+    assert warmup.column("round").to_pylist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert warmup.column("inference_ns").to_pylist()[:4] == warmup.column("inference_ns").to_pylist()[4:]
+
+
+def test_samples_and_answers(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    writer = campaign.trial(trial_id)
+    samples = pa.table({"sample": pa.array([0, 1, 2], pa.int32()), "prediction": [[1, 2], [], None], "input_size": [9, 9, 9]})
+    writer.write_samples(samples)
+    answers = pa.table({"sample": pa.array([1], pa.int32()), "prediction": [[7]]})
+    writer.write_answers(3, answers)
+    campaign_now = open_campaign(campaign.directory)
+    assert campaign_now.samples(trial_id).equals(samples)
+    assert campaign_now.answers(trial_id, 3) is None  # the round is not stored yet
+    writer.append(*new_round(3))
+    writer.flush()
+    assert open_campaign(campaign.directory).answers(trial_id, 3).equals(answers)
+    assert (campaign.directory / "trials" / trial_id / "predictions" / "round-3.parquet").is_file()
+    with pytest.raises(ValueError, match="stored already"):
+        writer.write_answers(3, answers)
+    with pytest.raises(ValueError, match="counted upward"):
+        writer.write_samples(samples.take([1, 0]))
+
+
+def test_the_record_belongs_to_its_trial(campaign: CampaignWriter, trial_id: str) -> None:
+    first, second = (TrialRecord.from_plan(planned) for planned in campaign.record.trials)
+    campaign.trial(trial_id).write_record(first)
+    with pytest.raises(ValueError, match="is not that of"):
+        campaign.trial(trial_id).write_record(second)
+    assert json.loads((campaign.directory / "trials" / trial_id / "trial.json").read_text())["trial_id"] == trial_id
+
+
+def test_stored_encodings_read_with_plain_pyarrow(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    outcomes = ["ok", "error", "timeout", "lost"]
+    campaign.trial(trial_id).append(*new_round(0, 4, outcomes))
+    campaign.trial(trial_id).finish()
+    table = pq.read_table(campaign.directory / "trials" / trial_id / "timings")
+    assert table.column("outcome").to_pylist() == outcomes
+    assert table.column("inference_ns").to_pylist() == [3_000_000, None, None, None]
+    assert np.array(table.column("sample")).tolist() == [0, 1, 2, 3]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from orchestrator.contracts import LoadContext
+
+
+@pytest.fixture
+def make_context(tmp_path: Path) -> Callable[..., LoadContext]:
+    """Return a factory of contexts: fp32 on two CPU threads, a cache of this test's own, and what the caller changes."""
+
+    def make(runtime: str = "torch", **changes: Any) -> LoadContext:
+        settings: dict[str, Any] = {
+            "dtype": "fp32",
+            "deterministic": False,
+            "autotune": False,
+            "device": "cpu",
+            "threads": 2,
+            "batch": 1,
+            "cache_dir": tmp_path / "cache",
+        }
+        return LoadContext(runtime=runtime, **(settings | changes))
+
+    return make
+
+
+@pytest.fixture
+def save_picture() -> Callable[..., Path]:
+    """Return a function that writes a small picture and returns its path."""
+
+    def save(path: Path, size: tuple[int, int] = (24, 16), mode: str = "RGB") -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        gradient = Image.linear_gradient("L").resize(size)
+        gradient.convert(mode).save(path)
+        return path
+
+    return save

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
+from tasks.imagenet import ImageNet
+from tasks.imagenet_samples import ImageNetSamples
+from tasks.models.efficientnet_lite import EfficientNetLite
+
+MakeContext = Callable[..., LoadContext]
+THOUSAND = Path(__file__).parents[2].parent / "shared" / "data" / "imagenet_sample_1000"
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[tuple[Sample, Any]]:
+    task = ImageNetSamples()
+    task.check()
+    return [(sample, task.decode(sample.read())) for sample in task.samples()]
+
+
+def answer(model: LoadedModel, pictures: list[Any], batch: int) -> list[list[int]]:
+    batches = [pictures[start : start + batch] for start in range(0, len(pictures), batch)]
+    return [row for part in batches for row in model.postprocess(model.infer(model.preprocess(part)))]
+
+
+def share_right(answers: list[list[int]], references: list[int], k: int) -> float:
+    return float(np.mean([reference in row[:k] for row, reference in zip(answers, references, strict=True)]))
+
+
+def test_there_are_twenty_labelled_pictures(samples: list[tuple[Sample, Any]]) -> None:
+    first = samples[0][0]
+    assert len(samples) == 20
+    assert (first.name, first.reference, first.stratum, first.slices) == ("imagenet_00_243.jpg", 243, "243", {"class": "243"})
+    assert isinstance(ImageNetSamples(), Task)
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("variant", ["lite0", "lite2"])
+def test_eighteen_of_twenty_are_right(
+    variant: str, runtime: str, samples: list[tuple[Sample, Any]], make_context: MakeContext, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = EfficientNetLite(variant, class_count=1000)
+    model.check()
+    loaded = model.load(make_context(runtime))
+    assert isinstance(model, Model)
+    assert isinstance(loaded, LoadedModel)
+    pictures = [picture for _, picture in samples]
+    answers = answer(loaded, pictures, batch=8)  # the last batch has 4
+    assert share_right(answers, [sample.reference for sample, _ in samples], 1) == 0.9
+    assert all(len(set(row)) == 5 and all(0 <= index < 1000 for index in row) for row in answers)
+    assert answer(loaded, pictures[:3], batch=1) == answers[:3]
+    assert loaded.input_size(pictures[0]) == pictures[0].width * pictures[0].height
+    assert loaded.facts["threads"] == {"intra_op": 2}
+    assert loaded.facts["classes"] == 1000
+    if runtime == "onnxruntime":
+        assert 0 < loaded.facts["largest_difference"] < 1e-4
+        assert loaded.facts["tolerance"] < 1e-3
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_a_thousand_pictures_give_the_known_accuracy(runtime: str, make_context: MakeContext) -> None:
+    if not THOUSAND.is_dir():
+        pytest.skip(f"{THOUSAND} is not there")
+    task = ImageNet(str(THOUSAND), class_count=1000)
+    task.check()
+    drawn = task.samples()
+    assert len(drawn) == 1000
+    model = EfficientNetLite("lite0", class_count=1000).load(make_context(runtime))
+    answers = [row for sample in drawn for row in answer(model, [task.decode(sample.read())], batch=1)]
+    references = [sample.reference for sample in drawn]
+    assert share_right(answers, references, 1) == pytest.approx(0.872, abs=0.01)
+    assert share_right(answers, references, 5) == pytest.approx(0.975, abs=0.01)
+
+
+def test_its_only_file_is_the_package_s() -> None:
+    (file,) = EfficientNetLite("lite0", 1000).files()
+    assert file.name.startswith("efficientnet-lite0-")
+    assert file.stat().st_size > 18_000_000
+
+
+def test_an_unknown_variant_is_refused() -> None:
+    with pytest.raises(InputError, match=r"model\.variant=b0 must be one of: lite0, lite1, lite2, lite3, lite4"):
+        EfficientNetLite("b0", 1000).check()
+
+
+def test_a_variant_without_a_package_needs_a_path(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.variant=lite3 has no weights package.*set model\.path=FILE"):
+        EfficientNetLite("lite3", 1000).check()
+    with pytest.raises(InputError, match=r"model\.path=.*missing\.pth is not a file"):
+        EfficientNetLite("lite3", 1000, path=str(tmp_path / "missing.pth")).check()
+
+
+def test_weights_of_another_variant_are_refused(make_context: MakeContext) -> None:
+    (other,) = EfficientNetLite("lite2", 1000).files()
+    with pytest.raises(InputError, match=r"holds no weights of efficientnet-lite0: .* differences of") as caught:
+        EfficientNetLite("lite0", 1000, path=str(other)).load(make_context())
+    assert "\n" not in str(caught.value)
+
+
+def test_another_number_of_classes_is_refused(make_context: MakeContext) -> None:
+    with pytest.raises(InputError, match=r"_fc\.weight is \(1000, 1280\) instead of \(10, 1280\).*number of classes"):
+        EfficientNetLite("lite0", 10).load(make_context())

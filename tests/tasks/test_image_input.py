@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from orchestrator.contracts import InputError
+from tasks.models.image_input import ImageInput, resized
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(width * height).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(101, 77), (77, 101), (64, 64), (33, 300), (40, 40)])
+def test_pictures_are_prepared_as_torchvision_prepares_them(interpolation: str, size: tuple[int, int]) -> None:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms._presets import ImageClassification
+
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    preset = ImageClassification(
+        crop_size=33, resize_size=40, mean=mean, std=std, interpolation=InterpolationMode(interpolation)
+    )
+    ours = ImageInput(33, 40, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std))
+    picture = noise(*size)
+    array = ours.array([picture])
+    assert array.dtype == np.float32
+    np.testing.assert_allclose(array, preset(picture).numpy()[None], atol=2e-6, rtol=1e-6)
+
+
+def test_a_batch_is_its_pictures_side_by_side() -> None:
+    image_input = ImageInput(16, 20, "bicubic", (127.0,) * 3, (128.0,) * 3)
+    pictures = [noise(30, 40), noise(50, 25), noise(20, 20)]
+    batch = image_input.array(pictures)
+    assert batch.shape == (3, 3, 16, 16)
+    assert batch.flags.c_contiguous
+    for row, picture in zip(batch, pictures, strict=True):
+        assert np.array_equal(row, image_input.array([picture])[0])
+
+
+def test_mean_and_deviation_are_in_pixel_values() -> None:
+    image_input = ImageInput(4, 4, "nearest", (127.0, 0.0, 255.0), (128.0, 1.0, 51.0))
+    array = image_input.array([Image.new("RGB", (8, 8), (255, 3, 0))])
+    assert np.array_equal(array[0, :, 0, 0], np.array([1.0, 3.0, -5.0], dtype=np.float32))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600))
+def test_resizing_agrees_with_torchvision_and_keeps_the_shape(width: int, height: int, shorter: int) -> None:
+    from torchvision.transforms.functional import _compute_resized_output_size
+
+    expected_height, expected_width = _compute_resized_output_size((height, width), [shorter])
+    assert resized(width, height, shorter) == (expected_width, expected_height)
+    assert min(resized(width, height, shorter)) == shorter
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"resize_size": 200}, "resize_size=200"),
+        ({"crop_size": 0}, "input_size=0"),
+        ({"interpolation": "cubic"}, "interpolation=cubic must be one of: nearest"),
+        ({"mean": (1.0,)}, "three numbers"),
+        ({"std": (1.0, 1.0, 0.0)}, "above 0"),
+    ],
+)
+def test_impossible_settings_are_refused(changes: dict[str, object], word: str) -> None:
+    settings = {"crop_size": 224, "resize_size": 256, "interpolation": "bicubic", "mean": (127.0,) * 3, "std": (128.0,) * 3}
+    with pytest.raises(InputError, match=word):
+        ImageInput(**{**settings, **changes})  # type: ignore[arg-type]

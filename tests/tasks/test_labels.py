@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contracts import InputError
+from tasks.imagenet import ImageNet
+
+Save = Callable[..., Path]
+
+GOOD = "file,class_index,class_name\na.jpg,0,tench\nsub/b.png,2,crane\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, save_picture: Save) -> Path:
+    save_picture(tmp_path / "a.jpg")
+    save_picture(tmp_path / "sub" / "b.png")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    table = folder / "labels.csv"
+    table.write_bytes(text.encode())
+    return table
+
+
+def test_a_label_file_gives_samples_in_its_order(folder: Path) -> None:
+    write(folder, "class_name,class_index,file,more\ncrane,2,sub/b.png,x\ntench,0,./a.jpg,y\n")
+    task = ImageNet(str(folder), class_count=3)
+    task.check()
+    crane, tench = task.samples()
+    assert (crane.name, crane.reference, crane.stratum, crane.slices) == ("sub/b.png", 2, "2", {"class": "crane"})
+    assert (tench.name, tench.reference, tench.path) == ("a.jpg", 0, folder / "a.jpg")
+    assert task.decode(crane.read()).size == (24, 16)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_files_as_spreadsheets_save_them_are_read(folder: Path, encoding: str, newline: str) -> None:
+    (folder / "labels.csv").write_bytes(GOOD.replace("\n", newline).encode(encoding))
+    assert [sample.reference for sample in ImageNet(str(folder), 3).samples()] == [0, 2]
+
+
+def test_without_class_names_the_index_is_the_name(folder: Path) -> None:
+    write(folder, "file,class_index\na.jpg,1\n")
+    assert ImageNet(str(folder), 3).samples()[0].slices == {"class": "1"}
+
+
+def test_classes_of_one_name_stay_apart(folder: Path) -> None:
+    write(folder, "file,class_index,class_name\na.jpg,1,crane\nsub/b.png,2,crane\n")
+    assert [sample.slices["class"] for sample in ImageNet(str(folder), 3).samples()] == ["crane (1)", "crane (2)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("file,label\na.jpg,0\n", 1, ["'class_index' is missing", "file, label"]),
+        ("file;class_index\na.jpg;0\n", 1, ["'file' is missing", "file;class_index"]),
+        ("", 1, ["'file' is missing", "none"]),
+        ("file,class_index\na.jpg,0\nnot_there.jpg,1\n", 3, ["'not_there.jpg' does not exist"]),
+        ("file,class_index\nsub,1\n", 2, ["'sub' does not exist"]),
+        ("file,class_index\na.jpg,zero\n", 2, ["'zero' is not a whole number"]),
+        ("file,class_index\na.jpg,1.0\n", 2, ["'1.0' is not a whole number"]),
+        ("file,class_index\na.jpg,\u00b2\n", 2, ["'\u00b2' is not a whole number"]),
+        ("file,class_index\na.jpg,1_0\n", 2, ["'1_0' is not a whole number"]),
+        ("file,class_index\na.jpg\n", 2, ["class_index='' is not a whole number"]),
+        ("file,class_index\na.jpg,3\n", 2, ["class_index=3", "0 to 2", "task.classes"]),
+        ("file,class_index\na.jpg,-1\n", 2, ["class_index=-1", "0 to 2"]),
+        ("file,class_index\na.jpg,0\n./a.jpg,1\n", 3, ["'a.jpg'", "line 2 already"]),
+        ("file,class_index\n/etc/hostname,0\n", 2, ["'/etc/hostname'", "relative"]),
+        ("file,class_index\nsub/../a.jpg,0\n", 2, ["'sub/../a.jpg'", "inside it"]),
+        ("file,class_index\n,0\n", 2, ["file=''", "relative"]),
+        ("file,class_index\na.jpg,0,rest\n", 2, ["'rest'", "more than the header"]),
+        ("file,class_index,class_name\na.jpg,1,x\nsub/b.png,1,y\n", 3, ["class_name='y'", "'x' before"]),
+        ('file,class_index\n"a.jpg,0\n', 2, ["cannot be read"]),
+    ],
+)
+def test_a_bad_row_is_named_by_file_line_value_and_remedy(folder: Path, text: str, line: int, words: list[str]) -> None:
+    table = write(folder, text)
+    with pytest.raises(InputError) as caught:
+        ImageNet(str(folder), 3).check()
+    message = str(caught.value)
+    assert message.startswith(f"{table} line {line}: ")
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+    assert ";" in message
+
+
+def test_a_table_in_another_encoding_is_refused(folder: Path) -> None:
+    (folder / "labels.csv").write_bytes("file,class_index\nä.jpg,0\n".encode("latin-1"))
+    with pytest.raises(InputError, match="UTF-8"):
+        ImageNet(str(folder), 3).samples()
+
+
+def test_a_header_alone_is_refused(folder: Path) -> None:
+    write(folder, "file,class_index\n")
+    with pytest.raises(InputError, match="lists no picture"):
+        ImageNet(str(folder), 3).check()
+
+
+def test_class_folders_are_read_as_torchvision_reads_them(tmp_path: Path, save_picture: Save) -> None:
+    for name in ("b/2.png", "b/1.jpg", "a/deep/9.JPEG", "a/10.png", "c/x.bmp", "c/deeper/still/y.webp"):
+        save_picture(tmp_path / name)
+    (tmp_path / "a" / "notes.txt").write_text("no picture")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torchvision.datasets import ImageFolder
+
+    expected = [(str(Path(path).relative_to(tmp_path)), index) for path, index in ImageFolder(str(tmp_path)).samples]
+    samples = ImageNet(str(tmp_path), 3).samples()
+    assert [(sample.name, sample.reference) for sample in samples] == expected
+    assert {sample.slices["class"] for sample in samples} == {"a", "b", "c"}
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path, save_picture: Save) -> None:
+    save_picture(tmp_path / "a" / "1.png")
+    save_picture(tmp_path / ".checkpoints" / "1.png")
+    (tmp_path / "a" / "._1.png").write_bytes(b"a resource fork")
+    task = ImageNet(str(tmp_path), 1)
+    task.check()
+    assert [sample.name for sample in task.samples()] == ["a/1.png"]
+
+
+def test_an_empty_class_folder_keeps_the_later_indices(tmp_path: Path, save_picture: Save) -> None:
+    (tmp_path / "a").mkdir()
+    save_picture(tmp_path / "b" / "1.png")
+    assert [sample.reference for sample in ImageNet(str(tmp_path), 2).samples()] == [1]
+
+
+def test_another_number_of_class_folders_is_refused(tmp_path: Path, save_picture: Save) -> None:
+    save_picture(tmp_path / "n01440764" / "1.png")
+    with pytest.raises(InputError, match=r"has 1 class folders and must have 1000.*labels\.csv"):
+        ImageNet(str(tmp_path), 1000).check()
+
+
+@pytest.mark.parametrize("root", [None, ""])
+def test_a_root_that_is_not_set_is_refused(root: str | None) -> None:
+    with pytest.raises(InputError, match=r"task\.root is not set"):
+        ImageNet(root, 3).check()
+
+
+def test_a_missing_root_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"task\.root=.*not_there is not a folder"):
+        ImageNet(str(tmp_path / "not_there"), 3).check()
+
+
+def test_an_empty_root_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"neither labels\.csv nor one folder per class"):
+        ImageNet(str(tmp_path), 3).check()
+
+
+def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(InputError, match="holds no picture"):
+        ImageNet(str(tmp_path), 1).check()

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from orchestrator.contracts import LoadContext
+from tasks.runtimes import onnx_export
+from tasks.runtimes.onnx_export import content_digest, exported_graph
+from tasks.runtimes.session import open_session
+
+MakeContext = Callable[..., LoadContext]
+EXAMPLE = np.zeros((1, 4), dtype=np.float32)
+
+
+def network(width: int = 3, seed: int = 0, scale: float = 2.0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width), nn.LeakyReLU(scale)).eval()
+
+
+def test_the_second_session_takes_the_graph_from_the_cache(make_context: MakeContext) -> None:
+    context = make_context("onnxruntime")
+    first = open_session(context, network(), EXAMPLE)
+    second = open_session(context, network(), EXAMPLE)
+    assert (first.facts["graph_from_cache"], second.facts["graph_from_cache"]) == (False, True)
+    assert first.facts["graph"] == second.facts["graph"]
+    assert [path.name for path in (context.cache_dir / "onnx").iterdir()] == [first.facts["graph"]]
+
+
+def test_other_weights_are_exported_anew(make_context: MakeContext) -> None:
+    context = make_context("onnxruntime")
+    first = open_session(context, network(seed=0), EXAMPLE)
+    second = open_session(context, network(seed=1), EXAMPLE)
+    assert second.facts["graph_from_cache"] is False
+    assert first.facts["graph"] != second.facts["graph"]
+    ones = np.ones((1, 4), dtype=np.float32)
+    answers = [session.download(session.infer(session.upload(ones))) for session in (first, second)]
+    assert not np.allclose(*answers)
+
+
+def test_a_graph_of_other_content_under_the_same_name_is_caught(make_context: MakeContext) -> None:
+    context = make_context("onnxruntime")
+    graphs = [exported_graph(network(seed=seed), EXAMPLE, context.cache_dir)[0].parent for seed in (0, 1)]
+    shutil.rmtree(graphs[0])
+    graphs[1].rename(graphs[0])
+    with pytest.raises(ArithmeticError, match="differ from eager"):
+        open_session(context, network(seed=0), np.ones((1, 4), dtype=np.float32))
+
+
+def changed_buffer() -> nn.Module:
+    changed = network()
+    changed[1].running_mean[0] += 1
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "example"),
+    [
+        (network(seed=1), EXAMPLE),
+        (network(width=5), EXAMPLE),
+        (network(scale=0.5), EXAMPLE),
+        (changed_buffer(), EXAMPLE),
+        (network().half(), EXAMPLE),
+        (network(), EXAMPLE.astype(np.float64)),
+        (network(), np.zeros((1, 2, 4), dtype=np.float32)),
+        (network(), (EXAMPLE,)),
+    ],
+    ids=["weights", "width", "setting", "buffer", "dtype", "input dtype", "input shape", "input name"],
+)
+def test_the_digest_covers_all_that_decides_the_graph(changed: nn.Module, example: Any) -> None:
+    assert content_digest(changed, example) != content_digest(network(), EXAMPLE)
+
+
+def test_the_digest_is_the_same_for_any_number_of_samples() -> None:
+    assert content_digest(network(), EXAMPLE) == content_digest(network(), np.ones((7, 4), dtype=np.float32))
+
+
+def test_the_digest_covers_the_code_of_the_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    digests = []
+    for code in ("x + 1", "x + 22", "x + 1"):
+        (tmp_path / "layer_of_this_test.py").write_text(
+            f"from torch import nn\nclass Layer(nn.Module):\n    def forward(self, x):\n        return {code}\n"
+        )
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, "layer_of_this_test", raising=False)
+        digests.append(content_digest(importlib.import_module("layer_of_this_test").Layer(), EXAMPLE))
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_two_processes_may_export_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = onnx_export._export
+
+    def export_while_another_finishes(module: Any, example: Any, path: Path) -> None:
+        export(module, example, path)
+        shutil.copytree(path.parent, tmp_path / "onnx" / content_digest(module, example))
+
+    monkeypatch.setattr(onnx_export, "_export", export_while_another_finishes)
+    graph, cached = exported_graph(network(), EXAMPLE, tmp_path)
+    assert graph.is_file()
+    assert not cached
+    assert list(graph.parent.parent.iterdir()) == [graph.parent]
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(module: Any, example: Any, path: Path) -> None:
+        path.write_bytes(b"half a graph")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(onnx_export, "_export", fail)
+    with pytest.raises(KeyboardInterrupt):
+        exported_graph(network(), EXAMPLE, tmp_path)
+    assert list((tmp_path / "onnx").iterdir()) == []

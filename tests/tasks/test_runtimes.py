@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from orchestrator.contracts import InputError, LoadContext
+from tasks.runtimes.comparison import measured_difference
+from tasks.runtimes.session import SESSIONS, open_session
+
+MakeContext = Callable[..., LoadContext]
+
+
+class Pair(nn.Module):
+    """Takes numbers and the indices of rows, returns two tensors of different types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(7, 4)
+
+    def forward(self, numbers: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return numbers + self.table(rows).sum(1), rows + 1
+
+
+class Branching(nn.Module):
+    """Cannot be exported: which way it takes depends on the numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return self.layer(numbers) if float(numbers.sum()) > 0 else numbers
+
+
+@pytest.fixture(autouse=True)
+def _restore_settings() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = False
+
+
+def small_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.9), nn.ReLU(), nn.Flatten(), nn.Linear(144, 6))
+
+
+def numbers(*shape: int) -> np.ndarray:
+    return np.random.default_rng(len(shape)).standard_normal(shape, dtype=np.float32)
+
+
+def run(session: Any, inputs: Any) -> Any:
+    return session.download(session.infer(session.upload(inputs)))
+
+
+@pytest.mark.parametrize("runtime", SESSIONS)
+def test_any_number_of_samples_gets_the_network_s_answers(runtime: str, make_context: MakeContext) -> None:
+    network = small_network()
+    session = open_session(make_context(runtime), network, numbers(1, 3, 8, 8))
+    for count in (1, 2, 5):
+        inputs = numbers(count, 3, 8, 8)
+        with torch.no_grad():
+            expected = network.eval()(torch.tensor(inputs)).numpy()
+        answers = run(session, inputs)
+        assert answers.dtype == np.float32
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", SESSIONS)
+@pytest.mark.parametrize("named", [False, True])
+def test_several_inputs_and_outputs_of_several_types(runtime: str, named: bool, make_context: MakeContext) -> None:
+    arrays = {"numbers": numbers(3, 4), "rows": np.arange(6).reshape(3, 2)}
+    inputs = arrays if named else tuple(arrays.values())
+    network = Pair()
+    session = open_session(make_context(runtime), network, inputs)
+    sums, rows = run(session, inputs)
+    table = network.table.weight.detach().numpy()
+    np.testing.assert_allclose(sums, arrays["numbers"] + table[arrays["rows"]].sum(1), atol=1e-6)
+    assert rows.dtype == np.int64
+    assert np.array_equal(rows, arrays["rows"] + 1)
+
+
+@pytest.mark.parametrize("runtime", SESSIONS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_set_and_read_back(runtime: str, threads: int, make_context: MakeContext) -> None:
+    session = open_session(make_context(runtime, threads=threads), small_network(), numbers(1, 3, 8, 8))
+    assert session.facts["threads"] == {"intra_op": threads}
+    assert session.facts["inter_op_threads"] == 1
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("runtime", SESSIONS)
+@pytest.mark.parametrize("wanted", [True, False])
+def test_determinism_is_set_both_ways(runtime: str, wanted: bool, make_context: MakeContext) -> None:
+    torch.use_deterministic_algorithms(not wanted)
+    session = open_session(make_context(runtime, deterministic=wanted), small_network(), numbers(1, 3, 8, 8))
+    assert session.facts["deterministic"] is wanted
+    assert torch.are_deterministic_algorithms_enabled() is wanted
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_autotune_is_set_both_ways(wanted: bool, make_context: MakeContext) -> None:
+    torch.backends.cudnn.benchmark = not wanted
+    session = open_session(make_context(autotune=wanted), small_network(), numbers(1, 3, 8, 8))
+    assert session.facts["autotune"] is torch.backends.cudnn.benchmark is wanted
+
+
+@pytest.mark.parametrize(("dtype", "name"), [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float16")])
+def test_torch_computes_in_the_dtype_and_answers_in_float32(dtype: str, name: str, make_context: MakeContext) -> None:
+    session = open_session(make_context(dtype=dtype), small_network(), numbers(1, 3, 8, 8))
+    outputs = session.infer(session.upload(numbers(1, 3, 8, 8)))
+    assert outputs.dtype == getattr(torch, name)
+    assert session.facts["weights"] == [f"cpu torch.{name}"]
+    assert session.download(outputs).dtype == np.float32
+
+
+def test_torch_keeps_no_gradients(make_context: MakeContext) -> None:
+    session = open_session(make_context(), small_network(), numbers(1, 3, 8, 8))
+    assert session.infer(session.upload(numbers(1, 3, 8, 8))).is_inference()
+
+
+def test_onnxruntime_records_what_it_runs_with(make_context: MakeContext) -> None:
+    facts = open_session(make_context("onnxruntime"), small_network(), numbers(1, 3, 8, 8)).facts
+    assert facts["allow_spinning"] is True
+    assert facts["provider"] == "CPUExecutionProvider"
+    assert facts["graph_optimization"] == "ORT_ENABLE_ALL"
+    assert 0 <= facts["largest_difference"] < 1e-5
+    assert facts["tolerance"] == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "bf16"])
+def test_onnxruntime_names_the_dtype_it_supports(dtype: str, make_context: MakeContext) -> None:
+    with pytest.raises(InputError, match=rf"runtime\.dtype={dtype}: runtime=onnxruntime supports fp32 only"):
+        open_session(make_context("onnxruntime", dtype=dtype), small_network(), numbers(1, 3, 8, 8))
+
+
+def test_an_absent_provider_is_told_with_those_there(make_context: MakeContext) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has the provider")
+    with pytest.raises(InputError, match=r"cuda:0 needs onnxruntime's CUDAExecutionProvider.*CPUExecutionProvider"):
+        open_session(make_context("onnxruntime", device="cuda:0"), small_network(), numbers(1, 3, 8, 8))
+
+
+def test_a_gpu_that_is_not_there_is_told(make_context: MakeContext) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(InputError, match=r"system\.device=cuda:0: PyTorch .* finds no GPU here"):
+        open_session(make_context(device="cuda:0"), small_network(), numbers(1, 3, 8, 8))
+
+
+def test_a_network_that_cannot_be_exported_is_one_line(make_context: MakeContext, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match=r"PyTorch cannot export this network \(.+\); choose runtime=torch") as caught:
+        open_session(make_context("onnxruntime"), Branching(), numbers(2, 4))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().out == ""
+
+
+def test_an_unknown_runtime_is_told_with_the_known_ones(make_context: MakeContext) -> None:
+    with pytest.raises(
+        InputError, match=r"runtime=tensorflow cannot execute torch networks; choose one of: torch, onnxruntime"
+    ):
+        open_session(make_context("tensorflow"), small_network(), numbers(1, 3, 8, 8))
+
+
+def test_the_largest_difference_is_over_all_outputs() -> None:
+    expected = [np.array([1.0, -2.0]), np.array([[3.0]])]
+    answers = [np.array([1.0, -2.0 + 2e-5]), np.array([[3.0 - 5e-5]])]
+    facts = measured_difference(answers, expected, relative=1e-5)
+    assert facts == {"largest_difference": pytest.approx(5e-5), "tolerance": pytest.approx(1e-4)}
+
+
+def test_the_tolerance_grows_with_answers_beyond_ten() -> None:
+    facts = measured_difference([np.array([1000.002])], [np.array([1000.0])], relative=1e-5)
+    assert facts["tolerance"] == pytest.approx(1e-2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (np.array([0.0, 1.1e-4]), "differ from eager PyTorch's by 0.00011, more than 0.0001"),
+        (np.array([0.0, np.nan]), "NaN or infinity"),
+        (np.array([0.0, np.inf]), "NaN or infinity"),
+        (np.array([0.0]), "shape"),
+    ],
+)
+def test_other_answers_are_an_error(answer: np.ndarray, words: str) -> None:
+    with pytest.raises(ArithmeticError, match=words):
+        measured_difference([answer], [np.zeros(2)], relative=1e-5)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from orchestrator.config import ModelConfig, TaskConfig
+from orchestrator.contracts import Model, Task
+from orchestrator.measurement.targets import resolve
+
+CONF = Path(__file__).parents[2] / "conf"
+MODELS = sorted((CONF / "model").glob("*.yaml"))
+TASKS = sorted((CONF / "task").glob("*.yaml"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    assert isinstance(loaded, dict)
+    return {str(key): value for key, value in loaded.items()}
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_every_model_s_yaml_constructs_its_class(path: Path) -> None:
+    config = ModelConfig.model_validate(load(path))
+    model = resolve("model", config.target, config.options)
+    assert config.name == path.stem
+    assert isinstance(model, Model)
+    model.check()
+    assert all(file.is_file() for file in model.files())
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_every_task_s_yaml_constructs_its_class(path: Path) -> None:
+    config = TaskConfig.model_validate(load(path))
+    task = resolve("task", config.target, config.options)
+    assert config.name == path.stem
+    assert isinstance(task, Task)
+    assert task.metrics
+    assert config.classes == config.options.get("class_count", config.classes)
+
+
+def test_the_number_of_classes_is_written_once() -> None:
+    for path in (CONF / "model" / "resnet18.yaml", CONF / "task" / "imagenet.yaml"):
+        changed = OmegaConf.merge(OmegaConf.load(path), {"classes": 10})
+        assert OmegaConf.to_container(changed, resolve=True)["class_count"] == 10  # type: ignore[index, call-overload]
