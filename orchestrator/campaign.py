@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.config import Trial
 from orchestrator.contracts import InputError
@@ -45,6 +45,10 @@ class Plan:
     def infeasible(self) -> tuple[PlannedTrial, ...]:
         """Trials that their machine cannot run."""
         return tuple(planned for planned in self.trials if planned.state == "infeasible")
+
+    def with_estimates(self, estimates_s: Mapping[str, float]) -> Plan:
+        """Return this plan with how long its trials took before, in s by match key."""
+        return replace(self, estimates_s=dict(estimates_s))
 
 
 def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
@@ -91,9 +95,7 @@ def _check_classes(trial: Trial) -> None:
         )
 
 
-def make_plan(
-    candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = (), estimates_s: Mapping[str, float] | None = None
-) -> Plan:
+def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
     """Return the plan of a campaign.
 
     Order: as composed. All first repeats come before all second ones, so that a machine's drift reaches every trial alike.
@@ -104,8 +106,6 @@ def make_plan(
         composed trials that pair, repeats not expanded.
     left_out
         for the record.
-    estimates_s
-        by match key, s.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def make_plan(
         for key, candidate in by_key.items()
         if repeat < candidate.trial.measurement.repeat
     )
-    return Plan(planned, tuple(left_out), by_key, dict(estimates_s or {}), len(candidates) - len(by_key))
+    return Plan(planned, tuple(left_out), by_key, duplicates=len(candidates) - len(by_key))
 
 
 def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator import metrics
+from orchestrator.analysis.quality import JudgedMean, judge
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
+from orchestrator.metrics import Answers
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.timing import one_line
 from orchestrator.stats.stopping import Decision, RoundObservation, make_rule
@@ -113,15 +114,13 @@ class TrialRun:
 
     def _store_prepared(self, prepared: Prepared) -> tuple[Callable[[NDArray[np.float64], float], float], float]:
         """Store what the process says of itself; return the primary metric as a function of times and threshold, and its ideal."""
-        references = prepared.samples.column("reference").to_pylist()
-        predictions = prepared.samples.column("prediction").to_pylist()
-        samples, ideal = prepared.samples, {}
-        for name in prepared.metrics:
-            metric = metrics.find(name)
-            ideal[name] = metric.ideal(predictions, references)
-            scores = metric.score(predictions, references)
-            if scores is not None:
-                samples = samples.append_column(f"score_{name}", pa.array(scores, pa.float64()))
+        answers = Answers(prepared.samples.column("prediction").to_pylist(), prepared.samples.column("reference").to_pylist())
+        judged = {name: judge(name, answers) for name in prepared.metrics}
+        ideal = {name: metric.ideal() for name, metric in judged.items()}
+        samples = prepared.samples
+        for name, metric in judged.items():
+            if isinstance(metric, JudgedMean):
+                samples = samples.append_column(f"score_{name}", pa.array(metric.scores, pa.float64()))
         self._writer.write_samples(samples)
         self._writer.write_warmup(prepared.warmup)
         placement = prepared.placement
@@ -145,10 +144,10 @@ class TrialRun:
             ideal=ideal,
             processes=(process,),
         )
-        primary = metrics.find(prepared.metrics[0])
+        primary = judged[prepared.metrics[0]]
 
         def quality(times_ns: NDArray[np.float64], threshold_ns: float) -> float:
-            return float(primary.curve(predictions, references, times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
+            return float(primary.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
 
         return quality, ideal[prepared.metrics[0]]
 

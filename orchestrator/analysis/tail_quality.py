@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator import metrics
+from orchestrator.analysis.quality import at_stake, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
+from orchestrator.metrics import Answers
 from orchestrator.stats.exchangeability import exchangeability_flag
 from orchestrator.stats.intervals import rounds_interval
 from orchestrator.stats.tail_quality import summarize
@@ -40,22 +41,10 @@ def exchangeability_flags(data: TrialData, common: ThresholdSet) -> tuple[str, .
     total = data.times["total"]
     if common.primary is None or len(total) < 3:
         return ()
-    quality = metric_curve(data, data.record.metrics[0], None, total, [common.primary.ns])[0]
+    judged = judge(data.record.metrics[0], data.answers(np.ones(total.shape[1], dtype=bool)))
+    quality = judged.curve(total, [common.primary.ns])[0]
     log_medians = np.log(np.median(total, axis=1))
     return (NOT_EXCHANGEABLE,) if exchangeability_flag(log_medians, quality).flagged else ()
-
-
-def metric_curve(
-    data: TrialData, metric: str, members: NDArray[np.bool_] | None, times: NDArray[np.float64], thresholds_ns: Sequence[int]
-) -> NDArray[np.float64]:
-    """Return quality of every threshold and round, shape [M, R], of the samples that are ``members`` (None: all)."""
-    chosen = np.flatnonzero(np.ones(times.shape[1], dtype=bool) if members is None else members)
-    return metrics.find(metric).curve(
-        [data.predictions[index] for index in chosen],
-        [data.references[index] for index in chosen],
-        times[:, chosen],
-        np.array(thresholds_ns),
-    )
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -73,12 +62,10 @@ class _Figure:
 
     def __init__(self, data: TrialData, metric: str, slice_name: str, members: NDArray[np.bool_], clock: str, seed: int) -> None:
         self._data, self._metric, self._slice, self._members, self._clock = data, metric, slice_name, members, clock
-        chosen = np.flatnonzero(members)
-        predictions = [data.predictions[index] for index in chosen]
-        references = [data.references[index] for index in chosen]
-        found = metrics.find(metric)
-        self._ideal = found.ideal(predictions, references)
-        self._at_stake = found.at_stake(predictions, references)
+        answers: Answers = data.answers(members)
+        self._judged = judge(metric, answers)
+        self._ideal = self._judged.ideal()
+        self._at_stake = at_stake(self._judged, answers)
         self._random = np.random.default_rng([seed, zlib.crc32(f"{data.trial_id} {metric} {slice_name} {clock}".encode())])
 
     def rows(
@@ -90,7 +77,7 @@ class _Figure:
         reference: str | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield one row per threshold."""
-        curve = metric_curve(self._data, self._metric, self._members, times, [threshold.ns for threshold in thresholds])
+        curve = self._judged.curve(times[:, self._members], [threshold.ns for threshold in thresholds])
         for threshold, quality in zip(thresholds, curve, strict=True):
             summary = summarize(quality, self._ideal)
             interval = rounds_interval(quality, self._ideal, self._at_stake, self._random)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.metrics import Answers
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 
@@ -41,6 +42,15 @@ class TrialData:
         """The trial's id."""
         return self.record.trial_id
 
+    def answers(self, members: NDArray[np.bool_]) -> Answers:
+        """Return references and predictions of the samples that are ``members``, [S]."""
+        chosen = np.flatnonzero(members)
+        return Answers(
+            predictions=[self.predictions[index] for index in chosen],
+            references=[self.references[index] for index in chosen],
+            slices={name: [str(groups[index]) for index in chosen] for name, groups in self.slices.items()},
+        )
+
     @property
     def group(self) -> tuple[str, str]:
         """What trials must share to stand in one table: the task's name and the digest of its data."""
@@ -66,20 +76,16 @@ def load_trials(campaign: Campaign) -> list[TrialData]:
 
 
 def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
-    if not campaign.has_samples(record.trial_id):
+    rounds = campaign.rounds(record.trial_id)
+    if not rounds.num_rows:
         return None
     matrix = campaign.matrix(record.trial_id)
-    if not matrix.rounds.size:
-        return None
     samples = campaign.samples(record.trial_id)
-    rounds = campaign.rounds(record.trial_id)
     return TrialData(
         record=record,
         times={"inference": matrix.inference_ns, "total": matrix.total_ns},
         stages={
-            "preprocess": matrix.preprocess_ns,
             "inference": matrix.inference_ns,
-            "postprocess": matrix.postprocess_ns,
             "total": matrix.total_ns,
         },
         references=samples.column("reference").to_pylist(),

@@ -14,7 +14,7 @@ from types import FrameType
 import orchestrator
 from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.caches import cache_dir
-from orchestrator.commands.planning import make_plan
+from orchestrator.commands.planning import plan_campaign
 from orchestrator.commands.report import write_report
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
@@ -30,8 +30,8 @@ FAILED_STATES = ("failed", "interrupted", "infeasible")
 def execute(arguments: Arguments) -> int:
     """Run the campaign that the command line describes. Returns the exit code."""
     with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
-        campaign, plan, composition = make_plan(arguments, waiting.say)
-    infeasible = [planned for planned in plan.trials if planned.state == "infeasible"]
+        campaign, plan, composition = plan_campaign(arguments, waiting.say)
+    infeasible = plan.infeasible
     if infeasible and not arguments.skip_infeasible:
         raise InputError(
             f"{len(infeasible)} of {len(plan.trials)} trials cannot run here, first {infeasible[0].trial_id}: {infeasible[0].reason}; "
@@ -50,7 +50,7 @@ def execute(arguments: Arguments) -> int:
         left_out=plan.left_out,
     )
     directory = results_directory(campaign, composition.name)
-    with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
+    with CampaignWriter.create(directory, record, latest=None if campaign.results_dir else Path("results") / "latest") as writer:
         return measure(writer, campaign, runnable, arguments)
 
 

@@ -19,11 +19,13 @@ from orchestrator.measurement.environment import boot_id, environment
 
 
 @contextmanager
-def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Executor]:
+def open_cluster(config: CampaignConfig, cache_dir: Path) -> Iterator[Executor]:
     """Start an embedded Ray on this machine and yield an executor; end it afterwards.
 
-    Raises InputError for a folder of ``code`` that cannot be shipped.
+    Raises InputError for a folder of ``code`` that cannot be shipped, and for a cluster that cannot be joined.
     """
+    if config.cluster.name != "local":
+        raise InputError(f"cluster={config.cluster.name}: this version measures on this machine; use cluster=local")
     staged = Path(tempfile.mkdtemp(prefix="tail-quality-code-"))
     try:
         stage_code(staged, config.code)

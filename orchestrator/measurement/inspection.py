@@ -188,6 +188,21 @@ def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
     return options["model"], options["task"]
 
 
+def with_absolute_paths(trial: Trial, inspection: Inspection) -> Trial:
+    """Return the trial with absolute paths among its options: the timed process starts in another folder."""
+    model = _absolute(trial.model.options, inspection.model_paths)
+    task = _absolute(trial.task.options, inspection.task_paths)
+    blocks = {
+        "model": trial.model.model_copy(update={"options": model}),
+        "task": trial.task.model_copy(update={"options": task}),
+    }
+    return trial.model_copy(update=blocks)
+
+
+def _absolute(options: Mapping[str, Any], paths: frozenset[str]) -> dict[str, Any]:
+    return {name: str(Path(value).expanduser().absolute()) if name in paths else value for name, value in options.items()}
+
+
 def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> frozenset[str]:
     """Return the names of the options that are paths: they name something that exists, and look like a path or hold the files.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +56,17 @@ def parse_cores(text: str) -> tuple[int, ...]:
         low, _, high = part.partition("-")
         cores.extend(range(int(low), int(high or low) + 1))
     return tuple(cores)
+
+
+def format_cores(cores: Iterable[int]) -> str:
+    """Return cores as ``parse_cores`` reads them."""
+    spans: list[tuple[int, int]] = []
+    for core in sorted(cores):
+        if spans and core == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], core)
+        else:
+            spans.append((core, core))
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
 
 
 def _devices() -> Iterator[str]:

@@ -10,8 +10,8 @@ from orchestrator.metrics.interface import Answers
 class Accuracy:
     """Share of right choices: (1/S) sum over samples of [the choice is the right one].
 
-    Predictions and references are one choice per sample, [S], all letters or all numbers; a prediction of None (no choice was
-    made) is wrong; scores are 0 or 1, [S].
+    Predictions and references are one choice per sample, [S], all text (``A``) or all whole numbers; a prediction of None (no
+    choice was made) is wrong; scores are 0 or 1, [S].
 
     Examples
     --------
@@ -23,21 +23,11 @@ class Accuracy:
     kinds: tuple[str, ...] = ("multiple_choice", "text_classification")
 
     def score(self, answers: Answers) -> NDArray[np.float64]:
-        """Return 1 for each right choice, else 0. Raises InputError where letters meet numbers, which could never be equal."""
-        made = np.array([choice is not None for choice in answers.predictions], dtype=bool)
-        truth = np.asarray(answers.references)
-        choices = np.asarray(
-            [choice for choice in answers.predictions if choice is not None], dtype=None if made.any() else truth.dtype
-        )
-        if {_form(truth), _form(choices)} not in ({"letters"}, {"numbers"}):
-            raise InputError(
-                f"choices of type {choices.dtype}, right answers of type {truth.dtype}: both must be letters, or both whole numbers"
-            )
-        scores = np.zeros(truth.size)
-        scores[made] = choices == truth[made]
-        return scores
-
-
-def _form(choices: NDArray[np.generic]) -> str:
-    """Return what choices are written as: letters, numbers, or neither."""
-    return {"U": "letters", "i": "numbers", "u": "numbers"}.get(choices.dtype.kind, "neither")
+        """Return 1 for each right choice, else 0. Raises InputError where text meets numbers, which could never be equal."""
+        made = [choice for choice in answers.predictions if choice is not None]
+        for form in (str, int | np.integer):
+            if all(isinstance(choice, form) for choice in (*made, *answers.references)):
+                right = [choice == truth for choice, truth in zip(answers.predictions, answers.references, strict=True)]
+                return np.array(right, dtype=np.float64)
+        forms = sorted({type(choice).__name__ for choice in (*made, *answers.references)})
+        raise InputError(f"choices and right answers of types {', '.join(forms)}: must be all text or all whole numbers")

@@ -52,10 +52,10 @@ def bandwidth_isj(x: ArrayLike) -> float:
 def select_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, resolution: float = 0.0) -> Bandwidth:
     """Return the bandwidth of a Gaussian kernel density and the method that found it.
 
-    Improved Sheather-Jones (see `sheather_jones.solve_bandwidth`) on a grid of 2,048 bins from 12 interquartile ranges below the
-    first quartile to 12 above the third; points outside have no say, so that one outlier cannot coarsen the grid. Silverman's rule
-    stands in where the interquartile range is 0, where fewer than 10 values differ, or where the equation has no root. Scaling x
-    scales the result.
+    Improved Sheather-Jones (see `sheather_jones.solve_bandwidth`) on a grid of 2,048 bins from 12 interquartile ranges below
+    the first quartile to 12 above the third; points outside have no say, so that one outlier cannot coarsen the grid.
+    Silverman's rule stands in where the interquartile range is 0, where fewer than 10 values differ, or where the equation has
+    no root. Scaling x scales the result.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ def select_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, resolution:
 def kde_on_grid(x: ArrayLike, grid: ArrayLike, bandwidth: float) -> Floats:
     """Return the Gaussian kernel density of x at the points of a grid: (1 / n h) sum of phi((grid - x) / h).
 
-    Exact up to 16,384 points. More are first shared between the neighbouring points of a lattice of h / 64, which moves the density
-    by at most 3.1e-5 of the kernel's peak 1 / (h sqrt(2 pi)).
+    Exact up to 16,384 points. More are first shared between the neighbouring points of a lattice of h / 64, which moves the
+    density by at most 3.1e-5 of the kernel's peak 1 / (h sqrt(2 pi)).
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def mixture(centres: Floats, weights: Floats, grid: Floats, bandwidth: float, re
         place = np.arange(kernel.size) + np.repeat(first[block] - start, reached[block])
         offset = (grid[place] - centres[kernel]) / bandwidth
         density += np.bincount(place, weights[kernel] * np.exp(-0.5 * offset * offset), grid.size)
-    return density / (bandwidth * np.sqrt(2 * np.pi))
+    return np.asarray(density / (bandwidth * np.sqrt(2 * np.pi)))
 
 
 def log_times(times_ns: ArrayLike) -> Floats:
@@ -211,7 +211,7 @@ def _quantile(points: Floats, weights: Floats, share: float) -> float:
 
 
 def _silverman(points: Floats, weights: Floats, iqr: float) -> float:
-    """Return 0.9 min(sd, IQR / 1.349) n^(-1/5), without the IQR where it is 0. Silverman, *Density Estimation* (1986), (3.31)."""
+    """Return 0.9 min(sd, IQR / 1.349) n^(-1/5), the IQR left out where it is 0: Silverman, *Density Estimation*, (3.31)."""
     size = weights.sum()
     mean = weights @ points / size
     deviation = float(np.sqrt(weights @ (points - mean) ** 2 / size))
@@ -225,4 +225,5 @@ def _gathered(points: Floats, step: float) -> tuple[Floats, Floats]:
     left = np.floor(position)
     share = position - left
     places, index = np.unique(np.concatenate([left, left + 1]), return_inverse=True)
-    return places * step, np.bincount(index, np.concatenate([1 - share, share]), places.size)
+    weights = np.bincount(index, np.concatenate([1 - share, share]), places.size)
+    return places * step, weights.astype(np.float64)

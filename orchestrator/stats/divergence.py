@@ -53,4 +53,4 @@ def _masses(weights: ArrayLike) -> NDArray[np.float64]:
     sums = masses.sum(axis=-1, keepdims=True)
     if not (np.isfinite(sums).all() and (masses >= 0).all() and (sums > 0).all()):
         raise ValueError("probability masses must be finite, not negative, and not all zero")
-    return masses / sums
+    return np.asarray(masses / sums)

@@ -41,8 +41,8 @@ class Fit:
 def fit_density(history: LogHistogram) -> Fit:
     """Return the density of all times counted so far.
 
-    The counts are first merged into cells of at most a quarter of a bin of the bandwidth's grid, so that the work depends on the
-    shape of the times and not on their number.
+    The counts are first merged into cells of at most a quarter of a bin of the bandwidth's grid, so that the work depends on
+    the shape of the times and not on their number.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def masses_on_common_grid(fits: Sequence[Fit]) -> Floats:
     kernels = np.zeros_like(weights)
     kernels[:, offsets % size] = ndtr(half_cell - distance) - ndtr(-half_cell - distance)
     masses = np.maximum(irfft(rfft(weights) * rfft(kernels), size), 0)
-    return masses / masses.sum(axis=1, keepdims=True)
+    return np.asarray(masses / masses.sum(axis=1, keepdims=True))
 
 
 def divergences(current: Fit, earlier: Sequence[Fit]) -> Floats:

@@ -12,9 +12,9 @@ LOG_STEP = 2.0**-16
 class LogHistogram:
     """Counts of log time in bins at fixed multiples of one log step.
 
-    Bin k holds the times from exp(k step) to exp((k + 1) step). Since no bin depends on the data, the counts of two rounds add up, and
-    pairs of bins merge exactly into bins of twice the width. Its size is that of the range of times, whatever their number: 1.2 MB
-    where the longest time is 10 times the shortest.
+    Bin k holds the times from exp(k step) to exp((k + 1) step). Since no bin depends on the data, the counts of two rounds add
+    up, and pairs of bins merge exactly into bins of twice the width. Its size is that of the range of times, whatever their
+    number: 1.2 MB where the longest time is 10 times the shortest.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class LogHistogram:
     def occupied(self) -> tuple[Floats, Floats]:
         """Return the log time in the middle of every bin that holds a time, and how many it holds."""
         index = np.flatnonzero(self.counts)
-        return (self.first + index + 0.5) * self.step, self.counts[index].astype(np.float64)
+        return np.asarray((self.first + index + 0.5) * self.step, dtype=np.float64), self.counts[index].astype(np.float64)
 
     def add(self, times_ns: ArrayLike) -> int:
         """Count the times that samples have and return their number; +inf is left out.
@@ -56,7 +56,7 @@ class LogHistogram:
         """Return the log times in the middle of the bins where the distribution function reaches each share."""
         cumulated = np.cumsum(self.counts)
         index = np.searchsorted(cumulated, np.asarray(shares) * cumulated[-1])
-        return np.asarray((self.first + index + 0.5) * self.step)
+        return np.asarray((self.first + index + 0.5) * self.step, dtype=np.float64)
 
     def coarsened(self, factor: int) -> LogHistogram:
         """Return the same counts in bins ``factor`` times as wide, again at multiples of their width."""

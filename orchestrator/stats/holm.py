@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def holm_adjusted(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return p-values adjusted for being several: reject, at a family-wise level, the tests whose adjusted value is at most that.
+    """Return p-values adjusted for being several: reject, at a family-wise level, the tests adjusted to at most that.
 
     In ascending order, p~_k = max over j <= k of min(1, (m - j + 1) p_j). Holm, "A Simple Sequentially Rejective Multiple Test
     Procedure", Scandinavian Journal of Statistics 6, 1979.

@@ -199,7 +199,7 @@ def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 
 
     Examples
     --------
-    >>> times = np.arange(1, 2001).reshape(1000, 2)
+    >>> times = np.arange(1, 2001).reshape(2, 1000).T
     >>> p99 = latency_percentile(times, 99)
     >>> p99.value_ns, p99.beyond, p99.certified
     (1980, 20, True)

@@ -82,7 +82,7 @@ def autocorrelation_p_value(series: ArrayLike) -> float:
     Examples
     --------
     >>> round(autocorrelation_p_value([1, 1, 1, 1, 9, 9, 9, 9]), 4)
-    0.0286
+    0.0571
     """
     x = _checked(series)
     if _says_nothing(x):
@@ -126,7 +126,8 @@ def _shuffles(x: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
 
 def _products(orders: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return T of each row."""
-    return np.einsum("ij,ij->i", orders[:, :-1], orders[:, 1:])
+    products: NDArray[np.float64] = np.einsum("ij,ij->i", orders[:, :-1], orders[:, 1:])
+    return products
 
 
 def _moments(centred: NDArray[np.float64]) -> tuple[float, float]:

@@ -36,7 +36,8 @@ def bin_linearly(points: FloatArray, weights: FloatArray, low: float, width: flo
     position, weights = position[inside], weights[inside]
     left = position.astype(np.int64)
     right_share = (position - left) * weights
-    return np.bincount(left, weights - right_share, bins) + np.bincount(left + 1, right_share, bins)
+    masses = np.bincount(left, weights - right_share, bins) + np.bincount(left + 1, right_share, bins)
+    return masses.astype(np.float64)
 
 
 def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> float | None:

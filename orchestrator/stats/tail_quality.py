@@ -158,7 +158,7 @@ def _check(scores: NDArray[np.float64], times: Times, thresholds: NDArray[np.gen
 
 
 def _comparable(thresholds: NDArray[np.generic], times: Times) -> Times:
-    """Return thresholds in the type of the times, so that no comparison rounds, and finite, so that inf is late at all of them."""
+    """Return thresholds in the type of the times, so that no comparison rounds, and finite, so that inf is late at them all."""
     if times.dtype == np.float64:
         return np.minimum(thresholds.astype(np.float64), np.finfo(np.float64).max)
     if thresholds.dtype.kind != "f":

@@ -189,7 +189,7 @@ def common_thresholds(trials_ns: Sequence[tuple[float, float]], count: int = 5) 
     Examples
     --------
     >>> [t.label for t in common_thresholds([(4.7e6, 6e6), (33e6, 400e6)])]
-    ['5 ms', '10 ms', '50 ms', '100 ms', '500 ms']
+    ['5 ms', '20 ms', '50 ms', '100 ms', '500 ms']
     """
     finite = [(p50, p99) for p50, p99 in trials_ns if math.isfinite(p50) and math.isfinite(p99)]
     if not finite:
@@ -266,7 +266,7 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None) 
 
 def _round_125(ns: float) -> int:
     """Return the number of the series 1, 2, 5, 10, 20... that is nearest on a log scale; no whole number lies halfway."""
-    power = 10 ** math.floor(math.log10(ns))
+    power: int = 10 ** math.floor(math.log10(ns))
     return min((power, 2 * power, 5 * power, 10 * power), key=lambda rounded: abs(math.log(rounded / ns)))
 
 

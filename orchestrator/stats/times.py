@@ -32,7 +32,7 @@ def checked_times(times: ArrayLike) -> Times:
     given = np.asarray(times)
     if given.dtype.kind not in "iuf":
         raise InputError(f"times of type {given.dtype} are no numbers: give integers, or floats with inf for a late sample")
-    checked: Times = given.astype(np.float64 if given.dtype.kind == "f" else np.int64, copy=False)
+    checked: Times = given.astype(np.float64, copy=False) if given.dtype.kind == "f" else given.astype(np.int64, copy=False)
     if checked.size:
         smallest = checked.min()
         if not smallest > 0:  # NaN compares false as well

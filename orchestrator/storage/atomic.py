@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
+from orchestrator.storage import encoding
 
 DRAFT = re.compile(r"\..+\.\d+\.tmp")
 """Names of files that are not whole yet. The number is the writing process, so that two never share one."""
@@ -79,7 +80,7 @@ def write_json(path: Path, document: Any) -> None:
 def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
     """Write a table as one Parquet file with zstd and a checksum on every page. ``options`` are those of ``write_table``."""
     with replacing(path) as file:
-        pq.write_table(table, file, **{"compression": "zstd", "write_page_checksum": True, **options})
+        pq.write_table(table, file, **{**encoding.OTHER, **options})
 
 
 def write_link(link: Path, target: Path) -> None:

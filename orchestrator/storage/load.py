@@ -64,6 +64,7 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file; what goes wrong with its content inside the block becomes an InputError that names it."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_rows(file.metadata)
             yield file
     except InputError:
         raise
@@ -71,6 +72,13 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
         if isinstance(error, OSError) and error.errno:
             _refuse_unreadable(path, error)
         raise InputError(f"{path} is not a whole Parquet file of this program ({_line(error)}): {remedy}") from error
+
+
+def _check_rows(metadata: pq.FileMetaData) -> None:
+    """Raise ValueError where the counts of rows disagree: pages have checksums, the numbers in the footer have none."""
+    groups = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    if groups != metadata.num_rows:
+        raise ValueError(f"its footer tells of {metadata.num_rows} rows and of {groups}")
 
 
 def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:

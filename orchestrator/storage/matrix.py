@@ -29,6 +29,8 @@ class RoundMatrix:
         numbers of the samples, ascending, int64, shape [S].
     inference_ns, total_ns
         the two clocks, ns, float64, shape [R, S]; +inf where the outcome is not ``ok``.
+    preprocess_ns, postprocess_ns
+        the other stages in the same form.
     outcome
         index into ``schema.OUTCOMES``, int8, shape [R, S]; a sample that a round has no row of is ``lost``.
     process
@@ -41,6 +43,8 @@ class RoundMatrix:
     samples: npt.NDArray[np.int64]
     inference_ns: npt.NDArray[np.float64]
     total_ns: npt.NDArray[np.float64]
+    preprocess_ns: npt.NDArray[np.float64]
+    postprocess_ns: npt.NDArray[np.float64]
     outcome: npt.NDArray[np.int8]
     process: npt.NDArray[np.int32]
     incomplete: npt.NDArray[np.bool_]
@@ -74,13 +78,13 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     outcome = np.full(shape, schema.LOST, dtype=np.int8)
     outcome[row, column] = codes
     is_ok = codes == schema.OK
-    stages = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
-    total = sum(stages.values(), start=np.zeros(timings.num_rows, dtype=np.int64))
+    times = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
+    times["total_ns"] = sum(times.values(), start=np.zeros(timings.num_rows, dtype=np.int64))
+    for clock in ("inference_ns", "total_ns"):
+        wrong = is_ok & ((times[clock] <= 0) | (times[clock] >= EXACT_LIMIT))
+        _refuse(timings, wrong, f"has {clock} {_first(times[clock], wrong)}, and a time is positive and below 2**53 ns")
 
-    def matrix(times: npt.NDArray[np.int64], clock: str) -> npt.NDArray[np.float64]:
-        wrong = is_ok & ((times <= 0) | (times >= EXACT_LIMIT))
-        if bool(wrong.any()):
-            _refuse(timings, wrong, f"has {clock} time {int(times[wrong][0])} ns, and a time is positive and below 2**53 ns")
+    def matrix(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         filled = np.full(shape, np.inf)
         filled[row[is_ok], column[is_ok]] = times[is_ok]
         return filled
@@ -89,8 +93,7 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     return RoundMatrix(
         rounds=numbers,
         samples=samples,
-        inference_ns=matrix(stages["inference_ns"], "inference"),
-        total_ns=matrix(total, "total"),
+        **{name: matrix(values) for name, values in times.items()},
         outcome=outcome,
         process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
@@ -100,17 +103,21 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
 def _stage(timings: pa.Table, name: str, is_ok: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Return one stage in ns, shape [rows], 0 where it is null. Checks each stage so that their sum cannot overflow."""
     stored = timings.column(name)
-    null = is_ok & stored.is_null().to_numpy()
-    if bool(null.any()):
-        _refuse(timings, null, f"is ok without {name}")
+    _refuse(timings, is_ok & stored.is_null().to_numpy(), f"is ok without {name}")
     times: npt.NDArray[np.int64] = stored.fill_null(0).to_numpy()
     wrong = is_ok & ((times < 0) | (times >= EXACT_LIMIT))
-    if bool(wrong.any()):
-        _refuse(timings, wrong, f"has {name} {int(times[wrong][0])}, and a time is not negative and below 2**53 ns")
+    _refuse(timings, wrong, f"has {name} {_first(times, wrong)}, and a time is not negative and below 2**53 ns")
     return times
 
 
+def _first(times: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_]) -> int | None:
+    return int(times[wrong][0]) if bool(wrong.any()) else None
+
+
 def _refuse(timings: pa.Table, wrong: npt.NDArray[np.bool_], complaint: str) -> None:
+    """Raise InputError where any row is wrong."""
+    if not bool(wrong.any()):
+        return
     place = int(np.flatnonzero(wrong)[0])
     number, sample = (timings.column(name)[place].as_py() for name in ("round", "sample"))
     raise InputError(f"sample {sample} of round {number} {complaint}: restore timings/ from a copy or measure the trial again")

@@ -61,4 +61,4 @@ LATENCY = pa.schema(
         pa.field("flags", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""One row per trial, clock (``preprocess``, ``inference``, ``postprocess``, ``total``) and percentile."""
+"""One row per trial, clock (``inference``, ``total``) and percentile."""

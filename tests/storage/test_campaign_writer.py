@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,9 @@ def test_create_writes_the_plan_before_anything_else(directory: Path, new_record
 
 def test_latest_points_at_the_newest(directory: Path, new_record: NewRecord) -> None:
     latest = directory.parent.parent / "latest"
-    CampaignWriter.create(directory, new_record(), latest=latest).close()
+    CampaignWriter.create(directory, new_record(), latest=True).close()
     second = directory.with_name("20300102T040000Z")
-    CampaignWriter.create(second, new_record(), latest=latest).close()
+    CampaignWriter.create(second, new_record(), latest=True).close()
     assert latest.resolve() == second
     assert not latest.readlink().is_absolute()
 
@@ -91,6 +92,15 @@ def test_the_campaigns_state_counts_where_a_kill_came_between_the_files(campaign
     campaign.set_state(trial_id, "running")
     campaign.trial(trial_id).write_record(record)
     assert open_campaign(campaign.directory).trial(trial_id).state == "running"
+
+
+def test_threads_share_a_campaign(directory: Path, new_record: NewRecord) -> None:
+    with CampaignWriter.create(directory, new_record(trials=8)) as writer:
+        ids = [planned.trial_id for planned in writer.record.trials]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda trial_id: writer.set_state(trial_id, "running"), ids))
+            list(pool.map(lambda trial_id: writer.set_state(trial_id, "done", trial_id), ids))
+    assert [(trial.state, trial.reason) for trial in open_campaign(directory).trials()] == [("done", name) for name in ids]
 
 
 def test_one_writer_per_trial_and_none_for_strangers(campaign: CampaignWriter, trial_id: str) -> None:

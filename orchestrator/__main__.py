@@ -1,0 +1,120 @@
+"""The command line: verbs, exit codes, and the printing of errors.
+
+Exit codes: 0 all done; 1 a trial failed; 2 bad usage, configuration or plan; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.commands.arguments import Arguments
+from orchestrator.contracts import InputError
+
+VERBS = ("run", "plan", "report")
+HELP = """\
+usage: python -m orchestrator [VERB] [KEY=VALUE ...]
+
+  python -m orchestrator +sweep=vision                  run a campaign on this machine
+  python -m orchestrator model=NAME task=NAME           run one trial (system=cpu_all, runtime=torch)
+  python -m orchestrator -m model=a,b system=x,y        every combination
+  python -m orchestrator plan +sweep=vision             what would run, where, and why not; starts nothing
+  python -m orchestrator report DIR [analysis.KEY=...]  tables and report.md again, from the stored files alone
+  python -m orchestrator --info                         the names of all models, tasks, systems, runtimes and sweeps
+
+options:
+  -m, --multirun      a,b after a key makes a trial of each
+  --cfg job           print every trial as a YAML document and stop
+  --config-dir DIR    search DIR for models, tasks and systems of your own; may be given more than once
+  --skip-infeasible   record trials that cannot run here, and run the others
+  --quiet             no progress on stderr
+  --version           print the version
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output is gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")  # noqa: T201
+        return 0
+    arguments = parse(words)
+    if arguments.verb == "version":
+        import orchestrator
+
+        print(f"tail-quality {orchestrator.__version__}")  # noqa: T201
+        return 0
+    command = importlib.import_module(f"orchestrator.commands.{arguments.verb}")
+    code: int = command.execute(arguments)
+    return code
+
+
+def parse(words: Sequence[str]) -> Arguments:
+    """Return what the words of a command line mean. Raises InputError."""
+    parser = _Parser(prog="orchestrator", add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--cfg", choices=["job"])
+    parser.add_argument("--config-dir", action="append", default=[], type=Path)
+    parser.add_argument("--info", action="store_true")
+    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--skip-infeasible", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    parser.add_argument("words", nargs="*")
+    options = parser.parse_intermixed_args(list(words))
+    verb, rest = _verb(options.words)
+    if options.version or options.info:
+        verb = "version" if options.version else "info"
+    return Arguments(
+        verb="plan" if options.cfg else verb,
+        command=tuple(words),
+        overrides=tuple(word for word in rest if "=" in word),
+        directories=tuple(Path(word) for word in rest if "=" not in word),
+        multirun=options.multirun,
+        config_dirs=tuple(options.config_dir),
+        show_job=options.cfg is not None,
+        quiet=options.quiet,
+        skip_infeasible=options.skip_infeasible,
+    )
+
+
+def _verb(words: Sequence[str]) -> tuple[str, list[str]]:
+    if words and "=" not in words[0]:
+        if words[0] not in VERBS:
+            raise InputError(f"{words[0]}: there is no such verb; choose one of {', '.join(VERBS)}, or start with KEY=VALUE")
+        verb, rest = words[0], list(words[1:])
+    else:
+        verb, rest = "run", list(words)
+    stray = [word for word in rest if "=" not in word]
+    if verb != "report" and stray:
+        raise InputError(f"{stray[0]}: {verb} takes KEY=VALUE only; see --help")
+    return verb, rest
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of printing its usage and leaving."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise InputError with argparse's message."""
+        raise InputError(f"{message}; see --help")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

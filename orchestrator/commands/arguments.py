@@ -1,0 +1,29 @@
+"""What the command line said, parsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """One command.
+
+    command
+        every word as the user typed it.
+    overrides
+        ``key=value`` in Hydra's grammar.
+    directories
+        results directories, for the verbs that read them.
+    """
+
+    verb: str
+    command: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    directories: tuple[Path, ...] = ()
+    multirun: bool = False
+    config_dirs: tuple[Path, ...] = ()
+    show_job: bool = False
+    quiet: bool = False
+    skip_infeasible: bool = False

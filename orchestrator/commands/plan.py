@@ -1,0 +1,72 @@
+"""``plan``: what would run, where, why not, and how long at least. Starts nothing."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from orchestrator.campaign import Plan
+from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.planning import plan_campaign
+from orchestrator.composition import to_yaml
+from orchestrator.feasibility import cores_offered
+from orchestrator.report.progress import Progress
+from orchestrator.report.table import Table, to_rich
+from orchestrator.report.text import seconds
+from orchestrator.storage.records import PlannedTrial
+
+
+def execute(arguments: Arguments) -> int:
+    """Print the plan. Returns the exit code."""
+    progress = Progress(0, None if arguments.quiet else sys.stderr)
+    _, plan, composition = plan_campaign(arguments, progress.say)
+    if arguments.show_job:
+        print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201
+        return 0
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(to_rich(plan_table(plan)))
+    for left in plan.left_out:
+        console.print(f"left out: {' x '.join(left.pair)}: {left.reason}", markup=False, soft_wrap=True)
+    if composition.excluded:
+        console.print(f"excluded by the sweep: {composition.excluded} combinations")
+    if plan.duplicates:
+        console.print(f"composed more than once: {plan.duplicates} trials")
+    console.print(f"{len(plan.trials)} trials, {len(plan.infeasible)} infeasible", highlight=False)
+    return 0
+
+
+def plan_table(plan: Plan) -> Table:
+    """Return one row per trial."""
+    return Table(
+        title="Plan",
+        columns=["trial", "host", "device", "cores", "threads", "samples", "rounds", "time", "state"],
+        rows=[_row(plan, planned) for planned in plan.trials],
+        note="time: what an earlier trial of the same kind took, else the bound that max_seconds sets after min_rounds.",
+        right=frozenset(["threads", "samples"]),
+    )
+
+
+def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
+    candidate = plan.candidates[planned.match_key]
+    measurement, system = planned.trial.measurement, planned.trial.system
+    cores = () if planned.state == "infeasible" else cores_offered(system, candidate.machine)
+    return [
+        planned.trial_id,
+        candidate.machine.host,
+        system.device,
+        ",".join(map(str, cores)),
+        str(system.threads or len(cores) or ""),
+        str(candidate.inspection.samples),
+        f"{measurement.min_rounds} to {measurement.max_rounds}, {measurement.rule}",
+        _time(plan, planned),
+        planned.state if planned.reason is None else f"{planned.state}: {planned.reason}",
+    ]
+
+
+def _time(plan: Plan, planned: PlannedTrial) -> str:
+    known = plan.estimates_s.get(planned.match_key)
+    if known is not None:
+        return f"about {seconds(known)}"
+    limit = planned.trial.measurement.max_seconds
+    return "unknown" if limit is None else f"min_rounds + {seconds(limit)} at most"

@@ -1,0 +1,28 @@
+"""The paper's rule: rJSD alone, on both clocks."""
+
+from __future__ import annotations
+
+from orchestrator.stats.stopping.densities import BothClocks
+from orchestrator.stats.stopping.rule import RoundObservation, Verdict
+
+FIT_EVERY = 2
+"""Rounds from one fit to the next, as in the paper's program."""
+
+
+class Paper:
+    """Stop once rJSD is within its bound on both clocks (Yang et al., arXiv 2212.13925v3, equation 5)."""
+
+    def __init__(self) -> None:
+        self._densities = BothClocks()
+
+    def update(self, observation: RoundObservation, now_s: float) -> Verdict:
+        """Take in one round."""
+        self._densities.add(observation)
+        if (observation.number + 1) % FIT_EVERY:
+            return Verdict()
+        check = self._densities.check()
+        return Verdict("converged" if self._densities.converged else None, check)
+
+    def unsettled(self) -> str | None:
+        """Nothing special."""
+        return None

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).parent / "support"
+
+
+@pytest.fixture
+def null_targets() -> Iterator[Path]:
+    """The folder with the null model and task, importable; and out of the way again afterwards."""
+    folder = str(SUPPORT / "code")
+    sys.path.append(folder)
+    yield SUPPORT / "code"
+    sys.path.remove(folder)
+    sys.modules.pop("null_targets", None)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep digests and exported graphs of tests out of the user's cache; exports are shared by all tests of a run."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))

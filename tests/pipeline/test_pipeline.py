@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from orchestrator.campaign import Candidate, make_plan_of
+from orchestrator.config import parse_trial
+from orchestrator.execution.inline import open_inline
+from orchestrator.measurement.inspection import inspect
+from orchestrator.measurement.machine import read_machine
+from orchestrator.pipeline import run_trials
+from orchestrator.report.progress import Progress
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.writer import CampaignWriter
+
+MODEL = {
+    "name": "null",
+    "kind": "image_classification",
+    "target": "null_targets:NullModel",
+    "runtimes": ["torch"],
+    "sleep_ms": 0,
+    "wrong": [3, 7],
+    "raises_on": [],
+    "fails_to_load": False,
+    "dies": False,
+}
+TASK = {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20}
+
+
+class FakeClock:
+    """Each reading is 1 ms after the last one, so every stage takes exactly 1 ms."""
+
+    def __init__(self) -> None:
+        self._now = 0
+
+    def __call__(self) -> int:
+        self._now += 1_000_000
+        return self._now
+
+
+def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
+    document = {
+        "model": MODEL | changes.get("model", {}),
+        "task": TASK | changes.get("task", {}),
+        "system": {"name": "cpu_all"},
+        "runtime": {"name": "torch"},
+        "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3} | changes.get("measurement", {}),
+    }
+    trial = parse_trial(document)
+    return list(make_plan_of([Candidate(trial, inspect(trial), read_machine())]).trials)
+
+
+@pytest.fixture
+def measure(null_targets: Path, tmp_path: Path) -> Iterator[object]:
+    def run(trials: list[PlannedTrial], stop: threading.Event | None = None) -> Campaign:
+        record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
+        with CampaignWriter.create(tmp_path / "results", record) as writer, open_inline(tmp_path / "cache", FakeClock()) as executor:
+            run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event())
+        return open_campaign(tmp_path / "results")
+
+    yield run
+
+
+def test_every_round_is_stored_with_exact_times(measure) -> None:
+    trials = planned()
+    campaign = measure(trials)
+
+    timings = campaign.timings(trials[0].trial_id)
+    assert timings.num_rows == 3 * 20
+    for column in ("preprocess_ns", "inference_ns", "postprocess_ns"):
+        assert set(timings.column(column).to_pylist()) == {1_000_000}
+    record = campaign.trial(trials[0].trial_id)
+    assert record.state == "done"
+    assert record.ideal == {"top1": 0.9, "top5": 0.9}
+    assert campaign.warmup(trials[0].trial_id).num_rows == 2 * 20
+    rounds = campaign.rounds(trials[0].trial_id)
+    assert rounds.column("round").to_pylist() == [0, 1, 2]
+    assert len(set(rounds.column("prediction_digest").to_pylist())) == 1
+
+
+def test_samples_carry_their_scores(measure) -> None:
+    trials = planned()
+    samples = measure(trials).samples(trials[0].trial_id)
+    wrong = [number for number, score in enumerate(samples.column("score_top1").to_pylist()) if score == 0]
+    assert wrong == [3, 7]
+
+
+def test_batches_share_their_times(measure) -> None:
+    trials = planned(measurement={"batch": 8})
+    timings = measure(trials).timings(trials[0].trial_id)
+    assert timings.num_rows == 60
+    gaps = timings.column("start_gap_ns").to_pylist()[:20]
+    assert gaps == [None] * 8 + [1_000_000] * 12
+
+
+def test_a_shuffled_order_reaches_every_sample(measure) -> None:
+    trials = planned(measurement={"order": "shuffled", "batch": 3})
+    campaign = measure(trials)
+    timings = campaign.timings(trials[0].trial_id)
+    assert timings.column("sample").to_pylist() == [*range(20)] * 3
+    assert set(campaign.rounds(trials[0].trial_id).column("different_answers").to_pylist()) == {0}
+
+
+def test_a_model_that_fails_to_load_is_a_failed_trial_and_the_others_go_on(measure) -> None:
+    trials = planned(model={"fails_to_load": True}) + planned()
+    campaign = measure(trials)
+    states = {trial.trial_id: (trial.state, trial.reason) for trial in campaign.record.trials}
+    assert states[trials[0].trial_id] == ("failed", "model null raised while loading: OSError: weights are gone")
+    assert states[trials[1].trial_id] == ("done", None)
+
+
+def test_a_model_may_raise_on_as_many_samples_as_allowed(measure) -> None:
+    trials = planned(model={"raises_on": [5]}, measurement={"max_errors": 1})
+    campaign = measure(trials)
+    assert campaign.record.trials[0].state == "done"
+    outcomes = np.array(campaign.timings(trials[0].trial_id).column("outcome").to_pylist()).reshape(3, 20)
+    assert (outcomes[:, 5] == "error").all()
+    assert (np.delete(outcomes, 5, axis=1) == "ok").all()
+    assert campaign.trial(trials[0].trial_id).errors[0].message == "RuntimeError: cannot read [5]"
+    assert campaign.trial(trials[0].trial_id).ideal["top1"] == 17 / 20
+
+
+def test_one_sample_more_fails_the_trial(measure) -> None:
+    trials = planned(model={"raises_on": [5]})
+    reason = measure(trials).record.trials[0].reason
+    assert reason is not None
+    assert reason.startswith("model null raised on 1 of 20 samples of the warm-up (measurement.max_errors=0), first on number-5")
+
+
+def test_a_stop_finishes_the_round_and_keeps_it(measure) -> None:
+    class StopsAtOnce(threading.Event):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            return self.asked > 2
+
+    trials = planned() + planned(measurement={"batch": 2})
+    campaign = measure(trials, StopsAtOnce())
+    first, second = campaign.record.trials
+    assert first.state == "interrupted"
+    assert campaign.rounds(first.trial_id).num_rows >= 1
+    assert second.state == "planned"
+
+
+def test_repeats_are_trials_of_their_own(measure) -> None:
+    trials = planned(measurement={"repeat": 2})
+    campaign = measure(trials)
+    assert [trial.trial_id[-3:] for trial in campaign.record.trials] == ["-r0", "-r1"]
+    assert len({trial.match_key for trial in campaign.record.trials}) == 1
+    assert all(trial.state == "done" for trial in campaign.record.trials)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats import density
+from orchestrator.stats.density import Bandwidth, bandwidth_isj, kde_on_grid, log_times, select_bandwidth
+from orchestrator.stats.sheather_jones import bin_linearly
+
+# KDEpy 1.1.12's improved_sheather_jones x (range + 2 max(range / 2, 6)) / range, which undoes its two errors of scale.
+KDEPY_CORRECTED = {
+    "normal 1": 0.26329883063503745,
+    "normal 2": 0.2852311655346671,
+    "normal 3": 0.20150992699805997,
+    "bimodal": 0.14880452016020718,
+    "gamma": 0.26130719363886556,
+}
+
+
+def normal(seed: int, n: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=n)
+
+
+def known_data(name: str) -> np.ndarray:
+    if name == "bimodal":
+        rng = np.random.default_rng(4)
+        return np.concatenate([rng.normal(0, 1, 1500), rng.normal(8, 0.5, 1500)])
+    if name == "gamma":
+        return np.random.default_rng(5).gamma(3, 1, 3000)
+    seed = int(name.split()[1])
+    return normal(seed, 5000 if seed == 3 else 1000)
+
+
+@pytest.mark.parametrize("n", [1000, 100_000])
+def test_bandwidth_of_normal_data_is_near_the_optimum(n: int) -> None:
+    mean = np.mean([bandwidth_isj(normal(seed, n)) for seed in range(50)])
+    assert mean == pytest.approx(1.059 * n**-0.2, rel=0.05)
+
+
+@pytest.mark.parametrize("name", KDEPY_CORRECTED)
+def test_bandwidth_agrees_with_kdepy_once_its_scale_is_put_right(name: str) -> None:
+    assert bandwidth_isj(known_data(name)) == pytest.approx(KDEPY_CORRECTED[name], rel=0.012)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(2, 400),
+    exponent=st.floats(-9, 12),
+    shape=st.sampled_from(["normal", "lognormal", "two modes", "ties"]),
+)
+def test_bandwidth_scales_with_the_data(seed: int, n: int, exponent: float, shape: str) -> None:
+    rng = np.random.default_rng(seed)
+    x = {
+        "normal": rng.normal(10, 1, n),
+        "lognormal": rng.lognormal(0, 1, n),
+        "two modes": rng.normal(0, 1, n) + 20 * rng.integers(0, 2, n),
+        "ties": rng.integers(1, 30, n).astype(float),
+    }[shape]
+    scale = 10**exponent
+    before, after = select_bandwidth(x), select_bandwidth(x * scale)
+    if np.ptp(x) > 0:
+        assert after.method == before.method
+        assert after.value == pytest.approx(before.value * scale, rel=1e-9)
+
+
+@given(seed=st.integers(0, 10**6), shift=st.floats(-100, 100))
+def test_bandwidth_does_not_depend_on_the_origin(seed: int, shift: float) -> None:
+    x = normal(seed, 200)
+    assert bandwidth_isj(x + shift) == pytest.approx(bandwidth_isj(x), rel=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.1, 0.5])
+def test_one_outlier_hardly_moves_the_bandwidth_of_log_time(sigma: float) -> None:
+    times = np.random.default_rng(7).lognormal(16, sigma, 3000)
+    before = bandwidth_isj(log_times(times))
+    times[0] = 100 * np.median(times)
+    assert bandwidth_isj(log_times(times)) == pytest.approx(before, rel=0.05)
+
+
+def test_order_and_repetition_are_weights() -> None:
+    values, counts = np.unique(np.round(normal(1, 2000), 2), return_counts=True)
+    repeated = np.random.default_rng(0).permutation(np.repeat(values, counts))
+    assert select_bandwidth(values[::-1], counts[::-1]).value == pytest.approx(select_bandwidth(repeated).value, rel=1e-9)
+    assert select_bandwidth(np.append(values, 1e6), np.append(counts, 0)) == select_bandwidth(values, counts)
+
+
+def test_the_ticks_of_a_clock_are_not_taken_for_modes() -> None:
+    x = normal(1, 3000) * 8
+    ticked = np.round(x)
+    assert bandwidth_isj(ticked) < 0.1
+    assert select_bandwidth(ticked, resolution=1).value == pytest.approx(bandwidth_isj(x), rel=0.2)
+
+
+def test_two_narrow_modes_are_not_smeared_into_one() -> None:
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(0, 0.001, 1500), rng.normal(1, 0.001, 1500)])
+    assert select_bandwidth(x).value < 0.003
+    assert select_bandwidth(x, resolution=0.01) == Bandwidth(0.01, "isj")
+
+
+def test_silverman_stands_in_and_says_so() -> None:
+    few_values = np.tile(np.arange(1.0, 10), 20)
+    iqr = 7.0 - 3.0
+    expected = 0.9 * min(few_values.std(), iqr / 1.349) * 180**-0.2
+    assert select_bandwidth(few_values) == Bandwidth(pytest.approx(expected), "silverman")
+
+    half_tied = np.append(np.full(80, 5.0), np.arange(20.0))
+    assert select_bandwidth(half_tied) == Bandwidth(pytest.approx(0.9 * half_tied.std() * 100**-0.2), "silverman")
+
+
+def test_silverman_stands_in_where_the_equation_has_no_root() -> None:
+    with_a_root = np.concatenate([np.zeros(1000), np.linspace(-1, 1, 20)])
+    assert select_bandwidth(with_a_root).method == "silverman"
+
+
+def test_no_bandwidth_is_below_the_resolution_or_zero() -> None:
+    assert select_bandwidth([5.0, 5.0], resolution=0.5) == Bandwidth(0.5, "silverman")
+    assert 0 < bandwidth_isj([5.0]) <= 1e-15
+    assert select_bandwidth(normal(0, 1000), resolution=10).value == 10
+
+
+@pytest.mark.parametrize("values", [[], [1.0, np.nan], [1.0, np.inf]])
+def test_bandwidth_refuses_what_has_no_density(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="a density of"):
+        bandwidth_isj(values)
+
+
+def test_linear_binning_keeps_mass_and_mean() -> None:
+    points, weights = np.random.default_rng(0).uniform(1, 9, 100), np.random.default_rng(1).uniform(0, 3, 100)
+    masses = bin_linearly(points, weights, 0.0, 0.5, 20)
+    assert masses.sum() == pytest.approx(weights.sum())
+    assert masses @ (np.arange(20) + 0.5) * 0.5 == pytest.approx(weights @ points)
+    assert not bin_linearly(np.array([0.2, 9.8]), np.ones(2), 0.0, 0.5, 20).any()
+
+
+def test_kde_equals_scipy() -> None:
+    x = np.random.default_rng(3).gamma(2, 1, 500)
+    reference = stats.gaussian_kde(x, bw_method=0.3)
+    grid = np.random.default_rng(4).permutation(np.linspace(-2, 14, 333))
+    bandwidth = float(np.sqrt(reference.covariance[0, 0]))
+    np.testing.assert_allclose(kde_on_grid(x, grid, bandwidth), reference(grid), rtol=1e-10)
+
+
+def test_kde_of_many_points_keeps_its_accuracy() -> None:
+    x, bandwidth = normal(5, density.EXACT_UP_TO + 1000), 0.1
+    grid = np.linspace(-6, 6, 101)
+    exact = stats.norm.pdf((grid[:, np.newaxis] - x) / bandwidth).mean(axis=1) / bandwidth
+    error = np.abs(kde_on_grid(x, grid, bandwidth) - exact).max()
+    assert error <= 3.1e-5 * stats.norm.pdf(0) / bandwidth
+
+
+def test_kde_works_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, grid = normal(6, 300), np.linspace(-4, 4, 50)
+    whole = kde_on_grid(x, grid, 0.2)
+    monkeypatch.setattr(density, "PAIRS_AT_ONCE", 700)
+    np.testing.assert_allclose(kde_on_grid(x, grid, 0.2), whole, rtol=1e-12)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 50), bandwidth=st.floats(0.01, 10))
+def test_kde_is_a_density(seed: int, n: int, bandwidth: float) -> None:
+    x = np.random.default_rng(seed).normal(3, 2, n)
+    grid = np.linspace(x.min() - 9 * bandwidth, x.max() + 9 * bandwidth, 20_000)
+    values = kde_on_grid(x, grid, bandwidth)
+    assert (values >= 0).all()
+    assert np.trapezoid(values, grid) == pytest.approx(1, abs=1e-6)
+
+
+def test_kde_far_from_all_points_is_zero() -> None:
+    assert kde_on_grid([0.0], [1e9], 1.0).tolist() == [0.0]
+    assert kde_on_grid([0.0], [], 1.0).shape == (0,)
+
+
+@pytest.mark.parametrize("bandwidth", [0.0, -1.0, np.nan, np.inf])
+def test_kde_refuses_a_bandwidth_that_is_none(bandwidth: float) -> None:
+    with pytest.raises(ValueError, match="bandwidth"):
+        kde_on_grid([1.0], [1.0], bandwidth)
+
+
+def test_kde_refuses_nan_in_the_grid() -> None:
+    with pytest.raises(ValueError, match="grid"):
+        kde_on_grid([1.0], [np.nan], 1.0)
+
+
+def test_log_times_leave_late_samples_out() -> None:
+    assert log_times([[1.0, np.inf], [np.e, np.inf]]).tolist() == [0.0, 1.0]
+    assert log_times(np.array([10**18], dtype=np.int64))[0] == pytest.approx(18 * np.log(10))
+
+
+@pytest.mark.parametrize("bad", [np.nan, 0.0, -3.0])
+def test_log_times_refuse_what_is_no_time(bad: float) -> None:
+    with pytest.raises(InputError):
+        log_times([1.0, bad])

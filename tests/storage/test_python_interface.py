@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import orchestrator
+from orchestrator.contracts import InputError
+from orchestrator.storage import schema
+from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage.records import Stopping, TrialRecord
+from orchestrator.storage.writer import CampaignWriter
+
+NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
+PAGE = Path(__file__).parents[2] / "docs" / "results.md"
+THRESHOLD_NS = 6_006_006
+SCORES = [1.0, 0.5, 1.0, 0.0]
+
+
+@pytest.fixture
+def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Path:
+    """Return a campaign of one finished trial: 12 rounds of 4 samples, some of them late, one without a time."""
+    trial = campaign.trial(trial_id)
+    for number in range(12):
+        trial.append(*new_round(number, 4, ["ok", "ok", "error" if number == 3 else "ok", "ok"]))
+    trial.write_samples(pa.table({"sample": pa.array(range(4), pa.int32()), "score_top1": SCORES}))
+    trial.finish()
+    record = TrialRecord.from_plan(campaign.record.planned(trial_id))
+    stopping = Stopping(rule="rounds", reason="12 rounds")
+    trial.write_record(record.model_copy(update={"stopping": stopping, "flags": ("unpinned",)}))
+    campaign.set_state(trial_id, "done")
+    return campaign.directory
+
+
+def test_trials_are_an_arrow_table(measured: Path, trial_id: str) -> None:
+    table = orchestrator.open(measured).trials()
+    assert isinstance(table, pa.Table)
+    first, second = table.to_pylist()
+    assert first == {
+        "trial": trial_id,
+        "match_key": trial_id.removesuffix("-r0"),
+        "model": "net",
+        "task": "digits",
+        "system": "cpu_1core",
+        "runtime": "torch",
+        "batch": 2,
+        "repeat": 0,
+        "state": "done",
+        "reason": None,
+        "stopped": "12 rounds",
+        "flags": ["unpinned"],
+    }
+    assert (second["state"], second["stopped"], second["flags"]) == ("planned", None, [])
+
+
+def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
+    results = orchestrator.open(str(measured))
+    assert results.timings(trial_id).num_rows == 48
+    assert results.rounds(trial_id).num_rows == 12
+    assert results.samples(trial_id).column("score_top1").to_pylist() == SCORES
+    with pytest.raises(InputError, match=f"'net' is not in this campaign.* such as {trial_id[:-1]}"):
+        results.timings("net")
+
+
+def test_result_tables(measured: Path) -> None:
+    with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: .*report"):
+        orchestrator.open(measured).tail_quality()
+    for name in ("tail_quality", "latency"):
+        write_parquet(measured / f"{name}.parquet", pa.table({"trial": [name]}))
+    results = orchestrator.open(measured)
+    assert results.tail_quality().to_pylist() == [{"trial": "tail_quality"}]
+    assert results.latency().to_pylist() == [{"trial": "latency"}]
+
+
+def test_importing_is_cheap_and_opening_is_lazy() -> None:
+    program = (
+        "import sys, orchestrator\n"
+        "heavy = {'pyarrow', 'numpy', 'pydantic', 'ray', 'hydra', 'importlib.metadata'} & set(sys.modules)\n"
+        "print(sorted(heavy), orchestrator.__version__)"
+    )
+    output = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True).stdout
+    assert output == f"[] {version('tail-quality')}\n"
+
+
+def test_unknown_attributes_are_still_errors() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'opne'"):
+        orchestrator.opne  # noqa: B018
+
+
+@pytest.mark.parametrize(("times", "first_round"), [("total", 0), ("total", 10), ("inference", 0)])
+def test_the_script_in_the_documentation_recomputes_a_figure(
+    measured: Path, trial_id: str, tmp_path: Path, times: str, first_round: int
+) -> None:
+    threshold = THRESHOLD_NS if times == "total" else THRESHOLD_NS // 2
+    timings = orchestrator.open(measured).timings(trial_id).to_pylist()
+    quality = np.zeros(12)
+    for row in timings:
+        if row["outcome"] == "ok":
+            stages = [row["preprocess_ns"], row["inference_ns"], row["postprocess_ns"]]
+            on_time = (sum(stages) if times == "total" else stages[1]) <= threshold
+            quality[row["round"]] += SCORES[row["sample"]] * on_time / 4
+    kept = quality[first_round:]
+    assert len(set(quality)) > 2
+    figure = {
+        "trial": trial_id, "slice": "all", "metric": "top1", "clock": times, "threshold": "6 ms", "threshold_ns": threshold,
+        "first_round": first_round, "mean": float(kept.mean()), "worst": float(kept.min()),
+    }  # fmt: skip
+    write_parquet(measured / "tail_quality.parquet", pa.Table.from_pylist([figure]))
+
+    script = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    assert script is not None
+    (tmp_path / "recompute.py").write_text(script[1], "utf-8")
+    command = [sys.executable, "-I", str(tmp_path / "recompute.py"), str(measured)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ""}).stdout
+    told = re.fullmatch(r"6 ms mean (\S+) stored (\S+) worst (\S+) stored (\S+)\n", output)
+    assert told is not None, output
+    mean, stored_mean, worst, stored_worst = map(float, told.groups())
+    assert mean == pytest.approx(stored_mean, abs=1e-12)
+    assert worst == pytest.approx(stored_worst, abs=1e-12)
+
+
+def test_every_stored_column_is_documented() -> None:
+    page = PAGE.read_text("utf-8")
+    for name in (*schema.TIMINGS.names, *schema.ROUNDS.names):
+        assert f"`{name}`" in page, name
+    assert len(re.search(r"```python\n(.*?)```", page, re.S)[1].splitlines()) <= 11  # type: ignore[index]

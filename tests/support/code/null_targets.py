@@ -1,0 +1,79 @@
+"""A task of twenty numbers and a model that answers them without a framework: fast, exact, and as real as any target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.contracts import InputError, LoadContext, Sample
+
+
+class Numbers:
+    """Numbers 0 to count - 1, each of its own class."""
+
+    metrics = ("top1", "top5")
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def check(self) -> None:
+        if self._count < 1:
+            raise InputError(f"task.count={self._count}: must be at least 1")
+
+    def samples(self) -> Sequence[Sample]:
+        return [
+            Sample(f"number-{number}", number, str(number), {"parity": "odd" if number % 2 else "even"}, payload=str(number).encode())
+            for number in range(self._count)
+        ]
+
+    def decode(self, encoded: bytes) -> int:
+        return int(encoded)
+
+
+class Loaded:
+    facts: Mapping[str, Any] = {"threads": {}}
+
+    def __init__(self, sleep_ms: float, wrong: Sequence[int], raises_on: Sequence[int]) -> None:
+        self._sleep_s, self._wrong, self._raises_on = sleep_ms / 1000, set(wrong), set(raises_on)
+
+    def input_size(self, sample: int) -> int:
+        return len(str(sample))
+
+    def preprocess(self, samples: Sequence[int]) -> list[int]:
+        return list(samples)
+
+    def infer(self, inputs: list[int]) -> list[int]:
+        if self._sleep_s:
+            time.sleep(self._sleep_s)
+        if self._raises_on & set(inputs):
+            raise RuntimeError(f"cannot read {inputs}")
+        return [number + 1 if number in self._wrong else number for number in inputs]
+
+    def postprocess(self, outputs: list[int]) -> list[list[int]]:
+        return [[number] for number in outputs]
+
+
+class NullModel:
+    """Answers a number with itself, or with the next one where it is told to be wrong."""
+
+    def __init__(self, sleep_ms: float, wrong: list[int], raises_on: list[int], fails_to_load: bool, dies: bool) -> None:
+        self._options = (sleep_ms, wrong, raises_on)
+        self._fails_to_load, self._dies = fails_to_load, dies
+
+    def check(self) -> None:
+        if self._options[0] < 0:
+            raise InputError(f"model.sleep_ms={self._options[0]}: must not be negative")
+
+    def files(self) -> Sequence[Path]:
+        return []
+
+    def load(self, context: LoadContext) -> Loaded:
+        if self._fails_to_load:
+            raise OSError("weights are gone")
+        if self._dies:
+            import os
+
+            os._exit(7)
+        return Loaded(*self._options)
