@@ -80,16 +80,19 @@ def parse(words: Sequence[str]) -> Arguments:
     parser.add_argument("words", nargs="*")
     options = parser.parse_intermixed_args(list(words))
     verb, rest = _verb(options.words)
-    if options.version or options.info:
-        verb = "version" if options.version else "info"
+    if options.version:
+        verb = "version"
+    elif options.info or options.cfg:
+        verb = "configuration"
     return Arguments(
-        verb="plan" if options.cfg else verb,
+        verb=verb,
         command=tuple(words),
         overrides=tuple(word for word in rest if "=" in word),
         directories=tuple(Path(word) for word in rest if "=" not in word),
         multirun=options.multirun,
         config_dirs=tuple(options.config_dir),
         show_job=options.cfg is not None,
+        show_choices=options.info,
         quiet=options.quiet,
         skip_infeasible=options.skip_infeasible,
     )

@@ -95,7 +95,7 @@ def _check_classes(trial: Trial) -> None:
         )
 
 
-def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
+def make_plan(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
     """Return the plan of a campaign.
 
     Order: as composed. All first repeats come before all second ones, so that a machine's drift reaches every trial alike.

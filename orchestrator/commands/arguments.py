@@ -25,5 +25,6 @@ class Arguments:
     multirun: bool = False
     config_dirs: tuple[Path, ...] = ()
     show_job: bool = False
+    show_choices: bool = False
     quiet: bool = False
     skip_infeasible: bool = False

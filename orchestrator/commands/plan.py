@@ -9,7 +9,6 @@ from rich.console import Console
 from orchestrator.campaign import Plan
 from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.planning import plan_campaign
-from orchestrator.composition import to_yaml
 from orchestrator.feasibility import cores_offered
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table, to_rich
@@ -21,9 +20,6 @@ def execute(arguments: Arguments) -> int:
     """Print the plan. Returns the exit code."""
     progress = Progress(0, None if arguments.quiet else sys.stderr)
     _, plan, composition = plan_campaign(arguments, progress.say)
-    if arguments.show_job:
-        print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201
-        return 0
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
     console.print(to_rich(plan_table(plan)))
     for left in plan.left_out:

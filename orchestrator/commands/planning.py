@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from orchestrator.campaign import Candidate, Plan, make_plan_of, pair_up
+from orchestrator.campaign import Candidate, Plan, make_plan, pair_up
 from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.estimates import earlier_durations, known_campaigns
 from orchestrator.composition import Composition, compose_trials
 from orchestrator.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.measurement.inspection import Inspector
@@ -38,11 +40,11 @@ def plan_campaign(arguments: Arguments, say: Callable[[str], None]) -> tuple[Cam
     fitting, left_out = pair_up(trials)
     inspector, machine = Inspector(), read_machine()
     candidates = [Candidate(trial, inspector.open(trial).inspection, machine) for trial in fitting]
-    return campaign, make_plan_of(candidates, left_out), composition
+    plan = make_plan(candidates, left_out)
+    earlier = known_campaigns(Path("results"), campaign.results_dir)
+    return campaign, plan.with_estimates(earlier_durations(plan.candidates, earlier)), composition
 
 
 def _check_rules(trials: list[Trial], primary: str | None) -> None:
     for measurement in {trial.measurement for trial in trials}:
         make_rule(measurement.rule, min_rounds=measurement.min_rounds, max_rounds=measurement.max_rounds, primary=primary)
-
-

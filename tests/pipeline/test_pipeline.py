@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from orchestrator.campaign import Candidate, make_plan_of
+from orchestrator.campaign import Candidate, make_plan
 from orchestrator.config import parse_trial
 from orchestrator.execution.inline import open_inline
 from orchestrator.measurement.inspection import inspect
@@ -51,7 +51,7 @@ def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
         "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3} | changes.get("measurement", {}),
     }
     trial = parse_trial(document)
-    return list(make_plan_of([Candidate(trial, inspect(trial), read_machine())]).trials)
+    return list(make_plan([Candidate(trial, inspect(trial), read_machine())]).trials)
 
 
 @pytest.fixture
