@@ -9,6 +9,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +45,8 @@ def main() -> None:
     ):
         expected = brute_force(scores, times, thresholds)
         difference = float(np.abs(quality_curve(scores, times, thresholds) - expected).max())
-        ours = statistics.median(
-            milliseconds(lambda s=scores: quality_curve(s, times, thresholds)) for _ in range(arguments.runs)
-        )
-        theirs = statistics.median(milliseconds(lambda s=scores: brute_force(s, times, thresholds)) for _ in range(3))
+        ours = statistics.median(milliseconds(partial(quality_curve, scores, times, thresholds)) for _ in range(arguments.runs))
+        theirs = statistics.median(milliseconds(partial(brute_force, scores, times, thresholds)) for _ in range(3))
         print(
             f"{name}: {ours:.1f} ms, median of {arguments.runs} runs (bar {BAR_MS:.0f} ms); brute force {theirs:.0f} ms; "
             f"largest difference {difference:.1e}"

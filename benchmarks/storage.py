@@ -1,6 +1,6 @@
 """Print what storing timings costs: bytes per row by encoding, by spread of times, and time per round and per flush.
 
-    python benchmarks/storage.py
+    python benchmarks/storage.py     # TMPDIR=DIR chooses the disk
 
 The first table is how ``orchestrator/storage/encoding.py`` was chosen. An ideal coder needs about log2(4.13 x sd) bits for a
 normal duration with that standard deviation in ns (the differential entropy, Cover and Thomas, Elements of Information Theory,
@@ -118,7 +118,7 @@ def main() -> None:
             shown = "".join(f"{value:>9.2f}" for value in (*found, ideal_bytes(table)))
             print(f"{spread:>7.0%} {stalls:>7.0%}{shown}")
     print("\n rounds samples  append (us) flush (ms) merge (s) read (s) bytes/row")
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "trials").mkdir()
         for rounds, samples in ((5000, 20), (1000, 1000)):
             writing(Path(folder), rounds, samples, rng)

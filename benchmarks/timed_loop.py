@@ -1,6 +1,6 @@
 """What the timed loop adds per sample: four stamps and bookkeeping around a null model, less the same calls without them.
 
-    python benchmarks/timed_loop.py
+python benchmarks/timed_loop.py
 """
 
 from __future__ import annotations

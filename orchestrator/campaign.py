@@ -95,7 +95,7 @@ def _check_classes(trial: Trial) -> None:
         )
 
 
-def make_plan(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
+def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
     """Return the plan of a campaign.
 
     Order: as composed. All first repeats come before all second ones, so that a machine's drift reaches every trial alike.
@@ -114,7 +114,7 @@ def make_plan(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ())
     """
     by_key: dict[str, Candidate] = {}
     names: dict[str, str] = {}
-    for candidate in candidates:
+    for candidate in map(_with_absolute_paths, candidates):
         key = match_key(candidate.trial, candidate.inspection)
         other = by_key.setdefault(key, candidate)
         # Some file systems take A and a for one name.
@@ -128,6 +128,14 @@ def make_plan(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ())
         if repeat < candidate.trial.measurement.repeat
     )
     return Plan(planned, tuple(left_out), by_key, duplicates=len(candidates) - len(by_key))
+
+
+def _with_absolute_paths(candidate: Candidate) -> Candidate:
+    """Make paths among the options absolute: the timed process starts in another folder."""
+    trial, inspection = candidate.trial, candidate.inspection
+    model = trial.model.model_copy(update={"options": {**trial.model.options, **inspection.model_paths}})
+    task = trial.task.model_copy(update={"options": {**trial.task.options, **inspection.task_paths}})
+    return replace(candidate, trial=trial.model_copy(update={"model": model, "task": task}))
 
 
 def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:

@@ -24,7 +24,17 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 
 from orchestrator.config import AnalysisConfig, parse_campaign
 from orchestrator.contracts import InputError
-from orchestrator.keys import BLOCKS, check_axis, check_key, is_group, is_schema_key, nearest, nearest_key, schema_keys
+from orchestrator.keys import (
+    BLOCKS,
+    CAMPAIGN_BLOCKS,
+    check_axis,
+    check_key,
+    is_group,
+    is_schema_key,
+    nearest,
+    nearest_key,
+    schema_keys,
+)
 from orchestrator.sweep import SweepFile, combinations, parse_sweep
 
 Progress = Callable[[int, int], None]
@@ -101,6 +111,7 @@ def compose_trials(
             documents.append(composer.compose([*before, *row.items(), *after]))
             if progress:
                 progress(len(documents), len(rows))
+    _check_shared(documents)
     name = chosen.replace("/", "-") if chosen else "multirun" if multirun else "single"
     return Composition(name, tuple(documents), tuple(overrides), raw, excluded)
 
@@ -269,12 +280,18 @@ def _chosen_sweep(settings: Sequence[Setting]) -> str | None:
     return chosen[0] if chosen else None
 
 
+def _check_shared(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse trials that do not agree on what a campaign has once, as a YAML file with interpolations may make them."""
+    for document in documents[1:]:
+        for key in CAMPAIGN_BLOCKS:
+            if document.get(key) != documents[0].get(key):
+                raise InputError(f"{key}: all trials of a campaign share it, but here they disagree; give it one value")
+
+
 def _refuse_sweep_without_multirun(settings: Sequence[Setting], allowed: bool) -> None:
     for setting in settings:
         if setting.swept and not allowed:
-            raise InputError(
-                f"{_shown(setting)}: several values make several trials; add -m, or quote a value that holds a comma"
-            )
+            raise InputError(f"{_shown(setting)}: several values make several trials; add -m, or quote a value that holds a comma")
 
 
 def _plain(setting: Setting) -> tuple[str, str]:

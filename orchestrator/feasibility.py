@@ -63,9 +63,7 @@ def _memory(trial: Trial, inspection: Inspection, machine: Machine) -> str | Non
     if held <= limit:
         return None
     remedy = "raise task.memory_limit" if held <= machine.memory_bytes else f"{machine.host} has {_mib(machine.memory_bytes)}"
-    return (
-        f"task.preload={trial.task.preload}: the samples take {_mib(held)} of {_mib(limit)}; {remedy}, or set task.preload=none"
-    )
+    return f"task.preload={trial.task.preload}: the samples take {_mib(held)} of {_mib(limit)}; {remedy}, or set task.preload=none"
 
 
 def _mib(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.config import Target, Trial
@@ -58,7 +59,7 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
 
 
-def _options(target: Target, paths: frozenset[str]) -> dict[str, Any]:
+def _options(target: Target, paths: Mapping[str, str]) -> dict[str, Any]:
     """Return the options that are no paths. One that is null says nothing, just as if its YAML did not write it."""
     return {name: value for name, value in target.options.items() if value is not None and name not in paths}
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import JudgedMean, judge
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
-from orchestrator.metrics import Answers
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.timing import one_line
+from orchestrator.metrics import Answers
 from orchestrator.stats.stopping import Decision, RoundObservation, make_rule
 from orchestrator.storage.records import PlannedTrial, Process, State, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter

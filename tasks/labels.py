@@ -56,9 +56,7 @@ def read_class_folders(root: Path, class_count: int) -> list[Label]:
         for path in _pictures_below(folder)
     ]
     if not labels:
-        raise InputError(
-            f"{root} holds no picture: its class folders are empty (suffixes: {' '.join(sorted(PICTURE_SUFFIXES))})"
-        )
+        raise InputError(f"{root} holds no picture: its class folders are empty (suffixes: {' '.join(sorted(PICTURE_SUFFIXES))})")
     return labels
 
 
@@ -86,9 +84,7 @@ def read_label_file(table: Path, class_count: int) -> list[Label]:
     for line, row in _rows(table):
         label = _label(row, table, line, class_count)
         if label.file in line_of:
-            raise _bad_row(
-                table, line, f"file={label.file!r} is listed in line {line_of[label.file]} already; remove one of the two"
-            )
+            raise _bad_row(table, line, f"file={label.file!r} is listed in line {line_of[label.file]} already; remove one of the two")
         known = name_of.setdefault(label.class_index, label.class_name)
         if known != label.class_name:
             raise _bad_row(
@@ -110,9 +106,7 @@ def _rows(table: Path) -> Iterator[tuple[int, Mapping[str | None, str | list[str
             columns = reader.fieldnames or ()
             for column in COLUMNS:
                 if column not in columns:
-                    raise _bad_row(
-                        table, 1, f"column {column!r} is missing (there are: {', '.join(columns) or 'none'}); add it"
-                    )
+                    raise _bad_row(table, 1, f"column {column!r} is missing (there are: {', '.join(columns) or 'none'}); add it")
             for row in reader:
                 yield reader.line_num, row
         except (csv.Error, UnicodeDecodeError) as error:

@@ -57,9 +57,7 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     return ThresholdSet(
         reference=reference,
         percentiles={
-            clock: ()
-            if chosen is None
-            else thresholds.thresholds_from_percentiles(chosen.times[clock], analysis.percentiles, "reference")
+            clock: () if chosen is None else thresholds.thresholds_from_percentiles(chosen.times[clock], analysis.percentiles, "reference")
             for clock in CLOCKS
         },
         absolute=tuple(absolute[ns] for ns in sorted(absolute)),

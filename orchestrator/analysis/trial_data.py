@@ -44,7 +44,7 @@ class TrialData:
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
         """Return references and predictions of the samples that are ``members``, [S]."""
-        chosen = np.flatnonzero(members)
+        chosen = [int(index) for index in np.flatnonzero(members)]
         return Answers(
             predictions=[self.predictions[index] for index in chosen],
             references=[self.references[index] for index in chosen],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.measure import Measurement
 
 from orchestrator.campaign import Plan
 from orchestrator.commands.arguments import Arguments
@@ -15,21 +16,38 @@ from orchestrator.report.table import Table, to_rich
 from orchestrator.report.text import seconds
 from orchestrator.storage.records import PlannedTrial
 
+WIDEST = 10_000
+"""Columns a table may take where no terminal limits it, so that no trial id is cut."""
+
 
 def execute(arguments: Arguments) -> int:
     """Print the plan. Returns the exit code."""
     progress = Progress(0, None if arguments.quiet else sys.stderr)
     _, plan, composition = plan_campaign(arguments, progress.say)
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(to_rich(plan_table(plan)))
+    table = to_rich(plan_table(plan))
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    console.print(table)
+    for planned in plan.infeasible:
+        console.print(f"infeasible: {planned.trial_id}: {planned.reason}", markup=False, soft_wrap=True)
     for left in plan.left_out:
         console.print(f"left out: {' x '.join(left.pair)}: {left.reason}", markup=False, soft_wrap=True)
     if composition.excluded:
         console.print(f"excluded by the sweep: {composition.excluded} combinations")
     if plan.duplicates:
         console.print(f"composed more than once: {plan.duplicates} trials")
-    console.print(f"{len(plan.trials)} trials, {len(plan.infeasible)} infeasible", highlight=False)
+    console.print(f"{len(plan.trials)} trials, {len(plan.infeasible)} infeasible; {_whole_time(plan)}", soft_wrap=True)
     return 0
+
+
+def _whole_time(plan: Plan) -> str:
+    runnable = [planned.match_key for planned in plan.trials if planned.state == "planned"]
+    known = [plan.estimates_s[key] for key in runnable if key in plan.estimates_s]
+    if not known:
+        return "time unknown: none of these was measured before under results/"
+    rest = len(runnable) - len(known)
+    return f"about {seconds(sum(known))} as measured before" + (f", {rest} of unknown time" if rest else "")
 
 
 def plan_table(plan: Plan) -> Table:
@@ -56,7 +74,7 @@ def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
         str(candidate.inspection.samples),
         f"{measurement.min_rounds} to {measurement.max_rounds}, {measurement.rule}",
         _time(plan, planned),
-        planned.state if planned.reason is None else f"{planned.state}: {planned.reason}",
+        planned.state,
     ]
 
 

@@ -50,16 +50,17 @@ def execute(arguments: Arguments) -> int:
         left_out=plan.left_out,
     )
     directory = results_directory(campaign, composition.name)
-    with CampaignWriter.create(directory, record, latest=None if campaign.results_dir else Path("results") / "latest") as writer:
+    with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
         return measure(writer, campaign, runnable, arguments)
 
 
 def measure(writer: CampaignWriter, campaign: CampaignConfig, runnable: list[PlannedTrial], arguments: Arguments) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code."""
     stop = threading.Event()
-    with Progress(len(runnable), None if arguments.quiet else sys.stderr) as progress, stop_on_signals(stop, progress, writer.directory):
+    with Progress(len(runnable), None if arguments.quiet else sys.stderr) as progress:
         progress.say(f"{len(runnable)} trials into {writer.directory}")
-        with open_executor(campaign) as executor:
+        # Ray sets handlers of its own when it starts: ours come after.
+        with open_executor(campaign) as executor, stop_on_signals(stop, progress):
             run_trials(runnable, executor, writer, progress, stop, primary=campaign.analysis.primary)
     write_report(writer.directory, campaign.analysis)
     if stop.is_set():
@@ -88,7 +89,7 @@ def open_executor(campaign: CampaignConfig) -> AbstractContextManager[Executor]:
 
 
 @contextmanager
-def stop_on_signals(stop: threading.Event, progress: Progress, directory: Path) -> Iterator[None]:
+def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]:
     """Finish the round and stop at the first Ctrl-C, SIGTERM or SIGHUP; stop at once at the second."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orchestrator
 from orchestrator.contracts import InputError
+from orchestrator.measurement.targets import check_packages
 
 CODE = "user_code"
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "conf")
@@ -41,12 +42,7 @@ def import_shipped(folder: Path) -> None:
 
     Raises InputError where another ``orchestrator`` or ``tasks`` comes first.
     """
-    import tasks
-
-    for module in (orchestrator, tasks):
-        found = Path(module.__file__ or "").resolve()
-        if not found.is_relative_to(folder.resolve()):
-            raise InputError(f"{found} comes before the shipped package {module.__name__}; rename or remove it on that host")
+    check_packages(folder.resolve())
     shipped = folder / CODE
     if shipped.is_dir():
         sys.path.extend(str(path) for path in sorted(shipped.iterdir(), key=lambda path: int(path.name)))

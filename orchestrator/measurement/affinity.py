@@ -122,4 +122,4 @@ def check_pinning(cores: tuple[int, ...], allowed: tuple[int, ...], threads: lis
 
 
 def _task_ids() -> list[int]:
-    return sorted(int(name) for name in os.listdir("/proc/self/task"))
+    return sorted(int(path.name) for path in Path("/proc/self/task").iterdir())

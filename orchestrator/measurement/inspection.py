@@ -35,7 +35,7 @@ class Inspection:
     data_digest, model_digest
         SHA-256 of the samples drawn (names, contents, references) and of the model's files.
     model_paths, task_paths
-        names of the options that are paths on this machine.
+        options that are paths on this machine, absolute.
     """
 
     samples: int
@@ -44,8 +44,8 @@ class Inspection:
     held_bytes: int
     data_digest: str
     model_digest: str
-    model_paths: frozenset[str]
-    task_paths: frozenset[str]
+    model_paths: Mapping[str, str]
+    task_paths: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class OpenModel:
 
     model: Model
     digest: str
-    paths: frozenset[str]
+    paths: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class OpenTask:
     encoded_bytes: int
     held_bytes: int
     digest: str
-    paths: frozenset[str]
+    paths: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -181,36 +181,20 @@ def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
     for key, path in trial.system.paths.items():
         block, _, name = key.partition(".")
         if name not in options.get(block, {}):
-            raise InputError(
-                f"system.paths.{key}: neither model nor task has this option; write task.KEY or model.KEY of a YAML"
-            )
+            raise InputError(f"system.paths.{key}: neither model nor task has this option; write task.KEY or model.KEY of a YAML")
         options[block][name] = path
     return options["model"], options["task"]
 
 
-def with_absolute_paths(trial: Trial, inspection: Inspection) -> Trial:
-    """Return the trial with absolute paths among its options: the timed process starts in another folder."""
-    model = _absolute(trial.model.options, inspection.model_paths)
-    task = _absolute(trial.task.options, inspection.task_paths)
-    blocks = {
-        "model": trial.model.model_copy(update={"options": model}),
-        "task": trial.task.model_copy(update={"options": task}),
-    }
-    return trial.model_copy(update=blocks)
-
-
-def _absolute(options: Mapping[str, Any], paths: frozenset[str]) -> dict[str, Any]:
-    return {name: str(Path(value).expanduser().absolute()) if name in paths else value for name, value in options.items()}
-
-
-def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> frozenset[str]:
-    """Return the names of the options that are paths: they name something that exists, and look like a path or hold the files.
+def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str, str]:
+    """Return the options that are paths, made absolute: they name what exists, and look like a path or hold the files.
 
     A plain word such as ``val`` is no path because a folder of that name happens to be in the working directory.
     """
     absolute = {file.absolute() for file in files}
-    folders = {parent for file in absolute for parent in file.parents} | absolute
-    return frozenset(name for name, value in options.items() if isinstance(value, str) and _is_path(value, folders))
+    known = {parent for file in absolute for parent in file.parents} | absolute
+    texts = {name: value for name, value in options.items() if isinstance(value, str)}
+    return {name: str(Path(value).expanduser().absolute()) for name, value in texts.items() if _is_path(value, known)}
 
 
 def _is_path(value: str, known: set[Path]) -> bool:

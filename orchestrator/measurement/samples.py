@@ -66,9 +66,7 @@ def digest_data(samples: Sequence[Sample], contents: Sequence[str]) -> str:
         try:
             lines.append(json.dumps([sample.name, content, sample.reference], sort_keys=True))
         except (TypeError, ValueError) as error:
-            raise InputError(
-                f"sample {sample.name!r}: its reference must be plain values that JSON can hold ({error})"
-            ) from error
+            raise InputError(f"sample {sample.name!r}: its reference must be plain values that JSON can hold ({error})") from error
     return digest_lines(lines)
 
 

@@ -44,9 +44,7 @@ def check_packages(home: Path | None = None) -> None:
             raise InputError(f"the package {name} of tail-quality is not installed; install tail-quality again")
         places = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin or ""]]
         if home / name not in places:
-            raise InputError(
-                f"{spec.origin or places[0]} hides the package {name} of tail-quality; rename it or start from another folder"
-            )
+            raise InputError(f"{spec.origin or places[0]} hides the package {name} of tail-quality; rename it or start from another folder")
 
 
 def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:

@@ -25,7 +25,12 @@ class Stages:
 
 
 def time_batches(
-    batches: Sequence[Any], stages: Stages, stamps: memoryview, answers: list[Any], first: int, clock: Clock = time.perf_counter_ns
+    batches: Sequence[Any],
+    stages: Stages,
+    stamps: memoryview,
+    answers: list[Any],
+    first: int,
+    clock: Clock = time.perf_counter_ns,
 ) -> None:
     """Time the batches from number ``first`` on.
 

@@ -55,11 +55,7 @@ def _load(point: EntryPoint) -> Metric:
     try:
         metric = point.load()()
     except Exception as error:
-        raise InputError(
-            f"metric {point.name!r} of {point.value}: cannot be loaded ({error}); repair or uninstall it"
-        ) from error
+        raise InputError(f"metric {point.name!r} of {point.value}: cannot be loaded ({error}); repair or uninstall it") from error
     if not isinstance(metric, MeanMetric | WholeTaskMetric):
-        raise InputError(
-            f"metric {point.name!r} of {point.value}: must offer name, kinds, and score or judge; repair or uninstall it"
-        )
+        raise InputError(f"metric {point.name!r} of {point.value}: must offer name, kinds, and score or judge; repair or uninstall it")
     return metric

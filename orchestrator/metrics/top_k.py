@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from orchestrator.contracts import InputError
 
 
-def top_k_scores(
-    predictions: Sequence[Any] | NDArray[Any], references: Sequence[Any] | NDArray[Any], k: int
-) -> NDArray[np.float64]:
+def top_k_scores(predictions: Sequence[Any] | NDArray[Any], references: Sequence[Any] | NDArray[Any], k: int) -> NDArray[np.float64]:
     """Return 1 for each sample whose right class is among the first k predicted, else 0.
 
     Parameters

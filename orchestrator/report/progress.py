@@ -100,7 +100,10 @@ class Progress:
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         elapsed = time.monotonic() - self._started
-        table.add_row(Text(f"{self._done} of {self._trials} trials", style="bold"), Text(f"{seconds(elapsed)} so far{self._left(elapsed)}"))
+        table.add_row(
+            Text(f"{self._done} of {self._trials} trials", style="bold"),
+            Text(f"{seconds(elapsed)} so far{self._left(elapsed)}"),
+        )
         for system, line in self._lines.items():
             table.add_row(Text(system), Text(line))
         return table

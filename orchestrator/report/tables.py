@@ -120,7 +120,10 @@ def latency_tables(results: Results) -> Iterator[Table]:
 def _latency_cell(row: Row) -> str:
     if not row["certified"]:
         return f"{milliseconds(row['value_ns'])} not certified"
-    low, high = milliseconds(row["interval_low_ns"]).removesuffix(" ms"), milliseconds(row["interval_high_ns"]).removesuffix(" ms")
+    low, high = (
+        milliseconds(row["interval_low_ns"]).removesuffix(" ms"),
+        milliseconds(row["interval_high_ns"]).removesuffix(" ms"),
+    )
     return f"{milliseconds(row['value_ns'])} [{low}, {high}]"
 
 

@@ -55,9 +55,7 @@ def bootstrap_t_limits(
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
-def _studentized(
-    centred: NDArray[np.float64], error: float, random: np.random.Generator, resamples: int
-) -> NDArray[np.float64]:
+def _studentized(centred: NDArray[np.float64], error: float, random: np.random.Generator, resamples: int) -> NDArray[np.float64]:
     """Return t* of resamples of centred values: where a resample has no spread, 0 if it hits the mean, else infinite."""
     rounds = centred.size
     drawn = centred[random.integers(rounds, size=(resamples, rounds))]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scipy.special import bdtr
+from scipy.special import betaincc
 
 from orchestrator.contracts import InputError
 
@@ -45,16 +45,19 @@ def samples_to_certify(percentile: float, confidence: float, overruns: int) -> i
     share = float(1 - Fraction(str(percentile)) / 100)
     error = float(1 - Fraction(str(confidence))) * (1 + ROUNDING)
     too_few, enough = overruns, overruns + 1
-    while bdtr(overruns, enough, share) > error:
+    while _at_most(overruns, enough, share) > error:
         too_few, enough = enough, 2 * enough
         if enough > MOST_SAMPLES:
-            raise InputError(
-                f"percentile {percentile}: certifying it takes more than {MOST_SAMPLES:.0e} samples; choose a lower one"
-            )
+            raise InputError(f"percentile {percentile}: certifying it takes more than {MOST_SAMPLES:.0e} samples; choose a lower one")
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        if bdtr(overruns, middle, share) > error:
+        if _at_most(overruns, middle, share) > error:
             too_few = middle
         else:
             enough = middle
     return enough
+
+
+def _at_most(overruns: int, n: int, share: float) -> float:
+    """Return P(Bin(n, share) <= overruns) for n above ``overruns``."""
+    return float(betaincc(overruns + 1, n - overruns, share))

@@ -134,7 +134,7 @@ def kde_on_grid(x: ArrayLike, grid: ArrayLike, bandwidth: float) -> Floats:
     return density
 
 
-def mixture(centres: Floats, weights: Floats, grid: Floats, bandwidth: float, reach: float = KERNEL_REACH) -> Floats:
+def mixture(centres: Floats, weights: Floats, grid: Floats, bandwidth: float) -> Floats:
     """Return the weighted sum of Gaussian densities around ``centres`` at the points of a rising grid.
 
     Parameters
@@ -145,15 +145,13 @@ def mixture(centres: Floats, weights: Floats, grid: Floats, bandwidth: float, re
         where to evaluate, in rising order.
     bandwidth
         standard deviation of every kernel.
-    reach
-        in bandwidths; kernels are left out beyond it.
 
     Returns
     -------
     [m] densities, scaled by the sum of the weights.
     """
-    first = np.searchsorted(grid, centres - reach * bandwidth)
-    reached = np.searchsorted(grid, centres + reach * bandwidth, side="right") - first
+    first = np.searchsorted(grid, centres - KERNEL_REACH * bandwidth)
+    reached = np.searchsorted(grid, centres + KERNEL_REACH * bandwidth, side="right") - first
     density = np.zeros(grid.size)
     blocks = np.searchsorted(np.cumsum(reached), np.arange(0, reached.sum(), PAIRS_AT_ONCE)[1:])
     for block in np.split(np.arange(centres.size), blocks):

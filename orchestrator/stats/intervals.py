@@ -89,9 +89,7 @@ def rounds_interval(
     """
     quality = np.asarray(qualities, dtype=np.float64)
     if not quality.size or not np.isfinite(quality).all() or quality.min() < 0:
-        raise InputError(
-            f"interval over {quality.size} rounds: at least one is needed, and qualities that are finite and not negative"
-        )
+        raise InputError(f"interval over {quality.size} rounds: at least one is needed, and qualities that are finite and not negative")
     if ideal <= 0:
         return Interval(0.0, 0.0, confidence, "exact")
     if at_stake <= 0:

@@ -15,9 +15,7 @@ from orchestrator.stats.times import Times, checked_times
 SHARES = (80.0, 85.0, 90.0, 95.0)
 
 
-def rounds_each_sample_needs(
-    times: ArrayLike, initial: int = 30, step: int = 5, window: int = 5, largest_distance: float = 0.2
-) -> Floats:
+def rounds_each_sample_needs(times: ArrayLike, initial: int = 30, step: int = 5, window: int = 5, largest_distance: float = 0.2) -> Floats:
     """Return the least number of rounds after which each sample's own density has settled: the paper's rule per sample.
 
     A sample's times are fitted after ``initial`` rounds and after every ``step`` more; it has settled at the first fit whose

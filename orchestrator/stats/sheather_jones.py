@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -68,6 +69,7 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
         """Return the squared norm of the density's derivative of this order, after diffusion for ``time``."""
         return 2 * float(weighted[order] @ np.exp(-squared_frequency * time))
 
+    @cache
     def excess(time: float) -> float:
         """Return t - xi gamma(t): below zero where t is too short a diffusion time."""
         norm = roughness(STAGES, time)
@@ -78,9 +80,9 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
 
     shortest = (resolution / length) ** 2
     ladder = [shortest, *np.geomspace(max(shortest, (0.25 / masses.size) ** 2), LONGEST_TIME, RUNGS).tolist()]
-    values = [(time, excess(time)) for time in ladder]
-    for (below, low_value), (above, high_value) in pairwise(values):
-        if low_value < 0 <= high_value:
-            root = brentq(excess, below, above, xtol=1e-300, rtol=1e-14)
-            return float(np.sqrt(root) * length)
-    return resolution if values[0][1] >= 0 else None
+    with np.errstate(divide="ignore"):  # so few points that all is diffused away: the next time is infinite and no root is near
+        for below, above in pairwise(ladder):
+            if excess(below) < 0 <= excess(above):
+                root = brentq(excess, below, above, xtol=1e-300, rtol=1e-12)
+                return float(np.sqrt(root) * length)
+        return resolution if excess(shortest) >= 0 else None

@@ -10,7 +10,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.latency import MIN_BEYOND, percentile_inverted_cdf, percentile_rank
 from orchestrator.stats.times import Times, checked_times
 
-BLOCK = 2**17
+BLOCK = 2**15
 """Samples looked at in one step: enough to spare Python's overhead, few enough to stay in the processor's cache."""
 
 

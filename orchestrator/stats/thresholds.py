@@ -195,9 +195,7 @@ def common_thresholds(trials_ns: Sequence[tuple[float, float]], count: int = 5) 
     if not finite:
         return ()
     spaced = np.geomspace(min(finite)[0], max(finite)[1], count)
-    return tuple(
-        Threshold(f"{_plain(Fraction(ns, NS_PER_MS))} ms", ns, "absolute") for ns in sorted({*map(_round_125, spaced)})
-    )
+    return tuple(Threshold(f"{_plain(Fraction(ns, NS_PER_MS))} ms", ns, "absolute") for ns in sorted({*map(_round_125, spaced)}))
 
 
 def threshold_grid(times: ArrayLike, points: int = 100) -> NDArray[np.int64]:

@@ -32,9 +32,7 @@ def read_json(path: Path, model: type[T]) -> T:
         raise InputError(f"{path} is not a whole JSON file ({_line(error)}): restore it from a copy") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > schema.SCHEMA_VERSION:
-        raise InputError(
-            f"{path} has schema version {version} and this program reads up to {schema.SCHEMA_VERSION}: upgrade tail-quality"
-        )
+        raise InputError(f"{path} has schema version {version} and this program reads up to {schema.SCHEMA_VERSION}: upgrade tail-quality")
     try:
         return model.model_validate(document)
     except ValidationError as error:

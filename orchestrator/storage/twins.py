@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -51,18 +52,37 @@ def _only(table: pa.Table, numbers: pa.ChunkedArray) -> pa.Table:
 
 def _read(folder: TrialFolder, name: str) -> pa.Table:
     form = FORMS[name]
-    tables = [read_table(path, form) for path in parts(_current(folder, name)).values()]
-    return pa.concat_tables(tables) if tables else form.empty_table()
+    return pa.concat_tables([form.empty_table(), *_each_part(folder, name, lambda path: read_table(path, form))])
 
 
 def _timed_rounds(folder: TrialFolder) -> pa.Array:
     """Return the numbers of the rounds in ``timings/``, read one row group at a time."""
-    found: set[int] = set()
-    for path in parts(_current(folder, "timings")).values():
+
+    def rounds_in(path: Path) -> set[int]:
         with opened(path) as file:
-            for group in range(file.num_row_groups):
-                found.update(file.read_row_group(group, columns=["round"]).column("round").unique().to_pylist())
-    return pa.array(sorted(found), pa.int32())
+            groups = (file.read_row_group(group, columns=["round"]) for group in range(file.num_row_groups))
+            return {number for group in groups for number in group.column("round").unique().to_pylist()}
+
+    return pa.array(sorted(set().union(*_each_part(folder, "timings", rounds_in))), pa.int32())
+
+
+def _each_part(folder: TrialFolder, name: str, read: Callable[[Path], T]) -> list[T]:
+    """Read every part of a twin, all from before or all from after a merge.
+
+    A merge replaces the first part and counts on from it, so that a later part's name may come to mean other rounds: where the
+    first part changed meanwhile, what was read is dropped as if the part had vanished.
+    """
+    found = list(parts(_current(folder, name)).values())
+    before = [_identity(path) for path in found[:1]]
+    results = [read(path) for path in found]
+    if [_identity(path) for path in found[:1]] != before:
+        raise FileNotFoundError(errno.ENOENT, "replaced by a merge", str(found[0]))
+    return results
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _current(folder: TrialFolder, name: str) -> Path:

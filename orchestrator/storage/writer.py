@@ -134,9 +134,7 @@ def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir="
-        ) from error
+        raise InputError(f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir=") from error
     _refuse_used(directory)
 
 
@@ -150,6 +148,4 @@ def _refuse_used(directory: Path) -> None:
     known = (LOCK, OVERRIDES)
     strange = sorted(path.name for path in directory.iterdir() if path.name not in known and not DRAFT.fullmatch(path.name))
     if strange:
-        raise InputError(
-            f"{directory} is not empty (it holds {strange[0]}): choose a new directory with results_dir=, or empty this one"
-        )
+        raise InputError(f"{directory} is not empty (it holds {strange[0]}): choose a new directory with results_dir=, or empty this one")

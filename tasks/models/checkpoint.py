@@ -18,9 +18,7 @@ def check_checkpoint(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"model.path={path} is not a file; set it to a state dict (.pth or {SAFETENSORS})")
     if path.suffix == SAFETENSORS and find_spec("safetensors") is None:
-        raise InputError(
-            f"model.path={path} needs the package safetensors, which is not installed: run `pip install safetensors`"
-        )
+        raise InputError(f"model.path={path} needs the package safetensors, which is not installed: run `pip install safetensors`")
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -39,9 +37,7 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
             f"model.path={path} cannot be read as weights ({reason}); save it with torch.save(model.state_dict(), FILE)"
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(
-            f"model.path={path} is no plain state dict of tensors; save it with torch.save(model.state_dict(), FILE)"
-        )
+        raise InputError(f"model.path={path} is no plain state dict of tensors; save it with torch.save(model.state_dict(), FILE)")
     return state
 
 
@@ -58,11 +54,7 @@ def load_strictly(network: Any, state: Mapping[str, Any], architecture: str, sou
     differences = [
         *(f"{name} is missing" for name in wanted if name not in given),
         *(f"{name} is unknown" for name in given if name not in wanted),
-        *(
-            f"{name} is {given[name]} instead of {wanted[name]}"
-            for name in wanted
-            if given.get(name, wanted[name]) != wanted[name]
-        ),
+        *(f"{name} is {given[name]} instead of {wanted[name]}" for name in wanted if given.get(name, wanted[name]) != wanted[name]),
     ]
     if differences:
         raise InputError(

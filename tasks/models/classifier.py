@@ -84,7 +84,5 @@ def load_classifier(
     session = open_session(context, network, example)
     logits = session.download(session.infer(session.upload(example)))
     if logits.shape != (context.batch, class_count):
-        raise InputError(
-            f"model.classes={class_count}, but the network answers in shape {logits.shape}; set it to the network's"
-        )
+        raise InputError(f"model.classes={class_count}, but the network answers in shape {logits.shape}; set it to the network's")
     return Classifier(session, image_input, {**(facts or {}), **session.facts, "classes": logits.shape[1]})

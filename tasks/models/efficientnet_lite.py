@@ -66,7 +66,5 @@ class EfficientNetLite:
         if self._path is not None:
             return self._path
         if self._variant not in WEIGHTS:
-            raise InputError(
-                f"model.variant={self._variant} has no weights package (only {', '.join(WEIGHTS)} have); set model.path=FILE"
-            )
+            raise InputError(f"model.variant={self._variant} has no weights package (only {', '.join(WEIGHTS)} have); set model.path=FILE")
         return locate(WEIGHTS[self._variant], "*.pth")[0]

@@ -36,9 +36,7 @@ class ImageInput:
 
     def __post_init__(self) -> None:
         if not 0 < self.crop_size <= self.resize_size:
-            raise InputError(
-                f"model.resize_size={self.resize_size} must be at least model.input_size={self.crop_size}; raise it"
-            )
+            raise InputError(f"model.resize_size={self.resize_size} must be at least model.input_size={self.crop_size}; raise it")
         if self.interpolation not in INTERPOLATIONS:
             raise InputError(f"model.interpolation={self.interpolation} must be one of: {', '.join(INTERPOLATIONS)}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:

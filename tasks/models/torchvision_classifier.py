@@ -55,9 +55,7 @@ class TorchvisionClassifier:
         if self._path is not None:
             check_checkpoint(self._path)
         elif self._weights is None:
-            raise InputError(
-                "model.weights and model.path are both empty; name published weights or a file, such as model.path=FILE"
-            )
+            raise InputError("model.weights and model.path are both empty; name published weights or a file, such as model.path=FILE")
         if self._weights is None:
             _image_input(*self._own_input)
 
@@ -74,9 +72,7 @@ class TorchvisionClassifier:
         if self._architecture not in known:
             near = difflib.get_close_matches(self._architecture, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-            raise InputError(
-                f"model.architecture={self._architecture} is no classifier of torchvision {torchvision.__version__}; {hint}"
-            )
+            raise InputError(f"model.architecture={self._architecture} is no classifier of torchvision {torchvision.__version__}; {hint}")
         published = None if self._weights is None else published_weights(self._architecture, self._weights, self._class_count)
         image_input = _image_input(*self._own_input) if published is None else published_input(published)
         arguments = builder_arguments(self._architecture, image_input.crop_size, published is not None)
@@ -100,14 +96,11 @@ def published_weights(architecture: str, name: str, class_count: int) -> Any:
     entries = {entry.name: entry for entry in torchvision.models.get_model_weights(architecture)}
     if name not in entries:
         raise InputError(
-            f"model.weights={name} is unknown for {architecture}; choose one of {', '.join(entries)} or a file "
-            f"({', '.join(CHECKPOINTS)})"
+            f"model.weights={name} is unknown for {architecture}; choose one of {', '.join(entries)} or a file ({', '.join(CHECKPOINTS)})"
         )
     classes = len(entries[name].meta["categories"])
     if classes != class_count:
-        raise InputError(
-            f"model.weights={name} knows {classes} classes, not model.classes={class_count}; set model.classes={classes}"
-        )
+        raise InputError(f"model.weights={name} knows {classes} classes, not model.classes={class_count}; set model.classes={classes}")
     return entries[name]
 
 
@@ -146,10 +139,6 @@ def download(published: Any) -> Path:
     return file
 
 
-def _image_input(
-    crop_size: int, resize_size: int, interpolation: str, mean: Sequence[float], std: Sequence[float]
-) -> ImageInput:
+def _image_input(crop_size: int, resize_size: int, interpolation: str, mean: Sequence[float], std: Sequence[float]) -> ImageInput:
     """Return an ImageInput from means and deviations of pixel values between 0 and 1."""
-    return ImageInput(
-        crop_size, resize_size, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std)
-    )
+    return ImageInput(crop_size, resize_size, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std))

@@ -33,8 +33,7 @@ class OnnxSession:
 
         if context.dtype != "fp32":
             raise InputError(
-                f"runtime.dtype={context.dtype}: runtime=onnxruntime supports fp32 only; set runtime.dtype=fp32 or take "
-                "runtime=torch"
+                f"runtime.dtype={context.dtype}: runtime=onnxruntime supports fp32 only; set runtime.dtype=fp32 or take runtime=torch"
             )
         onnxruntime.set_default_logger_severity(LOG_ERRORS)
         self._device, _, number = context.device.partition(":")

@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orchestrator.contracts import InputError
 from orchestrator.measurement.affinity import ThreadMask, allowed_cores, check_pinning, choose_cores
 

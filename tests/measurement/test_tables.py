@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from orchestrator.contracts import Sample
 from orchestrator.measurement import tables
 from orchestrator.measurement.results import TrialFailed

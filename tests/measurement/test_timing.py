@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from orchestrator.measurement.scratch import Scratch, read_scratch
 from orchestrator.measurement.timing import Stages, run_batches
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from orchestrator.campaign import Candidate, make_plan
+
+from orchestrator.campaign import Candidate, make_plan_of
 from orchestrator.config import parse_trial
 from orchestrator.execution.inline import open_inline
 from orchestrator.measurement.inspection import inspect
@@ -51,21 +52,24 @@ def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
         "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3} | changes.get("measurement", {}),
     }
     trial = parse_trial(document)
-    return list(make_plan([Candidate(trial, inspect(trial), read_machine())]).trials)
+    return list(make_plan_of([Candidate(trial, inspect(trial), read_machine())]).trials)
 
 
 @pytest.fixture
-def measure(null_targets: Path, tmp_path: Path) -> Iterator[object]:
+def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
     def run(trials: list[PlannedTrial], stop: threading.Event | None = None) -> Campaign:
         record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
-        with CampaignWriter.create(tmp_path / "results", record) as writer, open_inline(tmp_path / "cache", FakeClock()) as executor:
+        with (
+            CampaignWriter.create(tmp_path / "results", record) as writer,
+            open_inline(tmp_path / "cache", FakeClock()) as executor,
+        ):
             run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event())
         return open_campaign(tmp_path / "results")
 
-    yield run
+    return run
 
 
-def test_every_round_is_stored_with_exact_times(measure) -> None:
+def test_every_round_is_stored_with_exact_times(measure: Callable[..., Campaign]) -> None:
     trials = planned()
     campaign = measure(trials)
 
@@ -82,14 +86,14 @@ def test_every_round_is_stored_with_exact_times(measure) -> None:
     assert len(set(rounds.column("prediction_digest").to_pylist())) == 1
 
 
-def test_samples_carry_their_scores(measure) -> None:
+def test_samples_carry_their_scores(measure: Callable[..., Campaign]) -> None:
     trials = planned()
     samples = measure(trials).samples(trials[0].trial_id)
     wrong = [number for number, score in enumerate(samples.column("score_top1").to_pylist()) if score == 0]
     assert wrong == [3, 7]
 
 
-def test_batches_share_their_times(measure) -> None:
+def test_batches_share_their_times(measure: Callable[..., Campaign]) -> None:
     trials = planned(measurement={"batch": 8})
     timings = measure(trials).timings(trials[0].trial_id)
     assert timings.num_rows == 60
@@ -97,7 +101,7 @@ def test_batches_share_their_times(measure) -> None:
     assert gaps == [None] * 8 + [1_000_000] * 12
 
 
-def test_a_shuffled_order_reaches_every_sample(measure) -> None:
+def test_a_shuffled_order_reaches_every_sample(measure: Callable[..., Campaign]) -> None:
     trials = planned(measurement={"order": "shuffled", "batch": 3})
     campaign = measure(trials)
     timings = campaign.timings(trials[0].trial_id)
@@ -105,7 +109,7 @@ def test_a_shuffled_order_reaches_every_sample(measure) -> None:
     assert set(campaign.rounds(trials[0].trial_id).column("different_answers").to_pylist()) == {0}
 
 
-def test_a_model_that_fails_to_load_is_a_failed_trial_and_the_others_go_on(measure) -> None:
+def test_a_model_that_fails_to_load_is_a_failed_trial_and_the_others_go_on(measure: Callable[..., Campaign]) -> None:
     trials = planned(model={"fails_to_load": True}) + planned()
     campaign = measure(trials)
     states = {trial.trial_id: (trial.state, trial.reason) for trial in campaign.record.trials}
@@ -113,7 +117,7 @@ def test_a_model_that_fails_to_load_is_a_failed_trial_and_the_others_go_on(measu
     assert states[trials[1].trial_id] == ("done", None)
 
 
-def test_a_model_may_raise_on_as_many_samples_as_allowed(measure) -> None:
+def test_a_model_may_raise_on_as_many_samples_as_allowed(measure: Callable[..., Campaign]) -> None:
     trials = planned(model={"raises_on": [5]}, measurement={"max_errors": 1})
     campaign = measure(trials)
     assert campaign.record.trials[0].state == "done"
@@ -124,14 +128,14 @@ def test_a_model_may_raise_on_as_many_samples_as_allowed(measure) -> None:
     assert campaign.trial(trials[0].trial_id).ideal["top1"] == 17 / 20
 
 
-def test_one_sample_more_fails_the_trial(measure) -> None:
+def test_one_sample_more_fails_the_trial(measure: Callable[..., Campaign]) -> None:
     trials = planned(model={"raises_on": [5]})
     reason = measure(trials).record.trials[0].reason
     assert reason is not None
     assert reason.startswith("model null raised on 1 of 20 samples of the warm-up (measurement.max_errors=0), first on number-5")
 
 
-def test_a_stop_finishes_the_round_and_keeps_it(measure) -> None:
+def test_a_stop_finishes_the_round_and_keeps_it(measure: Callable[..., Campaign]) -> None:
     class StopsAtOnce(threading.Event):
         def __init__(self) -> None:
             super().__init__()
@@ -149,7 +153,7 @@ def test_a_stop_finishes_the_round_and_keeps_it(measure) -> None:
     assert second.state == "planned"
 
 
-def test_repeats_are_trials_of_their_own(measure) -> None:
+def test_repeats_are_trials_of_their_own(measure: Callable[..., Campaign]) -> None:
     trials = planned(measurement={"repeat": 2})
     campaign = measure(trials)
     assert [trial.trial_id[-3:] for trial in campaign.record.trials] == ["-r0", "-r1"]

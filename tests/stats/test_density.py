@@ -46,6 +46,7 @@ def test_bandwidth_agrees_with_kdepy_once_its_scale_is_put_right(name: str) -> N
     assert bandwidth_isj(known_data(name)) == pytest.approx(KDEPY_CORRECTED[name], rel=0.012)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(2, 400),
@@ -67,6 +68,7 @@ def test_bandwidth_scales_with_the_data(seed: int, n: int, exponent: float, shap
         assert after.value == pytest.approx(before.value * scale, rel=1e-9)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), shift=st.floats(-100, 100))
 def test_bandwidth_does_not_depend_on_the_origin(seed: int, shift: float) -> None:
     x = normal(seed, 200)
@@ -112,9 +114,10 @@ def test_silverman_stands_in_and_says_so() -> None:
     assert select_bandwidth(half_tied) == Bandwidth(pytest.approx(0.9 * half_tied.std() * 100**-0.2), "silverman")
 
 
-def test_silverman_stands_in_where_the_equation_has_no_root() -> None:
-    with_a_root = np.concatenate([np.zeros(1000), np.linspace(-1, 1, 20)])
-    assert select_bandwidth(with_a_root).method == "silverman"
+@pytest.mark.parametrize("weight", [1e-2, 1e-9])
+def test_silverman_stands_in_where_the_equation_has_no_root(weight: float) -> None:
+    x, weights = normal(0, 100), np.full(100, weight)
+    assert select_bandwidth(x, weights).method == "silverman"
 
 
 def test_no_bandwidth_is_below_the_resolution_or_zero() -> None:
@@ -160,7 +163,7 @@ def test_kde_works_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(kde_on_grid(x, grid, 0.2), whole, rtol=1e-12)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 50), bandwidth=st.floats(0.01, 10))
 def test_kde_is_a_density(seed: int, n: int, bandwidth: float) -> None:
     x = np.random.default_rng(seed).normal(3, 2, n)

@@ -41,9 +41,7 @@ def make_trial(repeat: int = 0) -> Trial:
 
 def make_record(trials: int = 1) -> CampaignRecord:
     key = TRIAL_ID.removesuffix("-r0")
-    planned = tuple(
-        PlannedTrial(trial_id=f"{key}-r{repeat}", match_key=key, trial=make_trial(repeat)) for repeat in range(trials)
-    )
+    planned = tuple(PlannedTrial(trial_id=f"{key}-r{repeat}", match_key=key, trial=make_trial(repeat)) for repeat in range(trials))
     return CampaignRecord(code_version="1.2.3", name="vision", command=("+sweep=vision",), trials=planned)
 
 

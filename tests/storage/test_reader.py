@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.contracts import InputError
+from orchestrator.storage import twins
 from orchestrator.storage.layout import trial_folder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
@@ -22,6 +23,7 @@ def rounds_of(directory: Path, trial_id: str) -> list[int]:
     campaign = open_campaign(directory)
     told = campaign.rounds(trial_id).column("round").to_pylist()
     assert campaign.timings(trial_id).column("round").unique().to_pylist() == told
+    assert campaign.matrix(trial_id).rounds.tolist() == told
     return told
 
 
@@ -37,9 +39,7 @@ def three_parts(campaign: CampaignWriter, trial_id: str, new_round: NewRound) ->
 
 
 @pytest.mark.parametrize(("twin", "part"), [("timings", 0), ("rounds", 0), ("timings", 2), ("rounds", 2)])
-def test_a_round_exists_if_both_twins_hold_it(
-    campaign: CampaignWriter, three_parts: Path, trial_id: str, twin: str, part: int
-) -> None:
+def test_a_round_exists_if_both_twins_hold_it(campaign: CampaignWriter, three_parts: Path, trial_id: str, twin: str, part: int) -> None:
     (three_parts / twin / f"part-{part:05d}.parquet").unlink()
     assert rounds_of(campaign.directory, trial_id) == [number for number in range(6) if number // 2 != part]
 
@@ -131,6 +131,37 @@ def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, tri
     driver.join()
     assert failure == []
     assert rounds_of(campaign.directory, trial_id) == list(range(60))
+
+
+@pytest.mark.parametrize("twin", ["timings", "rounds"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_merge_amid_reading_shows_no_gap(
+    campaign: CampaignWriter,
+    three_parts: Path,
+    trial_id: str,
+    new_round: NewRound,
+    monkeypatch: pytest.MonkeyPatch,
+    twin: str,
+    place: int,
+) -> None:
+    writer = campaign.trial(trial_id)
+    read = twins.read_table
+    pending = [6, 7]
+
+    def read_late(path: Path, form: pa.Schema) -> pa.Table:
+        if path == three_parts / twin / f"part-{place:05d}.parquet" and len(pending) == 2:
+            writer.finish()
+            while pending:  # two parts, whose names were those of other rounds before
+                writer.append(*new_round(pending.pop(0)))
+                writer.flush()
+        return read(path, form)
+
+    monkeypatch.setattr(twins, "read_table", read_late)
+    timings = open_campaign(campaign.directory).timings(trial_id)
+    seen = timings.column("round").unique().to_pylist()
+    assert pending == []
+    assert seen == list(range(len(seen)))
+    assert len(seen) >= 6
 
 
 def flip(path: Path, place: int) -> None:

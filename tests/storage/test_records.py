@@ -27,9 +27,7 @@ def full_trial(planned: PlannedTrial) -> TrialRecord:
         facts={"threads": {"torch": 1}},
         metrics=("top1",),
         ideal={"top1": 0.9},
-        stopping=Stopping(
-            rule="settled", reason="settled", checks=({"rounds": 30, "rjsd": 0.04}, {"rounds": 35, "rjsd": None})
-        ),
+        stopping=Stopping(rule="settled", reason="settled", checks=({"rounds": 30, "rjsd": 0.04}, {"rounds": 35, "rjsd": None})),
         errors=(TrialError(message="out of memory", round=3, sample=7),),
         started_at=datetime(2030, 1, 1, 12, tzinfo=timezone(timedelta(hours=2))),
         processes=(Process(process=0, pid=17, host="a", started_at=datetime(2030, 1, 1, tzinfo=UTC), boot_id="b"),),
@@ -39,9 +37,7 @@ def full_trial(planned: PlannedTrial) -> TrialRecord:
 
 def test_campaign_round_trip(tmp_path: Path, new_record: NewRecord) -> None:
     plain = new_record(trials=3)
-    record = plain.model_copy(
-        update={"left_out": (LeftOut(pair=("net", "mmlu"), reason="image is not text"),), "sweep": {"a": [1]}}
-    )
+    record = plain.model_copy(update={"left_out": (LeftOut(pair=("net", "mmlu"), reason="image is not text"),), "sweep": {"a": [1]}})
     write_json(tmp_path / "campaign.json", record.model_dump(mode="json"))
     assert read_json(tmp_path / "campaign.json", CampaignRecord) == record
 
@@ -70,9 +66,7 @@ def test_a_newer_file_is_refused_by_its_number(tmp_path: Path, new_record: NewRe
         ({"trials": [{}]}, r"trials\.0\.trial_id"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_file(
-    tmp_path: Path, new_record: NewRecord, change: dict[str, Any], complaint: str
-) -> None:
+def test_what_does_not_fit_is_named_with_its_file(tmp_path: Path, new_record: NewRecord, change: dict[str, Any], complaint: str) -> None:
     path = tmp_path / "campaign.json"
     write_json(path, {**new_record().model_dump(mode="json"), **change})
     with pytest.raises(InputError, match=rf"campaign\.json is not what this program writes: {complaint}"):
@@ -111,9 +105,7 @@ def test_the_id_is_the_match_key_and_the_repeat(new_record: NewRecord) -> None:
 def test_ids_are_unique_also_where_case_is_ignored(new_record: NewRecord) -> None:
     record = new_record()
     first = record.trials[0]
-    other = PlannedTrial(
-        trial_id=first.trial_id.upper().replace("-R0", "-r0"), match_key=first.match_key.upper(), trial=first.trial
-    )
+    other = PlannedTrial(trial_id=first.trial_id.upper().replace("-R0", "-r0"), match_key=first.match_key.upper(), trial=first.trial)
     with pytest.raises(ValidationError, match="stands there twice"):
         CampaignRecord(code_version="1", name="x", trials=(first, other))
 
@@ -129,9 +121,7 @@ def test_states(new_record: NewRecord) -> None:
 
 def test_an_unknown_trial_is_answered_with_the_nearest(new_record: NewRecord) -> None:
     record = new_record(trials=2)
-    with pytest.raises(
-        InputError, match=r"'net-digits-r1' is not in this campaign: choose one of its 2 trials, such as net-.*-r1"
-    ):
+    with pytest.raises(InputError, match=r"'net-digits-r1' is not in this campaign: choose one of its 2 trials, such as net-.*-r1"):
         record.planned("net-digits-r1")
 
 

@@ -22,9 +22,7 @@ def parts(directory: Path, trial_id: str, twin: str) -> list[str]:
     return sorted(path.name for path in (directory / "trials" / trial_id / twin).iterdir())
 
 
-def test_short_rounds_are_flushed_once_a_second(
-    campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound
-) -> None:
+def test_short_rounds_are_flushed_once_a_second(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
     writer = campaign.trial(trial_id)
     for number in range(25):
         clock.now += 0.25
@@ -62,11 +60,7 @@ def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str,
         writer.append(*new_round(number))
     before = open_campaign(campaign.directory).timings(trial_id)
     writer.finish()
-    assert (
-        parts(campaign.directory, trial_id, "timings")
-        == parts(campaign.directory, trial_id, "rounds")
-        == ["part-00000.parquet"]
-    )
+    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000.parquet"]
     assert open_campaign(campaign.directory).timings(trial_id).equals(before)
     writer.append(*new_round(7))
     writer.finish()

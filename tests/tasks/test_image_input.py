@@ -21,9 +21,7 @@ def test_pictures_are_prepared_as_torchvision_prepares_them(interpolation: str, 
     from torchvision.transforms._presets import ImageClassification
 
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    preset = ImageClassification(
-        crop_size=33, resize_size=40, mean=mean, std=std, interpolation=InterpolationMode(interpolation)
-    )
+    preset = ImageClassification(crop_size=33, resize_size=40, mean=mean, std=std, interpolation=InterpolationMode(interpolation))
     ours = ImageInput(33, 40, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std))
     picture = noise(*size)
     array = ours.array([picture])

@@ -64,9 +64,7 @@ def test_the_list_shows_every_need_and_succeeds_where_all_is_there(capsys: pytes
     assert "missing" not in shown
 
 
-def test_the_list_tells_what_is_missing_and_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_list_tells_what_is_missing_and_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = [Need("a model", "no-such-package", "weights", ASSETS), Need("a task", "task.root", "pictures", USER)]
     monkeypatch.setattr(assets, "needs", lambda: iter(wanted))
     assert assets.main() == 1

@@ -164,9 +164,7 @@ def test_a_network_that_cannot_be_exported_is_one_line(make_context: MakeContext
 
 
 def test_an_unknown_runtime_is_told_with_the_known_ones(make_context: MakeContext) -> None:
-    with pytest.raises(
-        InputError, match=r"runtime=tensorflow cannot execute torch networks; choose one of: torch, onnxruntime"
-    ):
+    with pytest.raises(InputError, match=r"runtime=tensorflow cannot execute torch networks; choose one of: torch, onnxruntime"):
         open_session(make_context("tensorflow"), small_network(), numbers(1, 3, 8, 8))
 
 

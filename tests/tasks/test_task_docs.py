@@ -25,9 +25,7 @@ def unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], d
 
     def write(page: str) -> dict[str, Any]:
         text = (DOCS / page).read_text()
-        example = re.search(
-            r"`(\w+\.py)`[^`]*```python\n(.*?)```.*?`my_conf/\w+/\w+\.yaml`[^`]*```yaml\n(.*?)```", text, re.DOTALL
-        )
+        example = re.search(r"`(\w+\.py)`[^`]*```python\n(.*?)```.*?`my_conf/\w+/\w+\.yaml`[^`]*```yaml\n(.*?)```", text, re.DOTALL)
         assert example is not None, "the page's example is gone"
         (tmp_path / example[1]).write_text(example[2])
         monkeypatch.syspath_prepend(str(tmp_path))
@@ -39,9 +37,7 @@ def unpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], d
     return write
 
 
-def test_the_example_of_a_task_works(
-    unpack: Callable[[str], dict[str, Any]], save_picture: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_the_example_of_a_task_works(unpack: Callable[[str], dict[str, Any]], save_picture: Callable[..., Path], tmp_path: Path) -> None:
     config = TaskConfig.model_validate(unpack("tasks.md"))
     save_picture(tmp_path / "digits" / "7_first.png")
     save_picture(tmp_path / "digits" / "0_second.png")

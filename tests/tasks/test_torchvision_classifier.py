@@ -90,17 +90,13 @@ def test_a_download_that_fails_is_one_line_with_the_remedy(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # the discard port: nobody answers
     monkeypatch.setenv("no_proxy", "")
-    with pytest.raises(
-        InputError, match=r"mobilenet_v3_small-\w+\.pth could not be fetched .* or set model\.path=FILE"
-    ) as caught:
+    with pytest.raises(InputError, match=r"mobilenet_v3_small-\w+\.pth could not be fetched .* or set model\.path=FILE") as caught:
         TorchvisionClassifier(SMALL, 1000, weights="IMAGENET1K_V1").load(make_context())
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "hub" / "checkpoints").iterdir()) == []
 
 
-def test_a_downloaded_file_is_checked_against_its_hash(
-    make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_downloaded_file_is_checked_against_its_hash(make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served = tmp_path / "mobilenet_v3_small-047dcff4.pth"
     served.write_bytes(b"not what the hash says")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
@@ -111,9 +107,7 @@ def test_a_downloaded_file_is_checked_against_its_hash(
 
 
 def test_a_checkpoint_of_another_architecture_is_one_line(checkpoint: Path, make_context: MakeContext) -> None:
-    with pytest.raises(
-        InputError, match=r"small\.pth holds no weights of resnet18: .* is missing \(\d+ differences of 122"
-    ) as caught:
+    with pytest.raises(InputError, match=r"small\.pth holds no weights of resnet18: .* is missing \(\d+ differences of 122") as caught:
         TorchvisionClassifier("resnet18", 1000, path=str(checkpoint)).load(make_context())
     assert "\n" not in str(caught.value)
 
@@ -175,9 +169,7 @@ def test_a_broken_file_is_one_line(content: bytes, tmp_path: Path, make_context:
     assert "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_that_wraps_its_state_dict_is_refused(
-    network: torch.nn.Module, tmp_path: Path, make_context: MakeContext
-) -> None:
+def test_a_checkpoint_that_wraps_its_state_dict_is_refused(network: torch.nn.Module, tmp_path: Path, make_context: MakeContext) -> None:
     path = tmp_path / "wrapped.pth"
     torch.save({"state_dict": network.state_dict(), "epoch": 3}, path)
     with pytest.raises(InputError, match="no plain state dict"):
@@ -200,9 +192,7 @@ def test_published_entries_get_the_network_they_belong_to() -> None:
             assert getattr(built, "transform_input", True), "torchvision's own weights expect it"
 
 
-def test_safetensors_files_are_read_or_their_package_is_named(
-    network: torch.nn.Module, tmp_path: Path, make_context: MakeContext
-) -> None:
+def test_safetensors_files_are_read_or_their_package_is_named(network: torch.nn.Module, tmp_path: Path, make_context: MakeContext) -> None:
     path = tmp_path / "small.safetensors"
     path.touch()
     model = TorchvisionClassifier(SMALL, 1000, path=str(path))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.stopping.bounds import Bounded
 from orchestrator.stats.stopping.certify import Certify
 from orchestrator.stats.stopping.paper import Paper
 from orchestrator.stats.stopping.rounds import Rounds
-from orchestrator.stats.stopping.rule import Bounded, Decision, RoundObservation, Rule, Verdict
+from orchestrator.stats.stopping.rule import Decision, RoundObservation, RuleSettings, StoppingRule
 from orchestrator.stats.stopping.settled import Settled
-from orchestrator.stats.thresholds import primary_threshold
 
-__all__ = ["RULES", "Bounded", "Decision", "RoundObservation", "Rule", "Verdict", "check_rule", "make_rule"]
-
-RULES = ("settled", "paper", "rounds", "certify")
+__all__ = ["Decision", "RoundObservation", "StoppingRule", "make_rule"]
 
 
 def make_rule(
@@ -25,40 +24,30 @@ def make_rule(
     max_seconds: float | None = None,
     half_width: float = 0.02,
     primary: str | None = None,
-) -> Bounded:
-    """Return the rule of that name within its bounds.
+) -> StoppingRule:
+    """Return the rule of that name, held to its bounds.
 
     Parameters
     ----------
     half_width
         of rule ``settled``, as a share of ideal quality.
     primary
-        the user's primary threshold such as ``50 ms``; a percentile needs the reference, which does not exist while a trial runs,
-        so then and for None the trial's own p95 stands in.
+        the user's primary threshold such as ``50 ms`` or ``p95``. While a trial runs there is no reference yet, so that a percentile
+        is the trial's own.
 
     Raises
     ------
     InputError
         for an unknown rule or a primary threshold that is none.
     """
-    check_rule(name)
-    rules: dict[str, Rule] = {
-        "settled": Settled(half_width, _absolute_ns(primary)),
-        "paper": Paper(),
-        "rounds": Rounds(),
-        "certify": Certify(),
+    rules: dict[str, Callable[[], StoppingRule]] = {
+        "settled": lambda: Settled(min_rounds, half_width, primary),
+        "paper": Paper,
+        "rounds": Rounds,
+        "certify": Certify,
     }
-    return Bounded(rules[name], min_rounds, max_rounds, max_seconds)
-
-
-def check_rule(name: str) -> None:
-    """Raise InputError for a name that is no rule."""
-    if name not in RULES:
-        nearest = difflib.get_close_matches(name, RULES, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"choose one of {', '.join(RULES)}"
+    if name not in rules:
+        nearest = difflib.get_close_matches(name, rules, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"choose one of {', '.join(rules)}"
         raise InputError(f"measurement.rule={name}: there is no such rule; {hint}")
-
-
-def _absolute_ns(primary: str | None) -> float | None:
-    threshold = None if primary is None else primary_threshold(primary, None)
-    return None if threshold is None else float(threshold.ns)
+    return Bounded(rules[name](), RuleSettings(min_rounds, max_rounds, max_seconds))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.stats.stopping.densities import BothClocks
-from orchestrator.stats.stopping.rule import RoundObservation, Verdict
+from orchestrator.stats.stopping.rule import Decision, RoundObservation
 
 FIT_EVERY = 2
 """Rounds from one fit to the next, as in the paper's program."""
@@ -15,14 +15,10 @@ class Paper:
     def __init__(self) -> None:
         self._densities = BothClocks()
 
-    def update(self, observation: RoundObservation, now_s: float) -> Verdict:
+    def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round."""
         self._densities.add(observation)
-        if (observation.number + 1) % FIT_EVERY:
-            return Verdict()
+        if observation.rounds % FIT_EVERY:
+            return Decision(False)
         check = self._densities.check()
-        return Verdict("converged" if self._densities.converged else None, check)
-
-    def unsettled(self) -> str | None:
-        """Nothing special."""
-        return None
+        return Decision(self._densities.converged, "converged" if self._densities.converged else None, check)

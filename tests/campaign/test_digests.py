@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.measurement.digests import digest_files
+
+LONG_AGO_NS = 1_600_000_000_123_456_789
+
+
+def old_file(path: Path, content: bytes, mtime_ns: int = LONG_AGO_NS) -> Path:
+    path.write_bytes(content)
+    os.utime(path, ns=(mtime_ns, mtime_ns))
+    return path
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_digests_are_those_of_the_contents_in_order(tmp_path: Path) -> None:
+    cache = tmp_path / "cache" / "digests.json"
+    files = [old_file(tmp_path / name, name.encode() * 1000) for name in ("b", "a")]
+    expected = [sha256(b"b" * 1000), sha256(b"a" * 1000)]
+    assert digest_files(files, cache) == expected
+    assert cache.is_file()
+    assert digest_files(files, cache) == expected
+    assert digest_files([], cache) == []
+    assert [path.name for path in cache.parent.iterdir()] == ["digests.json"]
+
+
+def test_a_remembered_file_is_not_read_again(tmp_path: Path) -> None:
+    cache = tmp_path / "digests.json"
+    path = old_file(tmp_path / "weights", b"12345")
+    digest_files([path], cache)
+    old_file(path, b"54321")
+    assert digest_files([path], cache) == [sha256(b"12345")]
+
+
+@pytest.mark.parametrize(("content", "mtime_ns"), [(b"123456", LONG_AGO_NS), (b"54321", LONG_AGO_NS + 1)])
+def test_another_size_or_time_is_read_again(tmp_path: Path, content: bytes, mtime_ns: int) -> None:
+    cache = tmp_path / "digests.json"
+    path = old_file(tmp_path / "weights", b"12345")
+    digest_files([path], cache)
+    old_file(path, content, mtime_ns)
+    assert digest_files([path], cache) == [sha256(content)]
+
+
+def test_a_file_that_has_just_changed_is_not_remembered(tmp_path: Path) -> None:
+    cache = tmp_path / "digests.json"
+    path = tmp_path / "weights"
+    path.write_bytes(b"12345")
+    digest_files([path], cache)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff", b'{"x": 1}', b'{"x": [1, 2, "short"]}', b'{"x": [1, true, "%s"]}'])
+def test_a_broken_cache_is_made_anew(tmp_path: Path, broken: bytes) -> None:
+    cache = tmp_path / "digests.json"
+    path = old_file(tmp_path / "weights", b"12345")
+    cache.write_bytes(broken.replace(b'"x"', json.dumps(str(path)).encode()))
+    assert digest_files([path], cache) == [sha256(b"12345")]
+    assert json.loads(cache.read_bytes()) == {str(path): [5, LONG_AGO_NS, sha256(b"12345")]}
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    path = old_file(tmp_path / "weights", b"12345")
+    assert digest_files([path], tmp_path / "file" / "digests.json") == [sha256(b"12345")]
+
+
+def test_what_others_remembered_is_kept(tmp_path: Path) -> None:
+    cache = tmp_path / "digests.json"
+    one, two = old_file(tmp_path / "one", b"1"), old_file(tmp_path / "two", b"2")
+    digest_files([one], cache)
+    digest_files([two], cache)
+    assert set(json.loads(cache.read_bytes())) == {str(one), str(two)}
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        digest_files([tmp_path / "nope"], tmp_path / "digests.json")

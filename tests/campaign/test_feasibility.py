@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.config import Trial
+from orchestrator.contracts import InputError
+from orchestrator.feasibility import cores_offered, why_infeasible
+from orchestrator.measurement.inspection import Inspection
+from orchestrator.measurement.machine import Machine
+
+MakeTrial = Callable[..., Trial]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"system__cores": None},
+        {"system__cores": 4},
+        {"system__cores": [3, 0]},
+        {"system__device": "cuda:0"},
+        {"system__device": "GPU-1234"},
+        {"system__numa": 1, "system__cores": 2},
+        {"system__labels": {"zone": "a"}},
+        {"measurement__batch": 20},
+        {"task__memory_limit": 1000},
+    ],
+)
+def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any]) -> None:
+    assert why_infeasible(make_trial(**keys), inspection, machine) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"system__cores": 5}, "system.cores=5: this machine allows 4 (0-3)"),
+        ({"system__cores": [0, 7]}, "system.cores=[0, 7]: core 7"),
+        ({"system__cores": []}, "system.cores=[]: core list is empty"),
+        ({"system__device": "cuda:1"}, "system.device=cuda:1: box has cpu, cuda:0, GPU-1234-abcd"),
+        ({"system__device": "GPU-12345"}, "system.device=GPU-12345: box has cpu, cuda:0, GPU-1234-abcd"),
+        ({"system__numa": 5}, "system.numa=5: box has the NUMA nodes 0, 1, 2"),
+        ({"system__numa": 1, "system__cores": 3}, "system.cores=3: this machine allows 2 (2-3)"),
+        ({"system__numa": 2, "system__cores": None}, "system.numa=2: this process may use none of its cores"),
+        ({"system__labels": {"zone": "b"}}, "system.labels.zone=b: box has the labels zone=a"),
+        ({"measurement__batch": 21}, "measurement.batch=21: there are 20 samples only"),
+        ({"task__memory_limit": 999}, "task.preload=bytes: the samples take"),
+    ],
+)
+def test_what_the_machine_lacks_is_named(
+    make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any], reason: str
+) -> None:
+    found = why_infeasible(make_trial(**keys), inspection, machine)
+    assert found is not None
+    assert found.startswith(reason)
+    assert "\n" not in found
+
+
+def test_a_limit_above_the_memory_there_is_helps_nobody(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+    large = replace(inspection, held_bytes=2**31)
+    found = why_infeasible(make_trial(task__memory_limit="8GiB"), large, machine)
+    assert found is not None
+    assert "2,048.0 MiB of 1,024.0 MiB; box has 1,024.0 MiB" in found
+
+
+def test_cores_come_from_the_numa_node(make_trial: MakeTrial, machine: Machine) -> None:
+    assert cores_offered(make_trial(system__numa=1, system__cores=1).system, machine) == (3,)
+    assert cores_offered(make_trial(system__cores=None).system, machine) == (0, 1, 2, 3)
+    with pytest.raises(InputError, match=r"numa=9"):
+        cores_offered(make_trial(system__numa=9).system, machine)

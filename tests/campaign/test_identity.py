@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.config import Trial
+from orchestrator.identity import LONGEST_SLUG, hash8, identity, match_key, slug, trial_id
+from orchestrator.measurement.inspection import Inspection
+
+MakeTrial = Callable[..., Trial]
+
+
+def test_the_id_is_slug_hash_and_repeat(make_trial: MakeTrial, inspection: Inspection) -> None:
+    key = match_key(make_trial(), inspection)
+    assert re.fullmatch(r"small-cats-cpu_1core-torch-b1-[0-9a-f]{8}", key)
+    assert trial_id(key, 2) == f"{key}-r2"
+
+
+def test_the_hash_is_that_of_canonical_json() -> None:
+    document = {"b": [1, 2.5, None], "a": "é"}
+    text = '{"a":"\\u00e9","b":[1,2.5,null]}'
+    assert json.loads(text) == document
+    assert hash8(document) == hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"model__name": "other"},
+        {"model__target": "a.b:Other"},
+        {"model__size": 224},
+        {"task__name": "other"},
+        {"task__size": 224},
+        {"task__preload": "none"},
+        {"system__name": "other"},
+        {"system__device": "cuda:0"},
+        {"system__cores": 2},
+        {"system__cores": [0]},
+        {"system__threads": 2},
+        {"system__numa": 0},
+        {"system__labels": {"zone": "a"}},
+        {"system__exclusive": False},
+        {"runtime__name": "onnxruntime"},
+        {"runtime__dtype": "fp16"},
+        {"runtime__deterministic": True},
+        {"runtime__autotune": True},
+        {"measurement__batch": 2},
+        {"measurement__rule": "paper"},
+        {"measurement__min_rounds": 29},
+        {"measurement__max_rounds": 1001},
+        {"measurement__max_seconds": 10.0},
+        {"measurement__half_width": 0.03},
+        {"measurement__warmup_rounds": 3},
+        {"measurement__order": "shuffled"},
+        {"measurement__schedule": "interleaved"},
+        {"measurement__garbage_collection": "on"},
+    ],
+)
+def test_what_changes_the_work_changes_the_key(make_trial: MakeTrial, inspection: Inspection, keys: dict[str, Any]) -> None:
+    assert match_key(make_trial(**keys), inspection) != match_key(make_trial(), inspection)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"model__runtimes": ["torch"]},
+        {"model__classes": 10},
+        {"model__path": None},
+        {"model__added_later": None},
+        {"task__classes": 10},
+        {"task__root": "elsewhere"},
+        {"task__limit": 20},
+        {"task__subset_seed": 1},
+        {"task__memory_limit": "1GiB"},
+        {"system__paths": {"task.root": "/x"}},
+        {"system__python": "/usr/bin/python3"},
+        {"measurement__repeat": 3},
+        {"measurement__round_timeout_s": 5.0},
+        {"measurement__max_errors": 1},
+    ],
+)
+def test_what_leaves_the_work_alone_leaves_the_key_alone(make_trial: MakeTrial, inspection: Inspection, keys: dict[str, Any]) -> None:
+    assert match_key(make_trial(**keys), inspection) == match_key(make_trial(), inspection)
+
+
+def test_every_key_of_a_trial_is_accounted_for(make_trial: MakeTrial, inspection: Inspection) -> None:
+    """A key that is added one day must be put on one of the two lists above."""
+    hashed = identity(make_trial(), inspection)
+    assert {name: set(block) for name, block in hashed.items() if isinstance(block, dict)} == {
+        "model": {"name", "kind", "target", "options"},
+        "task": {"name", "kind", "target", "preload", "options"},
+        "system": {"name", "device", "cores", "threads", "numa", "labels", "exclusive"},
+        "runtime": {"name", "dtype", "deterministic", "autotune"},
+        "measurement": {
+            "batch", "rule", "min_rounds", "max_rounds", "max_seconds", "half_width", "warmup_rounds", "order", "schedule",
+            "garbage_collection",
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["data_digest", "model_digest"])
+def test_another_content_is_another_key(make_trial: MakeTrial, inspection: Inspection, field: str) -> None:
+    assert match_key(make_trial(), replace(inspection, **{field: "0" * 64})) != match_key(make_trial(), inspection)  # type: ignore[arg-type]
+
+
+def test_a_path_is_told_by_its_content_and_a_word_by_itself(make_trial: MakeTrial, inspection: Inspection) -> None:
+    def key(value: str, paths: dict[str, str]) -> str:
+        return match_key(make_trial(model__weights=value), replace(inspection, model_paths=paths))
+
+    assert key("/a/w.pth", {"weights": "/a/w.pth"}) == key("b/w.pth", {"weights": "/x/b/w.pth"})
+    assert key("V1", {}) != key("V2", {})
+
+
+def test_a_number_format_shows_in_the_slug(make_trial: MakeTrial) -> None:
+    assert slug(make_trial(runtime__dtype="bf16", measurement__batch=8)) == "small-cats-cpu_1core-torch_bf16-b8"
+
+
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", fullmatch=True).filter(lambda name: ".." not in name)
+
+
+@given(model=names, task=names, system=names, batch=st.integers(1, 99_999))
+def test_a_slug_is_short_and_plain(model: str, task: str, system: str, batch: int) -> None:
+    trial = Trial.model_validate(
+        {
+            "model": {"name": model, "kind": "k", "target": "a:B", "runtimes": ["torch"]},
+            "task": {"name": task, "kind": "k", "target": "a:B"},
+            "system": {"name": system},
+            "runtime": {"name": "torch", "dtype": "fp16"},
+            "measurement": {"batch": batch},
+        }
+    )
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", slug(trial))
+    assert len(slug(trial)) <= LONGEST_SLUG
+    assert slug(trial).endswith(f"-b{batch}")

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.campaign import Candidate, make_plan_of, pair_up
+from orchestrator.config import Trial
+from orchestrator.contracts import InputError
+from orchestrator.measurement.inspection import Inspection
+from orchestrator.measurement.machine import Machine
+
+MakeTrial = Callable[..., Trial]
+Plan = Callable[..., Candidate]
+
+
+@pytest.fixture
+def candidate(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> Callable[..., Candidate]:
+    return lambda **keys: Candidate(make_trial(**keys), inspection, machine)
+
+
+def test_kinds_that_differ_and_runtimes_that_are_not_offered_are_left_out_once(make_trial: MakeTrial) -> None:
+    good = make_trial()
+    trials = [
+        good,
+        make_trial(task__kind="texts", task__name="books"),
+        make_trial(task__kind="texts", task__name="books", system__name="other"),
+        make_trial(runtime__name="tensorflow"),
+    ]
+    fitting, left_out = pair_up(trials)
+    assert fitting == [good]
+    assert [(left.pair, left.reason) for left in left_out] == [
+        (("small", "books"), "model small is of kind pictures, task books of kind texts"),
+        (("small", "tensorflow"), "model small offers the runtimes torch, onnxruntime, not tensorflow"),
+    ]
+
+
+def test_nothing_left_says_why(make_trial: MakeTrial) -> None:
+    with pytest.raises(InputError, match=r"^nothing is left to run: model small is of kind pictures.* \(and 1 more pairs\)$"):
+        pair_up([make_trial(task__kind="texts"), make_trial(runtime__name="tensorflow")])
+
+
+def test_unequal_classes_are_a_mistake(make_trial: MakeTrial) -> None:
+    with pytest.raises(InputError, match="model small has classes=10 and task cats classes=1000"):
+        pair_up([make_trial(model__classes=10, task__classes=1000)])
+    pair_up([make_trial(model__classes=10), make_trial(task__classes=10), make_trial(model__classes=10, task__classes=10)])
+
+
+def test_repeats_come_one_round_of_all_trials_after_another(candidate: Callable[..., Candidate]) -> None:
+    plan = make_plan_of(
+        [
+            candidate(measurement__repeat=2),
+            candidate(measurement__batch=2),
+            candidate(measurement__batch=4, measurement__repeat=3),
+        ]
+    )
+    order = [(planned.trial.measurement.batch, planned.trial.repeat) for planned in plan.trials]
+    assert order == [(1, 0), (2, 0), (4, 0), (1, 1), (4, 1), (4, 2)]
+    for planned in plan.trials:
+        assert planned.trial_id == f"{planned.match_key}-r{planned.trial.repeat}"
+    assert len({planned.trial_id for planned in plan.trials}) == len(plan.trials)
+    assert len(plan.candidates) == 3
+
+
+def test_the_same_trial_twice_runs_once(candidate: Callable[..., Candidate]) -> None:
+    plan = make_plan_of([candidate(), candidate(measurement__batch=2), candidate()])
+    assert [planned.trial.measurement.batch for planned in plan.trials] == [1, 2]
+    assert plan.duplicates == 1
+
+
+def test_different_trials_of_one_id_are_a_mistake(candidate: Callable[..., Candidate]) -> None:
+    with pytest.raises(InputError, match=r"same work .* differ only in measurement.round_timeout_s, task.limit; give that one value"):
+        make_plan_of([candidate(), candidate(measurement__round_timeout_s=5, task__limit=20)])
+
+
+def test_ids_that_differ_in_case_only_are_told_apart_by_their_hash(candidate: Callable[..., Candidate]) -> None:
+    plan = make_plan_of([candidate(model__name="Small"), candidate(model__name="small")])
+    assert len({planned.trial_id.lower() for planned in plan.trials}) == 2
+
+
+def test_infeasible_trials_stay_in_the_plan_with_their_reason(candidate: Callable[..., Candidate]) -> None:
+    plan = make_plan_of([candidate(system__cores=64), candidate()])
+    assert [planned.state for planned in plan.trials] == ["infeasible", "planned"]
+    assert plan.infeasible == (plan.trials[0],)
+    assert str(plan.trials[0].reason).startswith("system.cores=64: ")
+    assert plan.trials[1].reason is None
+
+
+def test_paths_are_absolute_in_what_runs(candidate: Callable[..., Candidate], inspection: Inspection) -> None:
+    found = replace(candidate(), inspection=replace(inspection, model_paths={"path": "/here/w.pth"}))
+    (planned,) = make_plan_of([found]).trials
+    assert planned.trial.task.options["root"] == "/here/data"
+    assert planned.trial.model.options["path"] == "/here/w.pth"
+
+
+def test_two_spellings_of_one_path_are_one_trial(candidate: Callable[..., Candidate]) -> None:
+    plan = make_plan_of([candidate(task__root="data"), candidate(task__root="./data")])
+    assert (len(plan.trials), plan.duplicates) == (1, 1)
+
+
+def test_estimates_go_by_match_key(candidate: Callable[..., Candidate]) -> None:
+    plan = make_plan_of([candidate()])
+    assert plan.estimates_s == {}
+    key = plan.trials[0].match_key
+    assert plan.with_estimates({key: 4.5}).estimates_s == {key: 4.5}

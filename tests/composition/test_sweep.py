@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.contracts import InputError
+from orchestrator.sweep import SweepFile, combinations, parse_sweep
+
+values = st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(tuple)
+axes_of = st.dictionaries(st.sampled_from(["model", "task", "system", "runtime"]), values, max_size=4)
+
+
+@given(axes_of)
+def test_combinations_are_the_product_with_the_last_axis_fastest(axes: dict[str, tuple[str, ...]]) -> None:
+    rows, excluded = combinations(axes)
+    assert [tuple(row.values()) for row in rows] == list(itertools.product(*axes.values()))
+    assert all(list(row) == list(axes) for row in rows)
+    assert excluded == 0
+
+
+@given(axes_of, st.data())
+def test_exclusions_split_the_product_in_two(axes: dict[str, tuple[str, ...]], data: st.DataObject) -> None:
+    if not axes:
+        return
+    rule_keys = data.draw(st.lists(st.sampled_from(sorted(axes)), min_size=1, unique=True))
+    rule = {key: data.draw(values) for key in rule_keys}
+    everything, _ = combinations(axes)
+    hit = [row for row in everything if all(row[key] in rule[key] for key in rule)]
+    if len(hit) == len(everything):
+        with pytest.raises(InputError, match="are excluded"):
+            combinations(axes, exclude=[rule])
+        return
+    kept, excluded = combinations(axes, exclude=[rule])
+    assert excluded == len(hit)
+    assert kept == [row for row in everything if row not in hit]
+
+
+def test_paired_axes_move_together_at_the_place_of_the_first() -> None:
+    axes = {"model": ("r", "d"), "system": ("x", "y"), "task": ("images", "boxes")}
+    rows, _ = combinations(axes, pair=[["task", "model"]])
+    assert [(row["model"], row["task"], row["system"]) for row in rows] == [
+        ("r", "images", "x"),
+        ("r", "images", "y"),
+        ("d", "boxes", "x"),
+        ("d", "boxes", "y"),
+    ]
+
+
+def test_one_replaced_axis_of_a_pair_keeps_the_rows_that_hold_its_values() -> None:
+    axes = {"model": ("r", "e", "d"), "task": ("images", "images", "boxes")}
+    rows, _ = combinations(axes, pair=[["model", "task"]], narrowed={"model": ("d",)})
+    assert rows == [{"model": "d", "task": "boxes"}]
+    rows, _ = combinations(axes, pair=[["model", "task"]], narrowed={"task": ("images",)})
+    assert [row["model"] for row in rows] == ["r", "e"]
+
+
+def test_all_replaced_axes_of_a_pair_are_paired_anew() -> None:
+    axes = {"model": ("r", "e"), "task": ("images", "boxes")}
+    rows, _ = combinations(axes, pair=[["model", "task"]], narrowed={"model": ("p",), "task": ("q",)})
+    assert rows == [{"model": "p", "task": "q"}]
+
+
+def test_a_replaced_axis_keeps_its_place_and_new_axes_come_last() -> None:
+    rows, _ = combinations({"model": ("a", "b"), "task": ("t",)}, narrowed={"batch": ("1",), "model": ("c",)})
+    assert rows == [{"model": "c", "task": "t", "batch": "1"}]
+    assert list(rows[0]) == ["model", "task", "batch"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"axes": {"model": ()}}, "model: the axis is empty"),
+        ({"axes": {"model": ("",)}}, "model: the axis is empty"),
+        ({"axes": {"model": ("a",)}, "exclude": [{"tsk": ("b",)}]}, "tsk: pair and exclude name it"),
+        ({"axes": {"model": ("a",)}, "exclude": [{}]}, "empty rule"),
+        ({"axes": {"model": ("a",)}, "pair": [["model", "task"]]}, "task: pair and exclude name it"),
+        ({"axes": {"a": ("1", "2"), "b": ("1",)}, "pair": [["a", "b"]]}, "a has 2, b has 1"),
+        ({"axes": {"a": ("1",), "b": ("1",), "c": ("1",)}, "pair": [["a", "b"], ["a", "c"]]}, "named twice"),
+        ({"axes": {"a": ("1",)}, "exclude": [{"a": ("1",)}]}, "all 1 combinations"),
+        ({"axes": {"a": tuple(map(str, range(101))), "b": tuple(map(str, range(100)))}}, "make 10100 combinations"),
+        ({"axes": {"a": ("1", "2"), "b": ("1", "2")}, "pair": [["a", "b"]], "narrowed": {"a": ("9",)}}, "a has 1, b has 2"),
+    ],
+)
+def test_impossible_sweeps_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        combinations(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_sweep_file_is_read_as_written() -> None:
+    data = {
+        "axes": {"model": "a,b", "measurement.batch": 4, "runtime.deterministic": True},
+        "set": ["measurement.max_seconds=10"],
+        "exclude": [{"model": "a", "measurement.batch": [1, 2]}],
+        "pair": [["model", "task"]],
+    }
+    assert parse_sweep(data) == SweepFile(
+        axes={"model": "a,b", "measurement.batch": "4", "runtime.deterministic": "true"},
+        settings=("measurement.max_seconds=10",),
+        exclude=({"model": ("a",), "measurement.batch": ("1", "2")},),
+        pair=(("model", "task"),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (["a"], "must be a mapping"),
+        ({"axis": {}}, "axis: no such key; did you mean axes"),
+        ({"axes": ["model"]}, "axes must map"),
+        ({"axes": {"measurement": {"batch": "1,2"}}}, "axes must map"),
+        ({"set": "a=1"}, "set must be a list"),
+        ({"exclude": {"model": "a"}}, "exclude must be a list"),
+        ({"pair": ["model", "task"]}, "pair must be a list"),
+    ],
+)
+def test_a_sweep_file_of_another_form_is_refused(data: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_sweep(data)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import doctest
+import importlib
+import sys
+
+import numpy as np
+import pytest
+
+from orchestrator import metrics
+from orchestrator.contracts import InputError
+from orchestrator.metrics import METRICS, Answers, Judged, MeanMetric, WholeTaskMetric, find_metric
+from orchestrator.metrics.top1 import Top1
+
+PLUGIN = '''
+import numpy as np
+
+class F1:
+    """Micro F1 of one guess per sample: a late guess is no guess, so precision may rise when wrong guesses come late."""
+
+    name = "f1"
+    kinds = ("image_classification",)
+
+    def judge(self, answers):
+        return Guesses(np.array([p == r for p, r in zip(answers.predictions, answers.references)]))
+
+class Guesses:
+    def __init__(self, right):
+        self.right = right
+
+    def ideal(self):
+        return float(self.right.mean())
+
+    def curve(self, times, thresholds):
+        on_time = np.asarray(times)[None] <= np.asarray(thresholds)[:, None, None]
+        return 2 * (on_time & self.right).sum(axis=2) / (on_time.sum(axis=2) + self.right.size)
+
+class Half:
+    name = "half"
+    kinds = ()
+
+class Broken:
+    def __init__(self):
+        raise RuntimeError("no weights")
+'''
+
+ENTRY_POINTS = """[orchestrator.metrics]
+f1 = {module}:F1
+half = {module}:Half
+broken = {module}:Broken
+absent = no_such_module_anywhere:Metric
+top1 = {module}:F1
+"""
+
+
+def install(folder, module, entries=ENTRY_POINTS):
+    """Lay out a package as an installer would."""
+    (folder / f"{module}.py").write_text(PLUGIN)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entries.format(module=module))
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    install(tmp_path, "plugin_with_metrics")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    yield tmp_path
+    sys.modules.pop("plugin_with_metrics", None)
+
+
+def test_examples_run():
+    result = doctest.testmod(metrics)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_of_the_table_is_found_under_its_own_name(name):
+    found = find_metric(name)
+    assert found.name == name
+    assert found.kinds
+    assert isinstance(found, MeanMetric)
+    assert not isinstance(found, WholeTaskMetric)
+
+
+@pytest.mark.parametrize(("name", "says"), [("top-1", "did you mean top1?"), ("acuracy", "did you mean accuracy?"), ("map", "known are")])
+def test_unknown_name(name, says):
+    with pytest.raises(InputError, match=says) as caught:
+        find_metric(name)
+    assert repr(name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_metric_of_another_package_that_is_no_mean(plugin):
+    found = find_metric("f1")
+    assert isinstance(found, WholeTaskMetric)
+    assert not isinstance(found, MeanMetric)
+    judged = found.judge(Answers([1, 2, 3], [1, 2, 9]))
+    assert isinstance(judged, Judged)
+    assert judged.ideal() == pytest.approx(2 / 3)
+    curve = judged.curve([[10, 20, 30]], [5, 25, 30])
+    assert curve[:, 0] == pytest.approx([0, 4 / 5, 2 / 3])  # falls when the wrong answer comes in
+
+
+def test_unknown_name_near_one_of_another_package(plugin):
+    with pytest.raises(InputError, match="did you mean f1"):
+        find_metric("f-1")
+
+
+def test_our_own_metric_cannot_be_replaced(plugin):
+    assert isinstance(find_metric("top1"), Top1)
+
+
+@pytest.mark.parametrize(("name", "says"), [("half", "score or judge"), ("broken", "no weights"), ("absent", "no_such_module_anywhere")])
+def test_metric_of_another_package_that_cannot_be_used(plugin, name, says):
+    with pytest.raises(InputError, match=says) as caught:
+        find_metric(name)
+    assert repr(name) in str(caught.value)
+
+
+def test_two_packages_that_offer_one_name(plugin):
+    install(plugin, "rival_with_metrics", "[orchestrator.metrics]\nf1 = {module}:F1\n")
+    importlib.invalidate_caches()
+    with pytest.raises(InputError, match=r"plugin_with_metrics:F1, rival_with_metrics:F1"):
+        find_metric("f1")
+
+
+def test_answers_need_one_entry_per_sample():
+    answers = Answers(np.zeros((2, 5)), [1, 2], {"subject": ["law", "art"]})
+    assert len(answers.predictions) == 2
+    with pytest.raises(ValueError, match="one per sample"):
+        Answers([1, 2], [1])
+    with pytest.raises(ValueError, match="one per sample"):
+        Answers([1], [1], {"subject": []})

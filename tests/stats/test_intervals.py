@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import doctest
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats import bootstrap, intervals
+from orchestrator.stats.bootstrap import bootstrap_t_limits
+from orchestrator.stats.intervals import clopper_pearson, korn_graubard, rounds_interval, sampling_interval
+
+
+def seeded():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("module", [intervals, bootstrap])
+def test_examples_run(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_bootstrap_t_one_resample_at_a_time():
+    values = np.random.default_rng(1).exponential(size=12)
+    drawn = seeded().integers(12, size=(999, 12))
+    mean, error = values.mean(), stats.sem(values)
+    t = sorted((values[row].mean() - mean) / stats.sem(values[row]) for row in drawn)
+    low, high = bootstrap_t_limits(values, seeded(), 0.95, 999)
+    assert low == pytest.approx(mean - t[999 - 25] * error)
+    assert high == pytest.approx(mean - t[24] * error)
+
+
+def test_bootstrap_t_agrees_with_student_on_normal_values():
+    values = np.random.default_rng(2).normal(size=200)
+    low, high = bootstrap_t_limits(values, seeded(), 0.95, 4999)
+    student = stats.t.interval(0.95, 199, values.mean(), stats.sem(values))
+    assert (low, high) == pytest.approx(student, abs=0.03)
+
+
+def test_bootstrap_t_in_several_blocks(monkeypatch):
+    values = np.random.default_rng(3).normal(size=10)
+    whole = bootstrap_t_limits(values, seeded(), 0.9, 499)
+    monkeypatch.setattr(bootstrap, "BLOCK", 128)
+    assert bootstrap_t_limits(values, seeded(), 0.9, 499) == pytest.approx(whole)
+
+
+def test_bootstrap_t_without_finite_limits():
+    assert bootstrap_t_limits(np.full(10, 0.1), seeded(), 0.95, 999) is None
+    one_stands_out = np.array([0.1] * 29 + [0.2])  # 36 % of resamples miss it and have no variance
+    assert bootstrap_t_limits(one_stands_out, seeded(), 0.95, 999) is None
+
+
+def test_resamples_without_spread():
+    centred = np.array([-1.0, 1.0])
+    t = bootstrap._studentized(centred, 1.0, seeded(), 100)
+    assert set(t) == {-math.inf, 0.0, math.inf}
+    zero = bootstrap._studentized(np.array([-1.0, 0.0, 1.0]), 1.0, np.random.default_rng(5), 500)
+    assert not np.isnan(zero).any()
+
+
+def test_bootstrap_branch_needs_six_rounds_with_a_loss():
+    quality = np.full(30, 0.9)
+    quality[:5] = np.linspace(0.5, 0.8, 5)
+    assert rounds_interval(quality, 0.9, 18, seeded()).method == "korn-graubard"
+    quality[5] = 0.85
+    found = rounds_interval(quality, 0.9, 18, seeded())
+    assert (found.method, found.confidence) == ("bootstrap-t", 0.95)
+    assert found.parameters == {"rounds": 30, "resamples": 4999}
+    assert found.low < quality.mean() < found.high
+    assert (found.low, found.high) == pytest.approx(bootstrap_t_limits(quality, seeded(), 0.95, 4999))
+
+
+def test_rounding_is_no_loss():
+    quality = np.array([0.9 - 1e-16] * 29 + [0.8])
+    assert rounds_interval(quality, 0.9, 18, seeded()).method == "korn-graubard"
+    assert rounds_interval(np.full(30, 0.9 - 1e-16), 0.9, 18, seeded()).parameters["pi"] == 0
+
+
+def test_bootstrap_limits_are_clipped():
+    few_and_far_apart = np.array([0.02, 0.88, 0.05, 0.85, 0.1, 0.8, 0.45])
+    low, high = bootstrap_t_limits(few_and_far_apart, seeded(), 0.99, 4999)
+    assert low < 0
+    assert high > 0.9
+    found = rounds_interval(few_and_far_apart, 0.9, 18, seeded(), confidence=0.99)
+    assert (found.method, found.low, found.high, found.confidence) == ("bootstrap-t", 0, 0.9, 0.99)
+
+
+def test_equal_losses_give_way_to_korn_graubard():
+    found = rounds_interval(np.full(30, 0.8), 0.9, 18, seeded())
+    assert found.method == "korn-graubard"
+    assert found.parameters["deff"] == 1
+    assert found.parameters["n_eff"] == 30 * 18
+    low, high = stats.binomtest(60, 540).proportion_ci(0.95, "exact")
+    assert (found.low, found.high) == pytest.approx((0.9 * (1 - high), 0.9 * (1 - low)))
+
+
+def test_no_loss_at_all_is_the_rule_of_three():
+    found = rounds_interval(np.full(30, 0.9), 0.9, 18, seeded())
+    assert found.high == pytest.approx(0.9)
+    assert found.low == pytest.approx(0.9 * 0.025 ** (1 / 540))
+
+
+def test_everything_late_in_every_round():
+    found = rounds_interval(np.zeros(30), 0.9, 18, seeded())
+    assert found.low == pytest.approx(0, abs=1e-12)
+    assert found.high == pytest.approx(0.9 * (1 - 0.025 ** (1 / 540)))
+
+
+def test_korn_graubard_step_by_step():
+    loss = np.zeros(20)
+    loss[:3] = [0.1, 0.3, 0.05]
+    found = korn_graubard(loss, 0.8, 16.0)
+    pi, n = 0.45 / 20 / 0.8, 320
+    deff = (loss.std(ddof=1) / math.sqrt(20) / 0.8) ** 2 / (pi * (1 - pi) / n)
+    assert deff > 1
+    n_eff = n / deff * (stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, 19)) ** 2
+    x = pi * n_eff
+    assert dict(found.parameters) == pytest.approx({"rounds": 20, "pi": pi, "n": n, "deff": deff, "n_eff": n_eff})
+    assert found.low == pytest.approx(0.8 * (1 - stats.beta.ppf(0.975, x + 1, n_eff - x)))
+    assert found.high == pytest.approx(0.8 * (1 - stats.beta.ppf(0.025, x, n_eff - x + 1)))
+
+
+def test_korn_graubard_takes_rounds_that_vary_less_than_chance_as_independent():
+    loss = np.array([0.1, 0.1, 0.1, 0.11])
+    assert korn_graubard(loss, 0.8, 16.0).parameters["deff"] == 1
+
+
+def test_less_at_stake_than_one_answer_a_round():
+    found = korn_graubard(np.array([0.0, 0.2, 0.0]), 0.4, 0.4)
+    assert found.parameters["n_eff"] == pytest.approx(1.2 / found.parameters["deff"])
+    assert 0 <= found.low < found.high <= 0.4
+
+
+def test_late_answers_may_help_where_the_metric_is_no_mean():
+    random = np.random.default_rng(4)
+    quality = 0.5 + 0.05 * random.random(30)
+    found = rounds_interval(quality, 0.52, 1000, seeded())
+    assert found.low < quality.mean() < found.high <= quality.max()
+    gains_only = rounds_interval(np.array([0.5, 0.5, 0.6]), 0.5, 1000, seeded())
+    assert (gains_only.low, gains_only.high, gains_only.parameters["n_eff"]) == (0, 0.5, 0)
+
+
+def test_one_round_says_nothing():
+    found = rounds_interval([0.7], 0.9, 18, seeded())
+    assert (found.low, found.high, found.method) == (0, 0.9, "none")
+
+
+def test_nothing_to_lose():
+    found = rounds_interval(np.zeros(30), 0.0, 0.0, seeded())
+    assert (found.low, found.high, found.method) == (0, 0, "exact")
+
+
+@pytest.mark.parametrize("wrong", [[], [math.nan, 0.5], [-0.1, 0.5]])
+def test_qualities_refused(wrong):
+    with pytest.raises(InputError, match="rounds"):
+        rounds_interval(wrong, 0.9, 18, seeded())
+
+
+def test_ideal_without_anything_at_stake_refused():
+    with pytest.raises(InputError, match="at stake"):
+        rounds_interval([0.5, 0.6], 0.9, 0, seeded())
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 18), min_size=1, max_size=40))
+def test_interval_lies_within_what_is_possible_and_encloses_the_mean(right):
+    quality = np.array(right) / 20
+    found = rounds_interval(quality, 0.9, 18, seeded(), resamples=199)
+    assert 0 <= found.low <= found.high <= 0.9
+    if found.method == "korn-graubard":
+        assert found.low - 1e-12 <= quality.mean() <= found.high + 1e-12
+
+
+def test_equal_seeds_give_equal_intervals():
+    quality = 0.9 * np.random.default_rng(6).random(30)
+    assert rounds_interval(quality, 0.9, 18, seeded()) == rounds_interval(quality, 0.9, 18, seeded())
+
+
+@given(st.integers(1, 200), st.data(), st.sampled_from([0.9, 0.95, 0.99]))
+def test_clopper_pearson_equals_scipys(n, data, confidence):
+    successes = data.draw(st.integers(0, n))
+    expected = stats.binomtest(successes, n).proportion_ci(confidence, "exact")
+    assert clopper_pearson(successes, n, confidence) == pytest.approx(expected, abs=1e-9)
+
+
+def test_sampling_interval_of_right_and_wrong():
+    found = sampling_interval([1] * 18 + [0, 0])
+    assert (found.low, found.high) == pytest.approx(stats.binomtest(18, 20).proportion_ci(0.95, "exact"))
+    assert (found.method, found.parameters["samples"]) == ("clopper-pearson", 20)
+
+
+def test_sampling_interval_of_fractions():
+    scores = np.random.default_rng(7).random(40)
+    found = sampling_interval(scores)
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 39, scores.mean(), stats.sem(scores)))
+    assert found.method == "t"
+    two = sampling_interval([0.2, 0.9])
+    assert (two.low, two.high) == (0.2, 0.9)
+    assert sampling_interval([0.5]).method == "none"
+
+
+@pytest.mark.parametrize("wrong", [[], [math.nan]])
+def test_sampling_interval_refuses(wrong):
+    with pytest.raises(InputError, match="scores"):
+        sampling_interval(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("samples", "late"), [(20, 0.1), (20, 0.005), (1000, 0.01), (1000, 0.0001)])
+def test_rounds_interval_covers(samples, late):
+    random = np.random.default_rng(samples)
+    at_stake = round(0.9 * samples)
+    covered = []
+    for _ in range(400):
+        quality = 0.9 - random.binomial(at_stake, late, 30) / samples
+        found = rounds_interval(quality, 0.9, at_stake, random)
+        covered.append(found.low <= 0.9 * (1 - late) <= found.high)
+    assert np.mean(covered) > 0.92  # 3 standard errors below 95 %

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import doctest
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.contracts import InputError
+from orchestrator.stats import thresholds
+from orchestrator.stats.thresholds import (
+    Reference,
+    Threshold,
+    common_thresholds,
+    default_reference,
+    own_thresholds,
+    primary_threshold,
+    threshold_grid,
+    thresholds_from_ms,
+    thresholds_from_percentiles,
+)
+
+
+def test_examples_run():
+    result = doctest.testmod(thresholds)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_milliseconds_become_exact_nanoseconds():
+    found = thresholds_from_ms([50.0, 12.5, 0.3, 1e7, 50])
+    assert [(t.label, t.ns) for t in found] == [
+        ("50 ms", 50_000_000), ("12.5 ms", 12_500_000), ("0.3 ms", 300_000), ("10000000 ms", 10**13),
+    ]  # fmt: skip
+    assert {t.origin for t in found} == {"absolute"}
+    assert int(8.2 * 10**6) == 8_199_999  # what floats would make of it
+    assert thresholds_from_ms([8.2])[0].ns == 8_200_000
+
+
+def test_part_of_a_nanosecond_is_dropped():
+    assert thresholds_from_ms([0.0000025])[0].ns == 2
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, 1e-7, 1e13, math.inf, math.nan])
+def test_milliseconds_refused(wrong):
+    with pytest.raises(InputError, match="threshold"):
+        thresholds_from_ms([wrong])
+
+
+def test_percentiles_of_pooled_times():
+    found = thresholds_from_percentiles(np.arange(1, 2001).reshape(2, 1000), [90, 99.9], "reference")
+    assert found == (Threshold("p90", 1800, "reference"), Threshold("p99.9", 1998, "reference"))
+
+
+def test_percentile_without_a_time_is_left_out():
+    times = [[1.0, 2.0, 3.0, math.inf]]
+    assert [t.label for t in thresholds_from_percentiles(times, [50, 90], "own")] == ["p50"]
+
+
+def test_own_thresholds_are_frozen_from_the_first_ten_rounds():
+    times = np.repeat(np.arange(1, 21), 5).reshape(20, 5)
+    found = own_thresholds(times, [100])
+    assert (found.thresholds[0].ns, found.first_round, found.in_sample) == (10, 10, False)
+    few = own_thresholds(times[:19], [100])
+    assert (few.thresholds[0].ns, few.first_round, few.in_sample) == (19, 0, True)
+    assert few.thresholds[0].origin == "own"
+
+
+def test_default_reference():
+    assert default_reference({"c": 3, "a": 1, "b": 2}) == Reference("b")
+    assert default_reference({"a": 1, "b": 2, "c": 3, "d": 4}) == Reference("b")
+    assert default_reference({"z": 5, "a": 5, "m": 5}) == Reference("m")
+    assert default_reference({"one": 1}) == Reference("one")
+    assert default_reference({}) is None
+
+
+def test_reference_that_failed_is_replaced_by_its_neighbour():
+    p50s = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0, "e": math.inf}
+    assert default_reference(p50s, ["c"]) == Reference("d", "c")
+    assert default_reference(p50s, ["c", "d", "e"]) == Reference("b", "c")
+    assert default_reference(p50s, list("abcde")) is None
+    assert default_reference(dict(reversed(p50s.items())), ["c"]) == Reference("d", "c")
+
+
+def test_common_thresholds():
+    found = common_thresholds([(33e6, 40e6), (4.7e6, 900e6)])
+    # from 4.7 to 40 ms in steps of 1.708: 4.7, 8.0, 13.7, 23.4, 40 round to 5, 10, 10, 20, 50
+    assert found == tuple(Threshold(f"{ms} ms", ms * 10**6, "absolute") for ms in (5, 10, 20, 50))
+
+
+def test_common_thresholds_of_a_narrow_span_merge():
+    assert [t.label for t in common_thresholds([(11e6, 12e6)])] == ["10 ms"]
+
+
+def test_common_thresholds_without_a_finite_trial():
+    assert common_thresholds([]) == ()
+    assert common_thresholds([(5e6, math.inf)]) == ()
+    assert common_thresholds([(1e6, 1e6), (5e6, math.inf)])[0].ns == 10**6
+
+
+@given(st.floats(1, 1e15), st.floats(1, 1e3))
+def test_common_thresholds_are_close_to_what_they_round(fastest, span):
+    found = [t.ns for t in common_thresholds([(fastest, fastest * span)])]
+    assert 1 <= len(found) <= 5
+    assert found == sorted(set(found))
+    assert all(str(ns).rstrip("0") in {"1", "2", "5"} for ns in found)
+    assert found[0] >= fastest / math.sqrt(2.5) * 0.999
+    assert found[-1] <= fastest * span * math.sqrt(2.5) * 1.001
+
+
+@given(st.lists(st.integers(1, 2**40), min_size=1, max_size=30))
+def test_grid_spans_the_times(times):
+    grid = threshold_grid(times)
+    assert grid.dtype == np.int64
+    assert grid.shape == (100,)
+    assert (grid[0], grid[-1]) == (min(times), max(times))
+    assert (np.diff(grid) >= 0).all()
+
+
+def test_grid_is_log_spaced_and_ignores_lost_samples():
+    assert threshold_grid([[10.0, 10**6], [math.inf, 50.0]], points=6).tolist() == [10, 100, 1000, 10**4, 10**5, 10**6]
+    assert threshold_grid([math.inf]).size == 0
+
+
+def test_primary_threshold():
+    times = np.arange(1, 101)
+    assert primary_threshold(None, times) == Threshold("p95", 95, "reference")
+    assert primary_threshold("p99", times) == Threshold("p99", 99, "reference")
+    assert primary_threshold("p97.5", times) == Threshold("p97.5", 98, "reference")
+    assert primary_threshold(" 12.5 ms", times) == Threshold("12.5 ms", 12_500_000, "absolute")
+    assert primary_threshold("40ms", None) == Threshold("40 ms", 40_000_000, "absolute")
+    assert primary_threshold(None, None) is None
+    assert primary_threshold(None, [1.0, math.inf]) is None
+
+
+@pytest.mark.parametrize("wrong", ["", "95", "p", "p100", "p0", "p95%", "50 s", "-5 ms", "0 ms", "p95 or so"])
+def test_primary_threshold_refuses(wrong):
+    with pytest.raises(InputError, match="threshold"):
+        primary_threshold(wrong, None)
