@@ -16,8 +16,8 @@ NS_PER_S = 1e9
 CELLS_PER_BIN = 4
 """How many cells of kept counts make a bin of the grid on which a bandwidth is found."""
 MOST_CELLS = 2**15
-"""Densities are compared on at most this many cells, so that no outlier can make a check slow. Where the range of times is wider
-than 8,000 bandwidths, cells are wider than a quarter of one, and densities seem slightly more alike than they are."""
+"""Densities are compared on at most this many cells, so that no outlier can make a check slow. Where times reach over more than
+8,000 bandwidths, cells are wider than a quarter of one, and densities seem slightly more alike than they are."""
 
 
 @dataclass(frozen=True)

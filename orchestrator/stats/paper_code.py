@@ -18,10 +18,10 @@ def as_in_paper_code(current: Fit, earlier: Sequence[Fit], shortest_ns: float, l
     """Return the figure that the paper's program calls rJSD: sqrt(mean of Jensen-Shannon *distances*).
 
     The program of Yang et al. (arXiv 2212.13925v3) averages SciPy's ``jensenshannon``, which is already the square root of the
-    divergence, and takes the root once more. It compares Gaussian kernel densities of time in seconds at 1,000 equidistant points
-    from the shortest time to the longest, 1e-8 added to each. Here they are evaluated from counts, on a lattice of those points
-    and, where a bandwidth is narrow, others between them, so that the work does not grow with history (which moves the figure by
-    less than 1 %); and the bandwidth is ours, the program's (KDEpy) being wrong in scale.
+    divergence, and takes the root once more. It compares Gaussian kernel densities of time in seconds at 1,000 equidistant
+    points from the shortest time to the longest, 1e-8 added to each. Here they are evaluated from counts, on a lattice of those
+    points and, where a bandwidth is narrow, others between them, so that the work does not grow with history (which moves the
+    figure by less than 1 %); and the bandwidth is ours, the program's (KDEpy) being wrong in scale.
 
     Parameters
     ----------
