@@ -8,10 +8,14 @@ from orchestrator.measurement.affinity import choose_cores
 from orchestrator.measurement.inspection import Inspection
 from orchestrator.measurement.machine import Machine
 
+FOLLOWED_ONLY = {("system", "numa"): None, ("system", "python"): None, ("measurement", "schedule"): "sequential"}
+"""Settings of which one value only is followed."""
+
 
 def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
     """Return why a machine cannot run a trial, in one line, or None where it can."""
     reasons = (
+        _unsupported(trial),
         _labels(trial.system, machine),
         _cores(trial.system, machine),
         _device(trial.system, machine),
@@ -29,6 +33,15 @@ def cores_offered(system: SystemConfig, machine: Machine) -> tuple[int, ...]:
         there = ", ".join(map(str, machine.numa)) or "none"
         raise InputError(f"system.numa={system.numa}: {machine.host} has the NUMA nodes {there}; choose one of these or null")
     return choose_cores(system.cores, set(machine.cores) & set(machine.numa[system.numa]))
+
+
+def _unsupported(trial: Trial) -> str | None:
+    """Refuse settings that nothing follows yet: a trial must not claim a placement or an order that it did not have."""
+    for (block, key), followed in FOLLOWED_ONLY.items():
+        value = getattr(getattr(trial, block), key)
+        if value != followed:
+            return f"{block}.{key}={value}: this version does not follow it; use {block}.{key}={'null' if followed is None else followed}"
+    return None
 
 
 def _labels(system: SystemConfig, machine: Machine) -> str | None:

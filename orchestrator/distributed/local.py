@@ -21,6 +21,8 @@ def prepare_environment() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    # Ray gives its workers niceness 15: any other process on the machine would then stall the timed one.
+    os.environ["RAY_worker_niceness"] = "0"
 
 
 def make_folder() -> Path:

@@ -30,6 +30,7 @@ def read_placement(
         "host": environment.environment()["host"],
         "boot_id": environment.boot_id(),
         "pid": os.getpid(),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "pinned": pinned,
         "cores": list(cores),
         "threads": threads,

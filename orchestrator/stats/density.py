@@ -73,8 +73,8 @@ def select_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, resolution:
 
     Examples
     --------
-    >>> select_bandwidth([3, 3, 3, 4], resolution=1)
-    Bandwidth(value=1.0, method='silverman')
+    >>> select_bandwidth([3, 3, 3, 4], resolution=0.5)
+    Bandwidth(value=0.5, method='silverman')
     """
     points, counts = _ordered(x, weights)
     q1, q3 = _quantile(points, counts, 0.25), _quantile(points, counts, 0.75)
@@ -88,7 +88,7 @@ def select_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, resolution:
     if found is not None:
         return Bandwidth(found, "isj")
     finest = float(np.spacing(np.abs(points).max()))
-    return Bandwidth(max(_silverman(points, counts, q3 - q1), resolution, finest), "silverman")
+    return Bandwidth(float(max(_silverman(points, counts, q3 - q1), resolution, finest)), "silverman")
 
 
 def kde_on_grid(x: ArrayLike, grid: ArrayLike, bandwidth: float) -> Floats:

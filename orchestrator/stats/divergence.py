@@ -28,8 +28,8 @@ def jensen_shannon_divergence(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]
 
     Examples
     --------
-    >>> float(jensen_shannon_divergence([1, 0], [0, 1])) == np.log(2)
-    True
+    >>> float(jensen_shannon_divergence([1, 0], [0, 1]).round(4))
+    0.6931
     """
     first, second = _masses(p), _masses(q)
     total = first + second

@@ -44,7 +44,7 @@ def rounds_each_sample_needs(times: ArrayLike, initial: int = 30, step: int = 5,
     checked = checked_times(times)
     if checked.ndim != 2:
         raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
-    return np.array([_rounds_needed(own, initial, step, window, largest_distance) for own in checked.T])
+    return np.array([_rounds_needed(own, initial, step, window, largest_distance) for own in checked.T], dtype=np.float64)
 
 
 def rounds_needed_by_share(rounds: ArrayLike, shares: Sequence[float] = SHARES) -> dict[float, float]:

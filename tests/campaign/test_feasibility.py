@@ -24,7 +24,6 @@ MakeTrial = Callable[..., Trial]
         {"system__cores": [3, 0]},
         {"system__device": "cuda:0"},
         {"system__device": "GPU-1234"},
-        {"system__numa": 1, "system__cores": 2},
         {"system__labels": {"zone": "a"}},
         {"measurement__batch": 20},
         {"task__memory_limit": 1000},
@@ -42,9 +41,12 @@ def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Ins
         ({"system__cores": []}, "system.cores=[]: core list is empty"),
         ({"system__device": "cuda:1"}, "system.device=cuda:1: box has cpu, cuda:0, GPU-1234-abcd"),
         ({"system__device": "GPU-12345"}, "system.device=GPU-12345: box has cpu, cuda:0, GPU-1234-abcd"),
-        ({"system__numa": 5}, "system.numa=5: box has the NUMA nodes 0, 1, 2"),
-        ({"system__numa": 1, "system__cores": 3}, "system.cores=3: this machine allows 2 (2-3)"),
-        ({"system__numa": 2, "system__cores": None}, "system.numa=2: this process may use none of its cores"),
+        ({"system__numa": 1}, "system.numa=1: this version does not follow it; use system.numa=null"),
+        ({"system__python": "/usr/bin/python3"}, "system.python=/usr/bin/python3: this version does not follow it"),
+        (
+            {"measurement__schedule": "interleaved"},
+            "measurement.schedule=interleaved: this version does not follow it; use measurement.schedule=sequential",
+        ),
         ({"system__labels": {"zone": "b"}}, "system.labels.zone=b: box has the labels zone=a"),
         ({"measurement__batch": 21}, "measurement.batch=21: there are 20 samples only"),
         ({"task__memory_limit": 999}, "task.preload=bytes: the samples take"),
@@ -59,7 +61,7 @@ def test_what_the_machine_lacks_is_named(
     assert "\n" not in found
 
 
-def test_a_limit_above_the_memory_there_is_helps_nobody(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+def test_a_limit_above_the_memory_helps_nobody(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
     large = replace(inspection, held_bytes=2**31)
     found = why_infeasible(make_trial(task__memory_limit="8GiB"), large, machine)
     assert found is not None
@@ -69,5 +71,7 @@ def test_a_limit_above_the_memory_there_is_helps_nobody(make_trial: MakeTrial, i
 def test_cores_come_from_the_numa_node(make_trial: MakeTrial, machine: Machine) -> None:
     assert cores_offered(make_trial(system__numa=1, system__cores=1).system, machine) == (3,)
     assert cores_offered(make_trial(system__cores=None).system, machine) == (0, 1, 2, 3)
-    with pytest.raises(InputError, match=r"numa=9"):
+    with pytest.raises(InputError, match=r"system.numa=9: box has the NUMA nodes 0, 1, 2"):
         cores_offered(make_trial(system__numa=9).system, machine)
+    with pytest.raises(InputError, match=r"system.cores=3: this machine allows 2 \(2-3\)"):
+        cores_offered(make_trial(system__numa=1, system__cores=3).system, machine)

@@ -12,7 +12,6 @@ from orchestrator.measurement.inspection import Inspection
 from orchestrator.measurement.machine import Machine
 
 MakeTrial = Callable[..., Trial]
-Plan = Callable[..., Candidate]
 
 
 @pytest.fixture

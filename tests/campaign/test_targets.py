@@ -8,10 +8,6 @@ import pytest
 from orchestrator.contracts import InputError
 from orchestrator.measurement.targets import add_code_folders, check_packages, faults_of, resolve
 
-MODULE = """
-import missing_framework_of_the_test
-"""
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -40,7 +40,7 @@ def complaint(folder: Path, *overrides: str, multirun: bool = False) -> str:
         ("model=[alpha", "model=[alpha: cannot be read"),
         ("results_dir=/a=b", "results_dir=/a=b: cannot be read"),
         ("model", "model: cannot be read (missing EQUAL at '<EOF>'); write KEY=VALUE"),
-        ("model=null", "model=null: must be the name of one YAML in conf/model"),
+        ("model=echo", "model=echo: must be the name of one YAML in conf/model"),
         ("model=1", "model=1: must be the name of one YAML in conf/model"),
         ("model=[alpha,beta]", "model=[alpha,beta]: must be the name of one YAML in conf/model"),
         ("~model", "~model: only KEY=VALUE is understood"),
@@ -80,7 +80,7 @@ def test_an_axis_that_cannot_be_is_refused(own_conf: Path, override: str, messag
 
 def test_no_model_and_no_task_are_said_so(own_conf: Path) -> None:
     assert complaint(own_conf, "task=first").startswith("no model was chosen: add model=NAME; there is alpha, beta, ")
-    assert complaint(own_conf, "model=alpha") == "no task was chosen: add task=NAME; there is first, imagenet, imagenet_samples, second"
+    assert complaint(own_conf, "model=alpha").startswith("no task was chosen: add task=NAME; there is first, ")
     assert complaint(own_conf, "task=first", "model.path=1") == "no model was chosen: add model=NAME to the command line"
 
 

@@ -10,10 +10,10 @@ from orchestrator.stats.stopping.bounds import Bounded
 from orchestrator.stats.stopping.certify import Certify
 from orchestrator.stats.stopping.paper import Paper
 from orchestrator.stats.stopping.rounds import Rounds
-from orchestrator.stats.stopping.rule import Decision, RoundObservation, RuleSettings, StoppingRule
+from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Decision, RoundObservation, RuleSettings, StoppingRule
 from orchestrator.stats.stopping.settled import Settled
 
-__all__ = ["Decision", "RoundObservation", "StoppingRule", "make_rule"]
+__all__ = ["CHECK_COLUMNS", "Decision", "RoundObservation", "StoppingRule", "make_rule"]
 
 
 def make_rule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.stats.stopping.densities import BothClocks
-from orchestrator.stats.stopping.rule import Decision, RoundObservation
+from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
 
 FIT_EVERY = 2
 """Rounds from one fit to the next, as in the paper's program."""
@@ -20,5 +20,5 @@ class Paper:
         self._densities.add(observation)
         if observation.rounds % FIT_EVERY:
             return Decision(False)
-        check = self._densities.check()
+        check = check_row(self._densities.check())
         return Decision(self._densities.converged, "converged" if self._densities.converged else None, check)

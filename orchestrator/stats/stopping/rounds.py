@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.stats.stopping.cadence import Cadence
 from orchestrator.stats.stopping.densities import BothClocks
-from orchestrator.stats.stopping.rule import Decision, RoundObservation
+from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
 
 
 class Rounds:
@@ -18,4 +18,4 @@ class Rounds:
         """Take in one round."""
         self._densities.add(observation)
         due = self._cadence.due(observation.rounds, now_s)
-        return Decision(False, None, self._densities.check() if due else None)
+        return Decision(False, None, check_row(self._densities.check()) if due else None)

@@ -10,7 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 CheckRow: TypeAlias = dict[str, float | int | str | None]
-"""One row of a trial's trajectory."""
+"""One row of a trial's trajectory, or a part of it."""
+
+CHECK_COLUMNS = (
+    "rounds",
+    "rjsd_bound",
+    "rjsd_inference",
+    "rjsd_total",
+    "rjsd_inference_as_in_paper_code",
+    "rjsd_total_as_in_paper_code",
+    "bandwidth_inference",
+    "bandwidth_total",
+    "bandwidth_inference_method",
+    "bandwidth_total_method",
+    "primary_threshold",
+    "primary_threshold_ns",
+    "primary_threshold_origin",
+    "quality_mean",
+    "half_width",
+    "half_width_bound",
+    "not_exchangeable",
+    "percentile",
+    "overruns",
+    "samples_needed",
+    "samples_effective",
+    "design_effect",
+)
+"""What a row may tell. Every row has all of them, None where its rule does not look or does not know yet, so that rows of different
+rules make one table."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +90,15 @@ class Decision:
     stop: bool
     reason: str | None = None
     check: Mapping[str, float | int | str | None] | None = None
+
+
+def check_row(*parts: CheckRow) -> CheckRow:
+    """Return one row of all columns from the parts that are known. Raises ValueError for a value that has no column."""
+    known: CheckRow = {column: value for part in parts for column, value in part.items()}
+    unknown = known.keys() - set(CHECK_COLUMNS)
+    if unknown:
+        raise ValueError(f"no column {min(unknown)!r} in the trajectory: add it to CHECK_COLUMNS")
+    return {column: known.get(column) for column in CHECK_COLUMNS}
 
 
 class StoppingRule(Protocol):

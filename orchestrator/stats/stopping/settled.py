@@ -6,7 +6,7 @@ from orchestrator.stats.exchangeability import exchangeability_flag
 from orchestrator.stats.stopping.cadence import Cadence
 from orchestrator.stats.stopping.densities import BothClocks
 from orchestrator.stats.stopping.primary import PrimaryQuality
-from orchestrator.stats.stopping.rule import CheckRow, Decision, RoundObservation
+from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
 
 TREND = "not settled: trend"
 
@@ -40,16 +40,17 @@ class Settled:
         """Take in one round."""
         self._densities.add(observation)
         self._primary.add(observation)
-        against = TREND if self._flagged else None
         if not self._cadence.due(observation.rounds, now_s):
-            return Decision(False, against)
+            return Decision(False, TREND if self._flagged else None)
         half_width = self._primary.half_width()
         bound = self._bound * observation.ideal
-        check: CheckRow = {**self._densities.check(), **self._primary.columns(), "half_width_bound": bound}
-        enough = self._densities.converged and half_width is not None and half_width <= bound
-        if not enough or observation.rounds < self._min_rounds:
-            return Decision(False, against, check)
-        if self._flagged is None:
+        densities = self._densities.check()
+        precise = half_width is not None and half_width <= bound
+        enough = self._densities.converged and precise and observation.rounds >= self._min_rounds
+        if enough and self._flagged is None:
             self._flagged = exchangeability_flag(self._primary.log_medians, self._primary.qualities).flagged
-            check["not_exchangeable"] = int(self._flagged)
-        return Decision(False, TREND, check) if self._flagged else Decision(True, "settled", check)
+        flagged = None if self._flagged is None else int(self._flagged)
+        check = check_row(densities, self._primary.columns(), {"half_width_bound": bound, "not_exchangeable": flagged})
+        if enough and not self._flagged:
+            return Decision(True, "settled", check)
+        return Decision(False, TREND if self._flagged else None, check)

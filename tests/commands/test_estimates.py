@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.commands.estimates import earlier_durations, known_campaigns
+
+KEY = "null-numbers-cpu_all-torch-b1-0123abcd"
+
+
+def store(campaign: Path, trial: str, seconds: float, day: int = 1, state: str = "done") -> Path:
+    folder = campaign / "trials" / trial
+    folder.mkdir(parents=True)
+    (campaign / "campaign.json").write_text("{}")
+    record = {
+        "state": state,
+        "started_at": f"2026-01-{day:02d}T00:00:00.000000Z",
+        "ended_at": f"2026-01-{day:02d}T00:00:{seconds:09.6f}Z",
+    }
+    (folder / "trial.json").write_text(json.dumps(record))
+    return folder / "trial.json"
+
+
+def test_the_latest_finished_repeat_counts(tmp_path: Path) -> None:
+    store(tmp_path / "one", f"{KEY}-r0", 5, day=2)
+    store(tmp_path / "one", f"{KEY}-r1", 7.5, day=3)
+    store(tmp_path / "two", f"{KEY}-r0", 9, day=1)
+    store(tmp_path / "two", f"{KEY}-r1", 50, day=4, state="failed")
+    store(tmp_path / "two", "null-numbers-cpu_all-torch-b1-ffffffff-r0", 11)
+    found = earlier_durations([KEY, "another"], [tmp_path / "one", tmp_path / "two"])
+    assert found == {KEY: pytest.approx(7.5)}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "done"}', '{"state": "done", "started_at": 1, "ended_at": 2}'])
+def test_files_that_cannot_be_read_are_passed_over(tmp_path: Path, text: str) -> None:
+    store(tmp_path, f"{KEY}-r0", 5).write_text(text)
+    assert earlier_durations([KEY], [tmp_path]) == {}
+
+
+def test_campaigns_are_found_below_results_and_beside_the_users_own(tmp_path: Path) -> None:
+    results, own = tmp_path / "results", tmp_path / "own"
+    store(results / "vision" / "monday", f"{KEY}-r0", 5)
+    store(own / "run-1", f"{KEY}-r0", 5)
+    (results / "vision" / "empty").mkdir()
+    assert known_campaigns(results, None) == [results / "vision" / "monday"]
+    assert set(known_campaigns(results, str(own / "run-2"))) == {results / "vision" / "monday", own / "run-1"}
+    assert known_campaigns(tmp_path / "nowhere", None) == []

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def trial_ids(out: str) -> list[str]:
+    return re.findall(r"[\w]+-numbers-[\w-]+-r\d+", out.split("infeasible:")[0])
+
+
+def test_a_plan_lists_every_trial_and_writes_nothing(call: Call, null_words: list[str], tmp_path: Path) -> None:
+    code, out, err = call("plan", *null_words, "runtime=torch,onnxruntime", "-m", "system=cpu_1core,cpu_all")
+    assert (code, err) == (0, "")
+    ids = trial_ids(out)
+    assert [re.sub("-[0-9a-f]{8}-", "-", each) for each in ids] == [
+        "null-numbers-cpu_1core-torch-b1-r0",
+        "null-numbers-cpu_all-torch-b1-r0",
+        "null-numbers-cpu_1core-onnxruntime-b1-r0",
+        "null-numbers-cpu_all-onnxruntime-b1-r0",
+    ]
+    assert "4 trials, 0 infeasible; time unknown" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_infeasible_trials_are_listed_with_exit_code_0(call: Call, null_words: list[str]) -> None:
+    code, out, _ = call("plan", *null_words, "-m", "system.cores=1,[4000]")
+    assert code == 0
+    assert "2 trials, 1 infeasible" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("infeasible: ")]
+    assert "system.cores=[4000]: core 4000; this machine allows " in line
+
+
+def test_pairs_that_do_not_fit_are_listed(call: Call, null_words: list[str]) -> None:
+    code, out, _ = call("plan", *null_words, "-m", "runtime=torch,onnxruntime", "model.runtimes=[torch]")
+    assert code == 0
+    assert "left out: null x onnxruntime: model null offers the runtimes torch, not onnxruntime" in out
+    assert "1 trials, 0 infeasible" in out
+
+
+def test_repeats_are_trials(call: Call, null_words: list[str]) -> None:
+    _, out, _ = call("plan", *null_words, "measurement.repeat=3")
+    ids = trial_ids(out)
+    assert [each[-3:] for each in ids] == ["-r0", "-r1", "-r2"]
+    assert len({each[:-3] for each in ids}) == 1
+
+
+def test_what_was_measured_before_gives_an_estimate(call: Call, null_words: list[str], tmp_path: Path) -> None:
+    (first,) = trial_ids(call("plan", *null_words)[1])
+    folder = tmp_path / "results" / "single" / "2026-01-01T00-00-00Z"
+    record = {"state": "done", "started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:01:30Z"}
+    (folder / "trials" / first).mkdir(parents=True)
+    (folder / "trials" / first / "trial.json").write_text(json.dumps(record))
+    (folder / "campaign.json").write_text("{}")
+    _, out, _ = call("plan", *null_words)
+    assert "about 1 min 30 s" in out
+
+
+def test_cfg_job_prints_every_trial_as_a_yaml_document(call: Call, null_words: list[str]) -> None:
+    code, out, err = call("--cfg", "job", *null_words, "-m", "measurement.batch=1,2")
+    assert (code, err) == (0, "")
+    documents = list(yaml.safe_load_all(out))
+    assert [document["measurement"]["batch"] for document in documents] == [1, 2]
+    assert all(document["task"]["count"] == 20 for document in documents)
+
+
+def test_info_lists_the_choices_of_every_group(call: Call, null_words: list[str]) -> None:
+    code, out, _ = call("--info", *null_words[:2])
+    assert code == 0
+    groups = dict(line.split(":", 1) for line in out.splitlines())
+    assert "null" in groups["model"]
+    assert "imagenet_samples" in groups["task"]
+    assert "vision" in groups["sweep"]
+
+
+@pytest.mark.parametrize("words", [["--version"], ["plan", "--version"]])
+def test_the_version_is_one_line(call: Call, words: list[str]) -> None:
+    code, out, err = call(*words)
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"tail-quality \S+\n", out)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_help_lists_the_verbs(call: Call, words: list[str]) -> None:
+    code, out, err = call(*words)
+    assert (code, err) == (0, "")
+    assert all(verb in out for verb in ("plan", "report", "+sweep=vision"))

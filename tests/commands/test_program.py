@@ -1,0 +1,63 @@
+"""The program as a process of its own: exit codes, streams, what it imports, and a working directory with traps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VISION = ["plan", "+sweep=vision"]
+
+
+def run(words: list[str], folder: Path, program: str = "orchestrator") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", program, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_plan_answers_on_stdout_alone(tmp_path: Path) -> None:
+    done = run(VISION, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "8 trials, 0 infeasible" in done.stdout
+    assert done.stdout.count("-imagenet_samples-") == 8
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_is_one_line_on_stderr(tmp_path: Path) -> None:
+    done = run(["plan", "+sweep=visoin"], tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: sweep=visoin: no such sweep; did you mean vision?\n"
+
+
+def test_a_plan_imports_no_framework_and_no_ray(tmp_path: Path) -> None:
+    code = (
+        "import sys; from orchestrator.__main__ import main; assert main(['plan', '+sweep=vision']) == 0; "
+        "print(sorted({'torch', 'torchvision', 'onnxruntime', 'tensorflow', 'ray', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "[]\n"
+
+
+def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("raise SystemExit('the wrong module was imported')\n")
+    done = run(VISION, tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {tmp_path.resolve() / 'tasks.py'} hides the package tasks of tail-quality; rename it or start from another folder\n"
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe that is closed early looks different elsewhere")
+def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestrator", "--info"], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, timeout=120, check=False
+        )
+    finally:
+        os.close(write)
+    assert done.stderr == b""
+    assert done.returncode not in (0, 2)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.config import CampaignConfig, parse_trial
+from orchestrator.contracts import InputError
+from orchestrator.distributed.cluster import open_cluster
+from orchestrator.distributed.local import make_folder
+from orchestrator.distributed.placement import Node, choose_node
+from orchestrator.distributed.shipping import stage_code
+from orchestrator.execution.executor import Executor, SessionLost
+from orchestrator.measurement.affinity import allowed_cores
+from orchestrator.measurement.results import TrialFailed
+
+SUPPORT = Path(__file__).parents[1] / "support" / "code"
+MODEL = {
+    "name": "null",
+    "kind": "image_classification",
+    "target": "null_targets:NullModel",
+    "runtimes": ["torch"],
+    "sleep_ms": 0,
+    "wrong": [],
+    "raises_on": [],
+    "fails_to_load": False,
+    "dies": False,
+}
+
+
+def trial(cores: int | None = 1, **model: object) -> object:
+    return parse_trial(
+        {
+            "model": MODEL | model,
+            "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 5},
+            "system": {"name": "here", "cores": cores},
+            "runtime": {"name": "torch"},
+            "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    with open_cluster(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
+        yield opened
+
+
+@pytest.mark.cluster
+def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
+    session = executor.open(trial(), "t-r0", 0)
+    try:
+        placement = session.prepare().result(60).placement
+        result = session.run_round(0).result(60)
+    finally:
+        session.close()
+
+    assert placement["pid"] != os.getpid()
+    assert placement["cores"] == [allowed_cores()[-1]]
+    assert placement["niceness"] == os.getpriority(os.PRIO_PROCESS, 0)
+    assert all(thread["cores"] == placement["cores"] for thread in placement["computing_threads"])
+    assert set(placement["thread_variables"].values()) == {"1"}
+    assert placement["cuda_visible_devices"] == ""
+    assert result.timings.num_rows == 5
+    assert not psutil.pid_exists(placement["pid"])
+    assert not Path(placement["scratch"]).exists()
+
+
+@pytest.mark.cluster
+def test_each_trial_has_a_fresh_process(executor: Executor) -> None:
+    pids = []
+    for number in range(2):
+        session = executor.open(trial(None), f"t{number}-r0", 0)
+        pids.append(session.prepare().result(60).placement["pid"])
+        session.close()
+    assert len(set(pids)) == 2
+
+
+@pytest.mark.cluster
+def test_what_a_model_raises_reaches_the_driver(executor: Executor) -> None:
+    session = executor.open(trial(fails_to_load=True), "t-r0", 0)
+    with pytest.raises(TrialFailed, match="model null raised while loading: OSError: weights are gone"):
+        session.prepare().result(60)
+    session.close()
+
+
+@pytest.mark.cluster
+def test_a_process_that_dies_is_lost(executor: Executor) -> None:
+    session = executor.open(trial(dies=True), "t-r0", 0)
+    with pytest.raises(SessionLost) as lost:
+        session.prepare().result(60)
+    assert lost.value.cause == "process"
+    session.close()
+
+
+@pytest.mark.cluster
+def test_a_round_has_a_time_limit(executor: Executor) -> None:
+    session = executor.open(trial(sleep_ms=200), "t-r0", 0)
+    session.prepare().result(60)
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
+        session.run_round(0).result(0.1)
+    session.close()
+
+
+def test_labels_choose_the_node() -> None:
+    nodes = [Node("1", "b", "x", (0,), labels={"system": "fast"}), Node("2", "a", "y", (0,), labels={"system": "slow"})]
+    slow = trial().system.model_copy(update={"labels": {"system": "slow"}})
+    assert choose_node(slow, nodes).node_id == "2"
+    assert choose_node(trial().system, nodes).host == "a"
+    unknown = slow.model_copy(update={"labels": {"system": "none"}})
+    with pytest.raises(InputError, match=r"no node has system=none; labels there: system=fast, system=slow"):
+        choose_node(unknown, nodes)
+
+
+def test_only_code_is_shipped(tmp_path: Path) -> None:
+    stage_code(tmp_path, [str(SUPPORT)])
+    assert (tmp_path / "orchestrator" / "contracts.py").is_file()
+    assert (tmp_path / "tasks" / "__init__.py").is_file()
+    assert (tmp_path / "user_code" / "0" / "null_targets.py").is_file()
+    assert not list(tmp_path.rglob("__pycache__"))
+    with pytest.raises(InputError, match="no such folder"):
+        stage_code(tmp_path / "other", ["/nowhere"])
+
+
+def test_a_stray_module_on_a_host_is_refused(tmp_path: Path) -> None:
+    stage_code(tmp_path, [])
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "tasks.py").write_text("")
+    script = "import pathlib; from orchestrator.distributed.shipping import import_shipped; import_shipped(pathlib.Path.cwd())"
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'elsewhere'}:{tmp_path}", "PYTHONSAFEPATH": "1"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "elsewhere/tasks.py" in done.stderr
+
+
+def test_folders_of_dead_owners_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f"tq-{dead.pid}-x"
+    left.mkdir()
+    other = tmp_path / "tq-notes-x"
+    other.mkdir()
+    made = make_folder()
+    assert made.is_dir()
+    assert not left.exists()
+    assert other.is_dir()
+
+
+def test_importing_the_driver_imports_no_framework() -> None:
+    script = "import sys, json, orchestrator.commands.run, orchestrator.commands.plan; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    modules = set(json.loads(done.stdout))
+    assert not modules & {"torch", "torchvision", "onnxruntime", "ray", "PIL"}

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+SUPPORT = Path(__file__).parents[1] / "support"
+NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo"]
+SHORT = ["measurement.rule=rounds", "measurement.min_rounds=25", "measurement.max_rounds=25"]
+
+
+def orchestrator(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign of two systems under the embedded Ray, and what was printed."""
+    folder = tmp_path_factory.mktemp("campaign")
+    done = orchestrator("-m", *NULL, *SHORT, "system=cpu_1core,cpu_all", "model.sleep_ms=1", f"results_dir={folder / 'r'}", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "out").write_text(done.stdout)
+    (folder / "err").write_text(done.stderr)
+    return folder
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_campaign_ends_with_table_and_report(campaign: Path) -> None:
+    lines = (campaign / "out").read_text().splitlines()
+    assert lines[-1] == f"report: {campaign / 'r' / 'report.md'}"
+    assert any("Tail quality of numbers (top1)" in line for line in lines)
+    report = (campaign / "r" / "report.md").read_text()
+    assert "| echo | cpu_1core | torch | 0.900 |" in report
+    assert "| echo | cpu_all | torch | 0.900 |" in report
+    assert "[2/2]" in (campaign / "err").read_text()
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_every_tail_quality_follows_from_the_stored_columns(campaign: Path) -> None:
+    """Recompute every figure from timings, predictions and the threshold alone."""
+    table = pq.read_table(campaign / "r" / "tail_quality.parquet").to_pylist()
+    assert {row["threshold_origin"] for row in table} == {"own", "reference", "absolute"}
+    assert {row["clock"] for row in table} == {"inference", "total"}
+    for row in table:
+        trial = campaign / "r" / "trials" / row["trial"]
+        timings = pq.read_table(trial / "timings").filter(pc.field("round") >= row["first_round"])
+        stages = ["inference_ns"] if row["clock"] == "inference" else ["preprocess_ns", "inference_ns", "postprocess_ns"]
+        times = sum(timings.column(stage).to_numpy() for stage in stages)
+        scores = pq.read_table(trial / "predictions.parquet").column(f"score_{row['metric']}").to_numpy()
+        on_time = times <= row["threshold_ns"]
+        quality = (on_time * scores[timings.column("sample").to_numpy()]).reshape(-1, len(scores)).sum(axis=1) / len(scores)
+        assert row["rounds"] == len(quality)
+        np.testing.assert_allclose([row["mean"], row["worst"], row["ideal"]], [quality.mean(), quality.min(), scores.mean()], atol=1e-12)
+        assert row["interval_low"] <= row["mean"] <= row["interval_high"]
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_trials_took_turns_on_the_machine(campaign: Path) -> None:
+    spans = []
+    for path in sorted((campaign / "r" / "trials").iterdir()):
+        rounds = pq.read_table(path / "rounds").to_pylist()
+        spans.append((rounds[0]["started_monotonic_ns"], rounds[-1]["started_monotonic_ns"] + rounds[-1]["duration_ns"]))
+    spans.sort()
+    assert spans[0][1] < spans[1][0]
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (campaign / "r").iterdir() if path.suffix in (".parquet", ".md")}
+    assert set(before) == {"tail_quality.parquet", "latency.parquet", "convergence.parquet", "report.md"}
+    same = orchestrator("report", str(campaign / "r"), cwd=campaign)
+    assert same.returncode == 0, same.stderr
+    assert {name: (campaign / "r" / name).read_bytes() for name in before} == before
+
+    other = orchestrator("report", str(campaign / "r"), "analysis.thresholds_ms=[1.5]", cwd=campaign)
+    assert other.returncode == 0, other.stderr
+    labels = set(pq.read_table(campaign / "r" / "tail_quality.parquet").column("threshold").to_pylist())
+    assert "1.5 ms" in labels
+    orchestrator("report", str(campaign / "r"), cwd=campaign)
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None:
+    words = [*NULL, "model.sleep_ms=20", "measurement.max_rounds=100000", "measurement.rule=rounds", f"results_dir={tmp_path / 'r'}"]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("r/trials/*/rounds/part-*.parquet")) and time.monotonic() < until:
+        time.sleep(0.2)
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=60)
+    assert started.returncode == 130, err
+    assert "SIGINT: finishing the round" in err
+    assert f"resume {tmp_path / 'r'}" in err
+    state = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]
+    assert state["state"] == "interrupted"
+    assert "report:" in out
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_failed_trial_gives_exit_code_1_and_the_others_their_result(tmp_path: Path) -> None:
+    done = orchestrator("-m", *NULL, *SHORT, "model.fails_to_load=false,true", f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "weights are gone" in done.stdout
+    assert "Traceback" not in done.stderr
+    states = [trial["state"] for trial in json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]]
+    assert sorted(states) == ["done", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model=efficientnet_lite", "task=imagenet_samples"], "efficientnet_lite0"),
+        (["modle=efficientnet_lite0", "task=imagenet_samples"], "model"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.min_round=3"], "min_rounds"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.batch=many"], "measurement.batch"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.batch=0"], "measurement.batch"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "system.cores=[99]"], "99"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7"], "cuda:7"),
+        (["model=efficientnet_lite0", "task=imagenet", "task.root=/nowhere"], "/nowhere"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "task.classes=10"], "10"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.rule=setled"], "settled"),
+        (["model=efficientnet_lite0"], "task"),
+        (["model=a,b", "task=imagenet_samples"], "-m"),
+        (["+sweep=vison"], "vision"),
+        (["+sweep=vision", "hydra.run.dir=x"], "results_dir"),
+        (["pan", "+sweep=vision"], "plan"),
+        (["--quite"], "--help"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], says: str, tmp_path: Path) -> None:
+    done = orchestrator(*words, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("raise RuntimeError('not yours')")
+    done = orchestrator("plan", "model=efficientnet_lite0", "task=imagenet_samples", cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .*tasks\.py hides the package tasks.*\n", done.stderr)
+
+
+def test_without_arguments_help_is_printed(tmp_path: Path) -> None:
+    done = orchestrator(cwd=tmp_path)
+    assert done.returncode == 0
+    assert "+sweep=vision" in done.stdout
+    assert done.stderr == ""
+
+
+def test_every_trial_of_a_sweep_is_shown_as_yaml(tmp_path: Path) -> None:
+    done = orchestrator("+sweep=vision", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split("---\n")) == 8
+
+
+def test_a_plan_starts_nothing(tmp_path: Path) -> None:
+    done = orchestrator("plan", "+sweep=vision", "model=efficientnet_lite0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4 trials, 0 infeasible" in done.stdout
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_plan_lists_what_cannot_run_and_still_succeeds(tmp_path: Path) -> None:
+    done = orchestrator("plan", "model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 trials, 1 infeasible" in done.stdout
