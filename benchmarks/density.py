@@ -41,7 +41,8 @@ def time_of_a_density(n: int, with_peer: bool) -> str:
     some = grid[::100]
     exact = np.array([stats.norm.pdf((place - x) / bandwidth).mean() / bandwidth for place in some])
     error = np.abs(density[::100] - exact).max() * bandwidth / stats.norm.pdf(0)
-    line = f"n = {n:>9,}: bandwidth {found - start:.3f} s, density at 1,000 points {done - found:.3f} s, error {error:.1e} of the kernel's peak"
+    durations = f"bandwidth {found - start:.3f} s, density at 1,000 points {done - found:.3f} s"
+    line = f"n = {n:>9,}: {durations}, error {error:.1e} of the kernel's peak"
     if not with_peer:
         return line
     try:

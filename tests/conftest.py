@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 SUPPORT = Path(__file__).parent / "support"
 
