@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.commands.estimates import earlier_durations, known_campaigns
 
-KEY = "null-numbers-cpu_all-torch-b1-0123abcd"
+KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
 
 
 def store(campaign: Path, trial: str, seconds: float, day: int = 1, state: str = "done") -> Path:
@@ -28,7 +28,7 @@ def test_the_latest_finished_repeat_counts(tmp_path: Path) -> None:
     store(tmp_path / "one", f"{KEY}-r1", 7.5, day=3)
     store(tmp_path / "two", f"{KEY}-r0", 9, day=1)
     store(tmp_path / "two", f"{KEY}-r1", 50, day=4, state="failed")
-    store(tmp_path / "two", "null-numbers-cpu_all-torch-b1-ffffffff-r0", 11)
+    store(tmp_path / "two", "echo-numbers-cpu_all-torch-b1-ffffffff-r0", 11)
     found = earlier_durations([KEY, "another"], [tmp_path / "one", tmp_path / "two"])
     assert found == {KEY: pytest.approx(7.5)}
 

@@ -38,7 +38,7 @@ def refused(call: Call, *words: str) -> str:
         ("model.sleep_ms=-1", "model.sleep_ms=-1: must not be negative"),
         ("model.target=null_targets:Nope", "model.target=null_targets:Nope: module null_targets has no Nope"),
         ("model.target=no.such.module:Nope", "model.target=no.such.module:Nope: there is no module no;"),
-        ("model.kind=sounds", "nothing is left to run: model null is of kind sounds"),
+        ("model.kind=sounds", "nothing is left to run: model echo is of kind sounds"),
         ("code=[nowhere]", "code=nowhere: there is no such folder"),
         ("cluster=address", "cluster.address: has no value yet"),
         ("model=echo,resnet18", "model=echo,resnet18: several values make several trials; add -m"),
@@ -55,14 +55,14 @@ def test_a_verb_before_it_changes_nothing(call: Call, null_words: list[str], ver
 
 def test_a_model_whose_classes_do_not_fit_the_task(call: Call, null_words: list[str]) -> None:
     told = refused(call, *null_words, "model.classes=10", "task.classes=20")
-    assert told.startswith("model null has classes=10 and task numbers classes=20, which must be equal")
+    assert told.startswith("model echo has classes=10 and task numbers classes=20, which must be equal")
     told = refused(call, *null_words, "model.classes=10")
-    assert told.startswith("model null: classes=10 allows class indices 0 to 9, but labels lie in 0 to 19")
+    assert told.startswith("model echo: classes=10 allows class indices 0 to 9, but labels lie in 0 to 19")
 
 
 def test_an_impossible_core_list_stops_a_run_and_names_the_count(call: Call, null_words: list[str]) -> None:
     told = refused(call, *null_words, "-m", "system.cores=1,[4000]")
-    assert told.startswith("1 of 2 trials cannot run here, first null-numbers-cpu_all-torch-b1-")
+    assert told.startswith("1 of 2 trials cannot run here, first echo-numbers-cpu_all-torch-b1-")
     assert "core 4000; this machine allows" in told
 
 

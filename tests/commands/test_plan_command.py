@@ -20,10 +20,10 @@ def test_a_plan_lists_every_trial_and_writes_nothing(call: Call, null_words: lis
     assert (code, err) == (0, "")
     ids = trial_ids(out)
     assert [re.sub("-[0-9a-f]{8}-", "-", each) for each in ids] == [
-        "null-numbers-cpu_1core-torch-b1-r0",
-        "null-numbers-cpu_all-torch-b1-r0",
-        "null-numbers-cpu_1core-onnxruntime-b1-r0",
-        "null-numbers-cpu_all-onnxruntime-b1-r0",
+        "echo-numbers-cpu_1core-torch-b1-r0",
+        "echo-numbers-cpu_all-torch-b1-r0",
+        "echo-numbers-cpu_1core-onnxruntime-b1-r0",
+        "echo-numbers-cpu_all-onnxruntime-b1-r0",
     ]
     assert "4 trials, 0 infeasible; time unknown" in out
     assert list(tmp_path.iterdir()) == []
@@ -40,7 +40,7 @@ def test_infeasible_trials_are_listed_with_exit_code_0(call: Call, null_words: l
 def test_pairs_that_do_not_fit_are_listed(call: Call, null_words: list[str]) -> None:
     code, out, _ = call("plan", *null_words, "-m", "runtime=torch,onnxruntime", "model.runtimes=[torch]")
     assert code == 0
-    assert "left out: null x onnxruntime: model null offers the runtimes torch, not onnxruntime" in out
+    assert "left out: echo x onnxruntime: model echo offers the runtimes torch, not onnxruntime" in out
     assert "1 trials, 0 infeasible" in out
 
 
@@ -74,7 +74,7 @@ def test_info_lists_the_choices_of_every_group(call: Call, null_words: list[str]
     code, out, _ = call("--info", *null_words[:2])
     assert code == 0
     groups = dict(line.split(":", 1) for line in out.splitlines())
-    assert "null" in groups["model"]
+    assert "echo" in groups["model"]
     assert "imagenet_samples" in groups["task"]
     assert "vision" in groups["sweep"]
 

@@ -40,7 +40,7 @@ def complaint(folder: Path, *overrides: str, multirun: bool = False) -> str:
         ("model=[alpha", "model=[alpha: cannot be read"),
         ("results_dir=/a=b", "results_dir=/a=b: cannot be read"),
         ("model", "model: cannot be read (missing EQUAL at '<EOF>'); write KEY=VALUE"),
-        ("model=echo", "model=echo: must be the name of one YAML in conf/model"),
+        ("model=null", "model=null: must be the name of one YAML in conf/model"),
         ("model=1", "model=1: must be the name of one YAML in conf/model"),
         ("model=[alpha,beta]", "model=[alpha,beta]: must be the name of one YAML in conf/model"),
         ("~model", "~model: only KEY=VALUE is understood"),
