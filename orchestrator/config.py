@@ -113,6 +113,12 @@ class SystemConfig(Frozen):
     python: str | None = None
     exclusive: bool = True
 
+    @model_validator(mode="after")
+    def _cores_once(self) -> SystemConfig:
+        if isinstance(self.cores, tuple) and len(set(self.cores)) < len(self.cores):
+            raise ValueError(f"cores={list(self.cores)} names a core twice; list each core once in system.cores")
+        return self
+
 
 class RuntimeConfig(Frozen):
     """What executes the model."""
@@ -226,8 +232,10 @@ def _validate(model: type[T], data: Mapping[str, Any]) -> T:
 def explain(error: ValidationError) -> str:
     """Return the first complaint of a validation error as one line: key, value, rule."""
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "options") or error.title
-    message = first["msg"].removeprefix("Value error, ")
+    # Pydantic names the members of a union too ("constrained-int"): only words and indices are ours.
+    parts = [str(part) for part in first["loc"] if part != "options" and re.fullmatch(r"\w+", str(part))]
+    key = ".".join(parts) or error.title
+    message = "Must be a list such as [12]" if first["type"] == "tuple_type" else first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return f"{key}: no such key"
     value = first.get("input")

@@ -13,7 +13,7 @@ from orchestrator.commands.planning import plan_campaign
 from orchestrator.feasibility import cores_offered
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table, to_rich
-from orchestrator.report.text import seconds
+from orchestrator.report.text import seconds, trials_counted
 from orchestrator.storage.records import PlannedTrial
 
 WIDEST = 10_000
@@ -37,7 +37,7 @@ def execute(arguments: Arguments) -> int:
         console.print(f"excluded by the sweep: {composition.excluded} combinations")
     if plan.duplicates:
         console.print(f"composed more than once: {plan.duplicates} trials")
-    console.print(f"{len(plan.trials)} trials, {len(plan.infeasible)} infeasible; {_whole_time(plan)}", soft_wrap=True)
+    console.print(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}", soft_wrap=True)
     return 0
 
 

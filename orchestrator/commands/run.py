@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -21,10 +22,12 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor
 from orchestrator.pipeline import run_trials
 from orchestrator.report.progress import Progress
+from orchestrator.report.text import trials_counted
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 
 FAILED_STATES = ("failed", "interrupted", "infeasible")
+SAME_SIGNAL_S = 0.5
 
 
 def execute(arguments: Arguments) -> int:
@@ -57,17 +60,29 @@ def execute(arguments: Arguments) -> int:
 def measure(writer: CampaignWriter, campaign: CampaignConfig, runnable: list[PlannedTrial], arguments: Arguments) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code."""
     stop = threading.Event()
-    with Progress(len(runnable), None if arguments.quiet else sys.stderr) as progress:
-        progress.say(f"{len(runnable)} trials into {writer.directory}")
-        # Ray sets handlers of its own when it starts: ours come after.
-        with open_executor(campaign) as executor, stop_on_signals(stop, progress):
-            run_trials(runnable, executor, writer, progress, stop, primary=campaign.analysis.primary)
-    write_report(writer.directory, campaign.analysis)
-    if stop.is_set():
-        print(f"interrupted; finish with: python -m orchestrator resume {writer.directory}", file=sys.stderr)  # noqa: T201
-        return 130
+    with ExitStack() as signals, Progress(len(runnable), None if arguments.quiet else sys.stderr) as progress:
+        progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
+        try:
+            with open_executor(campaign) as executor:
+                # Ray sets handlers of its own when it starts: ours come after, and stay until the report is written.
+                signals.enter_context(stop_on_signals(stop, progress))
+                run_trials(runnable, executor, writer, progress, stop, primary=campaign.analysis.primary)
+        except KeyboardInterrupt:
+            mark_interrupted(writer)
+            raise
+        write_report(writer.directory, campaign.analysis)
     states = {planned.state for planned in writer.record.trials}
+    if stop.is_set() and states & {"planned", "interrupted"}:
+        print(f"interrupted; what was measured is stored and reported in {writer.directory}", file=sys.stderr)  # noqa: T201
+        return 130
     return 1 if states & set(FAILED_STATES) else 0
+
+
+def mark_interrupted(writer: CampaignWriter) -> None:
+    """Give the trials under way the state that tells how they ended."""
+    for planned in writer.record.trials:
+        if planned.state == "running":
+            writer.set_state(planned.trial_id, "interrupted", "stopped at once by the user")
 
 
 def results_directory(campaign: CampaignConfig, name: str) -> Path:
@@ -90,12 +105,20 @@ def open_executor(campaign: CampaignConfig) -> AbstractContextManager[Executor]:
 
 @contextmanager
 def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]:
-    """Finish the round and stop at the first Ctrl-C, SIGTERM or SIGHUP; stop at once at the second."""
+    """Finish the round and stop at the first Ctrl-C, SIGTERM or SIGHUP; stop at once at the second.
+
+    A program such as ``timeout`` signals the process and its group within milliseconds: that is one signal.
+    """
+    first_s = 0.0
 
     def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal first_s
         if stop.is_set():
+            if time.monotonic() - first_s < SAME_SIGNAL_S:
+                return
             raise KeyboardInterrupt
         stop.set()
+        first_s = time.monotonic()
         progress.say(f"{signal.Signals(number).name}: finishing the round, then stopping; once more to stop at once")
 
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -34,3 +34,8 @@ def quality(value: float) -> str:
 def percentile(value: float) -> str:
     """Write a percentile as its label: p99, p99.9."""
     return f"p{value:g}"
+
+
+def trials_counted(count: int) -> str:
+    """Write a number of trials."""
+    return f"{count} trial" if count == 1 else f"{count} trials"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.analysis.results import Group, Results
@@ -37,12 +37,17 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
         ranked = sorted((row for row in unique.values() if row["model"] == model), key=lambda row: (-row["mean"], -row["worst"]))
         best, last = ranked[0], ranked[-1]
         bound = f"{primary.label} ({milliseconds(primary.ns)})" if primary.origin == "reference" else primary.label
-        sentence = f"{group.task}, {model}, within {bound}: {_place(best)} keeps {_kept(best)}"
-        yield f"{sentence}; {_place(last)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
+        sentence = f"{group.task}, {model}, within {bound}: {_place(best, ranked)} keeps {_kept(best)}"
+        yield f"{sentence}; {_place(last, ranked)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
 
 
-def _place(row: dict[str, Any]) -> str:
-    return f"{row['system']} with {row['runtime']}"
+def _place(row: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
+    """Name a trial by its system and runtime, and by batch and repeat where these tell it from the others."""
+    place = f"{row['system']} with {row['runtime']}"
+    for key in ("batch", "repeat"):
+        if len({other[key] for other in others}) > 1:
+            place += f", {key} {row[key]}"
+    return place
 
 
 def _kept(row: dict[str, Any]) -> str:

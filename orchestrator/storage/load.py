@@ -19,7 +19,7 @@ from orchestrator.storage.tables import conform
 
 T = TypeVar("T", bound=BaseModel)
 
-MEASURE_AGAIN = "restore it from a copy, or remove it and measure again with `python -m orchestrator resume`"
+MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
 
 
 def read_json(path: Path, model: type[T]) -> T:

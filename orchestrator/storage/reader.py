@@ -50,7 +50,7 @@ class Campaign:
 
     def samples(self, trial_id: str) -> pa.Table:
         """Return one row per sample: its reference, first prediction, sizes, scores and slices."""
-        remedy = f"measure the trial with `python -m orchestrator resume {self.directory}`"
+        remedy = "the trial ended before its warm-up; measure it again"
         return _existing(self._folder(trial_id).samples, remedy)
 
     def warmup(self, trial_id: str) -> pa.Table:

@@ -142,8 +142,8 @@ def _refuse_used(directory: Path) -> None:
     """Refuse a directory that holds more than a start that was killed has left."""
     if (directory / CAMPAIGN).exists():
         raise InputError(
-            f"{directory} holds a campaign already: go on with `python -m orchestrator resume {directory}` or choose another "
-            "directory with results_dir="
+            f"{directory} holds a campaign already: choose another directory with results_dir=, or see it with "
+            f"`python -m orchestrator report {directory}`"
         )
     known = (LOCK, OVERRIDES)
     strange = sorted(path.name for path in directory.iterdir() if path.name not in known and not DRAFT.fullmatch(path.name))

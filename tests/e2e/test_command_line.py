@@ -106,7 +106,7 @@ def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None
     out, err = started.communicate(timeout=60)
     assert started.returncode == 130, err
     assert "SIGINT: finishing the round" in err
-    assert f"resume {tmp_path / 'r'}" in err
+    assert f"what was measured is stored and reported in {tmp_path / 'r'}" in err
     state = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]
     assert state["state"] == "interrupted"
     assert "report:" in out
@@ -132,6 +132,9 @@ def test_a_failed_trial_gives_exit_code_1_and_the_others_their_result(tmp_path: 
         (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.batch=many"], "measurement.batch"),
         (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.batch=0"], "measurement.batch"),
         (["model=efficientnet_lite0", "task=imagenet_samples", "system.cores=[99]"], "99"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "system.cores=[0,0]"], "names a core twice"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "system.cores=abc"], "system.cores=abc"),
+        (["model=efficientnet_lite0", "task=imagenet_samples", "analysis.thresholds_ms=12"], "a list such as [12]"),
         (["model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7"], "cuda:7"),
         (["model=efficientnet_lite0", "task=imagenet", "task.root=/nowhere"], "/nowhere"),
         (["model=efficientnet_lite0", "task=imagenet_samples", "task.classes=10"], "10"),
@@ -183,4 +186,4 @@ def test_a_plan_starts_nothing(tmp_path: Path) -> None:
 def test_a_plan_lists_what_cannot_run_and_still_succeeds(tmp_path: Path) -> None:
     done = orchestrator("plan", "model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "1 trials, 1 infeasible" in done.stdout
+    assert "1 trial, 1 infeasible" in done.stdout

@@ -79,7 +79,7 @@ def test_what_is_not_there_yet(campaign: CampaignWriter, trial_id: str) -> None:
     reader = open_campaign(campaign.directory)
     assert reader.timings(trial_id).num_rows == reader.rounds(trial_id).num_rows == reader.warmup(trial_id).num_rows == 0
     assert reader.trial(trial_id).placement == {}
-    with pytest.raises(InputError, match=r"predictions\.parquet is missing: measure the trial with .* resume"):
+    with pytest.raises(InputError, match=r"predictions\.parquet is missing: the trial ended before its warm-up"):
         reader.samples(trial_id)
     with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: write it with .* report"):
         reader.tail_quality()
