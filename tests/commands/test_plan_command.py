@@ -41,7 +41,7 @@ def test_pairs_that_do_not_fit_are_listed(call: Call, null_words: list[str]) -> 
     code, out, _ = call("plan", *null_words, "-m", "runtime=torch,onnxruntime", "model.runtimes=[torch]")
     assert code == 0
     assert "left out: echo x onnxruntime: model echo offers the runtimes torch, not onnxruntime" in out
-    assert "1 trials, 0 infeasible" in out
+    assert "1 trial, 0 infeasible" in out
 
 
 def test_repeats_are_trials(call: Call, null_words: list[str]) -> None:

@@ -175,7 +175,7 @@ def flip(path: Path, place: int) -> None:
 def test_a_torn_part_is_named(campaign: CampaignWriter, three_parts: Path, trial_id: str, name: str, keep: int) -> None:
     path = three_parts / name
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match=rf"{name} is not a whole Parquet file .*: restore it from a copy, or remove it"):
+    with pytest.raises(InputError, match=rf"{name} is not a whole Parquet file .*: restore it from a copy, or measure the campaign again"):
         open_campaign(campaign.directory).matrix(trial_id)
 
 
