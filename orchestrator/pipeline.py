@@ -9,30 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from orchestrator.execution.executor import Executor
-from orchestrator.measurement.results import Prepared
-from orchestrator.stats.stopping import Decision
+from orchestrator.observer import Observer
 from orchestrator.storage.records import PlannedTrial, State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.trial_run import TrialRun
-
-
-class Observer(Protocol):
-    """Is told what happens, between rounds only."""
-
-    def trial_started(self, planned: PlannedTrial) -> None:
-        """A trial's process is being prepared."""
-
-    def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
-        """A trial is loaded and warm."""
-
-    def round_done(self, planned: PlannedTrial, rounds: int, duration_s: float, decision: Decision) -> None:
-        """A round was measured and stored."""
-
-    def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
-        """A trial has its final state."""
 
 
 def run_trials(

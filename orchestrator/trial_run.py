@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +19,10 @@ from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.timing import one_line
 from orchestrator.metrics import Answers
+from orchestrator.observer import Observer
 from orchestrator.stats.stopping import Decision, RoundObservation, make_rule
 from orchestrator.storage.records import PlannedTrial, Process, State, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
-
-if TYPE_CHECKING:
-    from orchestrator.pipeline import Observer
 
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""

@@ -67,7 +67,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
         tables={
             "tail_quality": _table(tail_quality, schema.TAIL_QUALITY),
             "latency": _table((row for data in trials for row in latency_rows(data, analysis)), schema.LATENCY),
-            "convergence": pa.Table.from_pylist([row for record in records for row in convergence_rows(record)]),
+            "convergence": _table((row for record in records for row in convergence_rows(record)), schema.CONVERGENCE),
         },
     )
 

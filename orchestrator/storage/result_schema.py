@@ -62,3 +62,34 @@ LATENCY = pa.schema(
     ]
 )
 """One row per trial, clock (``inference``, ``total``) and percentile."""
+
+CONVERGENCE = pa.schema(
+    [
+        *LABELS,
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("rounds", pa.int32(), nullable=False),
+        pa.field("rjsd_bound", pa.float64()),
+        pa.field("rjsd_inference", pa.float64()),
+        pa.field("rjsd_total", pa.float64()),
+        pa.field("rjsd_inference_as_in_paper_code", pa.float64()),
+        pa.field("rjsd_total_as_in_paper_code", pa.float64()),
+        pa.field("bandwidth_inference", pa.float64()),
+        pa.field("bandwidth_total", pa.float64()),
+        pa.field("bandwidth_inference_method", pa.string()),
+        pa.field("bandwidth_total_method", pa.string()),
+        pa.field("primary_threshold", pa.string()),
+        pa.field("primary_threshold_ns", pa.int64()),
+        pa.field("primary_threshold_origin", pa.string()),
+        pa.field("quality_mean", pa.float64()),
+        pa.field("half_width", pa.float64()),
+        pa.field("half_width_bound", pa.float64()),
+        pa.field("not_exchangeable", pa.bool_()),
+        pa.field("percentile", pa.float64()),
+        pa.field("overruns", pa.int64()),
+        pa.field("samples_needed", pa.int64()),
+        pa.field("samples_effective", pa.float64()),
+        pa.field("design_effect", pa.float64()),
+    ]
+)
+"""One row per check of a stopping rule, as it was made while the trial ran; bandwidths are of the logarithm of time."""
