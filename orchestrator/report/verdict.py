@@ -51,9 +51,4 @@ def _place(row: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
 
 
 def _kept(row: dict[str, Any]) -> str:
-    return f"{quality(row['mean'])} of {quality(row['ideal'])} ({metric_name(row)}), {quality(row['worst'])} in its worst round"
-
-
-def metric_name(row: dict[str, Any]) -> str:
-    """Return the metric's name."""
-    return str(row["metric"])
+    return f"{quality(row['mean'])} of {quality(row['ideal'])} ({row['metric']}), {quality(row['worst'])} in its worst round"
