@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.contracts import InputError
+from orchestrator.measurement.timing import one_line
 
 OURS = ("orchestrator", "tasks")
 
@@ -91,12 +92,6 @@ def faults_of(where: str) -> Iterator[None]:
         raise InputError(f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions") from error
     except Exception as error:
         raise InputError(f"{where}: raised {one_line(error)}; check its options, or the class itself") from error
-
-
-def one_line(error: Exception) -> str:
-    """Return an exception's type and the first line of its message."""
-    message = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
 
 
 def _advice(target: str, missing: str | None) -> str:
