@@ -156,6 +156,14 @@ class MeasurementConfig(Frozen):
         return self
 
 
+class DeadlineConfig(Frozen):
+    """What a deadline promises: at least 1 - ``late_share`` of rounds keep ``quality`` of the quality they have without a threshold."""
+
+    quality: float = Field(0.99, gt=0, le=1)
+    late_share: float = Field(0.10, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0, lt=1)
+
+
 class AnalysisConfig(Frozen):
     """How stored timings are read. These keys never need a new measurement."""
 
@@ -165,6 +173,7 @@ class AnalysisConfig(Frozen):
     primary: str | None = None
     seed: int = Field(0, ge=0)
     slices: Names = ()
+    deadline: DeadlineConfig = DeadlineConfig()
 
 
 class ClusterConfig(Frozen):

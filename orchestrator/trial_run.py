@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -112,9 +113,13 @@ class TrialRun:
 
     def _store_prepared(self, prepared: Prepared) -> tuple[Callable[[NDArray[np.float64], float], float], float]:
         """Store what the process says of itself; return the primary metric as a function of times and threshold, and its ideal."""
-        answers = Answers(prepared.samples.column("prediction").to_pylist(), prepared.samples.column("reference").to_pylist())
+        columns = {name: prepared.samples.column(name) for name in prepared.samples.column_names}
+        slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
+        answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
         judged = {name: judge(name, answers) for name in prepared.metrics}
-        ideal = {name: metric.ideal() for name, metric in judged.items()}
+        ideal = {name: found for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
+        if prepared.metrics[0] not in ideal:
+            raise TrialFailed(f"metric {prepared.metrics[0]} is undefined: the task has nothing it could be right about")
         samples = prepared.samples
         for name, metric in judged.items():
             if isinstance(metric, JudgedMean):

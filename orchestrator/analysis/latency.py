@@ -35,6 +35,8 @@ def latency_rows(data: TrialData, analysis: AnalysisConfig) -> Iterator[dict[str
                 "min_ns": _whole(float(finite.min())) if finite.size else None,
                 "max_ns": _whole(float(finite.max())) if finite.size else None,
                 "without_time": int(times.size - finite.size),
+                "method": "order statistics",
+                "parameters": {"confidence": found.confidence},
                 "flags": list(data.flags if found.certified else (*data.flags, "not certified")),
             }
 

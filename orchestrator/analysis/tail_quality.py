@@ -10,41 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import at_stake, judge
+from orchestrator.analysis.quality import JudgedMean, at_stake, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
-from orchestrator.metrics import Answers
-from orchestrator.stats.exchangeability import exchangeability_flag
-from orchestrator.stats.intervals import rounds_interval
+from orchestrator.stats.intervals import Interval, rounds_interval, sampling_interval
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
 
-NOT_EXCHANGEABLE = "rounds not exchangeable"
+LOWER = (10.0, 5.0, 1.0)
+"""Percentiles over rounds that are stored."""
 
 
-def tail_quality_rows(data: TrialData, common: ThresholdSet, analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield the rows of one trial for ``tail_quality.parquet``."""
-    flags = data.flags + exchangeability_flags(data, common)
-    for clock in CLOCKS:
-        times = data.times[clock]
-        own = own_thresholds(times, analysis.percentiles)
-        own_flags = (*flags, "in-sample") if own.in_sample else flags
-        for metric, slice_name, members in _figures(data, analysis.slices):
-            at = _Figure(data, metric, slice_name, members, clock, analysis.seed)
-            yield from at.rows(own.thresholds, times[own.first_round :], own.first_round, own_flags)
-            yield from at.rows(common.common(clock), times, 0, flags, reference=common.reference.trial if common.reference else None)
-
-
-def exchangeability_flags(data: TrialData, common: ThresholdSet) -> tuple[str, ...]:
-    """Return the flag of a trial whose rounds drift or resemble their neighbours, or nothing."""
-    total = data.times["total"]
-    if common.primary is None or len(total) < 3:
-        return ()
-    judged = judge(data.record.metrics[0], data.answers(np.ones(total.shape[1], dtype=bool)))
-    quality = judged.curve(total, [common.primary.ns])[0]
-    log_medians = np.log(np.median(total, axis=1))
-    return (NOT_EXCHANGEABLE,) if exchangeability_flag(log_medians, quality).flagged else ()
+    own = {clock: own_thresholds(data.times[clock], analysis.percentiles) for clock in CLOCKS}
+    for metric, slice_name, members in _figures(data, analysis.slices):
+        figure = _Figure(data, metric, slice_name, members, analysis.seed)
+        for clock in CLOCKS if figure.defined else ():
+            at = own[clock]
+            own_flags = (*flags, "in-sample") if at.in_sample else flags
+            yield from figure.rows(clock, at.thresholds, at.first_round, own_flags)
+            yield from figure.rows(clock, common.common(clock), 0, flags, common.reference.trial if common.reference else None)
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -58,34 +45,43 @@ def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str,
 
 
 class _Figure:
-    """One metric of one slice on one clock."""
+    """One metric of one slice."""
 
-    def __init__(self, data: TrialData, metric: str, slice_name: str, members: NDArray[np.bool_], clock: str, seed: int) -> None:
-        self._data, self._metric, self._slice, self._members, self._clock = data, metric, slice_name, members, clock
-        answers: Answers = data.answers(members)
-        self._judged = judge(metric, answers)
+    def __init__(self, data: TrialData, metric: str, slice_name: str, members: NDArray[np.bool_], seed: int) -> None:
+        self._data, self._metric, self._slice, self._members, self._seed = data, metric, slice_name, members, seed
+        answers = data.answers(members)
+        self._judged = data.judged(metric) if members.all() else judge(metric, answers)
         self._ideal = self._judged.ideal()
         self._at_stake = at_stake(self._judged, answers)
-        self._random = np.random.default_rng([seed, zlib.crc32(f"{data.trial_id} {metric} {slice_name} {clock}".encode())])
+        self._sampling = self._sampling_interval()
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is anything to be right about: no AP of small objects where there are none."""
+        return not math.isnan(self._ideal)
+
+    def _sampling_interval(self) -> Interval | None:
+        """Return what other samples of the task would give, where these were drawn from it."""
+        drawn = self._data.record.trial.task.limit is not None
+        return sampling_interval(self._judged.scores) if drawn and isinstance(self._judged, JudgedMean) else None
 
     def rows(
-        self,
-        thresholds: Sequence[Threshold],
-        times: NDArray[np.float64],
-        first_round: int,
-        flags: Sequence[str],
-        reference: str | None = None,
+        self, clock: str, thresholds: Sequence[Threshold], first_round: int, flags: Sequence[str], reference: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield one row per threshold."""
-        curve = self._judged.curve(times[:, self._members], [threshold.ns for threshold in thresholds])
+        """Yield one row per threshold; the figures cover rounds from ``first_round`` on."""
+        random = np.random.default_rng(
+            [self._seed, zlib.crc32(f"{self._data.trial_id} {self._metric} {self._slice} {clock} {first_round}".encode())]
+        )
+        times = self._data.times[clock][first_round:, self._members]
+        curve = self._judged.curve(times, [threshold.ns for threshold in thresholds])
         for threshold, quality in zip(thresholds, curve, strict=True):
-            summary = summarize(quality, self._ideal)
-            interval = rounds_interval(quality, self._ideal, self._at_stake, self._random)
+            summary = summarize(quality, self._ideal, LOWER)
+            interval = rounds_interval(quality, self._ideal, self._at_stake, random)
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,
                 "slice": self._slice,
-                "clock": self._clock,
+                "clock": clock,
                 "threshold": threshold.label,
                 "threshold_ns": threshold.ns,
                 "threshold_origin": threshold.origin,
@@ -94,9 +90,13 @@ class _Figure:
                 "mean": summary.mean,
                 "worst": summary.worst,
                 "sd": None if math.isnan(summary.sd) else summary.sd,
+                **{f"p{lower.percentile:g}": lower.quality if lower.certified else None for lower in summary.lower},
                 "interval_low": interval.low,
                 "interval_high": interval.high,
                 "interval_method": interval.method,
+                "interval_parameters": {"confidence": interval.confidence, **interval.parameters},
+                "ideal_low": self._sampling.low if self._sampling else None,
+                "ideal_high": self._sampling.high if self._sampling else None,
                 "first_round": first_round,
                 "rounds": summary.rounds,
                 "samples": int(self._members.sum()),

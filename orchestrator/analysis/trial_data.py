@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.metrics import Answers
+from orchestrator.analysis.quality import judge
+from orchestrator.metrics import Answers, Judged
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 
@@ -36,11 +37,23 @@ class TrialData:
     slices: Mapping[str, Sequence[str | None]]
     input_sizes: NDArray[np.int64]
     different_answers: int
+    _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property
     def trial_id(self) -> str:
         """The trial's id."""
         return self.record.trial_id
+
+    @property
+    def metric(self) -> str:
+        """The primary metric, by which trials are compared."""
+        return self.record.metrics[0]
+
+    def judged(self, metric: str) -> Judged:
+        """Return the answers of all samples compared with the references, which is done once per metric."""
+        if metric not in self._judged:
+            self._judged[metric] = judge(metric, self.answers(np.ones(len(self.references), dtype=bool)))
+        return self._judged[metric]
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
         """Return references and predictions of the samples that are ``members``, [S]."""
@@ -48,7 +61,7 @@ class TrialData:
         return Answers(
             predictions=[self.predictions[index] for index in chosen],
             references=[self.references[index] for index in chosen],
-            slices={name: [str(groups[index]) for index in chosen] for name, groups in self.slices.items()},
+            slices={name: [groups[index] for index in chosen] for name, groups in self.slices.items()},
         )
 
     @property

@@ -17,12 +17,13 @@ class Answers:
     predictions, references
         in the form that belongs to the task's kind; sequences of plain values, or arrays.
     slices
-        for every grouping the group of each sample, for metrics that average over groups: ``{"subject": ["law", "art"]}``.
+        for every grouping the group of each sample, None where it has none, for metrics that average over groups:
+        ``{"subject": ["law", "art"]}``.
     """
 
     predictions: Sequence[Any] | NDArray[Any]
     references: Sequence[Any] | NDArray[Any]
-    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    slices: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {len(self.predictions), len(self.references), *map(len, self.slices.values())}
@@ -59,10 +60,10 @@ class Judged(Protocol):
     """Answers compared with references: the work that does not depend on times is done."""
 
     def ideal(self) -> float:
-        """Return quality without a threshold."""
+        """Return quality without a threshold; NaN where the task has nothing to be right about."""
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[float64]:
-        """Return tail quality, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns, late samples failed."""
+        """Return tail quality, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns, late samples failed; NaN as ideal."""
 
 
 Metric: TypeAlias = MeanMetric | WholeTaskMetric

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from orchestrator.analysis.results import Group, Results
+from orchestrator.report.comparisons import comparison_tables
+from orchestrator.report.deadlines import deadline_tables
+from orchestrator.report.predictions import prediction_tables
+from orchestrator.report.rows import Row, flag_note, mark, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, percentile, quality, seconds
 from orchestrator.storage.records import TrialRecord
-
-Row = dict[str, Any]
-WHO = ("model", "system", "runtime")
 
 
 def all_tables(results: Results) -> list[Table]:
     """Return every table of the report."""
     return [
         *cross_system_tables(results),
+        *deadline_tables(results),
+        *comparison_tables(results),
         *own_threshold_tables(results),
+        *prediction_tables(results),
         *latency_tables(results),
         trials_table(results),
         *problem_tables(results),
@@ -27,8 +30,8 @@ def all_tables(results: Results) -> list[Table]:
 
 
 def summary_tables(results: Results) -> list[Table]:
-    """Return what is printed at the end of a campaign: cross-system tables and what went wrong."""
-    return [*problem_tables(results), *cross_system_tables(results)]
+    """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
+    return [*problem_tables(results), *cross_system_tables(results), *deadline_tables(results)]
 
 
 def cross_system_tables(results: Results) -> Iterator[Table]:
@@ -37,8 +40,8 @@ def cross_system_tables(results: Results) -> Iterator[Table]:
     One table at the reference trial's percentiles, one at absolute thresholds.
     """
     for group in results.groups:
-        metric = group.trials[0].record.metrics[0]
-        rows = [row for row in _rows(results, "tail_quality") if _in_group(row, group) and row["slice"] == "all"]
+        metric = group.trials[0].metric
+        rows = [row for row in rows_of(results, "tail_quality", group) if row["slice"] == "all"]
         rows = [row for row in rows if row["clock"] == "total" and row["metric"] == metric]
         reference = group.thresholds.reference
         if reference is not None:
@@ -55,17 +58,17 @@ def _cross_system(group: Group, results: Results, metric: str, origin: str, rows
     heads = [f"{labels[ns]} ({milliseconds(ns)})" if origin == "reference" else labels[ns] for ns in sorted(labels)]
     cells: dict[str, list[str]] = {}
     for row in rows:
-        cells.setdefault(row["trial"], [*_who(row, group), quality(row["ideal"])])
+        cells.setdefault(row["trial"], [*who(row, group), quality(row["ideal"])])
     for ns in sorted(labels):
         for row in rows:
             if row["threshold_ns"] == ns and row["threshold"] == labels[ns]:
-                cells[row["trial"]].append(f"{quality(row['mean'])} / {quality(row['worst'])}{_mark(row['flags'])}")
+                cells[row["trial"]].append(f"{quality(row['mean'])} / {quality(row['worst'])}{mark(row['flags'])}")
     kind = "the reference trial's percentiles" if origin == "reference" else "absolute thresholds"
     return Table(
         title=f"Tail quality of {group.task} ({metric}) at {kind}: mean / worst round",
-        columns=[*_who_columns(group), "ideal", *heads],
+        columns=[*who_columns(group), "ideal", *heads],
         rows=list(cells.values()),
-        note=note + _flag_note(rows),
+        note=note + flag_note(rows),
         right=frozenset(["ideal", *heads]),
     )
 
@@ -73,15 +76,15 @@ def _cross_system(group: Group, results: Results, metric: str, origin: str, rows
 def own_threshold_tables(results: Results) -> Iterator[Table]:
     """Yield tail quality of each trial at its own percentiles; these rank nothing, and the note says so."""
     for group in results.groups:
-        metric = group.trials[0].record.metrics[0]
-        rows = [row for row in _rows(results, "tail_quality") if _in_group(row, group) and row["slice"] == "all"]
+        metric = group.trials[0].metric
+        rows = [row for row in rows_of(results, "tail_quality", group) if row["slice"] == "all"]
         rows = [row for row in rows if row["threshold_origin"] == "own" and row["metric"] == metric]
         yield Table(
             title=f"Tail quality of {group.task} ({metric}) at each trial's own percentiles",
-            columns=[*_who_columns(group), "clock", "threshold", "ideal", "mean", "95 % interval", "worst", "rounds", "flags"],
+            columns=[*who_columns(group), "clock", "threshold", "ideal", "mean", "95 % interval", "worst", "rounds", "flags"],
             rows=[
                 [
-                    *_who(row, group),
+                    *who(row, group),
                     row["clock"],
                     f"{row['threshold']} = {milliseconds(row['threshold_ns'])}",
                     quality(row["ideal"]),
@@ -103,14 +106,14 @@ def own_threshold_tables(results: Results) -> Iterator[Table]:
 def latency_tables(results: Results) -> Iterator[Table]:
     """Yield percentiles of inference and total time with their intervals."""
     for group in results.groups:
-        rows = [row for row in _rows(results, "latency") if _in_group(row, group) and row["clock"] in ("inference", "total")]
+        rows = rows_of(results, "latency", group)
         heads = [percentile(value) for value in sorted({row["percentile"] for row in rows})]
         cells: dict[tuple[str, str], list[str]] = {}
         for row in rows:
-            cells.setdefault((row["trial"], row["clock"]), [*_who(row, group), row["clock"]]).append(_latency_cell(row))
+            cells.setdefault((row["trial"], row["clock"]), [*who(row, group), row["clock"]]).append(_latency_cell(row))
         yield Table(
             title=f"Latency of {group.task}",
-            columns=[*_who_columns(group), "clock", *heads],
+            columns=[*who_columns(group), "clock", *heads],
             rows=list(cells.values()),
             note="In brackets the 95 % interval. not certified: fewer than 10 independent samples lie beyond the percentile.",
             right=frozenset(heads),
@@ -193,36 +196,3 @@ def stack_table(records: Sequence[TrialRecord]) -> Table:
         columns=["system / runtime", "host", "processor", "stack"],
         rows=[[", ".join(sorted(set(names))), *key] for key, names in stacks.items()],
     )
-
-
-def _rows(results: Results, name: str) -> list[Row]:
-    rows: list[Row] = results.tables[name].to_pylist()
-    return rows
-
-
-def _in_group(row: Row, group: Group) -> bool:
-    return any(data.trial_id == row["trial"] for data in group.trials)
-
-
-def _who_columns(group: Group) -> list[str]:
-    """Return the columns that tell the trials of a group apart."""
-    columns = list(WHO)
-    if len({data.record.trial.measurement.batch for data in group.trials}) > 1:
-        columns.append("batch")
-    keys = [data.record.match_key for data in group.trials]
-    if len(set(keys)) < len(keys):
-        columns.append("repeat")
-    return columns
-
-
-def _who(row: Row, group: Group) -> list[str]:
-    return [str(row[column]) for column in _who_columns(group)]
-
-
-def _mark(flags: Sequence[str]) -> str:
-    return " *" if flags else ""
-
-
-def _flag_note(rows: Sequence[Row]) -> str:
-    flags = sorted({flag for row in rows for flag in row["flags"]})
-    return f" * flagged: {', '.join(flags)}." if flags else ""

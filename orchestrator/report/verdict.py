@@ -22,7 +22,7 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
     if primary is None:
         yield f"{group.task}: no trial can be the reference, so there is no common threshold."
         return
-    metric = group.trials[0].record.metrics[0]
+    metric = group.trials[0].metric
     members = {data.trial_id for data in group.trials}
     rows = [
         row

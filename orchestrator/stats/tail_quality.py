@@ -86,11 +86,11 @@ def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) ->
            [0.66666667, 0.33333333]])
     """
     score, time, bound = np.asarray(scores, dtype=np.float64), checked_times(times), np.asarray(thresholds)
-    _check(score, time, bound)
+    check_curve(score, time, bound)
     rounds, samples = time.shape
     gaps = bound.size + 1
     order = np.argsort(bound, kind="stable")
-    ordered = _comparable(bound[order], time)
+    ordered = comparable_bounds(bound[order], time)
     in_gap = np.empty((rounds, gaps))
     step = max(1, BLOCK // samples)
     for start in range(0, rounds, step):
@@ -143,7 +143,8 @@ def summarize(qualities: ArrayLike, ideal: float, percentiles: Sequence[float] =
     )
 
 
-def _check(scores: NDArray[np.float64], times: Times, thresholds: NDArray[np.generic]) -> None:
+def check_curve(scores: NDArray[np.float64], times: Times, thresholds: NDArray[np.generic]) -> None:
+    """Refuse what no curve can be made of; parameters and errors are those of `quality_curve`."""
     if scores.ndim != 1 or times.ndim != 2 or thresholds.ndim != 1 or times.shape[1] != scores.size:
         raise ValueError(
             f"scores of shape {scores.shape}, times of shape {times.shape}, thresholds of shape {thresholds.shape}: "
@@ -157,7 +158,7 @@ def _check(scores: NDArray[np.float64], times: Times, thresholds: NDArray[np.gen
         raise InputError("thresholds must be numbers of ns: NaN bounds nothing")
 
 
-def _comparable(thresholds: NDArray[np.generic], times: Times) -> Times:
+def comparable_bounds(thresholds: NDArray[np.generic], times: Times) -> Times:
     """Return thresholds in the type of the times, so that no comparison rounds, and finite, so that inf is late at them all."""
     if times.dtype == np.float64:
         return np.minimum(thresholds.astype(np.float64), np.finfo(np.float64).max)

@@ -71,14 +71,6 @@ class Campaign:
         remedy = f"write it with `python -m orchestrator report {self.directory}`"
         return _existing(self.directory / f"{name}.parquet", remedy)
 
-    def tail_quality(self) -> pa.Table:
-        """Return tail quality per trial, metric, slice, clock and threshold."""
-        return self.table("tail_quality")
-
-    def latency(self) -> pa.Table:
-        """Return percentiles of the times per trial and clock."""
-        return self.table("latency")
-
     def _folder(self, trial_id: str) -> TrialFolder:
         return trial_folder(self.directory, self.record.planned(trial_id).trial_id)
 

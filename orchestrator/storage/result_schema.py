@@ -16,6 +16,9 @@ LABELS = [
 ]
 """What every result table begins with."""
 
+PARAMETERS = pa.map_(pa.string(), pa.float64())
+"""What a method was given and estimated, by name."""
+
 TAIL_QUALITY = pa.schema(
     [
         *LABELS,
@@ -30,16 +33,24 @@ TAIL_QUALITY = pa.schema(
         pa.field("mean", pa.float64(), nullable=False),
         pa.field("worst", pa.float64(), nullable=False),
         pa.field("sd", pa.float64()),
+        pa.field("p10", pa.float64()),
+        pa.field("p5", pa.float64()),
+        pa.field("p1", pa.float64()),
         pa.field("interval_low", pa.float64(), nullable=False),
         pa.field("interval_high", pa.float64(), nullable=False),
         pa.field("interval_method", pa.string(), nullable=False),
+        pa.field("interval_parameters", PARAMETERS, nullable=False),
+        pa.field("ideal_low", pa.float64()),
+        pa.field("ideal_high", pa.float64()),
         pa.field("first_round", pa.int32(), nullable=False),
         pa.field("rounds", pa.int32(), nullable=False),
         pa.field("samples", pa.int32(), nullable=False),
         pa.field("flags", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""One row per trial, metric, slice, clock and threshold. ``first_round``: the figures cover rounds from this index on."""
+"""One row per trial, metric, slice, clock and threshold. ``first_round``: the figures cover rounds from this index on. ``p10``, ``p5``,
+``p1``: percentiles over rounds, null where fewer than 10 rounds lie below. ``ideal_low``, ``ideal_high``: sampling interval of ideal
+quality where a subset of the task was drawn."""
 
 LATENCY = pa.schema(
     [
@@ -58,10 +69,62 @@ LATENCY = pa.schema(
         pa.field("min_ns", pa.int64()),
         pa.field("max_ns", pa.int64()),
         pa.field("without_time", pa.int64(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("parameters", PARAMETERS, nullable=False),
         pa.field("flags", pa.list_(pa.string()), nullable=False),
     ]
 )
 """One row per trial, clock (``inference``, ``total``) and percentile."""
+
+DEADLINE = pa.schema(
+    [
+        *LABELS,
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("clock", pa.string(), nullable=False),
+        pa.field("reference", pa.string(), nullable=False),
+        pa.field("reference_quality", pa.float64(), nullable=False),
+        pa.field("quality_share", pa.float64(), nullable=False),
+        pa.field("floor", pa.float64(), nullable=False),
+        pa.field("late_share", pa.float64(), nullable=False),
+        pa.field("confidence", pa.float64(), nullable=False),
+        pa.field("deadline_ns", pa.int64()),
+        pa.field("certified", pa.bool_(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("observed_ns", pa.int64()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("parameters", PARAMETERS, nullable=False),
+        pa.field("rounds", pa.int32(), nullable=False),
+        pa.field("more_rounds", pa.int32()),
+        pa.field("flags", pa.list_(pa.string()), nullable=False),
+    ]
+)
+"""One row per trial, clock and quality floor (``reference``: the trial's own ideal quality, or one common to all models of the task).
+``observed_ns``: the bound that a share of 1 - ``late_share`` of the measured rounds kept, which promises nothing."""
+
+COMPARISON = pa.schema(
+    [
+        *LABELS,
+        pa.field("baseline", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("clock", pa.string(), nullable=False),
+        pa.field("threshold", pa.string(), nullable=False),
+        pa.field("threshold_ns", pa.int64(), nullable=False),
+        pa.field("threshold_origin", pa.string(), nullable=False),
+        pa.field("threshold_reference", pa.string()),
+        pa.field("scope", pa.string(), nullable=False),
+        pa.field("baseline_mean", pa.float64(), nullable=False),
+        pa.field("mean", pa.float64(), nullable=False),
+        pa.field("difference", pa.float64(), nullable=False),
+        pa.field("interval_low", pa.float64()),
+        pa.field("interval_high", pa.float64()),
+        pa.field("verdict", pa.string()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("parameters", PARAMETERS, nullable=False),
+        pa.field("flags", pa.list_(pa.string()), nullable=False),
+    ]
+)
+"""One row per trial, threshold and scope: its quality minus the baseline's. Scopes: ``this data set`` (rounds vary), ``samples like
+these`` (rounds and samples vary), ``fresh processes`` (repeats vary; the only one with a verdict)."""
 
 CONVERGENCE = pa.schema(
     [
@@ -93,3 +156,31 @@ CONVERGENCE = pa.schema(
     ]
 )
 """One row per check of a stopping rule, as it was made while the trial ran; bandwidths are of the logarithm of time."""
+
+PREDICTION = pa.schema(
+    [
+        *LABELS,
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("clock", pa.string(), nullable=False),
+        pa.field("threshold", pa.string(), nullable=False),
+        pa.field("threshold_ns", pa.int64(), nullable=False),
+        pa.field("threshold_origin", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("parameters", PARAMETERS, nullable=False),
+        pa.field("fit_rounds", pa.int32(), nullable=False),
+        pa.field("test_rounds", pa.int32(), nullable=False),
+        pa.field("ideal", pa.float64(), nullable=False),
+        *(
+            pa.field(f"{which}_{figure}", pa.float64())
+            for which in ("predicted", "observed", "difference")
+            for figure in ("mean", "variance", "minimum")
+        ),
+        pa.field("recomputed_threshold_ns", pa.int64()),
+        *(pa.field(f"difference_as_in_paper_{figure}", pa.float64()) for figure in ("mean", "variance", "minimum")),
+        pa.field("variance_ratio", pa.float64()),
+        pa.field("flags", pa.list_(pa.string()), nullable=False),
+    ]
+)
+"""One row per trial, clock, threshold and method: tail quality predicted from the first rounds, and what the last rounds showed.
+``difference_as_in_paper``: the test rounds choose their own threshold. ``variance_ratio``: variance between rounds over what it were
+if samples were independent."""

@@ -48,8 +48,24 @@ class Results:
 
     def tail_quality(self) -> pa.Table:
         """Return tail quality per trial, metric, slice, clock and threshold."""
-        return self._campaign.tail_quality()
+        return self._campaign.table("tail_quality")
 
     def latency(self) -> pa.Table:
         """Return percentiles of the times per trial and clock."""
-        return self._campaign.latency()
+        return self._campaign.table("latency")
+
+    def convergence(self) -> pa.Table:
+        """Return the trajectory of each trial's stopping rule."""
+        return self._campaign.table("convergence")
+
+    def deadline(self) -> pa.Table:
+        """Return the deadline that each trial can promise, per clock and quality floor."""
+        return self._campaign.table("deadline")
+
+    def prediction(self) -> pa.Table:
+        """Return tail quality predicted from the first rounds beside what the last rounds showed, per method."""
+        return self._campaign.table("prediction")
+
+    def comparison(self) -> pa.Table:
+        """Return differences of tail quality from a baseline, per threshold and scope."""
+        return self._campaign.table("comparison")

@@ -61,5 +61,11 @@ ROUNDS = pa.schema(
 
 CLASSES = (pa.int32(), pa.list_(pa.int32()))
 
-ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES}
+BOXES = [("boxes", pa.list_(pa.list_(pa.float64()))), ("labels", pa.list_(pa.int64()))]
+DETECTIONS = (
+    pa.struct([*BOXES, ("areas", pa.list_(pa.float64())), ("crowd", pa.list_(pa.int8()))]),
+    pa.struct([*BOXES, ("scores", pa.list_(pa.float64()))]),
+)
+
+ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES, "object_detection": DETECTIONS}
 """Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers."""

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.storage.schema import RESULT_TABLES
+
 SUPPORT = Path(__file__).parents[1] / "support"
 NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo"]
 SHORT = ["measurement.rule=rounds", "measurement.min_rounds=25", "measurement.max_rounds=25"]
@@ -80,7 +82,7 @@ def test_trials_took_turns_on_the_machine(campaign: Path) -> None:
 @pytest.mark.slow
 def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
     before = {path.name: path.read_bytes() for path in (campaign / "r").iterdir() if path.suffix in (".parquet", ".md")}
-    assert set(before) == {"tail_quality.parquet", "latency.parquet", "convergence.parquet", "report.md"}
+    assert set(before) == {f"{name}.parquet" for name in RESULT_TABLES} | {"report.md"}
     same = orchestrator("report", str(campaign / "r"), cwd=campaign)
     assert same.returncode == 0, same.stderr
     assert {name: (campaign / "r" / name).read_bytes() for name in before} == before

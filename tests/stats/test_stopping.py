@@ -59,10 +59,10 @@ def test_settled_stops_at_the_first_check_that_has_all_it_wants() -> None:
     rounds, decisions = run(make("settled"), steady())
     assert (rounds, decisions[-1].reason) == (30, "settled")
     seen = list(rows(decisions))
-    assert [row["rounds"] for row in seen] == [5, 10, 15, 20, 25, 30]
+    assert [row["rounds"] for row in seen] == list(range(2, 32, 2))
     assert all(tuple(row) == CHECK_COLUMNS for row in seen)
     assert json.loads(json.dumps(seen, allow_nan=False)) == seen
-    assert seen[-2]["rjsd_total"] is None
+    assert seen[4]["rjsd_total"] is None
     last = seen[-1]
     assert last["rjsd_bound"] == 0.05
     for clock in ("inference", "total"):
@@ -137,8 +137,8 @@ def test_a_trend_sends_the_trial_on_to_its_bound_and_is_the_reason() -> None:
     rounds, decisions = run(make("settled", primary="100 ms", max_rounds=100), drifting)
     assert (rounds, decisions[-1].reason) == (100, "not settled: trend")
     flags = [row["not_exchangeable"] for row in rows(decisions)]
-    assert set(flags[:5]) == {None}
-    assert set(flags[5:]) == {1}
+    assert set(flags[:14]) == {None}
+    assert set(flags[14:]) == {1}
     assert all(decision.reason is None for decision in decisions[:-1])
 
 
@@ -194,7 +194,7 @@ def test_paper_looks_at_the_densities_alone_after_every_second_round() -> None:
 def test_rounds_runs_to_max_rounds_whatever_the_times_say_and_keeps_the_trajectory() -> None:
     rounds, decisions = run(make("rounds", max_rounds=37), steady())
     assert (rounds, decisions[-1].reason) == (37, "max_rounds")
-    assert [row["rounds"] for row in rows(decisions)] == [5, 10, 15, 20, 25, 30, 35]
+    assert [row["rounds"] for row in rows(decisions)] == list(range(2, 38, 2))
     assert all(tuple(row) == CHECK_COLUMNS for row in rows(decisions))
 
 
@@ -280,13 +280,13 @@ def test_no_rule_stops_before_min_rounds() -> None:
     assert decisions[0] == Decision(False, None, {"rounds": 1})
 
 
-def test_checks_come_every_five_rounds_once_a_second_and_with_history_grown_by_five_percent() -> None:
+def test_checks_come_every_two_rounds_twice_a_second_and_with_history_grown_by_five_percent() -> None:
     slow, fast = Cadence(), Cadence()
     due = [rounds for rounds in range(1, 301) if slow.due(rounds, 2.0 * rounds)]
-    assert due[:20] == list(range(5, 105, 5))
+    assert due[:20] == list(range(2, 42, 2))
     assert all(later >= 1.05 * earlier for earlier, later in pairwise(due))
     assert all(later <= 1.05 * earlier + 1 for earlier, later in pairwise(due[20:]))
-    assert [rounds for rounds in range(1, 400) if fast.due(rounds, 0.01 * rounds)] == [5, 105, 205, 305]
+    assert [rounds for rounds in range(1, 400) if fast.due(rounds, 0.01 * rounds)] == [2, 52, 102, 152, 202, 252, 302, 352]
 
 
 @pytest.mark.parametrize(("name", "hint"), [("setled", "did you mean settled"), ("zzz", "choose one of settled, paper, rounds")])

@@ -17,6 +17,7 @@ from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.atomic import write_parquet
 from orchestrator.storage.records import Stopping, TrialRecord
+from orchestrator.storage.schema import RESULT_TABLES
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
@@ -73,11 +74,10 @@ def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
 def test_result_tables(measured: Path) -> None:
     with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: .*report"):
         orchestrator.open(measured).tail_quality()
-    for name in ("tail_quality", "latency"):
-        write_parquet(measured / f"{name}.parquet", pa.table({"trial": [name]}))
     results = orchestrator.open(measured)
-    assert results.tail_quality().to_pylist() == [{"trial": "tail_quality"}]
-    assert results.latency().to_pylist() == [{"trial": "latency"}]
+    for name in RESULT_TABLES:
+        write_parquet(measured / f"{name}.parquet", pa.table({"trial": [name]}))
+        assert getattr(results, name)().to_pylist() == [{"trial": name}]
 
 
 def test_importing_is_cheap_and_opening_is_lazy() -> None:

@@ -82,7 +82,7 @@ def test_what_is_not_there_yet(campaign: CampaignWriter, trial_id: str) -> None:
     with pytest.raises(InputError, match=r"predictions\.parquet is missing: the trial ended before its warm-up"):
         reader.samples(trial_id)
     with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: write it with .* report"):
-        reader.tail_quality()
+        reader.table("tail_quality")
     with pytest.raises(InputError, match="'secrets' is unknown: choose one of tail_quality"):
         reader.table("secrets")
 
@@ -203,7 +203,7 @@ def test_parquet_of_something_else_is_named(campaign: CampaignWriter, three_part
 def test_a_damaged_result_table_says_how_to_write_it_again(campaign: CampaignWriter) -> None:
     (campaign.directory / "tail_quality.parquet").write_bytes(b"PAR1 no PAR1")
     with pytest.raises(InputError, match=r"tail_quality\.parquet is not a whole Parquet file .*report"):
-        open_campaign(campaign.directory).tail_quality()
+        open_campaign(campaign.directory).table("tail_quality")
 
 
 def test_the_record_of_another_trial_is_refused(campaign: CampaignWriter, trial_id: str) -> None:

@@ -36,7 +36,7 @@ class Certify:
         self._samples = 0
         self._without_time = 0
         self._densities = BothClocks()
-        self._cadence = Cadence()
+        self._cadence = Cadence(rounds_apart=5)
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round."""

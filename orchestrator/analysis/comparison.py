@@ -1,0 +1,159 @@
+"""Trials of one model side by side: one tidy row per trial, threshold and scope, always against the same baseline."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.threshold_sets import ThresholdSet
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.config import AnalysisConfig
+from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
+from orchestrator.stats.gate import gate
+from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.thresholds import Threshold, default_reference
+
+THIS_DATA_SET = "this data set"
+SAMPLES_LIKE_THESE = "samples like these"
+FRESH_PROCESSES = "fresh processes"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One trial's quality on the total clock, [M, R], at the common thresholds."""
+
+    data: TrialData
+    curve: NDArray[np.float64]
+    flags: Sequence[str]
+
+
+def comparison_rows(
+    trials: Sequence[TrialData], common: ThresholdSet, flags: Mapping[str, Sequence[str]], analysis: AnalysisConfig
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the trials of one task for ``comparison.parquet``, on the total clock and for the primary metric."""
+    models: dict[str, list[TrialData]] = {}
+    for data in trials:
+        models.setdefault(data.record.trial.model.name, []).append(data)
+    for members in models.values():
+        yield from _of_one_model(members, common, flags, analysis)
+
+
+def _of_one_model(
+    trials: Sequence[TrialData], common: ThresholdSet, flags: Mapping[str, Sequence[str]], analysis: AnalysisConfig
+) -> Iterator[dict[str, Any]]:
+    thresholds = common.common("total")
+    bounds = [threshold.ns for threshold in thresholds]
+    sides: dict[str, list[Side]] = {}
+    for data in trials:
+        curve = data.judged(data.metric).curve(data.times["total"], bounds)
+        sides.setdefault(data.record.match_key, []).append(Side(data, curve, flags[data.trial_id]))
+    baseline = sides.pop(_baseline(trials, common))
+    if not bounds or not sides:
+        return
+    by_repeat = {side.data.record.trial.repeat: side for side in baseline}
+    verdicts = _verdicts(baseline, sides, thresholds, common.primary)
+    for members in sides.values():
+        for side in members:
+            partner = by_repeat.get(side.data.record.trial.repeat, baseline[0])
+            for index, threshold in enumerate(thresholds):
+                yield from _rows(side, partner, index, threshold, common, analysis.seed)
+        if (verdict := verdicts.get(members[0].data.record.match_key)) is not None and common.primary is not None:
+            yield _row(members[0], baseline[0], common.primary, common, FRESH_PROCESSES) | verdict
+
+
+def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
+    """Return the match key that the others are compared with: the reference's where it is of this model, else the median p50's."""
+    keys = {data.trial_id: data.record.match_key for data in trials}
+    if common.reference is not None and common.reference.trial in keys:
+        return keys[common.reference.trial]
+    p50s = {data.trial_id: percentile_inverted_cdf(data.times["total"], 50) for data in trials}
+    chosen = default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
+    return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
+
+
+def _rows(side: Side, partner: Side, index: int, threshold: Threshold, common: ThresholdSet, seed: int) -> Iterator[dict[str, Any]]:
+    mine, theirs = side.curve[index], partner.curve[index]
+    means = {"baseline_mean": float(theirs.mean()), "mean": float(mine.mean())}
+    one_answer = 1 / side.data.times["total"].shape[1]
+    yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(compare_rounds(theirs, mine, resolution=one_answer))
+    before, after = _on_time_scores(partner.data, threshold), _on_time_scores(side.data, threshold)
+    if before is not None and after is not None:
+        random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
+        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(before, after, random))
+
+
+def _on_time_scores(data: TrialData, threshold: Threshold) -> NDArray[np.float64] | None:
+    """Return the score of each sample in each round, [R, S], 0 where it was late; None for a metric that is no mean of scores."""
+    judged = data.judged(data.metric)
+    return judged.scores * (data.times["total"] <= threshold.ns) if isinstance(judged, JudgedMean) else None
+
+
+def _verdicts(
+    baseline: Sequence[Side], others: Mapping[str, Sequence[Side]], thresholds: Sequence[Threshold], primary: Threshold | None
+) -> dict[str, dict[str, Any]]:
+    """Return per match key what its repeats show against the baseline's at the primary threshold."""
+    if primary is None or primary not in thresholds:
+        return {}
+    index = thresholds.index(primary)
+    before = [float(side.curve[index].mean()) for side in baseline]
+    after = {key: [float(side.curve[index].mean()) for side in members] for key, members in others.items()}
+    resolutions = {key: 1 / min(side.data.times["total"].size for side in members) for key, members in others.items()}
+    found = gate(dict.fromkeys(after, before), after, resolutions=resolutions)
+    return {
+        key: {
+            "baseline_mean": float(np.mean(before)),
+            "mean": float(np.mean(after[key])),
+            "difference": verdict.difference,
+            "interval_low": _finite(verdict.low),
+            "interval_high": _finite(verdict.high),
+            "verdict": verdict.outcome,
+            "method": "pooled t on repeats, Holm",
+            "parameters": {
+                "repeats": float(verdict.repeats_b),
+                "baseline_repeats": float(verdict.repeats_a),
+                "sd": verdict.sd,
+                "p_worse": verdict.p_worse,
+                "p_better": verdict.p_better,
+                "detectable_drop": verdict.detectable_drop,
+            },
+        }
+        for key, verdict in found.items()
+    }
+
+
+def _figures(found: Difference) -> dict[str, Any]:
+    return {
+        "difference": found.difference,
+        "interval_low": _finite(found.low),
+        "interval_high": _finite(found.high),
+        "method": found.method,
+        "parameters": {"confidence": found.confidence, **found.parameters},
+    }
+
+
+def _row(side: Side, partner: Side, threshold: Threshold, common: ThresholdSet, scope: str) -> dict[str, Any]:
+    reference = common.reference.trial if common.reference is not None and threshold.origin == "reference" else None
+    return {
+        **side.data.record.labels(),
+        "baseline": partner.data.trial_id,
+        "metric": side.data.metric,
+        "clock": "total",
+        "threshold": threshold.label,
+        "threshold_ns": threshold.ns,
+        "threshold_origin": threshold.origin,
+        "threshold_reference": reference,
+        "scope": scope,
+        "verdict": None,
+        "flags": list(dict.fromkeys((*side.flags, *partner.flags))),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

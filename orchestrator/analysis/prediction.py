@@ -1,0 +1,89 @@
+"""Tail quality predicted from a trial's first rounds, beside what its last rounds showed: one tidy row per threshold and method."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.trial_data import CLOCKS, TrialData
+from orchestrator.config import AnalysisConfig
+from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
+from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
+
+FIGURES = ("mean", "variance", "minimum")
+
+
+def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one trial for ``prediction.parquet``, for the primary metric; none where there are too few rounds."""
+    if len(data.times["total"]) < ROUNDS_TO_VALIDATE:
+        return
+    for clock in CLOCKS:
+        for method in _methods(data):
+            random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
+            found = _validated(data, clock, method, random)
+            ratios = _variance_ratios(data, clock, found)
+            for validation, ratio in zip(found, ratios, strict=True):
+                yield _row(data, clock, method, validation, ratio, flags)
+
+
+def _methods(data: TrialData) -> tuple[Method, ...]:
+    """Return whole rounds, and as a contrast independent samples: by the exact law where scores are 0 and 1, else by drawing.
+
+    A metric that is no mean would have to be evaluated anew on thousands of drawn rounds, and has no contrast.
+    """
+    judged = data.judged(data.metric)
+    if not isinstance(judged, JudgedMean):
+        return ("block-bootstrap",)
+    return ("block-bootstrap", "poisson-binomial" if np.isin(judged.scores, (0, 1)).all() else "monte-carlo")
+
+
+def _validated(data: TrialData, clock: str, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
+    judged = data.judged(data.metric)
+    if isinstance(judged, JudgedMean):
+        return validate_prediction(judged.scores, data.times[clock], random=random, method=method)
+    return validate_from_curve(judged.curve, data.times[clock], random=random, method=method)
+
+
+def _variance_ratios(data: TrialData, clock: str, found: Sequence[Validation]) -> list[float]:
+    """Return one ratio per threshold, over the fitted rounds; NaN for a metric that is no mean."""
+    judged = data.judged(data.metric)
+    if not found or not isinstance(judged, JudgedMean):
+        return [math.nan] * len(found)
+    bounds = [validation.threshold_ns for validation in found]
+    ratios: list[float] = variance_ratio(judged.scores, data.times[clock][: found[0].fit_rounds], bounds).tolist()
+    return ratios
+
+
+def _row(data: TrialData, clock: str, method: Method, found: Validation, ratio: float, flags: Sequence[str]) -> dict[str, Any]:
+    compared = {
+        "predicted": found.predicted,
+        "observed": found.observed,
+        "difference": found.difference,
+        "difference_as_in_paper": found.difference_as_in_paper,
+    }
+    return {
+        **data.record.labels(),
+        "metric": data.metric,
+        "clock": clock,
+        "threshold": f"p{found.percentile:g}",
+        "threshold_ns": math.ceil(found.threshold_ns),
+        "threshold_origin": "own",
+        "method": method,
+        "parameters": {"draws": float(DRAWS)} if method == "monte-carlo" else {},
+        "fit_rounds": found.fit_rounds,
+        "test_rounds": found.test_rounds,
+        "ideal": data.judged(data.metric).ideal(),
+        **{f"{which}_{name}": _number(value) for which, figures in compared.items() for name, value in zip(FIGURES, figures, strict=True)},
+        "recomputed_threshold_ns": math.ceil(found.recomputed_threshold_ns) if math.isfinite(found.recomputed_threshold_ns) else None,
+        "variance_ratio": _number(ratio),
+        "flags": list(flags),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

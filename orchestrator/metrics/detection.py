@@ -1,0 +1,99 @@
+"""Mean average precision as COCO defines it, when pictures that come late have no detections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orchestrator.metrics.detection_boxes import detections, ground_truth
+from orchestrator.metrics.detection_matching import Matches, match_detections
+from orchestrator.metrics.detection_precision import MeanAveragePrecision
+from orchestrator.metrics.interface import Answers
+from orchestrator.stats.tail_quality import check_curve, comparable_bounds
+from orchestrator.stats.times import checked_times
+
+KINDS = ("object_detection",)
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
+ALL_AREAS = (0.0, 1e5**2)
+SMALL, MEDIUM, LARGE = (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e5**2)
+"""Ranges of area in square pixels, both ends included."""
+
+
+def mean_average_precision_curve(matches: Matches, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+    """Return mean average precision of every threshold and round.
+
+    AP of one class and IoU threshold = (1/101) sum over r in {0, 0.01, ..., 1} of the best precision at recall r or above, 0
+    where no recall is that high; the mean is over classes with boxes to find, and over IoU thresholds. Lin et al., "Microsoft
+    COCO: Common Objects in Context", arXiv 1405.0312; equal to pycocotools' COCOeval. A late picture has no detections and its
+    ground truth stays, so quality may fall when a threshold rises and wrong detections come in time. Matching within a picture
+    depends on no other picture, hence on no threshold: `match_detections` does it once.
+
+    Parameters
+    ----------
+    matches
+        detections of S pictures, matched with ground truth.
+    times : [R, S]
+        times in ns, +inf for a picture whose outcome was not ``ok``.
+    thresholds : [M]
+        time bounds in ns, in any order; +inf is allowed.
+
+    Returns
+    -------
+    [M, R] mean average precision; NaN throughout where there are no boxes to find.
+
+    Raises
+    ------
+    InputError
+        if a time is NaN or not positive, or a threshold is NaN.
+
+    Examples
+    --------
+    >>> from orchestrator.metrics.detection_boxes import detections, ground_truth
+    >>> box = {"boxes": [[10, 10, 50, 50]], "labels": [1]}
+    >>> matches = match_detections(ground_truth([box, box]), detections([{**box, "scores": [0.8]}] * 2), [0.5], ALL_AREAS)
+    >>> mean_average_precision_curve(matches, [[10, 20], [20, 99]], [9, 10, 20]).round(3)
+    array([[0.   , 0.   ],
+           [0.505, 0.   ],
+           [1.   , 0.505]])
+    """
+    time, bound = checked_times(times), np.asarray(thresholds)
+    check_curve(np.zeros(matches.pictures), time, bound)
+    order = np.argsort(bound, kind="stable")
+    ordered = comparable_bounds(bound[order], time)
+    precision = MeanAveragePrecision(matches)
+    curve = np.empty((bound.size, len(time)))
+    for index, one_round in enumerate(time):
+        curve[order, index] = [precision.of(one_round <= threshold) for threshold in ordered]
+    return curve
+
+
+@dataclass(frozen=True)
+class JudgedDetections:
+    """Detections matched with ground truth."""
+
+    matches: Matches
+
+    def ideal(self) -> float:
+        """Return mean average precision without a threshold; NaN where there are no boxes to find."""
+        return MeanAveragePrecision(self.matches).of(np.ones(self.matches.pictures, dtype=bool))
+
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+        """Return `mean_average_precision_curve`, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns."""
+        return mean_average_precision_curve(self.matches, times, thresholds)
+
+
+def judge_detections(
+    answers: Answers, iou_thresholds: NDArray[np.float64] = IOU_THRESHOLDS, areas: tuple[float, float] = ALL_AREAS
+) -> JudgedDetections:
+    """Match predictions with references, whose forms are those of `detection_boxes.detections` and `detection_boxes.ground_truth`.
+
+    Raises
+    ------
+    InputError
+        if an answer is not of that form, or there are none.
+    """
+    return JudgedDetections(match_detections(ground_truth(answers.references), detections(answers.predictions), iou_thresholds, areas))

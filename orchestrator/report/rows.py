@@ -1,0 +1,44 @@
+"""Rows of the result tables, and what tells the trials of a group apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.analysis.results import Group, Results
+
+Row = dict[str, Any]
+WHO = ("model", "system", "runtime")
+
+
+def rows_of(results: Results, name: str, group: Group) -> list[Row]:
+    """Return the rows of a result table that belong to trials of the group."""
+    members = {data.trial_id for data in group.trials}
+    return [row for row in results.tables[name].to_pylist() if row["trial"] in members]
+
+
+def who_columns(group: Group) -> list[str]:
+    """Return the columns that tell the trials of a group apart."""
+    columns = list(WHO)
+    if len({data.record.trial.measurement.batch for data in group.trials}) > 1:
+        columns.append("batch")
+    keys = [data.record.match_key for data in group.trials]
+    if len(set(keys)) < len(keys):
+        columns.append("repeat")
+    return columns
+
+
+def who(row: Row, group: Group) -> list[str]:
+    """Return the cells of a row that tell its trial from the others."""
+    return [str(row[column]) for column in who_columns(group)]
+
+
+def mark(flags: Sequence[str]) -> str:
+    """Return what marks a flagged figure."""
+    return " *" if flags else ""
+
+
+def flag_note(rows: Sequence[Row]) -> str:
+    """Return the sentence that explains the mark, or nothing."""
+    flags = sorted({flag for row in rows for flag in row["flags"]})
+    return f" * flagged: {', '.join(flags)}." if flags else ""

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.intervals import RESAMPLES, ROUNDING
+
+Floats: TypeAlias = NDArray[np.float64]
+Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "exact", "none"]
+
+BLOCK = 2**20
+"""Weights held in memory at once."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference b - a of mean tail quality with a two-sided confidence interval: negative means that b is worse.
+
+    method
+        ``none`` where the data say nothing about the spread (the interval is then infinite), ``exact`` where no round differs from
+        another (the interval is then one point, and says nothing of losses too rare to have been seen).
+
+    Parameters
+    ----------
+        what the method was given and estimated, as plain numbers.
+    """
+
+    difference: float
+    low: float
+    high: float
+    confidence: float
+    method: Method
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+def compare_rounds(
+    qualities_a: ArrayLike, qualities_b: ArrayLike, *, paired: bool = False, confidence: float = 0.95, resolution: float = 0.0
+) -> Difference:
+    """Return the difference of two trials on *this data set*: the rounds are what could have come out otherwise.
+
+    Welch's t with Satterthwaite's degrees of freedom (Welch, Biometrika 34, 1947); `paired`, Student's t on the differences by
+    round. Scope: these samples, these two processes, this period; that a fresh process differs from the last is not in it, so it
+    is no basis for a gate (`gate.gate`). Where rounds hardly lose anything, t is too sure of itself: a side's variance is that of
+    one answer in all its rounds at least, if the caller tells what an answer is worth.
+
+    Parameters
+    ----------
+    qualities_a : [Ra]
+        tail quality of each round of one trial, at one threshold that was frozen beforehand.
+    qualities_b : [Rb]
+        of the other, at the same threshold.
+    paired
+        whether round r of one ran beside round r of the other: only where rounds were interleaved on one host.
+    confidence
+        as a fraction.
+    resolution
+        change of a round's quality by one answer, 1 / samples for scores of 0 and 1.
+
+    Returns
+    -------
+    b - a, with ``t``, ``df`` and the two-sided ``p_value`` in its parameters where there is a spread to compare with.
+
+    Raises
+    ------
+    InputError
+        if a side has no rounds, a quality is not finite, pairs are incomplete, or a parameter is out of range.
+
+    Examples
+    --------
+    >>> found = compare_rounds([0.8, 0.9, 0.85], [0.7, 0.8, 0.75])
+    >>> found.method, round(found.difference, 3), round(found.low, 3), round(found.high, 3)
+    ('welch', -0.1, -0.213, 0.013)
+    """
+    a, b = _qualities(qualities_a), _qualities(qualities_b)
+    _check_confidence(confidence)
+    if paired and a.size != b.size:
+        raise InputError(f"paired comparison of {a.size} with {b.size} rounds: every round needs its partner; compare them unpaired")
+    if not 0 <= resolution < math.inf:
+        raise InputError(f"resolution {resolution}: must be a number that is not negative")
+    parts = [b - a] if paired else [a, b]
+    difference = float(b.mean() - a.mean())
+    rounds = {"rounds_a": a.size, "rounds_b": b.size}
+    if min(a.size, b.size) == 1:
+        return Difference(difference, -math.inf, math.inf, confidence, "none", rounds)
+    scale = ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max()))
+    least = [(resolution / side.size) ** 2 for side in (a, b)]
+    floors = [sum(least)] if paired else least
+    spread = [float(part.var(ddof=1)) / part.size if np.ptp(part) > scale else 0.0 for part in parts]
+    variances = [max(pair) for pair in zip(spread, floors, strict=True)]
+    error = math.sqrt(sum(variances))
+    if error == 0:
+        return Difference(difference, difference, difference, confidence, "exact", rounds)
+    degrees = 1 / sum((variance / sum(variances)) ** 2 / (part.size - 1) for variance, part in zip(variances, parts, strict=True))
+    method: Method = "paired t" if paired else "welch"
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
+    p_value = float(2 * stats.t.sf(abs(difference) / error, degrees))
+    found = rounds | {"t": difference / error, "df": degrees, "p_value": p_value}
+    return Difference(difference, difference - half, difference + half, confidence, method, found)
+
+
+def compare_samples(
+    on_time_scores_a: ArrayLike,
+    on_time_scores_b: ArrayLike,
+    random: np.random.Generator,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Difference:
+    """Return the difference of two trials on *samples like these*: samples and rounds could have come out otherwise.
+
+    Two-way bootstrap. A resample draws samples, the same ones for both trials, and rounds, independently for each; the limits
+    are the ranks that cut off (resamples + 1) (1 - confidence)/2 of the resampled differences at either end. Owen, "The
+    Pigeonhole Bootstrap", Annals of Applied Statistics 1, 2007: the part of the variance that belongs to single answers is
+    counted about three times, so that the interval is too wide where that part rules. Where few samples come out otherwise on the
+    two sides (``samples_that_differ`` below about 10), it is too narrow; where no resample differs from another there is none.
+
+    A resample is a pair of weights: its mean is w_rounds' M w_samples / (R S), and a block of resamples a matrix product.
+
+    Parameters
+    ----------
+    on_time_scores_a : [Ra, S]
+        score of each sample in each round of one trial at one threshold that was frozen beforehand, 0 where it was late.
+    on_time_scores_b : [Rb, S]
+        of the other: the same samples in the same order, the same threshold.
+    random
+        source of the resamples.
+    confidence
+        as a fraction.
+    resamples
+        how many; with 4,999 no rank needs interpolation at 95 %.
+
+    Raises
+    ------
+    InputError
+        if the samples are not the same number, a side has no rounds or samples, a score is not finite, or the confidence is no
+        fraction or too high for so few resamples.
+
+    Examples
+    --------
+    >>> scores = np.tile(np.arange(40) % 10 > 0, (30, 1)).astype(float)
+    >>> slower = scores * (np.arange(1200).reshape(30, 40) % 7 > 0)
+    >>> found = compare_samples(scores, slower, np.random.default_rng(0))
+    >>> round(found.difference, 3), found.low < found.difference < found.high < 0
+    (-0.128, True)
+    """
+    a, b = _on_time_scores(on_time_scores_a), _on_time_scores(on_time_scores_b)
+    _check_confidence(confidence)
+    if a.shape[1] != b.shape[1]:
+        raise InputError(f"comparison of {a.shape[1]} with {b.shape[1]} samples: both trials must have the same samples")
+    tail = (resamples + 1) * (1 - confidence) / 2
+    if tail < 1 - 1e-9:
+        raise InputError(f"confidence {confidence} from {resamples} resamples: at least {math.ceil(2 / (1 - confidence)) - 1} are needed")
+    samples = a.shape[1]
+    difference = float(b.mean() - a.mean())
+    differ = int(np.count_nonzero(np.abs(b.mean(axis=0) - a.mean(axis=0)) > ROUNDING))
+    given = {"rounds_a": len(a), "rounds_b": len(b), "samples": samples, "samples_that_differ": differ, "resamples": resamples}
+    if min(len(a), len(b), samples) == 1:
+        return Difference(difference, -math.inf, math.inf, confidence, "none", given)
+    step = max(1, BLOCK // (samples + len(a) + len(b)))
+    drawn = [_resampled(a, b, random, min(step, resamples - done)) for done in range(0, resamples, step)]
+    ordered = np.sort(np.concatenate(drawn))
+    if ordered[-1] - ordered[0] <= ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max())):
+        return Difference(difference, -math.inf, math.inf, confidence, "none", given)
+    cut = int(tail + 1e-9)
+    return Difference(difference, float(ordered[cut - 1]), float(ordered[-cut]), confidence, "two-way bootstrap", given)
+
+
+def _resampled(a: Floats, b: Floats, random: np.random.Generator, resamples: int) -> Floats:
+    """Return differences of resampled means, [resamples]."""
+    samples = _weights(random, a.shape[1], resamples)
+    mean_a, mean_b = (((side @ samples.T).T * _weights(random, len(side), resamples)).sum(axis=1) for side in (a, b))
+    difference: Floats = mean_b - mean_a
+    return difference
+
+
+def _weights(random: np.random.Generator, size: int, resamples: int) -> Floats:
+    """Return how large a share each of ``size`` has in a resample of as many, [resamples, size]."""
+    drawn = random.integers(size, size=(resamples, size)) + size * np.arange(resamples)[:, None]
+    weights: Floats = np.bincount(drawn.ravel(), minlength=resamples * size).reshape(resamples, size) / size
+    return weights
+
+
+def _qualities(qualities: ArrayLike) -> Floats:
+    checked = np.asarray(qualities, dtype=np.float64)
+    if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
+        raise InputError(f"qualities of shape {checked.shape}: one finite number per round is needed, and at least one round")
+    return checked
+
+
+def _on_time_scores(scores: ArrayLike) -> Floats:
+    checked = np.asarray(scores, dtype=np.float64)
+    if checked.ndim != 2 or not checked.size or not np.isfinite(checked).all():
+        raise InputError(f"on-time scores of shape {checked.shape}: a finite number per round and sample is needed, at least one of each")
+    return checked
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.holm import holm_adjusted
+from orchestrator.stats.intervals import ROUNDING
+from orchestrator.stats.power import smallest_detectable
+
+Outcome: TypeAlias = Literal["worse", "better", "no difference shown", "no verdict: noise floor unknown"]
+
+FEWEST_REPEATS = 3
+"""On either side: fewer say too little about how much fresh processes differ."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the repeats of one trial show about a change from a to b. Differences are b - a: negative is worse.
+
+    difference
+        of the means over repeats, in units of quality.
+    low, high
+        one-sided bounds of the true difference, each simultaneous over the trials of the gate (Bonferroni); infinite without a
+        noise floor.
+    p_worse, p_better
+        one-sided and adjusted by Holm's method over the trials; 1 without a noise floor.
+    sd
+        of repeat means within a side, pooled over both, not below the resolution; NaN where there is none.
+    degrees
+        of freedom of the standard deviation.
+    detectable_drop
+        smallest drop that this many repeats with this standard deviation find with 90 % probability; infinite without a
+        noise floor.
+    """
+
+    outcome: Outcome
+    difference: float
+    low: float
+    high: float
+    p_worse: float
+    p_better: float
+    sd: float
+    degrees: int
+    repeats_a: int
+    repeats_b: int
+    detectable_drop: float
+
+
+@dataclass(frozen=True)
+class _Repeats:
+    """Repeat means of one trial on both sides, reduced to what the t test takes."""
+
+    difference: float
+    sd: float
+    count_a: int
+    count_b: int
+
+    @property
+    def degrees(self) -> int:
+        return self.count_a + self.count_b - 2
+
+    @property
+    def enough(self) -> bool:
+        return min(self.count_a, self.count_b) >= FEWEST_REPEATS
+
+    @property
+    def error(self) -> float:
+        """Standard error of the difference; NaN where the noise floor is unknown."""
+        return self.sd * math.sqrt(1 / self.count_a + 1 / self.count_b) if self.enough and self.sd > 0 else math.nan
+
+
+def gate(
+    a: Mapping[str, ArrayLike],
+    b: Mapping[str, ArrayLike],
+    *,
+    tolerance: float = 0.0,
+    level: float = 0.05,
+    resolutions: Mapping[str, float] | None = None,
+) -> dict[str, Verdict]:
+    """Return for every trial whether b is worse than a by more than a tolerance, judged by repeats in fresh processes.
+
+    The unit of replication is the repeat, because a fresh process differs from the last by more than its rounds tell. Per trial
+    a two-sample t test of the repeat means with one variance for both sides: t = (difference + tolerance) / (sd sqrt(1/n_a +
+    1/n_b)), n_a + n_b - 2 degrees of freedom (Snedecor and Cochran, *Statistical Methods*, section 6.9). Holm's method holds
+    the probability of any false ``worse`` to `level` over all trials with enough repeats; ``better`` (a gain beyond the
+    tolerance) is a second family at the same level. ``worse`` says that a drop beyond the tolerance has been shown, ``no
+    difference shown`` does not say that there is none: see `Verdict.detectable_drop`.
+
+    The bounds are Bonferroni's, at level / trials. Bounds that go with Holm's steps would say of a rejected trial no more
+    than "beyond the tolerance" (Strassburger and Bretz, Statistics in Medicine 27, 2008). So a trial judged at a later step can
+    be ``worse`` although its bound alone does not show it; never the other way round.
+
+    Repeats that all agree show no noise, which is not the same as having none: the standard deviation is never taken below the
+    resolution. Without a resolution such a trial has no verdict, unless its difference lies within the tolerance.
+
+    Parameters
+    ----------
+    a, b
+        per trial the mean of one primary endpoint in each repeat, [repeats]: tail quality on the total clock at one threshold
+        that was frozen beforehand. Higher is better.
+    tolerance
+        a drop up to this size is no regression, in units of quality.
+    level
+        family-wise error of each direction, as a fraction up to 0.5.
+    resolutions
+        per trial the change of a repeat's mean by one answer in one round, 1 / (rounds x samples) for scores of 0 and 1; trials
+        that are missing have none.
+
+    Raises
+    ------
+    InputError
+        if a trial is on one side only or has no repeats, a mean is not finite, or a parameter is out of range.
+
+    Examples
+    --------
+    >>> before = {"small": [0.86, 0.85, 0.85], "large": [0.84, 0.86, 0.85]}
+    >>> after = {"small": [0.71, 0.70, 0.72], "large": [0.85, 0.84, 0.86]}
+    >>> {trial: verdict.outcome for trial, verdict in gate(before, after).items()}
+    {'small': 'worse', 'large': 'no difference shown'}
+    """
+    _check(a, b, tolerance, level)
+    repeats = {trial: _reduce(trial, a[trial], b[trial], (resolutions or {}).get(trial, 0.0)) for trial in a}
+    family = [trial for trial, found in repeats.items() if found.enough]
+    worse = _adjusted([_below(repeats[trial], -tolerance) for trial in family])
+    better = _adjusted([_below(repeats[trial], tolerance, upper=True) for trial in family])
+    adjusted = dict(zip(family, zip(worse, better, strict=True), strict=True))
+    return {trial: _verdict(found, adjusted.get(trial, (1.0, 1.0)), tolerance, level, len(family)) for trial, found in repeats.items()}
+
+
+def _verdict(found: _Repeats, adjusted: tuple[float, float], tolerance: float, level: float, trials: int) -> Verdict:
+    p_worse, p_better = adjusted
+    reach = detectable = math.inf
+    outcome: Outcome
+    if math.isfinite(found.error):
+        outcome = "worse" if p_worse <= level else "better" if p_better <= level else "no difference shown"
+        reach = float(stats.t.isf(level / trials, found.degrees)) * found.error
+        detectable = tolerance + smallest_detectable(found.sd, found.count_a, found.count_b, trials=trials, level=level)
+    else:
+        within = found.enough and abs(found.difference) <= tolerance
+        outcome = "no difference shown" if within else "no verdict: noise floor unknown"
+    return Verdict(
+        outcome=outcome,
+        difference=found.difference,
+        low=found.difference - reach,
+        high=found.difference + reach,
+        p_worse=p_worse,
+        p_better=p_better,
+        sd=found.sd,
+        degrees=found.degrees,
+        repeats_a=found.count_a,
+        repeats_b=found.count_b,
+        detectable_drop=detectable,
+    )
+
+
+def _below(found: _Repeats, limit: float, upper: bool = False) -> float:
+    """Return the one-sided p-value against a true difference of at least (``upper``: at most) the limit; 1 without a noise floor."""
+    if not math.isfinite(found.error):
+        return 1.0
+    t = (found.difference - limit) / found.error
+    return float(stats.t.sf(t, found.degrees) if upper else stats.t.cdf(t, found.degrees))
+
+
+def _adjusted(p_values: list[float]) -> list[float]:
+    return [float(p) for p in holm_adjusted(p_values)]
+
+
+def _reduce(trial: str, a: ArrayLike, b: ArrayLike, resolution: float) -> _Repeats:
+    before, after = _means(trial, a), _means(trial, b)
+    if not 0 <= resolution < math.inf:
+        raise InputError(f"resolution {resolution} of trial {trial}: must be a number that is not negative")
+    difference = float(after.mean() - before.mean())
+    degrees = before.size + after.size - 2
+    sd = math.nan
+    if degrees:
+        sd = math.sqrt(float(((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum()) / degrees)
+        rounding = ROUNDING * max(1.0, float(np.abs(before).max()), float(np.abs(after).max()))
+        sd = max(sd if sd > rounding else 0.0, resolution)
+        difference = difference if abs(difference) > rounding else 0.0
+    return _Repeats(difference, sd, before.size, after.size)
+
+
+def _means(trial: str, means: ArrayLike) -> NDArray[np.float64]:
+    checked = np.asarray(means, dtype=np.float64)
+    if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
+        raise InputError(f"repeat means of trial {trial}: one finite number per repeat is needed, and at least one repeat")
+    return checked
+
+
+def _check(a: Mapping[str, ArrayLike], b: Mapping[str, ArrayLike], tolerance: float, level: float) -> None:
+    unmatched = sorted(a.keys() ^ b.keys())
+    if unmatched:
+        raise InputError(f"{len(unmatched)} trials on one side only, such as {unmatched[0]}: a gate takes the trials that both sides have")
+    if not 0 <= tolerance < math.inf:
+        raise InputError(f"tolerance {tolerance}: must be a number of units of quality that is not negative")
+    if not 0 < level <= 0.5:
+        raise InputError(f"level {level}: must be a fraction up to 0.5, such as 0.05")

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.prediction import DRAWS, Curve, Figures, Method, Prediction, figures_of, predict_from_curve, predict_quality
+from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.times import checked_times
+
+ROUNDS_TO_VALIDATE = 20
+"""With fewer rounds none can be spared for a test."""
+MOST_TEST_ROUNDS = 30
+VALIDATED_PERCENTILES = (60.0, 90.0, 95.0, 99.0)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A prediction beside what the test rounds showed, at one threshold.
+
+    percentile
+        of all times of the rounds the prediction was fitted to, in percent.
+    threshold_ns
+        that percentile: the time bound of ``predicted`` and ``observed``.
+    predicted, observed
+        figures of the fitted law and of the test rounds.
+    recomputed_threshold_ns
+        the same percentile of the test rounds' own times, +inf where that falls on a sample without a time.
+    observed_at_recomputed
+        figures of the test rounds there: what the paper compares with. An own percentile fixes the share of samples on time, so
+        that the mean agrees by construction, however much slower the test rounds are.
+    fit_rounds, test_rounds
+        how many there are.
+    """
+
+    percentile: float
+    threshold_ns: float
+    predicted: Figures
+    observed: Figures
+    recomputed_threshold_ns: float
+    observed_at_recomputed: Figures
+    fit_rounds: int
+    test_rounds: int
+
+    @property
+    def difference(self) -> Figures:
+        """Absolute differences between prediction and test rounds at the threshold that was frozen beforehand."""
+        return self.predicted.difference(self.observed)
+
+    @property
+    def difference_as_in_paper(self) -> Figures:
+        """Absolute differences where the test rounds choose their own threshold."""
+        return self.predicted.difference(self.observed_at_recomputed)
+
+
+def validate_prediction(
+    scores: ArrayLike,
+    times: ArrayLike,
+    *,
+    random: np.random.Generator,
+    method: Method = "block-bootstrap",
+    draws: int = DRAWS,
+    smooth_from: int | None = None,
+    percentiles: Sequence[float] = VALIDATED_PERCENTILES,
+) -> tuple[Validation, ...]:
+    """Predict the last rounds from the first, for a metric that is a mean over samples.
+
+    The last min(30, R // 2) rounds are the test, the others are fitted; the minimum predicted is that of as many rounds as the
+    test has. Thresholds are percentiles of the fitted rounds alone.
+
+    Parameters
+    ----------
+    percentiles
+        of the fitted rounds' pooled times, in percent. One that falls on a sample without a time is no time bound and left out.
+
+    The others are those of `predict_quality`.
+
+    Returns
+    -------
+    One comparison per percentile.
+
+    Raises
+    ------
+    InputError
+        as `predict_quality` does, and if there are fewer than 20 rounds.
+
+    Examples
+    --------
+    >>> times = np.random.default_rng(0).lognormal(16, 0.1, (60, 100))
+    >>> [found] = validate_prediction(np.ones(100), times, random=np.random.default_rng(0), percentiles=[90])
+    >>> found.fit_rounds, found.test_rounds, round(found.predicted.mean, 3), round(found.observed.mean, 3)
+    (30, 30, 0.9, 0.893)
+    """
+    predict = partial(predict_quality, scores, random=random, method=method, draws=draws, smooth_from=smooth_from)
+    return _validated(predict, partial(quality_curve, scores), times, percentiles)
+
+
+def validate_from_curve(
+    curve: Curve,
+    times: ArrayLike,
+    *,
+    random: np.random.Generator,
+    method: Method = "block-bootstrap",
+    draws: int = DRAWS,
+    smooth_from: int | None = None,
+    percentiles: Sequence[float] = VALIDATED_PERCENTILES,
+) -> tuple[Validation, ...]:
+    """Predict the last rounds from the first, for any metric.
+
+    Parameters and errors are those of `predict_from_curve` and `validate_prediction`, whose result this returns.
+    """
+    predict = partial(predict_from_curve, curve, random=random, method=method, draws=draws, smooth_from=smooth_from)
+    return _validated(predict, curve, times, percentiles)
+
+
+def _validated(predict: Callable[..., Prediction], curve: Curve, times: ArrayLike, percentiles: Sequence[float]) -> tuple[Validation, ...]:
+    """Fit the first rounds and look at the last, at the fitted rounds' percentiles and at the test rounds' own."""
+    checked = checked_times(times)
+    if len(checked) < ROUNDS_TO_VALIDATE:
+        raise InputError(f"validation of a prediction on {len(checked)} rounds: at least {ROUNDS_TO_VALIDATE} are needed; measure more")
+    tests = min(MOST_TEST_ROUNDS, len(checked) // 2)
+    fit, test = checked[:-tests], checked[-tests:]
+    chosen = [(percentile, percentile_inverted_cdf(fit, percentile)) for percentile in percentiles]
+    frozen = [(percentile, bound) for percentile, bound in chosen if math.isfinite(bound)]
+    if not frozen:
+        return ()
+    bounds = np.array([bound for _, bound in frozen])
+    recomputed = np.array([percentile_inverted_cdf(test, percentile) for percentile, _ in frozen])
+    predicted = predict(fit, bounds, rounds=tests)
+    observed, at_recomputed = (np.transpose(figures_of(curve(test, where), tests)) for where in (bounds, recomputed))
+    return tuple(
+        Validation(
+            percentile,
+            bound,
+            predicted.at(index),
+            Figures(*observed[index].tolist()),
+            recomputed[index].item(),
+            Figures(*at_recomputed[index].tolist()),
+            len(fit),
+            tests,
+        )
+        for index, (percentile, bound) in enumerate(frozen)
+    )

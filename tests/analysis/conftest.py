@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.config import parse_trial
+from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
+
+Build = Callable[..., TrialData]
+
+
+@pytest.fixture
+def build() -> Build:
+    """Makes a measured trial of 3 rounds or more from its total times in ms, [R, S]; the inference clock has half of them."""
+    return build_trial
+
+
+def build_trial(
+    system: str,
+    total_ms: NDArray[np.float64],
+    *,
+    right: int | None = None,
+    repeat: int = 0,
+    model: str = "net",
+    metrics: tuple[str, ...] = ("top1",),
+    slices: Mapping[str, list[str]] | None = None,
+    measurement: Mapping[str, Any] | None = None,
+    task: Mapping[str, Any] | None = None,
+    stopped: str = "settled",
+    **record: Any,
+) -> TrialData:
+    rounds, samples = total_ms.shape
+    document = {
+        "model": {"name": model, "kind": "image_classification", "target": "x:X", "runtimes": ["torch"], "classes": 9},
+        "task": {"name": "digits", "kind": "image_classification", "target": "x:Y", **(task or {})},
+        "system": {"name": system, "cores": 1},
+        "runtime": {"name": "torch"},
+        "measurement": {"min_rounds": min(rounds, 30), **(measurement or {})},
+    }
+    trial = parse_trial(document).model_copy(update={"repeat": repeat})
+    key = f"{model}-{system}"
+    planned = PlannedTrial(trial_id=f"{key}-r{repeat}", match_key=key, trial=trial, state="done")
+    rule = trial.measurement.rule
+    made = TrialRecord.from_plan(planned).model_copy(
+        update={"metrics": metrics, "digests": {"data": "d"}, "stopping": Stopping(rule=rule, reason=stopped), **record}
+    )
+    times = {"inference": total_ms * 5e5, "total": total_ms * 1e6}
+    good = samples if right is None else right
+    return TrialData(
+        record=made,
+        times=times,
+        stages=times,
+        references=[1] * samples,
+        predictions=[[1, 2, 3, 4, 5]] * good + [[9, 8, 7, 6, 5]] * (samples - good),
+        slices=slices or {},
+        input_sizes=np.ones(samples, dtype=np.int64),
+        different_answers=0,
+    )
+
+
+@pytest.fixture
+def noise() -> Callable[[int, int, float], NDArray[np.float64]]:
+    """Makes total times in ms, [R, S]: log-normal with 10 % spread around a median."""
+    random = np.random.default_rng(5)
+
+    def times(rounds: int, samples: int, median_ms: float) -> NDArray[np.float64]:
+        return median_ms * random.lognormal(0, 0.1, (rounds, samples))
+
+    return times

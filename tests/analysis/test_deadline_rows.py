@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.deadline import deadline_rows
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.config import AnalysisConfig, DeadlineConfig
+from orchestrator.storage.result_schema import DEADLINE
+
+ANALYSIS = AnalysisConfig(seed=0)
+
+
+def rows(trials: list[TrialData], flags: tuple[str, ...] = (), analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
+    return list(deadline_rows(trials, {data.trial_id: flags for data in trials}, analysis))
+
+
+def of(found: list[dict[str, Any]], clock: str, reference: str = "own") -> dict[str, Any]:
+    [row] = [row for row in found if (row["clock"], row["reference"]) == (clock, reference)]
+    return row
+
+
+def test_the_deadline_of_thirty_rounds_is_the_longest_of_their_own(build: Any, noise: Any) -> None:
+    times = noise(40, 50, 20)
+    found = of(rows([build("a", times)]), "total")
+    assert set(found) == set(DEADLINE.names)
+    assert found["certified"]
+    # 99 % of 50 right answers leaves none to lose: a round's own deadline is its longest time. Rounds after the 30 do not count.
+    assert found["deadline_ns"] == pytest.approx(times[:30].max() * 1e6, abs=1)
+    assert (found["rounds"], dict(found["parameters"])["rank"]) == (30, 30)
+    assert found["observed_ns"] == pytest.approx(np.sort(times.max(axis=1))[35] * 1e6, abs=1)
+
+
+def test_the_inference_clock_has_a_deadline_of_its_own(build: Any, noise: Any) -> None:
+    found = rows([build("a", noise(30, 20, 20))])
+    assert of(found, "inference")["deadline_ns"] == pytest.approx(of(found, "total")["deadline_ns"] / 2, abs=1)
+
+
+def test_a_flagged_trial_gets_no_certificate_and_says_why(build: Any, noise: Any) -> None:
+    found = of(rows([build("a", noise(30, 20, 20))], flags=("unpinned",)), "total")
+    assert (found["certified"], found["deadline_ns"], found["reason"], found["flags"]) == (False, None, "unpinned", ["unpinned"])
+    assert found["observed_ns"] > 0
+
+
+def test_too_few_rounds_are_told_how_many_more(build: Any, noise: Any) -> None:
+    interrupted = of(rows([build("a", noise(20, 20, 20), measurement={"min_rounds": 30})]), "total")
+    assert (interrupted["certified"], interrupted["more_rounds"], interrupted["reason"]) == (False, 10, "10 more rounds needed")
+    # A second look may risk half of the error: 0.9^36 < 0.025.
+    planned_short = of(rows([build("a", noise(20, 20, 20), measurement={"min_rounds": 20})]), "total")
+    assert planned_short["more_rounds"] == 16
+
+
+def test_all_rounds_count_where_their_number_was_fixed(build: Any, noise: Any) -> None:
+    fixed = build("a", noise(60, 20, 20), measurement={"rule": "rounds", "max_rounds": 60}, stopped="max_rounds")
+    cut = build("a", noise(50, 20, 20), measurement={"rule": "rounds", "max_rounds": 60}, stopped="max_seconds")
+    assert of(rows([fixed]), "total")["rounds"] == 60
+    assert of(rows([cut]), "total")["rounds"] == 30
+
+
+def test_the_common_floor_is_what_the_weakest_model_can_keep(build: Any, noise: Any) -> None:
+    strong, weak = build("a", noise(30, 20, 20), right=20), build("a", noise(30, 20, 20), right=16, model="small")
+    found = rows([strong, weak])
+    assert {row["reference_quality"] for row in found if row["reference"] == "common"} == {0.8}
+    by_model = {row["model"]: row for row in found if (row["clock"], row["reference"]) == ("total", "common")}
+    own = {row["model"]: row for row in found if (row["clock"], row["reference"]) == ("total", "own")}
+    assert by_model["net"]["deadline_ns"] < own["net"]["deadline_ns"]
+    assert by_model["small"]["deadline_ns"] == own["small"]["deadline_ns"]
+
+
+def test_a_sample_without_a_time_is_late_at_any_deadline(build: Any, noise: Any) -> None:
+    times = noise(30, 20, 20)
+    times[7, 3] = np.inf
+    found = of(rows([build("a", times)]), "total")
+    assert (found["certified"], found["reason"]) == (False, "too many rounds never keep the quality")
+    easier = AnalysisConfig(seed=0, deadline=DeadlineConfig(quality=0.9))
+    assert of(rows([build("a", times)], analysis=easier), "total")["certified"]
+
+
+def test_a_model_that_is_always_wrong_promises_nothing(build: Any, noise: Any) -> None:
+    assert rows([build("a", noise(30, 20, 20), right=0)]) == []

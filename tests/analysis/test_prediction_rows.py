@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.prediction import prediction_rows
+from orchestrator.config import AnalysisConfig
+from orchestrator.storage.result_schema import PREDICTION
+
+ANALYSIS = AnalysisConfig(seed=0)
+
+
+def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(build: Any, noise: Any) -> None:
+    times = noise(60, 50, 20)
+    found = list(prediction_rows(build("a", times, right=45), (), ANALYSIS))
+    assert all(set(row) == set(PREDICTION.names) for row in found)
+    assert {row["method"] for row in found} == {"block-bootstrap", "poisson-binomial"}
+    [row] = [row for row in found if (row["clock"], row["threshold"], row["method"]) == ("total", "p90", "block-bootstrap")]
+    bound = np.sort(times[:30].ravel())[1349]
+    quality = (times <= bound)[:, :45].sum(axis=1) / 50
+    assert row["threshold_ns"] == pytest.approx(bound * 1e6, abs=1)
+    assert (row["fit_rounds"], row["test_rounds"]) == (30, 30)
+    assert row["predicted_mean"] == pytest.approx(quality[:30].mean())
+    assert row["observed_mean"] == pytest.approx(quality[30:].mean())
+    assert row["observed_minimum"] == pytest.approx(quality[30:].min())
+    assert row["difference_mean"] == pytest.approx(abs(quality[:30].mean() - quality[30:].mean()))
+
+
+def test_slow_rounds_show_in_the_variance_ratio(build: Any, noise: Any) -> None:
+    calm = noise(60, 50, 20)
+    stormy = calm * np.where(np.arange(60) % 3 == 0, 1.3, 1.0)[:, None]
+    ratio = {}
+    for name, times in (("calm", calm), ("stormy", stormy)):
+        rows = prediction_rows(build(name, times), (), ANALYSIS)
+        [ratio[name]] = {row["variance_ratio"] for row in rows if (row["clock"], row["threshold"]) == ("total", "p60")}
+    assert ratio["calm"] < 3 < 10 < ratio["stormy"]
+
+
+def test_too_few_rounds_predict_nothing(build: Any, noise: Any) -> None:
+    assert list(prediction_rows(build("a", noise(19, 20, 20)), (), ANALYSIS)) == []
+
+
+def test_a_metric_that_is_no_mean_has_the_block_bootstrap_alone(build: Any, noise: Any) -> None:
+    found = list(prediction_rows(build("a", noise(40, 20, 20), metrics=("f1_macro",)), (), ANALYSIS))
+    assert {row["method"] for row in found} == {"block-bootstrap"}
+    assert {row["variance_ratio"] for row in found} == {None}

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.deadline import certify_deadline
+
+LOOKS = (30, 60, 120, 240)
+SHARES = st.floats(0.02, 0.5)
+CONFIDENCES = st.sampled_from([0.8, 0.9, 0.95, 0.99])
+
+
+def smallest_rank(rounds: int, late_share: float, error: float) -> int | None:
+    """The definition, rank by rank."""
+    ranks = range(1, rounds + 1)
+    return next((k for k in ranks if stats.binom.cdf(k - 1, rounds, 1 - late_share) >= 1 - error - 1e-13), None)
+
+
+@pytest.mark.parametrize(("late_share", "rounds"), [(0.10, 29), (0.05, 59), (0.01, 299)])
+def test_rounds_that_the_documentation_names(late_share: float, rounds: int) -> None:
+    deadlines = np.arange(1.0, rounds + 1)
+    found = certify_deadline(deadlines, (rounds,), late_share=late_share)
+    assert (found.ns, found.rank, found.rounds, found.look, found.more_rounds, found.reason) == (rounds, rounds, rounds, 1, 0, None)
+    short = certify_deadline(deadlines[:-1], (rounds,), late_share=late_share)
+    assert (short.ns, short.rank, short.rounds, short.look, short.more_rounds, short.reason) == (None, None, 0, 0, 1, "1 more round needed")
+    assert certify_deadline(deadlines[:-1], (rounds - 1,), late_share=late_share).ns is None
+
+
+@given(st.integers(1, 400), SHARES, CONFIDENCES)
+def test_rank_of_a_first_look_is_the_smallest_by_the_binomial_tail(rounds: int, late_share: float, confidence: float) -> None:
+    found = certify_deadline(np.arange(1, rounds + 1), (rounds,), late_share=late_share, confidence=confidence)
+    assert found.rank == smallest_rank(rounds, late_share, 1 - confidence)
+    assert found.ns == found.rank
+    assert found.allowed_error == pytest.approx(1 - confidence)
+
+
+@pytest.mark.parametrize(("rounds", "allowed", "rank"), [(1, 0.5, 1), (2, 0.25, 2)])
+def test_equality_counts_in_spite_of_rounding(rounds: int, allowed: float, rank: int) -> None:
+    assert certify_deadline([1.0, 2.0], (rounds,), late_share=0.5, confidence=1 - allowed).rank == rank
+
+
+def test_further_looks_have_half_of_what_is_left() -> None:
+    deadlines = np.random.default_rng(0).permutation(np.arange(1.0, 241.0))
+    left = 0.05
+    for number, rounds in enumerate(LOOKS, start=1):
+        found = certify_deadline(deadlines[:rounds], LOOKS)
+        allowed = left if number == 1 else left / 2
+        rank = smallest_rank(rounds, 0.1, allowed)
+        assert rank is not None
+        assert (found.look, found.rounds, found.rank) == (number, rounds, rank)
+        assert found.allowed_error == pytest.approx(allowed)
+        assert found.ns == sorted(deadlines[:rounds])[rank - 1]
+        left -= 1 - stats.binom.cdf(rank - 1, rounds, 0.9)
+    assert left > 0
+
+
+def test_a_look_that_could_not_certify_spends_nothing() -> None:
+    found = certify_deadline(np.arange(1, 101), (10, 20, 100))
+    assert found.allowed_error == pytest.approx(0.025)
+    assert found.rank == smallest_rank(100, 0.1, 0.025)
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=6, unique=True).map(sorted), SHARES, CONFIDENCES)
+def test_all_looks_together_risk_no_more_than_allowed(looks: list[int], late_share: float, confidence: float) -> None:
+    deadlines = np.arange(1, looks[-1] + 1)
+    found = [certify_deadline(deadlines[:rounds], looks, late_share=late_share, confidence=confidence) for rounds in looks]
+    risked = sum(stats.binom.sf(look.rank - 1, look.rounds, 1 - late_share) for look in found if look.rank is not None)
+    assert risked <= (1 - confidence) * (1 + 1e-9)
+
+
+def test_rounds_between_two_looks_do_not_count() -> None:
+    deadlines = np.concatenate([np.full(30, 5.0), np.full(29, 99.0)])
+    found = certify_deadline(deadlines, LOOKS)
+    assert (found.ns, found.rounds, found.look) == (5.0, 30, 1)
+
+
+@given(st.integers(0, 80), st.lists(st.integers(1, 90), min_size=1, max_size=4, unique=True).map(sorted), SHARES)
+def test_more_rounds_are_as_many_as_needed(rounds: int, looks: list[int], late_share: float) -> None:
+    before = certify_deadline(np.ones(rounds), looks, late_share=late_share)
+    if before.ns is None and before.more_rounds:
+        needed = rounds + before.more_rounds
+        extended = looks if needed in looks else [*looks, needed]
+        after = certify_deadline(np.ones(needed), extended, late_share=late_share)
+        assert (after.ns, after.rounds) == (1.0, needed)
+        planned = [look for look in looks if rounds < look < needed]
+        assert all(certify_deadline(np.ones(look), looks, late_share=late_share).ns is None for look in planned)
+        if needed - 1 > looks[-1]:
+            assert certify_deadline(np.ones(needed - 1), [*looks, needed - 1], late_share=late_share).ns is None
+        assert before.reason is not None
+        assert before.reason.startswith(f"{before.more_rounds} more round")
+
+
+def test_more_rounds_of_a_plan_without_a_look_that_can_certify() -> None:
+    found = certify_deadline(np.ones(12), (10,))
+    assert (found.ns, found.rounds, found.look) == (None, 10, 1)
+    assert found.more_rounds == 24  # 0.9^36 = 0.0225 is the first below half of 0.05
+    assert found.reason == "24 more rounds needed"
+
+
+def test_all_the_error_may_be_spent() -> None:
+    found = certify_deadline([1.0, 2.0], (1, 2), late_share=0.5, confidence=0.5)
+    assert (found.ns, found.more_rounds, found.reason) == (None, 0, "earlier looks risked all the error allowed")
+    assert certify_deadline([], (1, 2), late_share=0.5, confidence=0.5).more_rounds == 1
+
+
+def test_rounds_that_never_keep_the_quality() -> None:
+    deadlines = np.concatenate([np.full(29, 7.0), [math.inf]])
+    found = certify_deadline(deadlines, (30,))
+    assert (found.ns, found.rank, found.more_rounds) == (None, 30, 0)
+    assert found.reason == "too many rounds never keep the quality"
+    assert certify_deadline(deadlines, (30,), late_share=0.2).ns == 7.0
+
+
+@given(st.lists(st.floats(1, 1e12), min_size=60, max_size=60), SHARES, SHARES)
+def test_a_larger_share_that_may_be_late_gives_no_later_deadline(deadlines: list[float], one: float, other: float) -> None:
+    strict, loose = (certify_deadline(deadlines, (60,), late_share=share).ns for share in sorted((one, other)))
+    assert strict is None or (loose is not None and loose <= strict)
+
+
+@given(st.lists(st.integers(1, 10**12), min_size=40, max_size=40), st.integers(0, 39), st.integers(0, 10**12))
+def test_it_scales_and_a_slower_round_gives_no_earlier_deadline(deadlines: list[int], slow: int, delay: int) -> None:
+    found = certify_deadline(deadlines, (40,)).ns
+    assert found is not None
+    assert certify_deadline([1024 * ns for ns in deadlines], (40,)).ns == 1024 * found
+    slower = [ns + delay * (index == slow) for index, ns in enumerate(deadlines)]
+    later = certify_deadline(slower, (40,)).ns
+    assert later is not None
+    assert later >= found
+
+
+def test_false_certificates_are_as_rare_as_the_binomial_tail_says() -> None:
+    """Uniform deadlines: 0.9 is kept by 90 % of rounds; a certificate below it is false."""
+    random = np.random.default_rng(3)
+    found = [certify_deadline(row, (60,)) for row in random.random((4000, 60))]
+    rank = smallest_rank(60, 0.1, 0.05)
+    assert rank is not None
+    risk = stats.binom.sf(rank - 1, 60, 0.9)
+    false = np.mean([look.ns is not None and look.ns < 0.9 for look in found])
+    assert false == pytest.approx(risk, abs=4 * math.sqrt(risk / 4000))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"looks": ()}, "looks at no rounds"),
+        ({"looks": (30, 30)}, "looks at 30, 30 rounds"),
+        ({"looks": (0, 30)}, "looks at 0, 30 rounds"),
+        ({"looks": (30,), "late_share": 0}, "late_share 0"),
+        ({"looks": (30,), "late_share": 1}, "late_share 1"),
+        ({"looks": (30,), "late_share": math.nan}, "late_share nan"),
+        ({"looks": (30,), "confidence": 0}, "confidence 0"),
+        ({"looks": (30,), "confidence": 95}, "confidence 95"),
+    ],
+)
+def test_parameters_out_of_range(arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        certify_deadline([1.0], **arguments)
+
+
+def test_deadlines_refused() -> None:
+    with pytest.raises(InputError, match="time of nan"):
+        certify_deadline([math.nan], (1,))
+    with pytest.raises(InputError, match="time of 0"):
+        certify_deadline([0], (1,))
+    with pytest.raises(ValueError, match="must be"):
+        certify_deadline([[1.0]], (1,))

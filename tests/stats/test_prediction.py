@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats import prediction
+from orchestrator.stats.per_sample import SmoothedTimes
+from orchestrator.stats.prediction import predict_from_curve, predict_quality, variance_ratio, variance_ratio_from_curve
+from orchestrator.stats.tail_quality import quality_curve
+
+INF = math.inf
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def lognormal(rounds: int, samples: int, round_sd: float = 0.0, seed: int = 1) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return 1e7 * np.exp(random.normal(0, 0.1, (rounds, samples)) + random.normal(0, round_sd, (rounds, 1)))
+
+
+def best_subject(times, thresholds) -> np.ndarray:
+    """A metric that is no mean over samples: the better of two halves."""
+    half = np.shape(times)[1] // 2
+    halves = [quality_curve(np.ones(half), part, thresholds) for part in (np.asarray(times)[:, :half], np.asarray(times)[:, half:])]
+    return np.maximum(*halves)
+
+
+@st.composite
+def campaigns(draw):
+    rounds, samples = draw(st.integers(2, 5)), draw(st.integers(1, 4))
+    scores = draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=samples, max_size=samples))
+    time = st.one_of(st.integers(1, 4).map(float), st.just(INF))
+    times = draw(st.lists(st.lists(time, min_size=samples, max_size=samples), min_size=rounds, max_size=rounds))
+    return np.array(scores), np.array(times), draw(st.integers(1, 40))
+
+
+def law_under_independence(scores, times, threshold):
+    """Quality of every combination of rounds, one round per sample, all equally likely."""
+    rounds, samples = times.shape
+    picked = itertools.product(range(rounds), repeat=samples)
+    return np.array([sum(scores[i] for i, r in enumerate(pick) if times[r, i] <= threshold) / samples for pick in picked])
+
+
+def median_minimum(qualities, rounds: int) -> float:
+    """The smallest q that the minimum of so many rounds reaches or undercuts in at least half of all cases."""
+    return next(q for q in np.unique(qualities) if 1 - np.mean(qualities > q) ** rounds >= 0.5 - 1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(campaigns())
+def test_exact_independence_equals_every_combination_of_rounds(campaign) -> None:
+    scores, times, rounds = campaign
+    thresholds = [0.5, 2, 3]
+    found = predict_quality(scores, times, thresholds, rounds=rounds, random=generator(), method="poisson-binomial")
+    laws = [law_under_independence(scores, times, theta) for theta in thresholds]
+    unbiased = len(times) / (len(times) - 1)
+    np.testing.assert_allclose(found.mean, [law.mean() for law in laws], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.variance, [law.var() * unbiased for law in laws], rtol=0, atol=1e-12)
+    assert found.minimum.tolist() == [median_minimum(law, rounds) for law in laws]
+    assert (found.method, found.per_sample, found.rounds, found.draws) == ("poisson-binomial", "empirical", rounds, None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(campaigns())
+def test_block_bootstrap_equals_the_law_of_one_round_among_those_observed(campaign) -> None:
+    scores, times, rounds = campaign
+    thresholds = [2, INF]
+    found = predict_quality(scores, times, thresholds, rounds=rounds, random=generator())
+    for index, theta in enumerate(thresholds):
+        observed = np.array([sum(s for s, t in zip(scores, row, strict=True) if t <= theta and t < INF) / len(scores) for row in times])
+        assert found.mean[index] == pytest.approx(observed.mean(), abs=1e-12)
+        assert found.variance[index] == pytest.approx(observed.var(ddof=1), abs=1e-12)
+        assert found.minimum[index] == pytest.approx(median_minimum(observed, rounds), abs=1e-12)
+    assert (found.method, found.per_sample, found.draws) == ("block-bootstrap", None, None)
+
+
+def test_block_bootstrap_is_what_resampling_whole_rounds_tends_to() -> None:
+    times, rounds, random = lognormal(40, 50, round_sd=0.1), 12, np.random.default_rng(5)
+    quality = np.array([(row <= 1.1e7).mean() for row in times])
+    resampled = np.array([[(times[r] <= 1.1e7).mean() for r in random.integers(40, size=rounds)] for _ in range(4000)])
+    found = predict_quality(np.ones(50), times, [1.1e7], rounds=rounds, random=generator())
+    assert resampled.mean() == pytest.approx(found.mean[0], abs=0.005)
+    assert resampled.var() * 40 / 39 == pytest.approx(found.variance[0], rel=0.05)
+    neighbours = np.searchsorted(np.sort(quality), [found.minimum[0], np.median(resampled.min(axis=1))])
+    assert np.ptp(neighbours) <= 1
+
+
+@pytest.mark.parametrize(
+    ("times", "smooth_from"), [(lognormal(30, 60, 0.1), 100), (lognormal(100, 60, 0.1), 100)], ids=["empirical", "kde"]
+)
+def test_monte_carlo_agrees_with_the_exact_law(times, smooth_from: int) -> None:
+    scores, thresholds = (np.arange(60) % 4 > 0).astype(float), [0.95e7, 1.1e7, 1.3e7]
+    exact, drawn = (
+        predict_quality(scores, times, thresholds, rounds=30, random=generator(), method=method, draws=20_000, smooth_from=smooth_from)
+        for method in ("poisson-binomial", "monte-carlo")
+    )
+    assert exact.per_sample == drawn.per_sample == ("kde" if len(times) == 100 else "empirical")
+    assert drawn.draws == 20_000
+    standard_error = np.sqrt(exact.variance / 20_000)
+    assert (np.abs(drawn.mean - exact.mean) < 4 * standard_error).all()
+    np.testing.assert_allclose(drawn.variance, exact.variance, rtol=0.06)
+    assert (np.abs(drawn.minimum - exact.minimum) * 60 < 1.5).all()
+
+
+def test_smoothed_law_by_hand() -> None:
+    times = lognormal(100, 3)
+    found = predict_quality([1, 0, 1], times, [1.1e7], rounds=1, random=generator(), method="poisson-binomial", smooth_from=100)
+    p, _, q = SmoothedTimes(times).on_time([1.1e7])[0]
+    assert found.mean[0] == pytest.approx((p + q) / 3)
+    assert found.variance[0] == pytest.approx((p * (1 - p) + q * (1 - q)) / 9)
+    assert found.minimum[0] == pytest.approx(2 / 3)  # both on time with p q > 1/2, so that the median round has them both
+    assert p * q > 0.5
+    assert found.per_sample == "kde"
+
+
+def test_minimum_of_the_exact_law_is_binomial() -> None:
+    times = np.tile(np.where(np.arange(20) < 19, 5.0, 50.0)[:, None], (1, 200))
+    found = predict_quality(np.ones(200), times, [10], rounds=30, random=generator(), method="poisson-binomial")
+    expected = next(k for k in range(201) if 1 - stats.binom.sf(k, 200, 0.95) ** 30 >= 0.5)
+    assert found.minimum[0] == expected / 200
+
+
+@pytest.mark.parametrize("method", ["block-bootstrap", "monte-carlo", "poisson-binomial"])
+def test_the_minimum_of_one_round_is_the_median_and_of_ever_more_rounds_the_worst(method) -> None:
+    times = np.array([[5.0], [5.0], [50.0], [50.0], [50.0]])
+    of_rounds = [
+        predict_quality([1], times, [10], rounds=rounds, random=generator(), method=method, draws=999).minimum[0]
+        for rounds in (1, 2, 10**6)
+    ]
+    assert of_rounds == [0, 0, 0]
+    mostly_on_time = predict_quality([1], times[:4], [10], rounds=1, random=generator(), method="block-bootstrap")
+    assert mostly_on_time.minimum[0] == 0
+
+
+@given(st.integers(1, 60), st.integers(1, 200))
+def test_bootstrap_minimum_is_an_order_statistic(observed: int, rounds: int) -> None:
+    times = 1e6 + np.triu(np.full((observed, observed), 1e9))  # round r has r samples on time
+    found = predict_quality(np.ones(observed), times, [1e8], rounds=rounds, random=generator()).minimum[0]
+    rank = next(k for k in range(1, observed + 1) if 1 - (1 - k / observed) ** rounds >= 0.5 - 1e-9)
+    assert found == pytest.approx((rank - 1) / observed)
+
+
+def test_fractional_scores_and_metrics_that_are_no_mean() -> None:
+    times, thresholds = lognormal(25, 10), [0.97e7, 1.05e7]
+    scores = np.linspace(0, 1, 10)
+    drawn = predict_quality(scores, times, thresholds, rounds=5, random=generator(), method="monte-carlo")
+    shares = (times[:, :, None] <= thresholds).mean(axis=0)
+    np.testing.assert_allclose(drawn.mean, (scores[:, None] * shares).mean(axis=0), atol=0.01)
+    variance = (scores[:, None] ** 2 * shares * (1 - shares)).sum(axis=0) / 100 * 25 / 24
+    np.testing.assert_allclose(drawn.variance, variance, rtol=0.1)
+
+    whole = predict_from_curve(best_subject, times, thresholds, rounds=5, random=generator(), method="block-bootstrap")
+    np.testing.assert_allclose(whole.mean, best_subject(times, thresholds).mean(axis=1))
+    independent = predict_from_curve(best_subject, times, thresholds, rounds=5, random=generator(), method="monte-carlo", draws=2000)
+    random = np.random.default_rng(3)
+    by_hand = np.array([[times[random.integers(25), i] for i in range(10)] for _ in range(2000)])
+    np.testing.assert_allclose(independent.mean, best_subject(by_hand, thresholds).mean(axis=1), atol=0.02)
+
+
+def test_draws_in_several_blocks_are_as_many_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction, "TIMES_AT_ONCE", 64)
+    drawn: list[int] = []
+
+    def curve(times, thresholds):
+        drawn.append(len(times))
+        return quality_curve(np.ones(10), times, thresholds)
+
+    predict_from_curve(curve, lognormal(25, 10), [1e7], rounds=5, random=generator(), method="monte-carlo", draws=20)
+    assert drawn == [6, 6, 6, 2]
+
+
+def test_a_seed_fixes_the_draws() -> None:
+    first, second = (
+        predict_quality(np.ones(9), lognormal(20, 9), [1e7], rounds=3, random=generator(), method="monte-carlo", draws=50) for _ in range(2)
+    )
+    assert first.mean.tolist() == second.mean.tolist()
+
+
+@pytest.mark.parametrize("method", ["block-bootstrap", "monte-carlo", "poisson-binomial"])
+@pytest.mark.parametrize("rounds", [1, 30, 100])
+def test_nothing_on_time_and_everything_on_time(method, rounds: int) -> None:
+    times = np.full((rounds, 4), 7)
+    found = predict_quality([1, 1, 0, 1], times, [6, 7], rounds=30, random=generator(), method=method, draws=50)
+    assert found.mean.tolist() == [0, 0.75]
+    assert found.minimum.tolist() == [0, 0.75]
+    variance = found.variance.tolist()
+    assert variance == [0, 0] or (rounds == 1 and np.isnan(variance).all())
+    lost = predict_quality([1, 1], np.full((rounds, 2), INF), [INF], rounds=3, random=generator(), method=method, draws=50)
+    assert lost.mean.tolist() == lost.minimum.tolist() == [0]
+
+
+@pytest.mark.parametrize("method", ["block-bootstrap", "monte-carlo", "poisson-binomial"])
+def test_no_thresholds_and_no_right_answers(method) -> None:
+    none = predict_quality([1, 0], lognormal(20, 2), [], rounds=3, random=generator(), method=method, draws=50)
+    assert none.mean.shape == none.variance.shape == none.minimum.shape == (0,)
+    wrong = predict_quality([0, 0], lognormal(20, 2), [1e7], rounds=3, random=generator(), method=method, draws=50)
+    assert (wrong.mean[0], wrong.variance[0], wrong.minimum[0]) == (0, 0, 0)
+
+
+def test_ratio_is_one_under_independence_and_large_where_rounds_are_slow() -> None:
+    apart = np.mean([variance_ratio(np.ones(40), lognormal(30, 40, seed=seed), [1.1e7])[0] for seed in range(200)])
+    assert apart == pytest.approx(1, abs=4 * math.sqrt(2 / 29 / 200))
+    assert variance_ratio(np.ones(400), lognormal(30, 400, round_sd=0.1), [1.1e7])[0] > 20
+
+
+def test_ratio_by_hand() -> None:
+    scores, times, theta = np.array([1.0, 0.5, 0.0]), lognormal(120, 3), 1.02e7
+    on_time = (times <= theta) * scores
+    independent = sum(on_time[:, i].var(ddof=1) for i in range(3))
+    expected = on_time.sum(axis=1).var(ddof=1) / independent
+    found = variance_ratio(scores, times, [theta, 1.0])
+    assert found[0] == pytest.approx(expected)
+    assert math.isnan(found[1])
+    assert math.isnan(variance_ratio([1], [[5]], [9])[0])
+
+
+def test_ratio_of_any_metric_agrees_with_that_of_means() -> None:
+    times, scores = lognormal(120, 30, round_sd=0.05), np.linspace(0, 1, 30)
+    thresholds = [1e7, 1.1e7, 1.0]
+    exact = variance_ratio(scores, times, thresholds)
+    drawn = variance_ratio_from_curve(lambda t, m: quality_curve(scores, t, m), times, thresholds, random=generator(), draws=10_000)
+    np.testing.assert_allclose(drawn[:2], exact[:2], rtol=0.06)
+    assert math.isnan(drawn[2])
+
+
+def test_what_is_refused() -> None:
+    good = {"rounds": 3, "random": generator()}
+    with pytest.raises(InputError, match="no rounds"):
+        predict_quality([1], np.empty((0, 1)), [1], **good)
+    with pytest.raises(InputError, match="at least one round"):
+        predict_quality([1], [[1]], [1], rounds=0, random=generator())
+    with pytest.raises(InputError, match="at least one round"):
+        predict_quality([1], [[1]], [1], rounds=0, random=generator(), method="poisson-binomial")
+    with pytest.raises(InputError, match="draws=1"):
+        predict_quality([1], [[1]], [1], method="monte-carlo", draws=1, **good)
+    with pytest.raises(InputError, match="scores of 0 and 1"):
+        predict_quality([0.5], [[1]], [1], method="poisson-binomial", **good)
+    with pytest.raises(InputError, match="no mean of 0 and 1"):
+        predict_from_curve(best_subject, [[1, 2]], [1], method="poisson-binomial", **good)
+    with pytest.raises(InputError, match="not finite"):
+        predict_from_curve(lambda times, _: np.full((1, len(times)), math.nan), [[1], [2]], [1], **good)
+    for method in ("block-bootstrap", "monte-carlo", "poisson-binomial"):
+        with pytest.raises(InputError, match="positive"):
+            predict_quality([1], [[math.nan]], [1], method=method, **good)
+        with pytest.raises(InputError, match="thresholds"):
+            predict_quality([1], [[1]], [math.nan], method=method, **good)
+        with pytest.raises(InputError, match="scores"):
+            predict_quality([-1], [[1]], [1], method=method, **good)
+        with pytest.raises(InputError, match="no samples"):
+            predict_quality([], np.empty((3, 0)), [1], method=method, **good)
+        with pytest.raises(ValueError, match="shapes"):
+            predict_quality([1, 1], [[1]], [1], method=method, **good)

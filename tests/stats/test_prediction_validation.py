@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.prediction import Figures, predict_quality
+from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, validate_from_curve, validate_prediction
+from orchestrator.stats.tail_quality import quality_curve
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def lognormal(rounds: int, samples: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).lognormal(16, 0.1, (rounds, samples))
+
+
+def observed_figures(scores, test, threshold) -> Figures:
+    quality = np.array([math.fsum(s for s, t in zip(scores, row, strict=True) if t <= threshold) / len(scores) for row in test])
+    return Figures(quality.mean(), quality.var(ddof=1), quality.min())
+
+
+@pytest.mark.parametrize(("rounds", "tests"), [(20, 10), (21, 10), (59, 29), (60, 30), (61, 30), (200, 30)])
+def test_the_last_rounds_are_the_test(rounds: int, tests: int) -> None:
+    found = validate_prediction(np.ones(3), lognormal(rounds, 3), random=generator())
+    assert [one.percentile for one in found] == list(VALIDATED_PERCENTILES)
+    assert {(one.fit_rounds, one.test_rounds) for one in found} == {(rounds - tests, tests)}
+
+
+@pytest.mark.parametrize("method", ["block-bootstrap", "poisson-binomial"])
+def test_every_figure_by_hand(method) -> None:
+    scores, times = np.array([1.0, 0, 1, 1, 1]), lognormal(50, 5)
+    fit, test = times[:25], times[25:]
+    for one in validate_prediction(scores, times, random=generator(), method=method):
+        assert one.threshold_ns == np.quantile(fit, one.percentile / 100, method="inverted_cdf")
+        assert one.recomputed_threshold_ns == np.quantile(test, one.percentile / 100, method="inverted_cdf")
+        predicted = predict_quality(scores, fit, [one.threshold_ns], rounds=25, random=generator(), method=method)
+        assert one.predicted == pytest.approx((predicted.mean[0], predicted.variance[0], predicted.minimum[0]))
+        assert one.observed == pytest.approx(observed_figures(scores, test, one.threshold_ns))
+        assert one.observed_at_recomputed == pytest.approx(observed_figures(scores, test, one.recomputed_threshold_ns))
+        assert one.difference == pytest.approx([abs(a - b) for a, b in zip(one.predicted, one.observed, strict=True)])
+        paper = [abs(a - b) for a, b in zip(one.predicted, one.observed_at_recomputed, strict=True)]
+        assert one.difference_as_in_paper == pytest.approx(paper)
+
+
+def test_the_test_rounds_have_no_say_in_threshold_or_prediction() -> None:
+    times = lognormal(60, 20)
+    disturbed = times.copy()
+    disturbed[30:] *= 3
+    before, after = (validate_prediction(np.ones(20), t, random=generator()) for t in (times, disturbed))
+    assert [(one.threshold_ns, one.predicted) for one in before] == [(one.threshold_ns, one.predicted) for one in after]
+
+
+def test_the_papers_measure_cannot_see_that_the_test_rounds_are_three_times_slower() -> None:
+    times = lognormal(60, 200)
+    times[30:] *= 3
+    for one in validate_prediction(np.ones(200), times, random=generator()):
+        assert one.observed.mean == 0
+        assert one.difference.mean == pytest.approx(one.predicted.mean)
+        assert one.difference_as_in_paper.mean < 1e-12
+
+
+def test_rounds_alike_are_predicted_without_difference() -> None:
+    times = np.tile(lognormal(10, 30), (4, 1))
+    for one in validate_prediction(np.ones(30), times, random=generator()):
+        assert one.difference == pytest.approx((0, 0, 0), abs=1e-12)
+
+
+def test_any_metric_by_monte_carlo_and_whole_rounds() -> None:
+    times, scores = lognormal(60, 30), np.linspace(0, 1, 30)
+
+    def curve(some, thresholds):
+        return quality_curve(scores, some, thresholds)
+
+    for method in ("block-bootstrap", "monte-carlo"):
+        mean = validate_prediction(scores, times, random=generator(), method=method, draws=300, percentiles=[90])
+        whole = validate_from_curve(curve, times, random=generator(), method=method, draws=300, percentiles=[90])
+        assert mean == whole
+
+
+def test_whole_nanoseconds_stay_whole() -> None:
+    times = np.arange(2**60, 2**60 + 60).reshape(20, 3)
+    found = validate_prediction(np.ones(3), times, random=generator(), percentiles=[60])
+    assert found[0].threshold_ns == 2**60 + 17
+    assert found[0].recomputed_threshold_ns == 2**60 + 47
+    assert found[0].observed.mean == 0
+    assert found[0].observed_at_recomputed.mean == pytest.approx(0.6)
+
+
+def test_percentiles_on_samples_without_a_time() -> None:
+    times = lognormal(40, 10)
+    times[:20, 0] = math.inf
+    assert [one.percentile for one in validate_prediction(np.ones(10), times, random=generator())] == [60, 90]
+    assert validate_prediction(np.ones(10), times, random=generator(), percentiles=[95]) == ()
+    late_test = validate_prediction(np.ones(10), times[::-1], random=generator(), percentiles=[99])
+    assert late_test[0].recomputed_threshold_ns == math.inf
+    assert late_test[0].observed_at_recomputed.mean == pytest.approx(0.9)
+
+
+def test_too_few_rounds_are_refused() -> None:
+    with pytest.raises(InputError, match="19 rounds: at least 20"):
+        validate_prediction(np.ones(3), lognormal(19, 3), random=generator())
+    with pytest.raises(InputError, match="percentile 120"):
+        validate_prediction(np.ones(3), lognormal(20, 3), random=generator(), percentiles=[120])
