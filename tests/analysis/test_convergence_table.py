@@ -1,8 +1,38 @@
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from orchestrator.analysis.convergence import convergence_rows
+from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
+from orchestrator.storage.records import Stopping, TrialRecord
 from orchestrator.storage.result_schema import CONVERGENCE, LABELS
 
 
 def test_every_column_of_a_check_is_stored() -> None:
     assert CONVERGENCE.names == [field.name for field in LABELS] + ["rule", "reason", *CHECK_COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("settled", "settled"), ("paper", "converged"), ("rounds", "max_rounds"), ("certify", "certified")]
+)
+def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason: str, build: Any, noise: Any) -> None:
+    rule = make_rule(name, min_rounds=30, max_rounds=60)
+    checks = []
+    for number, times in enumerate(noise(60, 100, 20) * 1e6):
+        decision = rule.update(
+            RoundObservation(number, times / 2, times, lambda bound, t=times: float(np.mean(t <= bound)), 1.0), float(number)
+        )
+        checks += [dict(decision.check)] if decision.check is not None else []
+        if decision.stop:
+            break
+    assert decision.reason == reason
+    record = build("a", noise(30, 20, 20)).record.model_copy(update={"stopping": Stopping(rule=name, reason=reason, checks=tuple(checks))})
+    for each in (record, TrialRecord.model_validate_json(record.model_dump_json())):
+        table = pa.Table.from_pylist(list(convergence_rows(each)), schema=CONVERGENCE)
+        assert table.column("rounds").to_pylist() == [check["rounds"] for check in checks]
+        assert table.column("not_exchangeable").to_pylist()[-1] is (False if name == "settled" else None)

@@ -70,7 +70,7 @@ def test_settled_stops_at_the_first_check_that_has_all_it_wants() -> None:
         assert float(last[f"rjsd_{clock}_as_in_paper_code"] or 0) > float(last[f"rjsd_{clock}"] or 1)
         assert last[f"bandwidth_{clock}_method"] == "isj"
     assert float(last["half_width"] or 1) <= float(last["half_width_bound"] or 0) == pytest.approx(0.018)
-    assert last["not_exchangeable"] == 0
+    assert last["not_exchangeable"] is False
     assert seen[-2]["not_exchangeable"] is None
 
 
@@ -138,7 +138,7 @@ def test_a_trend_sends_the_trial_on_to_its_bound_and_is_the_reason() -> None:
     assert (rounds, decisions[-1].reason) == (100, "not settled: trend")
     flags = [row["not_exchangeable"] for row in rows(decisions)]
     assert set(flags[:14]) == {None}
-    assert set(flags[14:]) == {1}
+    assert set(flags[14:]) == {True}
     assert all(decision.reason is None for decision in decisions[:-1])
 
 

@@ -49,8 +49,7 @@ class Settled:
         enough = self._densities.converged and precise and observation.rounds >= self._min_rounds
         if enough and self._flagged is None:
             self._flagged = exchangeability_flag(self._primary.log_medians, self._primary.qualities).flagged
-        flagged = None if self._flagged is None else int(self._flagged)
-        check = check_row(densities, self._primary.columns(), {"half_width_bound": bound, "not_exchangeable": flagged})
+        check = check_row(densities, self._primary.columns(), {"half_width_bound": bound, "not_exchangeable": self._flagged})
         if enough and not self._flagged:
             return Decision(True, "settled", check)
         return Decision(False, TREND if self._flagged else None, check)
