@@ -9,6 +9,7 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
+from tasks.models.memory_format import arranged, check_memory_format
 from tasks.packages import ASSETS, Need, locate, require_modules
 
 ARCHITECTURE = "efficientnet-lite-pytorch"
@@ -27,18 +28,23 @@ NEEDS = (
 
 
 class EfficientNetLite:
-    """``variant`` is lite0 to lite4; ``path`` a state dict of your own, and otherwise the weights package is used."""
+    """``variant`` is lite0 to lite4; ``path`` a state dict of your own, and otherwise the weights package is used.
 
-    def __init__(self, variant: str, class_count: int, path: str | None = None) -> None:
+    ``memory_format`` is the order of values under PyTorch: ``channels_last`` saves a tenth of the time on a CPU.
+    """
+
+    def __init__(self, variant: str, class_count: int, path: str | None = None, memory_format: str = "contiguous") -> None:
         self._variant = variant
         self._class_count = class_count
         self._path = Path(path).expanduser() if path else None
+        self._memory_format = memory_format
 
     def check(self) -> None:
         """Raise InputError for an unknown variant and for missing packages or files."""
         require_modules(("torch",), "EfficientNet-Lite")
         locate(ARCHITECTURE, "efficientnet_lite_pytorch/model.py")
         self._image_input()
+        check_memory_format(self._memory_format)
         check_checkpoint(self._weights())
 
     def files(self) -> Sequence[Path]:
@@ -54,7 +60,8 @@ class EfficientNetLite:
         weights = self._weights()
         network = EfficientNet.from_name(name, num_classes=self._class_count)
         load_strictly(network, read_checkpoint(weights), name, weights.name)
-        return load_classifier(network, image_input, self._class_count, context)
+        network = arranged(network, self._memory_format)
+        return load_classifier(network, image_input, self._class_count, context, {"memory_format": self._memory_format})
 
     def _image_input(self) -> ImageInput:
         if self._variant not in INPUT_SIZES:

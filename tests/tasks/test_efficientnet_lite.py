@@ -44,7 +44,8 @@ def test_there_are_twenty_labelled_pictures(samples: list[tuple[Sample, Any]]) -
 def test_eighteen_of_twenty_are_right(
     variant: str, runtime: str, samples: list[tuple[Sample, Any]], make_context: MakeContext, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model = EfficientNetLite(variant, class_count=1000)
+    memory_format = "channels_last" if variant == "lite2" else "contiguous"
+    model = EfficientNetLite(variant, class_count=1000, memory_format=memory_format)
     model.check()
     loaded = model.load(make_context(runtime))
     assert isinstance(model, Model)
@@ -57,6 +58,7 @@ def test_eighteen_of_twenty_are_right(
     assert loaded.input_size(pictures[0]) == pictures[0].width * pictures[0].height
     assert loaded.facts["threads"] == {"intra_op": 2}
     assert loaded.facts["classes"] == 1000
+    assert loaded.facts["memory_format"] == memory_format
     if runtime == "onnxruntime":
         assert 0 < loaded.facts["largest_difference"] < 1e-4
         assert loaded.facts["tolerance"] < 1e-3
@@ -88,6 +90,11 @@ def test_its_only_file_is_the_package_s() -> None:
 def test_an_unknown_variant_is_refused() -> None:
     with pytest.raises(InputError, match=r"model\.variant=b0 must be one of: lite0, lite1, lite2, lite3, lite4"):
         EfficientNetLite("b0", 1000).check()
+
+
+def test_an_unknown_memory_format_is_refused() -> None:
+    with pytest.raises(InputError, match=r"model\.memory_format=nhwc must be one of: contiguous, channels_last"):
+        EfficientNetLite("lite0", 1000, memory_format="nhwc").check()
 
 
 def test_a_variant_without_a_package_needs_a_path(tmp_path: Path) -> None:
