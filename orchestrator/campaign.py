@@ -16,11 +16,19 @@ from orchestrator.storage.records import LeftOut, PlannedTrial
 
 @dataclass(frozen=True)
 class Candidate:
-    """One composed trial, with what is known of its subject and of the machine it would run on."""
+    """One composed trial, with what is known of its subject and of the machine it would run on.
+
+    missing
+        what its model, data or runtime lacks here, one line each.
+    note
+        what the sweep file says of it.
+    """
 
     trial: Trial
     inspection: Inspection
     machine: Machine
+    missing: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class Plan:
         by match key: what a trial was planned from, and how long it took before (s), where that is known.
     duplicates
         number of trials that were composed more than once.
+    unpaired
+        one line for each trial that was left out and of which the sweep file has something to say.
     """
 
     trials: tuple[PlannedTrial, ...]
@@ -40,6 +50,7 @@ class Plan:
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     estimates_s: Mapping[str, float] = field(default_factory=dict)
     duplicates: int = 0
+    unpaired: tuple[str, ...] = ()
 
     @property
     def infeasible(self) -> tuple[PlannedTrial, ...]:
@@ -62,7 +73,7 @@ def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
     fitting: list[Trial] = []
     left_out: dict[LeftOut, None] = {}
     for trial in trials:
-        reason = _why_no_pair(trial)
+        reason = why_no_pair(trial)
         if reason is None:
             _check_classes(trial)
             fitting.append(trial)
@@ -75,7 +86,8 @@ def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
     return fitting, tuple(left_out)
 
 
-def _why_no_pair(trial: Trial) -> LeftOut | None:
+def why_no_pair(trial: Trial) -> LeftOut | None:
+    """Return why a trial's model fits its task or its runtime not, or None where it fits both."""
     model, task, runtime = trial.model, trial.task, trial.runtime
     if model.kind != task.kind:
         reason = f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"
@@ -139,7 +151,8 @@ def _with_absolute_paths(candidate: Candidate) -> Candidate:
 
 
 def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
-    reason = why_infeasible(candidate.trial, candidate.inspection, candidate.machine)
+    reasons = (*candidate.missing, why_infeasible(candidate.trial, candidate.inspection, candidate.machine))
+    reason = "; ".join(filter(None, reasons)) or None
     return PlannedTrial(
         trial_id=trial_id(key, repeat),
         match_key=key,

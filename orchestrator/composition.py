@@ -35,7 +35,7 @@ from orchestrator.keys import (
     nearest_key,
     schema_keys,
 )
-from orchestrator.sweep import SweepFile, combinations, parse_sweep
+from orchestrator.sweep import Note, SweepFile, combinations, notes_on, parse_sweep
 
 Progress = Callable[[int, int], None]
 """Called with the number of trials composed and the number of all."""
@@ -53,6 +53,10 @@ class Composition:
         the command line and the sweep file as given.
     excluded
         number of combinations that the sweep's exclusions left out.
+
+    Notes
+    -----
+        for every document what the sweep file has to say of it, or nothing.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Composition:
     overrides: tuple[str, ...]
     sweep: dict[str, Any] | None
     excluded: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def compose_trials(
             sweep = parse_sweep(raw) if chosen else SweepFile(axes={})
             axes = {key: composer.setting(f"{key}={text}").values for key, text in sweep.axes.items()}
             exclude = [{key: composer.canonical_values(key, texts) for key, texts in rule.items()} for rule in sweep.exclude]
+            notes = [composer.canonical_note(note) for note in sweep.notes]
             before = [_plain(composer.setting(text)) for text in sweep.settings]
         narrowed = {setting.key: setting.values for setting in settings if setting.swept or setting.key in axes}
         for key in (*axes, *narrowed):
@@ -113,7 +119,7 @@ def compose_trials(
                 progress(len(documents), len(rows))
     _check_shared(documents)
     name = chosen.replace("/", "-") if chosen else "multirun" if multirun else "single"
-    return Composition(name, tuple(documents), tuple(overrides), raw, excluded)
+    return Composition(name, tuple(documents), tuple(overrides), raw, excluded, tuple(notes_on(notes, row) for row in rows))
 
 
 def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> AnalysisConfig:
@@ -195,6 +201,10 @@ class Composer:
         if key == "sweep" or is_group(key):
             self._check_choices(setting)
         return setting
+
+    def canonical_note(self, note: Note) -> Note:
+        """Return a note whose values are spelled as the axes' are."""
+        return Note({key: self.canonical_values(key, texts) for key, texts in note.when.items()}, note.say)
 
     def canonical_values(self, key: str, texts: Sequence[str]) -> tuple[str, ...]:
         """Return values spelled as the values of an axis are, so that the two can be compared."""

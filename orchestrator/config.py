@@ -121,9 +121,10 @@ class SystemConfig(Frozen):
 
 
 class RuntimeConfig(Frozen):
-    """What executes the model."""
+    """What executes the model. ``packages`` are the modules it cannot do without."""
 
     name: Name
+    packages: Names = ()
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
     deterministic: bool = False
     autotune: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.config import SystemConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.measurement.affinity import choose_cores
-from orchestrator.measurement.inspection import Inspection
+from orchestrator.measurement.inspection import UNKNOWN, Inspection
 from orchestrator.measurement.machine import Machine
 
 FOLLOWED_ONLY = {("system", "numa"): None, ("system", "python"): None, ("measurement", "schedule"): "sequential"}
@@ -13,7 +13,7 @@ FOLLOWED_ONLY = {("system", "numa"): None, ("system", "python"): None, ("measure
 
 
 def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
-    """Return why a machine cannot run a trial, in one line, or None where it can."""
+    """Return every reason why a machine cannot run a trial, in one line, or None where it can."""
     reasons = (
         _unsupported(trial),
         _labels(trial.system, machine),
@@ -22,7 +22,7 @@ def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> st
         _memory(trial, inspection, machine),
         _batch(trial, inspection),
     )
-    return next(filter(None, reasons), None)
+    return "; ".join(filter(None, reasons)) or None
 
 
 def cores_offered(system: SystemConfig, machine: Machine) -> tuple[int, ...]:
@@ -84,6 +84,6 @@ def _mib(count: int) -> str:
 
 
 def _batch(trial: Trial, inspection: Inspection) -> str | None:
-    if trial.measurement.batch <= inspection.samples:
+    if trial.measurement.batch <= inspection.samples or inspection == UNKNOWN:
         return None
     return f"measurement.batch={trial.measurement.batch}: there are {inspection.samples} samples only; choose a smaller batch"

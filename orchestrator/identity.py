@@ -19,7 +19,7 @@ NO_WORK = {
     "model": {"runtimes", "classes", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
     "system": {"paths", "python"},
-    "runtime": set(),
+    "runtime": {"packages"},
     "measurement": {"repeat", "round_timeout_s", "max_errors"},
 }
 """Keys outside the hash. They check, guard or locate the work and do not change it; which samples a limit draws is told by the

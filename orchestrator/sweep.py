@@ -12,6 +12,8 @@ from orchestrator.contracts import InputError
 from orchestrator.keys import nearest
 
 MOST_COMBINATIONS = 10_000
+SWEEP_KEYS = ("axes", "set", "exclude", "pair", "notes")
+NOTE_FORM = "mappings such as {when: {model: a}, say: what the plan is to say of them}"
 
 Axes = Mapping[str, tuple[str, ...]]
 """Key -> its values, each in Hydra's override grammar."""
@@ -27,6 +29,15 @@ class SweepFile:
     settings: tuple[str, ...] = ()
     exclude: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     pair: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the plan says of the combinations that have one of the listed values for every axis of ``when``."""
+
+    when: Mapping[str, tuple[str, ...]]
+    say: str
 
 
 def parse_sweep(data: object) -> SweepFile:
@@ -38,10 +49,10 @@ def parse_sweep(data: object) -> SweepFile:
         for a key that no sweep file has, or a value of the wrong form.
     """
     if not isinstance(data, Mapping):
-        raise InputError("must be a mapping with axes, set, exclude and pair")
+        raise InputError(f"must be a mapping with {', '.join(SWEEP_KEYS)}")
     for key in data:
-        if key not in ("axes", "set", "exclude", "pair"):
-            raise InputError(f"{key}: no such key; {nearest(str(key), ['axes', 'set', 'exclude', 'pair'])}")
+        if key not in SWEEP_KEYS:
+            raise InputError(f"{key}: no such key; {nearest(str(key), SWEEP_KEYS)}")
     axes = data.get("axes") or {}
     if not isinstance(axes, Mapping) or not all(_is_scalar(value) for value in axes.values()):
         raise InputError("axes must map each key to one string in Hydra's grammar, such as model: a,b")
@@ -51,12 +62,33 @@ def parse_sweep(data: object) -> SweepFile:
     return SweepFile(
         axes={str(key): "" if value is None else scalar_text(value) for key, value in axes.items()},
         settings=tuple(plain),
-        exclude=tuple(
-            {str(key): tuple(map(scalar_text, value if isinstance(value, list) else [value])) for key, value in rule.items()}
-            for rule in exclude
-        ),
+        exclude=tuple(_rule(rule) for rule in exclude),
         pair=tuple(tuple(str(key) for key in keys) for keys in pair),
+        notes=tuple(_note(note) for note in _list_of(data, "notes", Mapping, NOTE_FORM)),
     )
+
+
+def _rule(rule: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {str(key): tuple(map(scalar_text, value if isinstance(value, list) else [value])) for key, value in rule.items()}
+
+
+def _note(note: Mapping[str, Any]) -> Note:
+    if set(note) != {"when", "say"} or not isinstance(note["when"], Mapping) or not isinstance(note["say"], str):
+        raise InputError(f"notes must be a list of {NOTE_FORM}")
+    return Note(_rule(note["when"]), note["say"])
+
+
+def applies(rule: Axes, combination: Combination) -> bool:
+    """Return whether a combination has one of the listed values for every axis of a rule."""
+    return all(combination[key] in values for key, values in rule.items())
+
+
+def notes_on(notes: Sequence[Note], combination: Combination) -> str:
+    """Return what the notes say of a combination, joined. Raises InputError for a note about what is no axis."""
+    for key in (key for note in notes for key in note.when):
+        if key not in combination:
+            raise InputError(f"{key}: notes name it, but it is no axis of the sweep; {nearest(key, combination)}")
+    return "; ".join(note.say for note in notes if applies(note.when, combination))
 
 
 def combinations(
@@ -101,7 +133,7 @@ def combinations(
     if size > MOST_COMBINATIONS:
         raise InputError(f"the axes make {size} combinations, more than {MOST_COMBINATIONS}; narrow them or split the sweep")
     every = [{key: value for part in row for key, value in part.items()} for row in itertools.product(*columns)]
-    kept = [row for row in every if not any(all(row[key] in values for key, values in rule.items()) for rule in exclude)]
+    kept = [row for row in every if not any(applies(rule, row) for rule in exclude)]
     if not kept:
         raise InputError(f"all {size} combinations of the axes are excluded; relax exclude or add values")
     return kept, size - len(kept)

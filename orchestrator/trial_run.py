@@ -25,6 +25,7 @@ from orchestrator.stats.stopping import Decision, RoundObservation, make_rule
 from orchestrator.storage.records import PlannedTrial, Process, State, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 
+DIFFERS = "answers beyond tolerance of eager PyTorch's"
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
 
@@ -143,6 +144,7 @@ class TrialRun:
             digests=dict(prepared.digests),
             cold_start=dict(prepared.cold_start),
             facts=dict(prepared.facts),
+            flags=flags_of(prepared.facts),
             metrics=prepared.metrics,
             ideal=ideal,
             processes=(process,),
@@ -189,6 +191,13 @@ class TrialRun:
         self._record = self._record.model_copy(update=dict(update))
         self._writer.write_record(self._record)
         self._campaign.set_state(self._planned.trial_id, state, reason)
+
+
+def flags_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader must know of a model as it was loaded."""
+    difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
+    differs = difference is not None and tolerance is not None and difference > tolerance
+    return (DIFFERS,) if differs else ()
 
 
 def clocks(timings: pa.RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

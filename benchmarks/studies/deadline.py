@@ -24,7 +24,7 @@ from orchestrator.stats.deadline import certify_deadline, round_deadlines
 from orchestrator.stats.tail_quality import quality_curve
 
 TITLE = "False certificates of the deadline that 90 % of rounds keep, at a confidence of 95 %"
-REPETITIONS = 5_000
+REPETITIONS = 2_000
 SHARE_OF_IDEAL = 0.99
 LATE_SHARE = 0.10
 CONFIDENCE = 0.95

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "How often the exchangeability flag is raised, 30 rounds"
-REPETITIONS = 2_000
+REPETITIONS = 1_000
 ROUNDS = 30
 PRIMARY = 0.95
 DRIFTS = (0.0, 1.0, 2.0, 3.0)

@@ -34,7 +34,7 @@ from orchestrator.stats.tail_quality import quality_curve
 Floats: TypeAlias = NDArray[np.float64]
 
 TITLE = "False alarms of the gate and slow-downs it finds, over campaigns of 8 trials of 30 rounds"
-REPETITIONS = 1000
+REPETITIONS = 400
 TRIALS, ROUNDS = 8, 30
 PROCESS_SD = 0.01
 LEVEL = 0.05

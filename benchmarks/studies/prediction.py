@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Predicting the rounds to come: whole rounds against independent samples"
-REPETITIONS = 500
+REPETITIONS = 200
 SAMPLES = 1000
 PERCENTILES = (95.0, 99.0)
 MILD = replace(ROUND_EFFECTS, name="mild round effects", round_sd=0.03)

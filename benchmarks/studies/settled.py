@@ -20,7 +20,7 @@ from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.thresholds import own_thresholds
 
 TITLE = "Coverage of the 95 % rounds interval in trials that rule `settled` stopped"
-REPETITIONS = 500
+REPETITIONS = 1_000
 MIN_ROUNDS, MAX_ROUNDS = 30, 200
 HALF_WIDTH = 0.02
 PERCENTILE = 95.0

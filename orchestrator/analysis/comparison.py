@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
-from orchestrator.stats.gate import gate
+from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import Threshold, default_reference
 
@@ -34,38 +35,47 @@ class Side:
     flags: Sequence[str]
 
 
-def comparison_rows(
-    trials: Sequence[TrialData], common: ThresholdSet, flags: Mapping[str, Sequence[str]], analysis: AnalysisConfig
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the trials of one task for ``comparison.parquet``, on the total clock and for the primary metric."""
+@dataclass(frozen=True)
+class Contest:
+    """All trials of one model on one task: the repeats of the baseline, and by match key those of every other."""
+
+    thresholds: ThresholdSet
+    baseline: Sequence[Side]
+    others: Mapping[str, Sequence[Side]]
+
+    @property
+    def bounds(self) -> tuple[Threshold, ...]:
+        """The thresholds that compare systems."""
+        return self.thresholds.common("total")
+
+
+def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a campaign for ``comparison.parquet``, on the total clock and for the primary metric of each task."""
+    contests = [contest for group in groups for contest in _contests(group) if contest.bounds and contest.others]
+    verdicts = _verdicts(contests)
+    for contest in contests:
+        by_repeat = {side.data.record.trial.repeat: side for side in contest.baseline}
+        for key, members in contest.others.items():
+            for side in members:
+                partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
+                for index, threshold in enumerate(contest.bounds):
+                    yield from _rows(side, partner, index, threshold, contest.thresholds, analysis.seed)
+            if key in verdicts:
+                yield verdicts[key]
+
+
+def _contests(group: Group) -> Iterator[Contest]:
+    bounds = [threshold.ns for threshold in group.thresholds.common("total")]
     models: dict[str, list[TrialData]] = {}
-    for data in trials:
+    for data in group.trials:
         models.setdefault(data.record.trial.model.name, []).append(data)
-    for members in models.values():
-        yield from _of_one_model(members, common, flags, analysis)
-
-
-def _of_one_model(
-    trials: Sequence[TrialData], common: ThresholdSet, flags: Mapping[str, Sequence[str]], analysis: AnalysisConfig
-) -> Iterator[dict[str, Any]]:
-    thresholds = common.common("total")
-    bounds = [threshold.ns for threshold in thresholds]
-    sides: dict[str, list[Side]] = {}
-    for data in trials:
-        curve = data.judged(data.metric).curve(data.times["total"], bounds)
-        sides.setdefault(data.record.match_key, []).append(Side(data, curve, flags[data.trial_id]))
-    baseline = sides.pop(_baseline(trials, common))
-    if not bounds or not sides:
-        return
-    by_repeat = {side.data.record.trial.repeat: side for side in baseline}
-    verdicts = _verdicts(baseline, sides, thresholds, common.primary)
-    for members in sides.values():
-        for side in members:
-            partner = by_repeat.get(side.data.record.trial.repeat, baseline[0])
-            for index, threshold in enumerate(thresholds):
-                yield from _rows(side, partner, index, threshold, common, analysis.seed)
-        if (verdict := verdicts.get(members[0].data.record.match_key)) is not None and common.primary is not None:
-            yield _row(members[0], baseline[0], common.primary, common, FRESH_PROCESSES) | verdict
+    for trials in models.values():
+        sides: dict[str, list[Side]] = {}
+        for data in trials:
+            curve = data.judged(data.metric).curve(data.times["total"], bounds)
+            sides.setdefault(data.record.match_key, []).append(Side(data, curve, group.flags[data.trial_id]))
+        baseline = sides.pop(_baseline(trials, group.thresholds))
+        yield Contest(group.thresholds, baseline, sides)
 
 
 def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
@@ -95,36 +105,50 @@ def _on_time_scores(data: TrialData, threshold: Threshold) -> NDArray[np.float64
     return judged.scores * (data.times["total"] <= threshold.ns) if isinstance(judged, JudgedMean) else None
 
 
-def _verdicts(
-    baseline: Sequence[Side], others: Mapping[str, Sequence[Side]], thresholds: Sequence[Threshold], primary: Threshold | None
-) -> dict[str, dict[str, Any]]:
-    """Return per match key what its repeats show against the baseline's at the primary threshold."""
-    if primary is None or primary not in thresholds:
-        return {}
-    index = thresholds.index(primary)
-    before = [float(side.curve[index].mean()) for side in baseline]
-    after = {key: [float(side.curve[index].mean()) for side in members] for key, members in others.items()}
-    resolutions = {key: 1 / min(side.data.times["total"].size for side in members) for key, members in others.items()}
-    found = gate(dict.fromkeys(after, before), after, resolutions=resolutions)
+def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
+    """Return per match key what its repeats show against the baseline's at the primary threshold.
+
+    All match keys of the campaign are one family, so that no more than 5 % of campaigns call any system worse that is not.
+    """
+    before: dict[str, list[float]] = {}
+    after: dict[str, list[float]] = {}
+    resolutions: dict[str, float] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    for contest in contests:
+        primary = contest.thresholds.primary
+        if primary is None or primary not in contest.bounds:
+            continue
+        index = contest.bounds.index(primary)
+        for key, members in contest.others.items():
+            before[key] = [float(side.curve[index].mean()) for side in contest.baseline]
+            after[key] = [float(side.curve[index].mean()) for side in members]
+            resolutions[key] = 1 / min(side.data.times["total"].size for side in members)
+            flags = dict.fromkeys(flag for side in (*members, *contest.baseline) for flag in side.flags)
+            rows[key] = _row(members[0], contest.baseline[0], primary, contest.thresholds, FRESH_PROCESSES) | {"flags": list(flags)}
+    found = gate(before, after, resolutions=resolutions)
+    return {key: rows[key] | _verdict(before[key], after[key], found[key], len(found)) for key in rows}
+
+
+def _verdict(before: Sequence[float], after: Sequence[float], found: Verdict, trials: int) -> dict[str, Any]:
+    parameters = {
+        "repeats": found.repeats_b,
+        "baseline_repeats": found.repeats_a,
+        "degrees_of_freedom": found.degrees,
+        "sd": found.sd,
+        "p_worse": found.p_worse,
+        "p_better": found.p_better,
+        "detectable_drop": found.detectable_drop,
+        "one_sided_level": LEVEL / trials,
+    }
     return {
-        key: {
-            "baseline_mean": float(np.mean(before)),
-            "mean": float(np.mean(after[key])),
-            "difference": verdict.difference,
-            "interval_low": _finite(verdict.low),
-            "interval_high": _finite(verdict.high),
-            "verdict": verdict.outcome,
-            "method": "pooled t on repeats, Holm",
-            "parameters": {
-                "repeats": float(verdict.repeats_b),
-                "baseline_repeats": float(verdict.repeats_a),
-                "sd": verdict.sd,
-                "p_worse": verdict.p_worse,
-                "p_better": verdict.p_better,
-                "detectable_drop": verdict.detectable_drop,
-            },
-        }
-        for key, verdict in found.items()
+        "baseline_mean": float(np.mean(before)),
+        "mean": float(np.mean(after)),
+        "difference": found.difference,
+        "interval_low": _finite(found.low),
+        "interval_high": _finite(found.high),
+        "verdict": found.outcome,
+        "method": "pooled t on repeats, Holm over trials; one-sided bounds, Bonferroni",
+        "parameters": {name: float(value) for name, value in parameters.items() if math.isfinite(value)},
     }
 
 

@@ -7,10 +7,23 @@ from typing import Any
 
 from orchestrator.storage.records import TrialRecord
 
+WINDOW = 5
+"""Earlier fits that a density is compared with."""
+CONFIDENCE = 0.95
+"""Of half-widths."""
+
 
 def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
     """Yield one row per check for ``convergence.parquet``."""
     if record.stopping is None:
         return
     for check in record.stopping.checks:
-        yield {**record.labels(), "rule": record.stopping.rule, "reason": record.stopping.reason, **check}
+        yield {
+            **record.labels(),
+            "rule": record.stopping.rule,
+            "reason": record.stopping.reason,
+            **check,
+            "method": "Gaussian kernel density of log time, improved Sheather-Jones",
+            "parameters": {"window": float(WINDOW), "confidence": CONFIDENCE},
+            "flags": list(record.flags),
+        }

@@ -21,7 +21,7 @@ def deadline_rows(trials: Sequence[TrialData], flags: Mapping[str, Sequence[str]
     reached = [ideal for ideal in ideals.values() if ideal > 0]
     for data in trials:
         for reference, quality in (("own", ideals[data.trial_id]), ("common", min(reached, default=0.0))):
-            if quality > 0:
+            if not math.isnan(ideals[data.trial_id]):
                 yield from _rows(data, reference, quality, flags[data.trial_id], analysis)
 
 
@@ -29,11 +29,14 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
     wanted = analysis.deadline
     floor = wanted.quality * quality
     for clock in CLOCKS:
+        if quality <= 0:
+            yield _nothing_to_keep(data, clock, reference, flags, analysis)
+            continue
         found = round_deadlines(data.judged(data.metric).curve, data.times[clock], floor)
         promise = certify_deadline(found, (_fixed_rounds(data),), late_share=wanted.late_share, confidence=wanted.confidence)
-        observed = percentile_inverted_cdf(found, 100 * (1 - wanted.late_share))
+        observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
         certified = promise.ns is not None and not flags
-        reason = ", ".join(flags) if promise.ns is not None and flags else promise.reason
+        reason = "; ".join(filter(None, [", ".join(flags), promise.reason])) or None
         yield {
             **data.record.labels(),
             "metric": data.metric,
@@ -48,9 +51,10 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
             "certified": certified,
             "reason": reason,
             "observed_ns": math.ceil(observed) if math.isfinite(observed) else None,
+            "threshold_origin": "own",
             "method": "order statistic",
             "parameters": {
-                "rank": math.nan if promise.rank is None else float(promise.rank),
+                **({} if promise.rank is None else {"rank": float(promise.rank)}),
                 "look": float(promise.look),
                 "allowed_error": promise.allowed_error,
             },
@@ -58,6 +62,31 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
             "more_rounds": promise.more_rounds or None,
             "flags": list(flags),
         }
+
+
+def _nothing_to_keep(data: TrialData, clock: str, reference: str, flags: Sequence[str], analysis: AnalysisConfig) -> dict[str, Any]:
+    wanted = analysis.deadline
+    return {
+        **data.record.labels(),
+        "metric": data.metric,
+        "clock": clock,
+        "reference": reference,
+        "reference_quality": 0.0,
+        "quality_share": wanted.quality,
+        "floor": 0.0,
+        "late_share": wanted.late_share,
+        "confidence": wanted.confidence,
+        "deadline_ns": None,
+        "certified": False,
+        "reason": "no answer is right, so there is no quality to keep",
+        "observed_ns": None,
+        "threshold_origin": "own",
+        "method": "order statistic",
+        "parameters": {},
+        "rounds": len(data.times[clock]),
+        "more_rounds": None,
+        "flags": list(flags),
+    }
 
 
 def _fixed_rounds(data: TrialData) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from orchestrator.config import AnalysisConfig
 from orchestrator.stats.latency import latency_percentile
 
 
-def latency_rows(data: TrialData, analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield the rows of one trial for ``latency.parquet``. Times are null where they fall on a sample without one."""
     for stage, times in data.stages.items():
         finite = times[np.isfinite(times)]
@@ -35,9 +35,10 @@ def latency_rows(data: TrialData, analysis: AnalysisConfig) -> Iterator[dict[str
                 "min_ns": _whole(float(finite.min())) if finite.size else None,
                 "max_ns": _whole(float(finite.max())) if finite.size else None,
                 "without_time": int(times.size - finite.size),
+                "threshold_origin": "own",
                 "method": "order statistics",
                 "parameters": {"confidence": found.confidence},
-                "flags": list(data.flags if found.certified else (*data.flags, "not certified")),
+                "flags": list(flags if found.certified else (*flags, "not certified")),
             }
 
 

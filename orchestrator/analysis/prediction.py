@@ -74,7 +74,7 @@ def _row(data: TrialData, clock: str, method: Method, found: Validation, ratio: 
         "threshold_ns": math.ceil(found.threshold_ns),
         "threshold_origin": "own",
         "method": method,
-        "parameters": {"draws": float(DRAWS)} if method == "monte-carlo" else {},
+        "parameters": {"minimum_of_rounds": float(found.test_rounds), **({"draws": float(DRAWS)} if method == "monte-carlo" else {})},
         "fit_rounds": found.fit_rounds,
         "test_rounds": found.test_rounds,
         "ideal": data.judged(data.metric).ideal(),

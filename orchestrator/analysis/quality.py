@@ -10,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.metrics import Answers, Judged, MeanMetric, find_metric
 from orchestrator.stats.tail_quality import quality_curve
 
+MOST_TRIED = 1000
+"""Samples of which it is found out what each costs, of a metric that is no mean."""
+BALANCED = 0.5
+
 
 @dataclass(frozen=True)
 class JudgedMean:
@@ -26,12 +30,41 @@ class JudgedMean:
         return quality_curve(self.scores, times, thresholds)
 
 
+@dataclass(frozen=True)
+class Stake:
+    """What a round can lose.
+
+    answers
+        (sum of w)^2 / (sum of w^2) of what each answer costs: their number, where all cost the same (Kish, *Survey Sampling*,
+        section 11.7).
+    balanced
+        whether that is at least half of the answers that cost anything. Where it is not, rounds that lost a few light answers do
+        not show what the heavy ones cost.
+    """
+
+    answers: float
+    balanced: bool
+
+
 def judge(metric: str, answers: Answers) -> Judged:
     """Compare answers with references. Raises InputError for an unknown metric."""
     found = find_metric(metric)
     return JudgedMean(found.score(answers)) if isinstance(found, MeanMetric) else found.judge(answers)
 
 
-def at_stake(judged: Judged, answers: Answers) -> float:
-    """Return how many answers a round can lose: the sum of scores, or the number of samples of a metric that is no mean."""
-    return float(judged.scores.sum()) if isinstance(judged, JudgedMean) else float(len(answers.references))
+def at_stake(judged: Judged, samples: int) -> Stake:
+    """Return how many answers a round can lose, and whether they weigh about alike."""
+    costs, of = (judged.scores, samples) if isinstance(judged, JudgedMean) else _costs(judged, samples)
+    costly = costs[costs > 0]
+    if not costly.size:
+        return Stake(0.0, True)
+    answers = float(costly.sum() ** 2 / (costly**2).sum())
+    return Stake(answers * of / costs.size, answers >= BALANCED * costly.size)
+
+
+def _costs(judged: Judged, samples: int) -> tuple[NDArray[np.float64], int]:
+    """Return the quality that is lost where one sample alone is late, of up to 1,000 samples spread over all, and how many all are."""
+    tried = np.unique(np.linspace(0, samples - 1, min(samples, MOST_TRIED)).astype(np.int64))
+    times = np.ones((tried.size, samples))
+    times[np.arange(tried.size), tried] = np.inf
+    return judged.ideal() - judged.curve(times, [1.0])[0], samples

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, at_stake, judge
+from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.stats.intervals import Interval, rounds_interval, sampling_interval
+from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
 
@@ -52,7 +53,7 @@ class _Figure:
         answers = data.answers(members)
         self._judged = data.judged(metric) if members.all() else judge(metric, answers)
         self._ideal = self._judged.ideal()
-        self._at_stake = at_stake(self._judged, answers)
+        self._stake = at_stake(self._judged, len(answers.references)) if self.defined else Stake(0.0, True)
         self._sampling = self._sampling_interval()
 
     @property
@@ -65,6 +66,15 @@ class _Figure:
         drawn = self._data.record.trial.task.limit is not None
         return sampling_interval(self._judged.scores) if drawn and isinstance(self._judged, JudgedMean) else None
 
+    def _flags(self, threshold: Threshold, reference: str | None, chosen_from: int) -> Iterator[str]:
+        """Yield what a reader must know of one threshold."""
+        if not self._stake.balanced:
+            yield "answers weigh unequally"
+        if threshold.origin == "reference" and reference == self._data.trial_id:
+            yield "in-sample"
+        if threshold.origin == "own" and chosen_from * (100 - float(threshold.label.removeprefix("p"))) / 100 < MIN_BEYOND:
+            yield "threshold not certified"
+
     def rows(
         self, clock: str, thresholds: Sequence[Threshold], first_round: int, flags: Sequence[str], reference: str | None = None
     ) -> Iterator[dict[str, Any]]:
@@ -73,10 +83,11 @@ class _Figure:
             [self._seed, zlib.crc32(f"{self._data.trial_id} {self._metric} {self._slice} {clock} {first_round}".encode())]
         )
         times = self._data.times[clock][first_round:, self._members]
+        chosen_from = (first_round or len(times)) * self._data.times[clock].shape[1]
         curve = self._judged.curve(times, [threshold.ns for threshold in thresholds])
         for threshold, quality in zip(thresholds, curve, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
-            interval = rounds_interval(quality, self._ideal, self._at_stake, random)
+            interval = rounds_interval(quality, self._ideal, self._stake.answers, random, balanced=self._stake.balanced)
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,
@@ -100,5 +111,5 @@ class _Figure:
                 "first_round": first_round,
                 "rounds": summary.rounds,
                 "samples": int(self._members.sum()),
-                "flags": list(flags),
+                "flags": [*flags, *self._flags(threshold, reference, chosen_from)],
             }

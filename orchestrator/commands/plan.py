@@ -29,10 +29,14 @@ def execute(arguments: Arguments) -> int:
     if not console.is_terminal:
         console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
     console.print(table)
-    for planned in plan.infeasible:
-        console.print(f"infeasible: {planned.trial_id}: {planned.reason}", markup=False, soft_wrap=True)
+    for planned in plan.trials:
+        told = "; ".join(filter(None, [planned.reason, plan.candidates[planned.match_key].note]))
+        if told:
+            console.print(f"{planned.state}: {planned.trial_id}: {told}", markup=False, soft_wrap=True)
     for left in plan.left_out:
         console.print(f"left out: {' x '.join(left.pair)}: {left.reason}", markup=False, soft_wrap=True)
+    for line in plan.unpaired:
+        console.print(f"left out: {line}", markup=False, soft_wrap=True)
     if composition.excluded:
         console.print(f"excluded by the sweep: {composition.excluded} combinations")
     if plan.duplicates:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config import ModelConfig, Target, TaskConfig, Trial
+from orchestrator.config import ModelConfig, RuntimeConfig, Target, TaskConfig, Trial
 from orchestrator.contracts import InputError, Model, Sample, Task
 from orchestrator.measurement.digests import digest_files
 from orchestrator.measurement.samples import (
@@ -46,6 +47,10 @@ class Inspection:
     model_digest: str
     model_paths: Mapping[str, str]
     task_paths: Mapping[str, str]
+
+
+UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
+"""Of a trial whose model or data is not there."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +111,9 @@ class Inspector:
             for whatever is wrong with options, files, labels or samples.
         """
         check_packages()
+        check_modules(trial.runtime)
         model_options, task_options = options_here(trial)
-        model_key = json.dumps([trial.model.target, model_options], sort_keys=True, default=str)
-        if model_key not in self._models:
-            self._models[model_key] = open_model(trial.model, model_options, self._digest_cache)
-        task_key = json.dumps([trial.task.model_dump(), task_options], sort_keys=True, default=str)
-        if task_key not in self._tasks:
-            self._tasks[task_key] = open_task(trial.task, task_options, self._digest_cache)
-        model, task = self._models[model_key], self._tasks[task_key]
+        model, task = self._model(trial, model_options), self._task(trial, task_options)
         check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
         inspection = Inspection(
             samples=len(task.samples),
@@ -126,6 +126,43 @@ class Inspector:
             task_paths=task.paths,
         )
         return Subject(model.model, task.task, task.samples, inspection)
+
+    def missing(self, trial: Trial) -> tuple[str, ...]:
+        """Return everything that ``open`` would refuse, one line each, where it raises at the first."""
+        model_options, task_options = options_here(trial)
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: check_modules(trial.runtime),
+            lambda: self._model(trial, model_options),
+            lambda: self._task(trial, task_options),
+        )
+        return tuple(filter(None, map(_complaint, steps)))
+
+    def _model(self, trial: Trial, options: Mapping[str, Any]) -> OpenModel:
+        key = json.dumps([trial.model.target, options], sort_keys=True, default=str)
+        if key not in self._models:
+            self._models[key] = open_model(trial.model, options, self._digest_cache)
+        return self._models[key]
+
+    def _task(self, trial: Trial, options: Mapping[str, Any]) -> OpenTask:
+        key = json.dumps([trial.task.model_dump(), options], sort_keys=True, default=str)
+        if key not in self._tasks:
+            self._tasks[key] = open_task(trial.task, options, self._digest_cache)
+        return self._tasks[key]
+
+
+def _complaint(step: Callable[[], object]) -> str | None:
+    try:
+        step()
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def check_modules(runtime: RuntimeConfig) -> None:
+    """Raise InputError for the first module that a runtime needs and this machine lacks. Imports none."""
+    for module in runtime.packages:
+        if importlib.util.find_spec(module) is None:
+            raise InputError(f"runtime={runtime.name} needs the package {module}, which is not installed; install it or choose another")
 
 
 def open_subject(trial: Trial) -> Subject:

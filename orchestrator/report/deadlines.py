@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.results import Group, Results
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.results import Results
 from orchestrator.report.rows import Row, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality
@@ -22,7 +23,7 @@ def deadline_tables(results: Results) -> Iterator[Table]:
     for group in results.groups:
         rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == "total"]
         own = {row["trial"]: row["floor"] for row in rows if row["reference"] == "own"}
-        rows = [row for row in rows if row["reference"] == "own" or row["floor"] < own[row["trial"]]]
+        rows = [row for row in rows if row["reference"] == "own" or 0 < row["floor"] < own[row["trial"]]]
         common = COMMON if any(row["reference"] == "common" for row in rows) else ""
         if rows:
             yield Table(

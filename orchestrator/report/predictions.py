@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.results import Group, Results
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.results import Results
 from orchestrator.report.rows import Row, flag_note, mark, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.analysis.results import Group, Results
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.results import Results
 
 Row = dict[str, Any]
 WHO = ("model", "system", "runtime")

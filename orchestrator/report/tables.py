@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.results import Group, Results
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.results import Results
 from orchestrator.report.comparisons import comparison_tables
 from orchestrator.report.deadlines import deadline_tables
+from orchestrator.report.other_figures import other_figure_tables, rounds_needed_tables
 from orchestrator.report.predictions import prediction_tables
 from orchestrator.report.rows import Row, flag_note, mark, rows_of, who, who_columns
 from orchestrator.report.table import Table
-from orchestrator.report.text import milliseconds, percentile, quality, seconds
+from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
 from orchestrator.storage.records import TrialRecord
+
+NOT_CERTIFIED = "not certified"
 
 
 def all_tables(results: Results) -> list[Table]:
@@ -20,10 +24,12 @@ def all_tables(results: Results) -> list[Table]:
         *cross_system_tables(results),
         *deadline_tables(results),
         *comparison_tables(results),
+        *other_figure_tables(results),
         *own_threshold_tables(results),
         *prediction_tables(results),
         *latency_tables(results),
         trials_table(results),
+        *rounds_needed_tables(results),
         *problem_tables(results),
         stack_table(results.records),
     ]
@@ -49,28 +55,34 @@ def cross_system_tables(results: Results) -> Iterator[Table]:
             if reference.instead_of is not None:
                 note += f", in place of {reference.instead_of}, which failed"
             yield _cross_system(group, results, metric, "reference", rows, f"{note}.")
-        yield _cross_system(group, results, metric, "absolute", rows, "Thresholds are the same time for every system.")
+        if any(row["threshold_origin"] == "absolute" for row in rows):
+            yield _cross_system(group, results, metric, "absolute", rows, "Thresholds are the same time for every system.")
 
 
 def _cross_system(group: Group, results: Results, metric: str, origin: str, rows: Sequence[Row], note: str) -> Table:
     rows = [row for row in rows if row["threshold_origin"] == origin]
-    labels = {row["threshold_ns"]: row["threshold"] for row in rows}
-    heads = [f"{labels[ns]} ({milliseconds(ns)})" if origin == "reference" else labels[ns] for ns in sorted(labels)]
+    thresholds = sorted({(row["threshold_ns"], row["threshold"]) for row in rows})
+    heads = [f"{label} ({milliseconds(ns)})" if origin == "reference" else label for ns, label in thresholds]
     cells: dict[str, list[str]] = {}
     for row in rows:
         cells.setdefault(row["trial"], [*who(row, group), quality(row["ideal"])])
-    for ns in sorted(labels):
+    for threshold in thresholds:
         for row in rows:
-            if row["threshold_ns"] == ns and row["threshold"] == labels[ns]:
-                cells[row["trial"]].append(f"{quality(row['mean'])} / {quality(row['worst'])}{mark(row['flags'])}")
+            if (row["threshold_ns"], row["threshold"]) == threshold:
+                cells[row["trial"]].append(_kept(row))
     kind = "the reference trial's percentiles" if origin == "reference" else "absolute thresholds"
     return Table(
-        title=f"Tail quality of {group.task} ({metric}) at {kind}: mean / worst round",
+        title=f"Tail quality of {group.task} ({metric}) at {kind}: mean [95 % interval] / worst round",
         columns=[*who_columns(group), "ideal", *heads],
         rows=list(cells.values()),
         note=note + flag_note(rows),
         right=frozenset(["ideal", *heads]),
     )
+
+
+def _kept(row: Row) -> str:
+    interval = quality_within(row["interval_low"], row["interval_high"])
+    return f"{quality(row['mean'])} {interval} / {quality(row['worst'])}{mark(row['flags'])}"
 
 
 def own_threshold_tables(results: Results) -> Iterator[Table]:
@@ -89,7 +101,7 @@ def own_threshold_tables(results: Results) -> Iterator[Table]:
                     f"{row['threshold']} = {milliseconds(row['threshold_ns'])}",
                     quality(row["ideal"]),
                     quality(row["mean"]),
-                    f"{quality(row['interval_low'])} to {quality(row['interval_high'])}",
+                    quality_within(row["interval_low"], row["interval_high"]),
                     quality(row["worst"]),
                     str(row["rounds"]),
                     ", ".join(row["flags"]),
@@ -115,19 +127,21 @@ def latency_tables(results: Results) -> Iterator[Table]:
             title=f"Latency of {group.task}",
             columns=[*who_columns(group), "clock", *heads],
             rows=list(cells.values()),
-            note="In brackets the 95 % interval. not certified: fewer than 10 independent samples lie beyond the percentile.",
+            note="In brackets the 95 % interval. not certified: fewer than 10 independent samples lie beyond the percentile."
+            + flag_note([{"flags": [flag for flag in row["flags"] if flag != NOT_CERTIFIED]} for row in rows]),
             right=frozenset(heads),
         )
 
 
 def _latency_cell(row: Row) -> str:
+    flagged = mark([flag for flag in row["flags"] if flag != NOT_CERTIFIED])
     if not row["certified"]:
-        return f"{milliseconds(row['value_ns'])} not certified"
+        return f"{milliseconds(row['value_ns'])} {NOT_CERTIFIED}{flagged}"
     low, high = (
         milliseconds(row["interval_low_ns"]).removesuffix(" ms"),
         milliseconds(row["interval_high_ns"]).removesuffix(" ms"),
     )
-    return f"{milliseconds(row['value_ns'])} [{low}, {high}]"
+    return f"{milliseconds(row['value_ns'])} [{low}, {high}]{flagged}"
 
 
 def trials_table(results: Results) -> Table:
@@ -144,6 +158,9 @@ def trials_table(results: Results) -> Table:
                 record.state,
                 stopping or record.reason or "",
                 str(rounds.get(record.trial_id, 0)),
+                _last(record, "rjsd_inference"),
+                _last(record, "rjsd_total"),
+                _last(record, "half_width"),
                 str(placement.get("host", "")),
                 f"{placement.get('device', '')} cores {cores}, {placement.get('threads', '')} threads" if placement else "",
                 seconds(cold["load_ns"] / 1e9) if cold else "",
@@ -152,10 +169,21 @@ def trials_table(results: Results) -> Table:
         )
     return Table(
         title="Trials",
-        columns=["trial", "state", "stopped", "rounds", "host", "placement read back", "load", "first inference"],
+        columns=[
+            *("trial", "state", "stopped", "rounds", "rJSD inference", "rJSD total", "half-width"),
+            *("host", "placement read back", "load", "first inference"),
+        ],
         rows=rows,
-        right=frozenset(["rounds", "load", "first inference"]),
+        note="rJSD and half-width of mean tail quality as the stopping rule last saw them.",
+        right=frozenset(["rounds", "rJSD inference", "rJSD total", "half-width", "load", "first inference"]),
     )
+
+
+def _last(record: TrialRecord, column: str) -> str:
+    """Return the last figure of a trial's checks that is known, or a dash."""
+    checks = record.stopping.checks if record.stopping is not None else ()
+    known = [check[column] for check in checks if check.get(column) is not None]
+    return f"{known[-1]:.3f}" if known else "-"
 
 
 def problem_tables(results: Results) -> Iterator[Table]:

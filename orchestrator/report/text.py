@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def milliseconds(ns: float | None) -> str:
     """Write a time in ms with three significant digits; a dash where there is none."""
@@ -12,7 +14,7 @@ def milliseconds(ns: float | None) -> str:
         return f"{ms:.0f} ms"
     if ms >= 10:
         return f"{ms:.1f} ms"
-    return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3f} ms"
+    return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3g} ms"
 
 
 def seconds(s: float) -> str:
@@ -29,6 +31,17 @@ def seconds(s: float) -> str:
 def quality(value: float) -> str:
     """Write a quality with three decimals, rounded down so that nothing looks better than it is."""
     return f"{int(value * 1000 + 1e-9) / 1000:.3f}"
+
+
+def quality_within(low: float, high: float) -> str:
+    """Write an interval of quality, rounded outward."""
+    return f"[{quality(low)}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}]"
+
+
+def signed(value: float) -> str:
+    """Write a difference of quality with its sign and three decimals; what rounds to nothing has none."""
+    text = f"{value:+.3f}"
+    return text if float(text) else "0.000"
 
 
 def percentile(value: float) -> str:

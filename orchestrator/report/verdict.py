@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orchestrator.analysis.results import Group, Results
-from orchestrator.report.text import milliseconds, quality
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.results import Results
+from orchestrator.report.text import milliseconds, quality, quality_within
 
 
 def verdict(results: Results) -> Iterator[str]:
@@ -38,7 +39,10 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
         best, last = ranked[0], ranked[-1]
         bound = f"{primary.label} ({milliseconds(primary.ns)})" if primary.origin == "reference" else primary.label
         sentence = f"{group.task}, {model}, within {bound}: {_place(best, ranked)} keeps {_kept(best)}"
-        yield f"{sentence}; {_place(last, ranked)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
+        if len(ranked) > 1 and (best["mean"], best["worst"]) == (last["mean"], last["worst"]):
+            yield f"{group.task}, {model}, within {bound}: all {len(ranked)} trials keep {_kept(best)}."
+        else:
+            yield f"{sentence}; {_place(last, ranked)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
 
 
 def _place(row: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
@@ -51,4 +55,6 @@ def _place(row: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
 
 
 def _kept(row: dict[str, Any]) -> str:
-    return f"{quality(row['mean'])} of {quality(row['ideal'])} ({row['metric']}), {quality(row['worst'])} in its worst round"
+    interval = quality_within(row["interval_low"], row["interval_high"])
+    figures = f"{quality(row['mean'])} {interval} of {quality(row['ideal'])} ({row['metric']}), {quality(row['worst'])} in its worst round"
+    return f"{figures} (flagged: {', '.join(row['flags'])})" if row["flags"] else figures

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.intervals import RESAMPLES, ROUNDING
+from orchestrator.stats.intervals import RESAMPLES, ROUNDING, check_confidence
 
 Floats: TypeAlias = NDArray[np.float64]
 Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "exact", "none"]
@@ -79,7 +79,7 @@ def compare_rounds(
     ('welch', -0.1, -0.213, 0.013)
     """
     a, b = _qualities(qualities_a), _qualities(qualities_b)
-    _check_confidence(confidence)
+    check_confidence(confidence)
     if paired and a.size != b.size:
         raise InputError(f"paired comparison of {a.size} with {b.size} rounds: every round needs its partner; compare them unpaired")
     if not 0 <= resolution < math.inf:
@@ -151,7 +151,7 @@ def compare_samples(
     (-0.128, True)
     """
     a, b = _on_time_scores(on_time_scores_a), _on_time_scores(on_time_scores_b)
-    _check_confidence(confidence)
+    check_confidence(confidence)
     if a.shape[1] != b.shape[1]:
         raise InputError(f"comparison of {a.shape[1]} with {b.shape[1]} samples: both trials must have the same samples")
     tail = (resamples + 1) * (1 - confidence) / 2
@@ -199,8 +199,3 @@ def _on_time_scores(scores: ArrayLike) -> Floats:
     if checked.ndim != 2 or not checked.size or not np.isfinite(checked).all():
         raise InputError(f"on-time scores of shape {checked.shape}: a finite number per round and sample is needed, at least one of each")
     return checked
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")

@@ -111,7 +111,7 @@ def certify_deadline(deadlines_ns: ArrayLike, looks: Sequence[int], *, late_shar
     1 - alpha, k rounds or more would lie below it. No distribution is assumed (Conover, *Practical Nonparametric Statistics*,
     section 3.2, one-sided). Rounds must be exchangeable, and the numbers of rounds fixed beforehand.
 
-    The first look may risk e = 1 - ``confidence``, each further one half of what is left. A look that could certify spends what
+    The first look that can certify may risk e = 1 - ``confidence``, each further one half of what is left. Such a look spends what
     its rank risks, P(Bin(R, alpha) <= R - k), and one with too few rounds spends nothing; so all looks together risk at most
     1 - ``confidence`` (Bonferroni's inequality).
 
@@ -140,7 +140,8 @@ def certify_deadline(deadlines_ns: ArrayLike, looks: Sequence[int], *, late_shar
     """
     deadlines = np.asarray(checked_times(deadlines_ns), dtype=np.float64)
     _check(deadlines, looks, late_share, confidence)
-    planned, left = _spend(looks, late_share, float(1 - Fraction(str(confidence))))
+    error = float(1 - Fraction(str(confidence)))
+    planned, left = _spend(looks, late_share, error)
     reached = [look for look in planned if look.rounds <= deadlines.size]
     last = reached[-1] if reached else _Look(0, 0.0, None)
     ns = None if last.rank is None else float(np.partition(deadlines[: last.rounds], last.rank - 1)[last.rank - 1])
@@ -148,7 +149,7 @@ def certify_deadline(deadlines_ns: ArrayLike, looks: Sequence[int], *, late_shar
     if ns == math.inf:
         ns, reason = None, "too many rounds never keep the quality"
     elif ns is None:
-        needed = _next_look(planned[len(reached) :], looks[-1], left, late_share)
+        needed = _next_look(planned[len(reached) :], looks[-1], left, error, late_share)
         more = 0 if needed is None else needed - deadlines.size
         reason = f"{more} more {'round' if more == 1 else 'rounds'} needed" if more else "earlier looks risked all the error allowed"
     return Deadline(ns, last.rank, last.rounds, len(reached), last.allowed_error, more, reason)
@@ -191,7 +192,7 @@ def _spend(looks: Sequence[int], late_share: float, error: float) -> tuple[list[
     planned: list[_Look] = []
     left = error
     for rounds in looks:
-        allowed = left / 2 if planned else left
+        allowed = left / 2 if left < error else left
         risks = bdtr(np.arange(rounds), rounds, late_share)  # of rank R, R - 1, ...
         possible = int(np.count_nonzero(risks <= allowed * (1 + ROUNDING)))
         planned.append(_Look(rounds, allowed, rounds - possible + 1 if possible else None))
@@ -199,14 +200,15 @@ def _spend(looks: Sequence[int], late_share: float, error: float) -> tuple[list[
     return planned, left
 
 
-def _next_look(planned: Sequence[_Look], last: int, left: float, late_share: float) -> int | None:
-    """Return the rounds of the next look that can certify: a planned one, else the earliest with half of what is left, if any."""
+def _next_look(planned: Sequence[_Look], last: int, left: float, error: float, late_share: float) -> int | None:
+    """Return the rounds of the next look that can certify: a planned one, else the earliest with what it may risk, if any."""
     for look in planned:
         if look.rank is not None:
             return look.rounds
     if left == 0:
         return None
-    enough = math.ceil(math.log(left / 2) / math.log1p(-late_share) * (1 - ROUNDING))
+    allowed = left / 2 if left < error else left
+    enough = math.ceil(math.log(allowed) / math.log1p(-late_share) * (1 - ROUNDING))
     return max(last + 1, enough)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from orchestrator.contracts import InputError
 from orchestrator.stats.holm import holm_adjusted
 from orchestrator.stats.serial_order import autocorrelation_p_value, trend_p_value
 
@@ -57,6 +58,8 @@ def exchangeability_flag(log_medians: ArrayLike, qualities: ArrayLike, level: fl
     """
     medians = np.asarray(log_medians, dtype=np.float64)
     quality = np.round(np.asarray(qualities, dtype=np.float64), DIGITS)
+    if not 0 < level < 1:
+        raise InputError(f"level {level}: must lie between 0 and 1, such as 0.01")
     if medians.ndim != 1 or medians.shape != quality.shape:
         raise ValueError(f"series of shapes {medians.shape} and {quality.shape}: both must be [rounds]")
     p_values = [test(series) for series in (medians, quality) for test in (trend_p_value, autocorrelation_p_value)]

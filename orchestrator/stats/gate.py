@@ -16,6 +16,8 @@ from orchestrator.stats.power import smallest_detectable
 
 Outcome: TypeAlias = Literal["worse", "better", "no difference shown", "no verdict: noise floor unknown"]
 
+LEVEL = 0.05
+"""Family-wise error of each direction."""
 FEWEST_REPEATS = 3
 """On either side: fewer say too little about how much fresh processes differ."""
 
@@ -81,7 +83,7 @@ def gate(
     b: Mapping[str, ArrayLike],
     *,
     tolerance: float = 0.0,
-    level: float = 0.05,
+    level: float = LEVEL,
     resolutions: Mapping[str, float] | None = None,
 ) -> dict[str, Verdict]:
     """Return for every trial whether b is worse than a by more than a tolerance, judged by repeats in fresh processes.

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from orchestrator.contracts import InputError
+
 
 def holm_adjusted(p_values: ArrayLike) -> NDArray[np.float64]:
     """Return p-values adjusted for being several: reject, at a family-wise level, the tests adjusted to at most that.
@@ -25,6 +27,8 @@ def holm_adjusted(p_values: ArrayLike) -> NDArray[np.float64]:
     array([0.03, 0.5 , 0.04])
     """
     p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise InputError(f"p-values of shape {p.shape}: must be [tests], each between 0 and 1")
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)))

@@ -46,14 +46,15 @@ def rounds_interval(
     at_stake: float,
     random: np.random.Generator,
     *,
+    balanced: bool = True,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Interval:
     """Return an interval of mean tail quality over rounds: these samples, this process, this period.
 
     With the loss of a round L_r = ideal - Q_r: bootstrap-t where at least 6 rounds lost something, otherwise Korn-Graubard.
-    Bootstrap-t also gives way where it has no finite limit: rounds without variance, or so few distinct losses that too many
-    resamples have none.
+    Bootstrap-t also gives way where it has no finite limit (rounds without variance, or so few distinct losses that too many
+    resamples have none), and where answers weigh unequally: rounds that only lost light answers do not show what a heavy one costs.
 
     Parameters
     ----------
@@ -62,9 +63,11 @@ def rounds_interval(
     ideal
         quality without a threshold.
     at_stake
-        answers that a round can lose: the sum of scores of a metric that is a mean over samples, else the number of samples.
+        answers that a round can lose: (sum of w)^2 / sum of w^2 of what each costs, which is their number where all weigh alike.
     random
         source of the resamples.
+    balanced
+        whether answers weigh about alike.
     confidence
         as a fraction.
     resamples
@@ -88,10 +91,15 @@ def rounds_interval(
     ('bootstrap-t', 0.84, 0.86)
     """
     quality = np.asarray(qualities, dtype=np.float64)
-    if not quality.size or not np.isfinite(quality).all() or quality.min() < 0:
-        raise InputError(f"interval over {quality.size} rounds: at least one is needed, and qualities that are finite and not negative")
-    if ideal <= 0:
+    check_confidence(confidence)
+    if quality.ndim != 1 or not quality.size or not np.isfinite(quality).all() or quality.min() < 0:
+        raise InputError(f"interval over rounds of shape {quality.shape}: needs [rounds] qualities, finite and not negative, at least one")
+    if not math.isfinite(ideal) or math.isnan(at_stake):
+        raise InputError(f"interval of an ideal quality of {ideal} with {at_stake} answers at stake: both must be numbers")
+    if ideal <= 0 and quality.max() <= 0:
         return Interval(0.0, 0.0, confidence, "exact")
+    if ideal <= 0:
+        return Interval(0.0, float(quality.max()), confidence, "none", {"rounds": quality.size})
     if at_stake <= 0:
         raise InputError(f"interval of an ideal quality of {ideal} with {at_stake} answers at stake: both must be positive")
     best = max(ideal, float(quality.max()))
@@ -99,7 +107,7 @@ def rounds_interval(
         return Interval(0.0, best, confidence, "none", {"rounds": 1})
     loss = ideal - quality
     loss[np.abs(loss) < ROUNDING * ideal] = 0
-    if np.count_nonzero(loss > 0) >= ROUNDS_WITH_LOSS:
+    if balanced and np.count_nonzero(loss > 0) >= ROUNDS_WITH_LOSS:
         limits = bootstrap_t_limits(quality, random, confidence, resamples)
         if limits is not None:
             low, high = (min(max(limit, 0.0), best) for limit in limits)
@@ -161,6 +169,9 @@ def clopper_pearson(successes: float, n: float, confidence: float = 0.95) -> tup
     >>> [round(limit, 4) for limit in clopper_pearson(0, 30)]
     [0.0, 0.1157]
     """
+    check_confidence(confidence)
+    if not 0 <= successes <= n:
+        raise InputError(f"{successes} successes of {n}: must lie between 0 and their number")
     tail = (1 - confidence) / 2
     low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
     high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if n - successes > 0 else 1.0
@@ -192,8 +203,9 @@ def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
     """
     score = np.asarray(scores, dtype=np.float64)
     n = score.size
-    if not n or not np.isfinite(score).all():
-        raise InputError(f"sampling interval of {n} scores: at least one is needed, and finite numbers")
+    check_confidence(confidence)
+    if not n or not np.isfinite(score).all() or score.min() < 0:
+        raise InputError(f"sampling interval of {n} scores: at least one is needed, finite and not negative")
     if np.isin(score, (0.0, 1.0)).all():
         return Interval(*clopper_pearson(float(score.sum()), n, confidence), confidence, "clopper-pearson", {"samples": n})
     if n == 1:
@@ -201,6 +213,12 @@ def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * score.std(ddof=1) / math.sqrt(n))
     low, high = max(float(score.mean()) - half, float(score.min())), min(float(score.mean()) + half, float(score.max()))
     return Interval(low, high, confidence, "t", {"samples": n})
+
+
+def check_confidence(confidence: float) -> None:
+    """Raise InputError for a confidence that is no fraction between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")
 
 
 def _shrink(n: float, rounds: int, confidence: float) -> float:

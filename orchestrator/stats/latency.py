@@ -143,6 +143,8 @@ def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) 
     (40, 61)
     """
     binomial = stats.binom(n, float(Fraction(str(percentile)) / 100))
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")
     tail = (1 - confidence) / 2
     return int(binomial.ppf(tail)), int(binomial.ppf(1 - tail)) + 1
 

@@ -143,6 +143,8 @@ def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresho
     10
     """
     checked = checked_times(times)
+    if checked.ndim != 2:
+        raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
     in_sample = len(checked) < ROUNDS_TO_FREEZE
     first_round = 0 if in_sample else FREEZING_ROUNDS
     chosen_from = checked if in_sample else checked[:FREEZING_ROUNDS]
@@ -169,7 +171,7 @@ def default_reference(p50s_ns: Mapping[str, float], failed: Collection[str] = ()
     """
     ranked = sorted(p50s_ns, key=lambda trial: (p50s_ns[trial], trial))
     middle = (len(ranked) - 1) // 2
-    for trial in ranked[max(middle, 0) :] + ranked[: max(middle, 0)][::-1]:
+    for trial in ranked[middle:] + ranked[:middle][::-1]:
         if trial not in failed:
             return Reference(trial, None if trial == ranked[middle] else ranked[middle])
     return None

@@ -69,6 +69,7 @@ LATENCY = pa.schema(
         pa.field("min_ns", pa.int64()),
         pa.field("max_ns", pa.int64()),
         pa.field("without_time", pa.int64(), nullable=False),
+        pa.field("threshold_origin", pa.string(), nullable=False),
         pa.field("method", pa.string(), nullable=False),
         pa.field("parameters", PARAMETERS, nullable=False),
         pa.field("flags", pa.list_(pa.string()), nullable=False),
@@ -91,6 +92,7 @@ DEADLINE = pa.schema(
         pa.field("certified", pa.bool_(), nullable=False),
         pa.field("reason", pa.string()),
         pa.field("observed_ns", pa.int64()),
+        pa.field("threshold_origin", pa.string(), nullable=False),
         pa.field("method", pa.string(), nullable=False),
         pa.field("parameters", PARAMETERS, nullable=False),
         pa.field("rounds", pa.int32(), nullable=False),
@@ -153,6 +155,9 @@ CONVERGENCE = pa.schema(
         pa.field("samples_needed", pa.int64()),
         pa.field("samples_effective", pa.float64()),
         pa.field("design_effect", pa.float64()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("parameters", PARAMETERS, nullable=False),
+        pa.field("flags", pa.list_(pa.string()), nullable=False),
     ]
 )
 """One row per check of a stopping rule, as it was made while the trial ran; bandwidths are of the logarithm of time."""

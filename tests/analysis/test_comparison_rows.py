@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.analysis.comparison import comparison_rows
-from orchestrator.analysis.threshold_sets import threshold_set
+from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.storage.result_schema import COMPARISON
@@ -16,8 +16,7 @@ ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 
 
 def rows(trials: list[TrialData], analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
-    flags = {data.trial_id: () for data in trials}
-    return list(comparison_rows(trials, threshold_set(trials, analysis), flags, analysis))
+    return list(comparison_rows(grouped(trials, analysis), analysis))
 
 
 def test_every_system_is_compared_with_one_baseline(build: Any, noise: Any) -> None:

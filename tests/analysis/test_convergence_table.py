@@ -14,7 +14,7 @@ from orchestrator.storage.result_schema import CONVERGENCE, LABELS
 
 
 def test_every_column_of_a_check_is_stored() -> None:
-    assert CONVERGENCE.names == [field.name for field in LABELS] + ["rule", "reason", *CHECK_COLUMNS]
+    assert CONVERGENCE.names == [field.name for field in LABELS] + ["rule", "reason", *CHECK_COLUMNS, "method", "parameters", "flags"]
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,9 @@ def test_a_flagged_trial_gets_no_certificate_and_says_why(build: Any, noise: Any
 def test_too_few_rounds_are_told_how_many_more(build: Any, noise: Any) -> None:
     interrupted = of(rows([build("a", noise(20, 20, 20), measurement={"min_rounds": 30})]), "total")
     assert (interrupted["certified"], interrupted["more_rounds"], interrupted["reason"]) == (False, 10, "10 more rounds needed")
-    # A second look may risk half of the error: 0.9^36 < 0.025.
+    # A look that could certify nothing has risked nothing: 0.9^29 < 0.05.
     planned_short = of(rows([build("a", noise(20, 20, 20), measurement={"min_rounds": 20})]), "total")
-    assert planned_short["more_rounds"] == 16
+    assert planned_short["more_rounds"] == 9
 
 
 def test_all_rounds_count_where_their_number_was_fixed(build: Any, noise: Any) -> None:
@@ -78,5 +78,10 @@ def test_a_sample_without_a_time_is_late_at_any_deadline(build: Any, noise: Any)
     assert of(rows([build("a", times)], analysis=easier), "total")["certified"]
 
 
-def test_a_model_that_is_always_wrong_promises_nothing(build: Any, noise: Any) -> None:
-    assert rows([build("a", noise(30, 20, 20), right=0)]) == []
+def test_a_model_that_is_always_wrong_promises_nothing_and_hides_no_other(build: Any, noise: Any) -> None:
+    wrong, right = build("a", noise(30, 20, 20), right=0), build("b", noise(30, 20, 20))
+    found = [row for row in rows([wrong, right]) if row["clock"] == "total"]
+    own = {row["system"]: row for row in found if row["reference"] == "own"}
+    assert own["a"]["reason"] == "no answer is right, so there is no quality to keep"
+    assert own["b"]["certified"]
+    assert all(set(row) == set(DEADLINE.names) for row in found)

@@ -65,5 +65,5 @@ def test_a_mean_metric_is_judged_once_for_all_thresholds() -> None:
     answers = Answers(predictions=[[1], [2], [3]], references=[1, 2, 9])
     judged = judge("top1", answers)
     assert judged.ideal() == pytest.approx(2 / 3)
-    assert at_stake(judged, answers) == 2
+    assert at_stake(judged, 3).answers == pytest.approx(2)
     np.testing.assert_allclose(judged.curve([[10.0, 20.0, 30.0]], [15, 25])[:, 0], [1 / 3, 2 / 3])

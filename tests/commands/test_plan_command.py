@@ -37,6 +37,43 @@ def test_infeasible_trials_are_listed_with_exit_code_0(call: Call, null_words: l
     assert "system.cores=[4000]: core 4000; this machine allows " in line
 
 
+def test_of_a_sweep_what_is_missing_makes_trials_infeasible_with_everything_they_lack(call: Call, null_words: list[str]) -> None:
+    code, out, _ = call("plan", *null_words, "-m", "task.count=20,0", "runtime.packages=[no_such_module]")
+    assert code == 0
+    assert "2 trials, 2 infeasible" in out
+    first, second = [line for line in out.splitlines() if line.startswith("infeasible: ")]
+    assert "runtime=torch needs the package no_such_module, which is not installed" in first
+    assert "task.count" not in first
+    assert "no_such_module" in second
+    assert "; task.count=0: must be at least 1" in second
+
+
+def test_of_a_single_trial_what_is_missing_is_told_at_once(call: Call, null_words: list[str]) -> None:
+    code, out, err = call("plan", *null_words, "task.count=0")
+    assert (code, out) == (2, "")
+    assert err == "error: task.count=0: must be at least 1\n"
+
+
+def test_notes_of_a_sweep_stand_beside_its_trials_also_those_left_out(call: Call, null_words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    sweep = {
+        "axes": {"runtime": "torch,onnxruntime", "system": "cpu_1core,cpu_all"},
+        "set": ["model.runtimes=[torch]"],
+        "notes": [
+            {"when": {"runtime": "onnxruntime"}, "say": "the paper had none"},
+            {"when": {"system": "cpu_all", "runtime": "torch"}, "say": "substitute"},
+        ],
+    }
+    (tmp_path / "sweep" / "noted.yaml").write_text(yaml.safe_dump(sweep))
+    code, out, _ = call("plan", *null_words, "--config-dir", str(tmp_path), "+sweep=noted")
+    assert code == 0
+    lines = [re.sub("-[0-9a-f]{8}-r0", "", line) for line in out.splitlines()]
+    assert "planned: echo-numbers-cpu_all-torch-b1: substitute" in lines
+    why = "model echo offers the runtimes torch, not onnxruntime; the paper had none"
+    for system in ("cpu_1core", "cpu_all"):
+        assert f"left out: echo-numbers-{system}-onnxruntime-b1: {why}" in lines
+
+
 def test_pairs_that_do_not_fit_are_listed(call: Call, null_words: list[str]) -> None:
     code, out, _ = call("plan", *null_words, "-m", "runtime=torch,onnxruntime", "model.runtimes=[torch]")
     assert code == 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.sweep import SweepFile, combinations, parse_sweep
+from orchestrator.sweep import Note, SweepFile, combinations, notes_on, parse_sweep
 
 values = st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(tuple)
 axes_of = st.dictionaries(st.sampled_from(["model", "task", "system", "runtime"]), values, max_size=4)
@@ -95,13 +95,23 @@ def test_a_sweep_file_is_read_as_written() -> None:
         "set": ["measurement.max_seconds=10"],
         "exclude": [{"model": "a", "measurement.batch": [1, 2]}],
         "pair": [["model", "task"]],
+        "notes": [{"when": {"model": ["a", "b"]}, "say": "as in the paper"}],
     }
     assert parse_sweep(data) == SweepFile(
         axes={"model": "a,b", "measurement.batch": "4", "runtime.deterministic": "true"},
         settings=("measurement.max_seconds=10",),
         exclude=({"model": ("a",), "measurement.batch": ("1", "2")},),
         pair=(("model", "task"),),
+        notes=(Note({"model": ("a", "b")}, "as in the paper"),),
     )
+
+
+def test_notes_are_said_of_the_combinations_they_name() -> None:
+    notes = [Note({"model": ("a",)}, "one"), Note({"model": ("a", "b"), "task": ("x",)}, "two")]
+    said = [notes_on(notes, {"model": model, "task": task}) for model in "abc" for task in "xy"]
+    assert said == ["one; two", "one", "two", "", "", ""]
+    with pytest.raises(InputError, match="model: notes name it, but it is no axis of the sweep"):
+        notes_on(notes, {"task": "x"})
 
 
 @pytest.mark.parametrize(
@@ -114,6 +124,8 @@ def test_a_sweep_file_is_read_as_written() -> None:
         ({"set": "a=1"}, "set must be a list"),
         ({"exclude": {"model": "a"}}, "exclude must be a list"),
         ({"pair": ["model", "task"]}, "pair must be a list"),
+        ({"notes": [{"when": {"model": "a"}}]}, "notes must be a list of mappings such as"),
+        ({"notes": [{"when": "model", "say": "a"}]}, "notes must be a list of mappings such as"),
     ],
 )
 def test_a_sweep_file_of_another_form_is_refused(data: object, message: str) -> None:

@@ -42,8 +42,9 @@ def test_more_overruns_or_confidence_need_more(percentile: float, overruns: int)
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ((0, 0.99, 0), "percentile 0"),
-        ((100, 0.99, 0), "percentile 100"),
+        ((0, 0.99, 0), "percentile 0: must lie"),
+        ((100, 0.99, 0), "percentile 100: must lie"),
+        ((100.5, 0.99, 0), "percentile 100.5: must lie"),
         ((99, 1, 0), "confidence 1"),
         ((99, 0, 0), "confidence 0"),
         ((99, 0.99, -1), "overruns -1"),

@@ -29,7 +29,15 @@ def test_rounds_that_the_documentation_names(late_share: float, rounds: int) -> 
     assert (found.ns, found.rank, found.rounds, found.look, found.more_rounds, found.reason) == (rounds, rounds, rounds, 1, 0, None)
     short = certify_deadline(deadlines[:-1], (rounds,), late_share=late_share)
     assert (short.ns, short.rank, short.rounds, short.look, short.more_rounds, short.reason) == (None, None, 0, 0, 1, "1 more round needed")
+    assert short.allowed_error == 0
     assert certify_deadline(deadlines[:-1], (rounds - 1,), late_share=late_share).ns is None
+
+
+def test_it_is_the_deadline_of_that_rank_in_whatever_order() -> None:
+    random = np.random.default_rng(4)
+    for _ in range(400):
+        found = certify_deadline(random.permutation(np.arange(1, 301)), (300,), late_share=0.3)
+        assert found.ns == found.rank
 
 
 @given(st.integers(1, 400), SHARES, CONFIDENCES)
@@ -62,8 +70,8 @@ def test_further_looks_have_half_of_what_is_left() -> None:
 
 def test_a_look_that_could_not_certify_spends_nothing() -> None:
     found = certify_deadline(np.arange(1, 101), (10, 20, 100))
-    assert found.allowed_error == pytest.approx(0.025)
-    assert found.rank == smallest_rank(100, 0.1, 0.025)
+    assert found.allowed_error == pytest.approx(0.05)
+    assert found.rank == smallest_rank(100, 0.1, 0.05)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=6, unique=True).map(sorted), SHARES, CONFIDENCES)
@@ -99,8 +107,13 @@ def test_more_rounds_are_as_many_as_needed(rounds: int, looks: list[int], late_s
 def test_more_rounds_of_a_plan_without_a_look_that_can_certify() -> None:
     found = certify_deadline(np.ones(12), (10,))
     assert (found.ns, found.rounds, found.look) == (None, 10, 1)
-    assert found.more_rounds == 24  # 0.9^36 = 0.0225 is the first below half of 0.05
-    assert found.reason == "24 more rounds needed"
+    assert found.more_rounds == 17  # nothing is spent, and 0.9^29 = 0.047 is the first below 0.05
+    assert found.reason == "17 more rounds needed"
+
+
+def test_more_rounds_are_not_one_too_many_where_equality_decides() -> None:
+    assert certify_deadline([1.0], (1,), late_share=0.5, confidence=0.75).more_rounds == 1  # 0.5^2 is 0.25
+    assert certify_deadline([1.0] * 2, (1, 2), late_share=0.5, confidence=0.75).ns == 1.0
 
 
 def test_all_the_error_may_be_spent() -> None:
@@ -155,6 +168,7 @@ def test_false_certificates_are_as_rare_as_the_binomial_tail_says() -> None:
         ({"looks": (30,), "late_share": 1}, "late_share 1"),
         ({"looks": (30,), "late_share": math.nan}, "late_share nan"),
         ({"looks": (30,), "confidence": 0}, "confidence 0"),
+        ({"looks": (30,), "confidence": 1}, "confidence 1"),
         ({"looks": (30,), "confidence": 95}, "confidence 95"),
     ],
 )

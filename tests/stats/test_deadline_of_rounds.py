@@ -82,6 +82,12 @@ def test_many_samples_are_an_order_statistic() -> None:
     assert found.tolist() == times.min(axis=1).tolist()
 
 
+def test_however_many_may_be_late_it_is_that_order_statistic() -> None:
+    times = np.random.default_rng(2).permuted(np.tile(np.arange(1, 41) ** 2, (3, 1)), axis=1)
+    for wanted in range(1, 41):
+        assert round_deadlines(partial(quality_curve, np.ones(40)), times, wanted / 40).tolist() == [wanted**2] * 3
+
+
 def test_a_floor_equal_to_the_quality_is_kept_in_spite_of_rounding() -> None:
     curve, times = partial(quality_curve, np.full(10, 0.1)), np.arange(1, 11)[None]
     assert curve(times, [10])[0, 0] < 0.1

@@ -72,6 +72,16 @@ def test_trend_does_not_see_monotone_transformations_and_takes_infinity():
     assert trend_p_value(with_lost) == trend_p_value(x)
 
 
+@pytest.mark.parametrize("block", [1, 1000, 2**17])
+def test_shuffles_are_as_many_as_said_and_hold_the_same_values(monkeypatch, block):
+    monkeypatch.setattr(serial_order, "BLOCK", block * 12)
+    monkeypatch.setattr(serial_order, "SHUFFLES", 1999)
+    x = np.random.default_rng(3).normal(size=12)
+    shuffled = np.concatenate(list(serial_order._shuffles(x)))
+    assert shuffled.shape == (1999, 12)
+    assert (np.sort(shuffled, axis=1) == np.sort(x)).all()
+
+
 def test_shuffles_agree_with_the_normal_law():
     x = np.cumsum(np.random.default_rng(9).normal(size=600)) * 0.05 + np.random.default_rng(10).normal(size=600)
     centred = x - x.mean()
@@ -145,7 +155,7 @@ def test_four_tests_share_the_level():
     x[::2] = x[::2][::-1]  # a weak trend
     p = min(trend_p_value(x), autocorrelation_p_value(x))
     constant = np.ones(40)
-    assert exchangeability_flag(x, constant, level=p * 4 * 1.001).flagged
+    assert exchangeability_flag(x, constant, level=p * 4).flagged
     assert not exchangeability_flag(x, constant, level=p * 4 * 0.999).flagged
 
 
@@ -175,6 +185,7 @@ def test_one_round_and_shapes():
 @given(st.lists(st.floats(0, 1), max_size=8))
 def test_holm_by_its_steps(p_values):
     adjusted = holm_adjusted(p_values)
+    assert all(p <= p_adjusted <= 1 for p, p_adjusted in zip(p_values, adjusted, strict=True))
     for level in (0.01, 0.05, 0.3, 0.999):
         rejected = set()
         for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

@@ -63,8 +63,10 @@ def test_worse_from_the_level_on():
     a, b = campaigns(3, [0.015])
     p = gate(a, b)["t0"].p_worse
     assert 0.001 < p < 0.4
-    assert gate(a, b, level=p * 1.0001)["t0"].outcome == "worse"
+    assert gate(a, b, level=p)["t0"].outcome == "worse"
     assert gate(a, b, level=p * 0.9999)["t0"].outcome == "no difference shown"
+    assert gate(b, a, level=gate(b, a)["t0"].p_better)["t0"].outcome == "better"
+    assert gate(a, b, level=0.5)["t0"].high < gate(a, b, level=p)["t0"].high
 
 
 def test_later_steps_of_holm_reject_what_bonferroni_would_not():
@@ -104,6 +106,8 @@ def test_trials_without_enough_repeats_are_no_part_of_the_family():
 def test_repeats_without_spread_and_without_resolution():
     same = gate({"t": [0.9] * 3}, {"t": [0.9, 0.9 - 1e-16, 0.9]})["t"]
     assert (same.outcome, same.difference, same.sd, same.low) == ("no difference shown", 0, 0, -math.inf)
+    large = gate({"t": [900.0] * 3}, {"t": [900.0, 900 * (1 - 1e-16), 900.0]})["t"]
+    assert (large.outcome, large.difference, large.sd) == ("no difference shown", 0, 0)
     fallen = {"a": {"t": [0.9] * 3}, "b": {"t": [0.8] * 3}}
     assert gate(**fallen)["t"].outcome == gate(fallen["b"], fallen["a"])["t"].outcome == UNKNOWN
     assert gate(**fallen, tolerance=0.15)["t"].outcome == "no difference shown"
@@ -214,6 +218,7 @@ def test_smallest_detectable_by_the_normal_law_for_many_repeats():
         ((0.01, 5, 5), {"level": 0.0}, "level"),
         ((0.01, 5, 5), {"power": 1.0}, "power"),
         ((0.01, 5, 5), {"power": 0.01}, "power"),
+        ((0.01, 5, 5), {"level": 0.3, "power": 0.3}, "power"),
     ],
 )
 def test_power_refuses(arguments, options, message):

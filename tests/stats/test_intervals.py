@@ -36,6 +36,17 @@ def test_bootstrap_t_one_resample_at_a_time():
     assert high == pytest.approx(mean - t[24] * error)
 
 
+@pytest.mark.parametrize(("resamples", "cut"), [(39, 1), (78, 1), (79, 2)])
+def test_bootstrap_t_of_few_resamples_takes_every_one_and_cuts_whole_ranks(resamples, cut):
+    values = np.random.default_rng(1).exponential(size=12)
+    mean, error = values.mean(), stats.sem(values)
+    for seed in range(50):
+        drawn = values[np.random.default_rng(seed).integers(12, size=(resamples, 12))]
+        t = np.sort((drawn.mean(axis=1) - mean) / stats.sem(drawn, axis=1))
+        found = bootstrap_t_limits(values, np.random.default_rng(seed), 0.95, resamples)
+        assert found == pytest.approx((mean - t[-cut] * error, mean - t[cut - 1] * error))
+
+
 def test_bootstrap_t_agrees_with_student_on_normal_values():
     values = np.random.default_rng(2).normal(size=200)
     low, high = bootstrap_t_limits(values, seeded(), 0.95, 4999)
@@ -60,8 +71,19 @@ def test_resamples_without_spread():
     centred = np.array([-1.0, 1.0])
     t = bootstrap._studentized(centred, 1.0, seeded(), 100)
     assert set(t) == {-math.inf, 0.0, math.inf}
-    zero = bootstrap._studentized(np.array([-1.0, 0.0, 1.0]), 1.0, np.random.default_rng(5), 500)
-    assert not np.isnan(zero).any()
+    values = np.array([-1.0, 0.0, 1.0])
+    drawn = values[np.random.default_rng(5).integers(3, size=(500, 3))]
+    t = bootstrap._studentized(values, 1.0, np.random.default_rng(5), 500)
+    assert not np.isnan(t).any()
+    for value, expected in zip(values, (-math.inf, 0.0, math.inf), strict=True):
+        assert set(t[(drawn == value).all(axis=1)]) == {expected}
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_studentized_resamples_have_no_unit(unit):
+    values = np.array([-1.0, 0.0, 1.0])
+    plain, scaled = (bootstrap._studentized(values * scale, scale, seeded(), 500) for scale in (1.0, unit))
+    assert scaled == pytest.approx(plain)
 
 
 def test_bootstrap_branch_needs_six_rounds_with_a_loss():
@@ -135,6 +157,25 @@ def test_less_at_stake_than_one_answer_a_round():
     found = korn_graubard(np.array([0.0, 0.2, 0.0]), 0.4, 0.4)
     assert found.parameters["n_eff"] == pytest.approx(1.2 / found.parameters["deff"])
     assert 0 <= found.low < found.high <= 0.4
+    whole = rounds_interval([0.4, 0.2, 0.4], 0.4, 0.4, seeded())
+    assert (whole.low, whole.high) == pytest.approx((found.low, found.high))
+
+
+def test_everything_late_is_no_more_than_everything_there_is():
+    assert np.full(14, 0.9).mean() > 0.9  # by rounding
+    found = rounds_interval(np.zeros(14), 0.9, 18, seeded())
+    assert found.parameters["pi"] == 1
+    assert found.low == 0
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+@pytest.mark.parametrize("lost", [[0.1, 0.2, 0.05], [0.1, 0.2, 0.05, 0.3, 0.01, 0.15, 0.02]])
+def test_the_unit_of_quality_does_not_matter(unit, lost):
+    quality = 0.9 - np.append(lost, np.zeros(20))
+    plain, scaled = (rounds_interval(quality * scale, 0.9 * scale, 18, seeded()) for scale in (1, unit))
+    assert scaled.method == plain.method
+    assert (scaled.low, scaled.high) == pytest.approx((plain.low * unit, plain.high * unit))
+    assert dict(scaled.parameters) == pytest.approx(dict(plain.parameters))
 
 
 def test_late_answers_may_help_where_the_metric_is_no_mean():
@@ -148,7 +189,7 @@ def test_late_answers_may_help_where_the_metric_is_no_mean():
 
 def test_one_round_says_nothing():
     found = rounds_interval([0.7], 0.9, 18, seeded())
-    assert (found.low, found.high, found.method) == (0, 0.9, "none")
+    assert (found.low, found.high, found.method, found.parameters) == (0, 0.9, "none", {"rounds": 1})
 
 
 def test_nothing_to_lose():
@@ -173,6 +214,7 @@ def test_interval_lies_within_what_is_possible_and_encloses_the_mean(right):
     quality = np.array(right) / 20
     found = rounds_interval(quality, 0.9, 18, seeded(), resamples=199)
     assert 0 <= found.low <= found.high <= 0.9
+    assert 0 <= found.parameters.get("pi", 0) <= 1
     if found.method == "korn-graubard":
         assert found.low - 1e-12 <= quality.mean() <= found.high + 1e-12
 
@@ -202,7 +244,8 @@ def test_sampling_interval_of_fractions():
     assert found.method == "t"
     two = sampling_interval([0.2, 0.9])
     assert (two.low, two.high) == (0.2, 0.9)
-    assert sampling_interval([0.5]).method == "none"
+    one = sampling_interval([0.5])
+    assert (one.low, one.high, one.method, one.parameters) == (0, math.inf, "none", {"samples": 1})
 
 
 @pytest.mark.parametrize("wrong", [[], [math.nan]])

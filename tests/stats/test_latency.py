@@ -123,6 +123,18 @@ def test_design_effect_divides_the_samples():
     assert (found.low_ns, found.high_ns) == (1, 100)
 
 
+def test_two_rounds_that_share_nothing_are_one_sample():
+    found = latency_percentile(np.repeat([[1], [9]], 50, axis=1), 50)
+    assert found.design_effect == pytest.approx(100)
+    assert (found.value_ns, found.effective_samples, found.low_ns, found.high_ns) == (1, 1, 0, math.inf)
+
+
+def test_a_design_effect_of_two_halves_the_samples():
+    found = latency_percentile([[1, 1, 1, 9], [1, 9, 9, 9]], 50)
+    assert found.design_effect == pytest.approx((2 * 0.25**2) / (0.5 * 0.5 / 4))
+    assert (found.value_ns, found.samples, found.effective_samples, found.beyond) == (1, 8, 4, 2)
+
+
 def test_small_design_effects_are_left_alone():
     found = latency_percentile(np.random.default_rng(1).permutation(np.arange(1, 2001)).reshape(40, 50), 90)
     assert 1 <= found.design_effect <= latency.CLUSTERED

@@ -30,6 +30,11 @@ def test_half_width_equals_that_of_scipy() -> None:
     assert moments_of(numbers.tolist()).half_width(0.9) == pytest.approx((high - low) / 2, rel=1e-12)
 
 
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_mean_of_one_number_is_that_number(x: float) -> None:
+    assert moments_of([x]).mean == x
+
+
 def test_one_number_has_a_mean_only() -> None:
     moments = moments_of([3.0])
     assert (moments.mean, moments.variance, moments.half_width()) == (3.0, None, None)

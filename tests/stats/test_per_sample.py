@@ -57,6 +57,15 @@ def test_smoothed_probability_is_the_mean_of_normal_distribution_functions() -> 
     np.testing.assert_allclose(smoothed.on_time(thresholds), expected, rtol=0, atol=1e-14)
 
 
+def test_a_kernel_wider_than_the_log_of_time_itself() -> None:
+    times = np.exp(np.random.default_rng(2).normal(20, 6, (60, 2)))
+    smoothed = SmoothedTimes(times)
+    assert smoothed.bandwidths.min() > 2
+    thresholds = np.exp(np.arange(-5.0, 46.0))
+    expected = [[kde_by_hand(times[:, i], theta, smoothed.bandwidths[i]) for i in range(2)] for theta in thresholds]
+    np.testing.assert_allclose(smoothed.on_time(thresholds), expected, rtol=0, atol=1e-14)
+
+
 def test_bandwidth_is_silvermans() -> None:
     times = lognormal(121, 4)
     times[:20, 2] = INF
@@ -124,6 +133,9 @@ def test_probabilities_rise_with_the_threshold_and_do_not_depend_on_the_unit(see
 
 def test_thresholds_below_every_time() -> None:
     assert SmoothedTimes(lognormal(100, 1)).on_time([-5, 0, 1, -INF]).tolist() == [[0], [0], [0], [0]]
+    a_few_ns = SmoothedTimes(np.arange(1, 101)[:, None] % 9 + 1)
+    assert a_few_ns.on_time([-1, 0]).tolist() == [[0], [0]]
+    assert a_few_ns.on_time([1])[0, 0] > 0.05
     assert SmoothedTimes(lognormal(100, 2)).on_time([]).shape == (0, 2)
 
 

@@ -178,6 +178,12 @@ def test_draws_in_several_blocks_are_as_many_as_asked_for(monkeypatch: pytest.Mo
     assert drawn == [6, 6, 6, 2]
 
 
+def test_two_draws_are_enough_for_a_variance() -> None:
+    found = predict_quality([1], [[5.0], [50.0]], [10], rounds=1, random=generator(), method="monte-carlo", draws=2)
+    assert found.draws == 2
+    assert found.variance[0] in (0, 0.5)
+
+
 def test_a_seed_fixes_the_draws() -> None:
     first, second = (
         predict_quality(np.ones(9), lognormal(20, 9), [1e7], rounds=3, random=generator(), method="monte-carlo", draws=50) for _ in range(2)
@@ -230,6 +236,13 @@ def test_ratio_of_any_metric_agrees_with_that_of_means() -> None:
     drawn = variance_ratio_from_curve(lambda t, m: quality_curve(scores, t, m), times, thresholds, random=generator(), draws=10_000)
     np.testing.assert_allclose(drawn[:2], exact[:2], rtol=0.06)
     assert math.isnan(drawn[2])
+
+
+def test_equal_qualities_vary_by_nothing_in_spite_of_rounding() -> None:
+    assert np.full(14, 0.9).var() > 0
+    found = predict_quality([0.9], np.ones((14, 1)), [1, 0.5], rounds=3, random=generator())
+    assert found.variance.tolist() == [0, 0]
+    assert np.isnan(variance_ratio([0.9], np.ones((14, 1)), [1, 0.5])).all()
 
 
 def test_what_is_refused() -> None:

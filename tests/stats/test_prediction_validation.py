@@ -31,14 +31,15 @@ def test_the_last_rounds_are_the_test(rounds: int, tests: int) -> None:
     assert {(one.fit_rounds, one.test_rounds) for one in found} == {(rounds - tests, tests)}
 
 
+@pytest.mark.parametrize(("rounds", "tests"), [(50, 25), (100, 30)])
 @pytest.mark.parametrize("method", ["block-bootstrap", "poisson-binomial"])
-def test_every_figure_by_hand(method) -> None:
-    scores, times = np.array([1.0, 0, 1, 1, 1]), lognormal(50, 5)
-    fit, test = times[:25], times[25:]
+def test_every_figure_by_hand(method, rounds: int, tests: int) -> None:
+    scores, times = np.array([1.0, 0, 1, 1, 1]), lognormal(rounds, 5)
+    fit, test = times[:-tests], times[rounds - tests :]
     for one in validate_prediction(scores, times, random=generator(), method=method):
         assert one.threshold_ns == np.quantile(fit, one.percentile / 100, method="inverted_cdf")
         assert one.recomputed_threshold_ns == np.quantile(test, one.percentile / 100, method="inverted_cdf")
-        predicted = predict_quality(scores, fit, [one.threshold_ns], rounds=25, random=generator(), method=method)
+        predicted = predict_quality(scores, fit, [one.threshold_ns], rounds=tests, random=generator(), method=method)
         assert one.predicted == pytest.approx((predicted.mean[0], predicted.variance[0], predicted.minimum[0]))
         assert one.observed == pytest.approx(observed_figures(scores, test, one.threshold_ns))
         assert one.observed_at_recomputed == pytest.approx(observed_figures(scores, test, one.recomputed_threshold_ns))

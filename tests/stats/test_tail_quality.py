@@ -144,6 +144,10 @@ def test_summary():
     assert (p5.quality, p5.rounds_below, p5.certified) == (10 / 200, 9, False)
 
 
+def test_two_rounds_have_a_spread():
+    assert summarize([0.4, 0.6], 0.9).sd == pytest.approx(0.2 / math.sqrt(2))
+
+
 def test_summary_of_one_round():
     found = summarize([0.4], 0.9)
     assert (found.mean, found.worst, found.rounds) == (0.4, 0.4, 1)

@@ -49,6 +49,13 @@ def test_milliseconds_refused(wrong):
         thresholds_from_ms([wrong])
 
 
+def test_a_time_bound_is_one_that_64_bits_hold():
+    assert [Threshold("bound", ns, "absolute").ns for ns in (1, 2**63 - 1)] == [1, 2**63 - 1]
+    for ns in (0, 2**63):
+        with pytest.raises(InputError, match="threshold bound"):
+            Threshold("bound", ns, "absolute")
+
+
 def test_percentiles_of_pooled_times():
     found = thresholds_from_percentiles(np.arange(1, 2001).reshape(2, 1000), [90, 99.9], "reference")
     assert found == (Threshold("p90", 1800, "reference"), Threshold("p99.9", 1998, "reference"))
@@ -80,6 +87,7 @@ def test_reference_that_failed_is_replaced_by_its_neighbour():
     p50s = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0, "e": math.inf}
     assert default_reference(p50s, ["c"]) == Reference("d", "c")
     assert default_reference(p50s, ["c", "d", "e"]) == Reference("b", "c")
+    assert default_reference(p50s, ["b", "c", "d", "e"]) == Reference("a", "c")
     assert default_reference(p50s, list("abcde")) is None
     assert default_reference(dict(reversed(p50s.items())), ["c"]) == Reference("d", "c")
 
@@ -102,7 +110,9 @@ def test_common_thresholds_without_a_finite_trial():
 
 @given(st.floats(1, 1e15), st.floats(1, 1e3))
 def test_common_thresholds_are_close_to_what_they_round(fastest, span):
-    found = [t.ns for t in common_thresholds([(fastest, fastest * span)])]
+    thresholds = common_thresholds([(fastest, fastest * span)])
+    assert thresholds_from_ms([float(t.label.removesuffix(" ms")) for t in thresholds]) == thresholds
+    found = [t.ns for t in thresholds]
     assert 1 <= len(found) <= 5
     assert found == sorted(set(found))
     assert all(str(ns).rstrip("0") in {"1", "2", "5"} for ns in found)
@@ -129,6 +139,7 @@ def test_primary_threshold():
     assert primary_threshold(None, times) == Threshold("p95", 95, "reference")
     assert primary_threshold("p99", times) == Threshold("p99", 99, "reference")
     assert primary_threshold("p97.5", times) == Threshold("p97.5", 98, "reference")
+    assert primary_threshold("p0.5", times) == Threshold("p0.5", 1, "reference")
     assert primary_threshold(" 12.5 ms", times) == Threshold("12.5 ms", 12_500_000, "absolute")
     assert primary_threshold("40ms", None) == Threshold("40 ms", 40_000_000, "absolute")
     assert primary_threshold(None, None) is None

@@ -1,0 +1,76 @@
+"""Tables of what is not the headline: the other metrics, slices, and the paper's rule per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+import numpy as np
+
+from orchestrator.analysis.results import Results
+from orchestrator.report.rows import flag_note, mark, rows_of, who, who_columns
+from orchestrator.report.table import Table
+from orchestrator.report.text import milliseconds, quality, quality_within
+from orchestrator.stats.rounds_per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
+
+FEWEST_ROUNDS, MOST_ROUNDS = 55, 200
+MOST_SAMPLES = 100
+"""The rule fits a density per sample and step; it is applied to so many samples, spread over all."""
+
+
+def other_figure_tables(results: Results) -> Iterator[Table]:
+    """Yield per task the other metrics, and all metrics by slice, at the primary threshold on the total clock."""
+    for group in results.groups:
+        primary, metric = group.thresholds.primary, group.trials[0].metric
+        if primary is None:
+            continue
+        rows = [
+            row
+            for row in rows_of(results, "tail_quality", group)
+            if (row["clock"], row["threshold"], row["threshold_ns"]) == ("total", primary.label, primary.ns)
+            and row["threshold_origin"] == primary.origin
+            and (row["metric"], row["slice"]) != (metric, "all")
+        ]
+        if rows:
+            yield Table(
+                title=f"Other metrics and slices of {group.task} within {primary.label} ({milliseconds(primary.ns)}, total time)",
+                columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
+                rows=[
+                    [
+                        *who(row, group),
+                        row["metric"],
+                        row["slice"],
+                        str(row["samples"]),
+                        quality(row["ideal"]),
+                        f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{mark(row['flags'])}",
+                        quality(row["worst"]),
+                    ]
+                    for row in rows
+                ],
+                note=flag_note(rows).strip(),
+                right=frozenset(["samples", "ideal", "mean [95 % interval]", "worst"]),
+            )
+
+
+def rounds_needed_tables(results: Results) -> Iterator[Table]:
+    """Yield per task the rounds after which samples have settled one by one, for trials long enough to tell."""
+    for group in results.groups:
+        cells = []
+        for data in group.trials:
+            times = data.times["total"]
+            if len(times) < FEWEST_ROUNDS:
+                continue
+            some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], MOST_SAMPLES)).astype(np.int64))
+            needed = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
+            told = [f"{needed[share]:.0f}" if needed[share] < inf else "-" for share in SHARES]
+            cells.append([*who(dict(data.record.labels()), group), *told])
+        if cells:
+            heads = [f"{share:g} % of samples" for share in SHARES]
+            yield Table(
+                title=f"Rounds that samples of {group.task} need (the paper's rule, total time)",
+                columns=[*who_columns(group), *heads],
+                rows=cells,
+                note="After so many rounds a sample's own density moved by a distance of at most 0.2 over five fits; of up to "
+                f"{MOST_SAMPLES} samples. A dash: more rounds than were measured, or than {MOST_ROUNDS}.",
+                right=frozenset(heads),
+            )
