@@ -34,4 +34,4 @@ class SubjectAccuracy:
             raise InputError(f"subject_accuracy of a task with slices {offered}: needs a slice 'subject' for every sample")
         right = Accuracy().score(answers)
         _, subject, samples = np.unique(np.asarray(subjects, dtype=str), return_inverse=True, return_counts=True)
-        return right * right.size / (samples.size * samples[subject]) if right.size else right
+        return np.asarray(right * right.size / (samples.size * samples[subject]))

@@ -126,12 +126,12 @@ def _one_by_one(probabilities: Floats) -> Floats:
 
 
 def _binomials(probabilities: Floats, sizes: ArrayLike) -> list[Floats]:
-    """Return the binomial law of each group."""
+    """Return the binomial law of each group, freed of what SciPy's masses of very small probabilities miss of 1 (about 1e-14)."""
     lengths = np.asarray(sizes) + 1
     ends = np.cumsum(lengths)
     events = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
     masses = stats.binom.pmf(events, np.repeat(lengths - 1, lengths), np.repeat(probabilities, lengths))
-    return np.split(np.asarray(masses), ends[:-1])
+    return [law / law.sum() for law in np.split(np.asarray(masses), ends[:-1])]
 
 
 def _summed(laws: list[Floats]) -> Floats:

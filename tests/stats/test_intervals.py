@@ -231,6 +231,14 @@ def test_clopper_pearson_equals_scipys(n, data, confidence):
     assert clopper_pearson(successes, n, confidence) == pytest.approx(expected, abs=1e-9)
 
 
+def test_clopper_pearson_rises_with_every_success_and_part_of_one():
+    whole = [clopper_pearson(successes, 12) for successes in range(13)]
+    for successes, found in enumerate(whole):
+        assert found == pytest.approx(stats.binomtest(successes, 12).proportion_ci(0.95, "exact"), abs=1e-12)
+    limits = np.array([clopper_pearson(successes / 4, 12) for successes in range(49)])
+    assert (np.diff(limits, axis=0) > 0).all()
+
+
 def test_sampling_interval_of_right_and_wrong():
     found = sampling_interval([1] * 18 + [0, 0])
     assert (found.low, found.high) == pytest.approx(stats.binomtest(18, 20).proportion_ci(0.95, "exact"))
