@@ -7,7 +7,8 @@ from orchestrator.report.text import milliseconds, percentile, quality, seconds
 
 
 @pytest.mark.parametrize(
-    ("ns", "shown"), [(None, "-"), (481, "0.000481 ms"), (500_000, "0.5 ms"), (1_234_000, "1.23 ms"), (12_340_000, "12.3 ms"), (123_400_000, "123 ms")]
+    ("ns", "shown"),
+    [(None, "-"), (481, "0.000481 ms"), (500_000, "0.5 ms"), (1_234_000, "1.23 ms"), (12_340_000, "12.3 ms"), (123_400_000, "123 ms")],
 )
 def test_times_have_three_digits(ns: int | None, shown: str) -> None:
     assert milliseconds(ns) == shown
