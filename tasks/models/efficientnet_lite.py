@@ -9,6 +9,7 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
+from tasks.models.keras_efficientnet_lite import load_in_keras
 from tasks.models.memory_format import arranged, check_memory_format
 from tasks.packages import ASSETS, Need, locate, require_modules
 
@@ -30,7 +31,8 @@ NEEDS = (
 class EfficientNetLite:
     """``variant`` is lite0 to lite4; ``path`` a state dict of your own, and otherwise the weights package is used.
 
-    ``memory_format`` is the order of values under PyTorch: ``channels_last`` saves a tenth of the time on a CPU.
+    ``memory_format`` is the order of values under PyTorch: ``channels_last`` saves a tenth of the time on a CPU. The runtime
+    ``tensorflow`` runs the same network as a Keras model, which always has the channels last.
     """
 
     def __init__(self, variant: str, class_count: int, path: str | None = None, memory_format: str = "contiguous") -> None:
@@ -60,6 +62,8 @@ class EfficientNetLite:
         weights = self._weights()
         network = EfficientNet.from_name(name, num_classes=self._class_count)
         load_strictly(network, read_checkpoint(weights), name, weights.name)
+        if context.runtime == "tensorflow":
+            return load_in_keras(network, image_input, self._class_count, context)
         network = arranged(network, self._memory_format)
         return load_classifier(network, image_input, self._class_count, context, {"memory_format": self._memory_format})
 

@@ -42,6 +42,11 @@ class ImageInput:
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise InputError("model.mean and model.std must have three numbers each, those of std above 0; correct them")
 
+    @classmethod
+    def of_fractions(cls, crop_size: int, resize_size: int, interpolation: str, mean: Sequence[float], std: Sequence[float]) -> ImageInput:
+        """Return what means and deviations of pixel values between 0 and 1 say."""
+        return cls(crop_size, resize_size, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std))
+
     def array(self, pictures: Sequence[Image]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return RGB pictures as one float32 array of shape [pictures, 3, crop_size, crop_size]."""
         mean, std = (np.array(values, dtype=np.float32)[:, None, None] for values in (self.mean, self.std))
@@ -59,6 +64,11 @@ class ImageInput:
         left, top = round((width - self.crop_size) / 2), round((height - self.crop_size) / 2)
         scaled = picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
         return scaled.crop((left, top, left + self.crop_size, top + self.crop_size))
+
+
+def channels_last(batch: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return pictures as TensorFlow has them: [pictures, height, width, colours] from [pictures, colours, height, width]."""
+    return np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
 
 
 def resized(width: int, height: int, shorter: int) -> tuple[int, int]:

@@ -57,7 +57,7 @@ class TorchvisionClassifier:
         elif self._weights is None:
             raise InputError("model.weights and model.path are both empty; name published weights or a file, such as model.path=FILE")
         if self._weights is None:
-            _image_input(*self._own_input)
+            ImageInput.of_fractions(*self._own_input)
 
     def files(self) -> Sequence[Path]:
         """Return the local file. Published weights have none before the first load; their name stands for their content."""
@@ -74,7 +74,7 @@ class TorchvisionClassifier:
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
             raise InputError(f"model.architecture={self._architecture} is no classifier of torchvision {torchvision.__version__}; {hint}")
         published = None if self._weights is None else published_weights(self._architecture, self._weights, self._class_count)
-        image_input = _image_input(*self._own_input) if published is None else published_input(published)
+        image_input = ImageInput.of_fractions(*self._own_input) if published is None else published_input(published)
         arguments = builder_arguments(self._architecture, image_input.crop_size, published is not None)
         network = torchvision.models.get_model(self._architecture, weights=None, num_classes=self._class_count, **arguments)
         state, source, facts = self._state(published)
@@ -107,7 +107,7 @@ def published_weights(architecture: str, name: str, class_count: int) -> Any:
 def published_input(published: Any) -> ImageInput:
     """Return how pictures are prepared for published weights."""
     preset = published.transforms()
-    return _image_input(preset.crop_size[0], preset.resize_size[0], preset.interpolation.value, preset.mean, preset.std)
+    return ImageInput.of_fractions(preset.crop_size[0], preset.resize_size[0], preset.interpolation.value, preset.mean, preset.std)
 
 
 def builder_arguments(architecture: str, crop_size: int, published: bool) -> dict[str, Any]:
@@ -137,8 +137,3 @@ def download(published: Any) -> Path:
                 f"{published.url} could not be fetched ({error}); put the file into {folder} or set model.path=FILE"
             ) from error
     return file
-
-
-def _image_input(crop_size: int, resize_size: int, interpolation: str, mean: Sequence[float], std: Sequence[float]) -> ImageInput:
-    """Return an ImageInput from means and deviations of pixel values between 0 and 1."""
-    return ImageInput(crop_size, resize_size, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std))

@@ -9,9 +9,9 @@ import numpy as np
 
 from orchestrator.contracts import InputError, LoadContext
 from tasks.packages import FRAMEWORK, Need, require_modules
-from tasks.runtimes.comparison import compare_with_eager
+from tasks.runtimes.comparison import eager_cases, largest_difference
 from tasks.runtimes.onnx_export import exported_graph, named_inputs
-from tasks.runtimes.session import Array, Inputs
+from tasks.runtimes.session import Array, Inputs, map_arrays
 from tasks.runtimes.torch_settings import apply_settings
 
 LOG_ERRORS = 3
@@ -22,6 +22,8 @@ NEEDS = (
     Need("runtime onnxruntime", "onnxscript", "export", FRAMEWORK),
 )
 ALLOW_SPINNING = "session.intra_op.allow_spinning"
+DTYPES = {"tensor(float)": "fp32", "tensor(float16)": "fp16"}
+"""What the graph's inputs and outputs are in. onnxruntime has next to no operators in bf16."""
 
 
 class OnnxSession:
@@ -31,17 +33,16 @@ class OnnxSession:
         require_modules(("onnx", "onnxscript", "onnxruntime"), "runtime=onnxruntime")
         import onnxruntime
 
-        if context.dtype != "fp32":
-            raise InputError(
-                f"runtime.dtype={context.dtype}: runtime=onnxruntime supports fp32 only; set runtime.dtype=fp32 or take runtime=torch"
-            )
+        check_settings(context)
         onnxruntime.set_default_logger_severity(LOG_ERRORS)
         self._device, _, number = context.device.partition(":")
         self._device_id = int(number or 0)
         provider = _provider(context.device, onnxruntime.get_available_providers())
         # Export and comparison run PyTorch in this process, within the trial's threads.
         apply_settings(context)
-        graph, cached = exported_graph(network, example, context.cache_dir)
+        cases = eager_cases(network, example, smaller=True)
+        self._half = context.dtype == "fp16"
+        graph, cached = exported_graph(network.half() if self._half else network, self._typed(example), context.cache_dir)
         self._ort = onnxruntime
         self._session = onnxruntime.InferenceSession(
             graph,
@@ -58,13 +59,13 @@ class OnnxSession:
             **_read_back(self._session, provider),
             "graph": graph.parent.name,
             "graph_from_cache": cached,
-            **compare_with_eager(self, network, example, self._device),
+            **largest_difference(self, cases, context),
         }
 
     def upload(self, inputs: Inputs) -> Any:
         """Bind the inputs, copied to the device, and leave room for the outputs to the runtime."""
         binding = self._session.io_binding()
-        for name, array in named_inputs(inputs).items():
+        for name, array in named_inputs(self._typed(inputs)).items():
             value = self._ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), self._device, self._device_id)
             binding.bind_ortvalue_input(name, value)
         for name in self._output_names:
@@ -78,8 +79,25 @@ class OnnxSession:
 
     def download(self, outputs: Any) -> Any:
         """Copy the bound outputs to the host."""
-        arrays: list[Array] = outputs.copy_outputs_to_cpu()
+        arrays: list[Array] = [array.astype(np.float32) if array.dtype == np.float16 else array for array in outputs.copy_outputs_to_cpu()]
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
+
+    def _typed(self, inputs: Inputs) -> Inputs:
+        """Return the inputs with floating-point values in the graph's type."""
+        if not self._half:
+            return inputs
+        typed: Inputs = map_arrays(lambda array: array.astype(np.float16) if array.dtype.kind == "f" else array, inputs)
+        return typed
+
+
+def check_settings(context: LoadContext) -> None:
+    """Raise InputError for settings that onnxruntime has nothing for."""
+    if context.dtype not in DTYPES.values():
+        raise InputError(
+            f"runtime.dtype={context.dtype}: runtime=onnxruntime computes in fp32 and fp16; set runtime.dtype=fp32 or take runtime=torch"
+        )
+    if context.autotune and context.device == "cpu":
+        raise InputError("runtime.autotune=true: runtime=onnxruntime has nothing to tune on a CPU; set runtime.autotune=false")
 
 
 def _provider(device: str, available: list[str]) -> str:
@@ -116,5 +134,6 @@ def _read_back(session: Any, provider: str) -> dict[str, Any]:
         "graph_optimization": str(options.graph_optimization_level).rsplit(".", maxsplit=1)[-1],
         "provider": provider,
         "provider_options": session.get_provider_options()[provider],
-        "dtype": session.get_inputs()[0].type,
+        "autotune": session.get_provider_options()[provider].get("cudnn_conv_algo_search") == "EXHAUSTIVE",
+        "dtype": sorted({DTYPES.get(value.type, value.type) for value in (*session.get_inputs(), *session.get_outputs())}),
     }

@@ -1,12 +1,12 @@
 """What executes a network: one session per runtime, found by the runtime's name.
 
 A network is a ``torch.nn.Module`` whose forward returns one tensor or a tuple of tensors. A further runtime is one more file
-and one more line in ``SESSIONS``.
+and one more line in ``SESSIONS``. TensorFlow executes no such networks: its models open a ``TensorFlowSession`` themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
 from typing import Any, Protocol, TypeAlias
 
@@ -20,12 +20,14 @@ Inputs: TypeAlias = Array | tuple[Array, ...] | Mapping[str, Array]
 
 SESSIONS = {
     "torch": "tasks.runtimes.torch_eager:TorchSession",
+    "torch_compile": "tasks.runtimes.torch_compile:open_compiled",
+    "torchscript": "tasks.runtimes.torchscript:open_traced",
     "onnxruntime": "tasks.runtimes.onnx_runtime:OnnxSession",
 }
 
 
 class Session(Protocol):
-    """A network in memory on its device. The constructor takes what ``open_session`` takes."""
+    """A network in memory on its device."""
 
     facts: Mapping[str, Any]
     """What was read back after opening, as plain JSON values; see ``LoadedModel.facts``."""
@@ -69,3 +71,13 @@ def map_arrays(function: Any, inputs: Inputs) -> Any:
     if isinstance(inputs, tuple):
         return tuple(function(array) for array in inputs)
     return function(inputs)
+
+
+def forward_of(network: Any, example: Inputs) -> Callable[[Any], Any]:
+    """Return a call of the network that takes inputs of the structure of ``example``."""
+    if isinstance(example, Mapping):
+        return lambda inputs: network(**inputs)
+    if isinstance(example, tuple):
+        return lambda inputs: network(*inputs)
+    call: Callable[[Any], Any] = network
+    return call

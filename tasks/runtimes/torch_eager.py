@@ -7,16 +7,28 @@ from typing import Any
 
 from orchestrator.contracts import InputError, LoadContext
 from tasks.packages import FRAMEWORK, Need
-from tasks.runtimes.session import Array, Inputs, map_arrays
+from tasks.runtimes.comparison import eager_cases, largest_difference
+from tasks.runtimes.session import Array, Inputs, forward_of, map_arrays
 from tasks.runtimes.torch_settings import DTYPES, apply_settings
 
 NEEDS = (Need("runtime torch", "torch", "execution", FRAMEWORK),)
 
 
 class TorchSession:
-    """A network on a device, in one dtype, run in inference mode."""
+    """A network on a device, in one dtype, run in inference mode.
 
-    def __init__(self, context: LoadContext, network: Any, example: Inputs) -> None:
+    ``transform`` turns the network, already there, and uploaded inputs into what is called in its place, with facts of its own;
+    without it the network is called as it is.
+    """
+
+    def __init__(
+        self,
+        context: LoadContext,
+        network: Any,
+        example: Inputs,
+        transform: Callable[[Any, Any], tuple[Any, dict[str, Any]]] | None = None,
+        compare_smaller: bool = False,
+    ) -> None:
         import torch
 
         if context.device != "cpu" and not torch.cuda.is_available():
@@ -25,13 +37,21 @@ class TorchSession:
                 "machine's driver or choose a system with device cpu"
             )
         settings = apply_settings(context)
+        is_the_reference = transform is None and (context.device, context.dtype) == ("cpu", "fp32")
+        cases = [] if is_the_reference else eager_cases(network, example, compare_smaller)
         self._device = torch.device(context.device)
         self._dtype = getattr(torch, DTYPES[context.dtype])
         network = network.to(device=self._device, dtype=self._dtype)
-        self._call = forward_of(network, example)
+        called, facts = (network, {}) if transform is None else transform(network, self.upload(example))
+        self._call = forward_of(called, example)
         self._inference_mode = torch.inference_mode
         places = {f"{weight.device} {weight.dtype}" for weight in network.parameters()}
-        self.facts: Mapping[str, Any] = {**settings, "weights": sorted(places)}
+        self.facts: Mapping[str, Any] = {
+            **settings,
+            "weights": sorted(places),
+            **facts,
+            **largest_difference(self, cases, context),
+        }
 
     def upload(self, inputs: Inputs) -> Any:
         """Return tensors on the device."""
@@ -51,16 +71,6 @@ class TorchSession:
 
         tensor = torch.from_numpy(array)
         return tensor.to(device=self._device, dtype=self._dtype if tensor.is_floating_point() else None)
-
-
-def forward_of(network: Any, example: Inputs) -> Callable[[Any], Any]:
-    """Return a call of the network that takes inputs of the structure of ``example``."""
-    if isinstance(example, Mapping):
-        return lambda inputs: network(**inputs)
-    if isinstance(example, tuple):
-        return lambda inputs: network(*inputs)
-    call: Callable[[Any], Any] = network
-    return call
 
 
 def _array(tensor: Any) -> Array:

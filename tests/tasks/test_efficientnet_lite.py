@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +62,39 @@ def test_eighteen_of_twenty_are_right(
     assert loaded.facts["classes"] == 1000
     assert loaded.facts["memory_format"] == memory_format
     if runtime == "onnxruntime":
-        assert 0 < loaded.facts["largest_difference"] < 1e-4
-        assert loaded.facts["tolerance"] < 1e-3
+        assert 0 < loaded.facts["largest_difference"] < loaded.facts["tolerance"] < 1e-3
     assert capfd.readouterr() == ("", "")
+
+
+OTHERS = [("torchscript", 1e-4), ("torch_compile", 1e-4), ("onnxruntime", 1e-4), ("tensorflow", 1e-3)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # compiling takes a minute of a core's time, and a busy machine more
+@pytest.mark.parametrize(("runtime", "bound"), OTHERS, ids=[runtime for runtime, _ in OTHERS])
+def test_all_runtimes_give_the_logits_of_torch(
+    runtime: str, bound: float, samples: list[tuple[Sample, Any]], make_context: MakeContext
+) -> None:
+    if runtime == "tensorflow" and find_spec("tensorflow") is None:
+        pytest.skip("tensorflow is not installed: run `pip install 'tail-quality[tensorflow]'`")
+    if runtime == "torch_compile" and shutil.which("g++") is None:
+        pytest.skip("there is no g++: install it, such as with `apt install g++`")
+    pictures = [picture for _, picture in samples]
+    model = EfficientNetLite("lite0", class_count=1000)
+    eager, other = model.load(make_context(batch=10)), model.load(make_context(runtime, batch=10))
+    right = []
+    for batch in (pictures[:10], pictures[10:]):
+        expected = np.asarray(eager.infer(eager.preprocess(batch)))
+        outputs = other.infer(other.preprocess(batch))
+        logits = outputs.copy_outputs_to_cpu()[0] if runtime == "onnxruntime" else np.asarray(outputs)
+        assert logits.shape == expected.shape == (len(batch), 1000)
+        assert np.abs(expected).max() > 1
+        assert np.abs(logits - expected).max() < bound
+        assert other.postprocess(outputs) == eager.postprocess(eager.infer(eager.preprocess(batch)))
+        right += other.postprocess(outputs)
+    assert share_right(right, [sample.reference for sample, _ in samples], 1) == 0.9
+    assert other.facts["largest_difference"] < bound
+    assert other.facts["threads"] == {"intra_op": 2}
 
 
 @pytest.mark.slow

@@ -1,0 +1,61 @@
+"""The task ``digit_scenes``: pictures of 1 to 5 handwritten digits. The digits are real, from MNIST; where they lie is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.contracts import InputError, Sample
+from tasks.boxes import METRICS, objects_group
+from tasks.mnist_digits import PACKAGE, digits
+from tasks.packages import ASSETS, FRAMEWORK, Need
+from tasks.pictures import decode
+from tasks.png import encode_grey
+from tasks.scene_layout import Scene, draw_scene
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_SCENES = 100_000
+NEEDS = (
+    Need("task digit_scenes", PACKAGE, "digits", ASSETS),
+    Need("task digit_scenes", "pillow", "decoding", FRAMEWORK),
+)
+
+
+class DigitScenes:
+    """``scenes`` pictures of test digits; another ``seed`` gives others. A label is the digit itself, 0 to 9."""
+
+    metrics: Sequence[str] = METRICS
+
+    def __init__(self, scenes: int = 400, seed: int = 0) -> None:
+        self._scenes = scenes
+        self._seed = seed
+        self._samples: list[Sample] = []
+
+    def check(self) -> None:
+        """Raise InputError for a number of scenes that is none, and where the package with the digits is missing."""
+        for name, value, low, high in (("scenes", self._scenes, 1, MOST_SCENES), ("seed", self._seed, 0, 2**63)):
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise InputError(f"task.{name}={value} must be a whole number from {low} to {high}; correct it")
+        digits("test")
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the scenes as PNG files in memory."""
+        if not self._samples:
+            self.check()
+            self._samples = [self._sample(number) for number in range(self._scenes)]
+        return self._samples
+
+    def decode(self, encoded: bytes) -> Image:
+        """Return the picture as RGB."""
+        return decode(encoded)
+
+    def _sample(self, number: int) -> Sample:
+        scene = draw_scene(f"test {self._seed} {number}", digits("test"))
+        group = objects_group(len(scene.labels))
+        return Sample(f"scene-{number:05}.png", _reference(scene), group, {"objects": group}, payload=encode_grey(scene.pixels))
+
+
+def _reference(scene: Scene) -> dict[str, Any]:
+    return {"boxes": scene.boxes, "labels": scene.labels}

@@ -1,0 +1,78 @@
+"""The task ``mmlu``: multiple choice questions in a folder of the user's own, in the form that MMLU is published in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.contracts import InputError, Sample
+from tasks.packages import USER, Need
+from tasks.question_table import read_questions
+from tasks.questions import Question, question_samples
+
+NEEDS = (Need("task mmlu", "your folder: task.root", "questions", USER),)
+TEST, DEVELOPMENT = "_test.csv", "_dev.csv"
+
+
+class Mmlu:
+    """``root`` holds ``test/<subject>_test.csv`` and ``dev/<subject>_dev.csv``, or all these files side by side.
+
+    Before each question stand the first ``shots`` questions of the subject's development file, answered.
+    """
+
+    metrics: Sequence[str] = ("accuracy", "subject_accuracy")
+
+    def __init__(self, root: str | None, shots: int = 0) -> None:
+        self._root = root
+        self._shots = shots
+
+    def check(self) -> None:
+        """Raise InputError for the first bad row, a missing file, or too few examples."""
+        self.samples()
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the questions, sorted by subject, in the order of the files."""
+        root = self._folder()
+        tables = sorted(folder_of(root, "test").glob(f"*{TEST}"))
+        if not tables:
+            raise InputError(
+                f"task.root={root} holds no test/<subject>{TEST} and no <subject>{TEST}; set it to the folder with these files"
+            )
+        subjects = {table.name.removesuffix(TEST): table for table in tables}
+        return [
+            sample
+            for subject, table in subjects.items()
+            for sample in question_samples(subject, read_questions(table), self._examples(root, subject))
+        ]
+
+    def decode(self, encoded: bytes) -> str:
+        """Return the question and its choices, with the examples before it."""
+        return encoded.decode()
+
+    def _examples(self, root: Path, subject: str) -> Sequence[Question]:
+        if not self._shots:
+            return ()
+        table = folder_of(root, "dev") / f"{subject}{DEVELOPMENT}"
+        if not table.is_file():
+            raise InputError(f"task.shots={self._shots} needs the examples in {table}, which is not a file; add it or set task.shots=0")
+        examples = read_questions(table)
+        if len(examples) < self._shots:
+            raise InputError(
+                f"task.shots={self._shots}, but {table} holds {len(examples)} examples; set task.shots={len(examples)} or less"
+            )
+        return examples[: self._shots]
+
+    def _folder(self) -> Path:
+        if isinstance(self._shots, bool) or not isinstance(self._shots, int) or self._shots < 0:
+            raise InputError(f"task.shots={self._shots} must be a whole number from 0 on; correct it")
+        if not self._root:
+            raise InputError("task.root is not set and must name the folder with the questions; add task.root=DIR")
+        root = Path(self._root).expanduser()
+        if not root.is_dir():
+            raise InputError(f"task.root={root} is not a folder; set it to the folder with the questions")
+        return root
+
+
+def folder_of(root: Path, part: str) -> Path:
+    """Return where the files of a part lie: in a folder of its name, or else in the root itself."""
+    return root / part if (root / part).is_dir() else root

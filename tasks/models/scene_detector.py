@@ -1,0 +1,74 @@
+"""A small detector of digits, trained by ``python -m tasks.training.scene_detector``; its weights come with the program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel
+from tasks.boxes import Size, dense_predictions
+from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
+from tasks.models.detection import load_detector
+from tasks.models.scene_network import SIDE, build_network
+from tasks.packages import FRAMEWORK, Need, require_modules
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WEIGHTS = Path(__file__).parents[1] / "weights" / "scene_detector.safetensors"
+DIGITS = range(10)
+NEEDS = (
+    Need("scene_detector", "torch", "network", FRAMEWORK),
+    Need("scene_detector", "safetensors", "weights", FRAMEWORK),
+)
+
+
+class SceneDetector:
+    """``path`` is a state dict of your own training instead of the weights that come with the program."""
+
+    def __init__(self, path: str | None = None, least_score: float = 0.05, most_overlap: float = 0.5) -> None:
+        self._path = Path(path).expanduser() if path else WEIGHTS
+        self._least_score = least_score
+        self._most_overlap = most_overlap
+
+    def check(self) -> None:
+        """Raise InputError for missing packages or files, and shares that are none."""
+        require_modules(("torch", "safetensors"), "model scene_detector")
+        for name, value in (("least_score", self._least_score), ("most_overlap", self._most_overlap)):
+            if not 0 <= value <= 1:
+                raise InputError(f"model.{name}={value} must lie between 0 and 1; correct it")
+        check_checkpoint(self._path)
+
+    def files(self) -> Sequence[Path]:
+        """Return the file with the weights."""
+        return (self._path,)
+
+    def load(self, context: LoadContext) -> LoadedModel:
+        """Build the network, fill in every weight and open a session."""
+        network = build_network()
+        load_strictly(network, read_checkpoint(self._path), "scene_detector", f"model.path={self._path}")
+        read = partial(read_scenes, least_score=self._least_score, most_overlap=self._most_overlap)
+        example = np.random.default_rng(0).random((context.batch, 1, SIDE, SIDE), dtype=np.float32)
+        return load_detector(network, grey_pixels, read, example, context)
+
+
+def grey_pixels(pictures: Sequence[Image]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return pictures as float32 [pictures, 1, 128, 128], grey between 0 and 1; those of another size are resized."""
+    batch = np.empty((len(pictures), 1, SIDE, SIDE), dtype=np.float32)
+    for row, picture in zip(batch, pictures, strict=True):
+        grey = picture.convert("L")
+        row[0] = np.asarray(grey if grey.size == (SIDE, SIDE) else grey.resize((SIDE, SIDE)))
+    batch /= 255
+    return batch
+
+
+def read_scenes(outputs: Any, sizes: Sequence[Size], least_score: float, most_overlap: float) -> list[dict[str, Any]]:
+    """Return what was found in each picture from scores [pictures, places, 10] and corners [pictures, places, 4] in input pixels."""
+    return [
+        dense_predictions(corners * (np.array([*size, *size]) / SIDE), scores, DIGITS, least_score, most_overlap, size)
+        for scores, corners, size in zip(*outputs, sizes, strict=True)
+    ]

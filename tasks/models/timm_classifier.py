@@ -1,0 +1,113 @@
+"""Any classifier of timm, with its weights from the Hugging Face hub or a checkpoint of your own."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel
+from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
+from tasks.models.classifier import load_classifier
+from tasks.models.image_input import ImageInput
+from tasks.packages import USER, Need
+
+EXTRA = "extra timm"
+EXTRA_COMMAND = "pip install 'tail-quality[timm]'"
+WEIGHTS_FILE = "model.safetensors"
+NEEDS = (
+    Need("timm models", "timm", "networks", EXTRA),
+    Need("timm models", "fetched, or model.path", "weights", USER),
+)
+
+
+class TimmClassifier:
+    """``architecture`` is a name of timm's, with the tag of its weights: ``vit_base_patch16_224.augreg2_in21k_ft_in1k``.
+
+    The tag says how pictures are prepared, and which weights are fetched; with ``path`` the tensors come from that file instead.
+    """
+
+    def __init__(self, architecture: str, class_count: int, path: str | None = None) -> None:
+        self._architecture = architecture
+        self._class_count = class_count
+        self._path = Path(path).expanduser() if path else None
+
+    def check(self) -> None:
+        """Raise InputError for missing packages or files. Names inside timm are checked when it is loaded."""
+        if find_spec("timm") is None:
+            raise InputError(
+                f"model.architecture={self._architecture} needs the package timm, which is not installed: run `{EXTRA_COMMAND}`"
+            )
+        if self._path is not None:
+            check_checkpoint(self._path)
+
+    def files(self) -> Sequence[Path]:
+        """Return the local file. Weights of the hub have none before the first load; their name stands for their content."""
+        return () if self._path is None else (self._path,)
+
+    def load(self, context: LoadContext) -> LoadedModel:
+        """Build the network, fill in every weight and open a session."""
+        self.check()
+        network = build(self._architecture, self._class_count)
+        image_input = published_input(network, self._architecture)
+        state, source, facts = self._state(network.pretrained_cfg)
+        load_strictly(network, state, self._architecture, source)
+        return load_classifier(network, image_input, self._class_count, context, facts)
+
+    def _state(self, published: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, dict[str, Any]]:
+        if self._path is not None:
+            return read_checkpoint(self._path), f"model.path={self._path}", {}
+        file = download(self._architecture, published)
+        facts = {"weights_hub": published["hf_hub_id"], "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        return read_checkpoint(file), f"model.architecture={self._architecture}", facts
+
+
+def build(architecture: str, class_count: int) -> Any:
+    """Return the network with random weights. Raises InputError for an unknown architecture or tag."""
+    # Read when timm imports the hub's client.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import timm
+
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), 1)
+        hint = f"did you mean {near[0]}?" if near else "timm.list_models() lists them"
+        raise InputError(f"model.architecture={architecture} is no model of timm {timm.__version__}; {hint}")
+    try:
+        return timm.create_model(architecture, pretrained=False, num_classes=class_count)
+    except RuntimeError as error:
+        base, _, tag = architecture.partition(".")
+        tags = ", ".join(name.partition(".")[2] for name in timm.list_pretrained(f"{base}.*") if name.startswith(f"{base}.")) or "none"
+        raise InputError(f"model.architecture={architecture}: timm has no weights {tag} of {base}; there are: {tags}") from error
+
+
+def published_input(network: Any, architecture: str) -> ImageInput:
+    """Return how pictures are prepared for the architecture's published weights."""
+    config = resolve_name("timm.data:resolve_data_config")(model=network)
+    _, height, width = config["input_size"]
+    if config["crop_mode"] != "center" or height != width:
+        raise InputError(
+            f"model.architecture={architecture} takes pictures of {height} x {width} pixels in the mode {config['crop_mode']}; only "
+            "square ones from the centre are supported: choose another one"
+        )
+    resize_size = math.floor(height / config["crop_pct"])
+    return ImageInput.of_fractions(height, resize_size, config["interpolation"], config["mean"], config["std"])
+
+
+def download(architecture: str, published: Mapping[str, Any]) -> Path:
+    """Return the file of published weights in the hub's cache; a missing one is fetched."""
+    from huggingface_hub import hf_hub_download
+
+    if not published.get("hf_hub_id"):
+        raise InputError(f"model.architecture={architecture} names no weights on the hub; add a tag to it, or set model.path=FILE")
+    repository = published["hf_hub_id"]
+    try:
+        return Path(hf_hub_download(repository, WEIGHTS_FILE))
+    except Exception as error:  # the hub's client has a class of its own for each way a network can fail
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise InputError(f"{WEIGHTS_FILE} of {repository} could not be fetched ({reason}); set model.path=FILE") from error

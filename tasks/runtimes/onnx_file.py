@@ -1,0 +1,77 @@
+"""A session for an ONNX file of the user's own, which no PyTorch network stands behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator.contracts import InputError, LoadContext
+from tasks.packages import require_modules
+from tasks.runtimes.onnx_runtime import LOG_ERRORS, _provider, _provider_options, _read_back, _session_options, check_settings
+from tasks.runtimes.session import Array
+
+
+class OnnxFileSession:
+    """The graph of a file on a device. It takes one array, and its outputs are downloaded as a list in the graph's order.
+
+    ``input_shape`` has None where the graph leaves a length open.
+    """
+
+    def __init__(self, context: LoadContext, path: Path) -> None:
+        require_modules(("onnxruntime",), "runtime=onnxruntime")
+        import onnxruntime
+
+        if context.runtime != "onnxruntime" or context.dtype != "fp32":
+            raise InputError(
+                f"model.path={path}: an ONNX file runs as it was saved, not with runtime={context.runtime} "
+                f"runtime.dtype={context.dtype}; set runtime=onnxruntime runtime.dtype=fp32"
+            )
+        check_settings(context)
+        onnxruntime.set_default_logger_severity(LOG_ERRORS)
+        self._device, _, number = context.device.partition(":")
+        self._device_id = int(number or 0)
+        provider = _provider(context.device, onnxruntime.get_available_providers())
+        options = _session_options(context, onnxruntime)
+        try:
+            session = onnxruntime.InferenceSession(path, options, providers=[(provider, _provider_options(context, self._device_id))])
+        except Exception as error:  # onnxruntime has a class of its own for each way a file can be broken
+            raise InputError(f"model.path={path} cannot be read as an ONNX graph ({_first_line(error)}); export it again") from error
+        if session.get_providers()[0] != provider:
+            raise InputError(
+                f"system.device={context.device}: onnxruntime fell back to {session.get_providers()[0]}; check its CUDA libraries"
+            )
+        inputs = session.get_inputs()
+        if len(inputs) != 1:
+            raise InputError(f"model.path={path} has {len(inputs)} inputs and must have one, the pictures; choose another file")
+        self._input = inputs[0].name
+        self._outputs = [output.name for output in session.get_outputs()]
+        self.input_shape: Sequence[int | None] = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
+        self._ort = onnxruntime
+        self._session = session
+        self.facts: Mapping[str, Any] = _read_back(session, provider)
+
+    def upload(self, inputs: Any) -> Any:
+        """Bind the array, copied to the device, and leave room for the outputs to the runtime."""
+        binding = self._session.io_binding()
+        value = self._ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(inputs), self._device, self._device_id)
+        binding.bind_ortvalue_input(self._input, value)
+        for name in self._outputs:
+            binding.bind_output(name, self._device, self._device_id)
+        return binding
+
+    def infer(self, inputs: Any) -> Any:
+        """Run the graph; the binding holds the outputs afterwards."""
+        self._session.run_with_iobinding(inputs)
+        return inputs
+
+    def download(self, outputs: Any) -> list[Array]:
+        """Copy the bound outputs to the host."""
+        arrays: list[Array] = outputs.copy_outputs_to_cpu()
+        return arrays
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from tasks.boxes import MOST_FOUND, best_of_overlapping, dense_predictions, intersection_over_union, objects_group, prediction
+
+
+def random_boxes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    chance = np.random.default_rng(seed)
+    low = chance.uniform(0, 60, (count, 2))
+    corners = np.hstack([low, low + chance.uniform(1, 40, (count, 2))])
+    return corners, chance.permutation(count) / count, chance.integers(0, 3, count)
+
+
+def test_overlap_is_torchvision_s() -> None:
+    corners, _, _ = random_boxes(0, 50)
+    expected = torchvision.ops.box_iou(torch.from_numpy(corners[:1]), torch.from_numpy(corners))[0].numpy()
+    assert intersection_over_union(corners[0], corners) == pytest.approx(expected)
+
+
+def test_empty_boxes_overlap_nothing() -> None:
+    empty = np.array([3.0, 3.0, 3.0, 3.0])
+    assert intersection_over_union(empty, np.array([[3.0, 3.0, 3.0, 3.0], [0, 0, 9, 9]])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("most_overlap", [0.0, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_boxes_that_remain_are_torchvision_s(seed: int, most_overlap: float) -> None:
+    corners, scores, labels = random_boxes(seed, 90)
+    tensors = (torch.from_numpy(array) for array in (corners, scores, labels))
+    expected = torchvision.ops.batched_nms(*tensors, most_overlap).tolist()
+    assert best_of_overlapping(corners, scores, labels, most_overlap).tolist() == expected
+
+
+def test_at_most_a_hundred_remain_the_best_first() -> None:
+    corners, scores, _ = random_boxes(1, 300)
+    kept = best_of_overlapping(corners, scores, np.arange(300), 0.5)
+    assert kept.tolist() == np.argsort(-scores)[:MOST_FOUND].tolist()
+
+
+def test_no_box_remains_of_none() -> None:
+    assert best_of_overlapping(np.empty((0, 4)), np.empty(0), np.empty(0), 0.5).tolist() == []
+    assert dense_predictions(np.zeros((4, 4)), np.zeros((4, 2)), [1, 2], 0.05, 0.5, (9, 9)) == {"boxes": [], "labels": [], "scores": []}
+
+
+def test_boxes_are_cut_at_the_picture_s_edges() -> None:
+    corners = np.array([[-5, 2, 30, 12], [4, 5, 6, 8], [50, 50, 60, 60]], dtype=np.float32)
+    answer = prediction(corners, np.array([0.5, 0.25, 0.125], dtype=np.float32), np.array([7, 8, 9]), (20, 10))
+    assert answer == {"boxes": [[0, 2, 20, 8], [4, 5, 2, 3], [20, 10, 0, 0]], "labels": [7, 8, 9], "scores": [0.5, 0.25, 0.125]}
+    assert all(type(value) is int for value in answer["labels"])
+    assert all(type(value) is float for value in answer["scores"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_are_an_error(value: float) -> None:
+    with pytest.raises(ArithmeticError, match="NaN or infinity"):
+        prediction(np.array([[0, 0, value, 1.0]]), np.ones(1), np.ones(1), (9, 9))
+    with pytest.raises(ArithmeticError, match="NaN or infinity"):
+        prediction(np.ones((1, 4)), np.array([value]), np.ones(1), (9, 9))
+
+
+def test_one_place_may_hold_boxes_of_two_classes() -> None:
+    corners = np.array([[0, 0, 10, 10], [1, 0, 10, 10], [40, 40, 50, 50.0]])
+    scores = np.array([[0.9, 0.6], [0.7, 0.01], [0.05, 0.5]])
+    answer = dense_predictions(corners, scores, [11, 22], 0.05, 0.5, (100, 100))
+    assert answer["labels"] == [11, 22, 22]
+    assert answer["scores"] == [0.9, 0.6, 0.5]
+    assert answer["boxes"] == [[0, 0, 10, 10], [0, 0, 10, 10], [40, 40, 10, 10]]
+
+
+def test_pictures_are_grouped_by_their_objects() -> None:
+    assert [objects_group(count) for count in (0, 1, 4, 5, 60)] == ["none", "1-4", "1-4", "5+", "5+"]

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
+from tasks.models.detr import Detr, padded_pictures, read_queries, resized
+
+if find_spec("transformers") is None:
+    pytest.skip("transformers is not installed: run `pip install transformers`", allow_module_level=True)
+
+MakeContext = Callable[..., LoadContext]
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {"shortest": 64, "longest": 120}
+
+
+def save_checkpoint(folder: Path, backbone: dict[str, Any]) -> Path:
+    """Write a DETR of random weights, its classes the 91 of the published checkpoints."""
+    from transformers import DetrConfig, DetrForObjectDetection
+
+    torch.manual_seed(0)
+    config = DetrConfig(
+        **backbone, d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
+        encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=20, num_labels=91,
+    )  # fmt: skip
+    network = DetrForObjectDetection(config)
+    # The usual random weights answer alike for every query; wider ones tell them apart.
+    for part, std in ((network.model.decoder, 0.5), (network.bbox_predictor, 0.3), (network.class_labels_classifier, 1.0)):
+        for layer in part.modules():
+            if isinstance(layer, torch.nn.Linear):
+                torch.nn.init.normal_(layer.weight, std=std)
+    torch.nn.init.normal_(network.model.query_position_embeddings.weight, std=1.0)
+    network.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import ResNetConfig
+
+    backbone = ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], layer_type="basic", out_features=["stage4"]
+    )
+    return save_checkpoint(tmp_path_factory.mktemp("detr"), {"backbone_config": backbone})
+
+
+@pytest.fixture
+def pictures() -> list[Image.Image]:
+    chance = np.random.default_rng(0)
+    coarse = [chance.integers(0, 256, shape, dtype=np.uint8) for shape in ((6, 8, 3), (9, 5, 3))]
+    return [
+        Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC) for pixels, size in zip(coarse, ((160, 120), (90, 180)), strict=True)
+    ]
+
+
+def answer(model: LoadedModel, pictures: list[Image.Image]) -> list[Any]:
+    return model.postprocess(model.infer(model.preprocess(pictures)))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_it_answers_as_transformers_does(batch: int, checkpoint: Path, pictures: list[Image.Image], make_context: MakeContext) -> None:
+    """Oracle: transformers' own loading, and its own reading of the outputs."""
+    from transformers import DetrForObjectDetection, DetrImageProcessor
+
+    model = Detr(path=str(checkpoint), **SMALL)
+    model.check()
+    assert isinstance(model, Model)
+    loaded = model.load(make_context(batch=batch))
+    assert isinstance(loaded, LoadedModel)
+    given = pictures[:batch]
+    found = answer(loaded, given)
+    network = DetrForObjectDetection.from_pretrained(checkpoint).eval()
+    inputs = {name: torch.from_numpy(array) for name, array in padded_pictures(given, **SMALL).items()}
+    with torch.inference_mode():
+        outputs = network(**inputs)
+    sizes = [(picture.height, picture.width) for picture in given]
+    expected = DetrImageProcessor().post_process_object_detection(outputs, threshold=0.0, target_sizes=sizes)
+    for one, whole, picture in zip(found, expected, given, strict=True):
+        order = torch.argsort(-whole["scores"], stable=True)
+        assert one["labels"] == whole["labels"][order].tolist()
+        assert one["scores"] == pytest.approx(whole["scores"][order].tolist(), rel=1e-4)
+        corners = whole["boxes"][order].numpy().clip(0, [*picture.size, *picture.size])
+        assert np.allclose(one["boxes"], np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]), atol=1e-2)
+        assert len(set(one["labels"])) > 1
+    assert loaded.facts["classes"] == 91
+    assert loaded.facts["threads"] == {"intra_op": 2}
+
+
+def test_pictures_are_prepared_as_transformers_does(pictures: list[Image.Image]) -> None:
+    """Oracle: transformers' processor, which rounds after resizing in another way: by up to two of 255 steps."""
+    from transformers import DetrImageProcessor
+
+    expected = DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 120})(pictures, return_tensors="pt")
+    ours = padded_pictures(pictures, **SMALL)
+    assert ours["pixel_values"].shape == tuple(expected["pixel_values"].shape)
+    assert np.array_equal(ours["pixel_mask"], expected["pixel_mask"].numpy())
+    assert np.abs(ours["pixel_values"] - expected["pixel_values"].numpy()).max() < 2 / 255 / 0.224 + 1e-5
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((640, 480), (1066, 800)),
+        ((480, 640), (800, 1066)),
+        ((1000, 300), (1333, 400)),
+        ((500, 500), (800, 800)),
+        ((800, 1200), (800, 1200)),
+    ],
+)
+def test_the_shorter_side_is_scaled_as_far_as_the_longer_allows(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    found = resized(size, 800, 1333)
+    assert found == pytest.approx(expected, abs=1)
+    assert max(found) <= 1333
+
+
+def test_queries_are_read_by_hand() -> None:
+    logits = np.log(np.array([[[0.1, 0.6, 0.3], [0.7, 0.2, 0.1], [0.05, 0.05, 0.9]]]))
+    boxes = np.array([[[0.5, 0.5, 0.2, 0.4], [0.1, 0.2, 0.2, 0.2], [0.9, 0.9, 0.4, 0.4]]])
+    (found,) = read_queries((logits, boxes), [(100, 50)], least_score=0.1)
+    assert found["labels"] == [0, 1]
+    assert found["scores"] == pytest.approx([0.7, 0.6])
+    assert np.allclose(found["boxes"], [[0, 5, 20, 10], [40, 15, 20, 20]])
+
+
+def test_a_backbone_by_timm_is_loaded_too(tmp_path: Path, pictures: list[Image.Image], make_context: MakeContext) -> None:
+    """The form of the published checkpoints, with the last stage dilated (DC5)."""
+    if find_spec("timm") is None:
+        pytest.skip("timm is not installed: run `pip install timm`")
+    backbone = {"use_timm_backbone": True, "backbone": "resnet18", "dilation": True}
+    model = Detr(path=str(save_checkpoint(tmp_path / "dc5", backbone)), **SMALL)
+    model.check()
+    loaded = model.load(make_context())
+    assert len(answer(loaded, pictures[:1])[0]["labels"]) == 20
+
+
+def test_bfloat16_answers_too(checkpoint: Path, pictures: list[Image.Image], make_context: MakeContext) -> None:
+    loaded = Detr(path=str(checkpoint), **SMALL).load(make_context(dtype="bf16"))
+    assert loaded.facts["weights"] == ["cpu torch.bfloat16"]
+    assert len(answer(loaded, pictures[:1])[0]["labels"]) == 20
+
+
+def test_its_files_are_the_folder_s(checkpoint: Path) -> None:
+    assert {file.name for file in Detr(path=str(checkpoint)).files()} >= {"config.json", "model.safetensors"}
+    assert list(Detr(hub="facebook/detr-resnet-50").files()) == []
+
+
+def test_a_checkpoint_of_another_architecture_is_one_line(tmp_path: Path, checkpoint: Path, make_context: MakeContext) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps(config | {"architectures": ["ResNetForImageClassification"]}))
+    (other / "model.safetensors").write_bytes((checkpoint / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match=r"is a checkpoint of ResNetForImageClassification, not of .*DetrForObjectDetection") as caught:
+        Detr(path=str(other)).check()
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_size_are_one_line(tmp_path: Path, checkpoint: Path, make_context: MakeContext) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps(config | {"decoder_layers": 3}))
+    (other / "model.safetensors").write_bytes((checkpoint / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="holds no weights of DetrForObjectDetection") as caught:
+        Detr(path=str(other), **SMALL).load(make_context())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, r"model\.hub and model\.path are both empty"),
+        ({"path": "nowhere"}, r"model\.path=nowhere is not a folder"),
+        ({"hub": "x/y", "shortest": 900, "longest": 800}, r"model\.shortest=900 must lie between 1 and model\.longest=800"),
+        ({"hub": "x/y", "least_score": 7}, r"model\.least_score=7 must lie between 0 and 1"),
+    ],
+)
+def test_options_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Detr(**options).check()
+
+
+@pytest.mark.slow
+def test_a_round_runs_from_the_command_line(checkpoint: Path, pictures: list[Image.Image], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number, picture in enumerate(pictures):
+        picture.save(data / f"{number}.png")
+    document = {
+        "images": [{"id": n, "file_name": f"{n}.png", "width": p.width, "height": p.height} for n, p in enumerate(pictures)],
+        "annotations": [{"id": n, "image_id": n, "category_id": 18, "bbox": [9, 9, 40, 50]} for n in range(len(pictures))],
+        "categories": [{"id": 18, "name": "dog"}],
+    }
+    (data / "instances.json").write_text(json.dumps(document))
+    command = [
+        sys.executable, "-m", "orchestrator", "model=detr_resnet50", f"model.path={checkpoint}", "model.shortest=64", "model.longest=120",
+        "task=coco", f"task.root={data}", "cluster=inline", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.batch=2",
+        f"results_dir={tmp_path / 'results'}",
+    ]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    assert "detr_resnet50" in ran.stdout
+    assert "report:" in ran.stdout

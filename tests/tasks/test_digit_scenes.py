@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from orchestrator.contracts import InputError, Task
+from tasks.digit_scenes import DigitScenes
+from tasks.mnist_digits import digits
+from tasks.png import encode_grey
+from tasks.scene_layout import SCENE_SIDE, draw_scene, scaled
+
+
+def test_there_are_four_hundred_scenes_of_one_to_five_digits() -> None:
+    task = DigitScenes()
+    task.check()
+    samples = task.samples()
+    assert isinstance(task, Task)
+    assert len(samples) == 400
+    assert {len(sample.reference["labels"]) for sample in samples} == {1, 2, 3, 4, 5}
+    assert {label for sample in samples for label in sample.reference["labels"]} == set(range(10))
+    assert samples[7].name == "scene-00007.png"
+    picture = task.decode(samples[7].read())
+    assert (picture.mode, picture.size) == ("RGB", (SCENE_SIDE, SCENE_SIDE))
+
+
+def test_scenes_are_the_same_on_every_machine() -> None:
+    samples = DigitScenes(scenes=20).samples()
+    content = b"".join(sample.read() for sample in samples) + repr([sample.reference for sample in samples]).encode()
+    assert hashlib.sha256(content).hexdigest() == "f3e9abfc024c568383b7078ca805eac91325e550d9946b3d3984902e8ef175a8"
+
+
+def test_a_seed_draws_other_scenes_and_more_scenes_start_with_the_same() -> None:
+    first = DigitScenes(scenes=3).samples()
+    assert [sample.read() for sample in DigitScenes(scenes=5).samples()][:3] == [sample.read() for sample in first]
+    assert DigitScenes(scenes=3, seed=1).samples()[0].read() != first[0].read()
+
+
+def test_boxes_lie_inside_and_do_not_overlap() -> None:
+    for sample in DigitScenes(scenes=100).samples():
+        taken = np.zeros((SCENE_SIDE, SCENE_SIDE), dtype=int)
+        for x, y, width, height in sample.reference["boxes"]:
+            assert 0 <= x < x + width <= SCENE_SIDE
+            assert 0 <= y < y + height <= SCENE_SIDE
+            taken[y : y + height, x : x + width] += 1
+        assert taken.max() == 1
+
+
+def test_ink_lies_in_the_boxes_and_touches_their_edges() -> None:
+    for sample in DigitScenes(scenes=50).samples():
+        pixels = np.asarray(Image.open(io.BytesIO(sample.read()))).astype(int)
+        paper = int(np.median(pixels))
+        inside = np.zeros_like(pixels, dtype=bool)
+        for x, y, width, height in sample.reference["boxes"]:
+            inside[y : y + height, x : x + width] = True
+            part = pixels[y : y + height, x : x + width] - paper
+            assert part.max() > 15
+        assert (pixels[~inside] - paper).max() <= 26  # twice the noise: the median has some too
+
+
+def test_no_digit_is_in_both_parts() -> None:
+    parts = [{ink.tobytes() for of_class in digits(part) for ink in of_class} for part in ("training", "test")]
+    assert not parts[0] & parts[1]
+    assert [len(of_class) for of_class in digits("test")] == [100] * 10
+    assert [len(of_class) for of_class in digits("training")] == [400] * 10
+
+
+def test_scaling_to_the_same_size_changes_nothing_and_keeps_the_mean() -> None:
+    ink = digits("test")[5][0]
+    assert np.array_equal(scaled(ink, 28), ink)
+    assert scaled(ink, 56).mean() == pytest.approx(ink.mean(), rel=0.02)
+
+
+def test_one_seed_draws_one_scene() -> None:
+    one, same, other = (draw_scene(seed, digits("test")) for seed in ("x", "x", "y"))
+    assert np.array_equal(one.pixels, same.pixels)
+    assert (one.boxes, one.labels) == (same.boxes, same.labels)
+    assert not np.array_equal(one.pixels, other.pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 500)])
+def test_png_files_decode_to_what_was_encoded(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    picture = Image.open(io.BytesIO(encode_grey(pixels)))
+    picture.load()
+    assert picture.format == "PNG"
+    assert np.array_equal(np.asarray(picture), pixels)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scenes": 0}, r"task\.scenes=0 must be a whole number from 1"),
+        ({"scenes": 2.5}, r"task\.scenes=2\.5 must be a whole number"),
+        ({"seed": -1}, r"task\.seed=-1 must be a whole number from 0"),
+        ({"scenes": True}, r"task\.scenes=True must be"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        DigitScenes(**options).check()

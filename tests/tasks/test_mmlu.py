@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contracts import InputError, Task
+from tasks.mmlu import Mmlu
+from tasks.mmlu_dev import MmluDev
+from tasks.packages import locate
+
+LAW = '"Who may sue, and whom?",nobody,"a, b",everybody,the king,B\n"Is ""no"" a word?",yes,no,maybe,never,A\n'
+ART = "Which is a colour?,red,seven,loud,Tuesday,A\n"
+EXAMPLES = "First?,a,b,c,d,D\nSecond?,e,f,g,h,C\n"
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Return a folder in the form that MMLU is published in."""
+    for name, content in {
+        "test/law_test.csv": LAW,
+        "test/abstract_art_test.csv": ART,
+        "dev/law_dev.csv": EXAMPLES,
+        "dev/abstract_art_dev.csv": EXAMPLES,
+        "val/law_val.csv": ART,
+        "README.txt": "hello",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def test_a_folder_in_the_published_form_is_read(published: Path) -> None:
+    task = Mmlu(str(published))
+    assert isinstance(task, Task)
+    task.check()
+    samples = task.samples()
+    assert [(sample.name, sample.reference) for sample in samples] == [("abstract_art-0001", "A"), ("law-0001", "B"), ("law-0002", "A")]
+    assert [sample.stratum for sample in samples] == ["abstract_art", "law", "law"]
+    assert [sample.slices for sample in samples] == [{"subject": sample.stratum} for sample in samples]
+    assert task.decode(samples[0].read()) == (
+        "The following are multiple choice questions (with answers) about abstract art.\n\n"
+        "Which is a colour?\nA. red\nB. seven\nC. loud\nD. Tuesday\nAnswer:"
+    )
+    assert 'Is "no" a word?\nA. yes' in task.decode(samples[2].read())
+
+
+def test_files_side_by_side_give_the_same_samples(published: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in [*published.glob("test/*.csv"), *published.glob("dev/*.csv")]:
+        (flat / path.name).write_bytes(path.read_bytes())
+    assert Mmlu(str(flat), shots=2).samples() == Mmlu(str(published), shots=2).samples()
+
+
+def test_examples_stand_before_the_question(published: Path) -> None:
+    task = Mmlu(str(published), shots=2)
+    text = task.decode(task.samples()[0].read())
+    assert re.findall(r"Answer:.*", text) == ["Answer: D", "Answer: C", "Answer:"]
+    assert text.index("First?") < text.index("Second?") < text.index("Which is a colour?")
+    assert "Second?" not in task.decode(Mmlu(str(published), shots=1).samples()[0].read())
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("Which?,a,b,c,d,e,A\n", r"row 3: has 7 fields and must have 6 .*remove surplus choices"),
+        ("Which?,a,b,c,A\n", r"row 3: has 5 fields and must have 6"),
+        ("Which?,a,b,c,d,E\n", r"row 3: the answer 'E' must be one of: A, B, C, D; correct it"),
+        ("Which?,a,b,c,d,2\n", r"row 3: the answer '2' must be one of"),
+        ('" ",a,b,c,d,A\n', r"row 3: the question is empty; write it or remove the row"),
+        ('"Which?,a,b,c,d,A\n', r"row 3: cannot be read .*save the table as CSV in UTF-8"),
+    ],
+)
+def test_a_bad_row_is_told_in_one_line(published: Path, row: str, complaint: str) -> None:
+    (published / "test" / "law_test.csv").write_text(LAW + row)
+    with pytest.raises(InputError, match=rf"law_test\.csv {complaint}") as caught:
+        Mmlu(str(published)).check()
+    assert "\n" not in str(caught.value)
+
+
+def test_other_text_than_utf8_is_told(published: Path) -> None:
+    (published / "test" / "law_test.csv").write_bytes(LAW.encode() + b"\xff\xfe,a,b,c,d,A\n")
+    with pytest.raises(InputError, match=r"law_test\.csv row \d: cannot be read .*UTF-8"):
+        Mmlu(str(published)).check()
+
+
+def test_an_empty_table_is_told(published: Path) -> None:
+    (published / "test" / "law_test.csv").write_text("")
+    with pytest.raises(InputError, match=r"law_test\.csv holds no question"):
+        Mmlu(str(published)).check()
+
+
+@pytest.mark.parametrize("shots", [-1, True, 1.5])
+def test_a_number_of_examples_that_is_none_is_told(published: Path, shots: int) -> None:
+    with pytest.raises(InputError, match=rf"task\.shots={shots} must be a whole number"):
+        Mmlu(str(published), shots).check()
+
+
+def test_missing_examples_are_told(published: Path) -> None:
+    with pytest.raises(InputError, match=r"task\.shots=3, but .*_dev\.csv holds 2 examples; set task\.shots=2 or less"):
+        Mmlu(str(published), shots=3).check()
+    (published / "dev" / "law_dev.csv").unlink()
+    with pytest.raises(InputError, match=r"task\.shots=1 needs the examples in .*law_dev\.csv"):
+        Mmlu(str(published), shots=1).check()
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"task\.root is not set"):
+        Mmlu(None).check()
+    with pytest.raises(InputError, match=r"task\.root=.*nowhere is not a folder"):
+        Mmlu(str(tmp_path / "nowhere")).check()
+    with pytest.raises(InputError, match=r"holds no test/<subject>_test\.csv"):
+        Mmlu(str(tmp_path)).check()
+
+
+def letters(text: str) -> Counter[str]:
+    return Counter(re.findall(r"answer is \(([A-Z])\)", text))
+
+
+def test_the_package_s_questions_agree_with_its_other_file_of_them() -> None:
+    """The package holds the same questions once more, as one prompt per subject."""
+    task = MmluDev()
+    assert isinstance(task, Task)
+    task.check()
+    samples = task.samples()
+    assert len(samples) == 281
+    (prompts,) = locate("lm-eval", "lm_eval/tasks/mmlu/flan_cot_fewshot/_cot_prompts.json")
+    expected = {subject: letters(text) for subject, text in json.loads(prompts.read_text()).items()}
+    assert expected["college_chemistry"].pop("E") == 1  # the question with five choices
+    found: dict[str, Counter[str]] = {}
+    for sample in samples:
+        found.setdefault(sample.stratum, Counter())[sample.reference] += 1
+    assert found == expected
+    assert len(found) == 57
+    assert {sample.slices["subject"] for sample in samples} == set(found)
+
+
+def test_choices_are_told_apart_from_the_question() -> None:
+    task = MmluDev()
+    texts = [task.decode(sample.read()) for sample in task.samples()]
+    assert all(re.search(r"\n\n.+\nA\. .+\nB\. .+\nC\. .+\nD\. .+\nAnswer:$", text, re.DOTALL) for text in texts)
+    assert not any(re.search(r"\([A-E]\) ", text) for text in texts)
+    assert sum("A. (5 x 4) x (6 x 5)\nB. (5 x 5) + (5 x 4)\n" in text for text in texts) == 1
+
+
+def test_a_package_of_another_form_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = "dataset_name: law\nfewshot_config: {samples: [{question: 'Who? 1. I 2. You', target: I}]}\n"
+    (table := tmp_path / "mmlu_law.yaml").write_text(broken)
+    monkeypatch.setattr("tasks.mmlu_dev.locate", lambda package, pattern: [table])
+    with pytest.raises(InputError, match=r"mmlu_law\.yaml: a question has another form .*--force-reinstall"):
+        MmluDev().check()

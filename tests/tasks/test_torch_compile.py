@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from orchestrator.contracts import InputError, LoadContext
+from tasks.runtimes.session import open_session
+from tasks.runtimes.torch_compile import check_compiler
+
+MakeContext = Callable[..., LoadContext]
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++: install it, such as with `apt install g++`")
+
+
+@pytest.fixture(autouse=True)
+def _restore_settings() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch._dynamo.reset()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+def small_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), nn.Dropout(0.9), nn.GELU(), nn.LayerNorm(5))
+
+
+def numbers(samples: int) -> np.ndarray:
+    return np.random.default_rng(samples).standard_normal((samples, 6), dtype=np.float32)
+
+
+def run(session: Any, inputs: Any) -> Any:
+    return session.download(session.infer(session.upload(inputs)))
+
+
+def test_a_missing_compiler_is_told_before_anything_is_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(InputError, match=r"runtime=torch_compile needs a C\+\+ compiler, and there is no g\+\+: .*choose runtime=torch"):
+        check_compiler("cpu")
+    monkeypatch.setenv("CXX", "clang++-99")
+    with pytest.raises(InputError, match=r"there is no clang\+\+-99"):
+        check_compiler("cpu")
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_it_is_compiled_while_it_loads_and_a_smaller_batch_when_it_comes(make_context: MakeContext) -> None:
+    network = small_network()
+    with torch.no_grad():
+        expected = {count: network.eval()(torch.tensor(numbers(count))).numpy() for count in (4, 3, 2)}
+    context = make_context("torch_compile", batch=4)
+    session = open_session(context, network, numbers(4))
+    assert (session.facts["graphs"], session.facts["graph_breaks"]) == (1, 0)
+    assert session.facts["compile_ns"] > 0
+    assert 0 <= session.facts["largest_difference"] < session.facts["tolerance"] == pytest.approx(1e-4)
+    assert session.facts["threads"] == {"intra_op": 2}
+    assert session.facts["compiled_threads"] == 2
+    assert list((context.cache_dir / "inductor").rglob("*.cpp")), "nothing was compiled"
+    assert not list((context.cache_dir / "inductor").rglob("fxgraph/*")), "graphs are cached as pickles"
+    for count, answers in expected.items():
+        np.testing.assert_allclose(run(session, numbers(count)), answers, atol=1e-5)
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_it_computes_in_the_dtype_with_named_inputs(dtype: str, make_context: MakeContext) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(6, 3)
+
+        def forward(self, numbers: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.layer(numbers).relu(), rows + 1
+
+    inputs = {"rows": np.arange(4), "numbers": numbers(4)}
+    session = open_session(make_context("torch_compile", dtype=dtype, batch=4), Named(), inputs)
+    outputs = session.infer(session.upload(inputs))
+    assert outputs[0].dtype == {"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
+    assert np.array_equal(session.download(outputs)[1], np.arange(1, 5))
+    assert 0 < session.facts["largest_difference"] < session.facts["tolerance"]
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_settings_are_set_both_ways(make_context: MakeContext) -> None:
+    for wanted in (True, False):
+        facts = open_session(make_context("torch_compile", autotune=wanted, deterministic=wanted), small_network(), numbers(1)).facts
+        assert facts["max_autotune"] is facts["autotune"] is facts["deterministic"] is wanted
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_network_that_cannot_be_compiled_is_one_line(make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "broken++"
+    broken.write_text("#!/bin/sh\necho this compiler is broken >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    with pytest.raises(
+        InputError, match=r"runtime=torch_compile: PyTorch cannot compile this network \(.+\); choose runtime=torch"
+    ) as caught:
+        open_session(make_context("torch_compile"), small_network(), numbers(1))
+    assert "\n" not in str(caught.value)
