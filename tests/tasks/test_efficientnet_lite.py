@@ -98,6 +98,7 @@ def test_all_runtimes_give_the_logits_of_torch(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # eager PyTorch's two threads wait for each other where other programs compute
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
 def test_a_thousand_pictures_give_the_known_accuracy(runtime: str, make_context: MakeContext) -> None:
     if not THOUSAND.is_dir():
