@@ -31,12 +31,18 @@ class Need:
     brought_by: str
 
 
+SAME_MODULES = {"tensorflow": ("tensorflow-cpu",)}
+"""Distributions that bring the same modules as another one."""
+
+
 def installed_version(package: str) -> str | None:
-    """Return the version of an installed distribution, or None."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    """Return the version of an installed distribution, or of one that brings the same modules, or None."""
+    for name in (package, *SAME_MODULES.get(package, ())):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 def locate(package: str, pattern: str) -> list[Path]:

@@ -12,7 +12,7 @@ import tasks
 
 FRAMEWORKS = {
     "torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "efficientnet_lite_pytorch", "safetensors", "tensorflow",
-    "transformers",
+    "transformers", "tokenizers", "gguf", "accelerate", "sentencepiece",
 }  # fmt: skip
 MODULES = sorted(Path(tasks.__path__[0]).rglob("*.py"))
 
