@@ -40,7 +40,7 @@ def main() -> int:
         table.add_column(column, overflow="fold")
     for need, there in listed.items():
         table.add_row(need.needed_by, need.source, need.what_for, there)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
     missing = {need.brought_by for need, there in listed.items() if there == MISSING}
     for brought_by, command in ((ASSETS, install_command()), (FRAMEWORK, EXTRA_COMMAND)):

@@ -12,7 +12,7 @@ import tasks
 
 FRAMEWORKS = {
     "torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "efficientnet_lite_pytorch", "safetensors", "tensorflow",
-    "transformers", "tokenizers", "gguf", "accelerate", "sentencepiece",
+    "transformers", "tokenizers", "gguf", "accelerate", "sentencepiece", "keras", "timm", "huggingface_hub",
 }  # fmt: skip
 MODULES = sorted(Path(tasks.__path__[0]).rglob("*.py"))
 
