@@ -11,6 +11,15 @@ from orchestrator.config import AnalysisConfig
 from orchestrator.stats.deadline import certify_deadline, round_deadlines
 from orchestrator.stats.latency import percentile_inverted_cdf
 
+NOTHING_TO_KEEP: dict[str, Any] = {
+    "deadline_ns": None,
+    "certified": False,
+    "reason": "no answer is right, so there is no quality to keep",
+    "observed_ns": None,
+    "parameters": {},
+    "more_rounds": None,
+}
+
 
 def deadline_rows(trials: Sequence[TrialData], flags: Mapping[str, Sequence[str]], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield the rows of the trials of one task for ``deadline.parquet``.
@@ -29,15 +38,7 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
     wanted = analysis.deadline
     floor = wanted.quality * quality
     for clock in CLOCKS:
-        if quality <= 0:
-            yield _nothing_to_keep(data, clock, reference, flags, analysis)
-            continue
-        found = round_deadlines(data.judged(data.metric).curve, data.times[clock], floor)
-        promise = certify_deadline(found, (_fixed_rounds(data),), late_share=wanted.late_share, confidence=wanted.confidence)
-        observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
-        certified = promise.ns is not None and not flags
-        reason = "; ".join(filter(None, [", ".join(flags), promise.reason])) or None
-        yield {
+        asked = {
             **data.record.labels(),
             "metric": data.metric,
             "clock": clock,
@@ -47,12 +48,22 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
             "floor": floor,
             "late_share": wanted.late_share,
             "confidence": wanted.confidence,
-            "deadline_ns": math.ceil(promise.ns) if promise.ns is not None and certified else None,
-            "certified": certified,
-            "reason": reason,
-            "observed_ns": math.ceil(observed) if math.isfinite(observed) else None,
             "threshold_origin": "own",
             "method": "order statistic",
+            "flags": list(flags),
+        }
+        if quality <= 0:
+            yield asked | NOTHING_TO_KEEP | {"rounds": len(data.times[clock])}
+            continue
+        found = round_deadlines(data.judged(data.metric).curve, data.times[clock], floor)
+        promise = certify_deadline(found, (_fixed_rounds(data),), late_share=wanted.late_share, confidence=wanted.confidence)
+        observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
+        certified = promise.ns is not None and not flags
+        yield asked | {
+            "deadline_ns": math.ceil(promise.ns) if promise.ns is not None and certified else None,
+            "certified": certified,
+            "reason": "; ".join(filter(None, [", ".join(flags), promise.reason])) or None,
+            "observed_ns": math.ceil(observed) if math.isfinite(observed) else None,
             "parameters": {
                 **({} if promise.rank is None else {"rank": float(promise.rank)}),
                 "look": float(promise.look),
@@ -60,33 +71,7 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
             },
             "rounds": promise.rounds,
             "more_rounds": promise.more_rounds or None,
-            "flags": list(flags),
         }
-
-
-def _nothing_to_keep(data: TrialData, clock: str, reference: str, flags: Sequence[str], analysis: AnalysisConfig) -> dict[str, Any]:
-    wanted = analysis.deadline
-    return {
-        **data.record.labels(),
-        "metric": data.metric,
-        "clock": clock,
-        "reference": reference,
-        "reference_quality": 0.0,
-        "quality_share": wanted.quality,
-        "floor": 0.0,
-        "late_share": wanted.late_share,
-        "confidence": wanted.confidence,
-        "deadline_ns": None,
-        "certified": False,
-        "reason": "no answer is right, so there is no quality to keep",
-        "observed_ns": None,
-        "threshold_origin": "own",
-        "method": "order statistic",
-        "parameters": {},
-        "rounds": len(data.times[clock]),
-        "more_rounds": None,
-        "flags": list(flags),
-    }
 
 
 def _fixed_rounds(data: TrialData) -> int:

@@ -54,17 +54,18 @@ def judge(metric: str, answers: Answers) -> Judged:
 
 def at_stake(judged: Judged, samples: int) -> Stake:
     """Return how many answers a round can lose, and whether they weigh about alike."""
-    costs, of = (judged.scores, samples) if isinstance(judged, JudgedMean) else _costs(judged, samples)
+    costs = judged.scores if isinstance(judged, JudgedMean) else _costs(judged, samples)
     costly = costs[costs > 0]
     if not costly.size:
         return Stake(0.0, True)
     answers = float(costly.sum() ** 2 / (costly**2).sum())
-    return Stake(answers * of / costs.size, answers >= BALANCED * costly.size)
+    return Stake(answers * samples / costs.size, answers >= BALANCED * costly.size)
 
 
-def _costs(judged: Judged, samples: int) -> tuple[NDArray[np.float64], int]:
-    """Return the quality that is lost where one sample alone is late, of up to 1,000 samples spread over all, and how many all are."""
+def _costs(judged: Judged, samples: int) -> NDArray[np.float64]:
+    """Return the quality that is lost where one sample alone is late, of up to 1,000 samples spread over all."""
     tried = np.unique(np.linspace(0, samples - 1, min(samples, MOST_TRIED)).astype(np.int64))
     times = np.ones((tried.size, samples))
     times[np.arange(tried.size), tried] = np.inf
-    return judged.ideal() - judged.curve(times, [1.0])[0], samples
+    lost: NDArray[np.float64] = judged.ideal() - judged.curve(times, [1.0])[0]
+    return lost

