@@ -45,6 +45,10 @@ def _plain_names(value: object) -> object:
 
 T = TypeVar("T", bound=BaseModel)
 
+DeviceKind = Literal["cpu", "cuda"]
+Dtype = Literal["fp32", "bf16", "fp16"]
+DTYPE_BYTES: Mapping[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
+
 Name = Annotated[str, AfterValidator(_plain_name)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_plain_names)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
@@ -80,10 +84,11 @@ class Target(Frozen):
 
 
 class ModelConfig(Target):
-    """A model, its kind and the runtimes that can execute it."""
+    """A model, its kind and the runtimes that can execute it. ``parameters`` is its number of weights, for the plan's look at memory."""
 
     runtimes: Names = Field(min_length=1)
     classes: int | None = Field(None, gt=0)
+    parameters: int | None = Field(None, gt=0)
 
 
 class TaskConfig(Target):
@@ -113,6 +118,11 @@ class SystemConfig(Frozen):
     python: str | None = None
     exclusive: bool = True
 
+    @property
+    def device_kind(self) -> DeviceKind:
+        """``cpu``, or ``cuda`` for a GPU by index or UUID."""
+        return "cpu" if self.device == "cpu" else "cuda"
+
     @model_validator(mode="after")
     def _cores_once(self) -> SystemConfig:
         if isinstance(self.cores, tuple) and len(set(self.cores)) < len(self.cores):
@@ -121,11 +131,17 @@ class SystemConfig(Frozen):
 
 
 class RuntimeConfig(Frozen):
-    """What executes the model. ``packages`` are the modules it cannot do without."""
+    """What executes the model.
+
+    ``packages`` are the modules it cannot do without, ``programs`` the compilers that must be on the search path, and ``dtypes`` what
+    it can compute in, the latter two by kind of device. A kind that is not named there is not limited.
+    """
 
     name: Name
     packages: Names = ()
-    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    programs: dict[DeviceKind, Names] = {}
+    dtypes: dict[DeviceKind, tuple[Dtype, ...]] = {}
+    dtype: Dtype = "fp32"
     deterministic: bool = False
     autotune: bool = False
 

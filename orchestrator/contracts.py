@@ -84,7 +84,8 @@ class LoadedModel(Protocol):
     facts: Mapping[str, Any]
     """What the timed process reads back after loading, as plain JSON values. ``facts["threads"]`` maps each pool that computes to
     its number of threads and is checked against the trial; ``facts["largest_difference"]`` and ``facts["tolerance"]`` compare the
-    answers with eager execution, where the runtime is another."""
+    answers with eager execution, where the runtime is another; ``facts["cuda_events"]`` says that PyTorch's current CUDA stream is where
+    it computes, so that events there time it."""
 
     def input_size(self, sample: Any) -> int:
         """Return the size of one decoded sample: pixels of a picture, tokens of a text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.config import SystemConfig, Trial
+from orchestrator.config import DTYPE_BYTES, SystemConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.measurement.affinity import choose_cores
 from orchestrator.measurement.inspection import UNKNOWN, Inspection
@@ -19,6 +19,8 @@ def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> st
         _labels(trial.system, machine),
         _cores(trial.system, machine),
         _device(trial.system, machine),
+        _dtype(trial),
+        _weights(trial, machine),
         _memory(trial, inspection, machine),
         _batch(trial, inspection),
     )
@@ -69,6 +71,37 @@ def _device(system: SystemConfig, machine: Machine) -> str | None:
 def _is_device(wanted: str, known: str) -> bool:
     """A UUID may be cut short, as CUDA allows it."""
     return wanted == known if wanted.startswith("cuda:") else known.startswith(wanted)
+
+
+def _dtype(trial: Trial) -> str | None:
+    runtime, kind = trial.runtime, trial.system.device_kind
+    offered = runtime.dtypes.get(kind, (runtime.dtype,))
+    if runtime.dtype in offered:
+        return None
+    return f"runtime.dtype={runtime.dtype}: runtime {runtime.name} computes in {', '.join(offered)} on {kind}; choose one of these"
+
+
+def _weights(trial: Trial, machine: Machine) -> str | None:
+    """Refuse a model whose weights alone are larger than the memory they would be in."""
+    room = machine.memory_bytes if trial.system.device == "cpu" else _device_memory(trial.system.device, machine)
+    if trial.model.parameters is None or room is None:
+        return None
+    needed = trial.model.parameters * DTYPE_BYTES[trial.runtime.dtype]
+    if needed <= room:
+        return None
+    remedy = "choose another system" if DTYPE_BYTES[trial.runtime.dtype] == 2 else "set runtime.dtype=fp16 or choose another system"
+    return (
+        f"model {trial.model.name}: its weights take {_gib(needed)} in {trial.runtime.dtype}, {trial.system.device} of {machine.host} "
+        f"has {_gib(room)}; {remedy}"
+    )
+
+
+def _device_memory(device: str, machine: Machine) -> int | None:
+    return next((room for known, room in machine.device_memory.items() if _is_device(device, known)), None)
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB"
 
 
 def _memory(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:

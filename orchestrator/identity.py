@@ -16,10 +16,10 @@ LONGEST_NAME = 22
 """Four names of this length, their hyphens and a batch of five digits fit into the longest slug."""
 
 NO_WORK = {
-    "model": {"runtimes", "classes", "options"},
+    "model": {"runtimes", "classes", "parameters", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
     "system": {"paths", "python"},
-    "runtime": {"packages"},
+    "runtime": {"packages", "programs", "dtypes"},
     "measurement": {"repeat", "round_timeout_s", "max_errors"},
 }
 """Keys outside the hash. They check, guard or locate the work and do not change it; which samples a limit draws is told by the

@@ -13,7 +13,7 @@ from rich.table import Table
 import tasks
 import tasks.models
 import tasks.runtimes
-from tasks.packages import ASSETS, EXTRA_COMMAND, FRAMEWORK, USER, Need, install_command, installed_version
+from tasks.packages import ASSETS, USER, Need, extra_command, install_command, installed_version
 
 MISSING = "missing"
 
@@ -42,10 +42,10 @@ def main() -> int:
         table.add_row(need.needed_by, need.source, need.what_for, there)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
     console.print(table)
-    missing = {need.brought_by for need, there in listed.items() if there == MISSING}
-    for brought_by, command in ((ASSETS, install_command()), (FRAMEWORK, EXTRA_COMMAND)):
-        if brought_by in missing:
-            console.print(f"\nbring what is missing: {command}", soft_wrap=True)
+    missing = sorted({need.brought_by for need, there in listed.items() if there == MISSING})
+    for brought_by in missing:
+        command = install_command() if brought_by == ASSETS else extra_command(brought_by)
+        console.print(f"\nbring what is missing of {brought_by}: {command}", soft_wrap=True)
     return 1 if missing else 0
 
 

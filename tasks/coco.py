@@ -9,7 +9,7 @@ from orchestrator.contracts import InputError, Sample
 from tasks.boxes import METRICS, objects_group
 from tasks.coco_annotations import Annotated, read_annotations
 from tasks.coco_folders import find_files
-from tasks.packages import FRAMEWORK, USER, Need
+from tasks.packages import USER, VISION, Need
 from tasks.pictures import check_picture, decode
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NEEDS = (
     Need("task coco", "your folder: task.root", "pictures and boxes", USER),
-    Need("task coco", "pillow", "decoding", FRAMEWORK),
+    Need("task coco", "pillow", "decoding", VISION),
 )
 
 

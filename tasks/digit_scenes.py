@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.contracts import InputError, Sample
 from tasks.boxes import METRICS, objects_group
 from tasks.mnist_digits import PACKAGE, digits
-from tasks.packages import ASSETS, FRAMEWORK, Need
+from tasks.packages import ASSETS, VISION, Need
 from tasks.pictures import decode
 from tasks.png import encode_grey
 from tasks.scene_layout import Scene, draw_scene
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_SCENES = 100_000
 NEEDS = (
     Need("task digit_scenes", PACKAGE, "digits", ASSETS),
-    Need("task digit_scenes", "pillow", "decoding", FRAMEWORK),
+    Need("task digit_scenes", "pillow", "decoding", VISION),
 )
 
 

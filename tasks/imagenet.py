@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.contracts import InputError, Sample
 from tasks.labels import LABEL_FILE, read_class_folders, read_label_file
-from tasks.packages import FRAMEWORK, USER, Need
+from tasks.packages import USER, VISION, Need
 from tasks.pictures import check_pictures, decode, picture_samples
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NEEDS = (
     Need("task imagenet", "your folder: task.root", "pictures", USER),
-    Need("task imagenet", "pillow", "decoding", FRAMEWORK),
+    Need("task imagenet", "pillow", "decoding", VISION),
 )
 
 

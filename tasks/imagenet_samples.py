@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.contracts import Sample
 from tasks.labels import Label
-from tasks.packages import ASSETS, FRAMEWORK, Need, locate
+from tasks.packages import ASSETS, VISION, Need, locate
 from tasks.pictures import check_pictures, decode, picture_samples
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PACKAGE = "foolbox"
 NEEDS = (
     Need("task imagenet_samples", PACKAGE, "pictures", ASSETS),
-    Need("task imagenet_samples", "pillow", "decoding", FRAMEWORK),
+    Need("task imagenet_samples", "pillow", "decoding", VISION),
 )
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from orchestrator.contracts import InputError
 
-ASSETS, FRAMEWORK, USER = "assets.txt", "extra vision", "user"
-"""What brings a need: the pinned packages of ``assets.txt``, the extra ``vision``, or the user."""
-
-EXTRA_COMMAND = "pip install 'tail-quality[vision]'"
+ASSETS, USER = "assets.txt", "user"
+VISION, LANGUAGE, TIMM, TENSORFLOW = "extra vision", "extra language", "extra timm", "extra tensorflow"
+"""What brings a need: the pinned packages of ``assets.txt``, an extra of this distribution, or the user."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,16 @@ def locate(package: str, pattern: str) -> list[Path]:
     return present
 
 
-def require_modules(modules: Sequence[str], needed_by: str) -> None:
+def extra_command(extra: str) -> str:
+    """Return the command that brings what an extra (``VISION`` and so on) names."""
+    return f"pip install 'tail-quality[{extra.removeprefix('extra ')}]'"
+
+
+def require_modules(modules: Sequence[str], needed_by: str, extra: str = VISION) -> None:
     """Raise InputError for the first of these top-level modules that is not installed. Imports none."""
     for module in modules:
         if find_spec(module) is None:
-            raise InputError(f"{needed_by} needs the package {module}, which is not installed: run `{EXTRA_COMMAND}`")
+            raise InputError(f"{needed_by} needs the package {module}, which is not installed: run `{extra_command(extra)}`")
 
 
 def requirements_file() -> Path:

@@ -38,20 +38,28 @@ def read_device(device: str) -> dict[str, Any]:
 
 
 class CudaStages:
-    """Stages whose clocks wait for the GPU: synchronised before both inference stamps, CUDA events as an extra column."""
+    """Stages whose clocks wait for the GPU: synchronised before both inference stamps, CUDA events as an extra column.
 
-    def __init__(self, stages: Stages, batches: int) -> None:
+    ``events`` is False for a runtime that computes on CUDA streams of its own, where PyTorch's events would time nothing.
+    """
+
+    def __init__(self, stages: Stages, batches: int, events: bool) -> None:
         import torch
 
         event: Callable[..., Any] = torch.cuda.Event
         synchronise: Callable[[], None] = torch.cuda.synchronize
-        self._events = [(event(enable_timing=True), event(enable_timing=True)) for _ in range(batches)]
+        self._events = [(event(enable_timing=True), event(enable_timing=True)) for _ in range(batches if events else 0)]
         self._next = 0
 
         def preprocess(samples: Any) -> Any:
             inputs = stages.preprocess(samples)
             synchronise()
             return inputs
+
+        def infer_without(inputs: Any) -> Any:
+            outputs = stages.infer(inputs)
+            synchronise()
+            return outputs
 
         def infer(inputs: Any) -> Any:
             before, after = self._events[self._next]
@@ -62,9 +70,11 @@ class CudaStages:
             synchronise()
             return outputs
 
-        self.stages = Stages(preprocess, infer, stages.postprocess)
+        self.stages = Stages(preprocess, infer if events else infer_without, stages.postprocess)
 
-    def take_times_ns(self) -> list[int]:
-        """Return the GPU's own time of each inference since the last call, in ns (resolution about 500 ns)."""
+    def take_times_ns(self) -> list[int] | None:
+        """Return the GPU's own time of each inference since the last call, in ns (resolution about 500 ns); None without events."""
+        if not self._events:
+            return None
         events, self._next = self._events[: self._next], 0
         return [int(1e6 * before.elapsed_time(after)) for before, after in events]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config import ModelConfig, RuntimeConfig, Target, TaskConfig, Trial
+from orchestrator.config import DeviceKind, ModelConfig, RuntimeConfig, Target, TaskConfig, Trial
 from orchestrator.contracts import InputError, Model, Sample, Task
 from orchestrator.measurement.digests import digest_files
 from orchestrator.measurement.samples import (
@@ -23,6 +24,9 @@ from orchestrator.measurement.samples import (
 )
 from orchestrator.measurement.subset import draw_subset
 from orchestrator.measurement.targets import check_packages, faults_of, resolve
+
+PATH_OPTIONS = ("path", "root")
+"""Options of models and tasks that are paths by their name."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Inspector:
             for whatever is wrong with options, files, labels or samples.
         """
         check_packages()
-        check_modules(trial.runtime)
+        check_runtime(trial.runtime, trial.system.device_kind)
         model_options, task_options = options_here(trial)
         model, task = self._model(trial, model_options), self._task(trial, task_options)
         check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
@@ -131,7 +135,7 @@ class Inspector:
         """Return everything that ``open`` would refuse, one line each, where it raises at the first."""
         model_options, task_options = options_here(trial)
         steps: tuple[Callable[[], object], ...] = (
-            lambda: check_modules(trial.runtime),
+            lambda: check_runtime(trial.runtime, trial.system.device_kind),
             lambda: self._model(trial, model_options),
             lambda: self._task(trial, task_options),
         )
@@ -158,11 +162,14 @@ def _complaint(step: Callable[[], object]) -> str | None:
     return None
 
 
-def check_modules(runtime: RuntimeConfig) -> None:
-    """Raise InputError for the first module that a runtime needs and this machine lacks. Imports none."""
+def check_runtime(runtime: RuntimeConfig, device: DeviceKind) -> None:
+    """Raise InputError for the first module or program that a runtime needs and this machine lacks. Imports and starts none."""
     for module in runtime.packages:
         if importlib.util.find_spec(module) is None:
             raise InputError(f"runtime={runtime.name} needs the package {module}, which is not installed; install it or choose another")
+    for program in runtime.programs.get(device, ()):
+        if shutil.which(program) is None:
+            raise InputError(f"runtime={runtime.name} needs the program {program}, which is not on PATH; install it or choose another")
 
 
 def open_subject(trial: Trial) -> Subject:
@@ -224,20 +231,20 @@ def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str, str]:
-    """Return the options that are paths, made absolute: they name what exists, and look like a path or hold the files.
+    """Return the options that are paths, made absolute: they name what exists, and are called so, look so or hold the files.
 
-    A plain word such as ``val`` is no path because a folder of that name happens to be in the working directory.
+    A plain word such as ``split: val`` is no path because a folder of that name happens to be in the working directory.
     """
     absolute = {file.absolute() for file in files}
     known = {parent for file in absolute for parent in file.parents} | absolute
     texts = {name: value for name, value in options.items() if isinstance(value, str)}
-    return {name: str(Path(value).expanduser().absolute()) for name, value in texts.items() if _is_path(value, known)}
+    return {name: str(Path(value).expanduser().absolute()) for name, value in texts.items() if _is_path(name, value, known)}
 
 
-def _is_path(value: str, known: set[Path]) -> bool:
+def _is_path(name: str, value: str, known: set[Path]) -> bool:
     path = Path(value).expanduser().absolute()
     try:
         exists = path.exists()
     except OSError:
         return False
-    return exists and ("/" in value or "\\" in value or path in known)
+    return exists and (name in PATH_OPTIONS or "/" in value or "\\" in value or path in known)

@@ -20,8 +20,9 @@ class Machine:
         those this process may use.
     memory_bytes
         physical memory.
-    devices
-        accelerators besides ``cpu``: ``cuda:0`` and so on, and their UUIDs.
+    device_memory
+        accelerators besides ``cpu``, ``cuda:0`` and so on and their UUIDs, with the memory each has in bytes, None where the driver
+        does not tell.
     numa
         cores of each NUMA node.
     labels
@@ -31,9 +32,14 @@ class Machine:
     host: str
     cores: tuple[int, ...]
     memory_bytes: int
-    devices: tuple[str, ...] = ()
+    device_memory: Mapping[str, int | None] = field(default_factory=dict)
     numa: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the accelerators."""
+        return tuple(self.device_memory)
 
 
 def read_machine() -> Machine:
@@ -44,7 +50,7 @@ def read_machine() -> Machine:
         host=socket.gethostname(),
         cores=allowed_cores(),
         memory_bytes=int(psutil.virtual_memory().total),
-        devices=tuple(_devices()),
+        device_memory=dict(_devices()),
         numa={int(node.name[4:]): parse_cores((node / "cpulist").read_text()) for node in sorted(NODES.glob("node[0-9]*"))},
     )
 
@@ -69,8 +75,8 @@ def format_cores(cores: Iterable[int]) -> str:
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
 
 
-def _devices() -> Iterator[str]:
-    """Yield the GPUs that the driver shows, and the MIG parts of each; none where there is no driver."""
+def _devices() -> Iterator[tuple[str, int | None]]:
+    """Yield the GPUs that the driver shows and the MIG parts of each, with their memory; none where there is no driver."""
     import pynvml
 
     try:
@@ -80,14 +86,24 @@ def _devices() -> Iterator[str]:
     try:
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            yield f"cuda:{index}"
-            yield str(pynvml.nvmlDeviceGetUUID(handle))
+            memory = _memory(handle)
+            yield f"cuda:{index}", memory
+            yield str(pynvml.nvmlDeviceGetUUID(handle)), memory
             yield from _parts(handle)
     finally:
         pynvml.nvmlShutdown()
 
 
-def _parts(handle: object) -> Iterator[str]:
+def _memory(handle: object) -> int | None:
+    import pynvml
+
+    try:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+    except pynvml.NVMLError:
+        return None
+
+
+def _parts(handle: object) -> Iterator[tuple[str, int | None]]:
     import pynvml
 
     try:
@@ -96,6 +112,7 @@ def _parts(handle: object) -> Iterator[str]:
         return
     for index in range(count):
         try:
-            yield str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)))
+            part = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+            yield str(pynvml.nvmlDeviceGetUUID(part)), _memory(part)
         except pynvml.NVMLError:
             return

@@ -82,7 +82,8 @@ class Worker:
         load_ns = time.perf_counter_ns() - started
         self._items, stages = stages_for(self._trial.task.preload, subject.samples, subject.task, model)
         self._scratch = Scratch(self._scratch_path, batches=len(self._groups(0)))
-        self._cuda = None if self._trial.system.device == "cpu" else device.CudaStages(stages, self._scratch.batches)
+        events = bool(model.facts.get("cuda_events"))
+        self._cuda = None if self._trial.system.device == "cpu" else device.CudaStages(stages, self._scratch.batches, events)
         self._stages = stages if self._cuda is None else self._cuda.stages
         seen = device.read_device(self._trial.system.device)
         self._gpu = evidence.GpuEvidence(seen.get("uuid"))

@@ -14,7 +14,7 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.boxes import Array, Size, prediction
 from tasks.models.detection import load_detector
 from tasks.models.pretrained import Pretrained
-from tasks.packages import FRAMEWORK, USER, Need, require_modules
+from tasks.packages import LANGUAGE, TIMM, USER, Need, require_modules
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,8 +23,8 @@ ARCHITECTURE = "DetrForObjectDetection"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue; pixel values between 0 and 1."""
 NEEDS = (
-    Need("detr_*", "transformers", "networks", FRAMEWORK),
-    Need("detr_*", "timm", "backbones", FRAMEWORK),
+    Need("detr_*", "transformers", "networks", LANGUAGE),
+    Need("detr_*", "timm", "backbones", TIMM),
     Need("detr_*", "fetched, or model.path", "weights", USER),
 )
 
@@ -60,7 +60,7 @@ class Detr:
         place = self._place()
         place.check(ARCHITECTURE)
         if self._path is None or _by_timm(self._path):
-            require_modules(("timm",), f"the backbone of model {self._path or self._hub}")
+            require_modules(("timm",), f"the backbone of model {self._path or self._hub}", TIMM)
 
     def files(self) -> Sequence[Path]:
         """Return the local files. A checkpoint of the hub has none before the first load; its name stands for its content."""

@@ -13,7 +13,7 @@ from tasks.boxes import Array, Size, best_of_overlapping, prediction
 from tasks.coco_categories import CATEGORY_IDS
 from tasks.models.detection import Detector
 from tasks.models.nanodet_outputs import Grids, make_grids
-from tasks.packages import FRAMEWORK, USER, Need, require_modules
+from tasks.packages import USER, VISION, Need, require_modules
 from tasks.runtimes.onnx_file import OnnxFileSession
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NEEDS = (
     Need("nanodet", "your file: model.path", "graph and weights", USER),
-    Need("nanodet", "onnxruntime", "execution", FRAMEWORK),
+    Need("nanodet", "onnxruntime", "execution", VISION),
 )
 
 

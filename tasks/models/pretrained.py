@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.contracts import InputError
 from tasks.models.pretrained_checks import check_architecture, check_gguf, named_architectures
-from tasks.packages import FRAMEWORK, Need, require_modules
+from tasks.packages import LANGUAGE, Need, require_modules
 
 SWITCHES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",  # nothing about the user's machines leaves them
@@ -21,10 +21,10 @@ SWITCHES = {
     "TOKENIZERS_PARALLELISM": "false",  # the trial's threads are set elsewhere
 }
 NEEDS = (
-    Need("language models", "transformers", "networks, tokenizers", FRAMEWORK),
-    Need("language models as GGUF", "gguf", "weights", FRAMEWORK),
-    Need("language models as GGUF", "accelerate", "weights", FRAMEWORK),
-    Need("Vicuna and others with tokenizer.model", "sentencepiece", "tokenizers", FRAMEWORK),
+    Need("language models", "transformers", "networks, tokenizers", LANGUAGE),
+    Need("language models as GGUF", "gguf", "weights", LANGUAGE),
+    Need("language models as GGUF", "accelerate", "weights", LANGUAGE),
+    Need("Vicuna and others with tokenizer.model", "sentencepiece", "tokenizers", LANGUAGE),
 )
 
 
@@ -40,11 +40,11 @@ class Pretrained:
 
         ``architecture`` is the name of the network's class that a folder must be of; None takes any.
         """
-        require_modules(("torch", "transformers"), "a model by transformers")
+        require_modules(("torch", "transformers"), "a model by transformers", LANGUAGE)
         if isinstance(self.place, str):
             return
         if self.place.is_file():
-            require_modules(("gguf", "accelerate"), f"model.path={self.place}")
+            require_modules(("gguf", "accelerate"), f"model.path={self.place}", LANGUAGE)
             check_gguf(self.place)
         elif self.place.is_dir():
             check_architecture(architecture, named_architectures(self.place), self._shown)

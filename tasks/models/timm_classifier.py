@@ -7,7 +7,6 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -16,13 +15,11 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
-from tasks.packages import USER, Need
+from tasks.packages import TIMM, USER, Need, require_modules
 
-EXTRA = "extra timm"
-EXTRA_COMMAND = "pip install 'tail-quality[timm]'"
 WEIGHTS_FILE = "model.safetensors"
 NEEDS = (
-    Need("timm models", "timm", "networks", EXTRA),
+    Need("timm models", "timm", "networks", TIMM),
     Need("timm models", "fetched, or model.path", "weights", USER),
 )
 
@@ -40,10 +37,7 @@ class TimmClassifier:
 
     def check(self) -> None:
         """Raise InputError for missing packages or files. Names inside timm are checked when it is loaded."""
-        if find_spec("timm") is None:
-            raise InputError(
-                f"model.architecture={self._architecture} needs the package timm, which is not installed: run `{EXTRA_COMMAND}`"
-            )
+        require_modules(("timm",), f"model.architecture={self._architecture}", TIMM)
         if self._path is not None:
             check_checkpoint(self._path)
 

@@ -13,11 +13,11 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
-from tasks.packages import FRAMEWORK, USER, Need, require_modules
+from tasks.packages import USER, VISION, Need, require_modules
 
 CHECKPOINTS = (".pth", ".pt", ".safetensors")
 NEEDS = (
-    Need("torchvision models", "torchvision", "networks", FRAMEWORK),
+    Need("torchvision models", "torchvision", "networks", VISION),
     Need("torchvision models", "fetched, or model.path", "weights", USER),
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.contracts import InputError, LoadContext
-from tasks.packages import FRAMEWORK, Need, require_modules
+from tasks.packages import VISION, Need, require_modules
 from tasks.runtimes.comparison import eager_cases, largest_difference
 from tasks.runtimes.onnx_export import exported_graph, named_inputs
 from tasks.runtimes.session import Array, Inputs, map_arrays
@@ -17,9 +17,9 @@ from tasks.runtimes.torch_settings import apply_settings
 LOG_ERRORS = 3
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 NEEDS = (
-    Need("runtime onnxruntime", "onnxruntime", "execution", FRAMEWORK),
-    Need("runtime onnxruntime", "onnx", "export", FRAMEWORK),
-    Need("runtime onnxruntime", "onnxscript", "export", FRAMEWORK),
+    Need("runtime onnxruntime", "onnxruntime", "execution", VISION),
+    Need("runtime onnxruntime", "onnx", "export", VISION),
+    Need("runtime onnxruntime", "onnxscript", "export", VISION),
 )
 ALLOW_SPINNING = "session.intra_op.allow_spinning"
 DTYPES = {"tensor(float)": "fp32", "tensor(float16)": "fp16"}

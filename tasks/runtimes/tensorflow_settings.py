@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from typing import Any
 
 from orchestrator.contracts import InputError, LoadContext
-from tasks.packages import Need, installed_version
+from tasks.packages import TENSORFLOW, Need, installed_version, require_modules
 
-EXTRA = "extra tensorflow"
-EXTRA_COMMAND = "pip install 'tail-quality[tensorflow]'"
 DISTRIBUTION = next(filter(installed_version, ("tensorflow", "tensorflow-cpu")), "tensorflow")
 """Which of the two is there: both are the package tensorflow."""
-NEEDS = (Need("runtime tensorflow", DISTRIBUTION, "execution", EXTRA),)
+NEEDS = (Need("runtime tensorflow", DISTRIBUTION, "execution", TENSORFLOW),)
 
 
 def require_tensorflow() -> None:
     """Raise InputError where TensorFlow is not installed. Does not import it."""
-    if find_spec("tensorflow") is None:
-        raise InputError(
-            "runtime=tensorflow needs the package tensorflow, which is not installed: run `pip install 'tail-quality[tensorflow]'`"
-        )
+    require_modules(("tensorflow",), "runtime=tensorflow", TENSORFLOW)
 
 
 def apply_settings(context: LoadContext) -> dict[str, Any]:

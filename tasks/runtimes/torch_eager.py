@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.contracts import InputError, LoadContext
-from tasks.packages import FRAMEWORK, Need
+from tasks.packages import VISION, Need
 from tasks.runtimes.comparison import eager_cases, largest_difference
 from tasks.runtimes.session import Array, Inputs, forward_of, map_arrays
 from tasks.runtimes.torch_settings import DTYPES, apply_settings
 
-NEEDS = (Need("runtime torch", "torch", "execution", FRAMEWORK),)
+NEEDS = (Need("runtime torch", "torch", "execution", VISION),)
 
 
 class TorchSession:
@@ -49,6 +49,7 @@ class TorchSession:
         self.facts: Mapping[str, Any] = {
             **settings,
             "weights": sorted(places),
+            "cuda_events": context.device != "cpu",
             **facts,
             **largest_difference(self, cases, context),
         }

@@ -54,7 +54,7 @@ def machine() -> Machine:
         host="box",
         cores=(0, 1, 2, 3),
         memory_bytes=2**30,
-        devices=("cuda:0", "GPU-1234-abcd"),
+        device_memory={"cuda:0": 2**29, "GPU-1234-abcd": 2**29},
         numa={0: (0, 1), 1: (2, 3), 2: (8, 9)},
         labels={"zone": "a"},
     )

@@ -27,6 +27,10 @@ MakeTrial = Callable[..., Trial]
         {"system__labels": {"zone": "a"}},
         {"measurement__batch": 20},
         {"task__memory_limit": 1000},
+        {"runtime__dtypes": {"cpu": ["fp32", "bf16"], "cuda": ["fp16"]}, "runtime__dtype": "bf16"},
+        {"runtime__dtypes": {"cuda": ["fp16"]}, "runtime__dtype": "fp32"},
+        {"model__parameters": 2**28, "runtime__dtype": "fp32"},
+        {"model__parameters": 2**28, "runtime__dtype": "fp16", "system__device": "cuda:0"},
     ],
 )
 def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any]) -> None:
@@ -48,6 +52,22 @@ def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Ins
             "measurement.schedule=interleaved: this version does not follow it; use measurement.schedule=sequential",
         ),
         ({"system__labels": {"zone": "b"}}, "system.labels.zone=b: box has the labels zone=a"),
+        (
+            {"runtime__dtypes": {"cpu": ["fp32", "fp16"]}, "runtime__dtype": "bf16"},
+            "runtime.dtype=bf16: runtime torch computes in fp32, fp16 on cpu; choose one of these",
+        ),
+        (
+            {"model__parameters": 2**28 + 1, "runtime__dtype": "fp32"},
+            "model small: its weights take 1.0 GiB in fp32, cpu of box has 1.0 GiB; set runtime.dtype=fp16",
+        ),
+        (
+            {"model__parameters": 2**28, "system__device": "GPU-1234"},
+            "model small: its weights take 1.0 GiB in fp32, GPU-1234 of box has 0.5 GiB; set runtime.dtype=fp16",
+        ),
+        (
+            {"model__parameters": 2**29, "system__device": "cuda:0", "runtime__dtype": "bf16"},
+            "model small: its weights take 1.0 GiB in bf16, cuda:0 of box has 0.5 GiB; choose another system",
+        ),
         ({"measurement__batch": 21}, "measurement.batch=21: there are 20 samples only"),
         ({"task__memory_limit": 999}, "task.preload=bytes: the samples take"),
     ],

