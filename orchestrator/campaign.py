@@ -13,6 +13,9 @@ from orchestrator.measurement.inspection import Inspection
 from orchestrator.measurement.machine import Machine
 from orchestrator.storage.records import LeftOut, PlannedTrial
 
+NOWHERE = Machine("-", (), 0)
+"""Of a trial whose system no machine is."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -22,6 +25,8 @@ class Candidate:
         what its model, data or runtime lacks here, one line each.
     note
         what the sweep file says of it.
+    fetches
+        what its model downloads on first use, or None.
     """
 
     trial: Trial
@@ -29,6 +34,7 @@ class Candidate:
     machine: Machine
     missing: tuple[str, ...] = ()
     note: str = ""
+    fetches: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,8 +157,9 @@ def _with_absolute_paths(candidate: Candidate) -> Candidate:
 
 
 def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
-    reasons = (*candidate.missing, why_infeasible(candidate.trial, candidate.inspection, candidate.machine))
-    reason = "; ".join(filter(None, reasons)) or None
+    machine = candidate.machine
+    found = None if machine is NOWHERE else why_infeasible(candidate.trial, candidate.inspection, machine)
+    reason = "; ".join(filter(None, (*candidate.missing, found))) or None
     return PlannedTrial(
         trial_id=trial_id(key, repeat),
         match_key=key,

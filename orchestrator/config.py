@@ -194,10 +194,15 @@ class AnalysisConfig(Frozen):
 
 
 class ClusterConfig(Frozen):
-    """Which Ray cluster: one started for this command, the one at ``address``, or none at all (``inline``, for debugging)."""
+    """Which Ray cluster: one started for this command, the one at ``address``, or none at all (``inline``, for debugging).
+
+    ``machines`` says what counts as one physical machine, on which trials take turns: all Ray nodes of one boot id, or each ``node``
+    for itself, which is for demonstrations of several hosts on one machine.
+    """
 
     name: Literal["local", "address", "inline"] = "local"
     address: str | None = None
+    machines: Literal["boot_id", "node"] = "boot_id"
 
     @model_validator(mode="after")
     def _address_where_needed(self) -> ClusterConfig:
@@ -223,6 +228,7 @@ class CampaignConfig(Frozen):
     analysis: AnalysisConfig = AnalysisConfig()
     cluster: ClusterConfig = ClusterConfig()
     code: Names = ()
+    require_same_stack: bool = False
     results_dir: str | None = None
 
 

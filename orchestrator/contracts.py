@@ -110,6 +110,8 @@ class Model(Protocol):
     def files(self) -> Sequence[Path]:
         """Return the files that hold the weights; their content goes into the trial's identity."""
 
+    # A model may also have ``fetches() -> str | None``: what it downloads on first use, which the plan tells.
+
     def load(self, context: LoadContext) -> LoadedModel:
         """Load the weights. Runs in the timed process, after it has been pinned."""
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from orchestrator.config import DTYPE_BYTES, SystemConfig, Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.affinity import choose_cores
 from orchestrator.measurement.inspection import UNKNOWN, Inspection
-from orchestrator.measurement.machine import Machine
-
-FOLLOWED_ONLY = {("system", "numa"): None, ("system", "python"): None, ("measurement", "schedule"): "sequential"}
-"""Settings of which one value only is followed."""
+from orchestrator.measurement.machine import Machine, cores_offered
 
 
 def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
     """Return every reason why a machine cannot run a trial, in one line, or None where it can."""
     reasons = (
-        _unsupported(trial),
         _labels(trial.system, machine),
         _cores(trial.system, machine),
         _device(trial.system, machine),
@@ -25,25 +20,6 @@ def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> st
         _batch(trial, inspection),
     )
     return "; ".join(filter(None, reasons)) or None
-
-
-def cores_offered(system: SystemConfig, machine: Machine) -> tuple[int, ...]:
-    """Return the cores a system is given on a machine. Raises InputError for cores or a NUMA node that are not there."""
-    if system.numa is None:
-        return choose_cores(system.cores, machine.cores)
-    if system.numa not in machine.numa:
-        there = ", ".join(map(str, machine.numa)) or "none"
-        raise InputError(f"system.numa={system.numa}: {machine.host} has the NUMA nodes {there}; choose one of these or null")
-    return choose_cores(system.cores, set(machine.cores) & set(machine.numa[system.numa]))
-
-
-def _unsupported(trial: Trial) -> str | None:
-    """Refuse settings that nothing follows yet: a trial must not claim a placement or an order that it did not have."""
-    for (block, key), followed in FOLLOWED_ONLY.items():
-        value = getattr(getattr(trial, block), key)
-        if value != followed:
-            return f"{block}.{key}={value}: this version does not follow it; use {block}.{key}={'null' if followed is None else followed}"
-    return None
 
 
 def _labels(system: SystemConfig, machine: Machine) -> str | None:
@@ -56,10 +32,10 @@ def _labels(system: SystemConfig, machine: Machine) -> str | None:
 
 def _cores(system: SystemConfig, machine: Machine) -> str | None:
     try:
-        found = cores_offered(system, machine)
+        cores_offered(system, machine.cores, machine.numa, machine.host)
     except InputError as error:
         return str(error)
-    return None if found else f"system.numa={system.numa}: this process may use none of its cores; choose another node"
+    return None
 
 
 def _device(system: SystemConfig, machine: Machine) -> str | None:
@@ -82,14 +58,18 @@ def _dtype(trial: Trial) -> str | None:
 
 
 def _weights(trial: Trial, machine: Machine) -> str | None:
-    """Refuse a model whose weights alone are larger than the memory they would be in."""
+    """Refuse a model whose weights alone are larger than the memory they would be in.
+
+    ``model.parameters`` is of the published model: a file of the user's own (``model.path``) may be smaller.
+    """
     room = machine.memory_bytes if trial.system.device == "cpu" else _device_memory(trial.system.device, machine)
-    if trial.model.parameters is None or room is None:
+    if trial.model.parameters is None or room is None or trial.model.options.get("path") is not None:
         return None
     needed = trial.model.parameters * DTYPE_BYTES[trial.runtime.dtype]
     if needed <= room:
         return None
-    remedy = "choose another system" if DTYPE_BYTES[trial.runtime.dtype] == 2 else "set runtime.dtype=fp16 or choose another system"
+    fits_in_half = trial.model.parameters * DTYPE_BYTES["fp16"] <= room
+    remedy = "set runtime.dtype=fp16 or choose another system" if fits_in_half else "choose another system"
     return (
         f"model {trial.model.name}: its weights take {_gib(needed)} in {trial.runtime.dtype}, {trial.system.device} of {machine.host} "
         f"has {_gib(room)}; {remedy}"

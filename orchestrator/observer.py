@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.measurement.results import Prepared
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.records import PlannedTrial, State
+
+
+@dataclass(frozen=True)
+class RoundDone:
+    """How far a trial has come: rounds stored, and of the last one its duration and 99th percentile of total time."""
+
+    rounds: int
+    duration_s: float
+    p99_ns: float
 
 
 class Observer(Protocol):
@@ -18,7 +28,7 @@ class Observer(Protocol):
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """A trial is loaded and warm."""
 
-    def round_done(self, planned: PlannedTrial, rounds: int, duration_s: float, decision: Decision) -> None:
+    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """A round was measured and stored."""
 
     def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:

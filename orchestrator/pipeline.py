@@ -1,7 +1,8 @@
 """The loop: prepare a trial, ask for rounds, store each, check the stopping rule, stop. Knows no Ray.
 
-Trials of one machine take turns; machines work at the same time, each in a thread of its own. Where driver and system share a
-machine, everything of ours happens between rounds; a remote system is asked for its next round before the last one is stored.
+Trials of one machine take turns, unless they do without it being theirs alone (`orchestrator.turns`); machines work at the same time,
+each in a thread of its own. Where driver and system share a machine, everything of ours happens between rounds; a remote system is asked
+for its next round before the last one is stored.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from orchestrator.execution.executor import Executor
 from orchestrator.observer import Observer
 from orchestrator.storage.records import PlannedTrial, State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.trial_run import TrialRun
+from orchestrator.turns import Lane, turns
 
 
 def run_trials(
@@ -42,28 +45,52 @@ def run_trials(
     BaseException
         what a machine's thread raised beyond a trial's own failure, such as a full disk.
     """
-    lanes: dict[str, list[PlannedTrial]] = {}
+    machines: dict[str, list[PlannedTrial]] = {}
     for planned in trials:
-        lanes.setdefault(executor.machine_of(planned.trial), []).append(planned)
+        machines.setdefault(executor.machine_of(planned.trial), []).append(planned)
     states: dict[str, State] = {}
     failures: list[BaseException] = []
 
-    def work(lane: Sequence[PlannedTrial]) -> None:
+    def run_lane(lane: Lane) -> None:
         try:
-            for planned in lane:
+            for unit in lane:
                 if stop.is_set():
                     return
-                states[planned.trial_id] = TrialRun(planned, executor, writer, observer, stop, primary, now_s).run()
+                runs = [TrialRun(planned, executor, writer, observer, stop, primary, now_s, alternating=len(unit) > 1) for planned in unit]
+                run_alternating(runs)
+                states.update({run.trial_id: run.state for run in runs if run.state is not None})
         except BaseException as error:
             failures.append(error)
             stop.set()
 
-    # Daemon threads: a second Ctrl-C ends the program without waiting for a round that may never end.
-    threads = [threading.Thread(target=work, args=(lane,), name=f"machine-{machine[:8]}", daemon=True) for machine, lane in lanes.items()]
+    def run_machine(machine: str) -> None:
+        for stage in turns(machines[machine], executor.cores_of):
+            in_threads([partial(run_lane, lane) for lane in stage], machine)
+
+    in_threads([partial(run_machine, machine) for machine in machines], "campaign")
+    if failures:
+        raise failures[0]
+    return states
+
+
+def run_alternating(runs: Sequence[TrialRun]) -> None:
+    """Run trials to their ends, one round of each in turn; a single one runs round after round."""
+    try:
+        active = [run for run in runs if run.start()]
+        while active:
+            active = [run for run in active if run.step()]
+    finally:
+        for run in runs:
+            run.close()
+
+
+def in_threads(calls: Sequence[Callable[[], None]], name: str) -> None:
+    """Make all calls at once and wait for them.
+
+    Daemon threads: a second Ctrl-C ends the program without waiting for a round that may never end.
+    """
+    threads = [threading.Thread(target=call, name=f"{name[:8]}-{number}", daemon=True) for number, call in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if failures:
-        raise failures[0]
-    return states

@@ -15,23 +15,32 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean, judge
+from orchestrator.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.timing import one_line
 from orchestrator.metrics import Answers
-from orchestrator.observer import Observer
+from orchestrator.observer import Observer, RoundDone
 from orchestrator.stats.stopping import Decision, RoundObservation, make_rule
 from orchestrator.storage.records import PlannedTrial, Process, State, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 
 DIFFERS = "answers beyond tolerance of eager PyTorch's"
+NEVER_RIGHT = "no answer is right even without a threshold"
+SHARED = "machine shared with other trials"
+LARGEST_CHANGE = 0.1
+"""A fixed piece of work may take so much longer or shorter after the rounds before it is told, as a share."""
+KERNEL_TIMEOUT_S = 60.0
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
 
 
 class TrialRun:
-    """Runs one trial; see `orchestrator.pipeline.run_trials` for the parameters."""
+    """Runs one trial, one step at a time; see `orchestrator.pipeline.run_trials` for the parameters.
+
+    ``alternating`` says that rounds of other trials of the same machine come between its own. ``state`` is how it ended.
+    """
 
     def __init__(
         self,
@@ -42,7 +51,14 @@ class TrialRun:
         stop: threading.Event,
         primary: str | None = None,
         now_s: Callable[[], float] = time.monotonic,
+        alternating: bool = False,
     ) -> None:
+        self.state: State | None = None
+        self._alternating = alternating
+        self._session: Session | None = None
+        self._pending: Job[RoundResult] | None = None
+        self._next = 0
+        self._timed_s = 0.0
         self._planned = planned
         self._trial = planned.trial
         self._executor = executor
@@ -64,61 +80,109 @@ class TrialRun:
             primary=primary,
         )
 
-    def run(self) -> State:
-        """Run the trial to its end and return its final state; a trial's own failure is a state, not an exception."""
+    @property
+    def trial_id(self) -> str:
+        """The trial's id."""
+        return self._planned.trial_id
+
+    def start(self) -> bool:
+        """Open a session and prepare it. Return whether rounds may follow; a trial's own failure is a state, not an exception."""
         self._change("running", None, started_at=datetime.now(UTC))
         self._observer.trial_started(self._planned)
+        return self._attempt(self._prepare)
+
+    def step(self) -> bool:
+        """Run one round, store it and check the rule. Return whether another one is to follow."""
+        return self._attempt(self._round)
+
+    def close(self) -> None:
+        """End the session, where it has not ended yet. Idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _attempt(self, action: Callable[[], tuple[State, str | None] | None]) -> bool:
+        """Do one step, which returns how the trial has ended or None; return whether it goes on."""
         try:
-            session = self._executor.open(self._trial, self._planned.trial_id, process=0)
-            try:
-                state, reason = self._measure(session)
-            finally:
-                session.close()
+            ended = action()
         except (InputError, TrialFailed, SessionLost, TimeoutError) as error:
-            state, reason = "failed", str(error) or type(error).__name__
+            ended = "failed", str(error) or type(error).__name__
         except (OSError, pa.ArrowException):
             raise
         except Exception as error:
-            state, reason = "failed", one_line(error)
+            ended = "failed", one_line(error)
+        if ended is None:
+            return True
+        self.close()
+        self._end(*ended)
+        return False
+
+    def _end(self, state: State, reason: str | None) -> None:
         self._writer.finish()
         self._change(state, reason, ended_at=datetime.now(UTC))
+        self.state = state
         self._observer.trial_ended(self._planned, state, reason)
-        return state
 
-    def _measure(self, session: Session) -> tuple[State, str | None]:
+    def _prepare(self) -> None:
         measurement = self._trial.measurement
         limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS)
-        prepared = session.prepare().result(timeout=limit_s)
-        quality, ideal = self._store_prepared(prepared)
+        self._session = self._executor.open(self._trial, self._planned.trial_id, process=0)
+        prepared = self._session.prepare().result(timeout=limit_s)
+        self._quality, self._ideal = self._store_prepared(prepared)
         self._observer.trial_prepared(self._planned, prepared)
-        number = 0
-        pending: Job[RoundResult] | None = None
-        while True:
-            pending = pending or session.run_round(number)
-            result = pending.result(timeout=measurement.round_timeout_s)
-            pending = None
-            decision = self._rule.update(self._observe(number, result, quality, ideal), self._now_s())
-            ended = decision.stop or self._stop.is_set()
-            if not ended and not session.shares_machine:
-                pending = session.run_round(number + 1)
-            self._store_round(number, result, decision)
-            duration_s = result.round.column("duration_ns")[0].as_py() / 1e9
-            self._observer.round_done(self._planned, number + 1, duration_s, decision)
-            if decision.stop:
-                self._record = self._record.model_copy(update={"stopping": self._stopping(decision.reason)})
-                return "done", None
-            if ended:
-                return "interrupted", f"stopped by the user after {number + 1} rounds"
-            self._fail_beyond_max_errors()
-            number += 1
+
+    def _round(self) -> tuple[State, str | None] | None:
+        assert self._session is not None
+        number = self._next
+        if self._stop.is_set() and self._pending is None:
+            return "interrupted", f"stopped by the user after {number} rounds"
+        job, self._pending = self._pending or self._session.run_round(number), None
+        result = job.result(timeout=self._trial.measurement.round_timeout_s)
+        duration_s = result.round.column("duration_ns")[0].as_py() / 1e9
+        self._timed_s += duration_s
+        inference_ns, total_ns = clocks(result.timings)
+        decision = self._rule.update(
+            RoundObservation(number, inference_ns, total_ns, lambda threshold_ns: self._quality(total_ns, threshold_ns), self._ideal),
+            # While rounds of other trials come in between, only its own count.
+            self._timed_s if self._alternating else self._now_s(),
+        )
+        if not (decision.stop or self._stop.is_set() or self._session.shares_machine or self._alternating):
+            self._pending = self._session.run_round(number + 1)
+        self._store_round(number, result, decision)
+        self._next = number + 1
+        self._observer.round_done(self._planned, RoundDone(number + 1, duration_s, p99_ns(total_ns)), decision)
+        if decision.stop:
+            self._record = self._record.model_copy(update={"stopping": self._stopping(decision.reason)})
+            self._conclude()
+            return "done", None
+        if self._stop.is_set() and self._pending is None:
+            return "interrupted", f"stopped by the user after {self._next} rounds"
+        self._fail_beyond_max_errors()
+        return None
+
+    def _conclude(self) -> None:
+        """Ask the process what it has to say at the end: whether the machine's speed has changed meanwhile."""
+        assert self._session is not None
+        after_ns = self._session.kernel_ns().result(timeout=KERNEL_TIMEOUT_S)
+        kernel = {**self._record.environment["kernel"], "after_ns": after_ns}
+        flags = (*self._record.flags, *kernel_flags(kernel["before_ns"], after_ns))
+        environment = {**self._record.environment, "kernel": kernel}
+        self._record = self._record.model_copy(update={"environment": environment, "flags": flags})
 
     def _store_prepared(self, prepared: Prepared) -> tuple[Callable[[NDArray[np.float64], float], float], float]:
         """Store what the process says of itself; return the primary metric as a function of times and threshold, and its ideal."""
         columns = {name: prepared.samples.column(name) for name in prepared.samples.column_names}
         slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
         answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
-        judged = {name: judge(name, answers) for name in prepared.metrics}
-        ideal = {name: found for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
+        try:
+            judged = {name: judge(name, answers) for name in prepared.metrics}
+            ideal = {name: found for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            kind = self._trial.task.kind
+            raise TrialFailed(
+                f"metrics {', '.join(prepared.metrics)} cannot judge these answers of kind {kind} ({one_line(error)}); docs/tasks.md shows "
+                "their form"
+            ) from error
         if prepared.metrics[0] not in ideal:
             raise TrialFailed(f"metric {prepared.metrics[0]} is undefined: the task has nothing it could be right about")
         samples = prepared.samples
@@ -144,7 +208,7 @@ class TrialRun:
             digests=dict(prepared.digests),
             cold_start=dict(prepared.cold_start),
             facts=dict(prepared.facts),
-            flags=flags_of(prepared.facts),
+            flags=(*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(ideal[prepared.metrics[0]])),
             metrics=prepared.metrics,
             ideal=ideal,
             processes=(process,),
@@ -155,12 +219,6 @@ class TrialRun:
             return float(primary.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
 
         return quality, ideal[prepared.metrics[0]]
-
-    def _observe(
-        self, number: int, result: RoundResult, quality: Callable[[NDArray[np.float64], float], float], ideal: float
-    ) -> RoundObservation:
-        inference_ns, total_ns = clocks(result.timings)
-        return RoundObservation(number, inference_ns, total_ns, lambda threshold_ns: quality(total_ns, threshold_ns), ideal)
 
     def _store_round(self, number: int, result: RoundResult, decision: Decision) -> None:
         if decision.check is not None:
@@ -198,6 +256,27 @@ def flags_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
     difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
     differs = difference is not None and tolerance is not None and difference > tolerance
     return (DIFFERS,) if differs else ()
+
+
+def quality_flags(ideal: float) -> tuple[str, ...]:
+    """Return what a reader must know of a model that is never right: perhaps its classes are not the task's."""
+    return (NEVER_RIGHT,) if ideal == 0 else ()
+
+
+def placement_flags(trial: Trial) -> tuple[str, ...]:
+    """Return what a reader must know of where a trial ran."""
+    return () if trial.system.exclusive else (SHARED,)
+
+
+def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:
+    """Return a flag where a fixed piece of work took another time after the rounds than before them."""
+    change = after_ns / before_ns - 1
+    return (f"machine {'slower' if change > 0 else 'faster'} at the end",) if abs(change) > LARGEST_CHANGE else ()
+
+
+def p99_ns(times_ns: NDArray[np.float64]) -> float:
+    """Return the 99th percentile of one round's times."""
+    return float(np.percentile(times_ns, 99, method="inverted_cdf"))
 
 
 def clocks(timings: pa.RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,8 +9,8 @@ from rich.measure import Measurement
 
 from orchestrator.campaign import Plan
 from orchestrator.commands.arguments import Arguments
-from orchestrator.commands.planning import plan_campaign
-from orchestrator.feasibility import cores_offered
+from orchestrator.commands.planning import compose_campaign, open_site, plan_on
+from orchestrator.measurement.machine import cores_offered
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table, to_rich
 from orchestrator.report.text import seconds, trials_counted
@@ -23,14 +23,19 @@ WIDEST = 10_000
 def execute(arguments: Arguments) -> int:
     """Print the plan. Returns the exit code."""
     progress = Progress(0, None if arguments.quiet else sys.stderr)
-    _, plan, composition = plan_campaign(arguments, progress.say)
+    composed = compose_campaign(arguments, progress.say)
+    with open_site(composed) as site:
+        plan = plan_on(site, composed)
+    composition = composed.composition
     table = to_rich(plan_table(plan))
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
     console.print(table)
     for planned in plan.trials:
-        told = "; ".join(filter(None, [planned.reason, plan.candidates[planned.match_key].note]))
+        candidate = plan.candidates[planned.match_key]
+        fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None
+        told = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
         if told:
             console.print(f"{planned.state}: {planned.trial_id}: {told}", markup=False, soft_wrap=True)
     for left in plan.left_out:
@@ -68,7 +73,8 @@ def plan_table(plan: Plan) -> Table:
 def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
     candidate = plan.candidates[planned.match_key]
     measurement, system = planned.trial.measurement, planned.trial.system
-    cores = () if planned.state == "infeasible" else cores_offered(system, candidate.machine)
+    machine = candidate.machine
+    cores = () if planned.state == "infeasible" else cores_offered(system, machine.cores, machine.numa, machine.host)
     return [
         planned.trial_id,
         candidate.machine.host,

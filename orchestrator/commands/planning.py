@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.campaign import Candidate, Plan, make_plan_of, pair_up, why_no_pair
+from orchestrator.campaign import NOWHERE, Candidate, Plan, make_plan_of, pair_up, why_no_pair
 from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.caches import cache_dir
 from orchestrator.commands.estimates import earlier_durations, known_campaigns
 from orchestrator.composition import Composition, compose_trials
 from orchestrator.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.contracts import InputError
+from orchestrator.execution.site import LocalSite, Site
 from orchestrator.identity import slug
-from orchestrator.measurement.inspection import UNKNOWN, Inspector
-from orchestrator.measurement.machine import Machine, read_machine
+from orchestrator.measurement.inspection import UNKNOWN, Look
+from orchestrator.measurement.machine import Machine
 from orchestrator.measurement.targets import add_code_folders, check_packages
+from orchestrator.stack import why_stacks_differ
 from orchestrator.stats.stopping import make_rule
 
 SAY_FROM = 50
 """Composing this many trials takes seconds, so it says how far it is."""
 
 
-def plan_campaign(arguments: Arguments, say: Callable[[str], None]) -> tuple[CampaignConfig, Plan, Composition]:
-    """Compose the trials, look at models, data and this machine, and say what can run. Starts nothing.
+@dataclass(frozen=True)
+class Composed:
+    """What a command line asks for, before any machine is looked at. ``noted`` are the trials with the sweep file's notes."""
 
-    Raises
-    ------
-    InputError
-        one line for whatever is wrong.
-    """
+    campaign: CampaignConfig
+    noted: tuple[tuple[Trial, str], ...]
+    composition: Composition
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All composed trials."""
+        return [trial for trial, _ in self.noted]
+
+
+def compose_campaign(arguments: Arguments, say: Callable[[str], None]) -> Composed:
+    """Compose and validate the trials. Raises InputError with one line for whatever is wrong."""
 
     def composed(done: int, of: int) -> None:
         if of >= SAY_FROM and done % SAY_FROM == 0:
@@ -39,30 +51,77 @@ def plan_campaign(arguments: Arguments, say: Callable[[str], None]) -> tuple[Cam
     campaign = parse_campaign(composition.documents[0])
     trials = [parse_trial(document) for document in composition.documents]
     _check_rules(trials, campaign.analysis.primary)
-    if campaign.cluster.name == "address":
-        raise InputError("cluster=address: this version plans and measures on this machine only; use cluster=local")
     check_packages()
     add_code_folders(campaign.code)
+    return Composed(campaign, tuple(zip(trials, composition.notes, strict=True)), composition)
+
+
+def open_site(composed: Composed) -> AbstractContextManager[Site]:
+    """Return the site that the campaign names: this machine, or a cluster to join.
+
+    Ray is started for a look already where a system has a Python of its own.
+    """
+    campaign = composed.campaign
+    if campaign.cluster.name == "inline":
+        from orchestrator.execution.inline import open_inline
+
+        return LocalSite(lambda: open_inline(cache_dir()))
+    from orchestrator.distributed.cluster import open_joined, open_local, open_local_executor
+
+    if campaign.cluster.name == "address":
+        return open_joined(campaign, cache_dir())
+    if any(trial.system.python for trial in composed.trials):
+        return open_local(campaign, cache_dir())
+    return LocalSite(lambda: open_local_executor(campaign, cache_dir()))
+
+
+def plan_on(site: Site, composed: Composed) -> Plan:
+    """Look at models, data and machines, and say what can run where. Starts no trial.
+
+    Raises
+    ------
+    InputError
+        one line for whatever is wrong.
+    """
+    trials = composed.trials
     _, left_out = pair_up(trials)
-    inspector, machine = Inspector(), read_machine()
-    noted = [(trial, note, why_no_pair(trial)) for trial, note in zip(trials, composition.notes, strict=True)]
-    alone = len(trials) == 1
-    candidates = [_candidate(trial, inspector, machine, note, alone) for trial, note, left in noted if left is None]
-    unpaired = tuple(f"{slug(trial)}: {left.reason}; {note}" for trial, note, left in noted if left is not None and note)
+    paired = [(trial, note) for trial, note in composed.noted if why_no_pair(trial) is None]
+    candidates = _candidates(site, paired)
+    if len(trials) == 1 and candidates[0].missing:
+        raise InputError(candidates[0].missing[0])
+    left = [(trial, note, why_no_pair(trial)) for trial, note in composed.noted if note]
+    unpaired = tuple(f"{slug(trial)}: {reason.reason}; {note}" for trial, note, reason in left if reason is not None)
     plan = replace(make_plan_of(candidates, left_out), unpaired=unpaired)
-    earlier = known_campaigns(Path("results"), campaign.results_dir)
-    return campaign, plan.with_estimates(earlier_durations(plan.candidates, earlier)), composition
+    machines = [candidate.machine for candidate in plan.candidates.values() if candidate.machine is not NOWHERE]
+    differing = why_stacks_differ(machines) if machines and composed.campaign.require_same_stack else None
+    if differing:
+        raise InputError(f"require_same_stack=true: {differing}; install the same versions or set require_same_stack=false")
+    earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
+    return plan.with_estimates(earlier_durations(plan.candidates, earlier))
 
 
-def _candidate(trial: Trial, inspector: Inspector, machine: Machine, note: str, alone: bool) -> Candidate:
-    """Look at a trial's model and data. In a sweep, what is missing makes the trial infeasible; of a single trial it is told at once."""
+def _candidates(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:
+    """Look at every trial on its machine; one look per machine serves all its trials."""
+    machines = [_machine(site, trial) for trial, _ in paired]
+    looks: dict[int, Look] = {}
+    for found in {id(machine): machine for machine in machines if isinstance(machine, Machine)}.values():
+        here = [index for index, machine in enumerate(machines) if machine is found]
+        looks.update(zip(here, site.look(found, [paired[index][0] for index in here]), strict=True))
+    candidates = []
+    for index, ((trial, note), machine) in enumerate(zip(paired, machines, strict=True)):
+        if isinstance(machine, Machine):
+            candidates.append(Candidate(trial, looks[index].inspection, machine, looks[index].missing, note, looks[index].fetches))
+        else:
+            candidates.append(Candidate(trial, UNKNOWN, NOWHERE, (machine,), note))
+    return candidates
+
+
+def _machine(site: Site, trial: Trial) -> Machine | str:
+    """Return a trial's machine, or why there is none."""
     try:
-        return Candidate(trial, inspector.open(trial).inspection, machine, note=note)
-    except InputError:
-        missing = inspector.missing(trial)
-        if alone or not missing:
-            raise
-        return Candidate(trial, UNKNOWN, machine, missing, note)
+        return site.machine(trial.system)
+    except InputError as error:
+        return str(error)
 
 
 def _check_rules(trials: list[Trial], primary: str | None) -> None:

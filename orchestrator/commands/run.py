@@ -7,19 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 import orchestrator
+from orchestrator.campaign import Plan
 from orchestrator.commands.arguments import Arguments
-from orchestrator.commands.caches import cache_dir
-from orchestrator.commands.planning import plan_campaign
+from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import Executor
+from orchestrator.execution.site import Site
 from orchestrator.pipeline import run_trials
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import trials_counted
@@ -33,7 +33,14 @@ SAME_SIGNAL_S = 0.5
 def execute(arguments: Arguments) -> int:
     """Run the campaign that the command line describes. Returns the exit code."""
     with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
-        campaign, plan, composition = plan_campaign(arguments, waiting.say)
+        composed = compose_campaign(arguments, waiting.say)
+    with open_site(composed) as site:
+        return run_planned(arguments, composed, plan_on(site, composed), site)
+
+
+def run_planned(arguments: Arguments, composed: Composed, plan: Plan, site: Site) -> int:
+    """Record what was planned and run it. Returns the exit code."""
+    campaign, composition = composed.campaign, composed.composition
     infeasible = plan.infeasible
     if infeasible and not arguments.skip_infeasible:
         raise InputError(
@@ -54,16 +61,16 @@ def execute(arguments: Arguments) -> int:
     )
     directory = results_directory(campaign, composition.name)
     with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
-        return measure(writer, campaign, runnable, arguments)
+        return measure(writer, campaign, runnable, arguments, site)
 
 
-def measure(writer: CampaignWriter, campaign: CampaignConfig, runnable: list[PlannedTrial], arguments: Arguments) -> int:
+def measure(writer: CampaignWriter, campaign: CampaignConfig, runnable: list[PlannedTrial], arguments: Arguments, site: Site) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code."""
     stop = threading.Event()
     with ExitStack() as signals, Progress(len(runnable), None if arguments.quiet else sys.stderr) as progress:
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
         try:
-            with open_executor(campaign) as executor:
+            with site.executor() as executor:
                 # Ray sets handlers of its own when it starts: ours come after, and stay until the report is written.
                 signals.enter_context(stop_on_signals(stop, progress))
                 run_trials(runnable, executor, writer, progress, stop, primary=campaign.analysis.primary)
@@ -90,17 +97,6 @@ def results_directory(campaign: CampaignConfig, name: str) -> Path:
     if campaign.results_dir is not None:
         return Path(campaign.results_dir).expanduser()
     return Path("results") / name / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-
-
-def open_executor(campaign: CampaignConfig) -> AbstractContextManager[Executor]:
-    """Return the executor of the campaign's cluster."""
-    if campaign.cluster.name == "inline":
-        from orchestrator.execution.inline import open_inline
-
-        return open_inline(cache_dir())
-    from orchestrator.distributed.cluster import open_cluster
-
-    return open_cluster(campaign, cache_dir())
 
 
 @contextmanager

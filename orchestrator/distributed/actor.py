@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestrator.config import Trial
 from orchestrator.distributed.shipping import import_shipped
 from orchestrator.measurement.results import Prepared, RoundResult
-from orchestrator.measurement.scratch import scratch_root
+from orchestrator.measurement.scratch import STAMPS_PREFIX, remove_stale, scratch_root
 from orchestrator.measurement.worker import Worker
 
 
 class TimedActor:
     """One fresh process for one trial; each method is one actor call."""
 
-    def __init__(self, trial: Trial, trial_id: str, process: int, cache_dir: str) -> None:
+    def __init__(self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str) -> None:
         import_shipped(Path.cwd())
-        scratch = scratch_root() / f"tail-quality-{os.getpid()}-{trial_id[-40:]}-{process}"
-        self._worker = Worker(trial, process, scratch, Path(cache_dir).expanduser())
+        remove_stale(scratch_root())
+        scratch = scratch_root() / f"{STAMPS_PREFIX}{os.getpid()}-{trial_id[-40:]}-{process}"
+        # As plain values: the system's own Python may have another pydantic.
+        self._worker = Worker(Trial.model_validate(document), process, scratch, Path(cache_dir).expanduser())
 
     def pid(self) -> int:
         """Return the process id, once the actor is up."""
@@ -31,6 +35,10 @@ class TimedActor:
     def run_round(self, number: int) -> RoundResult:
         """Run one round."""
         return self._worker.run_round(number)
+
+    def kernel_ns(self) -> int:
+        """Time a fixed piece of work."""
+        return self._worker.kernel_ns()
 
     def close(self) -> None:
         """Remove what the process left."""

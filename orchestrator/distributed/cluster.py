@@ -1,4 +1,4 @@
-"""Open the cluster a campaign runs on, and the executor over it."""
+"""Open the cluster a campaign runs on: a Ray started for this command, or one that runs already."""
 
 from __future__ import annotations
 
@@ -9,37 +9,58 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.config import CampaignConfig
-from orchestrator.contracts import InputError
+from orchestrator.distributed.joined import JoinedRay
 from orchestrator.distributed.local import EmbeddedRay
-from orchestrator.distributed.placement import Node
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor
-from orchestrator.measurement.affinity import allowed_cores
-from orchestrator.measurement.environment import boot_id, environment
+from orchestrator.execution.site import Site
+from orchestrator.measurement.machine import read_machine
 
 
 @contextmanager
-def open_cluster(config: CampaignConfig, cache_dir: Path) -> Iterator[Executor]:
-    """Start an embedded Ray on this machine and yield an executor; end it afterwards.
+def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
+    """Start an embedded Ray on this machine and yield its site; end it afterwards.
 
-    Raises InputError for a folder of ``code`` that cannot be shipped, and for a cluster that cannot be joined.
+    Raises InputError for a folder of ``code`` that cannot be shipped.
     """
-    if config.cluster.name != "local":
-        raise InputError(f"cluster={config.cluster.name}: this version measures on this machine; use cluster=local")
+    with staged_code(config) as staged, EmbeddedRay(staged):
+        from orchestrator.distributed.site import RaySite
+
+        yield RaySite(config.cluster, str(cache_dir), own=read_machine())
+
+
+@contextmanager
+def open_local_executor(config: CampaignConfig, cache_dir: Path) -> Iterator[Executor]:
+    """Start an embedded Ray and yield the executor over this machine."""
+    with open_local(config, cache_dir) as site, site.executor() as executor:
+        yield executor
+
+
+@contextmanager
+def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
+    """Join the cluster at ``cluster.address`` and yield its site; leave it afterwards as it was.
+
+    Raises InputError for a cluster that cannot be joined, and for a folder of ``code`` that cannot be shipped.
+    """
+    assert config.cluster.address is not None
+    with staged_code(config) as staged, JoinedRay(config.cluster.address, staged):
+        from orchestrator.distributed.site import RaySite
+
+        yield RaySite(config.cluster, cache_of_each_host(cache_dir))
+
+
+@contextmanager
+def staged_code(config: CampaignConfig) -> Iterator[Path]:
+    """Yield a folder with the code that every worker imports; delete it afterwards."""
     staged = Path(tempfile.mkdtemp(prefix="tail-quality-code-"))
     try:
         stage_code(staged, config.code)
-        with EmbeddedRay(staged):
-            import ray
-
-            from orchestrator.distributed.executor import RayExecutor
-
-            node = Node(
-                node_id=ray.get_runtime_context().get_node_id(),
-                host=str(environment()["host"]),
-                boot_id=boot_id(),
-                cores=allowed_cores(),
-            )
-            yield RayExecutor((node,), str(cache_dir), boot_id())
+        yield staged
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+def cache_of_each_host(cache_dir: Path) -> str:
+    """Return the cache folder so that every host reads it in its own home."""
+    home = Path.home()
+    return f"~/{cache_dir.relative_to(home)}" if cache_dir.is_relative_to(home) else str(cache_dir)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-import psutil
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.config import Trial
+from orchestrator.config import SystemConfig, Trial
 from orchestrator.distributed.actor import TimedActor
-from orchestrator.distributed.placement import Node, choose_node
+from orchestrator.distributed.probe import is_gone, on_node
 from orchestrator.execution.executor import SessionLost
-from orchestrator.measurement.affinity import THREAD_VARIABLES, choose_cores
+from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
+from orchestrator.measurement.machine import Machine, cores_offered
 from orchestrator.measurement.results import Prepared, RoundResult
 
 T = TypeVar("T")
@@ -45,12 +46,12 @@ class RayJob(Generic[T]):
 
 
 class RaySession:
-    """One actor."""
+    """One actor on a node. ``shares_machine`` is True where the driver runs on that machine too."""
 
-    def __init__(self, handle: Any, shares_machine: bool) -> None:
+    def __init__(self, handle: Any, node_id: str, shares_machine: bool) -> None:
         self._handle = handle
+        self._node_id = node_id
         self.shares_machine = shares_machine
-        self._pid: int | None = None
 
     def prepare(self) -> RayJob[Prepared]:
         """Pin, load, warm up."""
@@ -59,6 +60,10 @@ class RaySession:
     def run_round(self, number: int) -> RayJob[RoundResult]:
         """Run one round."""
         return RayJob(self._handle.run_round.remote(number))
+
+    def kernel_ns(self) -> RayJob[int]:
+        """Time a fixed piece of work."""
+        return RayJob(self._handle.kernel_ns.remote())
 
     def close(self) -> None:
         """End the process and wait until it is gone, so that the next trial has the machine to itself."""
@@ -69,8 +74,15 @@ class RaySession:
         except RayError:
             pass  # a process that hangs or is gone has nothing to say; it is killed below
         ray.kill(self._handle)
-        if pid is not None and self.shares_machine and psutil.pid_exists(pid):
-            psutil.wait_procs([psutil.Process(pid)], timeout=CLOSE_TIMEOUT_S)
+        if pid is None:
+            return
+        if self.shares_machine:
+            is_gone(pid, CLOSE_TIMEOUT_S)
+            return
+        try:
+            ray.get(on_node(self._node_id, is_gone, pid, CLOSE_TIMEOUT_S), timeout=2 * CLOSE_TIMEOUT_S)
+        except RayError:
+            return  # the node is gone with all its processes
 
 
 class RayExecutor:
@@ -78,38 +90,53 @@ class RayExecutor:
 
     Parameters
     ----------
-    nodes
-        the cluster's nodes as probed.
+    machine
+        the machine that a system means. Raises InputError where there is none.
+    machine_id
+        what tells physical machines apart.
+    own_id
+        that of the driver's machine.
     cache_dir
         folder for derived files on every host (``~`` is that host's home).
-    own_boot_id
-        boot id of the driver's machine.
     """
 
-    def __init__(self, nodes: tuple[Node, ...], cache_dir: str, own_boot_id: str) -> None:
-        self._nodes = nodes
+    def __init__(
+        self, machine: Callable[[SystemConfig], Machine], machine_id: Callable[[Machine], str], own_id: str, cache_dir: str
+    ) -> None:
+        self._machine = machine
+        self._machine_id = machine_id
+        self._own_id = own_id
         self._cache_dir = cache_dir
-        self._own_boot_id = own_boot_id
 
     def machine_of(self, trial: Trial) -> str:
-        """Return the boot id of the machine a trial runs on."""
-        return choose_node(trial.system, self._nodes).boot_id
+        """Return the id of the physical machine a trial runs on."""
+        return self._machine_id(self._machine(trial.system))
+
+    def cores_of(self, trial: Trial) -> tuple[int, ...]:
+        """Return the cores a trial is given there."""
+        machine = self._machine(trial.system)
+        return cores_offered(trial.system, machine.cores, machine.numa, machine.host)
 
     def open(self, trial: Trial, trial_id: str, process: int) -> RaySession:
         """Start an actor for a trial."""
-        node = choose_node(trial.system, self._nodes)
-        threads = trial.system.threads or len(choose_cores(trial.system.cores, node.cores))
+        machine = self._machine(trial.system)
+        threads = trial.system.threads or len(self.cores_of(trial))
         environment = {name: str(threads) for name in THREAD_VARIABLES}
         environment["CUDA_VISIBLE_DEVICES"] = visible_devices(trial.system.device)
+        # The order in which the driver and nvidia-smi count them, and the plan too.
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        runtime_env: dict[str, Any] = {"env_vars": environment}
+        if trial.system.python is not None:
+            runtime_env["py_executable"] = shlex.quote(trial.system.python)
         actor: Callable[..., Any] = ray.remote(TimedActor).options(
             num_cpus=0,
             max_restarts=0,
             max_task_retries=0,
-            runtime_env={"env_vars": environment},
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+            runtime_env=runtime_env,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
         )
-        handle = actor.remote(trial, trial_id, process, self._cache_dir)  # type: ignore[attr-defined]
-        return RaySession(handle, shares_machine=node.boot_id == self._own_boot_id)
+        handle = actor.remote(trial.model_dump(mode="json"), trial_id, process, self._cache_dir)  # type: ignore[attr-defined]
+        return RaySession(handle, machine.node_id, shares_machine=self.machine_of(trial) == self._own_id)
 
 
 def _reason(error: Exception) -> str:

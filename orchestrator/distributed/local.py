@@ -21,6 +21,10 @@ def prepare_environment() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    # A call after the end must not start a Ray of its own.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+    # Python's minor version must be equal on all hosts, its patch level need not.
+    os.environ["RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL"] = "minor"
     # Ray gives its workers niceness 15: any other process on the machine would then stall the timed one.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - the name is Ray's
 

@@ -8,27 +8,47 @@ from dataclasses import dataclass, field
 from orchestrator.config import SystemConfig
 from orchestrator.contracts import InputError
 
+RAY_LABELS = "ray.io/"
+
 
 @dataclass(frozen=True)
 class Node:
-    """One Ray node as probed: its labels, the physical machine it is on, the cores and devices it may use."""
+    """One living Ray node: its address and labels, and whether the driver runs on it."""
 
     node_id: str
-    host: str
-    boot_id: str
-    cores: tuple[int, ...]
-    devices: tuple[str, ...] = ()
+    address: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    is_own: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a person knows the node by."""
+        told = ", ".join(f"{key}={value}" for key, value in self.labels.items() if not key.startswith(RAY_LABELS))
+        return f"{self.address} ({told})" if told else self.address
 
 
 def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
-    """Return the one node whose labels match, the first by host name where several do.
+    """Return the one node that a system's labels name; a system without labels is the driver's own node.
 
-    Raises InputError where none does.
+    Raises
+    ------
+    InputError
+        where none has the labels, or several have.
     """
-    matching = [node for node in nodes if all(node.labels.get(key) == value for key, value in system.labels.items())]
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(system.labels.items()))
+    matching = [node for node in nodes if _matches(system, node)]
+    if len(matching) == 1:
+        return matching[0]
     if not matching:
-        known = sorted({f"{key}={value}" for node in nodes for key, value in node.labels.items() if not key.startswith("ray.io/")})
-        wanted = ", ".join(f"{key}={value}" for key, value in sorted(system.labels.items()))
+        known = sorted({f"{key}={value}" for node in nodes for key, value in node.labels.items() if not key.startswith(RAY_LABELS)})
         raise InputError(f"system.labels of {system.name}: no node has {wanted}; labels there: {', '.join(known) or 'none'}")
-    return min(matching, key=lambda node: (node.host, node.node_id))
+    there = ", ".join(sorted(node.name for node in matching))
+    raise InputError(
+        f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); add a label that one of them has alone"
+    )
+
+
+def _matches(system: SystemConfig, node: Node) -> bool:
+    if not system.labels:
+        return node.is_own
+    return all(node.labels.get(key) == value for key, value in system.labels.items())

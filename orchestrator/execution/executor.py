@@ -42,6 +42,9 @@ class Session(Protocol):
     def run_round(self, number: int) -> Job[RoundResult]:
         """Run one round."""
 
+    def kernel_ns(self) -> Job[int]:
+        """Time a fixed piece of work, in ns: what the machine's speed is now."""
+
     def close(self) -> None:
         """End the process and wait until it is gone."""
 
@@ -51,6 +54,9 @@ class Executor(Protocol):
 
     def machine_of(self, trial: Trial) -> str:
         """Return the id of the physical machine a trial runs on; trials of one machine take turns."""
+
+    def cores_of(self, trial: Trial) -> tuple[int, ...]:
+        """Return the cores a trial is given there."""
 
     def open(self, trial: Trial, trial_id: str, process: int) -> Session:
         """Start a fresh process for a trial. ``process`` counts the trial's processes from 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from orchestrator.config import Trial
+from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.environment import boot_id
+from orchestrator.measurement.machine import cores_offered, numa_cores
 from orchestrator.measurement.results import Prepared, RoundResult
 from orchestrator.measurement.scratch import scratch_root
 from orchestrator.measurement.timing import Clock
@@ -46,6 +49,10 @@ class InlineSession:
         """Run one round."""
         return InlineJob(lambda: self._worker.run_round(number))
 
+    def kernel_ns(self) -> InlineJob[int]:
+        """Time a fixed piece of work."""
+        return InlineJob(self._worker.kernel_ns)
+
     def close(self) -> None:
         """Remove the file of stamps."""
         self._worker.close()
@@ -62,6 +69,10 @@ class InlineExecutor:
     def machine_of(self, trial: Trial) -> str:
         """Return this machine's boot id."""
         return boot_id()
+
+    def cores_of(self, trial: Trial) -> tuple[int, ...]:
+        """Return the cores of this process that the trial asks for; nothing is pinned to them."""
+        return cores_offered(trial.system, allowed_cores(), numa_cores(), socket.gethostname())
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         """Make a worker."""

@@ -14,6 +14,19 @@ import psutil
 
 FRAMEWORKS = ("torch", "torchvision", "onnxruntime", "tensorflow", "transformers", "timm", "numpy", "PIL")
 DISTRIBUTIONS = {"PIL": "pillow"}
+DECISIVE = (
+    "ray",
+    "torch",
+    "torchvision",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tensorflow",
+    "tensorflow-cpu",
+    "transformers",
+    "timm",
+    "numpy",
+)
+"""Distributions that make two stacks different ones."""
 
 
 def boot_id() -> str:
@@ -54,6 +67,12 @@ def stack() -> dict[str, Any]:
         versions["torch_cuda"] = torch.version.cuda
         versions["torch_git"] = torch.version.git_version
     return versions
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python, Ray and the frameworks that are installed. Imports none of them."""
+    found = {name: _distribution_version(name) for name in DECISIVE}
+    return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
 
 
 def processor_name() -> str:

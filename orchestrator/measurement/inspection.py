@@ -81,6 +81,18 @@ class OpenTask:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What a look at a trial's model and data found.
+
+    ``missing`` says, one line each, what the trial would lack, and ``fetches`` what its model downloads on first use.
+    """
+
+    inspection: Inspection
+    missing: tuple[str, ...] = ()
+    fetches: str | None = None
+
+
+@dataclass(frozen=True)
 class Subject:
     """What is measured: a model, not loaded yet, and the samples drawn from a task."""
 
@@ -131,6 +143,26 @@ class Inspector:
         )
         return Subject(model.model, task.task, task.samples, inspection)
 
+    def look(self, trial: Trial) -> Look:
+        """Return what ``open`` finds, or everything that it would refuse.
+
+        Raises
+        ------
+        InputError
+            for a mistake that no machine would forgive, such as classes that do not fit.
+        """
+        try:
+            subject = self.open(trial)
+            return Look(subject.inspection, fetches=_fetches(subject.model))
+        except InputError:
+            missing = self.missing(trial)
+            if not missing:
+                raise
+        try:
+            return Look(UNKNOWN, missing, _fetches(self._model(trial, options_here(trial)[0]).model))
+        except InputError:
+            return Look(UNKNOWN, missing)
+
     def missing(self, trial: Trial) -> tuple[str, ...]:
         """Return everything that ``open`` would refuse, one line each, where it raises at the first."""
         model_options, task_options = options_here(trial)
@@ -152,6 +184,12 @@ class Inspector:
         if key not in self._tasks:
             self._tasks[key] = open_task(trial.task, options, self._digest_cache)
         return self._tasks[key]
+
+
+def _fetches(model: Model) -> str | None:
+    """Return what a model says that it downloads; those that never do need not say so."""
+    found: str | None = getattr(model, "fetches", lambda: None)()
+    return found
 
 
 def _complaint(step: Callable[[], object]) -> str | None:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.measurement.affinity import allowed_cores
+from orchestrator.config import SystemConfig
+from orchestrator.contracts import InputError
+from orchestrator.measurement.affinity import allowed_cores, choose_cores
+from orchestrator.measurement.environment import boot_id, installed_versions
 
 NODES = Path("/sys/devices/system/node")
 
@@ -27,6 +30,10 @@ class Machine:
         cores of each NUMA node.
     labels
         labels of the Ray node, none for an embedded Ray.
+    node_id, boot_id
+        the Ray node, empty where there is none, and the physical machine it is on.
+    versions
+        of Python, Ray, the frameworks and the GPU driver that are installed there.
     """
 
     host: str
@@ -35,6 +42,9 @@ class Machine:
     device_memory: Mapping[str, int | None] = field(default_factory=dict)
     numa: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    node_id: str = ""
+    boot_id: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -51,8 +61,29 @@ def read_machine() -> Machine:
         cores=allowed_cores(),
         memory_bytes=int(psutil.virtual_memory().total),
         device_memory=dict(_devices()),
-        numa={int(node.name[4:]): parse_cores((node / "cpulist").read_text()) for node in sorted(NODES.glob("node[0-9]*"))},
+        numa=numa_cores(),
+        boot_id=boot_id(),
+        versions={**installed_versions(), **_driver()},
     )
+
+
+def numa_cores() -> dict[int, tuple[int, ...]]:
+    """Return the cores of each NUMA node."""
+    return {int(node.name[4:]): parse_cores((node / "cpulist").read_text()) for node in sorted(NODES.glob("node[0-9]*"))}
+
+
+def cores_offered(system: SystemConfig, allowed: Iterable[int], numa: Mapping[int, tuple[int, ...]], host: str) -> tuple[int, ...]:
+    """Return the cores that a system is given out of those allowed. Raises InputError for cores or a NUMA node that are not there."""
+    if system.numa is None:
+        return choose_cores(system.cores, allowed)
+    if system.numa not in numa:
+        raise InputError(
+            f"system.numa={system.numa}: {host} has the NUMA nodes {', '.join(map(str, numa)) or 'none'}; choose one of these or null"
+        )
+    there = set(allowed) & set(numa[system.numa])
+    if not there:
+        raise InputError(f"system.numa={system.numa}: this process may use none of its cores on {host}; choose another node")
+    return choose_cores(system.cores, there)
 
 
 def parse_cores(text: str) -> tuple[int, ...]:
@@ -90,6 +121,20 @@ def _devices() -> Iterator[tuple[str, int | None]]:
             yield f"cuda:{index}", memory
             yield str(pynvml.nvmlDeviceGetUUID(handle)), memory
             yield from _parts(handle)
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _driver() -> dict[str, str]:
+    """Return the GPU driver's version, where there is a driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    try:
+        return {"driver": str(pynvml.nvmlSystemGetDriverVersion())}
     finally:
         pynvml.nvmlShutdown()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from orchestrator.measurement.timing import STAMPS
 
+STAMPS_PREFIX = "tail-quality-"
+KEEP_S = 86_400
 HEADER = 4
 """int64 before the stamps: round, number of batches, monotonic start (ns), wall-clock start (ns)."""
 
@@ -20,6 +23,20 @@ def scratch_root() -> Path:
     """Return a folder in memory where there is one, so that no disk is written while a round is timed."""
     shared_memory = Path("/dev/shm")  # noqa: S108
     return shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def remove_stale(folder: Path) -> None:
+    """Delete files of stamps whose process is dead, a day after it last wrote: until then they may still be fetched."""
+    import psutil
+
+    for path in folder.glob(f"{STAMPS_PREFIX}*-*"):
+        owner = path.name.removeprefix(STAMPS_PREFIX).split("-")[0]
+        try:
+            old = time.time() - path.stat().st_mtime > KEEP_S
+            if owner.isdigit() and old and not psutil.pid_exists(int(owner)):
+                path.unlink()
+        except OSError:
+            continue  # another process was faster, or it is not ours
 
 
 class Scratch:

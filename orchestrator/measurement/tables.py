@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from orchestrator.contracts import Sample
 from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.timing import one_line
 from orchestrator.storage import schema
 
 Groups = Sequence[Sequence[int]]
@@ -88,6 +90,15 @@ def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[
         for index, answer in zip(group, answered, strict=True):
             by_sample[index] = answer
     return by_sample, errors
+
+
+@contextmanager
+def right_form(kind: str, what: str) -> Iterator[None]:
+    """Tell in one line that answers or references have not the form of their kind. Raises TrialFailed."""
+    try:
+        yield
+    except (pa.ArrowException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise TrialFailed(f"{what} have not the form that kind {kind} has ({one_line(error)}); docs/tasks.md shows it") from error
 
 
 def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], input_sizes: Sequence[int]) -> pa.Table:

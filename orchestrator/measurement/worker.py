@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from orchestrator.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from orchestrator.measurement import affinity, device, environment, evidence, tables
 from orchestrator.measurement.inspection import open_subject
+from orchestrator.measurement.kernel import kernel_ns
+from orchestrator.measurement.machine import cores_offered, numa_cores
 from orchestrator.measurement.placement import read_placement
 from orchestrator.measurement.preload import stages_for
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
@@ -60,7 +63,7 @@ class Worker:
         self._clock = clock
         self._pin = pin and affinity.CAN_PIN
         self._allowed = affinity.allowed_cores()
-        self._cores = affinity.choose_cores(trial.system.cores, self._allowed)
+        self._cores = cores_offered(trial.system, self._allowed, numa_cores(), socket.gethostname())
         self._threads = trial.system.threads or len(self._cores)
         self._first_answers: list[Any] | None = None
 
@@ -77,6 +80,7 @@ class Worker:
         started = time.perf_counter_ns()
         if self._pin:
             affinity.pin(self._cores)
+        kernel_before_ns = kernel_ns()
         subject = open_subject(self._trial)
         model = self._load(subject.model)
         load_ns = time.perf_counter_ns() - started
@@ -94,6 +98,9 @@ class Worker:
         gc.freeze()
         sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
         assert self._first_answers is not None
+        kind = self._trial.task.kind
+        with tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):
+            samples = tables.samples_table(kind, subject.samples, self._first_answers, sizes)
         return Prepared(
             placement={
                 **read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, model.facts),
@@ -102,7 +109,7 @@ class Worker:
                 "scratch": str(self._scratch_path),
             },
             stack=environment.stack(),
-            environment=environment.environment(),
+            environment={**environment.environment(), "kernel": {"before_ns": kernel_before_ns}},
             digests={"data": subject.inspection.data_digest, "model": subject.inspection.model_digest},
             cold_start={
                 "load_ns": load_ns,
@@ -112,7 +119,7 @@ class Worker:
             },
             facts=dict(model.facts),
             warmup=pa.Table.from_batches([result.timings for result in warmup]).combine_chunks().to_batches()[0],
-            samples=tables.samples_table(self._trial.task.kind, subject.samples, self._first_answers, sizes),
+            samples=samples,
             metrics=tuple(subject.task.metrics),
         )
 
@@ -135,7 +142,9 @@ class Worker:
         by_sample, errors = tables.spread(groups, answers, failed)
         if self._first_answers is None:
             self._first_answers = by_sample
-        changed = tables.changed_answers(self._trial.task.kind, self._first_answers, by_sample, errors)
+        with tables.right_form(self._trial.task.kind, f"the answers of model {self._trial.model.name}"):
+            changed = tables.changed_answers(self._trial.task.kind, self._first_answers, by_sample, errors)
+            answers_digest = tables.digest_answers(by_sample)
         row = {
             "round": number,
             "started_at": datetime.fromtimestamp(wall_ns / 1e9, UTC),
@@ -143,7 +152,7 @@ class Worker:
             "duration_ns": duration_ns,
             "process": self._process,
             "incomplete": False,
-            "prediction_digest": tables.digest_answers(by_sample),
+            "prediction_digest": answers_digest,
             "different_answers": 0 if changed is None else changed.num_rows,
             "frequency_mhz": evidence.frequency_mhz(self._cores),
             "load_1m": os.getloadavg()[0],
@@ -157,6 +166,10 @@ class Worker:
             answers=changed,
             errors=errors,
         )
+
+    def kernel_ns(self) -> int:
+        """Return how long a fixed piece of work takes now, in ns."""
+        return kernel_ns()
 
     def close(self) -> None:
         """Remove the file of stamps."""

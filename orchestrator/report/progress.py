@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -13,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.measurement.results import Prepared
-from orchestrator.report.text import seconds
+from orchestrator.observer import RoundDone
+from orchestrator.report.text import milliseconds, seconds
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.records import PlannedTrial, State
 
@@ -64,15 +66,17 @@ class Progress:
         """Say that it is warm."""
         self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
 
-    def round_done(self, planned: PlannedTrial, rounds: int, duration_s: float, decision: Decision) -> None:
+    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """Say how far it has come; the bounds of its rule tell how far it may have to go."""
         measurement = planned.trial.measurement
-        left = max(0, measurement.min_rounds - rounds) * duration_s
+        left = max(0, measurement.min_rounds - done.rounds) * done.duration_s
         check = decision.check or {}
         distance = check.get("rjsd_total")
         shown = f", rJSD {distance:.3f} (bound {check.get('rjsd_bound', 0.05):g})" if isinstance(distance, float) else ""
         until = f", at least {seconds(left)} left" if left else ""
-        self._show(planned, f"round {rounds} of {measurement.min_rounds}+, {seconds(duration_s)} each{shown}{until}", now=False)
+        p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
+        told = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}{until}"
+        self._show(planned, told, now=False)
 
     def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
         """Say how it ended."""

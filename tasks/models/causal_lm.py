@@ -53,6 +53,10 @@ class CausalLM:
         """Return the local files. Weights of the hub have none before the first load; their name stands for their content."""
         return self._pretrained().files()
 
+    def fetches(self) -> str | None:
+        """Return what is fetched on first use, or None."""
+        return self._pretrained().fetches()
+
     def load(self, context: LoadContext) -> LoadedModel:
         """Load network and tokenizer and open a session."""
         pretrained = self._pretrained()

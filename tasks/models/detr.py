@@ -66,6 +66,10 @@ class Detr:
         """Return the local files. A checkpoint of the hub has none before the first load; its name stands for its content."""
         return self._place().files()
 
+    def fetches(self) -> str | None:
+        """Return what is fetched on first use, or None."""
+        return self._place().fetches()
+
     def load(self, context: LoadContext) -> LoadedModel:
         """Build the network, fill in every weight and open a session."""
         # Weights are read in float32; a session converts them.

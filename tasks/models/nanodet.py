@@ -14,7 +14,7 @@ from tasks.coco_categories import CATEGORY_IDS
 from tasks.models.detection import Detector
 from tasks.models.nanodet_outputs import Grids, make_grids
 from tasks.packages import USER, VISION, Need, require_modules
-from tasks.runtimes.onnx_file import OnnxFileSession
+from tasks.runtimes.onnx_file import OnnxFileSession, onnx_files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,7 +57,7 @@ class NanoDet:
 
     def check(self) -> None:
         """Raise InputError for a missing package or file and options that contradict each other."""
-        require_modules(("onnxruntime",), "model nanodet")
+        require_modules(("onnx", "onnxruntime"), "model nanodet")
         if not self._file().is_file():
             raise InputError(f"model.path={self._path} is not a file; set it to the ONNX file of the detector")
         if len(self._category_ids) != self._class_count:
@@ -73,8 +73,8 @@ class NanoDet:
             raise InputError(f"model.strides={list(self._strides)} and model.input_size={self._input_size} must be above 0; correct them")
 
     def files(self) -> Sequence[Path]:
-        """Return the ONNX file."""
-        return (self._file(),)
+        """Return the ONNX file and those beside it that hold its weights."""
+        return onnx_files(self._file())
 
     def load(self, context: LoadContext) -> LoadedModel:
         """Open a session for the file and make sure that its answers are a NanoDet's."""

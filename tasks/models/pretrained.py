@@ -69,6 +69,10 @@ class Pretrained:
             raise InputError(f"{self._shown} holds no weights (*.safetensors or pytorch_model*.bin); set it to a folder that does")
         return weights + sorted(path for pattern in ("*.json", "*.model", "vocab.txt", "merges.txt") for path in self.place.glob(pattern))
 
+    def fetches(self) -> str | None:
+        """Return what is fetched on first use, or None for a local place."""
+        return f"{self.place} from the Hugging Face hub" if isinstance(self.place, str) else None
+
     def tokenizer(self) -> Any:
         """Return the tokenizer that belongs to the weights."""
         with self._one_line("tokenizer"):

@@ -45,6 +45,10 @@ class TimmClassifier:
         """Return the local file. Weights of the hub have none before the first load; their name stands for their content."""
         return () if self._path is None else (self._path,)
 
+    def fetches(self) -> str | None:
+        """Return what is fetched on first use, or None."""
+        return None if self._path else f"weights of {self._architecture} from the Hugging Face hub"
+
     def load(self, context: LoadContext) -> LoadedModel:
         """Build the network, fill in every weight and open a session."""
         self.check()

@@ -63,6 +63,10 @@ class TorchvisionClassifier:
         """Return the local file. Published weights have none before the first load; their name stands for their content."""
         return () if self._path is None else (self._path,)
 
+    def fetches(self) -> str | None:
+        """Return what is fetched on first use, or None."""
+        return None if self._path else f"weights {self._weights} of {self._architecture} from torchvision"
+
     def load(self, context: LoadContext) -> LoadedModel:
         """Build the network, fill in every weight and open a session."""
         import torchvision

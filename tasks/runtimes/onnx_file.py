@@ -73,5 +73,23 @@ class OnnxFileSession:
         return arrays
 
 
+def onnx_files(path: Path) -> tuple[Path, ...]:
+    """Return the files of an ONNX graph: its own, and those beside it that hold its weights.
+
+    Raises
+    ------
+    InputError
+        for a file that is no ONNX graph.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # the parser has a class of its own for each way a file can be broken
+        raise InputError(f"model.path={path} cannot be read as an ONNX graph ({_first_line(error)}); export it again") from error
+    places = {entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"}
+    return (path, *(path.parent / place for place in sorted(places)))
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

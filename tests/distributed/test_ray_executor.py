@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.distributed.cluster import open_cluster
+from orchestrator.distributed.cluster import open_local_executor
 from orchestrator.distributed.local import make_folder
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.shipping import stage_code
@@ -48,7 +48,7 @@ def trial(cores: int | None = 1, **model: object) -> object:
 
 @pytest.fixture(scope="module")
 def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    with open_cluster(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
+    with open_local_executor(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
         yield opened
 
 
@@ -109,10 +109,16 @@ def test_a_round_has_a_time_limit(executor: Executor) -> None:
 
 
 def test_labels_choose_the_node() -> None:
-    nodes = [Node("1", "b", "x", (0,), labels={"system": "fast"}), Node("2", "a", "y", (0,), labels={"system": "slow"})]
+    nodes = [
+        Node("1", "10.0.0.1", {"system": "fast", "zone": "a"}, is_own=True),
+        Node("2", "10.0.0.2", {"system": "slow", "zone": "a"}),
+    ]
     slow = trial().system.model_copy(update={"labels": {"system": "slow"}})
     assert choose_node(slow, nodes).node_id == "2"
-    assert choose_node(trial().system, nodes).host == "a"
+    assert choose_node(trial().system, nodes).node_id == "1"
+    zone = slow.model_copy(update={"labels": {"zone": "a"}})
+    with pytest.raises(InputError, match=r"2 nodes have zone=a \(10\.0\.0\.1 \(system=fast, zone=a\), 10\.0\.0\.2"):
+        choose_node(zone, nodes)
     unknown = slow.model_copy(update={"labels": {"system": "none"}})
     with pytest.raises(InputError, match=r"no node has system=none; labels there: system=fast, system=slow"):
         choose_node(unknown, nodes)

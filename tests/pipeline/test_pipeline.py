@@ -17,6 +17,7 @@ from orchestrator.report.progress import Progress
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.trial_run import kernel_flags
 
 MODEL = {
     "name": "null",
@@ -47,7 +48,7 @@ def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
     document = {
         "model": MODEL | changes.get("model", {}),
         "task": TASK | changes.get("task", {}),
-        "system": {"name": "cpu_all"},
+        "system": {"name": "cpu_all"} | changes.get("system", {}),
         "runtime": {"name": "torch"},
         "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3} | changes.get("measurement", {}),
     }
@@ -159,3 +160,46 @@ def test_repeats_are_trials_of_their_own(measure: Callable[..., Campaign]) -> No
     assert [trial.trial_id[-3:] for trial in campaign.record.trials] == ["-r0", "-r1"]
     assert len({trial.match_key for trial in campaign.record.trials}) == 1
     assert all(trial.state == "done" for trial in campaign.record.trials)
+
+
+def test_rounds_of_interleaved_trials_alternate(measure: Callable[..., Campaign]) -> None:
+    interleaved = {"schedule": "interleaved"}
+    trials = planned(measurement=interleaved) + planned(measurement=interleaved | {"batch": 2, "min_rounds": 2, "max_rounds": 2})
+    campaign = measure(trials)
+    started = [(row["started_monotonic_ns"], trial.trial_id) for trial in trials for row in campaign.rounds(trial.trial_id).to_pylist()]
+    first, second = (trial.trial_id for trial in trials)
+    assert [trial for _, trial in sorted(started)] == [first, second, first, second, first]
+    assert {trial.state for trial in campaign.record.trials} == {"done"}
+
+
+def test_the_machine_s_own_speed_is_stored_before_and_after(measure: Callable[..., Campaign]) -> None:
+    trials = planned()
+    kernel = measure(trials).trial(trials[0].trial_id).environment["kernel"]
+    assert set(kernel) == {"before_ns", "after_ns"}
+    assert min(kernel.values()) > 0
+
+
+def test_trials_that_share_their_machine_are_flagged(measure: Callable[..., Campaign]) -> None:
+    trials = planned(system={"exclusive": False})
+    assert "machine shared with other trials" in measure(trials).trial(trials[0].trial_id).flags
+
+
+def test_a_model_that_is_never_right_is_flagged(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"wrong": list(range(20))})
+    assert "no answer is right even without a threshold" in measure(trials).trial(trials[0].trial_id).flags
+
+
+@pytest.mark.parametrize("answer", ["cat", ["cat"], {"label": 1}, [float("nan")]])
+def test_answers_of_another_form_are_told_in_one_line(measure: Callable[..., Campaign], answer: object) -> None:
+    trials = planned(model={"target": "null_targets:OddModel", "answer": answer}) + planned()
+    first, second = measure(trials).record.trials
+    assert first.state == "failed"
+    assert first.reason is not None
+    assert "docs/tasks.md shows" in first.reason
+    assert second.state == "done"
+
+
+def test_a_change_of_speed_is_flagged_beyond_a_tenth() -> None:
+    assert kernel_flags(100, 109) == kernel_flags(100, 91) == ()
+    assert kernel_flags(100, 112) == ("machine slower at the end",)
+    assert kernel_flags(100, 88) == ("machine faster at the end",)

@@ -18,6 +18,7 @@ from pycocotools.cocoeval import COCOeval
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.coco import Coco
 from tasks.models.nanodet import NanoDet, blue_green_red
+from tasks.runtimes.onnx_file import onnx_files
 
 MakeContext = Callable[..., LoadContext]
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -142,6 +143,14 @@ def test_a_file_of_another_architecture_is_one_line(tmp_path: Path, make_context
     assert "answers in shapes [1, 20, 2], [1, 20, 32]" in told(scores[:20], distances[:20])
     assert "NanoDet of 3 classes" in told(scores, distances, class_count=3, category_ids=[1, 2, 3])
     assert "answers with scores from 0 to 4, not between 0 and 1; export it with its sigmoid" in told(scores / 0.1875, distances)
+
+
+def test_weights_beside_the_graph_are_among_its_files(tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.ones((64, 64), dtype=np.float32), "w")
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [64, 64])
+    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [output], [weights])
+    onnx.save(helper.make_model(graph), tmp_path / "n.onnx", save_as_external_data=True, location="n.data")
+    assert onnx_files(tmp_path / "n.onnx") == (tmp_path / "n.onnx", tmp_path / "n.data")
 
 
 def test_a_file_that_is_no_graph_is_one_line(tmp_path: Path, make_context: MakeContext) -> None:

@@ -83,3 +83,23 @@ class NullModel:
 
             os._exit(7)
         return Loaded(*self._options)
+
+
+class Odd(Loaded):
+    def __init__(self, answer: Any) -> None:
+        super().__init__(0, [], [])
+        self._answer = answer
+
+    def postprocess(self, outputs: list[int]) -> list[Any]:
+        return [self._answer for _ in outputs]
+
+
+class OddModel(NullModel):
+    """Gives every number the same answer, of whatever form."""
+
+    def __init__(self, answer: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self._answer = answer
+
+    def load(self, context: LoadContext) -> Odd:
+        return Odd(self._answer)

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Makes four hosts, measures on all of them, prints the table that compares them, and removes the hosts, however it ends.
+# Arguments go to the orchestrator: run.sh model=efficientnet_lite0
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=machine.sh
+source "$here/machine.sh"
+python=$(python_with_ray)
+reason=$(why_not) || { echo "no four hosts on this machine: $reason" >&2 && exit 1; }
+folder=$(mktemp -d)
+
+finish() {
+  trap '' INT TERM HUP
+  "$here/hosts.sh" down "$folder"
+  rm -rf "$folder"
+}
+
+# A command in a session of its own, so that each signal reaches it once: from here, whoever sent it.
+forwarding() {
+  setsid env --default-signal=INT "$@" &
+  child=$! again=yes
+  trap 'again=yes; kill -INT "$child" 2>/dev/null || true' INT
+  trap 'again=yes; kill -TERM "$child" 2>/dev/null || true' TERM
+  trap 'again=yes; kill -HUP "$child" 2>/dev/null || true' HUP
+  status=0
+  while [[ -n $again ]]; do
+    again=
+    status=0
+    wait "$child" || status=$?
+  done
+  return "$status"
+}
+
+trap finish EXIT
+forwarding "$here/hosts.sh" up "$folder" >/dev/null || exit
+# shellcheck source=/dev/null
+source "$folder/env.sh"
+forwarding "$python" -m orchestrator +sweep=four_systems cluster=address "cluster.address=$TAIL_QUALITY_ADDRESS" cluster.machines=node "$@"

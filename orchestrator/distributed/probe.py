@@ -1,0 +1,114 @@
+"""Untimed calls on a node: what machine it is, what trials would find there, and whether a process is gone."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from orchestrator.contracts import InputError
+from orchestrator.distributed.shipping import import_shipped
+from orchestrator.measurement.inspection import Inspector, Look
+from orchestrator.measurement.machine import Machine, read_machine
+
+T = TypeVar("T")
+
+PROBE_TIMEOUT_S = 120.0
+"""A worker process on a loaded machine takes seconds to start."""
+WANTED = ("numpy", "psutil", "pyarrow", "pydantic", "ray", "scipy")
+"""What the timed process imports besides the model's framework."""
+
+
+def on_node(node_id: str, call: Callable[..., T], *arguments: Any, python: str | None = None) -> Any:
+    """Start a call on a node, under another Python where one is named. Return Ray's reference to its result."""
+    options: dict[str, Any] = {
+        "num_cpus": 0,
+        "max_retries": 0,
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False),
+    }
+    if python is not None:
+        options["runtime_env"] = {"py_executable": shlex.quote(python)}
+    return ray.remote(call).options(**options).remote(*arguments)
+
+
+def wait_for(reference: Any, host: str) -> Any:
+    """Return what a call on a node returned, or raise what it raised. Raises InputError where the node does not answer."""
+    try:
+        return ray.get(reference, timeout=PROBE_TIMEOUT_S)
+    except GetTimeoutError as error:
+        raise InputError(
+            f"{host} does not answer within {PROBE_TIMEOUT_S:g} s; see whether its Ray node is alive with `ray status`"
+        ) from error
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise
+    except RayError as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise InputError(f"{host} cannot start a Python process of ours: {reason[:300]}; see its Ray logs") from error
+
+
+def read_here() -> Machine:
+    """Return what this node's machine has to offer."""
+    import_shipped(Path.cwd())
+    return read_machine()
+
+
+def look_here(documents: Sequence[Mapping[str, Any]]) -> list[Look]:
+    """Look at models and data of trials on this node."""
+    from orchestrator.config import Trial
+
+    import_shipped(Path.cwd())
+    inspector = Inspector()
+    return [inspector.look(Trial.model_validate(document)) for document in documents]
+
+
+def is_gone(pid: int, timeout_s: float) -> bool:
+    """Wait until a process of this node is gone; return whether it is."""
+    import psutil
+
+    try:
+        psutil.Process(pid).wait(timeout_s)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def python_mismatch(python: str) -> str | None:
+    """Return why a Python cannot run trials on this node, or None: it must have this Ray, this minor version and what we import.
+
+    The answer names the Python, both versions and the remedy.
+    """
+    script = (
+        "import sys, importlib.metadata as m\n"
+        "print('%d.%d' % sys.version_info[:2])\n"
+        f"for name in {WANTED!r}:\n"
+        "    try: print(name, m.version(name))\n"
+        "    except m.PackageNotFoundError: print(name, '-')\n"
+    )
+    try:
+        # The interpreter is the one that the user named to run the trials.
+        done = subprocess.run(  # noqa: S603
+            [python, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"system.python={python} cannot be run ({getattr(error, 'strerror', None) or type(error).__name__}); correct the path"
+    minor, *lines = done.stdout.splitlines()
+    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if minor != ours:
+        return f"system.python={python} is Python {minor} and the cluster runs {ours}; both minor versions must be equal"
+    found = dict(line.split() for line in lines)
+    if found["ray"] not in ("-", metadata.version("ray")):
+        return f"system.python={python} has Ray {found['ray']} and the cluster runs {metadata.version('ray')}; both must be equal"
+    lacking = [name for name, version in found.items() if version == "-"]
+    return f"system.python={python} lacks {', '.join(lacking)}; install tail-quality there" if lacking else None

@@ -1,0 +1,90 @@
+"""The machines of a Ray cluster that is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+import ray
+
+from orchestrator.config import ClusterConfig, SystemConfig, Trial
+from orchestrator.contracts import InputError
+from orchestrator.distributed.executor import RayExecutor
+from orchestrator.distributed.placement import Node, choose_node
+from orchestrator.distributed.probe import look_here, on_node, python_mismatch, read_here, wait_for
+from orchestrator.execution.executor import Executor
+from orchestrator.measurement.environment import boot_id
+from orchestrator.measurement.inspection import Look, path_options
+from orchestrator.measurement.machine import Machine
+
+
+class RaySite:
+    """Nodes are probed when a system first names them, each once per Python.
+
+    ``own`` is the driver's machine where it is known already, as with an embedded Ray, whose processes inherit all from the driver.
+    """
+
+    def __init__(self, cluster: ClusterConfig, cache_dir: str, own: Machine | None = None) -> None:
+        self._cluster = cluster
+        self._cache_dir = cache_dir
+        self._nodes = living_nodes()
+        self._machines: dict[tuple[str, str | None], Machine] = {}
+        self._pythons: dict[int, str | None] = {}
+        if own is not None:
+            node = choose_node(SystemConfig(name="own"), self._nodes)
+            self._keep(node, None, own)
+
+    def machine(self, system: SystemConfig) -> Machine:
+        """Return the machine of the node that a system's labels name, as read in the Python that the system runs in."""
+        node = choose_node(system, self._nodes)
+        key = (node.node_id, system.python)
+        if key not in self._machines:
+            self._keep(node, system.python, self._probe(node, system.python))
+        return self._machines[key]
+
+    def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
+        """Look at models and data on the machine itself, in the Python that the system runs in."""
+        documents = [_with_own_paths(trial).model_dump(mode="json") for trial in trials]
+        reference = on_node(machine.node_id, look_here, documents, python=self._pythons[id(machine)])
+        looks: list[Look] = wait_for(reference, machine.host)
+        return looks
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Return the executor over the machines found."""
+        own = choose_node(SystemConfig(name="own"), self._nodes)
+        own_id = own.node_id if self._cluster.machines == "node" else boot_id()
+        return nullcontext(RayExecutor(self.machine, self._machine_id, own_id, self._cache_dir))
+
+    def _machine_id(self, machine: Machine) -> str:
+        return machine.node_id if self._cluster.machines == "node" else machine.boot_id
+
+    def _keep(self, node: Node, python: str | None, found: Machine) -> None:
+        machine = replace(found, node_id=node.node_id, labels=dict(node.labels))
+        self._machines[node.node_id, python] = machine
+        self._pythons[id(machine)] = python
+
+    def _probe(self, node: Node, python: str | None) -> Machine:
+        if python is not None:
+            mismatch = wait_for(on_node(node.node_id, python_mismatch, python), node.name)
+            if mismatch is not None:
+                raise InputError(f"{node.name}: {mismatch}")
+        machine: Machine = wait_for(on_node(node.node_id, read_here, python=python), node.name)
+        return machine
+
+
+def living_nodes() -> tuple[Node, ...]:
+    """Return the nodes that Ray believes alive."""
+    own = ray.get_runtime_context().get_node_id()
+    return tuple(
+        Node(entry["NodeID"], entry["NodeManagerAddress"], dict(entry.get("Labels") or {}), entry["NodeID"] == own)
+        for entry in ray.nodes()  # type: ignore[no-untyped-call]
+        if entry["Alive"]
+    )
+
+
+def _with_own_paths(trial: Trial) -> Trial:
+    """Make paths that are relative to the driver's folder absolute: a node's process starts elsewhere."""
+    model = trial.model.model_copy(update={"options": {**trial.model.options, **path_options(trial.model.options, [])}})
+    task = trial.task.model_copy(update={"options": {**trial.task.options, **path_options(trial.task.options, [])}})
+    return trial.model_copy(update={"model": model, "task": task})

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HOSTS_SCRIPT = Path(__file__).parents[2] / "cluster" / "demo" / "hosts.sh"
+
+
+def run_hosts(*arguments: str | Path) -> str:
+    """Call hosts.sh; its output, or a failure with what it said."""
+    done = subprocess.run(
+        [HOSTS_SCRIPT, *arguments], capture_output=True, text=True, check=False, env={**os.environ, "PYTHON": sys.executable}
+    )
+    assert done.returncode == 0, f"hosts.sh {arguments}: status {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What one set of hosts has on this machine, noted while it is up, so that it can be looked for afterwards."""
+
+    run_id: str
+    control_groups: tuple[Path, ...]
+    namespaces: frozenset[str]
+
+    @classmethod
+    def of(cls, folder: Path) -> Traces:
+        names = [f"uts:[{path.stat().st_ino}]" for path in folder.glob("*.uts")]
+        run_id = (folder / "run").read_text().split()[0]
+        nets = [f"net:[{path.stat().st_ino}]" for path in Path("/run/netns").glob(f"tq-{run_id}-*")]
+        groups = tuple(Path(path.read_text().strip()) for path in folder.glob("*.cgroup"))
+        return cls(run_id, groups, frozenset(names + nets))
+
+    def left(self) -> list[str]:
+        """Everything of it that is still there."""
+        found = [str(group) for group in self.control_groups if group.exists()]
+        found += [str(path) for path in Path("/run/netns").glob(f"tq-{self.run_id}-*")]
+        found += [str(path) for path in (Path(f"/tmp/tq-{self.run_id}"), Path(f"/sys/class/net/tq-{self.run_id}")) if path.exists()]
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                spaces = {str((process / "ns" / kind).readlink()) for kind in ("uts", "net")}
+                command = (process / "cmdline").read_bytes()
+            except OSError:
+                continue  # it ended meanwhile
+            if spaces & self.namespaces or f"/tmp/tq-{self.run_id}/".encode() in command:
+                found.append(f"{process.name}: {command[:200]!r}")
+        return found
+
+
+@dataclass(frozen=True)
+class FourHosts:
+    """The hosts of the demonstration. A driver joins with ``address`` in a process that has ``environment``."""
+
+    folder: Path
+    address: str
+    environment: Mapping[str, str]
+
+    def cut(self, host: str) -> None:
+        run_hosts("cut", self.folder, host)
+
+    def mend(self, host: str) -> None:
+        run_hosts("mend", self.folder, host)
+
+    def kill(self, host: str) -> None:
+        run_hosts("kill", self.folder, host)
+
+    def start(self, host: str) -> None:
+        run_hosts("start", self.folder, host)
+
+    def namespace(self, host: str) -> str:
+        return f"tq-{(self.folder / 'run').read_text().split()[0]}-{host}"
+
+
+def exported(script: Path) -> dict[str, str]:
+    """This process's environment as it is after a shell has sourced ``script``, a list of ``export`` and ``unset``."""
+    environment = dict(os.environ)
+    for word, *names in map(shlex.split, script.read_text().splitlines()):
+        for name in names:
+            key, _, value = name.partition("=")
+            environment.pop(key, None)
+            if word == "export":
+                environment[key] = value
+    return environment
+
+
+@pytest.fixture(scope="session")
+def hosts_script() -> Path:
+    """hosts.sh, on a machine that can have the four hosts."""
+    done = subprocess.run(
+        [HOSTS_SCRIPT, "why-not"], capture_output=True, text=True, check=False, env={**os.environ, "PYTHON": sys.executable}
+    )
+    if done.returncode:
+        pytest.skip(f"no four hosts on this machine: {done.stdout.strip()}")
+    return HOSTS_SCRIPT
+
+
+@pytest.fixture(scope="session")
+def four_hosts(hosts_script: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FourHosts]:
+    """Four hosts for all tests of a run; nothing of them is left afterwards."""
+    folder = tmp_path_factory.mktemp("hosts") / "four"
+    try:
+        address = run_hosts("up", folder).splitlines()[-1]
+        traces = Traces.of(folder)
+        yield FourHosts(folder, address, exported(folder / "env.sh"))
+    finally:
+        run_hosts("down", folder)
+    assert traces.left() == []
+    assert not folder.exists()
+
+
+@pytest.fixture(scope="session")
+def traces_of() -> type[Traces]:
+    """For tests that make hosts of their own."""
+    return Traces

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+SYSTEMS = {"two-cores": "two_cores", "one-core": "one_core", "half-core": "half_core", "quarter-core": "quarter_core"}
+QUOTAS = {"half-core": 0.5, "quarter-core": 0.25}
+
+DRIVER = """
+import json, os, socket, sys
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+ray.init(address=os.environ["TAIL_QUALITY_ADDRESS"], log_to_driver=False, configure_logging=False)
+
+@ray.remote(num_cpus=0)
+def probe():
+    return {
+        "host": socket.gethostname(), "cores": sorted(os.sched_getaffinity(0)), "groups": open("/proc/self/cgroup").read(),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0), "interfaces": sorted(name for _, name in socket.if_nameindex()),
+    }
+
+places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in sys.argv[1:]]
+print(json.dumps(ray.get([probe.options(scheduling_strategy=place).remote() for place in places])))
+"""
+
+LIST = """
+import json, os
+from ray._raylet import GcsClient
+
+nodes = GcsClient(address=os.environ["TAIL_QUALITY_ADDRESS"]).get_all_node_info(timeout=30).items()
+alive = {node_id.hex(): node for node_id, node in nodes if not node.state}
+print(json.dumps({key: [node.node_manager_hostname, node.node_manager_address, node.labels.get("system")] for key, node in alive.items()}))
+"""
+
+
+def python(script: str, environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program on the head. Each has a process of its own, because Ray reads a token once in the life of a process."""
+    return subprocess.run([sys.executable, "-c", script, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+def answer(script: str, hosts: Any, *arguments: str) -> Any:
+    done = python(script, hosts.environment, *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def reach(address: str) -> str:
+    """What becomes of a connection to a port where nothing listens: only a host that is there refuses it."""
+    try:
+        socket.create_connection((address, 1), timeout=1).close()
+    except ConnectionRefusedError:
+        return "there"
+    except OSError:
+        return "away"
+    return "listening"
+
+
+def test_each_host_has_a_name_a_label_cores_and_a_quota_of_its_own(four_hosts: Any) -> None:
+    nodes = {host: (node, address, label) for node, (host, address, label) in answer(LIST, four_hosts).items()}
+    head = socket.gethostname()
+    assert {host: label for host, (_, _, label) in nodes.items() if host != head} == SYSTEMS
+    assert nodes[head][1:] == (four_hosts.address.partition(":")[0], None)
+
+    available = os.sched_getaffinity(0)
+    for host, seen in zip(SYSTEMS, answer(DRIVER, four_hosts, *(nodes[host][0] for host in SYSTEMS)), strict=True):
+        assert seen["host"] == host
+        assert len(seen["cores"]) == min(2 if host == "two-cores" else 1, len(available))
+        assert set(seen["cores"]) <= available
+        assert seen["niceness"] == os.getpriority(os.PRIO_PROCESS, 0)
+        assert seen["interfaces"] == ["eth0", "lo"]
+        recorded = four_hosts.folder / f"{host}.cgroup"
+        if recorded.exists():  # some machines have no control groups for processor time
+            group = Path(recorded.read_text().strip())
+            assert group.name in seen["groups"]
+            assert quota_of(group) == QUOTAS[host]
+
+
+def quota_of(group: Path) -> float:
+    if (group / "cpu.max").exists():
+        quota, period = (group / "cpu.max").read_text().split()
+    else:
+        quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+    return int(quota) / int(period)
+
+
+def test_a_cable_can_be_pulled_and_put_back(four_hosts: Any) -> None:
+    node = four_hosts.address.partition(":")[0].rsplit(".", 1)[0]
+    addresses = [f"{node}.{number}" for number in range(2, 6)]
+    assert [reach(address) for address in addresses] == ["there"] * 4
+    four_hosts.cut("half-core")
+    try:
+        assert [reach(address) for address in addresses] == ["there", "there", "away", "there"]
+    finally:
+        four_hosts.mend("half-core")
+    assert reach(addresses[2]) == "there"
+
+
+def test_nothing_of_a_host_can_leave_the_machine(four_hosts: Any) -> None:
+    routes = subprocess.run(
+        ["ip", "-n", four_hosts.namespace("one-core"), "route", "show", "table", "all"], capture_output=True, text=True, check=True
+    )
+    assert "default" not in routes.stdout
+    assert "via" not in routes.stdout
+
+
+def test_a_killed_host_comes_back_as_a_new_node(four_hosts: Any) -> None:
+    before = answer(LIST, four_hosts)
+    four_hosts.kill("one-core")
+    processes = ["ip", "netns", "pids", four_hosts.namespace("one-core")]
+    assert subprocess.run(processes, capture_output=True, text=True, check=True).stdout == ""
+    four_hosts.start("one-core")
+    new = [node for node, (_, _, label) in answer(LIST, four_hosts).items() if label == "one_core" and node not in before]
+    assert [seen["host"] for seen in answer(DRIVER, four_hosts, *new)] == ["one-core"]
+
+
+@pytest.mark.parametrize("credentials", [{"RAY_AUTH_TOKEN": "0" * 64}, {"RAY_AUTH_MODE": "disabled"}], ids=["wrong token", "no token"])
+def test_a_stranger_is_refused(four_hosts: Any, credentials: dict[str, str]) -> None:
+    done = python(LIST, {**four_hosts.environment, **credentials})
+    assert done.returncode == 1
+    assert "AuthenticationError" in done.stderr
+    assert (four_hosts.folder / "token").read_text() not in done.stderr
+
+
+def test_the_token_is_for_its_owner_alone(four_hosts: Any) -> None:
+    assert (four_hosts.folder / "token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_half_made_hosts_are_removed(hosts_script: Path, traces_of: Any, tmp_path: Path, sent: signal.Signals) -> None:
+    folder = tmp_path / "half made"
+    environment = {**os.environ, "PYTHON": sys.executable}
+    with subprocess.Popen([hosts_script, "up", folder], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as making:
+        while not (folder / "head.log").exists() and making.poll() is None:
+            time.sleep(0.01)
+        traces = traces_of.of(folder)
+        with contextlib.suppress(ProcessLookupError):
+            making.send_signal(sent)
+    assert making.returncode == (-signal.SIGKILL if sent == signal.SIGKILL else 128 + sent)
+    assert bool(traces.left()) == (sent == signal.SIGKILL)
+    for _ in range(2):
+        subprocess.run([hosts_script, "down", folder], check=True, env=environment)
+        assert traces.left() == []
+    assert not folder.exists()
+
+
+def test_a_host_that_is_not_there_is_refused(four_hosts: Any, hosts_script: Path) -> None:
+    done = subprocess.run([hosts_script, "cut", four_hosts.folder, "one_core"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "hosts.sh: host 'one_core' is none of two-cores one-core half-core quarter-core head\n"

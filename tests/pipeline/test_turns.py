@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.config import Trial, parse_trial
+from orchestrator.storage.records import PlannedTrial
+from orchestrator.turns import turns
+
+
+def planned(name: str, cores: list[int], exclusive: bool = True, schedule: str = "sequential") -> PlannedTrial:
+    target = {"kind": "k", "target": "a:B"}
+    document: dict[str, Any] = {
+        "model": {"name": name, "runtimes": ["r"], **target},
+        "task": {"name": "t", **target},
+        "system": {"name": "s", "cores": cores, "exclusive": exclusive},
+        "runtime": {"name": "r"},
+        "measurement": {"schedule": schedule},
+    }
+    return PlannedTrial(trial_id=f"{name}-r0", match_key=name, trial=parse_trial(document))
+
+
+def cores_of(trial: Trial) -> tuple[int, ...]:
+    assert isinstance(trial.system.cores, tuple)
+    return trial.system.cores
+
+
+def names(*trials: PlannedTrial) -> list[list[list[list[str]]]]:
+    return [[[[one.match_key for one in unit] for unit in lane] for lane in stage] for stage in turns(trials, cores_of)]
+
+
+def test_trials_take_turns_in_their_order() -> None:
+    assert names(planned("a", [0]), planned("b", [1])) == [[[["a"], ["b"]]]]
+
+
+def test_without_exclusiveness_disjoint_cores_time_at_once() -> None:
+    shared = [planned(name, cores, exclusive=False) for name, cores in {"a": [0], "b": [1], "c": [0], "d": [2, 3]}.items()]
+    assert names(*shared) == [[[["b"]], [["a"], ["c"]], [["d"]]]]
+
+
+def test_cores_that_overlap_through_a_third_share_a_lane() -> None:
+    shared = [planned(name, cores, exclusive=False) for name, cores in {"a": [0], "b": [1], "c": [0, 1]}.items()]
+    assert names(*shared) == [[[["a"], ["b"], ["c"]]]]
+
+
+def test_whoever_wants_the_machine_alone_comes_first() -> None:
+    assert names(planned("a", [0], exclusive=False), planned("b", [1])) == [[[["b"]]], [[["a"]]]]
+
+
+def test_interleaved_trials_are_one_unit() -> None:
+    trials = [planned("a", [0]), planned("b", [0], schedule="interleaved"), planned("c", [0]), planned("d", [0], schedule="interleaved")]
+    assert names(*trials) == [[[["a"], ["b", "d"], ["c"]]]]
