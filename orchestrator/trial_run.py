@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean, judge
-from orchestrator.config import Trial
+from orchestrator.config import MeasurementConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
@@ -31,6 +31,8 @@ NEVER_RIGHT = "no answer is right even without a threshold"
 SHARED = "machine shared with other trials"
 LARGEST_CHANGE = 0.1
 """A fixed piece of work may take so much longer or shorter after the rounds before it is told, as a share."""
+CALL_S, MOST_AT_ONCE = 0.05, 20
+"""Rounds that take less than this together may be asked for in one call, and how many at most."""
 KERNEL_TIMEOUT_S = 60.0
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
@@ -56,8 +58,9 @@ class TrialRun:
         self.state: State | None = None
         self._alternating = alternating
         self._session: Session | None = None
-        self._pending: Job[RoundResult] | None = None
+        self._pending: Job[Sequence[RoundResult]] | None = None
         self._next = 0
+        self._round_s = 1.0
         self._timed_s = 0.0
         self._planned = planned
         self._trial = planned.trial
@@ -92,8 +95,8 @@ class TrialRun:
         return self._attempt(self._prepare)
 
     def step(self) -> bool:
-        """Run one round, store it and check the rule. Return whether another one is to follow."""
-        return self._attempt(self._round)
+        """Run a round, or a few short ones, store them and check the rule. Return whether more are to follow."""
+        return self._attempt(self._call)
 
     def close(self) -> None:
         """End the session, where it has not ended yet. Idempotent."""
@@ -131,34 +134,54 @@ class TrialRun:
         self._quality, self._ideal = self._store_prepared(prepared)
         self._observer.trial_prepared(self._planned, prepared)
 
-    def _round(self) -> tuple[State, str | None] | None:
+    def _call(self) -> tuple[State, str | None] | None:
+        """Ask for rounds, one or a few short ones, and take them in."""
         assert self._session is not None
-        number = self._next
+        measurement = self._trial.measurement
         if self._stop.is_set() and self._pending is None:
-            return "interrupted", f"stopped by the user after {number} rounds"
-        job, self._pending = self._pending or self._session.run_round(number), None
-        result = job.result(timeout=self._trial.measurement.round_timeout_s)
-        duration_s = result.round.column("duration_ns")[0].as_py() / 1e9
-        self._timed_s += duration_s
-        inference_ns, total_ns = clocks(result.timings)
-        decision = self._rule.update(
-            RoundObservation(number, inference_ns, total_ns, lambda threshold_ns: self._quality(total_ns, threshold_ns), self._ideal),
-            # While rounds of other trials come in between, only its own count.
-            self._timed_s if self._alternating else self._now_s(),
-        )
-        if not (decision.stop or self._stop.is_set() or self._session.shares_machine or self._alternating):
-            self._pending = self._session.run_round(number + 1)
-        self._store_round(number, result, decision)
-        self._next = number + 1
-        self._observer.round_done(self._planned, RoundDone(number + 1, duration_s, p99_ns(total_ns)), decision)
-        if decision.stop:
-            self._record = self._record.model_copy(update={"stopping": self._stopping(decision.reason)})
+            return "interrupted", f"stopped by the user after {self._next} rounds"
+        job, self._pending = self._pending or self._ask(self._next), None
+        results = job.result(timeout=measurement.round_timeout_s)
+        decisions = self._decide(results)
+        stopping = next((decision for decision in decisions if decision.stop), None)
+        if not (stopping or self._stop.is_set() or self._session.shares_machine or self._alternating):
+            self._pending = self._ask(self._next + len(results))
+        for result, decision in zip(results, decisions, strict=True):
+            self._store_round(self._next, result, decision)
+            self._next += 1
+        total_ns = clocks(results[-1].timings)[1]
+        self._observer.round_done(self._planned, RoundDone(self._next, self._round_s, p99_ns(total_ns)), decisions[-1])
+        if stopping is not None:
+            self._record = self._record.model_copy(update={"stopping": self._stopping(stopping.reason)})
             self._conclude()
             return "done", None
         if self._stop.is_set() and self._pending is None:
             return "interrupted", f"stopped by the user after {self._next} rounds"
         self._fail_beyond_max_errors()
         return None
+
+    def _ask(self, first: int) -> Job[Sequence[RoundResult]]:
+        assert self._session is not None
+        alone = self._alternating or self._session.shares_machine
+        return self._session.run_rounds(first, 1 if alone else rounds_at_once(first, self._round_s, self._trial.measurement))
+
+    def _decide(self, results: Sequence[RoundResult]) -> list[Decision]:
+        """Ask the rule about each round in turn. Those measured beyond the one it stops at are kept, and it is not asked again."""
+        decisions: list[Decision] = []
+        for number, result in enumerate(results, self._next):
+            self._round_s = result.round.column("duration_ns")[0].as_py() / 1e9
+            self._timed_s += self._round_s
+            if any(decision.stop for decision in decisions):
+                decisions.append(Decision(False, None, None))
+                continue
+            # While rounds of other trials come in between, only its own count.
+            now_s = self._timed_s if self._alternating else self._now_s()
+            decisions.append(self._rule.update(self._observation(number, result), now_s))
+        return decisions
+
+    def _observation(self, number: int, result: RoundResult) -> RoundObservation:
+        inference_ns, total_ns = clocks(result.timings)
+        return RoundObservation(number, inference_ns, total_ns, lambda threshold_ns: self._quality(total_ns, threshold_ns), self._ideal)
 
     def _conclude(self) -> None:
         """Ask the process what it has to say at the end: whether the machine's speed has changed meanwhile."""
@@ -266,6 +289,20 @@ def quality_flags(ideal: float) -> tuple[str, ...]:
 def placement_flags(trial: Trial) -> tuple[str, ...]:
     """Return what a reader must know of where a trial ran."""
     return () if trial.system.exclusive else (SHARED,)
+
+
+def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -> int:
+    """Return how many rounds to ask a remote process for in one call: short ones would cost more to send than to measure.
+
+    Parameters
+    ----------
+    first
+        number of the next round. A call never goes beyond ``min_rounds`` before it has reached them, nor beyond ``max_rounds``.
+    round_s
+        duration of the last round, s.
+    """
+    bound = measurement.min_rounds if first < measurement.min_rounds else measurement.max_rounds
+    return max(1, min(int(CALL_S / max(round_s, 1e-9)), MOST_AT_ONCE, bound - first))
 
 
 def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.config import Trial
 from orchestrator.distributed.shipping import import_shipped
-from orchestrator.measurement.results import Prepared, RoundResult
+from orchestrator.measurement.results import Packed, Prepared, pack
 from orchestrator.measurement.scratch import STAMPS_PREFIX, remove_stale, scratch_root
 from orchestrator.measurement.worker import Worker
 
@@ -32,9 +32,9 @@ class TimedActor:
         """Pin, load, warm up."""
         return self._worker.prepare()
 
-    def run_round(self, number: int) -> RoundResult:
-        """Run one round."""
-        return self._worker.run_round(number)
+    def run_rounds(self, first: int, count: int) -> Packed:
+        """Run rounds that follow one another and return them as one message."""
+        return pack([self._worker.run_round(number) for number in range(first, first + count)])
 
     def kernel_ns(self) -> int:
         """Time a fixed piece of work."""

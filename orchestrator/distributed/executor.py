@@ -17,7 +17,7 @@ from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.machine import Machine, cores_offered
-from orchestrator.measurement.results import Prepared, RoundResult
+from orchestrator.measurement.results import Prepared, RoundResult, unpack
 
 T = TypeVar("T")
 
@@ -25,15 +25,16 @@ CLOSE_TIMEOUT_S = 10.0
 
 
 class RayJob(Generic[T]):
-    """An actor call under way."""
+    """An actor call under way; ``convert`` makes the result of what comes over the network."""
 
-    def __init__(self, reference: Any) -> None:
+    def __init__(self, reference: Any, convert: Callable[[Any], T] | None = None) -> None:
         self._reference = reference
+        self._convert = convert
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the call. Raises what the call raised, TimeoutError, or SessionLost."""
         try:
-            value: T = ray.get(self._reference, timeout=timeout)
+            value = ray.get(self._reference, timeout=timeout)
         except GetTimeoutError as error:
             raise TimeoutError(f"no answer within {timeout:g} s") from error
         except RayTaskError as error:
@@ -42,7 +43,8 @@ class RayJob(Generic[T]):
             raise SessionLost(_reason(error), cause="process") from None
         except RayError as error:
             raise SessionLost(_reason(error), cause="machine") from None
-        return value
+        result: T = value if self._convert is None else self._convert(value)
+        return result
 
 
 class RaySession:
@@ -57,9 +59,9 @@ class RaySession:
         """Pin, load, warm up."""
         return RayJob(self._handle.prepare.remote())
 
-    def run_round(self, number: int) -> RayJob[RoundResult]:
-        """Run one round."""
-        return RayJob(self._handle.run_round.remote(number))
+    def run_rounds(self, first: int, count: int) -> RayJob[list[RoundResult]]:
+        """Run rounds that follow one another."""
+        return RayJob(self._handle.run_rounds.remote(first, count), unpack)
 
     def kernel_ns(self) -> RayJob[int]:
         """Time a fixed piece of work."""

@@ -7,6 +7,7 @@ the last one is stored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from orchestrator.config import Trial
@@ -39,8 +40,8 @@ class Session(Protocol):
     def prepare(self) -> Job[Prepared]:
         """Pin, load, warm up."""
 
-    def run_round(self, number: int) -> Job[RoundResult]:
-        """Run one round."""
+    def run_rounds(self, first: int, count: int) -> Job[Sequence[RoundResult]]:
+        """Run rounds that follow one another; each is timed as if it were alone."""
 
     def kernel_ns(self) -> Job[int]:
         """Time a fixed piece of work, in ns: what the machine's speed is now."""

@@ -45,9 +45,9 @@ class InlineSession:
         """Load and warm up."""
         return InlineJob(self._worker.prepare)
 
-    def run_round(self, number: int) -> InlineJob[RoundResult]:
-        """Run one round."""
-        return InlineJob(lambda: self._worker.run_round(number))
+    def run_rounds(self, first: int, count: int) -> InlineJob[list[RoundResult]]:
+        """Run rounds that follow one another."""
+        return InlineJob(lambda: [self._worker.run_round(number) for number in range(first, first + count)])
 
     def kernel_ns(self) -> InlineJob[int]:
         """Time a fixed piece of work."""

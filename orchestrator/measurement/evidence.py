@@ -12,6 +12,9 @@ from typing import Any
 from orchestrator.measurement.environment import read_text
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+LONGEST_LINE = 160
+"""Bytes of one core's line in /proc/stat, generously."""
+FREQUENCIES = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
 GPU_NOTHING = {
     "gpu_clock_mhz": None,
     "gpu_temperature_c": None,
@@ -38,21 +41,31 @@ def read_counters(cores: tuple[int, ...]) -> Counters:
     """Read this process's counters, the steal time of its cores and the busy time of the whole machine."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     busy, steal = 0, 0
-    ours = {f"cpu{core}" for core in cores}
-    for line in (read_text(Path("/proc/stat")) or "").splitlines():
+    ours = {b"cpu%d" % core for core in cores}
+    for line in _cpu_lines():
         name, *fields = line.split()
-        if not name.startswith("cpu"):
-            break
-        ticks = [int(field) for field in fields]
-        if name == "cpu":
-            user, nice, system, _idle, _iowait, irq, softirq = ticks[:7]
+        if name == b"cpu":
+            user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
             busy = user + nice + system + irq + softirq
-        elif name in ours and len(ticks) > 7:
-            steal += ticks[7]
+        elif name in ours and len(fields) > 7:
+            steal += int(fields[7])
     return Counters(
         usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt,
         time.process_time_ns(), _ticks_to_ns(steal), _ticks_to_ns(busy),
     )  # fmt: skip
+
+
+def _cpu_lines() -> list[bytes]:
+    """Return the lines of /proc/stat that tell of cores. Only these are read: the kernel counts interrupts for the rest, line by line."""
+    try:
+        file = os.open("/proc/stat", os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        text = os.read(file, LONGEST_LINE * ((os.cpu_count() or 1) + 1))
+    finally:
+        os.close(file)
+    return [line for line in text.split(b"\n")[:-1] if line.startswith(b"cpu")]
 
 
 def _ticks_to_ns(ticks: int) -> int:
@@ -75,6 +88,8 @@ def difference(before: Counters, after: Counters) -> dict[str, int]:
 
 def frequency_mhz(cores: tuple[int, ...]) -> float | None:
     """Return the mean current frequency of the cores, or None where the kernel does not say."""
+    if not FREQUENCIES.exists():
+        return None
     texts = [read_text(Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq")) for core in cores]
     found = [int(text) / 1000 for text in texts if text]
     return sum(found) / len(found) if found else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,3 +56,35 @@ class RoundResult:
     round: pa.RecordBatch
     answers: pa.Table | None = None
     errors: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Several rounds as one message: their timings and rows below one another, samples per round, and what is rare by round."""
+
+    timings: pa.RecordBatch
+    rounds: pa.RecordBatch
+    sizes: tuple[int, ...]
+    rare: Mapping[int, tuple[pa.Table | None, Mapping[int, str]]]
+
+
+def pack(results: Sequence[RoundResult]) -> Packed:
+    """Return one message for rounds that follow one another."""
+    return Packed(
+        timings=pa.concat_batches([result.timings for result in results]),
+        rounds=pa.concat_batches([result.round for result in results]),
+        sizes=tuple(result.timings.num_rows for result in results),
+        rare={
+            place: (result.answers, result.errors) for place, result in enumerate(results) if result.answers is not None or result.errors
+        },
+    )
+
+
+def unpack(packed: Packed) -> list[RoundResult]:
+    """Return the rounds of a message, without copying a timing."""
+    results, at = [], 0
+    for place, size in enumerate(packed.sizes):
+        answers, errors = packed.rare.get(place, (None, {}))
+        results.append(RoundResult(packed.timings.slice(at, size), packed.rounds.slice(place, 1), answers, errors))
+        at += size
+    return results

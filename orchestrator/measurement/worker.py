@@ -27,6 +27,8 @@ from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, one_line, run_batches
 from orchestrator.storage import schema
 
+COLLECT_EVERY_S = 0.25
+
 
 class Worker:
     """The timed process of one trial.
@@ -66,6 +68,7 @@ class Worker:
         self._cores = cores_offered(trial.system, self._allowed, numa_cores(), socket.gethostname())
         self._threads = trial.system.threads or len(self._cores)
         self._first_answers: list[Any] | None = None
+        self._collected_s = 0.0
 
     def prepare(self) -> Prepared:
         """Pin, load model and samples, warm up, and read everything back.
@@ -129,7 +132,7 @@ class Worker:
         batches = [[self._items[index] for index in group] for group in groups]
         collecting = self._trial.measurement.garbage_collection == "on"
         if not collecting:
-            gc.collect()
+            self._collect()
             gc.disable()
         wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
         self._scratch.begin(number, monotonic_ns, wall_ns)
@@ -166,6 +169,15 @@ class Worker:
             answers=changed,
             errors=errors,
         )
+
+    def _collect(self) -> None:
+        """Collect what the last round has left; older garbage too, unless that was done a moment ago and rounds are short."""
+        now_s = time.monotonic()
+        if now_s - self._collected_s < COLLECT_EVERY_S:
+            gc.collect(0)
+            return
+        gc.collect()
+        self._collected_s = now_s
 
     def kernel_ns(self) -> int:
         """Return how long a fixed piece of work takes now, in ns."""

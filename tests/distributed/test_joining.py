@@ -18,7 +18,8 @@ def test_an_address_is_host_and_port(address: str, tmp_path: Path) -> None:
         JoinedRay(address, tmp_path)
 
 
-def test_where_nothing_answers_is_told_at_once(tmp_path: Path) -> None:
+def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 32)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

@@ -57,7 +57,7 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     session = executor.open(trial(), "t-r0", 0)
     try:
         placement = session.prepare().result(60).placement
-        result = session.run_round(0).result(60)
+        result, again = session.run_rounds(0, 2).result(60)
     finally:
         session.close()
 
@@ -67,7 +67,9 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     assert all(thread["cores"] == placement["cores"] for thread in placement["computing_threads"])
     assert set(placement["thread_variables"].values()) == {"1"}
     assert placement["cuda_visible_devices"] == ""
-    assert result.timings.num_rows == 5
+    assert result.timings.num_rows == again.timings.num_rows == 5
+    assert [one.round.column("round").to_pylist() for one in (result, again)] == [[0], [1]]
+    assert set(again.timings.column("round").to_pylist()) == {1}
     assert not psutil.pid_exists(placement["pid"])
     assert not Path(placement["scratch"]).exists()
 
@@ -104,7 +106,7 @@ def test_a_round_has_a_time_limit(executor: Executor) -> None:
     session = executor.open(trial(sleep_ms=200), "t-r0", 0)
     session.prepare().result(60)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
-        session.run_round(0).result(0.1)
+        session.run_rounds(0, 1).result(0.1)
     session.close()
 
 
