@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +59,8 @@ class TrialRun:
         self.state: State | None = None
         self._alternating = alternating
         self._session: Session | None = None
-        self._pending: Job[Sequence[RoundResult]] | None = None
+        self._asked: deque[Job[Sequence[RoundResult]]] = deque()
+        self._asked_until = 0
         self._next = 0
         self._round_s = 1.0
         self._timed_s = 0.0
@@ -135,17 +137,17 @@ class TrialRun:
         self._observer.trial_prepared(self._planned, prepared)
 
     def _call(self) -> tuple[State, str | None] | None:
-        """Ask for rounds, one or a few short ones, and take them in."""
+        """Take in one round, or a few short ones of one call, after asking for those that are to follow."""
         assert self._session is not None
-        measurement = self._trial.measurement
-        if self._stop.is_set() and self._pending is None:
+        alone = self._alternating or self._session.shares_machine
+        self._ask_ahead(1 if alone else 2)
+        if not self._asked:
             return "interrupted", f"stopped by the user after {self._next} rounds"
-        job, self._pending = self._pending or self._ask(self._next), None
-        results = job.result(timeout=measurement.round_timeout_s)
+        results = self._asked.popleft().result(timeout=self._trial.measurement.round_timeout_s)
         decisions = self._decide(results)
         stopping = next((decision for decision in decisions if decision.stop), None)
-        if not (stopping or self._stop.is_set() or self._session.shares_machine or self._alternating):
-            self._pending = self._ask(self._next + len(results))
+        if stopping is None and not alone:
+            self._ask_ahead(2)
         for result, decision in zip(results, decisions, strict=True):
             self._store_round(self._next, result, decision)
             self._next += 1
@@ -155,15 +157,22 @@ class TrialRun:
             self._record = self._record.model_copy(update={"stopping": self._stopping(stopping.reason)})
             self._conclude()
             return "done", None
-        if self._stop.is_set() and self._pending is None:
+        if self._stop.is_set() and not self._asked:
             return "interrupted", f"stopped by the user after {self._next} rounds"
         self._fail_beyond_max_errors()
         return None
 
-    def _ask(self, first: int) -> Job[Sequence[RoundResult]]:
-        assert self._session is not None
-        alone = self._alternating or self._session.shares_machine
-        return self._session.run_rounds(first, 1 if alone else rounds_at_once(first, self._round_s, self._trial.measurement))
+    def _ask_ahead(self, calls: int) -> None:
+        """Have so many calls under way, so that a remote process never waits for us."""
+        measurement = self._trial.measurement
+        while not self._stop.is_set() and len(self._asked) < calls:
+            # Before min_rounds no rule can stop; after that, the next call waits for the rule's answer to the last one.
+            if self._asked and self._asked_until >= measurement.min_rounds:
+                return
+            assert self._session is not None
+            count = 1 if calls == 1 else rounds_at_once(self._asked_until, self._round_s, measurement)
+            self._asked.append(self._session.run_rounds(self._asked_until, count))
+            self._asked_until += count
 
     def _decide(self, results: Sequence[RoundResult]) -> list[Decision]:
         """Ask the rule about each round in turn. Those measured beyond the one it stops at are kept, and it is not asked again."""

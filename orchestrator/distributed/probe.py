@@ -77,7 +77,7 @@ def is_gone(pid: int, timeout_s: float) -> bool:
 
     try:
         psutil.Process(pid).wait(timeout_s)
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, FileNotFoundError):  # the latter from a process of another namespace
         return True
     except psutil.TimeoutExpired:
         return False

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+COUNT = {"type": "integer", "minimum": 0}
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+GROUP = {"rayStartParams": TEXTS, "template": {"type": "object"}, "labels": TEXTS, "resources": TEXTS}
+CLUSTER = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["headGroupSpec"],
+    "properties": {
+        "rayVersion": {"type": "string"},
+        "enableInTreeAutoscaling": {"type": "boolean"},
+        "headGroupSpec": {"type": "object", "additionalProperties": False, "required": ["template"], "properties": GROUP},
+        "workerGroupSpecs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["groupName", "template"],
+                "properties": GROUP | {"groupName": {"type": "string"}, "replicas": COUNT, "minReplicas": COUNT, "maxReplicas": COUNT},
+            },
+        },
+    },
+}
+JOB = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "entrypoint": {"type": "string"},
+        "backoffLimit": COUNT,
+        "shutdownAfterJobFinishes": {"type": "boolean"},
+        "ttlSecondsAfterFinished": COUNT,
+        "submitterPodTemplate": {"type": "object"},
+        "rayClusterSpec": CLUSTER,
+    },
+}
+OUTER = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {"apiVersion": {"const": "ray.io/v1"}, "kind": {}, "metadata": {"type": "object"}, "spec": {}},
+}
+"""The fields of KubeRay's RayCluster and RayJob that our manifests use; pods are checked against Kubernetes' own schemas."""
+
+
+def manifest(folder: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((folder / "kuberay" / name).read_text())
+    return content
+
+
+@pytest.fixture
+def job(cluster_folder: Path) -> dict[str, Any]:
+    return manifest(cluster_folder, "rayjob.yaml")
+
+
+@pytest.fixture
+def groups(cluster_folder: Path) -> list[dict[str, Any]]:
+    spec = manifest(cluster_folder, "raycluster.yaml")["spec"]
+    return [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+
+
+def test_the_outer_structure_is_kuberays(cluster_folder: Path, job: dict[str, Any]) -> None:
+    cluster = manifest(cluster_folder, "raycluster.yaml")
+    assert (cluster["kind"], job["kind"]) == ("RayCluster", "RayJob")
+    for content, spec in ((cluster, CLUSTER), (job, JOB)):
+        jsonschema.validate(content, OUTER | {"properties": OUTER["properties"] | {"spec": spec}})  # type: ignore[operator]
+
+
+def test_pods_and_storage_are_valid_kubernetes(cluster_folder: Path, groups: list[dict[str, Any]], job: dict[str, Any]) -> None:
+    pods = [group["template"] for group in groups] + [job["spec"]["submitterPodTemplate"]]
+    resources = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, **pod} for pod in pods]
+    for resource in [*resources, manifest(cluster_folder, "results.yaml")]:
+        kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_job_brings_up_the_same_cluster(cluster_folder: Path, job: dict[str, Any]) -> None:
+    assert job["spec"]["rayClusterSpec"] == manifest(cluster_folder, "raycluster.yaml")["spec"]
+
+
+def test_pods_are_guaranteed_whole_cpus(groups: list[dict[str, Any]]) -> None:
+    for group in groups:
+        for container in group["template"]["spec"]["containers"]:
+            resources = container["resources"]
+            assert resources["requests"] == resources["limits"]
+            assert resources["limits"]["cpu"].isdecimal()
+            assert "memory" in resources["limits"]
+
+
+def test_the_token_comes_from_the_secret_everywhere(groups: list[dict[str, Any]], job: dict[str, Any]) -> None:
+    for template in [*(group["template"] for group in groups), job["spec"]["submitterPodTemplate"]]:
+        variables = {entry["name"]: entry for entry in template["spec"]["containers"][0]["env"]}
+        assert variables["RAY_AUTH_MODE"]["value"] == "token"
+        assert variables["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "tail-quality-token", "key": "auth_token"}
+
+
+def test_nodes_are_labelled_fixed_and_on_machines_of_their_own(groups: list[dict[str, Any]]) -> None:
+    for group in groups:
+        spec = group["template"]["spec"]
+        variables = {entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]}
+        assert (variables["RAY_USAGE_STATS_ENABLED"], variables["RAY_worker_niceness"]) == ("0", "0")
+        assert {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}["/dev/shm"] == "shared-memory"
+        assert spec["volumes"][0]["emptyDir"]["medium"] == "Memory"
+    for worker in groups[1:]:
+        assert worker["replicas"] == worker["minReplicas"] == worker["maxReplicas"] == 1
+        assert worker["labels"] == {"system": worker["template"]["spec"]["nodeSelector"]["tail-quality/system"]}

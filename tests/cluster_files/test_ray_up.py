@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+
+@pytest.fixture
+def config(cluster_folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((cluster_folder / "ray_up.yaml").read_text())
+    return content
+
+
+def test_rays_own_validator_accepts_it(config: dict[str, Any]) -> None:
+    validate_config(prepare_config(config))
+
+
+def test_the_number_of_machines_is_fixed(config: dict[str, Any]) -> None:
+    prepared = prepare_config(config)
+    workers = {name: kind for name, kind in prepared["available_node_types"].items() if name != prepared["head_node_type"]}
+    assert all(kind["min_workers"] == kind["max_workers"] == 1 for kind in workers.values())
+    assert sum(kind["min_workers"] for kind in workers.values()) == prepared["max_workers"]
+    assert prepared["available_node_types"]["head"]["max_workers"] == 0
+
+
+def test_every_worker_stands_for_one_system(config: dict[str, Any]) -> None:
+    labels = {name: kind.get("labels") for name, kind in config["available_node_types"].items()}
+    assert labels.pop("head") is None
+    assert labels == {name: {"system": name} for name in labels}
+
+
+@pytest.mark.parametrize("commands", ["head_start_ray_commands", "worker_start_ray_commands"])
+def test_every_node_starts_with_token_and_without_telemetry(config: dict[str, Any], commands: str) -> None:
+    words = shlex.split(" ".join(config[commands]).replace(";", " "))
+    assert {"RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0", "RAY_worker_niceness=0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0"} < set(
+        words
+    )
+    assert "~/.ray/auth_token" in config["file_mounts"]
