@@ -15,7 +15,8 @@ from pathlib import Path
 from orchestrator.commands.arguments import Arguments
 from orchestrator.contracts import InputError
 
-VERBS = ("run", "plan", "report")
+VERBS = ("run", "plan", "resume", "extend", "status", "report")
+ON_DIRECTORIES = ("resume", "extend", "status", "report")
 HELP = """\
 usage: python -m orchestrator [VERB] [KEY=VALUE ...]
 
@@ -23,6 +24,9 @@ usage: python -m orchestrator [VERB] [KEY=VALUE ...]
   python -m orchestrator model=NAME task=NAME           run one trial (system=cpu_all, runtime=torch)
   python -m orchestrator -m model=a,b system=x,y        every combination
   python -m orchestrator plan +sweep=vision             what would run, where, and why not; starts nothing
+  python -m orchestrator resume DIR [--retry-failed]    go on with an interrupted campaign; no stored round is measured again
+  python -m orchestrator extend DIR --rounds N          add rounds to finished trials
+  python -m orchestrator status DIR                     how far a campaign has come
   python -m orchestrator report DIR [analysis.KEY=...]  tables and report.md again, from the stored files alone
   python -m orchestrator --info                         the names of all models, tasks, systems, runtimes and sweeps
 
@@ -30,6 +34,8 @@ options:
   -m, --multirun      a,b after a key makes a trial of each
   --cfg job           print every trial as a YAML document and stop
   --config-dir DIR    search DIR for models, tasks and systems of your own; may be given more than once
+  --retry-failed      resume: measure failed trials too
+  --accept-changes    resume: go on although code, data or host have changed, and record it
   --skip-infeasible   record trials that cannot run here, and run the others
   --quiet             no progress on stderr
   --version           print the version
@@ -64,7 +70,8 @@ def _run(words: list[str]) -> int:
 
         print(f"tail-quality {orchestrator.__version__}")  # noqa: T201
         return 0
-    command = importlib.import_module(f"orchestrator.commands.{arguments.verb}")
+    module = "resume" if arguments.verb == "extend" else arguments.verb
+    command = importlib.import_module(f"orchestrator.commands.{module}")
     code: int = command.execute(arguments)
     return code
 
@@ -78,6 +85,9 @@ def parse(words: Sequence[str]) -> Arguments:
     parser.add_argument("--info", action="store_true")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--skip-infeasible", action="store_true")
+    parser.add_argument("--accept-changes", action="store_true")
+    parser.add_argument("--retry-failed", action="store_true")
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--version", action="store_true")
     parser.add_argument("words", nargs="*")
     options = parser.parse_intermixed_args(list(words))
@@ -86,6 +96,8 @@ def parse(words: Sequence[str]) -> Arguments:
         verb = "version"
     elif options.info or options.cfg:
         verb = "configuration"
+    if (verb == "extend") != (options.rounds is not None) or (options.rounds is not None and options.rounds < 1):
+        raise InputError("extend takes --rounds N with N of 1 or more, and no other verb takes --rounds")
     return Arguments(
         verb=verb,
         command=tuple(words),
@@ -97,6 +109,9 @@ def parse(words: Sequence[str]) -> Arguments:
         show_choices=options.info,
         quiet=options.quiet,
         skip_infeasible=options.skip_infeasible,
+        accept_changes=options.accept_changes,
+        retry_failed=options.retry_failed,
+        rounds=options.rounds,
     )
 
 
@@ -108,7 +123,7 @@ def _verb(words: Sequence[str]) -> tuple[str, list[str]]:
     else:
         verb, rest = "run", list(words)
     stray = [word for word in rest if "=" not in word]
-    if verb != "report" and stray:
+    if verb not in ON_DIRECTORIES and stray:
         raise InputError(f"{stray[0]}: {verb} takes KEY=VALUE only; see --help")
     return verb, rest
 

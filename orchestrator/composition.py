@@ -22,7 +22,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from orchestrator.config import AnalysisConfig, parse_campaign
+from orchestrator.config import AnalysisConfig, CampaignConfig, parse_campaign
 from orchestrator.contracts import InputError
 from orchestrator.keys import (
     BLOCKS,
@@ -122,6 +122,32 @@ def compose_trials(
     return Composition(name, tuple(documents), tuple(overrides), raw, excluded, tuple(notes_on(notes, row) for row in rows))
 
 
+def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> list[dict[str, Any]]:
+    """Return the blocks ``cluster`` and ``system``, once for each system that a command line names (``system=a,b``).
+
+    Where it names none there is one document, without ``system``.
+
+    Raises
+    ------
+    InputError
+        for a key of another block, besides whatever is wrong.
+    """
+    with Composer(config_dirs) as composer:
+        settings = [composer.setting(override) for override in overrides]
+        for setting in settings:
+            if setting.key.partition(".")[0] not in ("cluster", "system"):
+                raise InputError(f"{setting.key}: a look at hosts takes cluster and system keys only; name the systems with system=a,b")
+        systems = next((setting.values for setting in reversed(settings) if setting.key == "system"), (None,))
+        rest = [_plain(setting) for setting in settings if setting.key != "system"]
+        named = systems != (None,) or any(key.startswith("system.") for key, _ in rest)
+        documents = []
+        for system in systems:
+            composed = composer._compose([*rest, *([("system", system)] if system else [])])
+            with _told_in_one_line():
+                documents.append(_resolved(OmegaConf.masked_copy(composed, ["cluster", "system"] if named else ["cluster"])))
+        return documents
+
+
 def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> AnalysisConfig:
     """Return a stored campaign's analysis settings with overrides applied; ``analysis=NAME`` starts from that YAML instead.
 
@@ -144,6 +170,23 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             for key, text in settings:
                 OmegaConf.update(block, key, composer.parse(f"{key}={text}").value(), force_add=True)
             return parse_campaign(_resolved(block)).analysis
+
+
+def override_cluster(stored: CampaignConfig, overrides: Sequence[str]) -> CampaignConfig:
+    """Return a stored campaign's settings with another place of its cluster: the head may have moved since.
+
+    Raises
+    ------
+    InputError
+        for any other key: what is measured is what was stored.
+    """
+    changed = stored.model_dump(mode="json")
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key != "cluster.address":
+            raise InputError(f"{key}: a campaign goes on with its stored settings; of these only cluster.address=HOST:PORT may change")
+        changed["cluster"] = {**changed["cluster"], "name": "address", "address": value}
+    return parse_campaign(changed)
 
 
 def list_choices(config_dirs: Sequence[Path] = ()) -> dict[str, list[str]]:

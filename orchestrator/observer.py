@@ -7,7 +7,7 @@ from typing import Protocol
 
 from orchestrator.measurement.results import Prepared
 from orchestrator.stats.stopping import Decision
-from orchestrator.storage.records import PlannedTrial, State
+from orchestrator.storage.records import Fault, PlannedTrial, State
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class Observer(Protocol):
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """A round was measured and stored."""
+
+    def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
+        """A process of a trial ended before its time."""
 
     def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
         """A trial has its final state."""

@@ -8,16 +8,29 @@ for its next round before the last one is stored.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from orchestrator.execution.executor import Executor
 from orchestrator.observer import Observer
+from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import PlannedTrial, State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.trial_run import TrialRun
 from orchestrator.turns import Lane, turns
+
+
+def own_rule(planned: PlannedTrial, primary: str | None) -> StoppingRule:
+    """Return the stopping rule that a trial's own settings name."""
+    measurement = planned.trial.measurement
+    return make_rule(
+        measurement.rule,
+        min_rounds=measurement.min_rounds,
+        max_rounds=measurement.max_rounds,
+        max_seconds=measurement.max_seconds,
+        half_width=measurement.half_width,
+        primary=primary,
+    )
 
 
 def run_trials(
@@ -27,7 +40,7 @@ def run_trials(
     observer: Observer,
     stop: threading.Event,
     primary: str | None = None,
-    now_s: Callable[[], float] = time.monotonic,
+    rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
 ) -> dict[str, State]:
     """Run the trials and return the state each ended in.
 
@@ -37,8 +50,8 @@ def run_trials(
         set from outside (Ctrl-C): the round under way is finished and stored, then every machine stops.
     primary
         the user's primary threshold, or None.
-    now_s
-        the clock of the stopping rule, s.
+    rule_of
+        the rule of a trial with a primary threshold; its own one by default.
 
     Raises
     ------
@@ -56,7 +69,8 @@ def run_trials(
             for unit in lane:
                 if stop.is_set():
                     return
-                runs = [TrialRun(planned, executor, writer, observer, stop, primary, now_s, alternating=len(unit) > 1) for planned in unit]
+                alternating = len(unit) > 1
+                runs = [TrialRun(planned, rule_of(planned, primary), executor, writer, observer, stop, alternating) for planned in unit]
                 run_alternating(runs)
                 states.update({run.trial_id: run.state for run in runs if run.state is not None})
         except BaseException as error:
@@ -64,6 +78,7 @@ def run_trials(
             stop.set()
 
     def run_machine(machine: str) -> None:
+        await_leftovers(machines[machine], executor, writer)
         for stage in turns(machines[machine], executor.cores_of):
             in_threads([partial(run_lane, lane) for lane in stage], machine)
 
@@ -71,6 +86,14 @@ def run_trials(
     if failures:
         raise failures[0]
     return states
+
+
+def await_leftovers(trials: Sequence[PlannedTrial], executor: Executor, writer: CampaignWriter) -> None:
+    """Wait until every process that an earlier driver has left on a machine is gone: none may overlap a new round."""
+    for planned in trials:
+        record = writer.read_trial(planned.trial_id)
+        for process in record.processes[-1:] if record is not None else ():
+            executor.await_end(planned.trial, process.pid, process.created_s, process.boot_id)
 
 
 def run_alternating(runs: Sequence[TrialRun]) -> None:

@@ -16,6 +16,10 @@ class Arguments:
         ``key=value`` in Hydra's grammar.
     directories
         results directories, for the verbs that read them.
+    accept_changes, retry_failed
+        of ``resume``.
+    rounds
+        of ``extend``: how many to add.
     """
 
     verb: str
@@ -28,3 +32,6 @@ class Arguments:
     show_choices: bool = False
     quiet: bool = False
     skip_infeasible: bool = False
+    accept_changes: bool = False
+    retry_failed: bool = False
+    rounds: int | None = None

@@ -24,7 +24,7 @@ def execute(arguments: Arguments) -> int:
     """Print the plan. Returns the exit code."""
     progress = Progress(0, None if arguments.quiet else sys.stderr)
     composed = compose_campaign(arguments, progress.say)
-    with open_site(composed) as site:
+    with open_site(composed.campaign, composed.trials) as site:
         plan = plan_on(site, composed)
     composition = composed.composition
     table = to_rich(plan_table(plan))

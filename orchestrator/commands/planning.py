@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,12 +56,11 @@ def compose_campaign(arguments: Arguments, say: Callable[[str], None]) -> Compos
     return Composed(campaign, tuple(zip(trials, composition.notes, strict=True)), composition)
 
 
-def open_site(composed: Composed) -> AbstractContextManager[Site]:
+def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractContextManager[Site]:
     """Return the site that the campaign names: this machine, or a cluster to join.
 
     Ray is started for a look already where a system has a Python of its own.
     """
-    campaign = composed.campaign
     if campaign.cluster.name == "inline":
         from orchestrator.execution.inline import open_inline
 
@@ -70,7 +69,7 @@ def open_site(composed: Composed) -> AbstractContextManager[Site]:
 
     if campaign.cluster.name == "address":
         return open_joined(campaign, cache_dir())
-    if any(trial.system.python for trial in composed.trials):
+    if any(trial.system.python for trial in trials):
         return open_local(campaign, cache_dir())
     return LocalSite(lambda: open_local_executor(campaign, cache_dir()))
 
@@ -86,7 +85,7 @@ def plan_on(site: Site, composed: Composed) -> Plan:
     trials = composed.trials
     _, left_out = pair_up(trials)
     paired = [(trial, note) for trial, note in composed.noted if why_no_pair(trial) is None]
-    candidates = _candidates(site, paired)
+    candidates = look_at(site, paired)
     if len(trials) == 1 and candidates[0].missing:
         raise InputError(candidates[0].missing[0])
     left = [(trial, note, why_no_pair(trial)) for trial, note in composed.noted if note]
@@ -100,7 +99,7 @@ def plan_on(site: Site, composed: Composed) -> Plan:
     return plan.with_estimates(earlier_durations(plan.candidates, earlier))
 
 
-def _candidates(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:
+def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:
     """Look at every trial on its machine; one look per machine serves all its trials."""
     machines = [_machine(site, trial) for trial, _ in paired]
     looks: dict[int, Look] = {}

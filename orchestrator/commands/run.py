@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,11 @@ from orchestrator.commands.report import write_report
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.execution.site import Site
-from orchestrator.pipeline import run_trials
+from orchestrator.measurement.code_digest import digest_code
+from orchestrator.pipeline import own_rule, run_trials
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import trials_counted
+from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 
@@ -34,7 +36,7 @@ def execute(arguments: Arguments) -> int:
     """Run the campaign that the command line describes. Returns the exit code."""
     with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
         composed = compose_campaign(arguments, waiting.say)
-    with open_site(composed) as site:
+    with open_site(composed.campaign, composed.trials) as site:
         return run_planned(arguments, composed, plan_on(site, composed), site)
 
 
@@ -52,6 +54,7 @@ def run_planned(arguments: Arguments, composed: Composed, plan: Plan, site: Site
         raise InputError(f"none of {len(plan.trials)} trials can run here, first {plan.trials[0].trial_id}: {plan.trials[0].reason}")
     record = CampaignRecord(
         code_version=orchestrator.__version__,
+        code_digest=digest_code(campaign.code),
         name=composition.name,
         command=arguments.command,
         sweep=composition.sweep,
@@ -64,8 +67,18 @@ def run_planned(arguments: Arguments, composed: Composed, plan: Plan, site: Site
         return measure(writer, campaign, runnable, arguments, site)
 
 
-def measure(writer: CampaignWriter, campaign: CampaignConfig, runnable: list[PlannedTrial], arguments: Arguments, site: Site) -> int:
-    """Run trials of a campaign whose record is written, then report. Returns the exit code."""
+def measure(
+    writer: CampaignWriter,
+    campaign: CampaignConfig,
+    runnable: list[PlannedTrial],
+    arguments: Arguments,
+    site: Site,
+    rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
+) -> int:
+    """Run trials of a campaign whose record is written, then report. Returns the exit code.
+
+    ``rule_of`` gives the stopping rule of a trial with the primary threshold.
+    """
     stop = threading.Event()
     with ExitStack() as signals, Progress(len(runnable), None if arguments.quiet else sys.stderr) as progress:
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
@@ -73,14 +86,14 @@ def measure(writer: CampaignWriter, campaign: CampaignConfig, runnable: list[Pla
             with site.executor() as executor:
                 # Ray sets handlers of its own when it starts: ours come after, and stay until the report is written.
                 signals.enter_context(stop_on_signals(stop, progress))
-                run_trials(runnable, executor, writer, progress, stop, primary=campaign.analysis.primary)
+                run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
         except KeyboardInterrupt:
             mark_interrupted(writer)
             raise
         write_report(writer.directory, campaign.analysis)
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() and states & {"planned", "interrupted"}:
-        print(f"interrupted; what was measured is stored and reported in {writer.directory}", file=sys.stderr)  # noqa: T201
+        print(f"interrupted; go on with: python -m orchestrator resume {writer.directory}", file=sys.stderr)  # noqa: T201
         return 130
     return 1 if states & set(FAILED_STATES) else 0
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from orchestrator.config import Trial
 from orchestrator.distributed.shipping import import_shipped
-from orchestrator.measurement.results import Packed, Prepared, pack
+from orchestrator.measurement.processes import own_identity
+from orchestrator.measurement.results import Identity, Packed, Prepared, pack
 from orchestrator.measurement.scratch import STAMPS_PREFIX, remove_stale, scratch_root
 from orchestrator.measurement.worker import Worker
 
@@ -20,13 +21,17 @@ class TimedActor:
     def __init__(self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str) -> None:
         import_shipped(Path.cwd())
         remove_stale(scratch_root())
-        scratch = scratch_root() / f"{STAMPS_PREFIX}{os.getpid()}-{trial_id[-40:]}-{process}"
+        self._scratch = scratch = scratch_root() / f"{STAMPS_PREFIX}{os.getpid()}-{trial_id[-40:]}-{process}"
         # As plain values: the system's own Python may have another pydantic.
         self._worker = Worker(Trial.model_validate(document), process, scratch, Path(cache_dir).expanduser())
 
-    def pid(self) -> int:
-        """Return the process id, once the actor is up."""
-        return os.getpid()
+    def identify(self) -> Identity:
+        """Return which process this is, once the actor is up."""
+        return own_identity()
+
+    def scratch(self) -> str:
+        """Return where the stamps are."""
+        return str(self._scratch)
 
     def prepare(self) -> Prepared:
         """Pin, load, warm up."""

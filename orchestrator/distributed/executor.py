@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import ray
@@ -12,16 +15,21 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.config import SystemConfig, Trial
 from orchestrator.distributed.actor import TimedActor
-from orchestrator.distributed.probe import is_gone, on_node
+from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.machine import Machine, cores_offered
-from orchestrator.measurement.results import Prepared, RoundResult, unpack
+from orchestrator.measurement.processes import end_process
+from orchestrator.measurement.results import Identity, Prepared, RoundResult, unpack
+from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.scratch import take_stamps
 
 T = TypeVar("T")
 
 CLOSE_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 4.0
+"""A host that does nothing for so long is lost: with ``round_timeout_s`` before it, that is noticed within 10 s of it."""
 
 
 class RayJob(Generic[T]):
@@ -40,7 +48,8 @@ class RayJob(Generic[T]):
         except RayTaskError as error:
             raise (error.cause if isinstance(error.cause, Exception) else error) from None
         except RayActorError as error:
-            raise SessionLost(_reason(error), cause="process") from None
+            gone = "node" in _reason(error) and "die" in _reason(error)
+            raise SessionLost(_reason(error), cause="machine" if gone else "process") from None
         except RayError as error:
             raise SessionLost(_reason(error), cause="machine") from None
         result: T = value if self._convert is None else self._convert(value)
@@ -54,6 +63,18 @@ class RaySession:
         self._handle = handle
         self._node_id = node_id
         self.shares_machine = shares_machine
+        self._identity: Identity | None = None
+        self._scratch: str | None = None
+
+    def identify(self) -> RayJob[Identity]:
+        """Return which process this is, once the actor is up."""
+        scratch = self._handle.scratch.remote()
+
+        def keep(identity: Identity) -> Identity:
+            self._identity, self._scratch = identity, ray.get(scratch, timeout=CLOSE_TIMEOUT_S)
+            return identity
+
+        return RayJob(self._handle.identify.remote(), keep)
 
     def prepare(self) -> RayJob[Prepared]:
         """Pin, load, warm up."""
@@ -67,24 +88,46 @@ class RaySession:
         """Time a fixed piece of work."""
         return RayJob(self._handle.kernel_ns.remote())
 
+    def host_answers(self) -> bool:
+        """Return whether another process of the node answers."""
+        try:
+            ray.get(on_node(self._node_id, os.getpid), timeout=ANSWER_TIMEOUT_S)
+        except RayError:
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Have the process killed as soon as its node can be reached."""
+        ray.kill(self._handle)
+
+    def abandon(self) -> Stamps | None:
+        """Kill the process and return what it has left of the round in flight."""
+        ray.kill(self._handle)
+        self._await_end()
+        if self._scratch is None:
+            return None
+        try:
+            stamps: Stamps | None = ray.get(on_node(self._node_id, take_stamps, Path(self._scratch)), timeout=CLOSE_TIMEOUT_S)
+        except RayError:
+            return None
+        return stamps
+
     def close(self) -> None:
         """End the process and wait until it is gone, so that the next trial has the machine to itself."""
-        pid: int | None = None
-        try:
-            pid = ray.get(self._handle.pid.remote(), timeout=CLOSE_TIMEOUT_S)
+        with suppress(RayError):  # a process that hangs or is gone has nothing to say; it is killed below
             ray.get(self._handle.close.remote(), timeout=CLOSE_TIMEOUT_S)
-        except RayError:
-            pass  # a process that hangs or is gone has nothing to say; it is killed below
         ray.kill(self._handle)
-        if pid is None:
+        self._await_end()
+
+    def _await_end(self) -> None:
+        if self._identity is None:
             return
+        arguments = (self._identity.pid, self._identity.created_s, self._identity.boot_id, CLOSE_TIMEOUT_S)
         if self.shares_machine:
-            is_gone(pid, CLOSE_TIMEOUT_S)
+            end_process(*arguments)
             return
-        try:
-            ray.get(on_node(self._node_id, is_gone, pid, CLOSE_TIMEOUT_S), timeout=2 * CLOSE_TIMEOUT_S)
-        except RayError:
-            return  # the node is gone with all its processes
+        with suppress(RayError):  # a node that is gone has no processes
+            ray.get(on_node(self._node_id, end_process, *arguments), timeout=2 * CLOSE_TIMEOUT_S)
 
 
 class RayExecutor:
@@ -118,6 +161,11 @@ class RayExecutor:
         """Return the cores a trial is given there."""
         machine = self._machine(trial.system)
         return cores_offered(trial.system, machine.cores, machine.numa, machine.host)
+
+    def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
+        """Wait until a process that an earlier driver left on a trial's machine is gone, and end it where it stays."""
+        machine = self._machine(trial.system)
+        wait_for(on_node(machine.node_id, end_process, pid, created_s, boot_id, CLOSE_TIMEOUT_S), machine.host)
 
     def open(self, trial: Trial, trial_id: str, process: int) -> RaySession:
         """Start an actor for a trial."""

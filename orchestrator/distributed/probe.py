@@ -1,4 +1,4 @@
-"""Untimed calls on a node: what machine it is, what trials would find there, and whether a process is gone."""
+"""Untimed calls on a node: what machine it is and what trials would find there."""
 
 from __future__ import annotations
 
@@ -69,19 +69,6 @@ def look_here(documents: Sequence[Mapping[str, Any]]) -> list[Look]:
     import_shipped(Path.cwd())
     inspector = Inspector()
     return [inspector.look(Trial.model_validate(document)) for document in documents]
-
-
-def is_gone(pid: int, timeout_s: float) -> bool:
-    """Wait until a process of this node is gone; return whether it is."""
-    import psutil
-
-    try:
-        psutil.Process(pid).wait(timeout_s)
-    except (psutil.NoSuchProcess, FileNotFoundError):  # the latter from a process of another namespace
-        return True
-    except psutil.TimeoutExpired:
-        return False
-    return True
 
 
 def python_mismatch(python: str) -> str | None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from orchestrator.config import Trial
-from orchestrator.measurement.results import Prepared, RoundResult
+from orchestrator.measurement.results import Identity, Prepared, RoundResult
+from orchestrator.measurement.salvage import Stamps
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -37,6 +38,9 @@ class Session(Protocol):
     shares_machine: bool
     """True where driver and system are one machine: then nothing is stored or drawn while a round is timed."""
 
+    def identify(self) -> Job[Identity]:
+        """Return which process this is, once it is up."""
+
     def prepare(self) -> Job[Prepared]:
         """Pin, load, warm up."""
 
@@ -45,6 +49,15 @@ class Session(Protocol):
 
     def kernel_ns(self) -> Job[int]:
         """Time a fixed piece of work, in ns: what the machine's speed is now."""
+
+    def host_answers(self) -> bool:
+        """Return whether the host does anything at all within a few seconds."""
+
+    def forget(self) -> None:
+        """Let go of a process on a host that does not answer, without waiting for anything."""
+
+    def abandon(self) -> Stamps | None:
+        """Kill the process and return what it has left of the round in flight."""
 
     def close(self) -> None:
         """End the process and wait until it is gone."""
@@ -58,6 +71,9 @@ class Executor(Protocol):
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
         """Return the cores a trial is given there."""
+
+    def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
+        """Wait until a process that an earlier driver left on a trial's machine is gone, and end it where it stays."""
 
     def open(self, trial: Trial, trial_id: str, process: int) -> Session:
         """Start a fresh process for a trial. ``process`` counts the trial's processes from 0."""

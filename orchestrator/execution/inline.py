@@ -14,8 +14,10 @@ from orchestrator.config import Trial
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.environment import boot_id
 from orchestrator.measurement.machine import cores_offered, numa_cores
-from orchestrator.measurement.results import Prepared, RoundResult
-from orchestrator.measurement.scratch import scratch_root
+from orchestrator.measurement.processes import own_identity
+from orchestrator.measurement.results import Identity, Prepared, RoundResult
+from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.scratch import scratch_root, take_stamps
 from orchestrator.measurement.timing import Clock
 from orchestrator.measurement.worker import Worker
 
@@ -38,8 +40,13 @@ class InlineSession:
 
     shares_machine = True
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, scratch: Path) -> None:
         self._worker = worker
+        self._scratch = scratch
+
+    def identify(self) -> InlineJob[Identity]:
+        """Return which process this is."""
+        return InlineJob(own_identity)
 
     def prepare(self) -> InlineJob[Prepared]:
         """Load and warm up."""
@@ -53,15 +60,27 @@ class InlineSession:
         """Time a fixed piece of work."""
         return InlineJob(self._worker.kernel_ns)
 
+    def host_answers(self) -> bool:
+        """Return True: host and driver are one."""
+        return True
+
+    def forget(self) -> None:
+        """Do nothing: the process is the driver's own."""
+
+    def abandon(self) -> Stamps | None:
+        """Return what is left of the round in flight. The process is the driver's own and lives on."""
+        return take_stamps(self._scratch)
+
     def close(self) -> None:
         """Remove the file of stamps."""
         self._worker.close()
 
 
 class InlineExecutor:
-    """Opens sessions in this process; ``clock`` is the clock of the timed loop."""
+    """Opens sessions in this process; ``clock`` is the clock of the timed loop, ``monotonic`` that of the starts of rounds."""
 
-    def __init__(self, scratch: Path, cache_dir: Path, clock: Clock = time.perf_counter_ns) -> None:
+    def __init__(self, scratch: Path, cache_dir: Path, clock: Clock = time.perf_counter_ns, monotonic: Clock = time.monotonic_ns) -> None:
+        self._monotonic = monotonic
         self._scratch = scratch
         self._cache_dir = cache_dir
         self._clock = clock
@@ -74,14 +93,18 @@ class InlineExecutor:
         """Return the cores of this process that the trial asks for; nothing is pinned to them."""
         return cores_offered(trial.system, allowed_cores(), numa_cores(), socket.gethostname())
 
+    def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
+        """Do nothing: such a process was a driver, and is dead."""
+
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         """Make a worker."""
         scratch = self._scratch / f"{trial_id}-{process}"
-        return InlineSession(Worker(trial, process, scratch, self._cache_dir, pin=False, clock=self._clock))
+        worker = Worker(trial, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
+        return InlineSession(worker, scratch)
 
 
 @contextmanager
-def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns) -> Iterator[InlineExecutor]:
+def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns, monotonic: Clock = time.monotonic_ns) -> Iterator[InlineExecutor]:
     """Yield an executor; remove its stamps afterwards."""
     with tempfile.TemporaryDirectory(prefix="tail-quality-", dir=scratch_root()) as folder:
-        yield InlineExecutor(Path(folder), cache_dir, clock)
+        yield InlineExecutor(Path(folder), cache_dir, clock, monotonic)

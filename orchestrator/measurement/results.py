@@ -10,7 +10,26 @@ import pyarrow as pa
 
 
 class TrialFailed(RuntimeError):
-    """A trial cannot go on, told in one line (a model that raises while loading, a clock that runs backwards)."""
+    """A process of a trial cannot go on, told in one line; ``fault`` names what happened (see ``storage.records.FaultName``)."""
+
+    def __init__(self, message: str, fault: str) -> None:
+        # Both among the arguments: that is how exceptions travel between processes.
+        super().__init__(message, fault)
+        self.fault = fault
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return str(self.args[0])
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process as its operating system knows it; ``created_s`` is when it began, s since 1970."""
+
+    pid: int
+    host: str
+    boot_id: str
+    created_s: float
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"
@@ -72,6 +73,16 @@ class Scratch:
     def remove(self) -> None:
         """Delete the file. The mapping lives until the process ends."""
         self.path.unlink(missing_ok=True)
+
+
+def take_stamps(path: Path) -> Stamps | None:
+    """Return what a timed process that is gone has left, and delete the file; None where it never began a round."""
+    try:
+        (number, batches, monotonic_ns, wall_ns), stamps = read_scratch(path)
+    except (OSError, ValueError, IndexError):
+        return None
+    path.unlink(missing_ok=True)
+    return Stamps(number, monotonic_ns, wall_ns, stamps) if batches and wall_ns else None
 
 
 def read_scratch(path: Path) -> tuple[tuple[int, int, int, int], npt.NDArray[np.int64]]:

@@ -55,7 +55,7 @@ def timings_batch(
     gaps = np.concatenate([[0], stamps[1:, 0] - stamps[:-1, 3]])[batch_of]
     measured = durations[~failed]
     if bool((measured < 0).any()) or bool((measured[:, 1] == 0).any()):
-        raise TrialFailed("a measured time is zero or negative: the clock of this host is broken; check its clock source")
+        raise TrialFailed("a measured time is zero or negative: the clock of this host is broken; check its clock source", "clock broken")
     columns: dict[str, Any] = {
         "round": pa.array(np.full(count, number, dtype=np.int32)),
         "sample": pa.array(np.arange(count, dtype=np.int32)),
@@ -85,7 +85,8 @@ def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[
             continue
         if len(answered) != len(group):
             raise TrialFailed(
-                f"the model returned {len(answered)} answers for {len(group)} samples; postprocess must return one per sample"
+                f"the model returned {len(answered)} answers for {len(group)} samples; postprocess must return one per sample",
+                "answers malformed",
             )
         for index, answer in zip(group, answered, strict=True):
             by_sample[index] = answer
@@ -98,7 +99,8 @@ def right_form(kind: str, what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise TrialFailed(f"{what} have not the form that kind {kind} has ({one_line(error)}); docs/tasks.md shows it") from error
+        told = f"{what} have not the form that kind {kind} has ({one_line(error)}); docs/tasks.md shows it"
+        raise TrialFailed(told, "answers malformed") from error
 
 
 def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], input_sizes: Sequence[int]) -> pa.Table:

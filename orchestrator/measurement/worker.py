@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from orchestrator.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from orchestrator.measurement import affinity, device, environment, evidence, tables
+from orchestrator.measurement.batches import batches_of_round
+from orchestrator.measurement.fault_names import fault_of
 from orchestrator.measurement.inspection import open_subject
 from orchestrator.measurement.kernel import kernel_ns
 from orchestrator.measurement.machine import cores_offered, numa_cores
@@ -45,8 +46,8 @@ class Worker:
         folder for derived files such as exported graphs.
     pin
         False only where this process is not the trial's own (the in-process executor).
-    clock
-        the clock of the four stamps, ns.
+    clock, monotonic
+        the clocks of the four stamps and of the starts of rounds, ns.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class Worker:
         cache_dir: Path,
         pin: bool = True,
         clock: Clock = time.perf_counter_ns,
+        monotonic: Clock = time.monotonic_ns,
     ) -> None:
+        self._monotonic = monotonic
         self._trial = trial
         self._process = process
         self._scratch_path = scratch
@@ -134,7 +137,7 @@ class Worker:
         if not collecting:
             self._collect()
             gc.disable()
-        wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
+        wall_ns, monotonic_ns = time.time_ns(), self._monotonic()
         self._scratch.begin(number, monotonic_ns, wall_ns)
         before = evidence.read_counters(self._cores)
         started = self._clock()
@@ -204,15 +207,12 @@ class Worker:
         except InputError:
             raise
         except Exception as error:
-            raise TrialFailed(f"model {self._trial.model.name} raised while loading: {one_line(error)}") from error
+            told = one_line(error)
+            raise TrialFailed(f"model {self._trial.model.name} raised while loading: {told}", fault_of(told, "load failed")) from error
 
     def _groups(self, number: int) -> list[list[int]]:
-        """Return the sample numbers of each batch of a round; a shuffled order is the same on every system."""
-        count, size = len(self._items), self._trial.measurement.batch
-        order = list(range(count))
-        if self._trial.measurement.order == "shuffled":
-            order = np.random.default_rng([self._trial.task.subset_seed, number]).permutation(count).tolist()
-        return [order[at : at + size] for at in range(0, count, size)]
+        """Return the sample numbers of each batch of a round."""
+        return batches_of_round(self._trial, len(self._items), number)
 
     def _fail_beyond_max_errors(self, errors: Mapping[int, str], names: Sequence[str]) -> None:
         allowed = self._trial.measurement.max_errors
@@ -220,5 +220,6 @@ class Worker:
             index, message = next(iter(errors.items()))
             raise TrialFailed(
                 f"model {self._trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
-                f"(measurement.max_errors={allowed}), first on {names[index]}: {message}"
+                f"(measurement.max_errors={allowed}), first on {names[index]}: {message}",
+                fault_of(message, "too many errors"),
             )

@@ -17,7 +17,7 @@ from orchestrator.measurement.results import Prepared
 from orchestrator.observer import RoundDone
 from orchestrator.report.text import milliseconds, seconds
 from orchestrator.stats.stopping import Decision
-from orchestrator.storage.records import PlannedTrial, State
+from orchestrator.storage.records import Fault, PlannedTrial, State
 
 DRAW_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
@@ -77,6 +77,10 @@ class Progress:
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
         told = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}{until}"
         self._show(planned, told, now=False)
+
+    def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
+        """Say what happened."""
+        self.say(f"{planned.trial_id}: {fault.name}: {fault.message}")
 
     def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
         """Say how it ended."""

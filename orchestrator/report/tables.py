@@ -223,4 +223,21 @@ def stack_table(records: Sequence[TrialRecord]) -> Table:
         title="Machines and stacks",
         columns=["system / runtime", "host", "processor", "stack"],
         rows=[[", ".join(sorted(set(names))), *key] for key, names in stacks.items()],
+        note=_stack_differences(records),
     )
+
+
+def _stack_differences(records: Sequence[TrialRecord]) -> str:
+    """Say which versions differ between systems; what only some of them have loaded is no difference."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for record in records:
+        for name, version in record.stack.items():
+            systems = found.setdefault(name, {}).setdefault(str(version), [])
+            if version and name != "platform" and record.trial.system.name not in systems:
+                systems.append(record.trial.system.name)
+    told = []
+    for name, versions in found.items():
+        had = [f"{version} ({', '.join(systems)})" for version, systems in versions.items() if systems]
+        if len(had) > 1:
+            told.append(f"{name} {' and '.join(had)}")
+    return f"Stacks differ: {'; '.join(told)}." if told else ""

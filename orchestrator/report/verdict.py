@@ -16,6 +16,21 @@ def verdict(results: Results) -> Iterator[str]:
         yield "No trial has a stored round."
     for group in results.groups:
         yield from _of_group(results, group)
+    yield from _shared_machines(results)
+
+
+def _shared_machines(results: Results) -> Iterator[str]:
+    """Say that hosts were told to count as machines which are one: their trials ran at once and slowed each other down."""
+    hosts: dict[str, set[str]] = {}
+    for record in results.records:
+        if record.placement:
+            hosts.setdefault(str(record.placement.get("boot_id")), set()).add(str(record.placement.get("host")))
+    if results.campaign.config.cluster.machines == "node":
+        for together in (sorted(names) for names in hosts.values() if len(names) > 1):
+            yield (
+                f"The hosts {', '.join(together)} are one physical machine (one boot id). With cluster.machines=node they counted as "
+                "machines of their own: their trials ran at the same time and slowed each other down."
+            )
 
 
 def _of_group(results: Results, group: Group) -> Iterator[str]:

@@ -67,6 +67,7 @@ class CampaignRecord(Frozen):
     schema_version: Version = schema.SCHEMA_VERSION
     created_at: UtcTime = Field(default_factory=utc_now)
     code_version: str
+    code_digest: str | None = None
     name: str
     command: tuple[str, ...] = ()
     sweep: dict[str, Any] | None = None
@@ -100,13 +101,17 @@ class CampaignRecord(Frozen):
 
 
 class Process(Frozen):
-    """A process that timed rounds of a trial; ``process`` counts them from 0 and stands in every row of rounds."""
+    """A process that timed rounds of a trial; ``process`` counts them from 0 and stands in every row of rounds.
+
+    ``created_s`` is when the operating system says it began (s since 1970), which tells it from a later process of the same id.
+    """
 
     process: int = Field(ge=0)
     pid: int = Field(gt=0)
     host: str
     started_at: UtcTime
     boot_id: str | None = None
+    created_s: float | None = None
 
 
 class Stopping(Frozen):
@@ -125,8 +130,34 @@ class TrialError(Frozen):
     sample: int | None = Field(None, ge=0)
 
 
+FaultName = Literal[
+    "process killed",
+    "host lost",
+    "hang",
+    "out of memory",
+    "load failed",
+    "too many errors",
+    "clock broken",
+    "gpu error",
+    "answers malformed",
+]
+
+
+class Fault(Frozen):
+    """What ended a process of a trial before its time; ``round`` is the one in flight."""
+
+    name: FaultName
+    message: str
+    process: int = Field(ge=0)
+    at: UtcTime = Field(default_factory=utc_now)
+    round: int | None = Field(None, ge=0)
+
+
 class TrialRecord(PlannedTrial):
-    """``trial.json``: what a trial was, where it ran and how it ended."""
+    """``trial.json``: what a trial was, where it ran and how it ended.
+
+    ``looks`` are the numbers of rounds at which an extension ended, ``changes`` what a user accepted as changed when going on.
+    """
 
     schema_version: Version = schema.SCHEMA_VERSION
     placement: dict[str, Any] = Field(default_factory=dict)
@@ -143,6 +174,9 @@ class TrialRecord(PlannedTrial):
     ended_at: UtcTime | None = None
     processes: tuple[Process, ...] = ()
     flags: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    looks: tuple[int, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @classmethod
     def from_plan(cls, planned: PlannedTrial) -> TrialRecord:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.measurement.results import RoundResult
 from orchestrator.storage import encoding, schema
 from orchestrator.storage.atomic import make_folder, write_json, write_parquet
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
@@ -16,7 +17,7 @@ from orchestrator.storage.load import read_table
 from orchestrator.storage.merge import merge, recover
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.tables import conform, outcome_codes
-from orchestrator.storage.twins import rounds
+from orchestrator.storage.twins import both, rounds
 
 FLUSH_EVERY_S = 1.0
 
@@ -43,6 +44,18 @@ class TrialWriter:
     def rounds(self) -> frozenset[int]:
         """Numbers of the rounds appended so far, by this and earlier drivers."""
         return frozenset(self._rounds)
+
+    def stored_samples(self) -> pa.Table | None:
+        """Return what ``write_samples`` has written, or None."""
+        return read_table(self._folder.samples) if self._folder.samples.exists() else None
+
+    def stored_rounds(self) -> Iterator[RoundResult]:
+        """Yield the rounds that are stored, in order, as they were appended."""
+        timed, told = both(self._folder)
+        numbers = timed.column("round").to_numpy()
+        starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+        for place, (start, end) in enumerate(zip(starts, [*starts[1:], len(numbers)], strict=True)):
+            yield RoundResult(_one_batch(timed.slice(start, end - start)), _one_batch(told.slice(place, 1)))
 
     def write_record(self, record: TrialRecord) -> None:
         """Write ``trial.json``."""
@@ -105,6 +118,10 @@ class TrialWriter:
     def _refuse_stored(self, number: int) -> None:
         if number in self._rounds:
             raise ValueError(f"round {number} of {self._folder.path.name} is stored already; a stored round is never replaced")
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    return table.combine_chunks().to_batches()[0]
 
 
 def check_round(timings: pa.Table, row: pa.Table) -> int:

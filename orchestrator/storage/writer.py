@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -85,6 +85,18 @@ class CampaignWriter:
                 self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock)
             return self._trials[trial_id]
 
+    def read_trial(self, trial_id: str) -> TrialRecord | None:
+        """Return what is stored of a trial that has begun, or None."""
+        folder = self._folder(trial_id)
+        return read_json(folder.record, TrialRecord) if folder.record.exists() else None
+
+    def note_changes(self, trial_id: str, changes: Sequence[str]) -> None:
+        """Record in ``trial.json`` what a user has accepted as changed, where the trial has begun."""
+        known = self.read_trial(trial_id)
+        if known is not None:
+            noted = known.model_copy(update={"changes": tuple(dict.fromkeys([*known.changes, *changes]))})
+            write_json(self._folder(trial_id).record, noted.model_dump(mode="json"))
+
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
         """Change a trial's state: in ``trial.json`` where there is one, then in ``campaign.json``, which counts."""
         with self._one_at_a_time:
@@ -142,8 +154,8 @@ def _refuse_used(directory: Path) -> None:
     """Refuse a directory that holds more than a start that was killed has left."""
     if (directory / CAMPAIGN).exists():
         raise InputError(
-            f"{directory} holds a campaign already: choose another directory with results_dir=, or see it with "
-            f"`python -m orchestrator report {directory}`"
+            f"{directory} holds a campaign already: go on with it with `python -m orchestrator resume {directory}`, or choose another "
+            "directory with results_dir="
         )
     known = (LOCK, OVERRIDES)
     strange = sorted(path.name for path in directory.iterdir() if path.name not in known and not DRAFT.fullmatch(path.name))

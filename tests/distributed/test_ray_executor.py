@@ -56,12 +56,13 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
 def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     session = executor.open(trial(), "t-r0", 0)
     try:
+        identity = session.identify().result(60)
         placement = session.prepare().result(60).placement
         result, again = session.run_rounds(0, 2).result(60)
     finally:
         session.close()
 
-    assert placement["pid"] != os.getpid()
+    assert identity.pid == placement["pid"] != os.getpid()
     assert placement["cores"] == [allowed_cores()[-1]]
     assert placement["niceness"] == os.getpriority(os.PRIO_PROCESS, 0)
     assert all(thread["cores"] == placement["cores"] for thread in placement["computing_threads"])

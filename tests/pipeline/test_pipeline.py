@@ -17,7 +17,7 @@ from orchestrator.report.progress import Progress
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial_run import kernel_flags
+from orchestrator.trial_flags import kernel_flags
 
 MODEL = {
     "name": "null",
@@ -144,7 +144,7 @@ def test_a_stop_finishes_the_round_and_keeps_it(measure: Callable[..., Campaign]
 
         def is_set(self) -> bool:
             self.asked += 1
-            return self.asked > 2
+            return self.asked > 4
 
     trials = planned() + planned(measurement={"batch": 2})
     campaign = measure(trials, StopsAtOnce())

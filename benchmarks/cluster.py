@@ -1,0 +1,210 @@
+"""What collecting from four hosts costs: rounds per second, memory over 100,000 rounds, efficiency of 0.5 s rounds.
+
+    python benchmarks/cluster.py [rate] [memory] [efficiency]     # root, Linux; no word: all three
+
+Makes the four hosts of the demonstration out of this machine, measures models that do nothing or sleep on all of them, and removes
+the hosts. Driver and hosts share the machine's cores, so that a cluster of real hosts is faster. Run it while the machine is idle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+HOSTS = CHECKOUT / "cluster" / "demo" / "hosts.sh"
+SUPPORT = CHECKOUT / "tests" / "support"
+SYSTEMS = ("two_cores", "one_core", "half_core", "quarter_core")
+WORDS = [
+    "--quiet",
+    "--config-dir",
+    str(SUPPORT / "conf"),
+    f"code=[{SUPPORT / 'code'}]",
+    "-m",
+    "model=echo",
+    "task=numbers",
+    f"system={','.join(SYSTEMS)}",
+    "measurement.rule=rounds",
+    "cluster=address",
+    "cluster.machines=node",
+]
+SAMPLE_EVERY_S = 0.5
+MIB = 2**20
+
+
+@contextmanager
+def four_hosts(folder: Path) -> Iterator[dict[str, str]]:
+    """Make the hosts and yield the driver's environment; remove them, whatever happened."""
+    environment = {**os.environ, "PYTHON": sys.executable}
+    try:
+        subprocess.run([HOSTS, "up", folder], env=environment, check=True, stdout=subprocess.DEVNULL)
+        sourced = subprocess.run(
+            ["bash", "-c", f"set -e; source {shlex.quote(str(folder / 'env.sh'))}; env -0"], check=True, capture_output=True, text=True
+        )
+        yield dict(line.split("=", 1) for line in sourced.stdout.split("\0") if line)
+    finally:
+        # In a session of its own: a second Ctrl-C does not reach it.
+        subprocess.run([HOSTS, "down", folder], env=environment, check=True, start_new_session=True)
+
+
+class Watch(threading.Thread):
+    """Notes time (monotonic, s), processor time (s), RSS and PSS (MiB) of the driver and of the timed process of each system."""
+
+    def __init__(self, driver: int, results: Path) -> None:
+        super().__init__(daemon=True)
+        self.seen: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
+        self._results = results
+        self._processes = {"driver": psutil.Process(driver)}
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(SAMPLE_EVERY_S):
+            if len(self._processes) <= len(SYSTEMS):
+                self._find_timed()
+            for name, process in self._processes.items():
+                try:
+                    with process.oneshot():
+                        used, memory = process.cpu_times(), process.memory_full_info()
+                except psutil.Error:
+                    continue  # it has ended
+                self.seen[name].append((time.monotonic(), used.user + used.system, memory.rss / MIB, memory.pss / MIB))
+
+    def _find_timed(self) -> None:
+        for path in self._results.glob("trials/*/trial.json"):
+            record = json.loads(path.read_text())
+            for process in record["processes"]:  # none before it is warm
+                try:
+                    self._processes[record["trial"]["system"]["name"]] = psutil.Process(process["pid"])
+                except psutil.NoSuchProcess:
+                    continue
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+class Campaign:
+    """One campaign over the four hosts, with what was seen of its processes meanwhile."""
+
+    def __init__(self, environment: Mapping[str, str], *words: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            results = Path(folder) / "results"
+            address = f"cluster.address={environment['TAIL_QUALITY_ADDRESS']}"
+            command = [sys.executable, "-m", "orchestrator", *WORDS, address, f"results_dir={results}", *words]
+            driver = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, cwd=folder)
+            watch = Watch(driver.pid, results)
+            try:
+                watch.start()
+                if driver.wait():
+                    raise SystemExit(f"the campaign ended with exit code {driver.returncode}")
+            finally:
+                watch.stop()
+                if driver.poll() is None:
+                    driver.terminate()
+                    driver.wait()
+            self.seen = {name: np.array(rows) for name, rows in watch.seen.items()}
+            self.rounds = {}
+            ended_s = 0.0
+            for path in results.glob("trials/*/trial.json"):
+                record = json.loads(path.read_text())
+                table = pq.read_table(path.parent / "rounds", columns=["started_monotonic_ns", "duration_ns"])
+                self.rounds[record["trial"]["system"]["name"]] = np.stack([column.to_numpy() for column in table.columns]) / 1e9
+                ended_s = max(ended_s, datetime.fromisoformat(record["ended_at"]).timestamp())
+            self.report_s = (results / "report.md").stat().st_mtime - ended_s
+
+    def starts(self, name: str) -> np.ndarray:
+        """Return when the rounds of a system began, or for the driver those of all systems."""
+        names = SYSTEMS if name == "driver" else (name,)
+        return np.sort(np.concatenate([self.rounds[system][0] for system in names]))
+
+    def rate(self, name: str = "driver") -> float:
+        starts = self.starts(name)
+        return float(len(starts) / (starts[-1] - starts[0]))
+
+    def cpu_ms(self, name: str) -> float:
+        """Return the processor time of a process per round, in ms."""
+        starts, seen = self.starts(name), self.seen[name]
+        first, last = np.interp([starts[0], starts[-1]], seen[:, 0], seen[:, 1])
+        return float(1000 * (last - first) / len(starts))
+
+    def memory(self, name: str, column: int) -> list[float]:
+        """Return the median of a column of what was seen during each tenth of the rounds."""
+        starts, seen = self.starts(name), self.seen[name]
+        bounds = np.linspace(0, len(starts) - 1, 11).astype(int)
+        tenths = zip(starts[bounds[:-1]], starts[bounds[1:]], strict=True)
+        return [float(np.median(seen[(seen[:, 0] >= low) & (seen[:, 0] <= high), column])) for low, high in tenths]
+
+    def efficiency(self, name: str) -> float:
+        started, duration = self.rounds[name]
+        return float(duration.sum() / (started[-1] + duration[-1] - started[0]))
+
+
+def number_of_rounds(count: int) -> list[str]:
+    return [f"measurement.min_rounds={count}", f"measurement.max_rounds={count}"]
+
+
+def rate(environment: Mapping[str, str], rounds: int = 5000, repeats: int = 3) -> None:
+    done = [Campaign(environment, *number_of_rounds(rounds)) for _ in range(repeats)]
+    rates = [campaign.rate() for campaign in done]
+    print(f"rounds a second over four hosts, {rounds} each: median {statistics.median(rates):.0f}, lowest {min(rates):.0f} (bar: 500)")
+    for name in ("driver", *SYSTEMS):
+        own = statistics.median(campaign.rate(name) for campaign in done)
+        cpu_ms = statistics.median(campaign.cpu_ms(name) for campaign in done)
+        print(f"  {name:12} {own:5.0f} rounds a second, {cpu_ms:.2f} ms of processor time a round")
+
+
+def memory(environment: Mapping[str, str], rounds: int = 25_000) -> None:
+    campaign = Campaign(environment, *number_of_rounds(rounds))
+    print(f"memory over {len(SYSTEMS) * rounds} rounds, MiB: medians of the first, the highest and the last tenth of them")
+    for name in ("driver", *SYSTEMS):
+        told = []
+        for column, kind in ((2, "RSS"), (3, "PSS")):
+            tenths = campaign.memory(name, column)
+            told.append(f"{kind} {tenths[0]:6.1f} {max(tenths):6.1f} {tenths[-1]:6.1f} ({tenths[-1] - tenths[0]:+.1f})")
+        print(f"  {name:12} {'   '.join(told)}")
+    print(f"  {campaign.rate():.0f} rounds a second; the report at the end took {campaign.report_s:.1f} s")
+
+
+def efficiency(environment: Mapping[str, str], rounds: int = 60, repeats: int = 3) -> None:
+    done = [Campaign(environment, "model.sleep_ms=25", *number_of_rounds(rounds)) for _ in range(repeats)]
+    print(f"efficiency of 0.5 s rounds, median and lowest of {repeats} (bar: 0.97)")
+    for name in SYSTEMS:
+        found = [campaign.efficiency(name) for campaign in done]
+        print(f"  {name:12} {statistics.median(found):.3f} {min(found):.3f}")
+
+
+PARTS = {"rate": rate, "memory": memory, "efficiency": efficiency}
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(PARTS)
+    if not set(chosen) <= set(PARTS):
+        raise SystemExit(f"{' '.join(chosen)}: choose of {', '.join(PARTS)}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    with tempfile.TemporaryDirectory() as folder, four_hosts(Path(folder) / "hosts") as environment:
+        for part in chosen:
+            print(f"load average before: {os.getloadavg()[0]:.2f}", flush=True)
+            PARTS[part](environment)
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""``doctor``: is every host fit for timing? Reads, judges, and starts no trial."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.measure import Measurement
+
+from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.caches import cache_dir
+from orchestrator.composition import compose_places
+from orchestrator.config import CampaignConfig, ClusterConfig, Frozen, SystemConfig, explain
+from orchestrator.contracts import InputError
+from orchestrator.health.examined import Examined, host_names
+from orchestrator.health.finding import GRADES, Finding
+from orchestrator.health.judge import judge_all
+from orchestrator.health.judge_cluster import judge_system, missing_system
+from orchestrator.health.reading import read_host
+from orchestrator.measurement.machine import read_machine
+from orchestrator.report.progress import Progress
+from orchestrator.report.table import Table, to_rich
+
+WIDEST = 10_000
+"""Columns a table may take where no terminal limits it, so that no reason is cut."""
+Say = Callable[[str], None]
+
+
+class Place(Frozen):
+    """Where to look: a cluster, and one system on it or all nodes."""
+
+    cluster: ClusterConfig
+    system: SystemConfig | None = None
+
+
+def execute(arguments: Arguments) -> int:
+    """Print what was found. Returns the exit code: 1 where anything is bad."""
+    places = [_place(document) for document in compose_places(arguments.overrides, arguments.config_dirs)]
+    cluster = places[0].cluster
+    systems = [place.system for place in places if place.system is not None]
+    with Progress(0, None if arguments.quiet else sys.stderr) as progress:
+        findings = examine_cluster(cluster, systems, progress.say) if cluster.name == "address" else examine_here(cluster, systems)
+    print_findings(findings)
+    return 1 if any(finding.grade == "bad" for finding in findings) else 0
+
+
+def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig]) -> list[Finding]:
+    """Read this machine in this process. Starts no Ray."""
+    reading = read_host()
+    host, machine = reading.machine.host, reading.machine
+    findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
+    return findings + [judge_system(host, system, machine) for system in systems]
+
+
+def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Say) -> list[Finding]:
+    """Join the cluster and read its nodes, or only those that the systems name."""
+    from orchestrator.distributed.cluster import open_joined
+
+    with open_joined(CampaignConfig(cluster=cluster), cache_dir()):
+        from orchestrator.distributed.health import examine_nodes
+        from orchestrator.distributed.placement import Node, choose_node
+        from orchestrator.distributed.site import living_nodes
+
+        nodes = living_nodes()
+        chosen: list[tuple[SystemConfig, Node]] = []
+        missing: list[Finding] = []
+        for system in systems:
+            try:
+                chosen.append((system, choose_node(system, nodes)))
+            except InputError as error:
+                missing.append(missing_system(system, str(error)))
+        places = {(node.node_id, system.python): (node, system.python) for system, node in chosen}
+        if not systems:
+            places = {(node.node_id, None): (node, None) for node in nodes}
+        examined = dict(zip(places, examine_nodes(list(places.values()), say), strict=True))
+
+    found = list(examined.values())
+    hosts = dict(zip(places, host_names(found), strict=True))
+    findings = list(judge_all(found, cluster.machines, read_machine().versions))
+    for system, node in chosen:
+        reading = examined[node.node_id, system.python].reading
+        if reading is not None:
+            machine = replace(reading.machine, labels=node.labels)
+            findings.append(judge_system(hosts[node.node_id, system.python], system, machine))
+    return findings + missing
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print one line for each, and how many there are of each grade."""
+    table = to_rich(
+        Table(
+            title="Doctor",
+            columns=["host", "what", "is", "seen", "why"],
+            rows=[[finding.host, finding.what, finding.grade, finding.seen, finding.why] for finding in findings],
+        )
+    )
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    console.print(table)
+    counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
+    console.print(f"{len(findings)} lines: {', '.join(counts)}")
+
+
+def _place(document: dict[str, object]) -> Place:
+    try:
+        return Place.model_validate(document)
+    except ValidationError as error:
+        raise InputError(explain(error)) from error

@@ -1,0 +1,102 @@
+"""``resume DIR`` goes on with an interrupted campaign; ``extend DIR --rounds N`` adds rounds to finished trials, as a further look."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from orchestrator.campaign import NOWHERE
+from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.planning import look_at, open_site
+from orchestrator.commands.run import measure
+from orchestrator.composition import override_cluster
+from orchestrator.config import CampaignConfig
+from orchestrator.contracts import InputError
+from orchestrator.execution.site import Site
+from orchestrator.identity import match_key
+from orchestrator.measurement.code_digest import digest_code
+from orchestrator.measurement.targets import add_code_folders, check_packages
+from orchestrator.pipeline import own_rule
+from orchestrator.report.progress import Progress
+from orchestrator.stats.stopping import StoppingRule, make_rule
+from orchestrator.storage.records import PlannedTrial
+from orchestrator.storage.writer import CampaignWriter
+
+UNFINISHED = ("planned", "running", "interrupted")
+
+
+def execute(arguments: Arguments) -> int:
+    """Go on with one campaign. Returns the exit code."""
+    if len(arguments.directories) != 1:
+        raise InputError(f"{arguments.verb} takes one results directory, {len(arguments.directories)} were given: name one")
+    with CampaignWriter.reopen(arguments.directories[0]) as writer:
+        campaign = override_cluster(writer.record.config, arguments.overrides)
+        check_packages()
+        add_code_folders(campaign.code)
+        chosen = _chosen(writer, arguments)
+        if not chosen:
+            raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
+        with open_site(campaign, [planned.trial for planned in chosen]) as site:
+            changes = list_changes(writer, campaign, chosen, site)
+            if changes and not arguments.accept_changes:
+                more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+                raise InputError(f"{changes[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
+            for planned in chosen:
+                writer.set_state(planned.trial_id, "planned", None)
+                if changes:
+                    writer.note_changes(planned.trial_id, changes)
+            with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
+                waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
+            return measure(writer, campaign, chosen, arguments, site, rule_of=_rules(writer, arguments))
+
+
+def _chosen(writer: CampaignWriter, arguments: Arguments) -> list[PlannedTrial]:
+    """Return the trials to go on with."""
+    if arguments.verb == "extend":
+        wanted: tuple[str, ...] = ("done",)
+    else:
+        wanted = (*UNFINISHED, "failed") if arguments.retry_failed else UNFINISHED
+    return [planned for planned in writer.record.trials if planned.state in wanted]
+
+
+def _advice(writer: CampaignWriter) -> str:
+    failed = sum(planned.state == "failed" for planned in writer.record.trials)
+    return f"; {failed} trials failed: add --retry-failed to try them again" if failed else ""
+
+
+def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Sequence[PlannedTrial], site: Site) -> list[str]:
+    """Return, one line each, what is not as it was when the campaign was begun: code, data, weights, host.
+
+    Raises
+    ------
+    InputError
+        where a trial has no machine or lacks its model or data.
+    """
+    changes = []
+    code = digest_code(campaign.code)
+    if writer.record.code_digest not in (None, code):
+        changes.append(f"the code has changed since the campaign was begun with version {writer.record.code_version}")
+    for planned, candidate in zip(chosen, look_at(site, [(planned.trial, "") for planned in chosen]), strict=True):
+        if candidate.machine is NOWHERE or candidate.missing:
+            raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
+        if match_key(candidate.trial, candidate.inspection) != planned.match_key:
+            changes.append(f"the data or weights of {planned.trial_id} have changed since the campaign was begun")
+        stored = writer.read_trial(planned.trial_id)
+        known = {process.host for process in stored.processes} if stored is not None else set()
+        if known and candidate.machine.host not in known:
+            changes.append(f"{planned.trial_id} was measured on {', '.join(sorted(known))} and would go on on {candidate.machine.host}")
+    return changes
+
+
+def _rules(writer: CampaignWriter, arguments: Arguments) -> Callable[[PlannedTrial, str | None], StoppingRule]:
+    """Return the rule of each trial: its own, or so many rounds more than are stored."""
+    if arguments.verb == "resume":
+        return own_rule
+    assert arguments.rounds is not None
+    more = arguments.rounds
+
+    def extended(planned: PlannedTrial, primary: str | None) -> StoppingRule:
+        until = len(writer.trial(planned.trial_id).rounds) + more
+        return make_rule("rounds", min_rounds=until, max_rounds=until, primary=primary)
+
+    return extended

@@ -1,0 +1,101 @@
+"""What only several machines together, or a system and its machine, can show (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from orchestrator.config import SystemConfig
+from orchestrator.contracts import InputError
+from orchestrator.health.examined import Examined
+from orchestrator.health.finding import Finding, Grade, told
+from orchestrator.measurement.machine import Machine, cores_offered, format_cores
+
+RAY_LABELS = "ray.io/"
+SHORT = 8
+"""Characters of a boot id that are shown."""
+
+
+def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: Literal["boot_id", "node"]) -> Finding:
+    """A node must be up, a system must be able to name it, and it should be a machine of its own.
+
+    Parameters
+    ----------
+    others
+        boot ids of the other nodes by their hosts.
+    """
+    if node.reading is None:
+        return Finding(host, "node", "bad", node.failure, "0 failures: it answers, and runs our code")
+    boot_id = node.reading.machine.boot_id
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()) if not key.startswith(RAY_LABELS))
+    sharing = sorted(name for name, theirs in others.items() if theirs == boot_id)
+    grade: Grade = "doubtful" if sharing or not (labels or node.is_own) else "good"
+    remedies = [] if labels or node.is_own else ["no system can name it: start it with --system NAME"]
+    if sharing and machines == "node":
+        remedies.append("cluster.machines=node times them at once all the same: for demonstrations")
+    elif sharing:
+        remedies.append("their trials take turns")
+    parts = [node.address, f"labels {labels or 'none'}" if node.node_id else "", f"boot id {boot_id[:SHORT]}"]
+    if sharing:
+        parts.append(f"the same as {', '.join(sharing)}")
+    rule = "it answers, has a label or is the driver's own, and shares its boot id with 0 others"
+    return told(host, "node", grade, ", ".join(filter(None, parts)), rule, "; ".join(remedies))
+
+
+def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[str, str]) -> Finding:
+    """Systems of other versions are other systems: which one is faster may be the version's doing."""
+    names = sorted({*versions, *reference})
+    differing = [
+        f"{name} {versions.get(name, 'none')} and not {reference.get(name, 'none')}"
+        for name in names
+        if versions.get(name) != reference.get(name)
+    ]
+    return told(
+        host,
+        "versions",
+        "doubtful" if differing else "good",
+        "; ".join(differing) or ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "0 differences from the driver's",
+        "install the same, or compare the systems as they are",
+    )
+
+
+def judge_system(host: str, system: SystemConfig, machine: Machine) -> Finding:
+    """A machine must have what the system asks for."""
+    problems = []
+    cores: tuple[int, ...] = ()
+    try:
+        cores = cores_offered(system, machine.cores, machine.numa, machine.host)
+    except InputError as error:
+        problems.append(str(error))
+    if system.device != "cpu" and not any(_is_device(system.device, known) for known in machine.devices):
+        problems.append(f"system.device={system.device}: there is {', '.join(['cpu', *machine.devices])}")
+    lacking = [f"{key}={value}" for key, value in system.labels.items() if machine.labels.get(key) != value]
+    if lacking:
+        problems.append(f"system.labels: {', '.join(lacking)} is not here; join a cluster with cluster=address")
+    return Finding(
+        host,
+        f"system {system.name}",
+        "bad" if problems else "good",
+        "; ".join(problems) or f"cores {format_cores(cores)}, device {system.device}",
+        "the host has its labels, cores and device: 0 are missing",
+    )
+
+
+def missing_system(system: SystemConfig, reason: str) -> Finding:
+    """Return the line of a system that no node, or more than one, stands for."""
+    return Finding("-", f"system {system.name}", "bad", reason, "exactly 1 node has its labels")
+
+
+def boot_ids(hosts: Sequence[str], nodes: Sequence[Examined], own: int) -> dict[str, str]:
+    """Return the boot ids of the nodes other than number ``own``, by host; a node that was read twice is one."""
+    return {
+        host: node.reading.machine.boot_id
+        for host, node in zip(hosts, nodes, strict=True)
+        if node.reading is not None and node.node_id != nodes[own].node_id
+    }
+
+
+def _is_device(wanted: str, known: str) -> bool:
+    """A UUID may be cut short, as CUDA allows it."""
+    return wanted == known if wanted.startswith("cuda:") else known.startswith(wanted)

@@ -1,0 +1,114 @@
+"""Does a timed process get whole cores of one steady speed? (pure)."""
+
+from __future__ import annotations
+
+from orchestrator.health.finding import Finding, Grade, graded, told
+from orchestrator.health.noise import Noise
+from orchestrator.health.processor import Processor
+from orchestrator.health.quota import Quota
+from orchestrator.measurement.machine import format_cores
+
+NICENESS = (0, 9)
+
+
+def judge_cores(host: str, processor: Processor) -> Finding:
+    """One core more than the model's takes what is not timed."""
+    count = len(processor.cores)
+    return told(
+        host,
+        "cores",
+        "good" if count >= 2 else "doubtful",
+        f"{count} of {processor.logical_cores} allowed ({format_cores(processor.cores)}), {processor.name}",
+        "at least 2, so that Ray, the driver and the system's services have one that is not timed",
+        "give the node more cores; the affinity of the shell that starts it is what it gets",
+    )
+
+
+def judge_pinning(host: str, noise: Noise) -> Finding:
+    """A process that cannot be pinned moves between cores while it is timed."""
+    grade: Grade
+    if not noise.read_back:
+        grade, seen = "doubtful", "this operating system pins no process"
+    elif noise.refused or noise.read_back != (noise.core,):
+        grade = "bad"
+        seen = f"to core {noise.core}: {noise.refused or 'no error'}, reads back {format_cores(noise.read_back)}"
+    else:
+        grade = "good" if noise.ran_on in (noise.core, None) else "doubtful"
+        seen = f"to core {noise.core}, reads back {noise.core}, ran on {'not told' if noise.ran_on is None else noise.ran_on}"
+    return told(
+        host,
+        "pinning",
+        grade,
+        seen,
+        "the mask of 1 core reads back, and the kernel sees the thread on that core",
+        "allow sched_setaffinity in the container or sandbox; trials that are not pinned certify no deadline",
+    )
+
+
+def judge_siblings(host: str, processor: Processor) -> Finding:
+    """Two hyper-threads of one core take each other's time."""
+    allowed = set(processor.cores)
+    inside = [threads for threads in processor.siblings if len(allowed & set(threads)) > 1]
+    outside = [threads for threads in processor.siblings if len(allowed & set(threads)) == 1]
+    shown = [f"{format_cores(threads)} are one core" for threads in inside]
+    shown += [f"{format_cores(set(threads) - allowed)} shares the core of {format_cores(allowed & set(threads))}" for threads in outside]
+    return told(
+        host,
+        "hyper-threads",
+        "doubtful" if shown else "good",
+        "; ".join(shown[:4]) + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")
+        or f"none seen{', as its host may hide them (virtual machine)' if processor.is_virtual else ''}",
+        "0 siblings: each allowed core has its physical core for itself",
+        "list one thread of each core in system.cores and keep the other idle, or turn SMT off",
+    )
+
+
+def judge_governor(host: str, processor: Processor) -> Finding:
+    """Any governor but ``performance`` changes the frequency while a round runs."""
+    return told(
+        host,
+        "governor",
+        "good" if processor.governors == ("performance",) else "doubtful",
+        ", ".join(processor.governors) or f"not told{' (virtual machine)' if processor.is_virtual else ''}",
+        "performance on every allowed core",
+        "cpupower frequency-set -g performance"
+        if processor.governors
+        else "who runs the host sets the frequency; the noise floor shows what comes of it",
+    )
+
+
+def judge_turbo(host: str, processor: Processor) -> Finding:
+    """Turbo frequencies depend on heat, and on how many other cores work."""
+    seen = {True: "on", False: "off", None: f"not told{' (virtual machine)' if processor.is_virtual else ''}"}
+    return told(
+        host,
+        "turbo",
+        "good" if processor.turbo is False else "doubtful",
+        seen[processor.turbo],
+        "off, because its frequency depends on heat and on the other cores",
+        "turn it off (no_turbo or boost below /sys/devices/system/cpu), or take it as part of the system",
+    )
+
+
+def judge_quota(host: str, quota: Quota | None) -> Finding:
+    """A quota stops the process for the rest of a period when its share is used up."""
+    return told(
+        host,
+        "CPU quota",
+        "good" if quota is None else "doubtful",
+        "none" if quota is None else f"{quota.cores:g} cores in each {quota.period_us / 1000:g} ms (control groups v{quota.version})",
+        "0 quotas: whoever has used up a quota stands still for the rest of its period",
+        "limit by cores instead, unless the quota is what this system is about",
+    )
+
+
+def judge_niceness(host: str, niceness: int) -> Finding:
+    """Any process with less niceness goes first."""
+    return told(
+        host,
+        "niceness",
+        graded(niceness, *NICENESS),
+        str(niceness),
+        "at most 0 (doubtful to 9): processes of less niceness go first",
+        "start the node with RAY_worker_niceness=0 in its environment, and not under nice",
+    )

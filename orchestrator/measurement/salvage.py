@@ -1,0 +1,82 @@
+"""What a process that hung or died has left in its file of stamps, as an incomplete round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from orchestrator.config import Trial
+from orchestrator.measurement.batches import batches_of_round
+from orchestrator.measurement.results import RoundResult
+from orchestrator.storage import schema
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """A file of stamps: the round it is of, when that began (monotonic and UTC, ns), and [B, 4] stamps of its batches in ns."""
+
+    round: int
+    monotonic_ns: int
+    wall_ns: int
+    stamps: npt.NDArray[np.int64]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every batch has ended."""
+        return bool((self.stamps[:, 3] > 0).all())
+
+
+def incomplete_round(trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: str, message: str) -> RoundResult:
+    """Return the round as far as it came: finished samples ``ok``, those in flight ``in_flight``, the rest ``lost``.
+
+    Parameters
+    ----------
+    number
+        the number the round is stored under: rounds of a call that never came back have left theirs.
+    samples
+        number of samples of the trial.
+    in_flight
+        ``timeout`` or ``error``.
+    message
+        what is known of the samples in flight.
+    """
+    groups = batches_of_round(trial, samples, found.round)
+    ended = found.stamps[:, 3] > 0
+    finished = ended & (found.stamps[:, 0] > 0)
+    outcomes = np.full(samples, "lost", dtype=object)
+    durations = np.zeros((samples, 3), dtype=np.int64)
+    in_flight_batch = int(np.argmin(ended)) if not ended.all() else None
+    for batch, group in enumerate(groups):
+        if finished[batch]:
+            outcomes[group] = "ok"
+            durations[group] = np.diff(found.stamps[batch])
+        elif ended[batch]:
+            outcomes[group] = "error"
+        elif batch == in_flight_batch:
+            outcomes[group] = in_flight
+    late = outcomes != "ok"
+    timings = pa.RecordBatch.from_pydict(
+        {
+            "round": pa.array(np.full(samples, number, dtype=np.int32)),
+            "sample": pa.array(np.arange(samples, dtype=np.int32)),
+            "outcome": pa.array(outcomes.tolist(), pa.string()).dictionary_encode().cast(schema.TIMINGS.field("outcome").type),
+            "start_gap_ns": pa.nulls(samples, pa.int64()),
+            **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
+            "cuda_inference_ns": pa.nulls(samples, pa.int64()),
+        },
+        schema=schema.TIMINGS,
+    )
+    row = {
+        "round": number,
+        "started_at": datetime.fromtimestamp(found.wall_ns / 1e9, UTC),
+        "started_monotonic_ns": found.monotonic_ns,
+        "duration_ns": int(found.stamps[finished, 3].max() - found.stamps[finished, 0].min()) if finished.any() else 0,
+        "process": process,
+        "incomplete": True,
+    }
+    errors = {} if in_flight_batch is None else dict.fromkeys(groups[in_flight_batch], message)
+    return RoundResult(timings, pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS), None, errors)

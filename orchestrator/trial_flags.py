@@ -1,0 +1,37 @@
+"""What a reader must know of every figure of a trial (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.config import Trial
+
+DIFFERS = "answers beyond tolerance of eager PyTorch's"
+NEVER_RIGHT = "no answer is right even without a threshold"
+SHARED = "machine shared with other trials"
+LARGEST_CHANGE = 0.1
+"""A fixed piece of work may take so much longer or shorter after the rounds before it is told, as a share."""
+
+
+def flags_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader must know of a model as it was loaded."""
+    difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
+    differs = difference is not None and tolerance is not None and difference > tolerance
+    return (DIFFERS,) if differs else ()
+
+
+def quality_flags(ideal: float) -> tuple[str, ...]:
+    """Return what a reader must know of a model that is never right: perhaps its classes are not the task's."""
+    return (NEVER_RIGHT,) if ideal == 0 else ()
+
+
+def placement_flags(trial: Trial) -> tuple[str, ...]:
+    """Return what a reader must know of where a trial ran."""
+    return () if trial.system.exclusive else (SHARED,)
+
+
+def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:
+    """Return a flag where a fixed piece of work took another time after the rounds than before them."""
+    change = after_ns / before_ns - 1
+    return (f"machine {'slower' if change > 0 else 'faster'} at the end",) if abs(change) > LARGEST_CHANGE else ()

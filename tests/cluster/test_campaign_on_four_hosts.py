@@ -1,0 +1,152 @@
+"""Campaigns over four hosts, as their stored files tell them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+SUPPORT = Path(__file__).parents[1] / "support"
+SYSTEMS = ("two_cores", "one_core", "half_core", "quarter_core")
+SHORT = ("measurement.rule=rounds", "measurement.min_rounds=10", "measurement.max_rounds=10")
+
+
+class Hosts(Protocol):
+    """What the fixture offers."""
+
+    address: str
+    environment: Mapping[str, str]
+
+
+def orchestrator(hosts: Hosts, *words: str, cwd: Path, machines: str = "node", **changes: str) -> subprocess.CompletedProcess[str]:
+    joining = ("cluster=address", f"cluster.address={hosts.address}", f"cluster.machines={machines}")
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator", *words, *joining],
+        cwd=cwd, env={**hosts.environment, **changes}, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+def null(*systems: str) -> list[str]:
+    return ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", f"system={','.join(systems)}"]
+
+
+def trials(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("trials/*/trial.json"))]
+
+
+def spans(folder: Path, system: str) -> list[tuple[int, int]]:
+    """When each trial of a system was timing, from the stored stamps; one machine's monotonic clock serves all four hosts."""
+    found = []
+    for record in trials(folder):
+        if record["trial"]["system"]["name"] == system:
+            rounds = pq.read_table(folder / "trials" / record["trial_id"] / "rounds").sort_by("round").to_pylist()
+            found.append((rounds[0]["started_monotonic_ns"], rounds[-1]["started_monotonic_ns"] + rounds[-1]["duration_ns"]))
+    return sorted(found)
+
+
+def overlap(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> bool:
+    return any(start < end and begin < stop for start, stop in one for begin, end in other)
+
+
+def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
+    """A model from outside the package, shipped by ``code``, in two variants on each host."""
+    words = ["-m", *null(*SYSTEMS), "model=echo", "model.sleep_ms=3,4", *SHORT, "measurement.min_rounds=40", "measurement.max_rounds=40"]
+    done = orchestrator(four_hosts, *words, "results_dir=r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    records = trials(tmp_path / "r")
+    assert len(records) == 8
+    for record in records:
+        assert record["state"] == "done"
+        assert record["placement"]["host"] == record["trial"]["system"]["name"].replace("_", "-")
+        assert record["placement"]["niceness"] == 0
+    cores = {record["trial"]["system"]["name"]: record["placement"]["cores"] for record in records}
+    assert len(cores["one_core"]) == len(cores["half_core"]) == 1
+    timing = {system: spans(tmp_path / "r", system) for system in SYSTEMS}
+    for system, found in timing.items():
+        assert len(found) == 2, system
+        assert all(first[1] <= second[0] for first, second in pairwise(found)), f"two trials overlap on {system}"
+    assert any(overlap(timing[one], timing[other]) for one, other in combinations(SYSTEMS, 2)), "machines never worked at the same time"
+    assert "are one physical machine (one boot id)" in done.stdout
+    assert "are one physical machine (one boot id)" in (tmp_path / "r" / "report.md").read_text()
+
+
+def test_hosts_of_one_boot_id_take_turns_unless_told_otherwise(four_hosts: Hosts, tmp_path: Path) -> None:
+    words = ["-m", *null("one_core", "half_core"), "model=echo", "model.sleep_ms=5", *SHORT, "results_dir=r"]
+    done = orchestrator(four_hosts, *words, cwd=tmp_path, machines="boot_id")
+    assert done.returncode == 0, done.stderr
+    assert not overlap(spans(tmp_path / "r", "one_core"), spans(tmp_path / "r", "half_core"))
+
+
+def test_a_system_in_an_environment_of_its_own(four_hosts: Hosts, tmp_path: Path) -> None:
+    """One system runs in a second environment with another numpy; the report shows both stacks."""
+    python = another_environment(tmp_path / "other")
+    (tmp_path / "my_conf" / "system").mkdir(parents=True)
+    (tmp_path / "my_conf" / "system" / "other.yaml").write_text(
+        f"name: other\ndevice: cpu\ncores: null\nthreads: null\nnuma: null\nlabels: {{system: half_core}}\npaths: {{}}\n"
+        f"python: {python}\nexclusive: true\n"
+    )
+    words = ["--config-dir", str(tmp_path / "my_conf"), *null("one_core", "other"), "model=echo", *SHORT]
+    done = orchestrator(four_hosts, "-m", *words, "results_dir=r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    versions = {record["trial"]["system"]["name"]: record["stack"]["numpy"] for record in trials(tmp_path / "r")}
+    assert versions["one_core"] == numpy.__version__
+    assert versions["other"] != numpy.__version__
+    report = (tmp_path / "r" / "report.md").read_text()
+    assert f"Stacks differ: numpy {numpy.__version__} (one_core) and {versions['other']} (other)" in report
+
+    refused = orchestrator(four_hosts, "-m", *words, "require_same_stack=true", "results_dir=s", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert "require_same_stack=true: one-core has numpy" in refused.stderr
+
+
+def another_environment(folder: Path) -> Path:
+    """Make a virtual environment that sees this one's packages and has another numpy before them."""
+    venv.create(folder, with_pip=False)
+    (site,) = folder.glob("lib/python*/site-packages")
+    shared = Path(numpy.__file__).parents[1]
+    (site / "this_environment.pth").write_text(f"{shared}\n")
+    older = "numpy<2.3" if numpy.__version__ >= "2.3" else "numpy>=2.3"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), older], check=True, capture_output=True
+    )
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "told"),
+    [
+        ([*null("one_core"), "model=echo"], {"RAY_AUTH_TOKEN": "0" * 64}, "the cluster refuses this token"),
+        ([*null("one_core"), "model=echo"], {"RAY_AUTH_TOKEN_PATH": "/nowhere/token"}, "there is no token here"),
+        ([*null("one_core"), "model=echo", "system.labels.system=nope"], {}, "no node has system=nope; labels there: system=half_core, "),
+        ([*null("one_core"), "model=echo", "system.device=cuda:7"], {}, "system.device=cuda:7: one-core has cpu"),
+        ([*null("one_core"), "model=echo", "system.cores=64"], {}, "system.cores=64: this machine allows 1"),
+        ([*null("one_core"), "model=echo", "system.python=/nowhere/python"], {}, "system.python=/nowhere/python cannot be run"),
+    ],
+)
+def test_a_mistake_is_one_line(four_hosts: Hosts, tmp_path: Path, words: list[str], environment: dict[str, str], told: str) -> None:
+    done = orchestrator(four_hosts, *words, *SHORT, "results_dir=r", cwd=tmp_path, **environment)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert told in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_stray_module_in_the_working_directory_is_one_line(four_hosts: Hosts, tmp_path: Path) -> None:
+    shutil.copy(SUPPORT / "code" / "null_targets.py", tmp_path / "tasks.py")
+    done = orchestrator(four_hosts, *null("one_core"), "model=echo", *SHORT, "results_dir=r", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "tasks.py hides the package tasks of tail-quality" in done.stderr

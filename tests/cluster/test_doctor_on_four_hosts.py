@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+SYSTEMS = {"two-cores": "two_cores", "one-core": "one_core", "half-core": "half_core", "quarter-core": "quarter_core"}
+QUOTAS = {"half-core": "0.5 cores", "quarter-core": "0.25 cores"}
+
+
+def doctor(hosts: Any, *words: str) -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
+    """The exit code, and grade and value of every line by host and what was looked at."""
+    command = [sys.executable, "-m", "orchestrator", "doctor", "--quiet", "cluster=address", f"cluster.address={hosts.address}", *words]
+    done = subprocess.run(command, env=hosts.environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in done.stdout.splitlines() if line.startswith("│")]
+    return done.returncode, {(host, what): (grade, seen) for host, what, grade, seen, _ in rows}
+
+
+def test_all_hosts_are_examined(four_hosts: Any) -> None:
+    code, lines = doctor(four_hosts, "cluster.machines=node")
+    assert code == int("bad" in {grade for grade, _ in lines.values()})
+    assert len({host for host, _ in lines}) == 5
+    whats = [what for host, what in lines if host == "half-core"]
+    assert whats[:3] == ["node", "clock offset", "timer"]
+    for host, system in SYSTEMS.items():
+        grade, seen = lines[host, "node"]
+        assert grade == "doubtful"  # all of them share a boot id
+        assert f"labels system={system}" in seen
+        assert [what for named, what in lines if named == host] == whats
+        assert lines[host, "niceness"] == ("good", "0")
+        assert lines[host, "pinning"][0] == "good"
+        assert lines[host, "versions"][0] == "good"
+        quota = (four_hosts.folder / f"{host}.cgroup").exists()
+        assert lines[host, "CPU quota"][0] == ("doubtful" if quota else "good")
+        assert not quota or lines[host, "CPU quota"][1].startswith(QUOTAS[host])
+
+
+def test_hosts_of_one_machine_have_one_clock(four_hosts: Any) -> None:
+    _, lines = doctor(four_hosts)
+    offsets = [seen for (_, what), (_, seen) in lines.items() if what == "clock offset"]
+    assert len(offsets) == 5
+    for seen in offsets:
+        offset_ms, half_trip_ms = map(float, re.findall(r"([+-]?\d+\.\d+) ms", seen)[:2])
+        assert abs(offset_ms) <= half_trip_ms + 0.02  # both are rounded
+
+
+def test_only_the_hosts_of_the_systems_asked_for_are_read(four_hosts: Any) -> None:
+    code, lines = doctor(four_hosts, "system=one_core,half_core,v100")
+    assert code == 1
+    assert {host for host, _ in lines} == {"one-core", "half-core", "-"}
+    assert lines["one-core", "system one_core"][0] == "good"
+    grade, seen = lines["-", "system v100"]
+    assert grade == "bad"
+    assert "no node has system=v100" in seen

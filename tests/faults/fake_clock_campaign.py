@@ -1,0 +1,101 @@
+"""A whole campaign in one process on a fake clock: ``fake_clock_campaign.py DIR`` begins it, or goes on with what is there.
+
+Run as a program of its own, so that it can be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from orchestrator.analysis.results import analyse
+from orchestrator.campaign import Candidate, make_plan_of
+from orchestrator.config import AnalysisConfig, Trial, parse_trial
+from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
+from orchestrator.measurement.inspection import inspect
+from orchestrator.measurement.machine import read_machine
+from orchestrator.measurement.results import RoundResult
+from orchestrator.pipeline import run_trials
+from orchestrator.report.progress import Progress
+from orchestrator.storage.layout import CAMPAIGN
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.result_files import write_results
+from orchestrator.storage.writer import CampaignWriter
+
+ROUNDS = 40
+
+
+class Clock:
+    """Readings that depend on the number of the round and of the reading in it alone, whichever process takes them."""
+
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, number: int) -> None:
+        """Begin a round: its readings start at as many seconds and are 1 to 9 ms apart."""
+        self._now = number * 1_000_000_000
+        self._random = random.Random(number)
+
+    def __call__(self) -> int:
+        self._now += self._random.randint(1, 9) * 1_000_000
+        return self._now
+
+
+class Sessions(InlineExecutor):
+    """Tells the clock which round begins."""
+
+    def __init__(self, scratch: Path, cache_dir: Path, clock: Clock) -> None:
+        super().__init__(scratch, cache_dir, clock, clock)
+        self._told = clock
+
+    def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
+        session = super().open(trial, trial_id, process)
+        run_rounds = session.run_rounds
+
+        def told(first: int, count: int) -> InlineJob[list[RoundResult]]:
+            self._told.begin(first)
+            return run_rounds(first, count)
+
+        session.run_rounds = told  # type: ignore[method-assign]
+        return session
+
+
+def planned() -> tuple[PlannedTrial, ...]:
+    target = {"kind": "image_classification"}
+    candidates = []
+    for wrong in ([3], [3, 7]):
+        document = {
+            "model": {
+                "name": f"null{len(wrong)}", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0.5, "wrong": wrong,
+                "raises_on": [], "fails_to_load": False, "dies": False, **target,
+            },
+            "task": {"name": "numbers", "target": "null_targets:Numbers", "count": 20, **target},
+            "system": {"name": "cpu_all"},
+            "runtime": {"name": "torch"},
+            "measurement": {"rule": "rounds", "min_rounds": ROUNDS, "max_rounds": ROUNDS},
+        }  # fmt: skip
+        trial = parse_trial(document)
+        candidates.append(Candidate(trial, inspect(trial), read_machine()))
+    return make_plan_of(candidates).trials
+
+
+def main(directory: Path) -> None:
+    sys.path.append(str(Path(__file__).parents[1] / "support" / "code"))
+    if (directory / CAMPAIGN).exists():
+        writer = CampaignWriter.reopen(directory)
+        trials = tuple(one for one in writer.record.trials if one.state != "done")
+    else:
+        trials = planned()
+        writer = CampaignWriter.create(directory, CampaignRecord(code_version="test", name="test", trials=trials))
+    with writer, tempfile.TemporaryDirectory() as scratch:
+        executor = Sessions(Path(scratch), directory.parent / "cache", Clock())
+        run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
+    write_results(directory, analyse(open_campaign(directory), AnalysisConfig()).tables, {})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,71 @@
+"""The driver is killed at random moments and the campaign gone on with, until it is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+PROGRAM = Path(__file__).with_name("fake_clock_campaign.py")
+CAMPAIGNS = int(os.environ.get("KILLED_CAMPAIGNS", "6"))
+"""How many campaigns are killed; a longer run takes 100."""
+TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
+ROUNDS = 40
+
+
+def run(directory: Path, kill_after_s: float | None = None) -> bool:
+    """Run the program; return whether it came to its end. It is killed after so many seconds, counted from its first file."""
+    program = subprocess.Popen([sys.executable, PROGRAM, directory], stderr=subprocess.PIPE, text=True)
+    try:
+        _, complaint = program.communicate(timeout=kill_after_s)
+    except subprocess.TimeoutExpired:
+        program.send_signal(signal.SIGKILL)
+        program.communicate()
+        return False
+    assert program.returncode == 0, complaint
+    return True
+
+
+def without(table: pa.Table) -> pa.Table:
+    """A table without what tells of processes: the flag that rounds of several processes may earn."""
+    return table.drop_columns([name for name in ("flags",) if name in table.column_names])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "results"
+    assert run(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(CAMPAIGNS))
+def test_nothing_is_lost_and_nothing_measured_twice(seed: int, undisturbed: Path, tmp_path: Path) -> None:
+    moments = random.Random(seed)
+    directory = tmp_path / "results"
+    kills = 0
+    while not run(directory, kill_after_s=moments.uniform(0.9, 2.4) if kills < 3 else None):
+        kills += 1
+    assert kills
+    record = json.loads((directory / "campaign.json").read_text())
+    assert {trial["state"] for trial in record["trials"]} == {"done"}
+    for trial in record["trials"]:
+        rounds = pq.read_table(directory / "trials" / trial["trial_id"] / "rounds").sort_by("round")
+        assert rounds.column("round").to_pylist() == list(range(ROUNDS))
+        processes = rounds.column("process").to_pylist()
+        assert processes == sorted(processes)
+        timings = pq.read_table(directory / "trials" / trial["trial_id"] / "timings")
+        assert timings.num_rows == ROUNDS * 20
+        assert not timings.group_by(["round", "sample"]).aggregate([([], "count_all")]).num_rows < ROUNDS * 20
+    for name in TABLES:
+        expected, found = (without(pq.read_table(folder / f"{name}.parquet")) for folder in (undisturbed, directory))
+        assert found.equals(expected), name
+    assert not list(directory.rglob("*.tmp"))
