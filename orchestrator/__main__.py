@@ -1,6 +1,6 @@
 """The command line: verbs, exit codes, and the printing of errors.
 
-Exit codes: 0 all done; 1 a trial failed; 2 bad usage, configuration or plan; 130 interrupted.
+Exit codes: 0 all done; 1 a trial failed, or doctor found something bad; 2 bad usage, configuration or plan; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from orchestrator.commands.arguments import Arguments
 from orchestrator.contracts import InputError
 
-VERBS = ("run", "plan", "resume", "extend", "status", "report")
+VERBS = ("run", "plan", "resume", "extend", "status", "report", "doctor")
 ON_DIRECTORIES = ("resume", "extend", "status", "report")
 HELP = """\
 usage: python -m orchestrator [VERB] [KEY=VALUE ...]
@@ -24,6 +24,8 @@ usage: python -m orchestrator [VERB] [KEY=VALUE ...]
   python -m orchestrator model=NAME task=NAME           run one trial (system=cpu_all, runtime=torch)
   python -m orchestrator -m model=a,b system=x,y        every combination
   python -m orchestrator plan +sweep=vision             what would run, where, and why not; starts nothing
+  python -m orchestrator doctor [cluster=address cluster.address=HOST:PORT] [system=a,b]
+                                                        is every host fit for timing: good, doubtful or bad, and why
   python -m orchestrator resume DIR [--retry-failed]    go on with an interrupted campaign; no stored round is measured again
   python -m orchestrator extend DIR --rounds N          add rounds to finished trials
   python -m orchestrator status DIR                     how far a campaign has come
@@ -56,6 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output is gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        remedy = "what was stored before is whole: mend it, and go on with `python -m orchestrator resume DIR`"
+        print(f"error: {where}{error.strerror}; {remedy}", file=sys.stderr)  # noqa: T201
         return 1
     return code
 

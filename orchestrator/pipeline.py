@@ -16,7 +16,7 @@ from orchestrator.observer import Observer
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import PlannedTrial, State
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial_run import TrialRun
+from orchestrator.trial.run import TrialRun
 from orchestrator.turns import Lane, turns
 
 

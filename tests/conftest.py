@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from four_hosts import four_hosts, hosts_script, traces_of
 from hypothesis import settings
+
+__all__ = ["four_hosts", "hosts_script", "traces_of"]
 
 # A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.
 settings.register_profile("no deadline", deadline=None)

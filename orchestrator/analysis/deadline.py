@@ -56,7 +56,9 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
             yield asked | NOTHING_TO_KEEP | {"rounds": len(data.times[clock])}
             continue
         found = round_deadlines(data.judged(data.metric).curve, data.times[clock], floor)
-        promise = certify_deadline(found, (_fixed_rounds(data),), late_share=wanted.late_share, confidence=wanted.confidence)
+        promise = certify_deadline(
+            found, (_fixed_rounds(data), *data.record.looks), late_share=wanted.late_share, confidence=wanted.confidence
+        )
         observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
         certified = promise.ns is not None and not flags
         yield asked | {

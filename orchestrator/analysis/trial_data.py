@@ -25,6 +25,8 @@ class TrialData:
         per clock, ns, float64 [R, S]; +inf where the outcome is not ``ok``.
     references, predictions
         one per sample, as stored.
+    names, outcome, incomplete
+        of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     slices
         per name of a slice the group of each sample, None where it belongs to none.
     """
@@ -37,6 +39,9 @@ class TrialData:
     slices: Mapping[str, Sequence[str | None]]
     input_sizes: NDArray[np.int64]
     different_answers: int
+    names: Sequence[str] = ()
+    outcome: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
+    incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property
@@ -77,6 +82,8 @@ class TrialData:
             found.append("unpinned")
         if self.record.state != "done":
             found.append(self.record.state)
+        if unmeasured := int(self.incomplete.sum()):
+            found.append(f"{unmeasured} incomplete {'round' if unmeasured == 1 else 'rounds'}")
         if self.different_answers:
             found.append("answers change")
         return tuple(dict.fromkeys(found))
@@ -107,5 +114,8 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
             name.removeprefix("slice_"): samples.column(name).to_pylist() for name in samples.column_names if name.startswith("slice_")
         },
         input_sizes=samples.column("input_size").to_numpy(),
+        names=samples.column("name").to_pylist(),
+        outcome=matrix.outcome,
+        incomplete=matrix.incomplete,
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
     )

@@ -8,6 +8,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
 from orchestrator.report.comparisons import comparison_tables
 from orchestrator.report.deadlines import deadline_tables
+from orchestrator.report.faults import fault_tables
 from orchestrator.report.other_figures import other_figure_tables, rounds_needed_tables
 from orchestrator.report.predictions import prediction_tables
 from orchestrator.report.rows import Row, flag_note, mark, rows_of, who, who_columns
@@ -31,13 +32,14 @@ def all_tables(results: Results) -> list[Table]:
         trials_table(results),
         *rounds_needed_tables(results),
         *problem_tables(results),
+        *fault_tables(results),
         stack_table(results.records),
     ]
 
 
 def summary_tables(results: Results) -> list[Table]:
     """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
-    return [*problem_tables(results), *cross_system_tables(results), *deadline_tables(results)]
+    return [*problem_tables(results), *fault_tables(results), *cross_system_tables(results), *deadline_tables(results)]
 
 
 def cross_system_tables(results: Results) -> Iterator[Table]:

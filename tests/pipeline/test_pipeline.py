@@ -17,7 +17,7 @@ from orchestrator.report.progress import Progress
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial_flags import kernel_flags
+from orchestrator.trial.flags import kernel_flags
 
 MODEL = {
     "name": "null",

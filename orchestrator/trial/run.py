@@ -19,13 +19,13 @@ from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.salvage import incomplete_round
 from orchestrator.measurement.timing import one_line
 from orchestrator.observer import Observer, RoundDone
-from orchestrator.round_calls import RoundCalls
-from orchestrator.round_clock import RoundClock
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.storage.records import Fault, PlannedTrial, Process, State, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial_flags import flags_of, kernel_flags, placement_flags, quality_flags
-from orchestrator.trial_judge import TrialJudge, judge_samples
+from orchestrator.trial.calls import RoundCalls
+from orchestrator.trial.clock import RoundClock
+from orchestrator.trial.flags import flags_of, kernel_flags, placement_flags, quality_flags
+from orchestrator.trial.judge import TrialJudge, judge_samples
 
 KERNEL_TIMEOUT_S = 60.0
 PREPARE_ROUNDS = 5
@@ -72,7 +72,9 @@ class TrialRun:
         self._record = writer.read_trial(planned.trial_id) or TrialRecord.from_plan(planned)
         self._process = len(self._record.processes)
         self._errors: list[TrialError] = list(self._record.errors)
-        self._checks: list[dict[str, Any]] = []
+        stopping = self._record.stopping
+        self._extends = stopping is not None and stopping.reason is not None
+        self._checks: list[dict[str, Any]] = [dict(check) for check in stopping.checks] if stopping and self._extends else []
         self._clock = RoundClock(own_rounds_only=alternating)
         self._next = 0
         self._round_s = 1.0
@@ -132,7 +134,7 @@ class TrialRun:
         self._judge = judge_samples(samples, self._record.metrics, self._trial.task.kind)
         for result in self._writer.stored_rounds():
             decision = self._decide(result)
-            if decision.check is not None:
+            if decision.check is not None and not self._extends:
                 self._checks.append(dict(decision.check))
             self._next = result.round.column("round")[0].as_py() + 1
             if decision.stop:
@@ -184,7 +186,9 @@ class TrialRun:
             self._planned, RoundDone(self._next, self._round_s, p99_ns(clocks(results[-1].timings)[1])), decisions[-1]
         )
         if stopping is not None:
-            self._record = self._record.model_copy(update={"stopping": self._stopping(stopping.reason)})
+            reason = "extended" if self._extends else stopping.reason
+            looks = (*self._record.looks, self._next) if self._extends else ()
+            self._record = self._record.model_copy(update={"stopping": self._stopping(reason), "looks": looks})
             self._conclude()
             return "done", None
         self._fail_beyond_max_errors(results)

@@ -1,0 +1,79 @@
+"""What went wrong while trials were measured, and what that does to their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.results import Results
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.report.table import Table
+from orchestrator.report.text import milliseconds, quality
+from orchestrator.storage import schema
+
+MOST_SAMPLES = 20
+
+
+def fault_tables(results: Results) -> Iterator[Table]:
+    """Yield the faults of all trials, the samples that were left without an answer, and both readings of incomplete rounds."""
+    faults = [(record, fault) for record in results.records for fault in record.faults]
+    if faults:
+        yield Table(
+            title="Faults",
+            columns=["trial", "fault", "process", "round in flight", "what happened"],
+            rows=[
+                [record.trial_id, fault.name, str(fault.process), "" if fault.round is None else str(fault.round), fault.message]
+                for record, fault in faults
+            ],
+            note="After its first fault a trial goes on in a fresh process. A round in flight that the model's process left behind is "
+            "stored as far as it came; one that the machine or the network took is measured again.",
+        )
+    for group in results.groups:
+        yield from _unanswered(group)
+        yield from _two_readings(group)
+
+
+def _unanswered(group: Group) -> Iterator[Table]:
+    rows = [row for data in group.trials for row in _unanswered_rows(data)]
+    if rows:
+        yield Table(
+            title=f"Samples of {group.task} without an answer",
+            columns=["trial", "sample", *(f"rounds {name}" for name in schema.OUTCOMES[1:])],
+            rows=rows[:MOST_SAMPLES],
+            note="They count as late at every threshold."
+            + (f" {len(rows) - MOST_SAMPLES} more are not shown." if len(rows) > MOST_SAMPLES else ""),
+            right=frozenset(f"rounds {name}" for name in schema.OUTCOMES[1:]),
+        )
+
+
+def _unanswered_rows(data: TrialData) -> list[list[str]]:
+    """Return the samples that had no time in some round, those that hung or raised first."""
+    counts = np.stack([(data.outcome == code).sum(axis=0) for code in range(1, len(schema.OUTCOMES))])
+    told = [int(sample) for sample in np.flatnonzero(counts.any(axis=0))]
+    lost = schema.LOST - 1
+    order = sorted(told, key=lambda sample: (-int(counts[:lost, sample].sum()), sample))
+    return [[data.trial_id, data.names[sample], *(str(int(count)) for count in counts[:, sample])] for sample in order]
+
+
+def _two_readings(group: Group) -> Iterator[Table]:
+    primary = group.thresholds.primary
+    interrupted = [data for data in group.trials if data.incomplete.any() and not data.incomplete.all()]
+    if primary is None or not interrupted:
+        return
+    rows = []
+    for data in interrupted:
+        rounds = data.judged(data.metric).curve(data.times["total"], [primary.ns])[0]
+        whole = rounds[~data.incomplete]
+        rows.append(
+            [data.trial_id, str(int(data.incomplete.sum())), *map(quality, (rounds.mean(), rounds.min(), whole.mean(), whole.min()))]
+        )
+    heads = ["mean, as late", "worst, as late", "mean, left out", "worst, left out"]
+    yield Table(
+        title=f"Incomplete rounds of {group.task} within {primary.label} ({milliseconds(primary.ns)}): two readings",
+        columns=["trial", "incomplete rounds", *heads],
+        rows=rows,
+        note="What was not measured counts as late, as in every other table, or its rounds are left out.",
+        right=frozenset(["incomplete rounds", *heads]),
+    )
