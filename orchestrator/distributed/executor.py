@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +19,7 @@ from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.machine import Machine, cores_offered
-from orchestrator.measurement.processes import end_process
+from orchestrator.measurement.processes import end_process, own_identity
 from orchestrator.measurement.results import Identity, Prepared, RoundResult, unpack
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import take_stamps
@@ -91,7 +90,7 @@ class RaySession:
     def host_answers(self) -> bool:
         """Return whether another process of the node answers."""
         try:
-            ray.get(on_node(self._node_id, os.getpid), timeout=ANSWER_TIMEOUT_S)
+            ray.get(on_node(self._node_id, own_identity), timeout=ANSWER_TIMEOUT_S)
         except RayError:
             return False
         return True

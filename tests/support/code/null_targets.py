@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,3 +105,47 @@ class OddModel(NullModel):
 
     def load(self, context: LoadContext) -> Odd:
         return Odd(self._answer)
+
+
+class Faulty(Loaded):
+    """Does something bad once: on one sample of one round, or while it loads."""
+
+    def __init__(self, fault: str, at_round: int, sample: int, marker: Path, warmup_rounds: int) -> None:
+        super().__init__(1, [], [])
+        self._fault, self._at_round, self._sample, self._marker = fault, at_round, sample, marker
+        self._round = -warmup_rounds - 1  # counted up on the first sample
+
+    def infer(self, inputs: list[int]) -> list[int]:
+        if inputs == [0]:
+            self._round += 1
+        if inputs == [self._sample] and self._round == self._at_round:
+            do(self._fault, self._marker)
+        return super().infer(inputs)
+
+
+def do(fault: str, marker: Path) -> None:
+    """Do the bad thing, unless it has been done before."""
+    if marker.exists():
+        return
+    marker.touch()
+    if fault == "hang":
+        time.sleep(3600)
+    if fault == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "memory":
+        raise MemoryError("cannot allocate 80 GiB")
+    raise RuntimeError("CUDA error: an illegal memory access was encountered" if fault == "gpu" else "cannot go on")
+
+
+class FaultyModel(NullModel):
+    """Answers like a NullModel, until its fault comes; ``once`` names the file that remembers it."""
+
+    def __init__(self, fault: str, at_round: int, sample: int, once: str) -> None:
+        super().__init__(1, [], [], False, False)
+        self._faulty = (fault, at_round, sample, Path(once))
+
+    def load(self, context: LoadContext) -> Faulty:
+        fault, at_round, sample, marker = self._faulty
+        if at_round < 0:
+            do(fault, marker)
+        return Faulty(fault, at_round, sample, marker, warmup_rounds=2)

@@ -1,0 +1,127 @@
+"""Hosts that are cut off or die while they time: noticed, told, and measured again when they are back."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+SUPPORT = Path(__file__).parents[1] / "support"
+ROUNDS, ROUND_TIMEOUT_S = 60, 5
+NOTICED_WITHIN_S = ROUND_TIMEOUT_S + 10
+SYSTEMS = ("one_core", "half_core", "quarter_core")
+
+
+class Hosts(Protocol):
+    """What the fixture offers."""
+
+    address: str
+    environment: Mapping[str, str]
+
+    def cut(self, host: str) -> None: ...
+    def mend(self, host: str) -> None: ...
+    def kill(self, host: str) -> None: ...
+    def start(self, host: str) -> None: ...
+
+
+def command(hosts: Hosts, *words: str) -> list[str]:
+    return [sys.executable, "-m", "orchestrator", *words]
+
+
+def records(folder: Path) -> dict[str, dict[str, Any]]:
+    found = (json.loads(path.read_text()) for path in folder.glob("trials/*/trial.json"))
+    return {record["trial"]["system"]["name"]: record for record in found}
+
+
+def stored_rounds(folder: Path, system: str) -> list[int]:
+    record = records(folder)[system]
+    numbers: list[int] = pq.read_table(folder / "trials" / record["trial_id"] / "rounds").column("round").to_pylist()
+    return sorted(numbers)
+
+
+def wait_until(true: Any, within_s: float) -> float:
+    """Return after how many seconds it became true; fail where it does not."""
+    began = time.monotonic()
+    while not true():
+        if time.monotonic() - began > within_s:
+            pytest.fail(f"not within {within_s} s")
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def disturbed(four_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, dict[str, float], str]]:
+    """A campaign of three hosts: one is left alone, one cut off, one killed. What it ended with, and when each loss was noticed."""
+    folder = tmp_path_factory.mktemp("hosts lost")
+    short = [
+        "measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}",
+        f"measurement.round_timeout_s={ROUND_TIMEOUT_S}", "model.sleep_ms=12",
+    ]  # fmt: skip
+    words = ["-m", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", *short]
+    place = [f"system={','.join(SYSTEMS)}", "cluster=address", f"cluster.address={four_hosts.address}", "cluster.machines=node"]
+    driver = subprocess.Popen(
+        command(four_hosts, *words, *place, "results_dir=r"),
+        cwd=folder, env=dict(four_hosts.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    results = folder / "r"
+    try:
+        wait_until(lambda: all(list(results.glob(f"trials/*-{system}-*/rounds/part-*")) for system in SYSTEMS), 60)
+        time.sleep(random.Random(7).uniform(0, 1))
+        four_hosts.cut("half-core")
+        four_hosts.kill("quarter-core")
+
+        def is_lost(system: str) -> bool:
+            states = {one["trial"]["system"]["name"]: one["state"] for one in json.loads((results / "campaign.json").read_text())["trials"]}
+            return states[system] == "failed"
+
+        noticed = {"quarter_core": wait_until(lambda: is_lost("quarter_core"), 60)}
+        noticed["half_core"] = noticed["quarter_core"] + wait_until(lambda: is_lost("half_core"), 60)
+        _, complaint = driver.communicate(timeout=120)
+        yield results, driver.returncode, noticed, complaint
+    finally:
+        driver.kill()
+
+
+def test_lost_hosts_are_noticed_and_the_others_finish(disturbed: tuple[Path, int, dict[str, float], str]) -> None:
+    results, code, noticed, complaint = disturbed
+    assert code == 1
+    assert max(noticed.values()) <= NOTICED_WITHIN_S
+    assert "Traceback" not in complaint
+    found = records(results)
+    assert found["one_core"]["state"] == "done"
+    assert stored_rounds(results, "one_core") == list(range(ROUNDS))
+    for system in ("half_core", "quarter_core"):
+        assert found[system]["state"] == "failed"
+        assert {fault["name"] for fault in found[system]["faults"]} == {"host lost"}
+        assert 0 < len(stored_rounds(results, system)) < ROUNDS
+    assert "host lost" in (results / "report.md").read_text()
+
+
+def test_they_are_completed_when_they_are_back(four_hosts: Hosts, disturbed: tuple[Path, int, dict[str, float], str]) -> None:
+    results = disturbed[0]
+    before = {system: stored_rounds(results, system) for system in SYSTEMS}
+    four_hosts.mend("half-core")
+    four_hosts.start("quarter-core")
+    done = subprocess.run(
+        command(four_hosts, "resume", str(results), "--retry-failed"),
+        env=dict(four_hosts.environment), capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for system in SYSTEMS:
+        assert stored_rounds(results, system) == list(range(ROUNDS))
+        record = records(results)[system]
+        assert record["state"] == "done"
+        rounds = pq.read_table(results / "trials" / record["trial_id"] / "rounds").sort_by("round").to_pylist()
+        assert not any(row["incomplete"] for row in rounds)
+        assert {row["process"] for row in rounds if row["round"] in before[system]} == {0}
+        assert {row["process"] for row in rounds if row["round"] not in before[system]} <= {len(record["processes"]) - 1}
