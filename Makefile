@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two at a time: many tests wait for processes to start, and no test asserts how long anything takes.
+PARALLEL := --numprocesses=2 --dist=loadfile
 TEST_STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: run test cluster-demo fast-test lint bench clean
@@ -11,10 +13,10 @@ run: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=vision
 
 test: $(TEST_STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 fast-test: $(TEST_STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 # Four hosts out of this machine: root and Linux; says why where it cannot.
 cluster-demo: $(STAMP)

@@ -58,20 +58,23 @@ def _unanswered_rows(data: TrialData) -> list[list[str]]:
 
 
 def _two_readings(group: Group) -> Iterator[Table]:
-    primary = group.thresholds.primary
     interrupted = [data for data in group.trials if data.incomplete.any() and not data.incomplete.all()]
-    if primary is None or not interrupted:
+    if not interrupted:
         return
+    primary = group.thresholds.primary
+    # Where so much is missing that no percentile is a time, every answer that came at all is on time.
+    bound_ns = primary.ns if primary is not None else max(float(data.times["total"][~data.incomplete].max()) for data in interrupted)
+    label = primary.label if primary is not None else "the longest time measured"
     rows = []
     for data in interrupted:
-        rounds = data.judged(data.metric).curve(data.times["total"], [primary.ns])[0]
+        rounds = data.judged(data.metric).curve(data.times["total"], [bound_ns])[0]
         whole = rounds[~data.incomplete]
         rows.append(
             [data.trial_id, str(int(data.incomplete.sum())), *map(quality, (rounds.mean(), rounds.min(), whole.mean(), whole.min()))]
         )
     heads = ["mean, as late", "worst, as late", "mean, left out", "worst, left out"]
     yield Table(
-        title=f"Incomplete rounds of {group.task} within {primary.label} ({milliseconds(primary.ns)}): two readings",
+        title=f"Incomplete rounds of {group.task} within {label} ({milliseconds(bound_ns)}): two readings",
         columns=["trial", "incomplete rounds", *heads],
         rows=rows,
         note="What was not measured counts as late, as in every other table, or its rounds are left out.",

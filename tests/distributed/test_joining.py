@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.distributed.joined import JoinedRay, answers, why_not_joined
+from orchestrator.distributed.local import prepare_environment
 from orchestrator.measurement.machine import read_machine
 from orchestrator.stack import why_stacks_differ
 
@@ -36,6 +37,7 @@ def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.cluster
 def test_another_version_is_told_with_both_versions() -> None:
     """The complaint is Ray's own, about a cluster of another version."""
+    prepare_environment()  # what Ray reads when it is first imported
     from ray._private.utils import check_version_info
 
     with pytest.raises(RuntimeError) as complaint:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 PROGRAM = Path(__file__).with_name("fake_clock_campaign.py")
-CAMPAIGNS = int(os.environ.get("KILLED_CAMPAIGNS", "6"))
+CAMPAIGNS = int(os.environ.get("KILLED_CAMPAIGNS", "3"))
 """How many campaigns are killed; a longer run takes 100."""
 TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
 ROUNDS = 40

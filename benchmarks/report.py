@@ -1,0 +1,208 @@
+"""Print what a report over a large campaign costs: seconds, memory and size of ``report.html``.
+
+    python benchmarks/report.py [--trials 100] [--rounds 1000] [--samples 1000] [--directory DIR] [--html-only]
+
+The campaign is made up, by a seed, and stored as any other: lognormal times that differ by sample and by round, a few stalls, one drifting
+trial, one sample without an answer. A directory that holds one already is used as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.config import Trial, parse_trial
+from orchestrator.storage import schema
+from orchestrator.storage.records import CampaignRecord, PlannedTrial, Process, Stopping, TrialRecord
+from orchestrator.storage.writer import CampaignWriter
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+CLASSES = 10
+MODELS, SYSTEMS, RUNTIMES = 5, 5, ("torch", "onnxruntime", "torch_compile", "torchscript")
+
+
+def trials(count: int, rounds: int) -> Iterator[Trial]:
+    for number in range(count):
+        runtime = RUNTIMES[number % len(RUNTIMES)]
+        system = number // len(RUNTIMES) % SYSTEMS
+        model = number // (len(RUNTIMES) * SYSTEMS) % MODELS
+        yield parse_trial(
+            {
+                "model": {"name": f"model_{model}", "kind": "image_classification", "target": "nothing:Model", "runtimes": list(RUNTIMES)},
+                "task": {"name": "pictures", "kind": "image_classification", "target": "nothing:Task"},
+                "system": {"name": f"system_{system}"},
+                "runtime": {"name": runtime},
+                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds},
+                "repeat": number // (len(RUNTIMES) * SYSTEMS * MODELS),
+            }
+        )
+
+
+def planned(trial: Trial) -> PlannedTrial:
+    key = f"{trial.model.name}-{trial.system.name}-{trial.runtime.name}"
+    return PlannedTrial(trial_id=f"{key}-r{trial.repeat}", match_key=key, trial=trial)
+
+
+def times(number: int, rounds: int, samples: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Stages in ns, [R, S]."""
+    median = 4e6 * 1.02**number
+    by_sample = random.lognormal(0, 0.15, samples)
+    by_round = random.lognormal(0, 0.02, rounds) * (1 + (0.1 * np.arange(rounds) / rounds if number == 3 else 0))
+    inference = median * by_sample * by_round[:, None] * random.lognormal(0, 0.05, (rounds, samples), )
+    stalled = random.random((rounds, samples)) < 0.002
+    inference[stalled] *= random.lognormal(1, 0.5, int(stalled.sum()))
+    return {
+        "preprocess_ns": 1e6 * by_sample * random.lognormal(0, 0.03, (rounds, samples)),
+        "inference_ns": inference,
+        "postprocess_ns": np.full((rounds, samples), 3e4) * random.lognormal(0, 0.1, (rounds, samples)),
+        "start_gap_ns": random.lognormal(np.log(350), 0.2, (rounds, samples)),
+    }
+
+
+def write(directory: Path, count: int, rounds: int, samples: int) -> None:
+    plan = tuple(planned(trial) for trial in trials(count, rounds))
+    record = CampaignRecord(created_at=START, code_version="benchmark", name="benchmark", trials=plan)
+    with CampaignWriter.create(directory, record) as writer:
+        for number, member in enumerate(plan):
+            random = np.random.default_rng([7, number])
+            write_trial(writer, member, number, times(number, rounds, samples, random), random)
+
+
+def write_trial(writer: CampaignWriter, member: PlannedTrial, number: int, stages: dict[str, np.ndarray], random: np.random.Generator) -> None:
+    rounds, samples = stages["inference_ns"].shape
+    trial = writer.trial(member.trial_id)
+    answers = np.random.default_rng(11).integers(CLASSES, size=samples)
+    wrong = random.random(samples) < 0.2
+    trial.write_samples(
+        pa.table(
+            {
+                "sample": pa.array(np.arange(samples), pa.int32()),
+                "name": [f"sample-{index}" for index in range(samples)],
+                "reference": pa.array(answers, pa.int32()),
+                "prediction": pa.array([[int(answer)] for answer in np.where(wrong, (answers + 1) % CLASSES, answers)], pa.list_(pa.int32())),
+                "input_size": pa.array(np.random.default_rng(12).integers(100, 900, samples), pa.int64()),
+                "score_top1": np.where(wrong, 0.0, 1.0),
+            }
+        )
+    )
+    outcome = np.zeros(rounds * samples, np.int8)
+    outcome[-1] = schema.OUTCOMES.index("error")
+    missing = outcome != 0
+    whole = pa.table(
+        {
+            "round": pa.array(np.repeat(np.arange(rounds), samples), pa.int32()),
+            "sample": pa.array(np.tile(np.arange(samples), rounds), pa.int32()),
+            "outcome": pa.DictionaryArray.from_arrays(pa.array(outcome), list(schema.OUTCOMES)),
+            **{name: pa.array(values.ravel().astype(np.int64), mask=missing) for name, values in stages.items()},
+        }
+    )
+    started = START + timedelta(minutes=number)
+    durations = sum(stages[name].sum(axis=1) for name in schema.STAGES).astype(np.int64)
+    for index in range(rounds):
+        row = pa.table(
+            {
+                "round": pa.array([index], pa.int32()),
+                "started_at": pa.array([started + timedelta(microseconds=int(durations[:index].sum() // 1000))], pa.timestamp("us", "UTC")),
+                "started_monotonic_ns": [index],
+                "duration_ns": [int(durations[index])],
+                "process": pa.array([0], pa.int32()),
+                "incomplete": [False],
+                "different_answers": pa.array([0], pa.int32()),
+                "load_1m": [float(random.random())],
+                "minor_faults": [int(random.integers(100))],
+                "steal_ns": [0],
+            }
+        )
+        trial.append(whole.slice(index * samples, samples).combine_chunks().to_batches()[0], row.combine_chunks().to_batches()[0])
+    trial.finish()
+    process = Process(process=0, pid=1, host="host", started_at=started)
+    checks = tuple({"rounds": 5 * (check + 1), "rjsd_bound": 0.05, "rjsd_total": 0.3 / (check + 1), "rjsd_inference": 0.25 / (check + 1)} for check in range(20))
+    trial.write_record(
+        TrialRecord.model_validate(
+            dict(member)
+            | {
+                "state": "done",
+                "started_at": started,
+                "ended_at": started + timedelta(minutes=1),
+                "metrics": ("top1",),
+                "digests": {"data": "d" * 64, "model": "m" * 64},
+                "placement": {"host": "host", "pinned": True, "cores": [0], "threads": 1, "device": "cpu"},
+                "stack": {"python": "3.11", "torch": "2.13"},
+                "processes": (process,),
+                "stopping": Stopping(rule="rounds", reason="rounds", checks=checks),
+            }
+        )
+    )
+    writer.set_state(member.trial_id, "done")
+
+
+def measure(directory: Path, target: Path) -> None:
+    """Report in this process and print the cost of each step as JSON."""
+    from orchestrator.analysis.results import analyse
+    from orchestrator.report.figures.evidence import read_evidence
+    from orchestrator.report.html.page import render
+    from orchestrator.report.markdown import to_report
+    from orchestrator.storage.reader import open_campaign
+
+    steps = {}
+    started = time.perf_counter()
+
+    def step(name: str) -> None:
+        nonlocal started
+        steps[name] = time.perf_counter() - started
+        started = time.perf_counter()
+
+    campaign = open_campaign(directory)
+    results = analyse(campaign, campaign.record.config.analysis)
+    step("analysis s")
+    evidence = read_evidence(campaign)
+    step("evidence s")
+    text = render(results, (), [evidence])
+    target.write_text(text, encoding="utf-8")
+    step("report.html s")
+    to_report(results)
+    step("report.md s")
+    steps["peak GiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    steps["html MB"] = len(text.encode()) / 1e6
+    print(json.dumps(steps))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--directory", type=Path)
+    parser.add_argument("--measure", action="store_true", help="only measure, in this process")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = asked.directory or Path(scratch) / "campaign"
+        target = Path(scratch) / "report.html"
+        if asked.measure:
+            measure(directory, target)
+            return
+        if not (directory / "campaign.json").exists():
+            started = time.perf_counter()
+            write(directory, asked.trials, asked.rounds, asked.samples)
+            print(f"campaign of {asked.trials} x {asked.rounds} x {asked.samples} written in {time.perf_counter() - started:.0f} s", flush=True)
+        # A process of its own, so that its memory is that of the report alone.
+        command = [sys.executable, __file__, "--measure", "--directory", str(directory)]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        for name, value in found.items():
+            print(f"{name:15} {value:8.2f}")
+        print(f"{'total s':15} {sum(value for name, value in found.items() if name.endswith(' s')):8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""A figure as data, which the page draws with Plotly and a file is drawn of with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["line", "step", "points", "bars"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis. ``ticks`` are places with their labels; none leaves the choice to the library."""
+
+    title: str
+    log: bool = False
+    date: bool = False
+    falling: bool = False
+    ticks: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line, cloud of points or row of bars.
+
+    x, y
+        [n], or for a figure that moves with the threshold ``y`` is [G, n], one row per threshold of the grid. ``x`` may be names.
+    low, high
+        [n], the limits of a band around ``y``.
+    entry
+        key of the trial it belongs to, whose colour and dashes it takes; empty for what belongs to none.
+    tags
+        what it is an answer to, such as the clock: it is drawn while that is chosen.
+    """
+
+    label: str
+    x: Floats | Sequence[str]
+    y: Floats
+    kind: Kind = "line"
+    entry: str = ""
+    low: Floats | None = None
+    high: Floats | None = None
+    faint: bool = False
+    symbol: str = "circle"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure.
+
+    name
+        as in ``--only NAME`` and in names of files.
+    choices
+        per tag what a reader may choose between; the first is drawn at first and in a file.
+    threshold
+        the axis on which the chosen threshold is marked, or neither.
+    stacked
+        whether bars of one trial stand on each other.
+    """
+
+    name: str
+    title: str
+    note: str
+    x: Axis
+    y: Axis
+    series: Sequence[Series]
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    threshold: Literal["x", "y", ""] = ""
+    stacked: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether its values depend on the threshold."""
+        return any(series.y.ndim == 2 for series in self.series)

@@ -1,0 +1,112 @@
+"""Tail quality of one trial at every threshold of the grid, all from the same rounds and the same rules as the tables."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from orchestrator.analysis.quality import at_stake
+from orchestrator.report.figures.bands import bands
+from orchestrator.report.figures.chart import Floats
+from orchestrator.report.figures.grid import Grid
+from orchestrator.report.figures.pools import Entry
+from orchestrator.stats.intervals import rounds_interval
+
+BINS = 24
+"""Of the histogram of rounds."""
+
+Known = Mapping[int, Mapping[str, Any]]
+"""Rows of ``tail_quality.parquet`` by threshold in ns."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Tail quality of a trial on one clock.
+
+    mean, worst, low, high
+        [G], over rounds, with the interval of the mean.
+    rounds, worst_rounds
+        [G, K], mean and worst round of K stretches of rounds that are drawn as one point each; the same where a stretch is one round.
+    centres
+        [K], number of the round in the middle of each stretch.
+    shares
+        [G, B], share of rounds in each bin of quality.
+    edges
+        [B + 1], limits of these bins.
+    """
+
+    ideal: float
+    mean: Floats
+    worst: Floats
+    low: Floats
+    high: Floats
+    rounds: Floats
+    worst_rounds: Floats
+    centres: Floats
+    shares: Floats
+    edges: Floats
+
+
+def curve_of(entry: Entry, clock: str, grid: Grid, known: Known, points: int) -> Curve:
+    """Return the curve of a trial.
+
+    Parameters
+    ----------
+    known
+        figures that the result tables hold already; they are taken over.
+    points
+        at most so many stretches of rounds.
+    """
+    data, seed = entry.data, entry.results.analysis.seed
+    judged = data.judged(data.metric)
+    ideal = judged.ideal()
+    quality = judged.curve(data.times[clock], grid.ns)
+    stake = at_stake(judged, len(data.references))
+    low, high = bands(quality, ideal, stake, seed)
+    for index, ns in enumerate(grid.ns):
+        if int(ns) in known:
+            low[index], high[index] = known[int(ns)]["interval_low"], known[int(ns)]["interval_high"]
+        elif grid.labels[index]:
+            random = np.random.default_rng([seed, zlib.crc32(f"{entry.key} {clock} {ns}".encode())])
+            found = rounds_interval(quality[index], ideal, stake.answers, random, balanced=stake.balanced)
+            low[index], high[index] = found.low, found.high
+    centres, means, worst = stretches(quality, points)
+    edges = np.linspace(0, max(ideal, float(quality.max())) or 1.0, BINS + 1)
+    return Curve(
+        ideal=ideal,
+        mean=quality.mean(axis=1),
+        worst=quality.min(axis=1),
+        low=low,
+        high=high,
+        rounds=means,
+        worst_rounds=worst,
+        centres=centres,
+        shares=_shares(quality, edges),
+        edges=edges,
+    )
+
+
+def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
+    """Return centres [K], means [M, K] and minima [M, K] of at most ``points`` stretches of values [M, R], NaN left out."""
+    rounds = values.shape[1]
+    starts = np.unique(np.linspace(0, rounds, min(points, rounds), endpoint=False).astype(np.int64))
+    ends = np.append(starts[1:], rounds)
+    known = np.isfinite(values)
+    counts = np.add.reduceat(known, starts, axis=1, dtype=np.int64)
+    with np.errstate(invalid="ignore"):
+        means = np.add.reduceat(np.where(known, values, 0), starts, axis=1) / counts
+    minima = np.minimum.reduceat(np.where(known, values, np.inf), starts, axis=1)
+    minima[counts == 0] = np.nan
+    return (starts + ends - 1) / 2, means, minima
+
+
+def _shares(quality: Floats, edges: Floats) -> Floats:
+    bins = len(edges) - 1
+    place = np.clip((quality / edges[-1] * bins + 1e-9).astype(np.int64), 0, bins - 1)
+    place += bins * np.arange(len(quality))[:, None]
+    counts = np.bincount(place.ravel(), minlength=bins * len(quality)).reshape(len(quality), bins)
+    return np.asarray(counts / quality.shape[1])

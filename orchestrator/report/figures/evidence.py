@@ -1,0 +1,83 @@
+"""What was measured beside the two clocks: the other stages, the loop between samples, and what else happened in each round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.storage.reader import Campaign
+from orchestrator.storage.schema import STAGES
+
+MEASURES = {
+    "duration of round (s)": "duration_ns",
+    "load average (1 min)": "load_1m",
+    "frequency (MHz)": "frequency_mhz",
+    "minor page faults": "minor_faults",
+    "major page faults": "major_faults",
+    "involuntary context switches": "involuntary_switches",
+    "voluntary context switches": "voluntary_switches",
+    "CPU time stolen (ms)": "steal_ns",
+    "CPU time of others (ms)": "foreign_cpu_ns",
+    "GPU clock (MHz)": "gpu_clock_mhz",
+    "GPU temperature (°C)": "gpu_temperature_c",
+    "GPU power (W)": "gpu_power_w",
+    "GPU throttle reasons (bits)": "gpu_throttle_reasons",
+    "other processes on the GPU": "gpu_foreign_processes",
+}
+"""What the evidence of a round is called, and its column."""
+UNITS = {"duration_ns": 1e-9, "steal_ns": 1e-6, "foreign_cpu_ns": 1e-6}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of one trial.
+
+    started_ms
+        per round, ms since 1970, [R].
+    measures
+        per name of ``MEASURES`` that was recorded, one figure per round, NaN where there is none, [R].
+    stage_means_ns
+        mean time per stage, of the samples that have a time.
+    gap_ns
+        median and p99 of the time between the end of one sample and the start of the next: our own loop. None for one sample a round.
+    """
+
+    started_ms: np.ndarray[tuple[int], np.dtype[np.float64]]
+    measures: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]
+    stage_means_ns: Mapping[str, float]
+    gap_ns: tuple[float, float] | None
+
+
+def read_evidence(campaign: Campaign) -> dict[str, Evidence]:
+    """Return the evidence of every trial that has a round."""
+    found = {}
+    for record in campaign.trials():
+        rounds = campaign.rounds(record.trial_id) if record.started_at is not None else None
+        if rounds is not None and rounds.num_rows:
+            found[record.trial_id] = _evidence(rounds, campaign.timings(record.trial_id))
+    return found
+
+
+def _evidence(rounds: pa.Table, timings: pa.Table) -> Evidence:
+    gaps = timings.column("start_gap_ns").drop_null().to_numpy()
+    means = {stage.removesuffix("_ns"): pc.mean(timings.column(stage)).as_py() for stage in STAGES}
+    started = rounds.column("started_at").cast(pa.timestamp("ms", tz="UTC"), safe=False).cast(pa.int64())
+    return Evidence(
+        started_ms=started.to_numpy().astype(np.float64),
+        measures={
+            name: _figures(rounds.column(column)) * UNITS.get(column, 1)
+            for name, column in MEASURES.items()
+            if rounds.column(column).null_count < rounds.num_rows
+        },
+        stage_means_ns={stage: mean for stage, mean in means.items() if mean is not None},
+        gap_ns=(float(np.median(gaps)), float(np.quantile(gaps, 0.99))) if gaps.size else None,
+    )
+
+
+def _figures(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    values: np.ndarray[tuple[int], np.dtype[np.float64]] = column.cast(pa.float64()).to_numpy()
+    return values

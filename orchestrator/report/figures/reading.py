@@ -1,0 +1,81 @@
+"""All that the figures of one task are drawn from, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.analysis.results import Results
+from orchestrator.analysis.trial_data import CLOCKS
+from orchestrator.report.figures.curves import Curve, curve_of
+from orchestrator.report.figures.evidence import Evidence
+from orchestrator.report.figures.grid import Grid, threshold_grid
+from orchestrator.report.figures.pools import Entry, Pool, pools
+from orchestrator.report.figures.times import Times, counted
+
+DRAWN_VALUES = 1_000_000
+"""Of quality by round and threshold, for all trials and both clocks: 2 bytes each in the page."""
+FEWEST_POINTS, MOST_POINTS = 20, 400
+
+SHOWN_CLOCKS = ("total", "inference")
+"""The first one is shown at first."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One task's trials, their thresholds, times and curves; ``clock, key of the trial`` finds the latter two."""
+
+    pool: Pool
+    grids: Mapping[str, Grid]
+    times: Mapping[tuple[str, str], Times]
+    curves: Mapping[tuple[str, str], Curve]
+    evidence: Mapping[str, Evidence]
+    points: int
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The trials."""
+        return self.pool.entries
+
+
+Row = Mapping[str, Any]
+
+
+def readings(results: Results, others: Sequence[Results], evidence: Sequence[Mapping[str, Evidence]]) -> list[Reading]:
+    """Return what is drawn, per task.
+
+    Parameters
+    ----------
+    evidence
+        per campaign, in their order, by trial; fewer where it was not read.
+    """
+    known = _known(results)
+    found = pools(results, others)
+    trials = sum(len(pool.entries) for pool in found)
+    by_key = {f"{number}:{trial}": told for number, of in enumerate(evidence) for trial, told in of.items()}
+    return [_reading(pool, known, by_key, trials) for pool in found]
+
+
+def _reading(pool: Pool, known: Mapping[tuple[str, str], Mapping[int, Row]], evidence: Mapping[str, Evidence], trials: int) -> Reading:
+    times = {(clock, entry.key): counted(entry.data.times[clock]) for entry in pool.entries for clock in CLOCKS}
+    grids = {clock: threshold_grid(pool, clock, [times[clock, entry.key] for entry in pool.entries]) for clock in CLOCKS}
+    per_round = sum(len(grid.ns) for grid in grids.values()) * trials
+    points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_VALUES // per_round))
+    curves = {}
+    for entry in pool.entries:
+        for clock in CLOCKS:
+            rows = known.get((entry.data.trial_id, clock), {}) if entry.campaign == 0 else {}
+            curves[clock, entry.key] = curve_of(entry, clock, grids[clock], rows, points)
+    members = {entry.key: evidence[entry.key] for entry in pool.entries if entry.key in evidence}
+    return Reading(pool, grids, times, curves, members, points)
+
+
+def _known(results: Results) -> dict[tuple[str, str], dict[int, Row]]:
+    """Return the stored figures at common thresholds, by trial and clock."""
+    metrics = {data.trial_id: data.metric for group in results.groups for data in group.trials}
+    found: dict[tuple[str, str], dict[int, Row]] = {}
+    for row in results.tables["tail_quality"].to_pylist():
+        if row["slice"] == "all" and row["threshold_origin"] != "own" and row["metric"] == metrics.get(row["trial"]):
+            found.setdefault((row["trial"], row["clock"]), {}).setdefault(row["threshold_ns"], row)
+    return found

@@ -1,0 +1,138 @@
+"""The table that the threshold slider moves: one row per trial, with its figures at every threshold of the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.report.figures.pools import Entry
+from orchestrator.report.figures.quality_charts import ranks
+from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
+from orchestrator.report.html.encoding import exact
+from orchestrator.report.text import milliseconds, quality, quality_within
+
+SHOWN_AT_ONCE = 12
+"""Trials that are drawn at first; a reader ticks others."""
+
+
+@dataclass(frozen=True)
+class MovingRow:
+    """A trial's row at the threshold that is shown first."""
+
+    entry: Entry
+    shown: bool
+    model: str
+    system: str
+    runtime: str
+    measured: str
+    place: str
+    ideal: str
+    mean: str
+    interval: str
+    worst: str
+    p99: str
+    deadline: str
+    rounds: int
+    flags: str
+
+
+def moving_rows(reading: Reading) -> list[MovingRow]:
+    """Return the rows as they stand on paper and before the slider is moved: total clock, primary threshold."""
+    clock = SHOWN_CLOCKS[0]
+    at = reading.grids[clock].start
+    places = ranks(reading, clock)
+    best = sorted(reading.entries, key=lambda entry: places[entry.key][at])[:SHOWN_AT_ONCE]
+    chosen = {entry.key for entry in best}
+    told = told_by_clock(reading)
+    rows = []
+    for entry in reading.entries:
+        curve, trial = reading.curves[clock, entry.key], entry.data.record.trial
+        tell = [f"batch {trial.measurement.batch}"] if "batch" in entry.label else []
+        tell += [f"repeat {trial.repeat}"] if "repeat" in entry.label else []
+        rows.append(
+            MovingRow(
+                entry=entry,
+                shown=entry.key in chosen,
+                model=", ".join([trial.model.name, *tell]),
+                system=trial.system.name,
+                runtime=trial.runtime.name,
+                measured=f"{entry.results.campaign.created_at:%Y-%m-%d %H:%M}",
+                place=f"{places[entry.key][at]:.0f}",
+                ideal=quality(curve.ideal),
+                mean=quality(float(curve.mean[at])),
+                interval=quality_within(float(curve.low[at]), float(curve.high[at])),
+                worst=quality(float(curve.worst[at])),
+                p99=told[entry.key][clock]["p99"],
+                deadline=told[entry.key][clock]["deadline"],
+                rounds=len(entry.data.times[clock]),
+                flags=", ".join(entry.flags),
+            )
+        )
+    return rows
+
+
+def told_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
+    """Return per trial and clock what the tables hold of p99 and of the deadline it can promise, as text."""
+    tables: dict[int, tuple[dict[tuple[str, str], Any], dict[tuple[str, str], Any]]] = {}
+    for entry in reading.entries:
+        if id(entry.results) not in tables:
+            latency = {(row["trial"], row["clock"]): row for row in entry.results.tables["latency"].to_pylist() if row["percentile"] == 99}
+            deadline = {
+                (row["trial"], row["clock"]): row for row in entry.results.tables["deadline"].to_pylist() if row["reference"] == "own"
+            }
+            tables[id(entry.results)] = latency, deadline
+    found = {}
+    for entry in reading.entries:
+        latency, deadline = tables[id(entry.results)]
+        found[entry.key] = {
+            clock: {
+                "p99": _p99(latency.get((entry.data.trial_id, clock))),
+                "deadline": _deadline(deadline.get((entry.data.trial_id, clock))),
+            }
+            for clock in SHOWN_CLOCKS
+        }
+    return found
+
+
+def _p99(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    return milliseconds(row["value_ns"]) + ("" if row["certified"] else " not certified")
+
+
+def _deadline(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    if row["certified"]:
+        return milliseconds(row["deadline_ns"])
+    more = f"; {row['more_rounds']} more rounds" if row["more_rounds"] else ""
+    return f"none certified{more}"
+
+
+def moving_data(reading: Reading) -> dict[str, Any]:
+    """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
+    told = told_by_clock(reading)
+    places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
+    return {
+        "clocks": {
+            clock: {"ns": exact(grid.ns.astype(float)), "labels": list(grid.labels), "start": grid.start}
+            for clock, grid in ((clock, reading.grids[clock]) for clock in SHOWN_CLOCKS)
+        },
+        "entries": {
+            entry.key: {
+                "label": entry.label,
+                "colour": entry.colour,
+                "dash": entry.dash,
+                "clocks": {
+                    clock: {
+                        **{name: exact(getattr(reading.curves[clock, entry.key], name)) for name in ("mean", "worst", "low", "high")},
+                        "place": [int(place) for place in places[clock][entry.key]],
+                        **told[entry.key][clock],
+                    }
+                    for clock in SHOWN_CLOCKS
+                },
+            }
+            for entry in reading.entries
+        },
+    }

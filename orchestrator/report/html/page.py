@@ -1,0 +1,99 @@
+"""``report.html``: one file that holds all it needs, for a screen, a phone and paper."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from orchestrator.analysis.results import Results
+from orchestrator.report.figures.evidence import Evidence
+from orchestrator.report.figures.reading import readings
+from orchestrator.report.html.encoding import chart_data, script_json
+from orchestrator.report.html.moving import moving_data
+from orchestrator.report.html.sections import environments, overhead, problems, task_section, unwell
+from orchestrator.report.verdict import verdict
+
+HERE = files("orchestrator.report.html")
+
+
+def render(results: Results, others: Sequence[Results] = (), evidence: Sequence[Mapping[str, Evidence]] = ()) -> str:
+    """Return the page. Equal results, settings and seed give equal text.
+
+    Parameters
+    ----------
+    results
+        the campaign that is reported; its thresholds hold for all.
+    others
+        campaigns of other days, whose trials stand beside its own.
+    evidence
+        of each campaign, in the same order, from `read_evidence`; what needs it is left out where it was not read.
+
+    Raises
+    ------
+    InputError
+        where the campaigns measured different data under one name.
+    """
+    found = readings(results, others, evidence)
+    sections = [task_section(number, reading, results) for number, reading in enumerate(found)]
+    data = script_json(
+        {
+            "tasks": [moving_data(reading) for reading in found],
+            "charts": {
+                name: {"task": section.number, **chart_data(chart)}
+                for section in sections
+                for part in section.parts
+                for name, chart in part.charts
+            },
+        }
+    )
+    scripts = {name: _text(name) for name in ("theme.js", "page.js")} | {"plotly": plotly_script()}
+    campaigns = (results, *others)
+    return _template().render(
+        policy=_policy(scripts.values()),
+        style=Markup(_text("style.css")),  # noqa: S704 - our own file
+        scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - our own files and the library
+        data=Markup(data),  # noqa: S704 - JSON in which nothing can begin or end markup
+        campaign=results.campaign,
+        campaigns=campaigns,
+        verdict=[sentence for one in campaigns for sentence in verdict(one)],
+        sections=sections,
+        problems=problems(campaigns),
+        unwell=unwell(campaigns),
+        environments=environments(campaigns),
+        overhead=overhead({trial: told for of in evidence for trial, told in of.items()}),
+        seed=results.analysis.seed,
+    )
+
+
+@cache
+def plotly_script() -> str:
+    """Return the plotting library, as the Python package of Plotly carries it."""
+    text = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return text.replace("</script", "<\\/script")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_text("template.html.j2"))
+
+
+def _text(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    """Return a Content-Security-Policy that runs these scripts and reaches nothing outside the file."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    # Plotly places its labels by style attributes and a style element of its own.
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "connect-src 'none'; form-action 'none'; base-uri 'none'"
+    )

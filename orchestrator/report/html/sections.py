@@ -1,0 +1,198 @@
+"""What stands in each section of the page, as data for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.analysis.results import Results
+from orchestrator.report.comparisons import comparison_tables
+from orchestrator.report.deadlines import deadline_tables
+from orchestrator.report.faults import fault_tables
+from orchestrator.report.figures.all_charts import charts_of
+from orchestrator.report.figures.chart import Chart
+from orchestrator.report.figures.evidence import Evidence
+from orchestrator.report.figures.quality_charts import MOST_FLIPS, flips
+from orchestrator.report.figures.reading import Reading
+from orchestrator.report.html.moving import MovingRow, moving_rows
+from orchestrator.report.other_figures import other_figure_tables
+from orchestrator.report.predictions import prediction_tables
+from orchestrator.report.table import Table
+from orchestrator.report.tables import (
+    cross_system_tables,
+    latency_tables,
+    own_threshold_tables,
+    problem_tables,
+    stack_table,
+    trials_table,
+)
+from orchestrator.report.text import milliseconds, trials_counted
+
+AFTER = {
+    "tail-quality": "quality",
+    "density": "latency",
+    "distribution": "latency",
+    "percentiles": "latency",
+    "rounds": "rounds",
+    "rounds-histogram": "rounds",
+    "ranking": "ranking",
+    "rjsd": "settling",
+    "prediction": "prediction",
+    "input-size": "causes",
+    "stages": "causes",
+    "evidence": "causes",
+}
+"""Which part of a task's section a figure stands in."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A heading with figures and tables under it; ``folded`` tables are opened by the reader."""
+
+    anchor: str
+    title: str
+    charts: Sequence[tuple[str, Chart]]
+    tables: Sequence[Table]
+    folded: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class TaskSection:
+    """All of one task."""
+
+    number: int
+    title: str
+    rows: Sequence[MovingRow]
+    several_campaigns: bool
+    threshold: str
+    threshold_label: str
+    positions: int
+    start: int
+    marks: Sequence[tuple[int, str]]
+    parts: Sequence[Part]
+
+
+def task_section(number: int, reading: Reading, results: Results) -> TaskSection:
+    """Return the section of one task."""
+    own = replace(results, groups=tuple(group for group in results.groups if group is reading.pool.group))
+    charts: dict[str, list[tuple[str, Chart]]] = {}
+    for chart in charts_of(reading):
+        charts.setdefault(AFTER[chart.name], []).append((f"{chart.name}-{number}", chart))
+    described = {
+        "quality": ("Tail quality", list(cross_system_tables(own)), [*deadline_tables(own), *comparison_tables(own)], ()),
+        "latency": ("Latency", (), list(latency_tables(own)), ()),
+        "rounds": ("Rounds", (), (), ()),
+        "ranking": ("Where the ranking flips", [flip_table(reading)], (), ()),
+        "settling": ("How trials settled", (), (), ()),
+        "prediction": ("Prediction", (), list(prediction_tables(own)), ()),
+        "causes": ("What time depends on", [*gap_table(reading)], (), ()),
+        "more": ("More tables", (), (), [*other_figure_tables(own), *own_threshold_tables(own)]),
+    }
+    parts = [
+        Part(f"{anchor}-{number}", title, charts.get(anchor, ()), [*first, *then], folded)
+        for anchor, (title, first, then, folded) in described.items()
+        if charts.get(anchor) or first or then or folded
+    ]
+    grid = reading.grids["total"]
+    return TaskSection(
+        number=number,
+        title=reading.pool.title,
+        rows=moving_rows(reading),
+        several_campaigns=len({entry.campaign for entry in reading.entries}) > 1,
+        threshold=milliseconds(int(grid.ns[grid.start])),
+        threshold_label=grid.labels[grid.start],
+        positions=len(grid.ns) - 1,
+        start=grid.start,
+        marks=[(index, label) for index, label in enumerate(grid.labels) if label],
+        parts=parts,
+    )
+
+
+def flip_table(reading: Reading) -> Table:
+    """Return which trials change places between neighbouring common thresholds."""
+    found = list(flips(reading))
+    more = f" {len(found) - MOST_FLIPS} more are not shown." if len(found) > MOST_FLIPS else ""
+    note = "Pairs whose mean tail quality changes order between neighbouring common thresholds, total time."
+    return Table(
+        title="Ranking flips",
+        columns=["ahead", "of", "within", "but behind within", "intervals"],
+        rows=[
+            [ahead, behind, before, after, "apart at both" if apart else "overlap"]
+            for ahead, behind, before, after, apart in sorted(found, key=lambda flip: not flip[-1])[:MOST_FLIPS]
+        ],
+        note=note + more if found else "No pair of trials changes places between neighbouring common thresholds.",
+    )
+
+
+def gap_table(reading: Reading) -> Iterator[Table]:
+    """Yield what our own loop took between two samples, as it was measured in each trial."""
+    rows = []
+    for entry in reading.entries:
+        told = reading.evidence.get(entry.key)
+        if told is not None and told.gap_ns is not None:
+            total = sum(told.stage_means_ns.values())
+            share = f"{told.gap_ns[0] / total:.2%}".replace("%", " %") if total else "-"
+            rows.append([entry.label, milliseconds(told.gap_ns[0]), milliseconds(told.gap_ns[1]), share])
+    if rows:
+        yield Table(
+            title="Our own loop between two samples",
+            columns=["trial", "median", "p99", "of the mean total time"],
+            rows=rows,
+            note="From the last stamp of a sample to the first of the next: outside both clocks, measured in this campaign. With batches, "
+            "samples of one batch share their times.",
+            right=frozenset(["median", "p99", "of the mean total time"]),
+        )
+
+
+def problems(results: Sequence[Results]) -> list[Table]:
+    """Return what failed, was infeasible or was left out, and all faults."""
+    return [table for campaign in results for table in (*problem_tables(campaign), *fault_tables(campaign))]
+
+
+def unwell(results: Sequence[Results]) -> str:
+    """Return how many trials are not done and how many faults there were, or nothing."""
+    planned = [trial for campaign in results for trial in campaign.campaign.trials]
+    missing = sum(trial.state != "done" for trial in planned)
+    faults = sum(len(record.faults) for campaign in results for record in campaign.records)
+    told = [f"{missing} of {trials_counted(len(planned))} {'is' if missing == 1 else 'are'} not done"] if missing else []
+    told += [f"{faults} fault{'' if faults == 1 else 's'} occurred"] if faults else []
+    return ", ".join(told)
+
+
+def environments(results: Sequence[Results]) -> list[Table]:
+    """Return campaigns with their dates where there are several, placement of every trial and stacks."""
+    tables = []
+    if len(results) > 1:
+        tables.append(
+            Table(
+                title="Campaigns",
+                columns=["measured (UTC)", "name", "version", "command", "trials"],
+                rows=[
+                    [
+                        f"{one.campaign.created_at:%Y-%m-%d %H:%M}",
+                        one.campaign.name,
+                        one.campaign.code_version,
+                        " ".join(one.campaign.command),
+                        str(len(one.campaign.trials)),
+                    ]
+                    for one in results
+                ],
+                note="Thresholds are those of the first. Only its trials stand in the tables of figures at common thresholds.",
+                right=frozenset(["trials"]),
+            )
+        )
+    for one in results:
+        dated = f" ({one.campaign.created_at:%Y-%m-%d %H:%M})" if len(results) > 1 else ""
+        tables += [replace(table, title=table.title + dated) for table in (trials_table(one), stack_table(one.records))]
+    return tables
+
+
+def overhead(found: Mapping[str, Evidence]) -> str:
+    """Return the sentence on what our own loop costs, of the trial where it is largest."""
+    gaps = [told.gap_ns[0] for told in found.values() if told.gap_ns is not None]
+    if not gaps:
+        return ""
+    return (
+        f"Between the end of one sample and the start of the next this program took {milliseconds(min(gaps))} to {milliseconds(max(gaps))} "
+        "(medians per trial, measured in this campaign); that lies outside both clocks."
+    )
