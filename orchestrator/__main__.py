@@ -39,6 +39,7 @@ options:
   --retry-failed      resume: measure failed trials too
   --accept-changes    resume: go on although code, data or host have changed, and record it
   --skip-infeasible   record trials that cannot run here, and run the others
+  --many              more than 1,000 trials are meant
   --quiet             no progress on stderr
   --version           print the version
 """
@@ -94,6 +95,7 @@ def parse(words: Sequence[str]) -> Arguments:
     parser.add_argument("--info", action="store_true")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--skip-infeasible", action="store_true")
+    parser.add_argument("--many", action="store_true")
     parser.add_argument("--accept-changes", action="store_true")
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--rounds", type=int)
@@ -118,6 +120,7 @@ def parse(words: Sequence[str]) -> Arguments:
         show_choices=options.info,
         quiet=options.quiet,
         skip_infeasible=options.skip_infeasible,
+        many=options.many,
         accept_changes=options.accept_changes,
         retry_failed=options.retry_failed,
         rounds=options.rounds,

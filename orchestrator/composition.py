@@ -10,6 +10,7 @@ import filecmp
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ from orchestrator.sweep import Note, SweepFile, combinations, notes_on, parse_sw
 
 Progress = Callable[[int, int], None]
 """Called with the number of trials composed and the number of all."""
+
+
+MOST_UNASKED = 1_000
+"""So many trials may come of one command without being asked for: composing them takes half a minute."""
+MOST_VALUES = 100_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,11 @@ class Setting:
 
 
 def compose_trials(
-    overrides: Sequence[str], multirun: bool = False, config_dirs: Sequence[Path] = (), progress: Progress | None = None
+    overrides: Sequence[str],
+    multirun: bool = False,
+    config_dirs: Sequence[Path] = (),
+    progress: Progress | None = None,
+    many: bool = False,
 ) -> Composition:
     """Return every trial that a command line describes.
 
@@ -89,6 +99,8 @@ def compose_trials(
         whether ``key=a,b`` makes trials of its own; a sweep file implies it.
     config_dirs
         folders with the user's own groups, searched beside those that are shipped.
+    many
+        whether more than 1,000 trials are meant.
 
     Raises
     ------
@@ -111,6 +123,8 @@ def compose_trials(
         for key in (*axes, *narrowed):
             check_axis(key)
         rows, excluded = combinations(axes, sweep.pair, exclude, narrowed)
+        if len(rows) > MOST_UNASKED and not many:
+            raise InputError(f"this makes {len(rows):,} trials: narrow the axes, or add --many if so many are meant")
         after = [_plain(setting) for setting in settings if setting.key not in narrowed]
         documents = []
         for row in rows:
@@ -259,7 +273,10 @@ class Composer:
             return tuple(value.filter(self.choices(override.key_or_group)))
         if override.is_discrete_sweep():
             with _told_in_one_line():
-                return tuple(override.sweep_string_iterator())
+                values = tuple(islice(override.sweep_string_iterator(), MOST_VALUES + 1))
+            if len(values) > MOST_VALUES:
+                raise InputError(f"{text}: an axis has at most {MOST_VALUES:,} values; narrow it")
+            return values
         if override.is_sweep_override():
             raise InputError(f"{text}: an interval has no list of values; write range(START,STOP,STEP) or a,b")
         if isinstance(value, str) and "${" in value:

@@ -43,6 +43,22 @@ def _plain_names(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _module_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what Python could not import."""
+    for name in value:
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name):
+            raise ValueError(f"must be names of Python modules, and {name[:40]!r} is none")
+    return value
+
+
+def _program_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no file system could hold."""
+    for name in value:
+        if not name.strip() or "\0" in name or len(name) > 200:
+            raise ValueError("must be names of programs of 1 to 200 characters")
+    return value
+
+
 T = TypeVar("T", bound=BaseModel)
 
 DeviceKind = Literal["cpu", "cuda"]
@@ -51,6 +67,8 @@ DTYPE_BYTES: Mapping[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 Name = Annotated[str, AfterValidator(_plain_name)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_plain_names)]
+Modules = Annotated[Names, AfterValidator(_module_names)]
+Programs = Annotated[Names, AfterValidator(_program_names)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
 Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -138,8 +156,8 @@ class RuntimeConfig(Frozen):
     """
 
     name: Name
-    packages: Names = ()
-    programs: dict[DeviceKind, Names] = {}
+    packages: Modules = ()
+    programs: dict[DeviceKind, Programs] = {}
     dtypes: dict[DeviceKind, tuple[Dtype, ...]] = {}
     dtype: Dtype = "fp32"
     deterministic: bool = False

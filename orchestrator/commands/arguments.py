@@ -18,6 +18,8 @@ class Arguments:
         results directories, for the verbs that read them.
     accept_changes, retry_failed
         of ``resume``.
+    many
+        whether more than 1,000 trials are meant.
     rounds
         of ``extend``: how many to add.
     """
@@ -32,6 +34,7 @@ class Arguments:
     show_choices: bool = False
     quiet: bool = False
     skip_infeasible: bool = False
+    many: bool = False
     accept_changes: bool = False
     retry_failed: bool = False
     rounds: int | None = None

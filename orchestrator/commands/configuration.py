@@ -13,6 +13,6 @@ def execute(arguments: Arguments) -> int:
         for group, choices in list_choices(arguments.config_dirs).items():
             print(f"{group}:", " ".join(choices) or "(none)")  # noqa: T201
         return 0
-    composition = compose_trials(arguments.overrides, arguments.multirun, arguments.config_dirs)
+    composition = compose_trials(arguments.overrides, arguments.multirun, arguments.config_dirs, many=arguments.many)
     print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201
     return 0

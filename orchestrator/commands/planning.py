@@ -47,7 +47,7 @@ def compose_campaign(arguments: Arguments, say: Callable[[str], None]) -> Compos
         if of >= SAY_FROM and done % SAY_FROM == 0:
             say(f"composed {done} of {of} trials")
 
-    composition = compose_trials(arguments.overrides, arguments.multirun, arguments.config_dirs, composed)
+    composition = compose_trials(arguments.overrides, arguments.multirun, arguments.config_dirs, composed, arguments.many)
     campaign = parse_campaign(composition.documents[0])
     trials = [parse_trial(document) for document in composition.documents]
     _check_rules(trials, campaign.analysis.primary)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import encoding
+from orchestrator.storage.seal import seal_parquet, sealed_json
 
 DRAFT = re.compile(r"\..+\.\d+\.tmp")
 """Names of files that are not whole yet. The number is the writing process, so that two never share one."""
@@ -31,7 +32,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` once the block has ended well, and leaves it alone otherwise."""
     draft = draft_of(path)
     try:
-        with draft.open("wb") as file:
+        with draft.open("w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -69,18 +70,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write plain values as JSON. Raises ValueError for NaN and infinities, which JSON does not have."""
+    """Write a mapping of plain values as JSON, sealed. Raises ValueError for NaN and infinities, which JSON does not have."""
     try:
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}; store None for a number that does not exist") from error
-    write_text(path, text + "\n")
+    write_text(path, sealed_json(text))
 
 
 def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
-    """Write a table as one Parquet file with zstd and a checksum on every page. ``options`` are those of ``write_table``."""
+    """Write a table as one sealed Parquet file with zstd and a checksum on every page. ``options`` are those of ``write_table``."""
     with replacing(path) as file:
         pq.write_table(table, file, **{**encoding.OTHER, **options})
+        seal_parquet(file)
 
 
 def write_link(link: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.config import explain
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
+from orchestrator.storage.seal import BrokenSeal, check_json, check_parquet
 from orchestrator.storage.tables import conform
 
 T = TypeVar("T", bound=BaseModel)
@@ -25,7 +26,8 @@ MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
 def read_json(path: Path, model: type[T]) -> T:
     """Return a record. Raises InputError for a file that is damaged, newer than this program or holds unknown keys."""
     try:
-        document = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        document = json.loads(content)
     except OSError as error:
         _refuse_unreadable(path, error)
     except (ValueError, RecursionError) as error:
@@ -33,6 +35,11 @@ def read_json(path: Path, model: type[T]) -> T:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > schema.SCHEMA_VERSION:
         raise InputError(f"{path} has schema version {version} and this program reads up to {schema.SCHEMA_VERSION}: upgrade tail-quality")
+    try:
+        check_json(content)
+    except BrokenSeal as error:
+        raise InputError(f"{path} is not what was written ({error}): restore it from a copy") from error
+    document.pop("sha256")
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -61,6 +68,7 @@ def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_
 def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file; what goes wrong with its content inside the block becomes an InputError that names it."""
     try:
+        check_parquet(path)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _check_rows(file.metadata)
             yield file

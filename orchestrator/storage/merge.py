@@ -19,6 +19,7 @@ from orchestrator.storage import encoding
 from orchestrator.storage.atomic import DRAFT, replacing, sync_folder
 from orchestrator.storage.layout import TWINS, TrialFolder, answers, part_name, parts
 from orchestrator.storage.load import opened
+from orchestrator.storage.seal import seal_parquet
 from orchestrator.storage.tables import conform
 from orchestrator.storage.twins import FORMS, rounds
 
@@ -68,10 +69,12 @@ def _write_merged(folder: TrialFolder, name: str) -> None:
     target = folder.merged(name)
     target.mkdir()
     rows = 0
-    with replacing(target / part_name(0)) as file, pq.ParquetWriter(file, FORMS[name], **OPTIONS[name]) as writer:
-        for table in _row_groups(list(parts(folder.twin(name)).values()), FORMS[name]):
-            writer.write_table(table, row_group_size=encoding.ROW_GROUP)
-            rows += table.num_rows
+    with replacing(target / part_name(0)) as file:
+        with pq.ParquetWriter(file, FORMS[name], **OPTIONS[name]) as writer:
+            for table in _row_groups(list(parts(folder.twin(name)).values()), FORMS[name]):
+                writer.write_table(table, row_group_size=encoding.ROW_GROUP)
+                rows += table.num_rows
+        seal_parquet(file)
     with opened(target / part_name(0)) as merged:
         assert merged.metadata.num_rows == rows
 

@@ -19,7 +19,7 @@ from orchestrator.storage.load import opened, read_table
 T = TypeVar("T")
 
 FORMS = {"timings": schema.TIMINGS, "rounds": schema.ROUNDS}
-ATTEMPTS = 10
+ATTEMPTS = 40
 
 
 def timings(folder: TrialFolder) -> pa.Table:

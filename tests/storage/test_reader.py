@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import twins
+from orchestrator.storage.atomic import write_parquet
 from orchestrator.storage.layout import trial_folder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
@@ -195,7 +196,11 @@ def test_no_flipped_bit_changes_a_time(campaign: CampaignWriter, three_parts: Pa
 
 
 def test_parquet_of_something_else_is_named(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
-    pq.write_table(pa.table({"x": [1]}), three_parts / "timings" / "part-00001.parquet")
+    path = three_parts / "timings" / "part-00001.parquet"
+    pq.write_table(pa.table({"x": [1]}), path)
+    with pytest.raises(InputError, match=r"timings/part-00001\.parquet .*it has no seal of this program"):
+        open_campaign(campaign.directory).timings(trial_id)
+    write_parquet(path, pa.table({"x": [1]}))
     with pytest.raises(InputError, match=r"timings/part-00001\.parquet .* 'round' is missing"):
         open_campaign(campaign.directory).timings(trial_id)
 

@@ -85,7 +85,7 @@ def test_a_torn_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_json_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "trial.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"trial\.json is not what this program writes"):
+    with pytest.raises(InputError, match=r"trial\.json is not what was written \(it has no checksum"):
         read_json(path, TrialRecord)
 
 

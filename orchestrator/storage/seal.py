@@ -1,0 +1,99 @@
+"""A digest of a whole file inside the file: whatever changes a byte of it later is found.
+
+Parquet's own checksums cover pages but neither the footer nor what lies between. A seal lies between the last page and the footer, where
+every reader of Parquet passes over it, since the footer names the places of all pages. In JSON it is the last key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+MAGIC = b"TQSEAL01"
+SEAL_BYTES = len(MAGIC) + hashlib.sha256().digest_size
+PARQUET_END = struct.Struct("<I4s")
+CHUNK = 2**20
+ZEROS = "0" * 64
+JSON_SEAL = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
+
+
+class BrokenSeal(ValueError):
+    """A file is not what was once written, or was never whole."""
+
+
+def seal_parquet(file: BinaryIO) -> None:
+    """Put a seal into a Parquet file that has just been written, open for reading and writing."""
+    start = _footer_start(file)
+    file.seek(start)
+    footer = file.read()
+    digest = _digest(file, start, footer)
+    file.seek(start)
+    file.write(MAGIC + digest + footer)
+
+
+def check_parquet(path: Path) -> None:
+    """Raise BrokenSeal where a Parquet file is not what was written. A file that has not changed since is not read again."""
+    status = path.stat()
+    _check_parquet(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _check_parquet(path: Path, inode: int, size: int, changed_ns: int) -> None:
+    with path.open("rb") as file:
+        start = _footer_start(file) - SEAL_BYTES
+        if start < 0:
+            raise BrokenSeal("it is too short")
+        file.seek(start)
+        seal, footer = file.read(SEAL_BYTES), file.read()
+        if seal[: len(MAGIC)] != MAGIC:
+            raise BrokenSeal("it has no seal of this program")
+        if seal[len(MAGIC) :] != _digest(file, start, footer):
+            raise BrokenSeal("its checksum does not fit")
+
+
+def _footer_start(file: BinaryIO) -> int:
+    size = file.seek(0, 2)
+    if size < PARQUET_END.size:
+        raise BrokenSeal("it is too short")
+    file.seek(size - PARQUET_END.size)
+    length, magic = PARQUET_END.unpack(file.read(PARQUET_END.size))
+    start: int = size - PARQUET_END.size - length
+    if magic != b"PAR1" or start < len(magic):
+        raise BrokenSeal("it does not end as Parquet does")
+    return start
+
+
+def _digest(file: BinaryIO, until: int, footer: bytes) -> bytes:
+    """Return the SHA-256 of the first ``until`` bytes and the footer."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    left = until
+    while left:
+        block = file.read(min(CHUNK, left))
+        if not block:
+            raise BrokenSeal("it is cut short")
+        digest.update(block)
+        left -= len(block)
+    digest.update(footer)
+    return digest.digest()
+
+
+def sealed_json(text: str) -> str:
+    """Return a JSON object's text, as ``json.dumps`` writes it with an indent of 1, with a seal as its last key."""
+    body = text.removesuffix("\n}")
+    open_text = f'{body}{"" if body.endswith("{") else ","}\n "sha256": "{ZEROS}"\n}}\n'
+    return open_text.replace(ZEROS, hashlib.sha256(open_text.encode()).hexdigest())
+
+
+def check_json(content: bytes) -> None:
+    """Raise BrokenSeal where a JSON file's text is not what was written."""
+    found = JSON_SEAL.search(content)
+    if found is None:
+        raise BrokenSeal("it has no checksum at its end")
+    unsealed = content[: found.start(1)] + ZEROS.encode() + content[found.end(1) :]
+    if hashlib.sha256(unsealed).hexdigest().encode() != found[1]:
+        raise BrokenSeal("its checksum does not fit")
