@@ -149,3 +149,27 @@ class FaultyModel(NullModel):
         if at_round < 0:
             do(fault, marker)
         return Faulty(fault, at_round, sample, marker, warmup_rounds=2)
+
+
+class Traced(Loaded):
+    def __init__(self, sleep_ms: float, trace: Path) -> None:
+        super().__init__(sleep_ms, [], [])
+        self._trace = trace
+
+    def infer(self, inputs: list[int]) -> list[int]:
+        began = time.monotonic_ns()
+        outputs = super().infer(inputs)
+        with self._trace.open("a") as file:
+            file.write(f"{os.getpid()} {began} {time.monotonic_ns()}\n")
+        return outputs
+
+
+class TracedModel(NullModel):
+    """Writes into a file when each of its inferences began and ended, and in which process."""
+
+    def __init__(self, sleep_ms: float, trace: str) -> None:
+        super().__init__(sleep_ms, [], [], False, False)
+        self._trace = Path(trace)
+
+    def load(self, context: LoadContext) -> Traced:
+        return Traced(self._options[0], self._trace)
