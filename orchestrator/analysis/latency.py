@@ -10,15 +10,15 @@ import numpy as np
 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
-from orchestrator.stats.latency import latency_percentile
+from orchestrator.stats.latency import latency_percentiles
 
 
 def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield the rows of one trial for ``latency.parquet``. Times are null where they fall on a sample without one."""
     for stage, times in data.stages.items():
         finite = times[np.isfinite(times)]
-        for percentile in sorted({50.0, *analysis.percentiles}):
-            found = latency_percentile(times, percentile)
+        percentiles = sorted({50.0, *analysis.percentiles})
+        for percentile, found in zip(percentiles, latency_percentiles(times, percentiles), strict=True):
             yield {
                 **data.record.labels(),
                 "clock": stage,

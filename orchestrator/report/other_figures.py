@@ -14,8 +14,8 @@ from orchestrator.report.text import milliseconds, quality, quality_within
 from orchestrator.stats.rounds_per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 
 FEWEST_ROUNDS, MOST_ROUNDS = 55, 200
-MOST_SAMPLES = 100
-"""The rule fits a density per sample and step; it is applied to so many samples, spread over all."""
+MOST_SAMPLES, FEWEST_SAMPLES, MOST_IN_ALL = 100, 10, 1000
+"""The rule fits a density per sample and step: it is applied to so many samples of a trial, spread over all, fewer of many trials."""
 
 
 def other_figure_tables(results: Results) -> Iterator[Table]:
@@ -54,13 +54,14 @@ def other_figure_tables(results: Results) -> Iterator[Table]:
 
 def rounds_needed_tables(results: Results) -> Iterator[Table]:
     """Yield per task the rounds after which samples have settled one by one, for trials long enough to tell."""
+    most = max(FEWEST_SAMPLES, min(MOST_SAMPLES, MOST_IN_ALL // max(1, len(results.records))))
     for group in results.groups:
         cells = []
         for data in group.trials:
             times = data.times["total"]
             if len(times) < FEWEST_ROUNDS:
                 continue
-            some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], MOST_SAMPLES)).astype(np.int64))
+            some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], most)).astype(np.int64))
             needed = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
             told = [f"{needed[share]:.0f}" if needed[share] < inf else "-" for share in SHARES]
             cells.append([*who(dict(data.record.labels()), group), *told])
@@ -71,6 +72,6 @@ def rounds_needed_tables(results: Results) -> Iterator[Table]:
                 columns=[*who_columns(group), *heads],
                 rows=cells,
                 note="After so many rounds a sample's own density moved by a distance of at most 0.2 over five fits; of up to "
-                f"{MOST_SAMPLES} samples. A dash: more rounds than were measured, or than {MOST_ROUNDS}.",
+                f"{most} samples. A dash: more rounds than were measured, or than {MOST_ROUNDS}.",
                 right=frozenset(heads),
             )

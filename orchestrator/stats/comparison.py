@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,9 @@ Floats: TypeAlias = NDArray[np.float64]
 Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "exact", "none"]
 
 BLOCK = 2**20
-"""Weights held in memory at once."""
+"""Counts held in memory at once."""
+EXACT_SAMPLES = 2**24
+"""Whole numbers up to here are exact in single precision."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def compare_samples(
     counted about three times, so that the interval is too wide where that part rules. Where few samples come out otherwise on the
     two sides (``samples_that_differ`` below about 10), it is too narrow; where no resample differs from another there is none.
 
-    A resample is a pair of weights: its mean is w_rounds' M w_samples / (R S), and a block of resamples a matrix product.
+    A resample is how often each round and each sample was drawn: its mean is n_rounds' M n_samples / (R S), and a block of resamples a
+    matrix product. Where scores are 0 or 1 that product is one of small whole numbers, exact in single precision.
 
     Parameters
     ----------
@@ -164,7 +167,8 @@ def compare_samples(
     if min(len(a), len(b), samples) == 1:
         return Difference(difference, -math.inf, math.inf, confidence, "none", given)
     step = max(1, BLOCK // (samples + len(a) + len(b)))
-    drawn = [_resampled(a, b, random, min(step, resamples - done)) for done in range(0, resamples, step)]
+    sides = [_single_where_exact(side) for side in (a, b)]
+    drawn = [_resampled(sides[0], sides[1], random, min(step, resamples - done)) for done in range(0, resamples, step)]
     ordered = np.sort(np.concatenate(drawn))
     if ordered[-1] - ordered[0] <= ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max())):
         return Difference(difference, -math.inf, math.inf, confidence, "none", given)
@@ -172,19 +176,28 @@ def compare_samples(
     return Difference(difference, float(ordered[cut - 1]), float(ordered[-cut]), confidence, "two-way bootstrap", given)
 
 
-def _resampled(a: Floats, b: Floats, random: np.random.Generator, resamples: int) -> Floats:
+def _single_where_exact(scores: Floats) -> NDArray[Any]:
+    """Return scores of 0 and 1 in single precision, which holds every count of them below 2**24; others as they are."""
+    whole = bool(((scores == 0) | (scores == 1)).all()) and scores.shape[1] < EXACT_SAMPLES
+    return scores.astype(np.float32) if whole else scores
+
+
+def _resampled(a: NDArray[Any], b: NDArray[Any], random: np.random.Generator, resamples: int) -> Floats:
     """Return differences of resampled means, [resamples]."""
-    samples = _weights(random, a.shape[1], resamples)
-    mean_a, mean_b = (((side @ samples.T).T * _weights(random, len(side), resamples)).sum(axis=1) for side in (a, b))
+    samples = _times_drawn(random, a.shape[1], resamples)
+    mean_a, mean_b = (
+        ((side @ samples.T.astype(side.dtype)).T * _times_drawn(random, len(side), resamples)).sum(axis=1, dtype=np.float64) / side.size
+        for side in (a, b)
+    )
     difference: Floats = mean_b - mean_a
     return difference
 
 
-def _weights(random: np.random.Generator, size: int, resamples: int) -> Floats:
-    """Return how large a share each of ``size`` has in a resample of as many, [resamples, size]."""
+def _times_drawn(random: np.random.Generator, size: int, resamples: int) -> NDArray[np.int64]:
+    """Return how often each of ``size`` is in a resample of as many, [resamples, size]."""
     drawn = random.integers(size, size=(resamples, size)) + size * np.arange(resamples)[:, None]
-    weights: Floats = np.bincount(drawn.ravel(), minlength=resamples * size).reshape(resamples, size) / size
-    return weights
+    counts: NDArray[np.int64] = np.bincount(drawn.ravel(), minlength=resamples * size).reshape(resamples, size)
+    return counts
 
 
 def _qualities(qualities: ArrayLike) -> Floats:

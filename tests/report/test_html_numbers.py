@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.analysis.quality import Stake
+from orchestrator.report.figures.bands import RESAMPLES, bands, bootstrap_t_limits_of_all, resample_counts
+from orchestrator.report.figures.curves import stretches
+from orchestrator.report.figures.times import counted, density_on
+from orchestrator.report.html.encoding import drawn, script_json
+from orchestrator.stats.bootstrap import bootstrap_t_limits
+from orchestrator.stats.density import bandwidth_isj, kde_on_grid
+from orchestrator.stats.intervals import rounds_interval
+from orchestrator.stats.latency import percentile_inverted_cdf
+
+
+@pytest.mark.parametrize("rounds", [6, 30, 200])
+def test_limits_of_all_thresholds_are_those_of_each_with_the_same_resamples(rounds: int) -> None:
+    curve = 0.9 - np.random.default_rng(1).gamma(1, 0.02, (5, rounds))
+    low, high = bootstrap_t_limits_of_all(curve, resample_counts(3, rounds), 0.95)
+    for index, row in enumerate(curve):
+        expected = bootstrap_t_limits(row, np.random.default_rng([3, rounds]), 0.95, RESAMPLES)
+        assert expected is not None
+        assert (low[index], high[index]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_bands_are_the_interval_of_the_tables_but_for_resampling() -> None:
+    random = np.random.default_rng(2)
+    curve = np.stack([np.zeros(40), 0.8 - (random.random(40) < 0.05) / 20, 0.8 - random.gamma(1, 0.05, 40).clip(0, 0.8), np.full(40, 0.8)])
+    low, high = bands(curve, 0.8, Stake(80.0, True), seed=0)
+    for index, row in enumerate(curve):
+        told = rounds_interval(row, 0.8, 80.0, np.random.default_rng(0))
+        near = 0.15 * (told.high - told.low) if told.method == "bootstrap-t" else 1e-12
+        assert (low[index], high[index]) == pytest.approx((told.low, told.high), abs=near)
+
+
+@pytest.mark.parametrize(("ideal", "stake"), [(0.0, Stake(0.0, True)), (0.5, Stake(10.0, True)), (0.5, Stake(10.0, False))])
+def test_one_round_and_no_quality_have_a_band(ideal: float, stake: Stake) -> None:
+    low, high = bands(np.full((3, 1), ideal), ideal, stake, seed=0)
+    assert (low <= ideal).all()
+    assert (high >= ideal).all()
+
+
+def test_quantiles_of_counts_are_those_of_the_times() -> None:
+    times = np.random.default_rng(4).lognormal(16, 0.3, (30, 50))
+    times[0, :5] = np.inf
+    found = counted(times)
+    for share in (0.01, 0.5, 0.9, 0.99):
+        exact = percentile_inverted_cdf(times, 100 * share) / 1e6
+        assert found.at(np.array([share]))[0] == pytest.approx(exact, rel=3e-5)
+    assert np.isnan(found.at(np.array([0.9999]))[0])
+    assert (found.timed, found.size) == (1495, 1500)
+
+
+def test_density_of_counts_is_that_of_the_times() -> None:
+    times = np.random.default_rng(4).lognormal(16, 0.3, (30, 50))
+    fit = counted(times).fit()
+    assert fit is not None
+    places = np.linspace(15.2, 16.8, 50)
+    logs = np.log(times.ravel())
+    assert density_on(fit, places) == pytest.approx(kde_on_grid(logs, places, bandwidth_isj(logs)), abs=0.02)
+
+
+def test_no_times_at_all_have_neither_density_nor_quantile() -> None:
+    found = counted(np.full((2, 3), np.inf))
+    assert found.fit() is None
+    assert np.isnan(found.at(found.shares())).all()
+
+
+def test_stretches_keep_the_mean_of_all_and_the_worst_of_each() -> None:
+    values = np.random.default_rng(6).random((2, 1000))
+    centres, means, worst = stretches(values, 50)
+    assert len(centres) == 50
+    assert means.mean(axis=1) == pytest.approx(values.mean(axis=1))
+    assert worst.min(axis=1) == pytest.approx(values.min(axis=1))
+    assert np.array_equal(stretches(values[:, :20], 50)[1], values[:, :20])
+
+
+def test_unknown_values_are_left_out_of_stretches() -> None:
+    _, means, worst = stretches(np.array([[1.0, np.nan, np.nan, np.nan]]), 2)
+    assert means[0, 0] == worst[0, 0] == 1
+    assert np.isnan([means[0, 1], worst[0, 1]]).all()
+
+
+@given(st.recursive(st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+def test_json_in_a_script_element_can_end_nothing_and_stays_the_same(document: object) -> None:
+    text = script_json(document)
+    assert not set(text) & set("<>&\u2028\u2029")
+    assert json.loads(text) == document
+
+
+def test_drawn_quality_is_near_enough_and_nothing_stays_nothing() -> None:
+    import base64
+
+    values = np.array([[0.0, 0.5, 0.9], [np.nan, 0.1, 0.2]])
+    stored = drawn(values)
+    steps = np.frombuffer(base64.b64decode(stored["u2"]), "<u2").reshape(2, 3)
+    assert steps[1, 0] == 65_535
+    assert (steps / 65_534 * stored["top"])[0] == pytest.approx(values[0], abs=1e-5)
