@@ -20,7 +20,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -100,6 +100,18 @@ class Watch(threading.Thread):
         self.join()
 
 
+def end(driver: subprocess.Popen[bytes]) -> None:
+    """End a driver that still runs. The first signal lets it finish its round and report, the second stops it at once."""
+    for _ in range(2):
+        if driver.poll() is not None:
+            return
+        driver.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            driver.wait(timeout=5)
+    driver.kill()
+    driver.wait()
+
+
 class Campaign:
     """One campaign over the four hosts, with what was seen of its processes meanwhile."""
 
@@ -116,9 +128,7 @@ class Campaign:
                     raise SystemExit(f"the campaign ended with exit code {driver.returncode}")
             finally:
                 watch.stop()
-                if driver.poll() is None:
-                    driver.terminate()
-                    driver.wait()
+                end(driver)
             self.seen = {name: np.array(rows) for name, rows in watch.seen.items()}
             self.rounds = {}
             ended_s = 0.0

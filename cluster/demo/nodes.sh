@@ -59,7 +59,7 @@ launch() { # HOST: starts its Ray node in the background
 
 await() { # HOST: until its node has started
   local deadline=$((SECONDS + START_TIMEOUT_S))
-  until grep -q 'Ray runtime started' "$folder/$1.log"; do
+  until grep -qs 'Ray runtime started' "$folder/$1.log"; do
     if ! kill -0 "${launched[$(number "$1")]}" 2>/dev/null || ((SECONDS > deadline)); then
       tail -n 20 "$folder/$1.log" >&2
       fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s; where a firewall is on, let it accept $subnet.0/24"

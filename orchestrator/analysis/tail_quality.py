@@ -14,13 +14,15 @@ from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
-from orchestrator.stats.intervals import Interval, rounds_interval, sampling_interval
+from orchestrator.stats.intervals import RESAMPLES, Interval, rounds_interval, sampling_interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
 
 LOWER = (10.0, 5.0, 1.0)
 """Percentiles over rounds that are stored."""
+MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
+"""Rounds from which on 999 resamples do instead of 4,999: limits that so many rounds set hardly move."""
 
 
 def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
@@ -87,7 +89,14 @@ class _Figure:
         curve = self._judged.curve(times, [threshold.ns for threshold in thresholds])
         for threshold, quality in zip(thresholds, curve, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
-            interval = rounds_interval(quality, self._ideal, self._stake.answers, random, balanced=self._stake.balanced)
+            interval = rounds_interval(
+                quality,
+                self._ideal,
+                self._stake.answers,
+                random,
+                balanced=self._stake.balanced,
+                resamples=RESAMPLES if len(quality) < MANY_ROUNDS else RESAMPLES_OF_MANY,
+            )
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,
