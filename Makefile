@@ -41,7 +41,7 @@ $(STAMP): pyproject.toml requirements/assets.txt
 	touch $(STAMP)
 
 $(TEST_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --quiet --editable '.[vision,language,timm,tensorflow-cpu,test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[vision,language,timm,tensorflow-cpu,figures,mlflow,test,lint]'
 	touch $(TEST_STAMP)
 
 clean:

@@ -59,7 +59,16 @@ def times(number: int, rounds: int, samples: int, random: np.random.Generator) -
     median = 4e6 * 1.02**number
     by_sample = random.lognormal(0, 0.15, samples)
     by_round = random.lognormal(0, 0.02, rounds) * (1 + (0.1 * np.arange(rounds) / rounds if number == 3 else 0))
-    inference = median * by_sample * by_round[:, None] * random.lognormal(0, 0.05, (rounds, samples), )
+    inference = (
+        median
+        * by_sample
+        * by_round[:, None]
+        * random.lognormal(
+            0,
+            0.05,
+            (rounds, samples),
+        )
+    )
     stalled = random.random((rounds, samples)) < 0.002
     inference[stalled] *= random.lognormal(1, 0.5, int(stalled.sum()))
     return {
@@ -79,7 +88,9 @@ def write(directory: Path, count: int, rounds: int, samples: int) -> None:
             write_trial(writer, member, number, times(number, rounds, samples, random), random)
 
 
-def write_trial(writer: CampaignWriter, member: PlannedTrial, number: int, stages: dict[str, np.ndarray], random: np.random.Generator) -> None:
+def write_trial(
+    writer: CampaignWriter, member: PlannedTrial, number: int, stages: dict[str, np.ndarray], random: np.random.Generator
+) -> None:
     rounds, samples = stages["inference_ns"].shape
     trial = writer.trial(member.trial_id)
     answers = np.random.default_rng(11).integers(CLASSES, size=samples)
@@ -90,7 +101,9 @@ def write_trial(writer: CampaignWriter, member: PlannedTrial, number: int, stage
                 "sample": pa.array(np.arange(samples), pa.int32()),
                 "name": [f"sample-{index}" for index in range(samples)],
                 "reference": pa.array(answers, pa.int32()),
-                "prediction": pa.array([[int(answer)] for answer in np.where(wrong, (answers + 1) % CLASSES, answers)], pa.list_(pa.int32())),
+                "prediction": pa.array(
+                    [[int(answer)] for answer in np.where(wrong, (answers + 1) % CLASSES, answers)], pa.list_(pa.int32())
+                ),
                 "input_size": pa.array(np.random.default_rng(12).integers(100, 900, samples), pa.int64()),
                 "score_top1": np.where(wrong, 0.0, 1.0),
             }
@@ -127,7 +140,10 @@ def write_trial(writer: CampaignWriter, member: PlannedTrial, number: int, stage
         trial.append(whole.slice(index * samples, samples).combine_chunks().to_batches()[0], row.combine_chunks().to_batches()[0])
     trial.finish()
     process = Process(process=0, pid=1, host="host", started_at=started)
-    checks = tuple({"rounds": 5 * (check + 1), "rjsd_bound": 0.05, "rjsd_total": 0.3 / (check + 1), "rjsd_inference": 0.25 / (check + 1)} for check in range(20))
+    checks = tuple(
+        {"rounds": 5 * (check + 1), "rjsd_bound": 0.05, "rjsd_total": 0.3 / (check + 1), "rjsd_inference": 0.25 / (check + 1)}
+        for check in range(20)
+    )
     trial.write_record(
         TrialRecord.model_validate(
             dict(member)
@@ -195,7 +211,10 @@ def main() -> None:
         if not (directory / "campaign.json").exists():
             started = time.perf_counter()
             write(directory, asked.trials, asked.rounds, asked.samples)
-            print(f"campaign of {asked.trials} x {asked.rounds} x {asked.samples} written in {time.perf_counter() - started:.0f} s", flush=True)
+            print(
+                f"campaign of {asked.trials} x {asked.rounds} x {asked.samples} written in {time.perf_counter() - started:.0f} s",
+                flush=True,
+            )
         # A process of its own, so that its memory is that of the report alone.
         command = [sys.executable, __file__, "--measure", "--directory", str(directory)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -13,7 +13,33 @@ __version__: str
 
 
 def open(directory: Path | str) -> Results:  # noqa: A001 - read as orchestrator.open
-    """Open the stored results of a campaign, such as ``results/latest``. Raises InputError where there are none."""
+    """Open the stored results of a campaign for reading; needs neither the model nor the data nor the machine.
+
+    Parameters
+    ----------
+    directory
+        a campaign's directory, such as ``results/latest``.
+
+    Returns
+    -------
+    Results
+        with the methods ``trials()``, ``trial(id)``, ``timings(id)``, ``rounds(id)``, ``samples(id)``, ``warmup(id)``,
+        ``answers(id, round)``, and one per result table, such as ``tail_quality()``: Arrow tables, durations in ns.
+
+    Raises
+    ------
+    InputError
+        for a directory that holds no campaign, a damaged one, or one that a newer version wrote.
+
+    Examples
+    --------
+    >>> import orchestrator
+    >>> results = orchestrator.open("results/latest")
+    >>> sorted(set(results.trials().column("state").to_pylist()))
+    ['done']
+    >>> results.tail_quality().column_names[:4]
+    ['trial', 'match_key', 'model', 'task']
+    """
     from orchestrator.storage.results import Results
 
     return Results(directory)

@@ -1,6 +1,7 @@
 """The command line: verbs, exit codes, and the printing of errors.
 
-Exit codes: 0 all done; 1 a trial failed, or doctor found something bad; 2 bad usage, configuration or plan; 130 interrupted.
+Exit codes: 0 all done, or the gate passed; 1 a trial failed, the gate found worse, or doctor found something bad; 2 bad usage,
+configuration or plan; 3 the gate has no verdict; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 from orchestrator.commands.arguments import Arguments
 from orchestrator.contracts import InputError
 
-VERBS = ("run", "plan", "resume", "extend", "status", "report", "doctor")
-ON_DIRECTORIES = ("resume", "extend", "status", "report")
+VERBS = ("run", "plan", "resume", "extend", "status", "report", "compare", "export", "inspect", "doctor")
+ON_DIRECTORIES = ("resume", "extend", "status", "report", "compare", "export", "inspect")
 HELP = """\
 usage: python -m orchestrator [VERB] [KEY=VALUE ...]
 
@@ -29,7 +30,14 @@ usage: python -m orchestrator [VERB] [KEY=VALUE ...]
   python -m orchestrator resume DIR [--retry-failed]    go on with an interrupted campaign; no stored round is measured again
   python -m orchestrator extend DIR --rounds N          add rounds to finished trials
   python -m orchestrator status DIR                     how far a campaign has come
-  python -m orchestrator report DIR [analysis.KEY=...]  tables and report.md again, from the stored files alone
+  python -m orchestrator report DIR [analysis.KEY=...]  tables and report.html again, from the stored files alone
+         [--figures svg,pdf,png] [--only NAME]          figures as files, for a slide
+  python -m orchestrator report DIR DIR... [--into DIR] campaigns of different days or places in one report
+  python -m orchestrator compare DIR_A DIR_B [--gate]   did the tail get worse? see docs/compare.md
+  python -m orchestrator export DIR --to FOLDER [--format csv|parquet|latex|mlflow]
+                                                        figures and timings for other programs
+  python -m orchestrator export baseline FILE DIR       the small file that compare takes in place of a directory
+  python -m orchestrator inspect DIR TRIAL [--top N]    the latest answers of a trial, one by one
   python -m orchestrator --info                         the names of all models, tasks, systems, runtimes and sweeps
 
 options:
@@ -99,6 +107,19 @@ def parse(words: Sequence[str]) -> Arguments:
     parser.add_argument("--accept-changes", action="store_true")
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--figures", type=_names, default=())
+    parser.add_argument("--only", type=_names, default=())
+    parser.add_argument("--into", type=Path)
+    parser.add_argument("--to", type=Path)
+    parser.add_argument("--format", default="csv")
+    parser.add_argument("--baseline", type=Path)
+    parser.add_argument("--top", type=int, default=10)
+    parser.add_argument("--gate", action="store_true")
+    parser.add_argument("--allow-no-verdict", action="store_true")
+    parser.add_argument("--power", action="store_true")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--html", type=Path)
+    parser.add_argument("--markdown", type=Path)
     parser.add_argument("--version", action="store_true")
     parser.add_argument("words", nargs="*")
     options = parser.parse_intermixed_args(list(words))
@@ -124,7 +145,24 @@ def parse(words: Sequence[str]) -> Arguments:
         accept_changes=options.accept_changes,
         retry_failed=options.retry_failed,
         rounds=options.rounds,
+        figures=options.figures,
+        only=options.only,
+        into=options.into,
+        to=options.to,
+        format=options.format,
+        baseline_file=options.baseline,
+        top=options.top,
+        gate=options.gate,
+        allow_no_verdict=options.allow_no_verdict,
+        power=options.power,
+        json_file=options.json,
+        html_file=options.html,
+        markdown_file=options.markdown,
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
 
 
 def _verb(words: Sequence[str]) -> tuple[str, list[str]]:

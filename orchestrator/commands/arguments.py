@@ -22,6 +22,16 @@ class Arguments:
         whether more than 1,000 trials are meant.
     rounds
         of ``extend``: how many to add.
+    into
+        of ``report``: the folder of a report of several campaigns.
+    to, format, baseline_file
+        of ``export``: the folder to write into, in which form; the file of a baseline.
+    top
+        of ``inspect``: how many answers to list.
+    figures, only
+        of ``report``: formats of figures as files, and the names of those to write.
+    gate, allow_no_verdict, power, json_file, html_file, markdown_file
+        of ``compare``.
     """
 
     verb: str
@@ -38,3 +48,16 @@ class Arguments:
     accept_changes: bool = False
     retry_failed: bool = False
     rounds: int | None = None
+    into: Path | None = None
+    to: Path | None = None
+    format: str = "csv"
+    baseline_file: Path | None = None
+    top: int = 10
+    figures: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    gate: bool = False
+    allow_no_verdict: bool = False
+    power: bool = False
+    json_file: Path | None = None
+    html_file: Path | None = None
+    markdown_file: Path | None = None

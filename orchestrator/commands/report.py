@@ -1,19 +1,26 @@
-"""``report DIR``: result tables and report.md from the stored files alone; resolves no target."""
+"""``report DIR...``: result tables, report.md and report.html from the stored files alone; resolves no target."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from orchestrator.analysis.results import Results, analyse
+from orchestrator.analysis.several_campaigns import stored_tables
 from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.folders import make_folder
+from orchestrator.commands.several import analyse_directories, campaigns_table, report_folder, sentences, to_combined_report
 from orchestrator.composition import override_analysis
 from orchestrator.config import AnalysisConfig
 from orchestrator.contracts import InputError
+from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.figures.static import write_figures
+from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
-from orchestrator.report.table import to_rich
+from orchestrator.report.table import Table, to_rich
 from orchestrator.report.tables import summary_tables
 from orchestrator.report.verdict import verdict
 from orchestrator.storage.reader import open_campaign
@@ -21,28 +28,53 @@ from orchestrator.storage.result_files import write_results
 
 
 def execute(arguments: Arguments) -> int:
-    """Report one campaign. Returns the exit code."""
-    if len(arguments.directories) != 1:
-        raise InputError(f"report takes one results directory, {len(arguments.directories)} were given: name one, such as results/latest")
+    """Report one campaign, or several side by side. Returns the exit code."""
+    if not arguments.directories:
+        raise InputError("report takes one results directory or more, none was given: name one, such as results/latest")
+    if len(arguments.directories) > 1:
+        _report_several(arguments)
+        return 0
+    if arguments.into is not None:
+        raise InputError("--into is for a report of several campaigns: the one of a single campaign stands in its own directory")
     directory = arguments.directories[0]
     campaign = open_campaign(directory)
-    write_report(directory, override_analysis(campaign.record.config.analysis, arguments.overrides))
+    write_report(directory, override_analysis(campaign.record.config.analysis, arguments.overrides), arguments.figures, arguments.only)
     return 0
 
 
-def write_report(directory: Path, analysis: AnalysisConfig) -> None:
-    """Write the result tables and report.md, and print what matters of them on stdout."""
-    results = analyse(open_campaign(directory), analysis)
-    write_results(directory, results.tables, {"report.md": to_report(results)})
-    print_summary(results, directory / "report.md")
+def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = ()) -> None:
+    """Write the result tables, report.md and report.html, and print what matters of them on stdout.
+
+    ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them.
+    """
+    campaign = open_campaign(directory)
+    results = analyse(campaign, analysis)
+    evidence = [read_evidence(campaign)]
+    texts = {"report.md": to_report(results), "report.html": render(results, (), evidence)}
+    write_results(directory, results.tables, texts)
+    if formats:
+        write_figures(directory / "figures", formats, only, results, (), evidence)
+    print_summary(results, directory / "report.html")
 
 
-def print_summary(results: Results, path: Path) -> None:
-    """Print the verdict and the cross-system tables; the last line says where the report is."""
+def _report_several(arguments: Arguments) -> None:
+    folder = report_folder(arguments.into, arguments.directories)
+    several, results = analyse_directories(arguments)
+    make_folder(folder, "--into")
+    evidence = [read_evidence(several)]
+    texts = {"report.md": to_combined_report(several, results), "report.html": render(results, (), evidence)}
+    write_results(folder.expanduser(), stored_tables(results, several), texts)
+    if arguments.figures:
+        write_figures(folder.expanduser() / "figures", arguments.figures, arguments.only, results, (), evidence)
+    print_summary(results, folder / "report.html", sentences(several, results), [campaigns_table(several)])
+
+
+def print_summary(results: Results, path: Path, told: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
+    """Print the verdict, or what else is told, and the cross-system tables; the last line says where the report is."""
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
-    for table in summary_tables(results):
+    for table in (*first, *summary_tables(results)):
         console.print(to_rich(table))
         console.print()
-    for sentence in verdict(results):
+    for sentence in verdict(results) if told is None else told:
         console.print(sentence, markup=False, soft_wrap=True)
     console.print(f"report: {path}", markup=False, soft_wrap=True)

@@ -31,14 +31,19 @@ def to_markdown(table: Table) -> str:
     return "\n".join(lines)
 
 
+def printable(text: str) -> str:
+    """Return text on one line in which nothing steers a terminal."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def to_rich(table: Table) -> RichTable:
     """Return the table for a terminal. Text from configuration is shown as it is, never as markup."""
-    made = RichTable(title=Text(table.title, style="bold"), caption=Text(table.note) if table.note else None)
+    made = RichTable(title=Text(printable(table.title), style="bold"), caption=Text(printable(table.note)) if table.note else None)
     made.title_justify = made.caption_justify = "left"
     for column in table.columns:
-        made.add_column(Text(column), justify="right" if column in table.right else "left", no_wrap=column in table.right)
+        made.add_column(Text(printable(column)), justify="right" if column in table.right else "left", no_wrap=column in table.right)
     for row in table.rows:
-        made.add_row(*(Text(cell) for cell in row))
+        made.add_row(*(Text(printable(cell)) for cell in row))
     return made
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -225,7 +226,7 @@ def latency_percentiles(times: ArrayLike, percentiles: Sequence[float], confiden
     return [_percentile(checked, ordered, percentile, confidence) for percentile in percentiles]
 
 
-def _percentile(checked: Times, ordered: Times, percentile: float, confidence: float) -> LatencyPercentile:
+def _percentile(checked: Times, ordered: NDArray[Any], percentile: float, confidence: float) -> LatencyPercentile:
     n = ordered.size
     value: float = ordered[percentile_rank(n, percentile) - 1].item()
     effect = design_effect(_beyond(checked, value))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -10,10 +13,45 @@ from orchestrator.storage.reader import open_campaign
 
 
 class Results:
-    """The stored results of one campaign, as Arrow tables. Columns and units are those of docs/results.md."""
+    """The stored results of one campaign, as Arrow tables. Columns and units are those of docs/results.md.
+
+    Every method reads from the disk when it is called, and raises InputError for an unknown trial, a damaged file, or a result table
+    that `report` has not written yet.
+
+    Examples
+    --------
+    >>> import orchestrator
+    >>> results = orchestrator.open("results/latest")
+    >>> trial = results.trials().column("trial")[0].as_py()
+    >>> results.timings(trial).num_rows == results.rounds(trial).num_rows * results.samples(trial).num_rows
+    True
+    >>> quality = results.tail_quality().to_pylist()
+    >>> all(row["worst"] <= row["mean"] + 1e-12 for row in quality)
+    True
+    """
 
     def __init__(self, directory: Path | str) -> None:
         self._campaign = open_campaign(directory)
+
+    def __repr__(self) -> str:
+        counts = Counter(planned.state for planned in self._campaign.record.trials)
+        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        return f"<results of {self.name!r}, {self.created_at:%Y-%m-%d %H:%M} UTC, trials: {told}>"
+
+    @property
+    def directory(self) -> Path:
+        """Where the results lie."""
+        return self._campaign.directory
+
+    @property
+    def name(self) -> str:
+        """The name of the campaign: its sweep's, or ``single`` or ``multirun``."""
+        return self._campaign.record.name
+
+    @property
+    def created_at(self) -> datetime:
+        """When the campaign was begun, in UTC."""
+        return self._campaign.record.created_at
 
     def trials(self) -> pa.Table:
         """Return one row per trial: what was measured, its state and why it stopped."""
@@ -34,6 +72,10 @@ class Results:
         ]
         return pa.Table.from_pylist(rows, schema=pa.schema(list(columns.items())))
 
+    def trial(self, trial: str) -> dict[str, Any]:
+        """Return all that ``trial.json`` holds, as plain values: configuration, placement, stack, environment, digests, faults."""
+        return self._campaign.trial(trial).model_dump(mode="json")
+
     def timings(self, trial: str) -> pa.Table:
         """Return one row per sample per stored round, sorted by round and sample. Durations are null unless ``ok``."""
         return self._campaign.timings(trial)
@@ -45,6 +87,18 @@ class Results:
     def samples(self, trial: str) -> pa.Table:
         """Return one row per sample: reference, first prediction, scores and slices."""
         return self._campaign.samples(trial)
+
+    def warmup(self, trial: str) -> pa.Table:
+        """Return the timings of the rounds before the first, in the columns of `timings`."""
+        return self._campaign.warmup(trial)
+
+    def answers(self, trial: str, round_number: int) -> pa.Table | None:
+        """Return the answers of a round that differ from the first round's, or None where none do."""
+        return self._campaign.answers(trial, round_number)
+
+    def table(self, name: str) -> pa.Table:
+        """Return a result table by the name of its file, such as ``tail_quality``."""
+        return self._campaign.table(name)
 
     def tail_quality(self) -> pa.Table:
         """Return tail quality per trial, metric, slice, clock and threshold."""

@@ -74,7 +74,16 @@ def test_the_slider_moves_figures(report: Any, visit: Callable[..., Any]) -> Non
     slide(page, 5)
     before = {name: drawn(name) for name in ("rounds", "rounds-histogram", "tail-quality", "percentiles", "ranking")}
     slide(page, 80)
-    after = {name: drawn(name) for name in before}
+
+    def moved(name: str) -> list[Any]:
+        """What is drawn once it has changed: figures out of sight are drawn when they come into it."""
+        for _ in range(100):
+            if (now := drawn(name)) != before[name]:
+                return now
+            page.wait_for_timeout(50)
+        pytest.fail(f"{name} does not move")
+
+    after = {name: moved(name) for name in before}
     for name in ("rounds", "rounds-histogram"):
         assert before[name][0] != after[name][0]
     for name in ("tail-quality", "percentiles", "ranking"):

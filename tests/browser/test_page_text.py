@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.all_charts import figures
+from orchestrator.report.figures.quality_charts import flips
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
@@ -48,6 +50,21 @@ def test_figures_at_common_thresholds_are_those_of_the_tables(report: Any) -> No
         assert row["threshold"] in grid.labels[index]
         found = (curve.mean[index], curve.worst[index], curve.low[index], curve.high[index])
         assert found == pytest.approx((row["mean"], row["worst"], row["interval_low"], row["interval_high"]), abs=1e-12)
+
+
+def test_flips_are_all_pairs_that_change_places(report: Any) -> None:
+    reading = readings(report.results, (), [report.evidence])[0]
+    grid = reading.grids["total"]
+    common = [index for index, label in enumerate(grid.labels) if label]
+    means = {entry.label: reading.curves["total", entry.key].mean for entry in reading.entries}
+    expected = {
+        (one, other, grid.labels[before], grid.labels[after])
+        for before, after in pairwise(common)
+        for one in means
+        for other in means
+        if means[one][before] > means[other][before] + 1e-9 and means[one][after] < means[other][after] - 1e-9
+    }
+    assert {flip[:4] for flip in flips(reading)} == expected
 
 
 def test_what_failed_stands_with_its_reason(report: Any) -> None:

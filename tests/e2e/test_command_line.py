@@ -39,7 +39,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_campaign_ends_with_table_and_report(campaign: Path) -> None:
     lines = (campaign / "out").read_text().splitlines()
-    assert lines[-1] == f"report: {campaign / 'r' / 'report.md'}"
+    assert lines[-1] == f"report: {campaign / 'r' / 'report.html'}"
     assert any("Tail quality of numbers (top1)" in line for line in lines)
     report = (campaign / "r" / "report.md").read_text()
     assert "| echo | cpu_1core | torch | 0.900 |" in report
@@ -81,8 +81,8 @@ def test_trials_took_turns_on_the_machine(campaign: Path) -> None:
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
-    before = {path.name: path.read_bytes() for path in (campaign / "r").iterdir() if path.suffix in (".parquet", ".md")}
-    assert set(before) == {f"{name}.parquet" for name in RESULT_TABLES} | {"report.md"}
+    before = {path.name: path.read_bytes() for path in (campaign / "r").iterdir() if path.suffix in (".parquet", ".md", ".html")}
+    assert set(before) == {f"{name}.parquet" for name in RESULT_TABLES} | {"report.md", "report.html"}
     same = orchestrator("report", str(campaign / "r"), cwd=campaign)
     assert same.returncode == 0, same.stderr
     assert {name: (campaign / "r" / name).read_bytes() for name in before} == before
@@ -108,7 +108,7 @@ def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None
     out, err = started.communicate(timeout=60)
     assert started.returncode == 130, err
     assert "SIGINT: finishing the round" in err
-    assert f"what was measured is stored and reported in {tmp_path / 'r'}" in err
+    assert f"go on with: python -m orchestrator resume {tmp_path / 'r'}" in err
     state = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]
     assert state["state"] == "interrupted"
     assert "report:" in out

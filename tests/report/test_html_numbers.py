@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from orchestrator.analysis.quality import Stake
 from orchestrator.report.figures.bands import RESAMPLES, bands, bootstrap_t_limits_of_all, resample_counts
 from orchestrator.report.figures.curves import stretches
 from orchestrator.report.figures.times import counted, density_on
-from orchestrator.report.html.encoding import drawn, script_json
+from orchestrator.report.html.encoding import Arrays, script_json
 from orchestrator.stats.bootstrap import bootstrap_t_limits
 from orchestrator.stats.density import bandwidth_isj, kde_on_grid
 from orchestrator.stats.intervals import rounds_interval
@@ -94,10 +95,10 @@ def test_json_in_a_script_element_can_end_nothing_and_stays_the_same(document: o
 
 
 def test_drawn_quality_is_near_enough_and_nothing_stays_nothing() -> None:
-    import base64
-
     values = np.array([[0.0, 0.5, 0.9], [np.nan, 0.1, 0.2]])
-    stored = drawn(values)
-    steps = np.frombuffer(base64.b64decode(stored["u2"]), "<u2").reshape(2, 3)
+    arrays = Arrays()
+    stored = arrays.drawn(values)
+    assert arrays.drawn(values) == stored
+    steps = np.frombuffer(base64.b64decode(arrays.stored[stored["u2"]]), "<u2").reshape(2, 3)
     assert steps[1, 0] == 65_535
     assert (steps / 65_534 * stored["top"])[0] == pytest.approx(values[0], abs=1e-5)

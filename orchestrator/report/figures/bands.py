@@ -54,7 +54,8 @@ def bands(curve: Floats, ideal: float, stake: Stake, seed: int, confidence: floa
             found = rounds_interval(row, ideal, stake.answers, np.random.default_rng(seed), balanced=False, confidence=confidence)
             known[row.tobytes()] = (found.low, found.high)
         low[index], high[index] = known[row.tobytes()]
-    return np.clip(low, 0, best), np.clip(high, 0, best)
+    # Products of matrices may differ in their last digits from machine to machine; pages should not.
+    return np.clip(low, 0, best).round(12), np.clip(high, 0, best).round(12)
 
 
 def bootstrap_t_limits_of_all(curve: Floats, counts: Floats, confidence: float) -> tuple[Floats, Floats]:

@@ -46,7 +46,6 @@ class Series:
     low: Floats | None = None
     high: Floats | None = None
     faint: bool = False
-    symbol: str = "circle"
     tags: Mapping[str, str] = field(default_factory=dict)
     names: Sequence[str] = ()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.quality import at_stake
+from orchestrator.analysis.quality import Stake
 from orchestrator.report.figures.bands import bands
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
@@ -51,11 +51,13 @@ class Curve:
     edges: Floats
 
 
-def curve_of(entry: Entry, clock: str, grid: Grid, known: Known, points: int) -> Curve:
+def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, points: int) -> Curve:
     """Return the curve of a trial.
 
     Parameters
     ----------
+    stake
+        what a round can lose.
     known
         figures that the result tables hold already; they are taken over.
     points
@@ -65,7 +67,6 @@ def curve_of(entry: Entry, clock: str, grid: Grid, known: Known, points: int) ->
     judged = data.judged(data.metric)
     ideal = judged.ideal()
     quality = judged.curve(data.times[clock], grid.ns)
-    stake = at_stake(judged, len(data.references))
     low, high = bands(quality, ideal, stake, seed)
     for index, ns in enumerate(grid.ns):
         if int(ns) in known:

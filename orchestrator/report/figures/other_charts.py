@@ -29,7 +29,9 @@ def settling_chart(reading: Reading) -> Chart:
                 series.append(Series(entry.label, rounds, values, "line", entry.key, tags={"clock": clock}))
     if series:
         last = max(float(line.x[-1]) for line in series if not isinstance(line.x[-1], str))
-        series += [Series(f"bound {bound:g}", np.array([1.0, last]), np.array([bound, bound]), "line", faint=True) for bound in sorted(bounds)]
+        series += [
+            Series(f"bound {bound:g}", np.array([1.0, last]), np.array([bound, bound]), "line", faint=True) for bound in sorted(bounds)
+        ]
     return Chart(
         name="rjsd",
         title="How the density settled (rJSD)",
@@ -56,14 +58,14 @@ def prediction_chart(reading: Reading) -> Chart:
             for method in dict.fromkeys(row["method"] for row in mine):
                 methods[method] = None
                 chosen = [row for row in mine if (row["clock"], row["method"]) == (clock, method)]
-                for figure, column, symbol in (("mean", "mean", "circle"), ("worst round", "minimum", "diamond")):
+                for figure, column in (("mean", "mean"), ("worst round", "minimum")):
                     pairs = [(row[f"predicted_{column}"], row[f"observed_{column}"], row["threshold"]) for row in chosen]
                     pairs = [pair for pair in pairs if pair[0] is not None and pair[1] is not None]
                     if pairs:
                         x, y = np.array([pair[:2] for pair in pairs], dtype=np.float64).T
                         tags = {"clock": clock, "method": method, "figure": figure}
                         names = [pair[2] for pair in pairs]
-                        series.append(Series(entry.label, x, y, "points", entry.key, symbol=symbol, tags=tags, names=names))
+                        series.append(Series(entry.label, x, y, "points", entry.key, tags=tags, names=names))
     if series:
         best = max(reading.curves["total", entry.key].ideal for entry in reading.entries)
         series.append(Series("as predicted", np.array([0.0, best]), np.array([0.0, best]), "line", faint=True))
@@ -92,7 +94,9 @@ def size_chart(reading: Reading) -> Chart:
         medians = np.median(entry.data.times["total"][:, chosen], axis=0) / NS_PER_MS
         medians[~np.isfinite(medians)] = np.nan
         series.append(Series(entry.label, sizes[chosen].astype(np.float64), medians, "points", entry.key))
-    drawn = f" {MOST_SAMPLES} of {most} samples are drawn, by a seeded choice that is the same for all trials." if most > MOST_SAMPLES else ""
+    drawn = (
+        f" {MOST_SAMPLES} of {most} samples are drawn, by a seeded choice that is the same for all trials." if most > MOST_SAMPLES else ""
+    )
     return Chart(
         name="input-size",
         title="Time against input size",

@@ -66,15 +66,15 @@ def pools(results: Results, others: Sequence[Results] = ()) -> tuple[Pool, ...]:
         where campaigns measured different data under one task's name, or read it by different metrics.
     """
     found: dict[tuple[str, str], list[tuple[int, Results, Group]]] = {}
-    digests: dict[str, str] = {}
+    digests: dict[str, set[str]] = {}
     for number, campaign in enumerate((results, *others)):
         for group in campaign.groups:
-            if number and digests.get(group.task, group.data_digest) != group.data_digest:
+            if number and group.data_digest not in digests.get(group.task, {group.data_digest}):
                 raise InputError(
                     f"campaign {campaign.campaign.name} of {campaign.campaign.created_at:%Y-%m-%d %H:%M} measured other samples of "
                     f"{group.task} (their digests differ), which cannot stand in one table: report it on its own"
                 )
-            digests.setdefault(group.task, group.data_digest)
+            digests.setdefault(group.task, set()).add(group.data_digest)
             found.setdefault((group.task, group.data_digest), []).append((number, campaign, group))
     return tuple(_pool(members) for members in found.values())
 

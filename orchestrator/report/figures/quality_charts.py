@@ -13,6 +13,8 @@ from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
 
 TIME = "threshold (ms)"
 MOST_FLIPS = 40
+LEAST = 1e-9
+"""Differences of quality below this are the rounding of sums."""
 
 
 def curve_chart(reading: Reading) -> Chart:
@@ -27,8 +29,8 @@ def curve_chart(reading: Reading) -> Chart:
     return Chart(
         name="tail-quality",
         title="Tail quality against threshold",
-        note="Mean over rounds with its 95 % interval as a band, or the worst round. Each value holds until the next threshold of the grid. "
-        "Bands come from 999 resamples, at the common thresholds from 4,999.",
+        note="Mean over rounds with its 95 % interval as a band, or the worst round. Each value holds until the next threshold of the "
+        "grid. Bands come from 999 resamples, at the common thresholds from 4,999.",
         x=Axis(TIME, log=True),
         y=Axis(reading.pool.metric),
         series=series,
@@ -45,14 +47,18 @@ def rounds_chart(reading: Reading) -> Chart:
     for clock in SHOWN_CLOCKS:
         for entry in reading.entries:
             curve, x = reading.curves[clock, entry.key], reading.curves[clock, entry.key].centres
-            for figure, y in (("mean", curve.rounds), ("worst round of each stretch", curve.worst_rounds)) if together else (("", curve.rounds),):
+            for figure, y in (
+                (("mean", curve.rounds), ("worst round of each stretch", curve.worst_rounds)) if together else (("", curve.rounds),)
+            ):
                 tags = {"clock": clock} | ({"figure": figure} if together else {})
                 series.append(Series(entry.label, x, y, "line", entry.key, tags=tags))
     return Chart(
         name="rounds",
         title="Tail quality over rounds",
         note="At the chosen threshold. "
-        + (f"A point stands for up to {longest} rounds in a row: their mean, or the worst of them." if together else "One point per round."),
+        + (
+            f"A point stands for up to {longest} rounds in a row: their mean, or the worst of them." if together else "One point per round."
+        ),
         x=Axis("round"),
         y=Axis(reading.pool.metric),
         series=series,
@@ -101,7 +107,8 @@ def rank_chart(reading: Reading) -> Chart:
     return Chart(
         name="ranking",
         title="Ranking by threshold",
-        note="By mean tail quality, then by the worst round; trials that keep the same share the better place. Lines cross where a ranking flips.",
+        note="By mean tail quality, then by the worst round; trials that keep the same share the better place. Lines cross where a "
+        "ranking flips.",
         x=Axis(TIME, log=True),
         y=Axis("place", falling=True),
         series=series,
@@ -115,14 +122,11 @@ def flips(reading: Reading) -> Iterator[tuple[str, str, str, str, bool]]:
 
     Who is ahead at first, who afterwards, both thresholds, and whether the intervals lie apart at both.
     """
-    grid = reading.grids["total"]
-    common = [index for index, label in enumerate(grid.labels) if label]
-    for before, after in pairwise(common):
-        for number, one in enumerate(reading.entries):
-            for other in reading.entries[number + 1 :]:
-                mine, theirs = reading.curves["total", one.key], reading.curves["total", other.key]
-                first, last = (mine.mean[at] - theirs.mean[at] for at in (before, after))
-                if first * last < 0 and min(abs(first), abs(last)) > 1e-9:
-                    apart = all(mine.low[at] > theirs.high[at] or theirs.low[at] > mine.high[at] for at in (before, after))
-                    leader, follower = (one, other) if first > 0 else (other, one)
-                    yield leader.label, follower.label, grid.labels[before], grid.labels[after], apart
+    grid, entries = reading.grids["total"], reading.entries
+    curves = [reading.curves["total", entry.key] for entry in entries]
+    means, lows, highs = (np.stack([getattr(curve, name) for curve in curves]) for name in ("mean", "low", "high"))
+    for before, after in pairwise(index for index, label in enumerate(grid.labels) if label):
+        first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))
+        for one, other in np.argwhere((first > LEAST) & (last < -LEAST)):
+            apart = lows[one, before] > highs[other, before] and lows[other, after] > highs[one, after]
+            yield entries[one].label, entries[other].label, grid.labels[before], grid.labels[after], bool(apart)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.quality import at_stake
 from orchestrator.analysis.results import Results
 from orchestrator.analysis.trial_data import CLOCKS
 from orchestrator.report.figures.curves import Curve, curve_of
@@ -15,7 +16,7 @@ from orchestrator.report.figures.pools import Entry, Pool, pools
 from orchestrator.report.figures.times import Times, counted
 
 DRAWN_VALUES = 1_000_000
-"""Of quality by round and threshold, for all trials and both clocks: 2 bytes each in the page."""
+"""Of quality by round and threshold, mean and worst, for all trials and both clocks: 2 bytes each in the page."""
 FEWEST_POINTS, MOST_POINTS = 20, 400
 
 SHOWN_CLOCKS = ("total", "inference")
@@ -60,13 +61,14 @@ def readings(results: Results, others: Sequence[Results], evidence: Sequence[Map
 def _reading(pool: Pool, known: Mapping[tuple[str, str], Mapping[int, Row]], evidence: Mapping[str, Evidence], trials: int) -> Reading:
     times = {(clock, entry.key): counted(entry.data.times[clock]) for entry in pool.entries for clock in CLOCKS}
     grids = {clock: threshold_grid(pool, clock, [times[clock, entry.key] for entry in pool.entries]) for clock in CLOCKS}
-    per_round = sum(len(grid.ns) for grid in grids.values()) * trials
-    points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_VALUES // per_round))
+    per_point = 2 * sum(len(grid.ns) for grid in grids.values()) * trials
+    points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_VALUES // per_point))
     curves = {}
     for entry in pool.entries:
+        stake = at_stake(entry.data.judged(pool.metric), len(entry.data.references))
         for clock in CLOCKS:
             rows = known.get((entry.data.trial_id, clock), {}) if entry.campaign == 0 else {}
-            curves[clock, entry.key] = curve_of(entry, clock, grids[clock], rows, points)
+            curves[clock, entry.key] = curve_of(entry, clock, grids[clock], stake, rows, points)
     members = {entry.key: evidence[entry.key] for entry in pool.entries if entry.key in evidence}
     return Reading(pool, grids, times, curves, members, points)
 

@@ -79,4 +79,4 @@ def density_on(fit: Fit, log_ns: Floats) -> Floats:
     size = int(np.ceil(high / step)) - first
     masses = smoothed(fit.cells.on_grid(step, first, size)[None, :], np.array([fit.bandwidth.value / step]))[0]
     centres = (first + np.arange(size) + 0.5) * step
-    return np.interp(log_ns, centres, masses / masses.sum() / step, left=0, right=0)
+    return np.asarray(np.interp(log_ns, centres, masses / masses.sum() / step, left=0, right=0))

@@ -9,10 +9,10 @@ from typing import Any
 from orchestrator.report.figures.pools import Entry
 from orchestrator.report.figures.quality_charts import ranks
 from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
-from orchestrator.report.html.encoding import exact
+from orchestrator.report.html.encoding import Arrays
 from orchestrator.report.text import milliseconds, quality, quality_within
 
-SHOWN_AT_ONCE = 12
+SHOWN_AT_ONCE = 8
 """Trials that are drawn at first; a reader ticks others."""
 
 
@@ -110,13 +110,13 @@ def _deadline(row: Mapping[str, Any] | None) -> str:
     return f"none certified{more}"
 
 
-def moving_data(reading: Reading) -> dict[str, Any]:
+def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
     """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
     told = told_by_clock(reading)
     places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
     return {
         "clocks": {
-            clock: {"ns": exact(grid.ns.astype(float)), "labels": list(grid.labels), "start": grid.start}
+            clock: {"ns": arrays.exact(grid.ns.astype(float)), "labels": list(grid.labels), "start": grid.start}
             for clock, grid in ((clock, reading.grids[clock]) for clock in SHOWN_CLOCKS)
         },
         "entries": {
@@ -126,7 +126,9 @@ def moving_data(reading: Reading) -> dict[str, Any]:
                 "dash": entry.dash,
                 "clocks": {
                     clock: {
-                        **{name: exact(getattr(reading.curves[clock, entry.key], name)) for name in ("mean", "worst", "low", "high")},
+                        **{
+                            name: arrays.exact(getattr(reading.curves[clock, entry.key], name)) for name in ("mean", "worst", "low", "high")
+                        },
                         "place": [int(place) for place in places[clock][entry.key]],
                         **told[entry.key][clock],
                     }

@@ -9,6 +9,7 @@
   ];
   const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
   const STROKES = { solid: "", dash: "7 4", dot: "2 3", dashdot: "7 3 2 3", longdash: "12 4" };
+  const SYMBOLS = ["circle", "circle-open", "diamond", "diamond-open", "cross"];
   const MOST_IN_LEGEND = 12;
   let printing = false;
 
@@ -24,12 +25,15 @@
   // Plotly reads its labels as a kind of HTML.
   const plain = text => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
-  const buffer = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer;
+  const buffer = number => Uint8Array.from(atob(page.arrays[number]), letter => letter.charCodeAt(0)).buffer;
+  const known = new Map();
   function decode(value) {
     if (Array.isArray(value)) return value.map(plain);
-    if (value.f8 !== undefined) return new Float64Array(buffer(value.f8));
-    if (value.f4 !== undefined) return Array.from(new Float32Array(buffer(value.f4)), number => Number.isFinite(number) ? number : null);
-    return { steps: new Uint16Array(buffer(value.u2)), top: value.top, width: value.width };
+    if (value.u2 !== undefined) return { steps: new Uint16Array(buffer(value.u2)), top: value.top, width: value.width };
+    const kind = value.f8 !== undefined ? "f8" : "f4", name = kind + value[kind];
+    if (!known.has(name)) known.set(name, kind === "f8" ? new Float64Array(buffer(value.f8))
+      : Array.from(new Float32Array(buffer(value.f4)), number => Number.isFinite(number) ? number : null));
+    return known.get(name);
   }
   function values(value, row) {
     if (!value.steps) return value;
@@ -102,7 +106,7 @@
       if (series.kind === "bars") {
         traces.push({ ...base, type: "bar", orientation: "h", x: y, y: series.x, showlegend: true, marker: { color: bars[traces.length % 3] } });
       } else if (series.kind === "points") {
-        traces.push({ ...base, y, mode: "markers", text: series.names.map(plain), marker: { color: line.color, symbol: series.symbol, size: 7, opacity: .75 },
+        traces.push({ ...base, y, mode: "markers", text: series.names.map(plain), marker: { color: line.color, symbol: SYMBOLS[entry.dash % SYMBOLS.length], size: 7, opacity: .75 },
           hovertemplate: "%{text} (%{x:.4~g}, %{y:.4~g})<extra>%{fullData.name}</extra>" });
       } else {
         const shown = chart.x.date ? "%{x}" : "%{x:.4~g}";
@@ -194,14 +198,16 @@
   for (const [name, chart] of charts) chart.key = name;
 
   function show(task) {
-    const clock = task.clocks[task.clock], text = milliseconds(clock.ns[task.at]), label = clock.labels[task.at];
+    const clock = task.clocks[task.clock], text = milliseconds(clock.ns[task.at]);
+    // Absolute thresholds are called by their time, which stands there already.
+    const label = clock.labels[task.at].split(", ").filter(name => name.startsWith("p")).join(", ");
     for (const place of task.section.querySelectorAll("[data-threshold]")) place.textContent = text;
     for (const place of task.section.querySelectorAll("[data-threshold-label]")) place.textContent = label ? `(${label})` : "";
     for (const place of task.section.querySelectorAll("[data-clock-name]")) place.textContent = task.clock;
     const slider = task.section.querySelector("[data-slider]");
     slider.max = String(clock.ns.length - 1);
     slider.value = String(task.at);
-    slider.setAttribute("aria-valuetext", label && label !== text ? `${text}, ${label}` : text);
+    slider.setAttribute("aria-valuetext", label ? `${text}, ${label}` : text);
     for (const button of task.section.querySelectorAll("[data-marks] button")) button.setAttribute("aria-pressed", String(Number(button.dataset.at) === task.at));
     for (const row of task.section.querySelectorAll("tr[data-entry]")) {
       const figures = task.entries.get(row.dataset.entry).clocks[task.clock];

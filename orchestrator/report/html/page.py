@@ -14,7 +14,7 @@ from markupsafe import Markup
 from orchestrator.analysis.results import Results
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import readings
-from orchestrator.report.html.encoding import chart_data, script_json
+from orchestrator.report.html.encoding import Arrays, chart_data, script_json
 from orchestrator.report.html.moving import moving_data
 from orchestrator.report.html.sections import environments, overhead, problems, task_section, unwell
 from orchestrator.report.verdict import verdict
@@ -41,15 +41,17 @@ def render(results: Results, others: Sequence[Results] = (), evidence: Sequence[
     """
     found = readings(results, others, evidence)
     sections = [task_section(number, reading, results) for number, reading in enumerate(found)]
+    arrays = Arrays()
     data = script_json(
         {
-            "tasks": [moving_data(reading) for reading in found],
+            "tasks": [moving_data(reading, arrays) for reading in found],
             "charts": {
-                name: {"task": section.number, **chart_data(chart)}
+                name: {"task": section.number, **chart_data(chart, arrays)}
                 for section in sections
                 for part in section.parts
                 for name, chart in part.charts
             },
+            "arrays": arrays.stored,
         }
     )
     scripts = {name: _text(name) for name in ("theme.js", "page.js")} | {"plotly": plotly_script()}

@@ -100,7 +100,7 @@ def task_section(number: int, reading: Reading, results: Results) -> TaskSection
         rows=moving_rows(reading),
         several_campaigns=len({entry.campaign for entry in reading.entries}) > 1,
         threshold=milliseconds(int(grid.ns[grid.start])),
-        threshold_label=grid.labels[grid.start],
+        threshold_label=", ".join(label for label in grid.labels[grid.start].split(", ") if label.startswith("p")),
         positions=len(grid.ns) - 1,
         start=grid.start,
         marks=[(index, label) for index, label in enumerate(grid.labels) if label],
@@ -132,7 +132,7 @@ def gap_table(reading: Reading) -> Iterator[Table]:
         if told is not None and told.gap_ns is not None:
             total = sum(told.stage_means_ns.values())
             share = f"{told.gap_ns[0] / total:.2%}".replace("%", " %") if total else "-"
-            rows.append([entry.label, milliseconds(told.gap_ns[0]), milliseconds(told.gap_ns[1]), share])
+            rows.append([entry.label, microseconds(told.gap_ns[0]), microseconds(told.gap_ns[1]), share])
     if rows:
         yield Table(
             title="Our own loop between two samples",
@@ -193,6 +193,12 @@ def overhead(found: Mapping[str, Evidence]) -> str:
     if not gaps:
         return ""
     return (
-        f"Between the end of one sample and the start of the next this program took {milliseconds(min(gaps))} to {milliseconds(max(gaps))} "
+        f"Between the end of one sample and the start of the next this program took {microseconds(min(gaps))} to {microseconds(max(gaps))} "
         "(medians per trial, measured in this campaign); that lies outside both clocks."
     )
+
+
+def microseconds(ns: float) -> str:
+    """Write a short time in microseconds with two significant digits or whole ones."""
+    us = ns / 1000
+    return f"{us:.2g} µs" if us < 100 else f"{us:.0f} µs"

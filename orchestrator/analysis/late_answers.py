@@ -1,0 +1,104 @@
+"""The latest answers of a trial: those without a time, then the slowest, each with its neighbours in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.contracts import InputError
+from orchestrator.measurement.batches import batches_of_round
+from orchestrator.storage import schema
+from orchestrator.storage.matrix import RoundMatrix
+from orchestrator.storage.reader import Campaign
+
+RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "ok"))
+"""In which order outcomes are told: those with a cause first."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One inference: a sample, or all samples of a batch that share its outcome.
+
+    before_ns, after_ns
+        total time of the inference before and after it in the same round; None where there is none, or where it has no time.
+    """
+
+    names: tuple[str, ...]
+    round: int
+    outcome: str
+    total_ns: float | None
+    preprocess_ns: float | None
+    inference_ns: float | None
+    postprocess_ns: float | None
+    before_ns: float | None
+    after_ns: float | None
+
+
+def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer]:
+    """Return so many answers of a trial: those that are not ``ok``, by outcome, round and sample, then the others by falling total time.
+
+    Raises
+    ------
+    InputError
+        where the trial has no stored round.
+    """
+    record = campaign.trial(trial_id)
+    matrix = campaign.matrix(trial_id)
+    if not matrix.outcome.size:
+        raise InputError(f"{trial_id} has no stored round (it is {record.state}): choose another trial")
+    samples = campaign.samples(trial_id)
+    names = dict(zip(samples.column("sample").to_pylist(), samples.column("name").to_pylist(), strict=True))
+    if unknown := set(matrix.samples.tolist()) - names.keys():
+        raise InputError(f"{trial_id} has timings of sample {min(unknown)}, which its predictions.parquet lacks: restore it from a copy")
+    found: list[Answer] = []
+    told: set[tuple[int, int, int]] = set()
+    orders: dict[int, list[list[int]]] = {}
+    for row, column in _by_lateness(matrix):
+        number, outcome = int(matrix.rounds[row]), int(matrix.outcome[row, column])
+        batches = orders.setdefault(number, batches_of_round(record.trial, len(names), number))
+        place = next(at for at, batch in enumerate(batches) if int(matrix.samples[column]) in batch)
+        if (number, place, outcome) not in told:
+            told.add((number, place, outcome))
+            found.append(_answer(matrix, row, column, batches, place, names))
+        if len(found) == count:
+            break
+    return found
+
+
+def _by_lateness(matrix: RoundMatrix) -> Iterator[tuple[int, int]]:
+    """Yield row and column of every answer, the latest first."""
+    ranks = np.empty(len(RANK), dtype=np.int64)
+    ranks[list(RANK)] = np.arange(len(RANK))
+    total = np.where(matrix.late, np.inf, matrix.total_ns)
+    order = np.lexsort((-total.ravel(), ranks[matrix.outcome].ravel()))
+    for place in order:
+        row, column = np.unravel_index(place, total.shape)
+        yield int(row), int(column)
+
+
+def _answer(matrix: RoundMatrix, row: int, column: int, batches: Sequence[Sequence[int]], place: int, names: Mapping[int, str]) -> Answer:
+    columns = {int(sample): at for at, sample in enumerate(matrix.samples)}
+    outcomes, outcome = matrix.outcome[row], int(matrix.outcome[row, column])
+    members = [sample for sample in batches[place] if sample in columns and outcomes[columns[sample]] == outcome]
+
+    def neighbour(at: int) -> float | None:
+        known = [columns[sample] for sample in batches[at] if sample in columns] if 0 <= at < len(batches) else []
+        return _finite(matrix.total_ns[row, known[0]]) if known else None
+
+    return Answer(
+        names=tuple(names[sample] for sample in members),
+        round=int(matrix.rounds[row]),
+        outcome=schema.OUTCOMES[outcome],
+        total_ns=_finite(matrix.total_ns[row, column]),
+        preprocess_ns=_finite(matrix.preprocess_ns[row, column]),
+        inference_ns=_finite(matrix.inference_ns[row, column]),
+        postprocess_ns=_finite(matrix.postprocess_ns[row, column]),
+        before_ns=neighbour(place - 1),
+        after_ns=neighbour(place + 1),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,130 @@
+"""``inspect DIR TRIAL``: the latest answers of a trial one by one, with their neighbours and what else happened in that round."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.analysis.late_answers import Answer, latest_answers
+from orchestrator.commands.arguments import Arguments
+from orchestrator.contracts import InputError
+from orchestrator.report.table import Table, printable, to_rich
+from orchestrator.report.text import milliseconds
+from orchestrator.storage.reader import Campaign, open_campaign
+
+MEASURES = {
+    "duration_ns": "duration",
+    "process": "process",
+    "voluntary_switches": "voluntary switches",
+    "involuntary_switches": "involuntary switches",
+    "minor_faults": "minor faults",
+    "major_faults": "major faults",
+    "cpu_time_ns": "CPU time",
+    "steal_ns": "steal",
+    "foreign_cpu_ns": "foreign CPU",
+    "frequency_mhz": "frequency MHz",
+    "load_1m": "load",
+    "gpu_clock_mhz": "GPU clock MHz",
+    "gpu_temperature_c": "GPU temperature °C",
+    "gpu_power_w": "GPU power W",
+    "gpu_throttle_reasons": "GPU throttle reasons",
+    "gpu_foreign_processes": "other processes on the GPU",
+}
+"""Evidence that is shown, and its heading."""
+NO_MEDIAN = ("process", "gpu_throttle_reasons")
+
+
+def execute(arguments: Arguments) -> int:
+    """Print the latest answers of one trial. Returns the exit code."""
+    if len(arguments.directories) != 2 or arguments.overrides:
+        raise InputError("inspect takes a results directory and a trial, no KEY=VALUE: such as `inspect results/latest TRIAL --top 20`")
+    if arguments.top < 1:
+        raise InputError(f"--top {arguments.top}: must be 1 or more")
+    campaign = open_campaign(arguments.directories[0])
+    trial_id = find_trial(campaign, str(arguments.directories[1]))
+    answers = latest_answers(campaign, trial_id, arguments.top)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False)
+    console.print(to_rich(_answers_table(trial_id, answers)))
+    console.print()
+    console.print(to_rich(_rounds_table(campaign, trial_id, answers)))
+    return 0
+
+
+def find_trial(campaign: Campaign, wanted: str) -> str:
+    """Return the id of the one trial that begins with these characters. Raises InputError where none or several do."""
+    ids = [planned.trial_id for planned in campaign.record.trials]
+    if wanted in ids:
+        return wanted
+    found = [trial_id for trial_id in ids if trial_id.startswith(wanted)]
+    if len(found) > 1:
+        told = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        raise InputError(f"trial {wanted!r} begins {len(found)} trials ({told}): write as much of one as tells it from the others")
+    return found[0] if found else campaign.record.planned(wanted).trial_id
+
+
+def _answers_table(trial_id: str, answers: Sequence[Answer]) -> Table:
+    heads = ["round", "total", "preprocess", "inference", "postprocess", "before", "after"]
+    return Table(
+        title=f"Latest answers of {trial_id}",
+        columns=["sample", "outcome", *heads],
+        rows=[
+            [
+                _names(answer),
+                answer.outcome,
+                str(answer.round),
+                *map(_time, (answer.total_ns, answer.preprocess_ns, answer.inference_ns, answer.postprocess_ns)),
+                *map(_time, (answer.before_ns, answer.after_ns)),
+            ]
+            for answer in answers
+        ],
+        note="Answers without a time come first, then by total time. before, after: the total times of the inferences before and after "
+        "it in that round.",
+        right=frozenset(heads),
+    )
+
+
+def _names(answer: Answer) -> str:
+    more = f" and {len(answer.names) - 1} more of its batch" if len(answer.names) > 1 else ""
+    return printable(answer.names[0]) + more
+
+
+def _rounds_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
+    rounds = campaign.rounds(trial_id)
+    shown = [name for name in MEASURES if rounds.column(name).null_count < rounds.num_rows]
+    numbers = {answer.round for answer in answers}
+    stored = rounds.to_pylist()
+    rows = [
+        [str(row["round"]), f"{row['started_at']:%Y-%m-%d %H:%M:%S}", *(_measure(name, row[name]) for name in shown)]
+        for row in stored
+        if row["round"] in numbers
+    ]
+    medians = ["" if name in NO_MEDIAN else _measure(name, _median(row[name] for row in stored)) for name in shown]
+    heads = [MEASURES[name] for name in shown]
+    return Table(
+        title="Evidence of their rounds",
+        columns=["round", "started (UTC)", *heads],
+        rows=[*rows, [f"median of {len(stored)}", "", *medians]],
+        note="What the operating system and the devices counted over the whole round.",
+        right=frozenset(["round", *heads]),
+    )
+
+
+def _median(values: Iterable[Any]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    middle = len(known) // 2
+    return None if not known else known[middle] if len(known) % 2 else (known[middle - 1] + known[middle]) / 2
+
+
+def _measure(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if name.endswith("_ns"):
+        return milliseconds(value) if value else "0 ms"
+    return f"0x{int(value):x}" if name == "gpu_throttle_reasons" else f"{value:.6g}"
+
+
+def _time(ns: float | None) -> str:
+    return milliseconds(ns)

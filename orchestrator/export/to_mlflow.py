@@ -1,0 +1,142 @@
+"""A campaign as an experiment of MLflow in a local SQLite file: one run per trial. Nothing is sent anywhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow.compute as pc
+
+from orchestrator.analysis.results import Results
+from orchestrator.contracts import InputError
+from orchestrator.export.csv_tables import to_csv
+from orchestrator.report.markdown import to_report
+from orchestrator.storage.records import TrialRecord
+
+T = TypeVar("T")
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "artifacts"
+FIGURES = ("threshold_ns", "ideal", "mean", "worst", "interval_low", "interval_high", "rounds")
+STATUS = {"done": "FINISHED", "failed": "FAILED", "infeasible": "FAILED", "interrupted": "KILLED"}
+LONGEST_VALUE, LONGEST_KEY, AT_ONCE = 500, 250, 100
+
+
+def export_to_mlflow(results: Results, folder: Path) -> None:
+    """Add a campaign to the MLflow store of a folder.
+
+    Raises
+    ------
+    InputError
+        where MLflow is not installed, or the folder holds this campaign already.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what MLflow does with its own libraries
+        _export(_client(folder), results, folder)
+
+
+def _export(client: Any, results: Results, folder: Path) -> None:
+    name = f"{results.campaign.name} {results.campaign.created_at:%Y-%m-%dT%H-%M-%SZ}"
+    name = re.sub(r"[^A-Za-z0-9_. :-]", "_", name)[:LONGEST_KEY]
+    if client.get_experiment_by_name(name) is not None:
+        raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
+    experiment = client.create_experiment(name, artifact_location=(folder.resolve() / ARTIFACTS).as_uri())
+    report = to_report(results)
+    for record in results.records:
+        _add_run(client, experiment, record, results, report)
+
+
+def _client(folder: Path) -> Any:
+    if strange := set(str(folder.resolve())) & set("?#%"):
+        # MLflow takes the path as part of an address, where these begin something else: it would write to another place.
+        raise InputError(f"--to {folder}: MLflow cannot write into a path with {' '.join(sorted(strange))} in it: name another folder")
+    # Read when MLflow is imported: it would tell its makers that it is used.
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
+    try:
+        import alembic  # noqa: F401 - the store of MLflow needs both
+        import sqlalchemy  # noqa: F401
+        from mlflow.tracking import MlflowClient
+    except ImportError as error:
+        raise InputError(f"--format mlflow needs the package {error.name}: install it with `pip install 'tail-quality[mlflow]'`") from error
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / DATABASE}")
+
+
+def _add_run(client: Any, experiment: str, record: TrialRecord, results: Results, report: str) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    started = record.started_at or results.campaign.created_at
+    ended = record.ended_at or started
+    at_ms = int(ended.timestamp() * 1000)
+    run = client.create_run(experiment, start_time=int(started.timestamp() * 1000), run_name=record.trial_id).info.run_id
+    tags = {"state": record.state, "reason": record.reason or "", "flags": ", ".join(record.flags), "match_key": record.match_key}
+    metrics = [Metric(key, value, at_ms, 0) for key, value in metrics_of(record, results).items()]
+    params = [Param(key, value) for key, value in params_of(record).items()]
+    client.log_batch(run, tags=[RunTag(f"tail_quality.{key}", value[:LONGEST_VALUE]) for key, value in tags.items()])
+    for at in range(0, max(len(metrics), len(params)), AT_ONCE):
+        client.log_batch(run, metrics=metrics[at : at + AT_ONCE], params=params[at : at + AT_ONCE])
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, text in _artifacts(record, results, report):
+            path = Path(scratch) / name
+            path.write_text(text, encoding="utf-8")
+            client.log_artifact(run, str(path))
+    client.set_terminated(run, STATUS.get(record.state, "KILLED"), end_time=at_ms)
+
+
+def params_of(record: TrialRecord) -> dict[str, str]:
+    """Return what was measured, where and with which versions."""
+    found: dict[str, Any] = dict(record.labels())
+    del found["trial"], found["match_key"]
+    found |= {f"measurement.{key}": value for key, value in record.trial.measurement.model_dump(mode="json").items()}
+    found |= {f"runtime.{key}": value for key, value in record.trial.runtime.model_dump(mode="json").items() if key != "name"}
+    found |= {f"placement.{key}": value for key, value in record.placement.items()}
+    found |= {f"stack.{key}": value for key, value in record.stack.items()}
+    found |= {f"digests.{key}": value for key, value in record.digests.items() if not isinstance(value, Mapping | list)}
+    return {key: value for key, value in _named({key: str(value)[:LONGEST_VALUE] for key, value in found.items()}).items() if value}
+
+
+def metrics_of(record: TrialRecord, results: Results) -> dict[str, float]:
+    """Return the figures of one trial: tail quality per metric, clock and threshold, latency, and deadlines that are certified."""
+    found: dict[str, float | None] = {}
+    for row in _of(record, results, "tail_quality"):
+        if row["slice"] == "all":
+            key = f"{row['metric']}/{row['clock']}/{row['threshold_origin']} {row['threshold']}"
+            found |= {f"{key}/{figure}": row[figure] for figure in FIGURES}
+    for row in _of(record, results, "latency"):
+        found[f"latency/{row['clock']}/p{row['percentile']:g}_ns"] = row["value_ns"]
+    for row in _of(record, results, "deadline"):
+        found[f"deadline/{row['clock']}/{row['reference']}_ns"] = row["deadline_ns"]
+    return _named({key: float(value) for key, value in found.items() if value is not None})
+
+
+def _of(record: TrialRecord, results: Results, name: str) -> list[dict[str, Any]]:
+    table = results.tables[name]
+    return list(table.filter(pc.equal(table.column("trial"), record.trial_id)).to_pylist())
+
+
+def _artifacts(record: TrialRecord, results: Results, report: str) -> Iterator[tuple[str, str]]:
+    """Yield name and text of the files beside a run; all of them are made here, none is copied from the campaign."""
+    yield "trial.json", record.model_dump_json(indent=1)
+    yield "report.md", report
+    for name, table in results.tables.items():
+        yield f"{name}.csv", to_csv(table.filter(pc.equal(table.column("trial"), record.trial_id)))
+
+
+def _named(values: Mapping[str, T]) -> dict[str, T]:
+    """Return the values under names that MLflow takes; two that would come to one name keep a number."""
+    found: dict[str, T] = {}
+    for key, value in values.items():
+        plain = re.sub(r"[^A-Za-z0-9_. :/-]", "_", key).replace("..", "__")[:LONGEST_KEY]
+        name, number = plain, 1
+        while name in found:
+            number += 1
+            name = f"{plain}_{number}"
+        found[name] = value
+    return found

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign import Candidate, make_plan_of
+from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.compare import execute
+from orchestrator.config import Trial, parse_trial
+from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
+from orchestrator.measurement.inspection import inspect
+from orchestrator.measurement.machine import read_machine
+from orchestrator.measurement.results import RoundResult
+from orchestrator.pipeline import run_trials
+from orchestrator.report.progress import Progress
+from orchestrator.storage.records import CampaignRecord
+from orchestrator.storage.writer import CampaignWriter
+
+Measure = Callable[..., Path]
+INFERENCE = 3
+"""A round reads the clock once, then four times a sample; the third of these ends the inference."""
+
+
+class NoisyClock:
+    """Every stage takes 1 ms with 5 % noise, inference 2 ms and longer by a share; a whole process is faster or slower by 1 %."""
+
+    def __init__(self) -> None:
+        self._random = random.Random()
+        self._now = self._readings = 0
+        self._process, self._slower, self._noise = 1.0, 0.0, 0.05
+
+    def begin_process(self, name: str, seed: int, slower: float, noise: float) -> None:
+        self._random = random.Random(zlib.crc32(f"{seed} {name}".encode()))
+        self._slower, self._noise = slower, noise
+        self._process = self._random.lognormvariate(0, noise / 5)
+
+    def begin_round(self) -> None:
+        self._readings = 0
+
+    def __call__(self) -> int:
+        stage = self._readings % 4
+        self._readings += 1
+        median_ms = 2 * (1 + self._slower) if stage == INFERENCE else 1
+        self._now += round(median_ms * self._process * self._random.lognormvariate(0, self._noise) * 1_000_000)
+        return self._now
+
+
+class Processes(InlineExecutor):
+    """Gives every process a speed of its own."""
+
+    def __init__(self, scratch: Path, cache_dir: Path, seed: int, slower: Mapping[str, float], noise: float) -> None:
+        self._told = NoisyClock()
+        super().__init__(scratch, cache_dir, self._told, self._told)
+        self._seed, self._slower, self._noise = seed, slower, noise
+
+    def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
+        self._told.begin_process(trial_id, self._seed, self._slower.get(trial.system.name, 0.0), self._noise)
+        session = super().open(trial, trial_id, process)
+
+        def told(first: int, count: int) -> InlineJob[list[RoundResult]]:
+            def run() -> list[RoundResult]:
+                found = []
+                for number in range(first, first + count):
+                    self._told.begin_round()
+                    found.append(session._worker.run_round(number))
+                return found
+
+            return InlineJob(run)
+
+        session.run_rounds = told  # type: ignore[method-assign]
+        return session
+
+
+@pytest.fixture
+def measure(null_targets: Path, tmp_path: Path) -> Measure:
+    """Measures a campaign of cpu_1core and cpu_all on a clock with noise, and returns its directory."""
+
+    def run(
+        name: str,
+        *,
+        repeats: int = 3,
+        seed: int = 0,
+        slower: Mapping[str, float] | None = None,
+        noise: float = 0.05,
+        rounds: int = 20,
+        systems: tuple[str, ...] = ("cpu_1core", "cpu_all"),
+        model: Mapping[str, object] | None = None,
+        task: Mapping[str, object] | None = None,
+        max_errors: int = 0,
+        name_of_campaign: str | None = None,
+        **campaign: object,
+    ) -> Path:
+        candidates = []
+        for system in systems:
+            document = {
+                "model": {
+                    "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"],
+                    "sleep_ms": 0, "wrong": [3, 7], "raises_on": [], "fails_to_load": False, "dies": False, **(model or {}),
+                },
+                "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20, **(task or {})},
+                "system": {"name": system, "cores": 1 if system == "cpu_1core" else None},
+                "runtime": {"name": "torch"},
+                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors},
+            }  # fmt: skip
+            trial = parse_trial(document)
+            candidates.append(Candidate(trial, inspect(trial), read_machine()))
+        plan = make_plan_of(candidates)
+        directory = tmp_path / name
+        record = CampaignRecord(**{"code_version": "test", "name": name_of_campaign or name, "trials": plan.trials, **campaign})
+        with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
+            executor = Processes(Path(scratch), tmp_path / "cache", seed, slower or {}, noise)
+            run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
+        return directory
+
+    return run
+
+
+@pytest.fixture
+def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs ``compare``; its exit code and what it printed."""
+
+    def run(*paths: Path, overrides: tuple[str, ...] = (), **options: object) -> tuple[int, str]:
+        capsys.readouterr()
+        code = execute(Arguments(verb="compare", directories=paths, overrides=overrides, **options))  # type: ignore[arg-type]
+        return code, capsys.readouterr().out
+
+    return run

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).parents[1] / "support"
+PROGRAM = ["-m", "orchestrator"]
+TRIALS = [
+    "-m", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=1",
+    "system=cpu_1core,cpu_all", "measurement.rule=rounds", "measurement.min_rounds=5", "measurement.max_rounds=5",
+]  # fmt: skip
+
+
+def orchestrator(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_campaigns_of_fresh_processes_pass_the_gate_against_themselves_alone_with_repeats(tmp_path: Path) -> None:
+    for repeats in (1, 3):
+        done = orchestrator(*TRIALS, f"measurement.repeat={repeats}", f"results_dir={tmp_path / str(repeats)}")
+        assert done.returncode == 0, done.stderr
+    three, one = tmp_path / "3", tmp_path / "1"
+    files = ["--json", tmp_path / "c.json", "--html", tmp_path / "c.html", "--markdown", tmp_path / "c.md"]
+
+    done = orchestrator("compare", three, three, "--gate", "--power", *files)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Gate: passed." in done.stdout
+    assert "What these repeats would find" in done.stdout
+    rows = json.loads((tmp_path / "c.json").read_text())["trials"]
+    assert {row["verdict"] for row in rows} == {"no difference shown"}
+    assert (tmp_path / "c.md").read_text().startswith("# Tail quality: ")
+    assert "Gate: passed." in (tmp_path / "c.html").read_text()
+
+    assert orchestrator("compare", one, one, "--gate").returncode == 3
+    assert orchestrator("compare", one, one, "--gate", "--allow-no-verdict").returncode == 0
+    assert orchestrator("compare", three, one, "--gate").returncode == 3
+    wrong = orchestrator("compare", three, "--gate")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: compare takes a baseline")

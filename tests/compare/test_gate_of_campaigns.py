@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.trial_data import load_trials
+from orchestrator.contracts import InputError
+from orchestrator.stats.gate import gate
+from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.writer import CampaignWriter
+
+
+def verdicts(path: Path) -> dict[str, str]:
+    return {row["system"]: row["verdict"] for row in json.loads(path.read_text())["trials"]}
+
+
+def test_a_campaign_compared_with_itself_shows_nothing(measure: Any, compare: Any) -> None:
+    campaign = measure("a")
+    code, out = compare(campaign, campaign, gate=True)
+    assert code == 0
+    assert out.count("no difference shown") == 4  # two rows, the count, the note
+    assert out.splitlines()[-1] == "Gate: passed."
+
+
+def test_without_repeats_there_is_no_verdict(measure: Any, compare: Any) -> None:
+    campaign = measure("a", repeats=1)
+    code, out = compare(campaign, campaign, gate=True)
+    assert code == 3
+    assert "no verdict: noise floor unknown" in out
+    code, out = compare(campaign, campaign, gate=True, allow_no_verdict=True)
+    assert code == 0
+    assert out.splitlines()[-1] == "Gate: passed, although 2 trials have no verdict, which was allowed."
+    assert compare(campaign, campaign)[0] == 0
+
+
+def test_the_gate_finds_exactly_the_slower_system(measure: Any, compare: Any, tmp_path: Path) -> None:
+    """10 % more inference time is 5 % more total time here, and processes differ by 1 %."""
+    before = measure("a", repeats=5)
+    after = measure("b", repeats=5, seed=1, slower={"cpu_1core": 0.1})
+    code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
+    assert code == 1
+    assert verdicts(tmp_path / "found.json") == {"cpu_1core": "worse", "cpu_all": "no difference shown"}
+    assert "Gate: not passed: 1 worse." in out
+    assert compare(before, after)[0] == 0
+    # The other way round it is a gain, which passes.
+    code, _ = compare(after, before, gate=True, json_file=tmp_path / "back.json")
+    assert (code, verdicts(tmp_path / "back.json")) == (0, {"cpu_1core": "better", "cpu_all": "no difference shown"})
+
+
+def test_figures_follow_from_the_stored_timings(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    compare(before, after, json_file=tmp_path / "found.json", power=True)
+    sides: list[dict[str, list[Any]]] = [{}, {}]
+    for side, directory in zip(sides, (before, after), strict=True):
+        for data in load_trials(open_campaign(directory)):
+            side.setdefault(data.record.match_key, []).append(data)
+    thresholds = {key: percentile_inverted_cdf(np.concatenate([one.times["total"] for one in each]), 95) for key, each in sides[0].items()}
+
+    def means(side: dict[str, list[Any]], longer: float = 0.0) -> dict[str, list[float]]:
+        right = np.array([number not in (3, 7) for number in range(20)])
+        return {
+            key: [float(((one.times["total"] * (1 + longer) <= thresholds[key]) * right).mean()) for one in each]
+            for key, each in side.items()
+        }
+
+    here, there = means(sides[0]), means(sides[1])
+    expected = gate(here, there, resolutions=dict.fromkeys(here, 1 / 400))
+    for row in json.loads((tmp_path / "found.json").read_text())["trials"]:
+        key = row["match_key"]
+        assert row["threshold_ns"] == thresholds[key]
+        np.testing.assert_allclose(row["baseline_repeat_means"], here[key], atol=1e-12)
+        np.testing.assert_allclose(row["repeat_means"], there[key], atol=1e-12)
+        found = row["fresh_processes"]
+        verdict = expected[key]
+        np.testing.assert_allclose(
+            [found[name] for name in ("difference", "low", "high", "p_worse", "sd", "detectable_drop")],
+            [verdict.difference, verdict.low, verdict.high, verdict.p_worse, verdict.sd, verdict.detectable_drop],
+            atol=1e-12,
+        )
+        lost = np.mean(here[key]) - np.mean(means(sides[0], found["detectable_slow_down"])[key])
+        assert lost >= verdict.detectable_drop
+        less = np.mean(here[key]) - np.mean(means(sides[0], found["detectable_slow_down"] / 1.17)[key])
+        assert less < verdict.detectable_drop
+        assert row["this_data_set"]["difference"] == pytest.approx(verdict.difference)
+        assert row["samples_like_these"]["method"] == "two-way bootstrap"
+
+
+def test_the_users_thresholds_are_of_the_same_family(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    compare(before, after, json_file=tmp_path / "one.json")
+    compare(before, after, json_file=tmp_path / "more.json", overrides=("analysis.thresholds_ms=[4,5]",))
+    one, more = (json.loads((tmp_path / name).read_text())["trials"] for name in ("one.json", "more.json"))
+    assert [row["threshold"] for row in one] == ["p95", "p95"]
+    assert sorted(row["threshold"] for row in more) == ["4 ms", "4 ms", "5 ms", "5 ms", "p95", "p95"]
+    width = {
+        len(rows): [row["fresh_processes"]["high"] - row["fresh_processes"]["low"] for row in rows if row["threshold"] == "p95"]
+        for rows in (one, more)
+    }
+    assert min(width[6]) > min(width[2])
+
+
+def test_another_primary_threshold_takes_the_place_of_p95(measure: Any, compare: Any, tmp_path: Path) -> None:
+    campaign = measure("a")
+    for primary, label in (("p50", "p50"), ("'4 ms'", "4 ms")):
+        compare(campaign, campaign, json_file=tmp_path / "found.json", overrides=(f"analysis.primary={primary}",))
+        assert {row["threshold"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]} == {label}
+
+
+def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
+    both, one = measure("both"), measure("one", systems=("cpu_all",))
+    code, out = compare(both, one, gate=True)
+    assert code == 1
+    assert "missing (the candidate has no such trial)" in out
+    assert "Gate: not passed: 1 missing." in out
+    code, out = compare(one, both, gate=True)
+    assert code == 0
+    assert "Only the candidate has null-numbers-cpu_1core-torch-b1-" in out
+
+
+def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any) -> None:
+    code, out = compare(measure("a"), measure("b", model={"sleep_ms": 0.01}), gate=True)
+    assert code == 1
+    assert "differs in model.sleep_ms 0 -> 0.01" in " ".join(out.split())
+
+
+def test_a_repeat_that_failed_fails_the_trial(measure: Any, compare: Any) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    failed = open_campaign(after).record.trials[-1].trial_id
+    with CampaignWriter.reopen(after) as writer:
+        writer.set_state(failed, "failed", "process killed")
+    code, out = compare(before, after, gate=True, allow_no_verdict=True)
+    assert code == 1
+    assert "repeat 2 failed: process killed" in " ".join(out.split())
+    # A repeat of the baseline that failed leaves two, which are too few.
+    assert compare(after, before, gate=True)[0] == 3
+
+
+def test_a_campaign_that_is_not_finished_does_not_pass(measure: Any, compare: Any) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    with CampaignWriter.reopen(after) as writer:
+        for planned in writer.record.trials:
+            writer.set_state(planned.trial_id, "planned", None)
+    code, out = compare(before, after, gate=True, allow_no_verdict=True)
+    assert code == 1
+    assert "finish the campaign with" in out
+    code, out = compare(after, before, gate=True)
+    assert code == 3
+    assert "not measured in the baseline" in out
+
+
+def test_a_trial_that_failed_before_any_round(measure: Any, compare: Any) -> None:
+    good, broken = measure("a"), measure("b", model={"fails_to_load": True})
+    assert compare(broken, broken, gate=True)[0] == 1
+    assert compare(good, broken, gate=True)[0] == 1
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_few_rounds_without_any_spread(measure: Any, compare: Any, rounds: int, tmp_path: Path) -> None:
+    """Every time is the same: no repeat differs from another, which shows no noise and is not none."""
+    before = measure("a", rounds=rounds, noise=0.0)
+    code, _ = compare(before, before, gate=True, json_file=tmp_path / "same.json", power=True)
+    assert code == 0
+    for row in json.loads((tmp_path / "same.json").read_text())["trials"]:
+        assert row["fresh_processes"]["sd"] == pytest.approx(1 / (20 * rounds))
+    after = measure("b", rounds=rounds, noise=0.0, slower={"cpu_all": 0.1})
+    code, _ = compare(before, after, gate=True, json_file=tmp_path / "slower.json")
+    assert (code, verdicts(tmp_path / "slower.json")) == (1, {"cpu_1core": "no difference shown", "cpu_all": "worse"})
+
+
+def test_a_model_that_is_never_right_has_no_drop(measure: Any, compare: Any) -> None:
+    campaign = measure("a", model={"wrong": list(range(20))})
+    code, out = compare(campaign, campaign, gate=True, power=True)
+    assert code == 0
+    assert "no slow-down costs that much quality" in " ".join(out.split())
+    assert "no answer is right" in " ".join(out.split())
+
+
+def test_equal_files_and_seed_give_equal_files(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    for name in ("1", "2"):
+        compare(before, after, json_file=tmp_path / name)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_mistakes_are_told_in_one_line(measure: Any, compare: Any, tmp_path: Path) -> None:
+    campaign = measure("a", repeats=1)
+    with pytest.raises(InputError, match="1 were given"):
+        compare(campaign)
+    with pytest.raises(InputError, match="add --gate"):
+        compare(campaign, campaign, allow_no_verdict=True)
+    with pytest.raises(InputError, match="holds no campaign"):
+        compare(tmp_path / "nowhere", campaign)
+    with pytest.raises(InputError, match="analysis keys only"):
+        compare(campaign, campaign, overrides=("task.limit=3",))
+    with pytest.raises(InputError, match="folder that exists"):
+        compare(campaign, campaign, json_file=tmp_path / "no" / "file.json")

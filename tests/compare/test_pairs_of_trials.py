@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.compare_campaigns import compare as compare_campaigns
+from orchestrator.analysis.compare_rows import measured
+from orchestrator.analysis.compare_sides import load, reduce
+from orchestrator.config import AnalysisConfig
+from orchestrator.storage.atomic import write_json
+from orchestrator.storage.layout import trial_folder
+from orchestrator.storage.load import read_json
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import TrialRecord
+
+
+def change_records(directory: Path, **changes: Any) -> None:
+    """Write something else into every trial.json, sealed as a program would."""
+    for planned in open_campaign(directory).record.trials:
+        path = trial_folder(directory, planned.trial_id).record
+        write_json(path, read_json(path, TrialRecord).model_copy(update=changes).model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(("name", "whose"), [("data", "data"), ("model", "weights")])
+def test_unequal_digests_have_no_verdict(measure: Any, compare: Any, name: str, whose: str) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    digests = read_json(next(after.glob("trials/*/trial.json")), TrialRecord).digests
+    change_records(after, digests=digests | {name: "other"})
+    code, out = compare(before, after, gate=True)
+    assert code == 3
+    assert out.count(f"no verdict: the {whose} differ") == 2
+
+
+def test_the_same_settings_with_other_content_have_no_verdict(measure: Any, compare: Any) -> None:
+    """The match key covers the digests, so that another content is another key."""
+    before, after = measure("a"), measure("b", seed=1)
+    campaign = open_campaign(after)
+    other = {planned.match_key: f"{planned.match_key[:-8]}00000000" for planned in campaign.record.trials}
+    trials = tuple(
+        planned.model_copy(
+            update={"match_key": other[planned.match_key], "trial_id": f"{other[planned.match_key]}-r{planned.trial.repeat}"}
+        )
+        for planned in campaign.record.trials
+    )
+    write_json(after / "campaign.json", campaign.record.model_copy(update={"trials": trials}).model_dump(mode="json"))
+    code, out = compare(before, after, gate=True)
+    assert code == 3
+    assert "no verdict: the data or weights differ" in " ".join(out.split())
+
+
+def test_another_metric_has_no_verdict(measure: Any, compare: Any) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    change_records(after, metrics=("top5",))
+    code, out = compare(before, after, gate=True)
+    assert code == 3
+    assert "the metric was top1 and is top5" in " ".join(out.split())
+
+
+class NothingToBeRightAbout:
+    """What mAP is of pictures without objects."""
+
+    def ideal(self) -> float:
+        return float("nan")
+
+    def curve(self, times: Any, thresholds: Any) -> Any:
+        return np.full((len(thresholds), len(times)), np.nan)
+
+
+def test_quality_that_is_undefined_has_no_verdict(measure: Any) -> None:
+    campaign = open_campaign(measure("a", systems=("cpu_all",)))
+    repeats = list(campaign.record.trials)
+    loaded = load(campaign, repeats)
+    for data in loaded:
+        data._judged["top1"] = NothingToBeRightAbout()
+    stored = reduce(repeats, loaded, AnalysisConfig(), slowed=True)
+    assert (stored.ideal, stored.thresholds) == (None, ())
+    [row] = measured(stored, loaded, loaded, seed=0, repeats=3)
+    assert row.outcome == "no verdict: quality is undefined"
+
+
+def test_a_baseline_that_mostly_has_no_time_has_no_threshold(measure: Any, compare: Any) -> None:
+    campaign = measure("a", model={"raises_on": [1, 2, 4]}, max_errors=20)
+    code, out = compare(campaign, campaign, gate=True)
+    assert code == 3
+    assert "no verdict: no threshold" in " ".join(out.split())
+
+
+def test_what_changed_is_told(measure: Any, compare: Any) -> None:
+    before, after = measure("a"), measure("b", seed=1, code_version="next")
+    record = read_json(next(after.glob("trials/*/trial.json")), TrialRecord)
+    change_records(after, stack=record.stack | {"torch": "9.9", "driver": "570"}, environment=record.environment | {"host": "elsewhere"})
+    _, out = compare(before, after)
+    lines = [" ".join(line.replace("│", " ").split()) for line in out.splitlines()]
+    assert "version of this program test next all" in lines
+    assert "driver none 570 cpu_1core, cpu_all" in lines
+    assert any(line.startswith("host ") and "elsewhere" in line for line in lines)
+
+
+def test_flags_of_both_sides_are_shown(measure: Any) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    change_records(before, flags=("throttled",))
+    change_records(after, flags=("foreign process",))
+    found = compare_campaigns(open_campaign(before), open_campaign(after), AnalysisConfig())
+    assert all({"throttled", "foreign process", "unpinned"} <= set(row.flags) for row in found.rows)
+
+
+def test_sides_may_have_different_numbers_of_repeats(measure: Any) -> None:
+    found = compare_campaigns(open_campaign(measure("a", repeats=4)), open_campaign(measure("b", seed=1)), AnalysisConfig())
+    assert [(len(row.means_before), len(row.means)) for row in found.rows] == [(4, 3), (4, 3)]
+    assert {row.outcome for row in found.rows} == {"no difference shown"}

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from orchestrator.analysis.results import analyse
+from orchestrator.campaign import Candidate, make_plan_of
+from orchestrator.config import parse_trial
+from orchestrator.execution.inline import open_inline
+from orchestrator.measurement.inspection import inspect
+from orchestrator.measurement.machine import read_machine
+from orchestrator.pipeline import run_trials
+from orchestrator.report.progress import Progress
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.result_files import write_results
+from orchestrator.storage.writer import CampaignWriter
+
+Campaigns = Callable[..., Path]
+
+
+class Clock:
+    """Readings 1 to 9 ms apart, the same for one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._now, self._random = 0, random.Random(seed)
+
+    def __call__(self) -> int:
+        self._now += self._random.randint(1, 9) * 1_000_000
+        return self._now
+
+
+def plan_trial(
+    wrong: list[int], *, count: int = 20, repeat: int = 0, rounds: int = 30, raises_on: list[int] | None = None, **measurement: object
+) -> PlannedTrial:
+    kind = "image_classification"
+    document = {
+        "model": {
+            "name": f"null{len(wrong)}", "kind": kind, "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0,
+            "wrong": wrong, "raises_on": raises_on or [], "fails_to_load": False, "dies": False,
+        },
+        "task": {"name": "numbers", "kind": kind, "target": "null_targets:Numbers", "count": count},
+        "system": {"name": "cpu_all"},
+        "runtime": {"name": "torch"},
+        "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "max_errors": 5, **measurement},
+    }  # fmt: skip
+    trial = parse_trial(document)
+    made = make_plan_of([Candidate(trial, inspect(trial), read_machine())]).trials[0]
+    return made.model_copy(update={"trial_id": f"{made.match_key}-r{repeat}", "trial": made.trial.model_copy(update={"repeat": repeat})})
+
+
+@pytest.fixture
+def planned() -> Callable[..., PlannedTrial]:
+    """Makes one trial of the null model."""
+    return plan_trial
+
+
+@pytest.fixture
+def campaigns(null_targets: Path, tmp_path: Path) -> Campaigns:
+    """Measures a campaign on a fake clock, under a folder's name, and returns its directory."""
+
+    def run(folder: str, trials: list[PlannedTrial], *, day: int = 1, seed: int = 0, name: str = "vision") -> Path:
+        created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
+        record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
+        directory = tmp_path / folder
+        with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache", Clock(seed)) as executor:
+            run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
+        campaign = open_campaign(directory)
+        write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {})
+        return directory
+
+    return run
+
+
+@pytest.fixture
+def monday(campaigns: Campaigns) -> Path:
+    """A campaign of two models, 30 rounds of 20 numbers each."""
+    return campaigns("monday", [plan_trial([3]), plan_trial([3, 7])])
+
+
+@pytest.fixture
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """Reads every file of a folder."""
+    return read_all
+
+
+def read_all(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}

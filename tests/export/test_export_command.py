@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import orchestrator
+from orchestrator.analysis.results import analyse
+from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.export import execute
+from orchestrator.contracts import InputError
+from orchestrator.export.csv_tables import to_csv
+from orchestrator.export.latex import escape, to_latex
+from orchestrator.report.table import Table
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.schema import RESULT_TABLES
+
+Make = Callable[..., Path]
+Plan = Callable[..., object]
+
+
+def export(directory: Path, to: Path, form: str = "csv", overrides: tuple[str, ...] = ()) -> int:
+    return execute(Arguments(verb="export", directories=(directory,), to=to, format=form, overrides=overrides))
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_result_table_as_csv_is_exact(monday: Path, tmp_path: Path, contents: Callable[[Path], object]) -> None:
+    before = contents(monday)
+    assert export(monday, tmp_path / "new" / "out") == 0
+    assert contents(monday) == before
+    out = tmp_path / "new" / "out"
+    assert {path.name for path in out.iterdir()} == {f"{name}.csv" for name in (*RESULT_TABLES, "trials")}
+    for name in RESULT_TABLES:
+        stored, written = getattr(orchestrator.open(monday), name)().to_pylist(), read(out / f"{name}.csv")
+        assert len(stored) == len(written)
+        for row, text in zip(stored, written, strict=True):
+            for key, value in row.items():
+                if isinstance(value, bool):
+                    assert text[key] == str(value).lower()
+                elif isinstance(value, int | float):
+                    assert float(text[key]) == value
+                elif isinstance(value, list):
+                    assert json.loads(text[key]) == (dict(value) if key.endswith("parameters") else value)
+                else:
+                    assert text[key] == (value or "")
+    assert [row["state"] for row in read(out / "trials.csv")] == ["done", "done"]
+
+
+def test_analysis_keys_change_the_figures_and_not_the_campaign(monday: Path, tmp_path: Path, contents: Callable[[Path], object]) -> None:
+    before = contents(monday)
+    export(monday, tmp_path / "out", overrides=("analysis.thresholds_ms=[14]",))
+    assert "14 ms" in {row["threshold"] for row in read(tmp_path / "out" / "tail_quality.csv")}
+    assert contents(monday) == before
+
+
+def test_a_spreadsheet_runs_nothing() -> None:
+    table = pa.table({"=1+1": ["=cmd()", "+1", "-1", "@x", 'plain, "quoted"', None], "n": [-1, 2, 3, 4, 5, 6]})
+    rows = list(csv.reader(to_csv(table).splitlines()))
+    assert rows[0] == ["'=1+1", "n"]
+    assert [row[0] for row in rows[1:]] == ["'=cmd()", "'+1", "'-1", "'@x", 'plain, "quoted"', ""]
+    assert rows[1][1] == "-1"
+
+
+def test_tidy_parquet_holds_every_time_with_its_labels(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    directory = campaigns("monday", [planned([3]), planned([3, 7], raises_on=[5], rounds=31), planned([3], count=10)])
+    export(directory, tmp_path / "out", "parquet")
+    table = pq.read_table(tmp_path / "out" / "timings.parquet")
+    results = orchestrator.open(directory)
+    trials = results.trials().to_pylist()
+    assert table.num_rows == 30 * 20 + 31 * 20 + 30 * 10
+    assert table.column_names[:8] == ["trial", "match_key", "model", "task", "system", "runtime", "batch", "repeat"]
+    rows = table.to_pylist()
+    for trial in trials:
+        mine = [row for row in rows if row["trial"] == trial["trial"]]
+        timings, samples = results.timings(trial["trial"]).to_pylist(), results.samples(trial["trial"]).to_pylist()
+        rounds = {row["round"]: row for row in results.rounds(trial["trial"]).to_pylist()}
+        assert len(mine) == len(timings)
+        for row, timing in zip(mine, timings, strict=True):
+            assert all(row[key] == value for key, value in timing.items())
+            stages = [timing[stage] for stage in ("preprocess_ns", "inference_ns", "postprocess_ns")]
+            assert row["total_ns"] == (None if None in stages else sum(stages))
+            sample = samples[timing["sample"]]
+            assert (row["name"], row["score_top1"], row["slice_parity"]) == (sample["name"], sample["score_top1"], sample["slice_parity"])
+            assert row["started_at"] == rounds[timing["round"]]["started_at"]
+            assert (row["model"], row["repeat"]) == (trial["model"], 0)
+    assert sum(row["outcome"] == "error" for row in rows) == 31
+
+
+def test_tidy_parquet_is_written_a_row_group_at_a_time(monday: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.export.tidy.ROWS", 100)
+    export(monday, tmp_path / "out", "parquet")
+    file = pq.ParquetFile(tmp_path / "out" / "timings.parquet")
+    assert file.num_row_groups == 12
+    rows = file.read().to_pylist()
+    assert [(row["round"], row["sample"]) for row in rows[:600]] == [(number, sample) for number in range(30) for sample in range(20)]
+
+
+def test_latex_tables_say_where_thresholds_come_from(monday: Path, tmp_path: Path) -> None:
+    export(monday, tmp_path / "out", "latex", ("analysis.thresholds_ms=[14]",))
+    texts = {path.stem: path.read_text("utf-8") for path in (tmp_path / "out").iterdir()}
+    assert {"tail-quality-1", "tail-quality-2", "deadline-1", "latency-1", "own-thresholds-1"} <= set(texts)
+    reference = texts["tail-quality-1"]
+    assert "Thresholds are percentiles of the total time of null" in reference
+    assert "mean {[}95 \\% interval{]}" in reference
+    assert "own percentiles" in texts["own-thresholds-1"]
+    for name, text in texts.items():
+        assert text.count("\\begin{tabular}") == text.count("\\toprule") == text.count("\\midrule") == text.count("\\bottomrule") == 1
+        unescaped = re.sub(r"\\[&%$#_{}]", "", text)
+        assert unescaped.count("{") == unescaped.count("}"), name
+        columns = re.search(r"begin\{tabular\}\{([lr]+)\}", text)
+        assert columns is not None
+        body = text.split("\\toprule")[1].split("\\bottomrule")[0]
+        rows = [line for line in body.splitlines() if line.endswith("\\\\")]
+        assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns[1])}
+        assert not re.search(r"(?<!\\)[%#$]", text.split("\n", 1)[1])
+
+
+def test_latex_prints_any_text_as_it_is() -> None:
+    assert escape("a_b & 100% #1 $x$ {y} \\input{z} ~^<>|") == (
+        "a\\_b \\& 100\\% \\#1 \\$x\\$ \\{y\\} \\textbackslash{}input\\{z\\} "
+        "\\textasciitilde{}\\textasciicircum{}\\textless{}\\textgreater{}\\textbar{}"
+    )
+    assert escape("---") == "-{}-{}-"
+    assert escape("two\nlines\x1b[0m") == "two lines {[}0m"
+    row = to_latex(Table(title="t", columns=["a"], rows=[["x"], ["[2cm]"], ["*"]]), "n")
+    assert "x \\\\\n{[}2cm{]} \\\\\n{*} \\\\\n" in row
+
+
+def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", "utf-8")
+    for arguments, told in (
+        ({"directories": ()}, "export takes one results directory"),
+        ({"directories": (monday,)}, "needs the folder"),
+        ({"to": tmp_path / "o", "format": "xls"}, "--format xls: there is no such format"),
+        ({"to": monday}, "lies within the campaign"),
+        ({"to": monday / "trials" / "x"}, "lies within the campaign"),
+        ({"to": tmp_path / "file"}, "cannot be a folder"),
+        ({"to": tmp_path / "o", "format": "parquet", "overrides": ("analysis.seed=1",)}, "which no analysis key changes"),
+        ({"to": tmp_path / "o", "overrides": ("task.limit=1",)}, "analysis keys only"),
+        ({"directories": (tmp_path,), "to": tmp_path / "o"}, "holds no campaign.json"),
+        ({"directories": (monday, monday), "baseline_file": tmp_path / "b"}, "--baseline takes one"),
+        ({"baseline_file": tmp_path}, "must be a file"),
+        ({"baseline_file": monday / "b.json"}, "lies within the campaign"),
+    ):
+        with pytest.raises(InputError, match=told) as caught:
+            execute(Arguments(verb="export", **{"directories": (monday,), **arguments}))  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spelling", ["words", "option"])
+def test_a_baseline_by_either_spelling(monday: Path, tmp_path: Path, spelling: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "baseline.json"
+    if spelling == "words":
+        arguments = Arguments(verb="export", directories=(Path("baseline"), path, monday))
+    else:
+        arguments = Arguments(verb="export", directories=(monday,), baseline_file=path)
+    assert execute(arguments) == 0
+    assert capsys.readouterr().out == f"baseline: {path}\n"
+    assert json.loads(path.read_text("utf-8"))["kind"] == "baseline"
+
+
+def test_an_unfinished_campaign_is_exported_as_far_as_it_came(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    directory = campaigns("monday", [planned([3]), planned([4, 5], raises_on=[*range(20)])])
+    assert [planned.state for planned in open_campaign(directory).record.trials] == ["done", "failed"]
+    export(directory, tmp_path / "out", "csv,parquet,latex")
+    assert [row["state"] for row in read(tmp_path / "out" / "trials.csv")] == ["done", "failed"]
+    assert analyse(open_campaign(directory), open_campaign(directory).record.config.analysis).tables["latency"].num_rows == len(
+        read(tmp_path / "out" / "latency.csv")
+    )

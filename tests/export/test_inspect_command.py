@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.late_answers import latest_answers
+from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.inspect import execute, printable
+from orchestrator.contracts import InputError
+from orchestrator.storage.reader import open_campaign
+
+Make = Callable[..., Path]
+Plan = Callable[..., object]
+
+
+def inspect(directory: Path, trial: str, top: int = 10) -> int:
+    return execute(Arguments(verb="inspect", directories=(directory, Path(trial)), top=top))
+
+
+def test_the_slowest_answers_with_their_neighbours(monday: Path) -> None:
+    campaign = open_campaign(monday)
+    trial = campaign.record.trials[0].trial_id
+    total = campaign.matrix(trial).total_ns
+    answers = latest_answers(campaign, trial, 7)
+    assert [answer.total_ns for answer in answers] == sorted(total.ravel(), reverse=True)[:7]
+    for answer in answers:
+        sample = int(answer.names[0].removeprefix("number-"))
+        assert total[answer.round, sample] == answer.total_ns
+        assert answer.total_ns == answer.preprocess_ns + answer.inference_ns + answer.postprocess_ns  # type: ignore[operator]
+        assert answer.before_ns == (total[answer.round, sample - 1] if sample else None)
+        assert answer.after_ns == (total[answer.round, sample + 1] if sample < 19 else None)
+
+
+def test_answers_without_a_time_come_first(campaigns: Make, planned: Plan) -> None:
+    directory = campaigns("monday", [planned([3], raises_on=[5, 9])])
+    campaign = open_campaign(directory)
+    answers = latest_answers(campaign, campaign.record.trials[0].trial_id, 70)
+    assert [(answer.round, answer.names) for answer in answers[:4]] == [
+        (0, ("number-5",)), (0, ("number-9",)), (1, ("number-5",)), (1, ("number-9",)),
+    ]  # fmt: skip
+    assert [answer.outcome for answer in answers] == ["error"] * 60 + ["ok"] * 10
+    assert answers[0].total_ns is None
+    assert answers[0].before_ns is not None
+
+
+def test_neighbours_are_those_in_time(campaigns: Make, planned: Plan) -> None:
+    directory = campaigns("monday", [planned([3], order="shuffled", batch=3)])
+    campaign = open_campaign(directory)
+    trial = campaign.record.trials[0].trial_id
+    answers = latest_answers(campaign, trial, 1000)
+    assert len(answers) == 30 * 7
+    assert {len(answer.names) for answer in answers} == {3, 2}
+    matrix = campaign.matrix(trial)
+    for answer in answers[:20]:
+        order = np.random.default_rng([0, answer.round]).permutation(20).tolist()
+        batches = [order[at : at + 3] for at in range(0, 20, 3)]
+        place = next(at for at, batch in enumerate(batches) if tuple(f"number-{number}" for number in batch) == answer.names)
+        before = matrix.total_ns[answer.round, batches[place - 1][0]] if place else None
+        after = matrix.total_ns[answer.round, batches[place + 1][0]] if place < 6 else None
+        assert (answer.before_ns, answer.after_ns) == (before, after)
+
+
+def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = campaigns("monday", [planned([3], batch=8), planned([3, 7], raises_on=[5])])
+    assert inspect(directory, "null2", top=3) == 0
+    out = capsys.readouterr().out
+    assert "Latest answers of null2-numbers" in out
+    assert out.count("│ number-5 │ error") == 3
+    for heading in ("involuntary switches", "major faults", "steal", "foreign CPU", "load", "median of 30"):
+        assert heading in out
+    assert inspect(directory, "null1", top=1) == 0
+    assert "more of its batch" in capsys.readouterr().out
+
+
+def test_mistakes_are_told_in_one_line(monday: Path) -> None:
+    for directories, top, told in (
+        ((monday,), 1, "takes a results directory and a trial"),
+        ((monday, Path("null")), 1, "begins 2 trials"),
+        ((monday, Path("other")), 1, "is not in this campaign"),
+        ((monday, Path("null1")), 0, "--top 0: must be 1 or more"),
+        ((monday.parent, Path("null1")), 1, "holds no campaign.json"),
+    ):
+        with pytest.raises(InputError, match=told) as caught:
+            execute(Arguments(verb="inspect", directories=directories, top=top))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:
+    directory = campaigns("monday", [planned([3], raises_on=[*range(20)])])
+    with pytest.raises(InputError, match="has no stored round"):
+        inspect(directory, "null1")
+
+
+def test_a_name_steers_no_terminal() -> None:
+    assert printable("a\x1b]0;owned\x07\nb é") == "a\\x1b]0;owned\\x07\\nb é"

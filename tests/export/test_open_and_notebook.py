@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import doctest
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+from orchestrator.storage import results as interface
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "read_results.ipynb"
+
+
+@pytest.fixture
+def in_front_of(monday: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which ``results/latest`` is a campaign."""
+    (monday.parent / "results").mkdir()
+    (monday.parent / "results" / "latest").symlink_to(monday)
+    monkeypatch.chdir(monday.parent)
+    return monday.parent
+
+
+def test_examples_in_the_documentation_run(in_front_of: Path) -> None:
+    for module in (orchestrator, interface):
+        found = doctest.testmod(module)
+        assert (found.failed, found.attempted > 2) == (0, True), module
+
+
+def test_everything_of_a_trial(monday: Path) -> None:
+    results = orchestrator.open(monday)
+    assert repr(results) == "<results of 'vision', 2026-03-01 12:30 UTC, trials: 2 done>"
+    assert (results.directory, results.name, results.created_at.year) == (monday, "vision", 2026)
+    trial = results.trials().column("trial")[0].as_py()
+    assert results.trial(trial)["digests"]["data"]
+    assert json.loads(json.dumps(results.trial(trial))) == results.trial(trial)
+    assert results.warmup(trial).num_rows == 2 * 20
+    assert results.answers(trial, 0) is None
+    assert results.table("latency").equals(results.latency())
+
+
+def test_the_notebook_runs_and_holds_no_outputs(in_front_of: Path) -> None:
+    notebook = json.loads(NOTEBOOK.read_text("utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+    # As a kernel does: one cell after the other in one namespace, in a process of its own.
+    sources = json.dumps(["".join(cell["source"]) for cell in cells])
+    runner = f"import json\nnames = {{}}\nfor source in json.loads({sources!r}):\n    exec(compile(source, 'cell', 'exec'), names)"
+    environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONWARNINGS": "error"}
+    done = subprocess.run([sys.executable, "-c", runner], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "null2" in done.stdout
+    assert "top1" in done.stdout

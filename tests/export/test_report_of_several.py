@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
+from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.report import execute
+from orchestrator.config import AnalysisConfig
+from orchestrator.contracts import InputError
+from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.html.page import render
+from orchestrator.storage.atomic import write_json
+from orchestrator.storage.reader import open_campaign
+
+Make = Callable[..., Path]
+Plan = Callable[..., object]
+
+
+def report(*directories: Path, into: Path | None = None, overrides: tuple[str, ...] = ()) -> int:
+    return execute(Arguments(verb="report", directories=directories, into=into, overrides=overrides))
+
+
+def test_one_table_holds_the_trials_of_both_days(
+    campaigns: Make, planned: Plan, contents: Callable[[Path], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, seed=1)
+    before = contents(monday), contents(friday)
+    assert report(monday, friday, into=tmp_path / "both") == 0
+    assert (contents(monday), contents(friday)) == before
+
+    written = contents(tmp_path / "both")
+    assert set(written) == {
+        "report.html", "report.md", "tail_quality.parquet", "latency.parquet", "convergence.parquet", "prediction.parquet", "deadline.parquet",
+        "comparison.parquet",
+    }  # fmt: skip
+    text = (tmp_path / "both" / "report.md").read_text("utf-8")
+    table = text[text.index("## Tail quality of numbers (top1) at absolute") :].split("\n\n")[1]
+    systems = [line.split(" | ")[1] for line in table.splitlines()[2:]]
+    assert systems == ["cpu_all @ 2026-03-01 12:30", "cpu_all @ 2026-03-05 12:30"]
+    assert "\n| 2026-03-05 12:30 | vision | " in text
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == f"report: {tmp_path / 'both' / 'report.html'}"
+
+    quality = pq.read_table(tmp_path / "both" / "tail_quality.parquet").to_pylist()
+    assert {row["campaign"] for row in quality} == {"2026-03-01 12:30", "2026-03-05 12:30"}
+    assert {(row["system"], row["task"], len({r["trial"] for r in quality})) for row in quality} == {("cpu_all", "numbers", 2)}
+    assert len({row["match_key"] for row in quality}) == 1
+    common = {row["threshold_ns"] for row in quality if row["threshold_origin"] == "absolute"}
+    for trial in {row["trial"] for row in quality}:
+        assert {row["threshold_ns"] for row in quality if row["trial"] == trial and row["threshold_origin"] == "absolute"} == common
+
+
+def test_figures_are_those_of_each_campaign_alone(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3, 7])], day=5, seed=1)
+    report(monday, friday, into=tmp_path / "both", overrides=("analysis.thresholds_ms=[14]",))
+    both = figures(tmp_path / "both")
+    for directory in (monday, friday):
+        execute(Arguments(verb="report", directories=(directory,), overrides=("analysis.thresholds_ms=[14]",)))
+        alone = figures(directory)
+        assert len(alone) == 2
+        assert all(both[key] == value for key, value in alone.items())
+
+
+def figures(directory: Path) -> dict[object, object]:
+    rows = pq.read_table(directory / "tail_quality.parquet").to_pylist()
+    chosen = [row for row in rows if row["threshold"] == "14 ms" and row["metric"] == "top1"]
+    return {(row["match_key"], row["clock"]): [row[name] for name in ("ideal", "mean", "worst", "sd", "rounds")] for row in chosen}
+
+
+def test_campaigns_of_other_data_share_no_table_and_the_report_says_so(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3], count=10)], day=5)
+    report(monday, friday, into=tmp_path / "both")
+    text = (tmp_path / "both" / "report.md").read_text("utf-8")
+    assert "- numbers: the data differ, so that these trials share no table: 2026-03-01 12:30 (digest " in text
+    tables = [part.split("\n\n") for part in text.split("## ")[1:]]
+    across = [part for part in tables if part[0].startswith("Tail quality of numbers (data ")]
+    assert len(across) >= 4
+    for part in across:
+        assert ("@ 2026-03-01" in part[1]) != ("@ 2026-03-05" in part[1])
+    rows = pq.read_table(tmp_path / "both" / "comparison.parquet").num_rows
+    assert rows == 0
+    assert set(pq.read_table(tmp_path / "both" / "tail_quality.parquet").column("task").to_pylist()) == {"numbers"}
+
+
+def test_the_same_trial_of_another_day_is_no_repeat(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    trials = [planned([3], repeat=number) for number in range(3)]
+    monday, friday = campaigns("monday", trials), campaigns("friday", trials, day=5, seed=1)
+    report(monday, friday, into=tmp_path / "both")
+    rows = pq.read_table(tmp_path / "both" / "comparison.parquet").to_pylist()
+    verdicts = [row for row in rows if row["verdict"] is not None]
+    assert len(verdicts) == 1
+    parameters = dict(verdicts[0]["parameters"])
+    assert (parameters["repeats"], parameters["baseline_repeats"]) == (3, 3)
+    assert verdicts[0]["campaign"] not in verdicts[0]["baseline"]
+
+
+def test_a_reference_is_named_by_its_own_id(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    trial = planned([3])
+    monday, friday = campaigns("monday", [planned([3, 7])]), campaigns("friday", [trial], day=5, seed=1)
+    report(monday, friday, into=tmp_path / "both", overrides=(f"analysis.reference={trial.trial_id}",))  # type: ignore[attr-defined]
+    rows = pq.read_table(tmp_path / "both" / "tail_quality.parquet").to_pylist()
+    references = {row["threshold_reference"] for row in rows if row["threshold_origin"] == "reference"}
+    assert references == {f"2026-03-05 12:30/{trial.trial_id}"}  # type: ignore[attr-defined]
+
+
+def test_names_tell_campaigns_apart_and_lead_nowhere(campaigns: Make, planned: Plan) -> None:
+    directories = [campaigns("one", [planned([3])], name="<b>../x"), campaigns("two", [planned([3])]), campaigns("three", [planned([3])])]
+    several = SeveralCampaigns([open_campaign(directory) for directory in directories])
+    assert several.labels == ("_b_.._x 2026-03-01 12:30:00", "vision 2026-03-01 12:30:00 (1)", "vision 2026-03-01 12:30:00 (2)")
+
+
+def test_the_page_takes_them_as_one_campaign(campaigns: Make, planned: Plan) -> None:
+    directories = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, seed=1)
+    several = SeveralCampaigns([open_campaign(directory) for directory in directories])
+    page = render(analyse_several(several, AnalysisConfig()), (), [read_evidence(several)])
+    assert "cpu_all @ 2026-03-01 12:30" in page
+    assert "cpu_all @ 2026-03-05 12:30" in page
+
+
+def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path) -> None:
+    other = tmp_path / "link"
+    other.symlink_to(monday)
+    for directories, into, told in (
+        ((), None, "takes one results directory or more"),
+        ((monday, other), None, "are one campaign"),
+        ((monday,), tmp_path / "x", "--into is for a report of several"),
+        ((monday, tmp_path), None, "holds no campaign.json"),
+        ((monday, tmp_path), monday, "lies within the campaign"),
+        ((tmp_path, monday), other / "trials" / "new", "lies within the campaign"),
+    ):
+        with pytest.raises(InputError, match=told) as caught:
+            report(*directories, into=into)
+        assert "\n" not in str(caught.value)
+    assert not (monday / "trials" / "new").exists()
+
+
+def test_a_file_is_no_folder(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5)
+    (tmp_path / "file").write_text("x", "utf-8")
+    with pytest.raises(InputError, match="cannot be a folder"):
+        report(monday, friday, into=tmp_path / "file")
+
+
+def test_a_new_folder_is_the_default(
+    campaigns: Make, planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5)
+    monkeypatch.chdir(tmp_path)
+    report(monday, friday)
+    (folder,) = (tmp_path / "results" / "combined").iterdir()
+    assert capsys.readouterr().out.endswith(f"report: results/combined/{folder.name}/report.html\n")
+
+
+def change_record(directory: Path, **fields: object) -> None:
+    for planned in open_campaign(directory).record.trials:
+        path = directory / "trials" / planned.trial_id / "trial.json"
+        document = json.loads(path.read_text("utf-8"))
+        del document[next(key for key in reversed(document))]
+        write_json(path, document | fields)
+
+
+def test_data_that_nobody_recorded_equal_nothing_else(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5)
+    for directory in (monday, friday):
+        change_record(directory, digests={})
+    report(monday, friday, into=tmp_path / "both")
+    assert "share no table: 2026-03-01 12:30 (digest not recorded); 2026-03-05 12:30 (digest not recorded)" in (
+        tmp_path / "both" / "report.md"
+    ).read_text("utf-8")
+    assert pq.read_table(tmp_path / "both" / "comparison.parquet").num_rows == 0
+
+
+def test_markup_in_a_strangers_files_stays_text(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, name="a|b<script>\n# x")
+    change_record(friday, digests={"data": "<img src=x>"})
+    report(monday, friday, into=tmp_path / "both")
+    text = (tmp_path / "both" / "report.md").read_text("utf-8")
+    assert "<script>" not in text
+    assert "<img" not in text
+    assert "\n# x" not in text
+
+
+def test_other_samples_or_metrics_under_one_digest_are_refused(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
+    monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3], count=10)], day=5)
+    change_record(monday, digests={"data": "d"})
+    change_record(friday, digests={"data": "d"})
+    with pytest.raises(InputError, match="has other samples than"):
+        report(monday, friday, into=tmp_path / "both")
+    saturday = campaigns("saturday", [planned([3])], day=6)
+    change_record(saturday, digests={"data": "d"}, metrics=["top5"])
+    with pytest.raises(InputError, match=r"is judged by top1 and .* by top5, which cannot stand in one table"):
+        report(monday, saturday, into=tmp_path / "both")
