@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two at a time: many tests wait for processes to start, and no test asserts how long anything takes.
-PARALLEL := --numprocesses=2 --dist=loadfile
+# Three at a time even on 2 cores: many tests wait for processes to start, and none asserts how long anything takes.
+PARALLEL := --numprocesses=3 --dist=loadfile
 TEST_STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: run test cluster-demo fast-test lint bench clean

@@ -8,11 +8,16 @@ import pytest
 from four_hosts import four_hosts, hosts_script, traces_of
 from hypothesis import settings
 
+from orchestrator.distributed.local import prepare_environment
+
 __all__ = ["four_hosts", "hosts_script", "traces_of"]
 
 # A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+# Ray reads this once, when it is first imported, by whichever test of a process that is.
+prepare_environment()
 
 SUPPORT = Path(__file__).parent / "support"
 
