@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Three at a time even on 2 cores: many tests wait for processes to start, and none asserts how long anything takes.
-PARALLEL := --numprocesses=3 --dist=loadfile
+# Four at a time even on 2 cores: many tests wait for processes to start, and none asserts how long anything takes.
+PARALLEL := --numprocesses=4 --dist=loadfile
 TEST_STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: run test cluster-demo fast-test lint bench clean

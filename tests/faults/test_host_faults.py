@@ -90,6 +90,7 @@ def disturbed(four_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> It
         yield results, driver.returncode, noticed, complaint
     finally:
         driver.kill()
+        driver.communicate()
 
 
 def test_lost_hosts_are_noticed_and_the_others_finish(disturbed: tuple[Path, int, dict[str, float], str]) -> None:
