@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Four at a time even on 2 cores: many tests wait for processes to start, and none asserts how long anything takes.
-PARALLEL := --numprocesses=4 --dist=loadfile
+PARALLEL := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 TEST_STAMP := $(VENV)/.installed-for-tests
 
 .PHONY: run test cluster-demo fast-test lint bench clean

@@ -22,6 +22,12 @@ prepare_environment()
 SUPPORT = Path(__file__).parent / "support"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that none of them is left over at the end for one process alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def null_targets() -> Iterator[Path]:
     """The folder with the null model and task, importable; and out of the way again afterwards."""
