@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
-from rich.console import Console
-from rich.measure import Measurement
 
 from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.caches import cache_dir
@@ -22,10 +20,8 @@ from orchestrator.health.judge_cluster import judge_system, missing_system
 from orchestrator.health.reading import read_host
 from orchestrator.measurement.machine import read_machine
 from orchestrator.report.progress import Progress
-from orchestrator.report.table import Table, to_rich
+from orchestrator.report.table import Table, print_wide
 
-WIDEST = 10_000
-"""Columns a table may take where no terminal limits it, so that no reason is cut."""
 Say = Callable[[str], None]
 
 
@@ -90,17 +86,13 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
 
 def print_findings(findings: Sequence[Finding]) -> None:
     """Print one line for each, and how many there are of each grade."""
-    table = to_rich(
+    console = print_wide(
         Table(
             title="Doctor",
             columns=["host", "what", "is", "seen", "why"],
             rows=[[finding.host, finding.what, finding.grade, finding.seen, finding.why] for finding in findings],
         )
     )
-    console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    console.print(table)
     counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
     console.print(f"{len(findings)} lines: {', '.join(counts)}")
 

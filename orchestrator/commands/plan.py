@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
-from rich.measure import Measurement
-
 from orchestrator.campaign import Plan
 from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.planning import compose_campaign, open_site, plan_on
 from orchestrator.measurement.machine import cores_offered
 from orchestrator.report.progress import Progress
-from orchestrator.report.table import Table, to_rich
+from orchestrator.report.table import Table, print_wide
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.storage.records import PlannedTrial
-
-WIDEST = 10_000
-"""Columns a table may take where no terminal limits it, so that no trial id is cut."""
 
 
 def execute(arguments: Arguments) -> int:
@@ -27,11 +21,7 @@ def execute(arguments: Arguments) -> int:
     with open_site(composed.campaign, composed.trials) as site:
         plan = plan_on(site, composed)
     composition = composed.composition
-    table = to_rich(plan_table(plan))
-    console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    console.print(table)
+    console = print_wide(plan_table(plan))
     for planned in plan.trials:
         candidate = plan.candidates[planned.match_key]
         fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None

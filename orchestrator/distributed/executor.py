@@ -14,6 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.config import SystemConfig, Trial
 from orchestrator.distributed.actor import TimedActor
+from orchestrator.distributed.local import first_line
 from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.affinity import THREAD_VARIABLES
@@ -189,6 +190,4 @@ class RayExecutor:
 
 
 def _reason(error: Exception) -> str:
-    """Return Ray's message as one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    return first_line(str(error), type(error).__name__)

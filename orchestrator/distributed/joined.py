@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.contracts import InputError
-from orchestrator.distributed.local import prepare_environment
+from orchestrator.distributed.local import first_line, prepare_environment
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
@@ -107,5 +107,5 @@ def why_not_joined(message: str) -> str:
             f"the cluster runs Ray {ray} on Python {python}, and this process on {host} Ray {own_ray} on Python {own_python}; "
             "install equal versions"
         )
-    reason = next((line.strip() for line in message.splitlines() if line.strip()), "no reason given")
+    reason = first_line(message, "no reason given")
     return f"cannot be joined ({reason[:200]}); run this on a host of the cluster, and see there with `ray status` whether it is alive"

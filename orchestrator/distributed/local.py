@@ -29,6 +29,11 @@ def prepare_environment() -> None:
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - the name is Ray's
 
 
+def first_line(message: str, otherwise: str) -> str:
+    """Return the first line of Ray's message that says anything, or ``otherwise``."""
+    return next((line.strip() for line in message.splitlines() if line.strip()), otherwise)[:300]
+
+
 def make_folder() -> Path:
     """Return a new private folder for Ray's files, short enough for socket names, named after its owner's process id."""
     remove_leftovers()

@@ -15,6 +15,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.contracts import InputError
+from orchestrator.distributed.local import first_line
 from orchestrator.distributed.shipping import import_shipped
 from orchestrator.measurement.inspection import Inspector, Look
 from orchestrator.measurement.machine import Machine, read_machine
@@ -52,8 +53,8 @@ def wait_for(reference: Any, host: str) -> Any:
             raise error.cause from None
         raise
     except RayError as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise InputError(f"{host} cannot start a Python process of ours: {reason[:300]}; see its Ray logs") from error
+        reason = first_line(str(error), type(error).__name__)
+        raise InputError(f"{host} cannot start a Python process of ours: {reason}; see its Ray logs") from error
 
 
 def read_here() -> Machine:

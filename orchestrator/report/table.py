@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
+
+WIDEST = 10_000
+"""Columns a table may take where no terminal limits it, so that nothing is cut."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,16 @@ def to_rich(table: Table) -> RichTable:
     for row in table.rows:
         made.add_row(*(Text(printable(cell)) for cell in row))
     return made
+
+
+def print_wide(table: Table) -> Console:
+    """Print a table on stdout, as wide as it needs to be where no terminal limits it, and return the console that did."""
+    made = to_rich(table)
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), made).maximum
+    console.print(made)
+    return console
 
 
 def _row(cells: Sequence[str]) -> str:
