@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +10,9 @@ import numpy as np
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.boxes import Array, Size, prediction
-from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
+from tasks.models.checkpoint import load_strictly
 from tasks.models.detection import load_detector
-from tasks.models.torchvision_classifier import CHECKPOINTS, download, published_weights
-from tasks.packages import require_modules
+from tasks.models.torchvision_weights import TorchvisionWeights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,28 +26,21 @@ class TorchvisionDetector:
     """
 
     def __init__(self, architecture: str, class_count: int, weights: str | None = None, path: str | None = None) -> None:
-        if weights is not None and path is None and weights.endswith(CHECKPOINTS):
-            weights, path = None, weights
         self._architecture = architecture
         self._class_count = class_count
-        self._weights = weights
-        self._path = Path(path).expanduser() if path else None
+        self._weights = TorchvisionWeights.of(architecture, class_count, weights, path)
 
     def check(self) -> None:
         """Raise InputError for missing packages or files. Names inside torchvision are checked when it is loaded."""
-        require_modules(("torch", "torchvision"), f"model.architecture={self._architecture}")
-        if self._path is not None:
-            check_checkpoint(self._path)
-        elif self._weights is None:
-            raise InputError("model.weights and model.path are both empty; name published weights or a file, such as model.path=FILE")
+        self._weights.check()
 
     def files(self) -> Sequence[Path]:
-        """Return the local file. Published weights have none before the first load; their name stands for their content."""
-        return () if self._path is None else (self._path,)
+        """Return the local file, if there is one."""
+        return self._weights.files()
 
     def fetches(self) -> str | None:
         """Return what is fetched on first use, or None."""
-        return None if self._path else f"weights {self._weights} of {self._architecture} from torchvision"
+        return self._weights.fetches()
 
     def load(self, context: LoadContext) -> LoadedModel:
         """Build the network, fill in every weight and open a session."""
@@ -59,26 +49,14 @@ class TorchvisionDetector:
         self.check()
         if context.dtype != "fp32":
             raise InputError(f"runtime.dtype={context.dtype}: torchvision's detectors compute in fp32 only; set runtime.dtype=fp32")
-        known = torchvision.models.list_models(module=torchvision.models.detection)
-        if self._architecture not in known:
-            near = difflib.get_close_matches(self._architecture, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-            raise InputError(f"model.architecture={self._architecture} is no detector of torchvision {torchvision.__version__}; {hint}")
-        file, source, facts = self._file()
+        self._weights.check_architecture(torchvision.models.detection, "detector")
+        state, source, facts = self._weights.state(self._weights.published())
         # Without weights_backbone=None torchvision would fetch those of the backbone, which the checkpoint replaces.
         network = torchvision.models.get_model(self._architecture, weights=None, weights_backbone=None, num_classes=self._class_count)
-        load_strictly(network, read_checkpoint(file), self._architecture, source)
+        load_strictly(network, state, self._architecture, source)
         example = tuple(np.random.default_rng(0).random((context.batch, 3, 480, 640), dtype=np.float32))
         facts["classes"] = self._class_count
         return load_detector(_with_plain_outputs(network), unit_pixels, read_triples, example, context, facts)
-
-    def _file(self) -> tuple[Path, str, dict[str, Any]]:
-        published: Any = None if self._weights is None else published_weights(self._architecture, self._weights, self._class_count)
-        if self._path is not None:
-            return self._path, f"model.path={self._path}", {}
-        file = download(published)
-        facts = {"weights_url": published.url, "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-        return file, f"model.weights={self._weights}", facts
 
 
 def _with_plain_outputs(network: Any) -> Any:
