@@ -69,15 +69,22 @@ def _timed_rounds(folder: TrialFolder) -> pa.Array:
 def _each_part(folder: TrialFolder, name: str, read: Callable[[Path], T]) -> list[T]:
     """Read every part of a twin, all from before or all from after a merge.
 
-    A merge replaces the first part and counts on from it, so that a later part's name may come to mean other rounds: where the
-    first part changed meanwhile, what was read is dropped as if the part had vanished.
+    A merge replaces the folder and its first part and counts on from it, so that a later part's name may come to mean other rounds,
+    and a folder that was found may be gone when it is listed: where either changed meanwhile, what was read is dropped as if it
+    had vanished.
     """
-    found = list(parts(_current(folder, name)).values())
-    before = [_identity(path) for path in found[:1]]
+    found, first = _listed(folder, name)
     results = [read(path) for path in found]
-    if [_identity(path) for path in found[:1]] != before:
-        raise FileNotFoundError(errno.ENOENT, "replaced by a merge", str(found[0]))
+    again, first_again = _listed(folder, name)
+    if first_again != first or again[: len(found)] != found:
+        raise FileNotFoundError(errno.ENOENT, "replaced by a merge", str(folder.twin(name)))
     return results
+
+
+def _listed(folder: TrialFolder, name: str) -> tuple[list[Path], tuple[int, int, int] | None]:
+    """Return the parts, and what tells the first one from another of its name. A driver may only add parts behind these."""
+    found = list(parts(_current(folder, name)).values())
+    return found, _identity(found[0]) if found else None
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

@@ -135,6 +135,32 @@ def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, tri
 
 
 @pytest.mark.parametrize("twin", ["timings", "rounds"])
+def test_a_folder_that_is_renamed_before_it_is_listed_is_not_empty(
+    campaign: CampaignWriter, three_parts: Path, trial_id: str, monkeypatch: pytest.MonkeyPatch, twin: str
+) -> None:
+    listed = twins.parts
+    before = open_campaign(campaign.directory).timings(trial_id)
+    for call in (1, 2):  # before and after the parts are read
+        calls = 0
+
+        def list_late(folder: Path) -> dict[int, Path]:
+            nonlocal calls
+            if folder != three_parts / twin:
+                return listed(folder)
+            calls += 1
+            if calls != call:  # noqa: B023
+                return listed(folder)
+            folder.rename(folder.with_name("away"))
+            found = listed(folder)
+            folder.with_name("away").rename(folder)
+            return found
+
+        monkeypatch.setattr(twins, "parts", list_late)
+        assert open_campaign(campaign.directory).timings(trial_id).equals(before)
+        assert calls > call
+
+
+@pytest.mark.parametrize("twin", ["timings", "rounds"])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_merge_amid_reading_shows_no_gap(
     campaign: CampaignWriter,
