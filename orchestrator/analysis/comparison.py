@@ -18,17 +18,12 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.gate import LEVEL, Verdict, gate
-from orchestrator.stats.intervals import RESAMPLES
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import Threshold, default_reference
 
 THIS_DATA_SET = "this data set"
 SAMPLES_LIKE_THESE = "samples like these"
 FRESH_PROCESSES = "fresh processes"
-
-
-LARGE, RESAMPLES_OF_LARGE = 10**5, 999
-"""Answers of a trial from which on 999 resamples do instead of 4,999."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +96,7 @@ def _rows(side: Side, partner: Side, index: int, threshold: Threshold, common: T
     before, after = _on_time_scores(partner.data, threshold), _on_time_scores(side.data, threshold)
     if before is not None and after is not None:
         random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
-        yield (
-            _row(side, partner, threshold, common, SAMPLES_LIKE_THESE)
-            | means
-            | _figures(compare_samples(before, after, random, resamples=_resamples(before)))
-        )
-
-
-def _resamples(scores: NDArray[np.float64]) -> int:
-    """Return how many resamples the limits of a difference are taken from: fewer of large trials, whose limits move less."""
-    return RESAMPLES if scores.size < LARGE else RESAMPLES_OF_LARGE
+        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(before, after, random))
 
 
 def _on_time_scores(data: TrialData, threshold: Threshold) -> NDArray[np.float64] | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
-from orchestrator.stats.deadline import certify_deadline, round_deadlines
+from orchestrator.stats.deadline import certify_deadline, mean_deadlines, round_deadlines
 from orchestrator.stats.latency import percentile_inverted_cdf
 
 NOTHING_TO_KEEP: dict[str, Any] = {
@@ -21,41 +26,46 @@ NOTHING_TO_KEEP: dict[str, Any] = {
 }
 
 
-def deadline_rows(trials: Sequence[TrialData], flags: Mapping[str, Sequence[str]], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the trials of one task for ``deadline.parquet``.
+def lowest_ideal(trials: Sequence[TrialData]) -> float:
+    """Return the lowest ideal quality among trials, which every model can keep; 0 where none is ever right."""
+    ideals = (data.judged(data.metric).ideal() for data in trials)
+    return min((ideal for ideal in ideals if ideal > 0), default=0.0)
 
-    A floor is a share of ideal quality: of the trial's own, and of the lowest one among the trials, which every model can keep.
+
+def deadline_rows(data: TrialData, common: float, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one trial for ``deadline.parquet``.
+
+    A floor is a share of ideal quality: of the trial's own, and of the ``common`` one of all trials of its task.
     """
-    ideals = {data.trial_id: data.judged(data.metric).ideal() for data in trials}
-    reached = [ideal for ideal in ideals.values() if ideal > 0]
-    for data in trials:
-        for reference, quality in (("own", ideals[data.trial_id]), ("common", min(reached, default=0.0))):
-            if not math.isnan(ideals[data.trial_id]):
-                yield from _rows(data, reference, quality, flags[data.trial_id], analysis)
+    ideal = data.judged(data.metric).ideal()
+    if not math.isnan(ideal):
+        yield from _rows(data, {"own": ideal, "common": common}, flags, analysis)
 
 
-def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+def _rows(data: TrialData, qualities: Mapping[str, float], flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+    """Yield a row per reference quality and clock."""
     wanted = analysis.deadline
-    floor = wanted.quality * quality
-    for clock in CLOCKS:
+    floors = {reference: wanted.quality * quality for reference, quality in qualities.items()}
+    by_clock = {clock: _of_rounds(data, clock, sorted({floor for floor in floors.values() if floor > 0})) for clock in CLOCKS}
+    for reference, clock in product(qualities, CLOCKS):
         asked = {
             **data.record.labels(),
             "metric": data.metric,
             "clock": clock,
             "reference": reference,
-            "reference_quality": quality,
+            "reference_quality": qualities[reference],
             "quality_share": wanted.quality,
-            "floor": floor,
+            "floor": floors[reference],
             "late_share": wanted.late_share,
             "confidence": wanted.confidence,
             "threshold_origin": "own",
             "method": "order statistic",
             "flags": list(flags),
         }
-        if quality <= 0:
+        if qualities[reference] <= 0:
             yield asked | NOTHING_TO_KEEP | {"rounds": len(data.times[clock])}
             continue
-        found = round_deadlines(data.judged(data.metric).curve, data.times[clock], floor)
+        found = by_clock[clock][floors[reference]]
         promise = certify_deadline(
             found, (_fixed_rounds(data), *data.record.looks), late_share=wanted.late_share, confidence=wanted.confidence
         )
@@ -74,6 +84,14 @@ def _rows(data: TrialData, reference: str, quality: float, flags: Sequence[str],
             "rounds": promise.rounds,
             "more_rounds": promise.more_rounds or None,
         }
+
+
+def _of_rounds(data: TrialData, clock: str, floors: Sequence[float]) -> dict[float, NDArray[np.float64]]:
+    """Return by quality floor the deadline of every round, [R]."""
+    judged, times = data.judged(data.metric), data.times[clock]
+    if isinstance(judged, JudgedMean):
+        return dict(zip(floors, mean_deadlines(judged.scores, times, floors), strict=True))
+    return {floor: round_deadlines(judged.curve, times, floor) for floor in floors}
 
 
 def _fixed_rounds(data: TrialData) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.answers import Disagreement, disagreements
 from orchestrator.analysis.exchangeability import flags_of
+from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.threshold_sets import ThresholdSet, threshold_set
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
@@ -39,5 +40,6 @@ def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Grou
 def _group(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Group:
     task, digest = trials[0].group
     found = threshold_set(trials, analysis)
-    flags = {data.trial_id: flags_of(data, found.primary) for data in trials}
+    told = map_in_threads(lambda data: flags_of(data, found.primary), trials)
+    flags = {data.trial_id: of_trial for data, of_trial in zip(trials, told, strict=True)}
     return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)))

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from orchestrator.analysis.comparison import comparison_rows
 from orchestrator.analysis.convergence import convergence_rows
-from orchestrator.analysis.deadline import deadline_rows
+from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.latency import latency_rows
+from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.threshold_sets import check_reference
-from orchestrator.analysis.trial_data import load_trials
+from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.config import AnalysisConfig
-from orchestrator.storage import result_schema as schema
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
+from orchestrator.storage.result_schema import RESULT_TABLES
+
+Row: TypeAlias = dict[str, Any]
+TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline")
 
 
 @dataclass(frozen=True)
@@ -50,36 +55,26 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
     check_reference(trials, analysis.reference)
     groups = grouped(trials, analysis)
     records = tuple(campaign.trials())
+    members = [(group, data) for group in groups for data in group.trials]
+    of_trials = map_in_threads(lambda member: _tables_of_trial(*member, analysis), members)
+    rows: dict[str, Iterable[Row]] = {name: chain.from_iterable(tables[name] for tables in of_trials) for name in TABLES_OF_TRIALS}
+    rows["convergence"] = (row for record in records for row in convergence_rows(record))
+    rows["comparison"] = comparison_rows(groups, analysis)
     return Results(
         campaign=campaign.record,
         records=records,
         analysis=analysis,
         groups=groups,
-        tables={
-            "tail_quality": _table((row for group in groups for row in _tail_quality(group, analysis)), schema.TAIL_QUALITY),
-            "latency": _table((row for group in groups for row in _latency(group, analysis)), schema.LATENCY),
-            "convergence": _table((row for record in records for row in convergence_rows(record)), schema.CONVERGENCE),
-            "prediction": _table((row for group in groups for row in _prediction(group, analysis)), schema.PREDICTION),
-            "deadline": _table((row for group in groups for row in deadline_rows(group.trials, group.flags, analysis)), schema.DEADLINE),
-            "comparison": _table(comparison_rows(groups, analysis), schema.COMPARISON),
-        },
+        tables={name: pa.Table.from_pylist(list(rows[name]), schema=form) for name, form in RESULT_TABLES.items()},
     )
 
 
-def _tail_quality(group: Group, analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
-    for data in group.trials:
-        yield from tail_quality_rows(data, group.thresholds, group.flags[data.trial_id], analysis)
-
-
-def _prediction(group: Group, analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
-    for data in group.trials:
-        yield from prediction_rows(data, group.flags[data.trial_id], analysis)
-
-
-def _latency(group: Group, analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
-    for data in group.trials:
-        yield from latency_rows(data, group.flags[data.trial_id], analysis)
-
-
-def _table(rows: Iterable[dict[str, Any]], form: pa.Schema) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=form)
+def _tables_of_trial(group: Group, data: TrialData, analysis: AnalysisConfig) -> dict[str, list[Row]]:
+    """Return the rows of one trial in every table that takes no other trial but the reference."""
+    flags = group.flags[data.trial_id]
+    return {
+        "tail_quality": list(tail_quality_rows(data, group.thresholds, flags, analysis)),
+        "latency": list(latency_rows(data, flags, analysis)),
+        "prediction": list(prediction_rows(data, flags, analysis)),
+        "deadline": list(deadline_rows(data, lowest_ideal(group.trials), flags, analysis)),
+    }

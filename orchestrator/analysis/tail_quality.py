@@ -14,7 +14,7 @@ from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
-from orchestrator.stats.intervals import RESAMPLES, Interval, rounds_interval, sampling_interval
+from orchestrator.stats.intervals import RESAMPLES, Interval, rounds_intervals, sampling_interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
@@ -87,16 +87,16 @@ class _Figure:
         times = self._data.times[clock][first_round:, self._members]
         chosen_from = (first_round or len(times)) * self._data.times[clock].shape[1]
         curve = self._judged.curve(times, [threshold.ns for threshold in thresholds])
-        for threshold, quality in zip(thresholds, curve, strict=True):
+        intervals = rounds_intervals(
+            curve,
+            self._ideal,
+            self._stake.answers,
+            random,
+            balanced=self._stake.balanced,
+            resamples=RESAMPLES if len(times) < MANY_ROUNDS else RESAMPLES_OF_MANY,
+        )
+        for threshold, quality, interval in zip(thresholds, curve, intervals, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
-            interval = rounds_interval(
-                quality,
-                self._ideal,
-                self._stake.answers,
-                random,
-                balanced=self._stake.balanced,
-                resamples=RESAMPLES if len(quality) < MANY_ROUNDS else RESAMPLES_OF_MANY,
-            )
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,

@@ -9,7 +9,7 @@ from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats import thresholds
-from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference, Threshold
 
 
@@ -48,11 +48,12 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     InputError
         where ``analysis.reference`` names no trial of the campaign's tasks.
     """
-    p50s = {data.trial_id: percentile_inverted_cdf(data.times["total"], 50) for data in trials}
+    ends = {data.trial_id: percentiles_inverted_cdf(data.times["total"], [50, 99]) for data in trials}
+    p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
     users = thresholds.thresholds_from_ms(analysis.thresholds_ms)
-    spans = [(p50s[data.trial_id], percentile_inverted_cdf(data.times["total"], 99)) for data in trials]
+    spans = [(p50, p99) for p50, p99 in ends.values()]
     absolute = {threshold.ns: threshold for threshold in (*thresholds.common_thresholds(spans), *users)}
     return ThresholdSet(
         reference=reference,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.quality import judge
 from orchestrator.metrics import Answers, Judged
 from orchestrator.storage.reader import Campaign
@@ -91,8 +92,8 @@ class TrialData:
 
 def load_trials(campaign: Campaign) -> list[TrialData]:
     """Return every trial of a campaign that has at least one round, in the order of the plan."""
-    loaded = (_load(campaign, record) for record in campaign.trials() if record.started_at is not None)
-    return [data for data in loaded if data is not None]
+    started = [record for record in campaign.trials() if record.started_at is not None]
+    return [data for data in map_in_threads(lambda record: _load(campaign, record), started) if data is not None]
 
 
 def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:

@@ -1,69 +1,79 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 2**17
-"""Draws held in memory at once."""
-NO_SPREAD = 1e-9
+BLOCK = 2**20
+"""Counts held in memory at once."""
+NO_SPREAD = 1e-6
 """A resample whose standard error is this small a part of the original's holds one value only; what is left is rounding."""
+
+ROUNDING = 1e-9
+"""Values whose standard error is this small a part of their mean do not vary; what is left is rounding."""
+
+
+def resample_counts(random: np.random.Generator, size: int, resamples: int) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each of ``size`` values is in each of so many resamples, in blocks [some, size]; every row sums to ``size``."""
+    step = max(1, BLOCK // size)
+    for done in range(0, resamples, step):
+        some = min(step, resamples - done)
+        drawn = random.integers(size, size=(some, size)) + size * np.arange(some)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=some * size).reshape(some, size).astype(np.float64)
 
 
 def bootstrap_t_limits(
-    values: NDArray[np.float64], random: np.random.Generator, confidence: float, resamples: int
-) -> tuple[float, float] | None:
-    """Return the limits of a bootstrap-t interval of the mean.
+    values: NDArray[np.float64], counts: Iterable[NDArray[np.float64]], confidence: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the limits of a bootstrap-t interval of the mean of each row.
 
     t* = (mean* - mean)/se* of each resample; the limits are mean - t*_(k) se for the two ranks k that cut off (resamples + 1)
-    (1 - confidence)/2 at either end. Efron and Tibshirani, *An Introduction to the Bootstrap*, section 12.5.
+    (1 - confidence)/2 at either end. Efron and Tibshirani, *An Introduction to the Bootstrap*, section 12.5. All rows share the
+    resamples, so that the means of all of them are one product of matrices.
 
     Parameters
     ----------
-    values : [R]
-        at least two.
-    random
-        source of the resamples.
+    values : [M, R]
+        at least two in a row.
+    counts
+        blocks [some, R] of resamples, as `resample_counts` yields them; with 4,999 no rank needs interpolation at 95 %.
     confidence
         as a fraction.
-    resamples
-        how many; with 4,999 no rank needs interpolation at 95 %.
 
     Returns
     -------
-    Low and high limit, or None where one is not finite: values without variance, or with so few distinct ones that too many
-    resamples have none.
+    [M], [M] low and high limits. Both are infinite where one would be: rows without variance, or with so few distinct values that
+    too many resamples have none.
 
     Examples
     --------
-    >>> low, high = bootstrap_t_limits(np.arange(20.0), np.random.default_rng(0), 0.95, 4999)
-    >>> round(low), round(high)
-    (7, 12)
+    >>> low, high = bootstrap_t_limits(np.arange(20.0)[None], resample_counts(np.random.default_rng(0), 20, 4999), 0.95)
+    >>> low.round(), high.round()
+    (array([7.]), array([12.]))
     """
-    rounds = values.size
-    mean = float(values.mean())
-    centred = values - mean
-    error = float(values.std(ddof=1)) / math.sqrt(rounds)
-    if error <= NO_SPREAD * abs(mean):
-        return None
-    step = max(1, BLOCK // rounds)
-    shares = [_studentized(centred, error, random, min(step, resamples - done)) for done in range(0, resamples, step)]
-    ordered = np.sort(np.concatenate(shares))
-    cut = max(1, int((resamples + 1) * (1 - confidence) / 2 + 1e-9))
-    low, high = mean - float(ordered[-cut]) * error, mean - float(ordered[cut - 1]) * error
-    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
+    mean = values.mean(axis=1)
+    centred = values - mean[:, None]
+    error = values.std(axis=1, ddof=1) / math.sqrt(values.shape[1])
+    t = np.concatenate([_studentized(centred, error, block) for block in counts])
+    cut = max(1, int((len(t) + 1) * (1 - confidence) / 2 + 1e-9))
+    ordered = np.partition(t, [cut - 1, len(t) - cut], axis=0)
+    varies = error > ROUNDING * np.abs(mean)
+    finite = varies & np.isfinite(ordered[cut - 1]) & np.isfinite(ordered[-cut])
+    steps = np.where(finite, ordered[[-cut, cut - 1]], [[np.inf], [-np.inf]])
+    low, high = mean - steps * np.where(finite, error, 1.0)
+    return low, high
 
 
-def _studentized(centred: NDArray[np.float64], error: float, random: np.random.Generator, resamples: int) -> NDArray[np.float64]:
-    """Return t* of resamples of centred values: where a resample has no spread, 0 if it hits the mean, else infinite."""
-    rounds = centred.size
-    drawn = centred[random.integers(rounds, size=(resamples, rounds))]
-    mean = drawn.mean(axis=1)
-    standard_error = drawn.std(axis=1, ddof=1) / math.sqrt(rounds)
-    no_spread = standard_error <= NO_SPREAD * error
-    hit = no_spread & (np.abs(mean) <= NO_SPREAD * error)
-    standard_error[no_spread] = 1.0
-    t: NDArray[np.float64] = np.where(no_spread, np.copysign(np.inf, mean), mean / standard_error)
-    t[hit] = 0.0
+def _studentized(centred: NDArray[np.float64], error: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return t*, [some, M], of rows centred at 0, [M, R]: where a resample has no spread, 0 if it hits the mean, else infinite."""
+    rounds = centred.shape[1]
+    means = counts @ centred.T / rounds
+    variances = np.maximum(counts @ (centred**2).T / rounds - means**2, 0) * rounds / (rounds - 1)
+    errors = np.sqrt(variances / rounds)
+    no_spread = errors <= NO_SPREAD * error
+    hits = no_spread & (np.abs(means) <= NO_SPREAD * error)
+    t: NDArray[np.float64] = np.where(no_spread, np.copysign(np.inf, means), means / np.where(no_spread, 1.0, errors))
+    t[hits] = 0.0
     return t

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +13,12 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.intervals import RESAMPLES, ROUNDING, check_confidence
 
 Floats: TypeAlias = NDArray[np.float64]
-Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "exact", "none"]
+Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "two-way variance", "exact", "none"]
 
 BLOCK = 2**20
 """Counts held in memory at once."""
-EXACT_SAMPLES = 2**24
-"""Whole numbers up to here are exact in single precision."""
+MANY_ANSWERS = 10**5
+"""Answers of both trials from which on the variance of all resamples takes the place of drawing them."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def compare_samples(
     two sides (``samples_that_differ`` below about 10), it is too narrow; where no resample differs from another there is none.
 
     A resample is how often each round and each sample was drawn: its mean is n_rounds' M n_samples / (R S), and a block of resamples a
-    matrix product. Where scores are 0 or 1 that product is one of small whole numbers, exact in single precision.
+    matrix product. Trials of 100,000 answers and more take no draws: see `compare_many_samples`.
 
     Parameters
     ----------
@@ -153,22 +153,19 @@ def compare_samples(
     >>> round(found.difference, 3), found.low < found.difference < found.high < 0
     (-0.128, True)
     """
-    a, b = _on_time_scores(on_time_scores_a), _on_time_scores(on_time_scores_b)
-    check_confidence(confidence)
-    if a.shape[1] != b.shape[1]:
-        raise InputError(f"comparison of {a.shape[1]} with {b.shape[1]} samples: both trials must have the same samples")
+    a, b = _both_sides(on_time_scores_a, on_time_scores_b, confidence)
     tail = (resamples + 1) * (1 - confidence) / 2
     if tail < 1 - 1e-9:
         raise InputError(f"confidence {confidence} from {resamples} resamples: at least {math.ceil(2 / (1 - confidence)) - 1} are needed")
+    if min(a.size, b.size) >= MANY_ANSWERS:
+        return compare_many_samples(a, b, confidence=confidence)
     samples = a.shape[1]
     difference = float(b.mean() - a.mean())
-    differ = int(np.count_nonzero(np.abs(b.mean(axis=0) - a.mean(axis=0)) > ROUNDING))
-    given = {"rounds_a": len(a), "rounds_b": len(b), "samples": samples, "samples_that_differ": differ, "resamples": resamples}
+    given = _given(a, b) | {"resamples": resamples}
     if min(len(a), len(b), samples) == 1:
         return Difference(difference, -math.inf, math.inf, confidence, "none", given)
     step = max(1, BLOCK // (samples + len(a) + len(b)))
-    sides = [_single_where_exact(side) for side in (a, b)]
-    drawn = [_resampled(sides[0], sides[1], random, min(step, resamples - done)) for done in range(0, resamples, step)]
+    drawn = [_resampled(a, b, random, min(step, resamples - done)) for done in range(0, resamples, step)]
     ordered = np.sort(np.concatenate(drawn))
     if ordered[-1] - ordered[0] <= ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max())):
         return Difference(difference, -math.inf, math.inf, confidence, "none", given)
@@ -176,19 +173,50 @@ def compare_samples(
     return Difference(difference, float(ordered[cut - 1]), float(ordered[-cut]), confidence, "two-way bootstrap", given)
 
 
-def _single_where_exact(scores: Floats) -> NDArray[Any]:
-    """Return scores of 0 and 1 in single precision, which holds every count of them below 2**24; others as they are."""
-    whole = bool(((scores == 0) | (scores == 1)).all()) and scores.shape[1] < EXACT_SAMPLES
-    return scores.astype(np.float32) if whole else scores
+def compare_many_samples(on_time_scores_a: ArrayLike, on_time_scores_b: ArrayLike, *, confidence: float = 0.95) -> Difference:
+    """Return what `compare_samples` does for trials of many answers, without a draw: its resamples' variance, and normal limits.
+
+    A resampled mean is bilinear in how often each round and each sample is drawn, and those counts are multinomial. So the variance
+    over all possible resamples is known: of scores X around their mean, with row sums r and column sums c,
+    ((1 - 1/R) sum c^2 + (1 - 1/S) sum r^2 + sum X^2) / (R S)^2 for one trial, and sum c_a c_b / (Ra Rb S^2) for the covariance that
+    two trials owe to their common samples. Owen, "The Pigeonhole Bootstrap", Annals of Applied Statistics 1, 2007, section 3.
+
+    From 100,000 answers on, limits lie within 3 % of the interval's width of those of 4,999 resamples (see docs/adr/014).
+
+    Parameters and errors are those of `compare_samples`.
+
+    Examples
+    --------
+    >>> scores = np.tile(np.arange(400) % 10 > 0, (300, 1)).astype(float)
+    >>> slower = scores * (np.arange(120_000).reshape(300, 400) % 7 > 0)
+    >>> found = compare_many_samples(scores, slower)
+    >>> round(found.difference, 3), round(found.low, 3), round(found.high, 3)
+    (-0.129, -0.133, -0.124)
+    """
+    a, b = _both_sides(on_time_scores_a, on_time_scores_b, confidence)
+    difference = float(b.mean() - a.mean())
+    (variance_a, columns_a), (variance_b, columns_b) = _resampling_variance(a), _resampling_variance(b)
+    variance = variance_a + variance_b - 2 * float(columns_a @ columns_b) / a.size / b.size
+    least = (ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max()))) ** 2
+    if min(len(a), len(b), a.shape[1]) == 1 or variance <= least:
+        return Difference(difference, -math.inf, math.inf, confidence, "none", _given(a, b))
+    half = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
+    return Difference(difference, difference - half, difference + half, confidence, "two-way variance", _given(a, b))
 
 
-def _resampled(a: NDArray[Any], b: NDArray[Any], random: np.random.Generator, resamples: int) -> Floats:
+def _resampling_variance(scores: Floats) -> tuple[float, Floats]:
+    """Return the variance of a resampled mean of scores [R, S], and the column sums around their mean, [S]."""
+    centred = scores - scores.mean()
+    rounds, samples = centred.shape
+    rows, columns = centred.sum(axis=1), centred.sum(axis=0)
+    by_round, by_sample = (1 - 1 / samples) * float(rows @ rows), (1 - 1 / rounds) * float(columns @ columns)
+    return (by_round + by_sample + float(np.vdot(centred, centred))) / centred.size**2, columns
+
+
+def _resampled(a: Floats, b: Floats, random: np.random.Generator, resamples: int) -> Floats:
     """Return differences of resampled means, [resamples]."""
     samples = _times_drawn(random, a.shape[1], resamples)
-    mean_a, mean_b = (
-        ((side @ samples.T.astype(side.dtype)).T * _times_drawn(random, len(side), resamples)).sum(axis=1, dtype=np.float64) / side.size
-        for side in (a, b)
-    )
+    mean_a, mean_b = (((side @ samples.T).T * _times_drawn(random, len(side), resamples)).sum(axis=1) / side.size for side in (a, b))
     difference: Floats = mean_b - mean_a
     return difference
 
@@ -198,6 +226,20 @@ def _times_drawn(random: np.random.Generator, size: int, resamples: int) -> NDAr
     drawn = random.integers(size, size=(resamples, size)) + size * np.arange(resamples)[:, None]
     counts: NDArray[np.int64] = np.bincount(drawn.ravel(), minlength=resamples * size).reshape(resamples, size)
     return counts
+
+
+def _both_sides(on_time_scores_a: ArrayLike, on_time_scores_b: ArrayLike, confidence: float) -> tuple[Floats, Floats]:
+    a, b = _on_time_scores(on_time_scores_a), _on_time_scores(on_time_scores_b)
+    check_confidence(confidence)
+    if a.shape[1] != b.shape[1]:
+        raise InputError(f"comparison of {a.shape[1]} with {b.shape[1]} samples: both trials must have the same samples")
+    return a, b
+
+
+def _given(a: Floats, b: Floats) -> dict[str, float]:
+    """Return what a comparison of samples was made of."""
+    differ = int(np.count_nonzero(np.abs(b.mean(axis=0) - a.mean(axis=0)) > ROUNDING))
+    return {"rounds_a": len(a), "rounds_b": len(b), "samples": a.shape[1], "samples_that_differ": differ}
 
 
 def _qualities(qualities: ArrayLike) -> Floats:

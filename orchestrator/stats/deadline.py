@@ -12,6 +12,7 @@ from scipy.special import bdtr
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.intervals import ROUNDING
+from orchestrator.stats.tail_quality import check_curve
 from orchestrator.stats.times import Times, checked_times
 
 Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]
@@ -96,12 +97,53 @@ def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> NDArray[np.
     checked = checked_times(times)
     if checked.ndim != 2:
         raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
-    if not 0 < floor < math.inf:
-        raise InputError(f"quality floor {floor}: must be a positive finite number; any deadline keeps a floor of 0")
+    _check_floors([floor])
     ranks = _ranks(checked)
     lowest = _lowest_rank(curve, ranks, floor * (1 - ROUNDING))
     at_bound = np.where(ranks == lowest[:, None], checked, np.inf)
     return np.asarray(at_bound.min(axis=1, initial=np.inf), dtype=np.float64)
+
+
+def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float]) -> NDArray[np.float64]:
+    """Return what `round_deadlines` does at several floors, for a metric that is a mean of scores which are not negative.
+
+    Such a metric never falls as the time bound rises, so that the scores of a round summed in order of time show its deadline.
+
+    Parameters
+    ----------
+    scores : [S]
+        score of each sample when it is on time.
+    times : [R, S]
+        times in ns, +inf for a sample whose outcome was not ``ok``.
+    floors : [F]
+        smallest qualities that will do.
+
+    Returns
+    -------
+    [F, R] deadlines in ns; +inf where a round misses the floor even without a time bound.
+
+    Raises
+    ------
+    InputError
+        as `round_deadlines` and `tail_quality.quality_curve` do.
+
+    Examples
+    --------
+    >>> mean_deadlines([1, 1, 1, 1], [[10, 20, 30, 40], [1, 2, np.inf, np.inf]], [0.75, 0.5])
+    array([[30., inf],
+           [20.,  2.]])
+    """
+    score, checked = np.asarray(scores, dtype=np.float64), checked_times(times)
+    check_curve(score, checked, np.empty(0))
+    _check_floors(floors)
+    order = np.argsort(checked, axis=1)
+    ordered = np.take_along_axis(checked, order, axis=1)
+    reached = np.cumsum(score[order], axis=1) / score.size
+    first = np.array([(reached < floor * (1 - ROUNDING)).sum(axis=1) for floor in floors], dtype=np.int64).reshape(
+        len(floors), len(checked)
+    )
+    padded = np.column_stack([ordered, np.full(len(checked), np.inf)])
+    return np.asarray(padded[np.arange(len(checked)), first.reshape(len(floors), len(checked))], dtype=np.float64)
 
 
 def certify_deadline(deadlines_ns: ArrayLike, looks: Sequence[int], *, late_share: float = 0.10, confidence: float = 0.95) -> Deadline:
@@ -153,6 +195,12 @@ def certify_deadline(deadlines_ns: ArrayLike, looks: Sequence[int], *, late_shar
         more = 0 if needed is None else needed - deadlines.size
         reason = f"{more} more {'round' if more == 1 else 'rounds'} needed" if more else "earlier looks risked all the error allowed"
     return Deadline(ns, last.rank, last.rounds, len(reached), last.allowed_error, more, reason)
+
+
+def _check_floors(floors: Sequence[float]) -> None:
+    for floor in floors:
+        if not 0 < floor < math.inf:
+            raise InputError(f"quality floor {floor}: must be a positive finite number; any deadline keeps a floor of 0")
 
 
 def _ranks(times: Times) -> NDArray[np.float64]:

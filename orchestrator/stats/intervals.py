@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.bootstrap import bootstrap_t_limits
+from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
 
 Method: TypeAlias = Literal["bootstrap-t", "korn-graubard", "clopper-pearson", "t", "exact", "none"]
 
@@ -50,7 +50,33 @@ def rounds_interval(
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Return an interval of mean tail quality over rounds: these samples, this process, this period.
+    """Return an interval of mean tail quality over rounds at one threshold; parameters and errors are those of `rounds_intervals`.
+
+    Examples
+    --------
+    >>> qualities = 0.9 - np.arange(30) / 300
+    >>> found = rounds_interval(qualities, 0.9, 18.0, np.random.default_rng(0))
+    >>> found.method, round(found.low, 2), round(found.high, 2)
+    ('bootstrap-t', 0.84, 0.86)
+    """
+    quality = np.asarray(qualities, dtype=np.float64)
+    if quality.ndim != 1:
+        raise InputError(f"interval over rounds of shape {quality.shape}: needs [rounds] qualities, finite and not negative, at least one")
+    [found] = rounds_intervals(quality[None], ideal, at_stake, random, balanced=balanced, confidence=confidence, resamples=resamples)
+    return found
+
+
+def rounds_intervals(
+    qualities: ArrayLike,
+    ideal: float,
+    at_stake: float,
+    random: np.random.Generator,
+    *,
+    balanced: bool = True,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> list[Interval]:
+    """Return intervals of mean tail quality over rounds, one per threshold: these samples, this process, this period.
 
     With the loss of a round L_r = ideal - Q_r: bootstrap-t where at least 6 rounds lost something, otherwise Korn-Graubard.
     Bootstrap-t also gives way where it has no finite limit (rounds without variance, or so few distinct losses that too many
@@ -58,8 +84,8 @@ def rounds_interval(
 
     Parameters
     ----------
-    qualities : [R]
-        tail quality of each round at one threshold.
+    qualities : [M, R]
+        tail quality of each round at each threshold. All thresholds share the resamples.
     ideal
         quality without a threshold.
     at_stake
@@ -85,33 +111,43 @@ def rounds_interval(
 
     Examples
     --------
-    >>> qualities = 0.9 - np.arange(30) / 300
-    >>> found = rounds_interval(qualities, 0.9, 18.0, np.random.default_rng(0))
-    >>> found.method, round(found.low, 2), round(found.high, 2)
-    ('bootstrap-t', 0.84, 0.86)
+    >>> qualities = [[0.9] * 30, 0.9 - np.arange(30) / 300]
+    >>> [found.method for found in rounds_intervals(qualities, 0.9, 18.0, np.random.default_rng(0))]
+    ['korn-graubard', 'bootstrap-t']
     """
-    quality = np.asarray(qualities, dtype=np.float64)
+    curve = np.asarray(qualities, dtype=np.float64)
     check_confidence(confidence)
-    if quality.ndim != 1 or not quality.size or not np.isfinite(quality).all() or quality.min() < 0:
-        raise InputError(f"interval over rounds of shape {quality.shape}: needs [rounds] qualities, finite and not negative, at least one")
+    if curve.ndim != 2 or not curve.shape[1] or not np.isfinite(curve).all() or curve.min(initial=0) < 0:
+        raise InputError(
+            f"interval over rounds of shape {curve.shape[1:]}: needs [rounds] qualities, finite and not negative, at least one"
+        )
     if not math.isfinite(ideal) or math.isnan(at_stake):
         raise InputError(f"interval of an ideal quality of {ideal} with {at_stake} answers at stake: both must be numbers")
-    if ideal <= 0 and quality.max() <= 0:
-        return Interval(0.0, 0.0, confidence, "exact")
-    if ideal <= 0:
-        return Interval(0.0, float(quality.max()), confidence, "none", {"rounds": quality.size})
-    if at_stake <= 0:
+    if ideal > 0 and at_stake <= 0:
         raise InputError(f"interval of an ideal quality of {ideal} with {at_stake} answers at stake: both must be positive")
-    best = max(ideal, float(quality.max()))
-    if quality.size == 1:
-        return Interval(0.0, best, confidence, "none", {"rounds": 1})
-    loss = ideal - quality
+    rounds = curve.shape[1]
+    best = np.maximum(ideal, curve.max(axis=1))
+    loss = ideal - curve
     loss[np.abs(loss) < ROUNDING * ideal] = 0
-    if balanced and np.count_nonzero(loss > 0) >= ROUNDS_WITH_LOSS:
-        limits = bootstrap_t_limits(quality, random, confidence, resamples)
-        if limits is not None:
-            low, high = (min(max(limit, 0.0), best) for limit in limits)
-            return Interval(low, high, confidence, "bootstrap-t", {"rounds": quality.size, "resamples": resamples})
+    low, high = np.full(len(curve), -math.inf), np.full(len(curve), math.inf)
+    drawn = np.flatnonzero(balanced & (ideal > 0) & (rounds > 1) & ((loss > 0).sum(axis=1) >= ROUNDS_WITH_LOSS))
+    if drawn.size:
+        low[drawn], high[drawn] = bootstrap_t_limits(curve[drawn], resample_counts(random, rounds, resamples), confidence)
+    given = {"rounds": rounds, "resamples": resamples}
+    return [
+        Interval(max(float(low[index]), 0.0), min(float(high[index]), top), confidence, "bootstrap-t", given)
+        if math.isfinite(low[index])
+        else _without_resampling(loss[index], ideal, at_stake, top, confidence)
+        for index, top in enumerate(best.tolist())
+    ]
+
+
+def _without_resampling(loss: NDArray[np.float64], ideal: float, at_stake: float, best: float, confidence: float) -> Interval:
+    """Return the interval of one threshold from its losses, [R], the best possible quality being known."""
+    if ideal <= 0 and best <= 0:
+        return Interval(0.0, 0.0, confidence, "exact")
+    if ideal <= 0 or loss.size == 1:
+        return Interval(0.0, best, confidence, "none", {"rounds": loss.size})
     return korn_graubard(loss, ideal, at_stake, confidence)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "percentile_inverted_cdf",
     "percentile_rank",
     "percentile_rank_limits",
+    "percentiles_inverted_cdf",
     "samples_to_certify",
 ]
 
@@ -111,12 +112,23 @@ def percentile_inverted_cdf(x: ArrayLike, percentile: float) -> float:
     >>> percentile_inverted_cdf([30, 10, 20], 50)
     20
     """
+    return percentiles_inverted_cdf(x, [percentile])[0]
+
+
+def percentiles_inverted_cdf(x: ArrayLike, percentiles: Sequence[float]) -> list[float]:
+    """Return several percentiles, each as `percentile_inverted_cdf` does, from values that are put in order once.
+
+    Examples
+    --------
+    >>> percentiles_inverted_cdf([30, 10, 20], [50, 99])
+    [20, 30]
+    """
     values = np.asarray(x).ravel()
-    index = percentile_rank(values.size, percentile) - 1
+    indices = [percentile_rank(values.size, percentile) - 1 for percentile in percentiles]
     if values.dtype.kind == "f" and np.isnan(values).any():
-        raise InputError(f"percentile {percentile} of values with NaN: remove or replace them first")
-    value: float = np.partition(values, index)[index].item()
-    return value
+        raise InputError(f"percentile {percentiles[0]} of values with NaN: remove or replace them first")
+    found: list[float] = np.partition(values, indices)[indices].tolist() if indices else []
+    return found
 
 
 def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) -> tuple[int, int]:

@@ -11,6 +11,8 @@ LEAF = 32
 """Laws of up to this many events are found one event at a time, without rounding to speak of; larger ones by transforms."""
 IMPOSSIBLE = 1e-300
 """Binomials of a probability below this overflow on their way, and are certainly 0 in double precision."""
+DIRECT = 64
+"""Sums with a law of up to this many counts are convolved as they stand, which is exact and faster than transforms."""
 BLOCK = 2**18
 """Probabilities looked at in one step: enough to spare Python's overhead, few enough to bound memory."""
 
@@ -138,7 +140,10 @@ def _summed(laws: list[Floats]) -> Floats:
     """Return the law of a sum, short laws first so that no transform is longer than it need be."""
     while len(laws) > 1:
         laws = sorted(laws, key=len)
-        paired = [_convolved(first, second) for first, second in zip(laws[0::2], laws[1::2], strict=False)]
+        paired = [
+            np.convolve(first, second) if len(first) <= DIRECT else _convolved(first, second)
+            for first, second in zip(laws[0::2], laws[1::2], strict=False)
+        ]
         laws = paired + laws[2 * len(paired) :]
     return laws[0]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.prediction import DRAWS, Curve, Figures, Method, Prediction, figures_of, predict_from_curve, predict_quality
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import checked_times
@@ -126,12 +126,12 @@ def _validated(predict: Callable[..., Prediction], curve: Curve, times: ArrayLik
         raise InputError(f"validation of a prediction on {len(checked)} rounds: at least {ROUNDS_TO_VALIDATE} are needed; measure more")
     tests = min(MOST_TEST_ROUNDS, len(checked) // 2)
     fit, test = checked[:-tests], checked[-tests:]
-    chosen = [(percentile, percentile_inverted_cdf(fit, percentile)) for percentile in percentiles]
+    chosen = zip(percentiles, percentiles_inverted_cdf(fit, percentiles), strict=True)
     frozen = [(percentile, bound) for percentile, bound in chosen if math.isfinite(bound)]
     if not frozen:
         return ()
     bounds = np.array([bound for _, bound in frozen])
-    recomputed = np.array([percentile_inverted_cdf(test, percentile) for percentile, _ in frozen])
+    recomputed = np.array(percentiles_inverted_cdf(test, [percentile for percentile, _ in frozen]))
     predicted = predict(fit, bounds, rounds=tests)
     observed, at_recomputed = (np.transpose(figures_of(curve(test, where), tests)) for where in (bounds, recomputed))
     return tuple(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from functools import cache
 from itertools import pairwise
 
@@ -12,6 +13,8 @@ BINS = 2048
 STAGES = 7
 LONGEST_TIME = 0.1
 RUNGS = 12
+VANISHES = 746.0
+"""exp of minus this, and of anything longer, is 0 in double precision."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -64,18 +67,19 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
     squared_frequency = (np.pi * np.arange(1, masses.size)) ** 2
     power = (dct(masses / size)[1:] / 2) ** 2
     weighted = [power * squared_frequency**order for order in range(STAGES + 1)]
+    scales = {order: _scale(order) / (size * math.sqrt(math.pi / 2)) for order in range(2, STAGES)}
 
-    def roughness(order: int, time: float) -> float:
+    def roughness(order: int, time: float) -> np.float64:
         """Return the squared norm of the density's derivative of this order, after diffusion for ``time``."""
-        return 2 * float(weighted[order] @ np.exp(-squared_frequency * time))
+        felt = int(math.sqrt(VANISHES / time) / math.pi) + 1 if VANISHES / masses.size**2 < time * math.pi**2 else masses.size
+        return np.float64(2 * (weighted[order][:felt] @ np.exp(-squared_frequency[:felt] * time)))
 
     @cache
     def excess(time: float) -> float:
         """Return t - xi gamma(t): below zero where t is too short a diffusion time."""
         norm = roughness(STAGES, time)
         for order in range(STAGES - 1, 1, -1):
-            factor = (1 + 0.5 ** (order + 0.5)) / 3 * float(np.prod(np.arange(1, 2 * order, 2)))
-            norm = roughness(order, (factor / (size * np.sqrt(np.pi / 2) * norm)) ** (2 / (3 + 2 * order)))
+            norm = roughness(order, (scales[order] / norm) ** (2 / (3 + 2 * order)))
         return float(time - (2 * size * np.sqrt(np.pi) * norm) ** -0.4)
 
     shortest = (resolution / length) ** 2
@@ -86,3 +90,8 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
                 root = brentq(excess, below, above, xtol=1e-300, rtol=1e-12)
                 return float(np.sqrt(root) * length)
         return resolution if excess(shortest) >= 0 else None
+
+
+def _scale(order: int) -> float:
+    """Return (1 + 2^-(order + 1/2)) / 3 times 1 x 3 x ... x (2 order - 1): the stage's constant in equation (31)."""
+    return (1 + math.pow(0.5, order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2))

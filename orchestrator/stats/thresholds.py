@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import checked_times
 
 Origin: TypeAlias = Literal["absolute", "reference", "own"]
@@ -123,7 +123,8 @@ def thresholds_from_percentiles(
     Threshold(label='p75', ns=30, origin='reference')
     """
     checked = checked_times(times)
-    found = ((percentile, percentile_inverted_cdf(checked, percentile)) for percentile in percentiles)
+    asked = list(percentiles)
+    found = zip(asked, percentiles_inverted_cdf(checked, asked), strict=True)
     return tuple(Threshold(f"p{_plain(percentile)}", math.ceil(ns), origin) for percentile, ns in found if math.isfinite(ns))
 
 

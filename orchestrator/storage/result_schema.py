@@ -189,3 +189,13 @@ PREDICTION = pa.schema(
 """One row per trial, clock, threshold and method: tail quality predicted from the first rounds, and what the last rounds showed.
 ``difference_as_in_paper``: the test rounds choose their own threshold. ``variance_ratio``: variance between rounds over what it were
 if samples were independent."""
+
+RESULT_TABLES = {
+    "tail_quality": TAIL_QUALITY,
+    "latency": LATENCY,
+    "convergence": CONVERGENCE,
+    "prediction": PREDICTION,
+    "deadline": DEADLINE,
+    "comparison": COMPARISON,
+}
+"""Name of the file, without ``.parquet``, and its form."""

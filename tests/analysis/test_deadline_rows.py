@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.deadline import deadline_rows
+from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig, DeadlineConfig
 from orchestrator.storage.result_schema import DEADLINE
@@ -14,7 +14,7 @@ ANALYSIS = AnalysisConfig(seed=0)
 
 
 def rows(trials: list[TrialData], flags: tuple[str, ...] = (), analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
-    return list(deadline_rows(trials, {data.trial_id: flags for data in trials}, analysis))
+    return [row for data in trials for row in deadline_rows(data, lowest_ideal(trials), flags, analysis)]
 
 
 def of(found: list[dict[str, Any]], clock: str, reference: str = "own") -> dict[str, Any]:

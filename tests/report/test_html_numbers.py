@@ -9,24 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.quality import Stake
-from orchestrator.report.figures.bands import RESAMPLES, bands, bootstrap_t_limits_of_all, resample_counts
+from orchestrator.report.figures.bands import bands
 from orchestrator.report.figures.curves import stretches
 from orchestrator.report.figures.times import counted, density_on
 from orchestrator.report.html.encoding import Arrays, script_json
-from orchestrator.stats.bootstrap import bootstrap_t_limits
 from orchestrator.stats.density import bandwidth_isj, kde_on_grid
 from orchestrator.stats.intervals import rounds_interval
 from orchestrator.stats.latency import percentile_inverted_cdf
-
-
-@pytest.mark.parametrize("rounds", [6, 30, 200])
-def test_limits_of_all_thresholds_are_those_of_each_with_the_same_resamples(rounds: int) -> None:
-    curve = 0.9 - np.random.default_rng(1).gamma(1, 0.02, (5, rounds))
-    low, high = bootstrap_t_limits_of_all(curve, resample_counts(3, rounds), 0.95)
-    for index, row in enumerate(curve):
-        expected = bootstrap_t_limits(row, np.random.default_rng([3, rounds]), 0.95, RESAMPLES)
-        assert expected is not None
-        assert (low[index], high[index]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_bands_are_the_interval_of_the_tables_but_for_resampling() -> None:

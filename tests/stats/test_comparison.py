@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import comparison
-from orchestrator.stats.comparison import compare_rounds, compare_samples
+from orchestrator.stats.comparison import compare_many_samples, compare_rounds, compare_samples
 
 QUALITIES = st.lists(st.integers(0, 20).map(lambda right: right / 20), min_size=2, max_size=30)
 
@@ -201,11 +202,43 @@ def test_variance_is_that_of_the_pigeonhole():
     assert np.mean(shown) == pytest.approx(np.mean(expected), rel=0.12)
 
 
+@pytest.mark.parametrize(("rounds", "samples", "on_time"), [(30, 400, 0.95), (400, 30, 0.99), (60, 60, 0.5)])
+def test_the_variance_of_all_resamples_is_that_of_many(rounds, samples, on_time):
+    a, b = answers(seeded(11), rounds, samples, on_time), answers(seeded(12), rounds, samples, on_time**2)
+    drawn, known = compare_samples(a, b, seeded()), compare_many_samples(a, b)
+    assert drawn.method == "two-way bootstrap"
+    assert known.method == "two-way variance"
+    assert known.difference == drawn.difference
+    assert known.parameters == {name: value for name, value in drawn.parameters.items() if name != "resamples"}
+    assert (known.low, known.high) == pytest.approx((drawn.low, drawn.high), abs=0.04 * (drawn.high - drawn.low))
+
+
+def test_variance_of_all_resamples_by_brute_force():
+    """Every one of the 3^3 x 3^3 x 2^2 resamples of two trials of 3 rounds and of 3 samples and 2, all equally likely."""
+    a, b = seeded(13).random((3, 2)), seeded(14).random((3, 2))
+    means = [
+        b[np.ix_(rb, s)].mean() - a[np.ix_(ra, s)].mean()
+        for ra in itertools.product(range(3), repeat=3)
+        for rb in itertools.product(range(3), repeat=3)
+        for s in itertools.product(range(2), repeat=2)
+    ]
+    found = compare_many_samples(a, b)
+    assert (found.high - found.low) / 2 / 1.959963984540054 == pytest.approx(np.std(means), rel=1e-9)
+
+
+def test_trials_of_many_answers_take_no_draws():
+    a, b = answers(seeded(15), 100, 1000, 0.95), answers(seeded(16), 100, 1000, 0.9)
+    state = seeded(17)
+    before = state.bit_generator.state
+    assert compare_samples(a, b, state) == compare_many_samples(a, b)
+    assert state.bit_generator.state == before
+
+
 @pytest.mark.parametrize("shapes", [((1, 5), (4, 5)), ((4, 5), (1, 5)), ((4, 1), (4, 1))])
 def test_one_round_or_sample_says_nothing(shapes):
     a, b = (seeded(6).random(shape) for shape in shapes)
-    found = compare_samples(a, b, seeded())
-    assert (found.method, found.low, found.high) == ("none", -math.inf, math.inf)
+    for found in (compare_samples(a, b, seeded()), compare_many_samples(a, b)):
+        assert (found.method, found.low, found.high) == ("none", -math.inf, math.inf)
 
 
 @pytest.mark.parametrize("wrong", [[0.5, 0.5], np.empty((0, 3)), np.empty((3, 0)), [[math.nan, 1]]])

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import deadline
-from orchestrator.stats.deadline import round_deadlines
+from orchestrator.stats.deadline import mean_deadlines, round_deadlines
 from orchestrator.stats.tail_quality import quality_curve
 
 SCORES = (1.0, 0.0, 0.5, 1.0, 0.3, 1.0)
@@ -53,6 +53,26 @@ FLOORS = st.one_of(st.floats(0.01, 1), st.sampled_from([0.3, 0.6, 3.8 / 6, 2 / 6
 def test_a_mean_equals_brute_force(times: NDArray[np.float64], floor: float) -> None:
     found = round_deadlines(partial(quality_curve, SCORES), times, floor)
     assert found.tolist() == [brute_force(mean_quality, row, floor) for row in times.tolist()]
+
+
+@given(ROUNDS, st.lists(FLOORS, max_size=3))
+def test_a_mean_at_several_floors_equals_brute_force(times: NDArray[np.float64], floors: list[float]) -> None:
+    found = mean_deadlines(SCORES, times, floors)
+    assert found.shape == (len(floors), len(times))
+    assert found.tolist() == [[brute_force(mean_quality, row, floor) for row in times.tolist()] for floor in floors]
+
+
+def test_whole_numbers_of_ns_and_wrong_input_of_a_mean() -> None:
+    times = np.random.default_rng(1).integers(1, 50, (9, 30))
+    curve = partial(quality_curve, np.ones(30))
+    assert mean_deadlines(np.ones(30), times, [0.5]).tolist() == [round_deadlines(curve, times, 0.5).tolist()]
+    assert mean_deadlines([1, 1], np.empty((0, 2)), [0.5]).shape == (1, 0)
+    with pytest.raises(InputError, match="quality floor 0"):
+        mean_deadlines([1], [[1]], [0])
+    with pytest.raises(InputError, match="not negative"):
+        mean_deadlines([-1, 1], [[1, 2]], [0.5])
+    with pytest.raises(InputError, match="nan"):
+        mean_deadlines([1], [[math.nan]], [0.5])
 
 
 @given(ROUNDS, FLOORS, st.sampled_from([1, 2, 4]))

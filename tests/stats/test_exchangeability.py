@@ -82,6 +82,19 @@ def test_shuffles_are_as_many_as_said_and_hold_the_same_values(monkeypatch, bloc
     assert (np.sort(shuffled, axis=1) == np.sort(x)).all()
 
 
+@pytest.mark.parametrize("block", [7, 2**17])
+@pytest.mark.parametrize("seed", range(6))
+def test_shuffling_ends_once_enough_series_lie_as_far_out(monkeypatch, seed, block):
+    x = np.random.default_rng(seed).normal(size=30) + 0.4 * np.sin(np.arange(30) / 4)
+    monkeypatch.setattr(serial_order, "BLOCK", block * 30)
+    monkeypatch.setattr(serial_order, "SHUFFLES", 2000)
+    products = [neighbour_products(row) for row in np.concatenate(list(serial_order._shuffles(x - x.mean()))).tolist()]
+    mean, _ = serial_order._moments(x - x.mean())
+    as_far = np.abs(np.array(products) - mean) >= abs(neighbour_products((x - x.mean()).tolist()) - mean) - 1e-9
+    expected = 100 / (np.flatnonzero(as_far)[99] + 1) if as_far.sum() >= 100 else (as_far.sum() + 1) / 2001
+    assert autocorrelation_p_value(x) == pytest.approx(expected)
+
+
 def test_shuffles_agree_with_the_normal_law():
     x = np.cumsum(np.random.default_rng(9).normal(size=600)) * 0.05 + np.random.default_rng(10).normal(size=600)
     centred = x - x.mean()

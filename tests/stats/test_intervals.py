@@ -11,8 +11,8 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import bootstrap, intervals
-from orchestrator.stats.bootstrap import bootstrap_t_limits
-from orchestrator.stats.intervals import clopper_pearson, korn_graubard, rounds_interval, sampling_interval
+from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
+from orchestrator.stats.intervals import clopper_pearson, korn_graubard, rounds_interval, rounds_intervals, sampling_interval
 
 
 def seeded():
@@ -26,12 +26,25 @@ def test_examples_run(module):
     assert result.failed == 0
 
 
+def limits_of(values, random, confidence, resamples):
+    """Limits of one row of values, None where they are infinite."""
+    [low], [high] = bootstrap_t_limits(values[None], resample_counts(random, values.size, resamples), confidence)
+    assert math.isfinite(low) == math.isfinite(high)
+    return (low, high) if math.isfinite(low) else None
+
+
+def t_of(values, error, random, resamples):
+    """t* of resamples of one row of values whose mean is 0."""
+    counts = np.concatenate(list(resample_counts(random, values.size, resamples)))
+    return bootstrap._studentized(values[None], np.array([error]), counts)[:, 0]
+
+
 def test_bootstrap_t_one_resample_at_a_time():
     values = np.random.default_rng(1).exponential(size=12)
     drawn = seeded().integers(12, size=(999, 12))
     mean, error = values.mean(), stats.sem(values)
     t = sorted((values[row].mean() - mean) / stats.sem(values[row]) for row in drawn)
-    low, high = bootstrap_t_limits(values, seeded(), 0.95, 999)
+    low, high = limits_of(values, seeded(), 0.95, 999)
     assert low == pytest.approx(mean - t[999 - 25] * error)
     assert high == pytest.approx(mean - t[24] * error)
 
@@ -43,37 +56,37 @@ def test_bootstrap_t_of_few_resamples_takes_every_one_and_cuts_whole_ranks(resam
     for seed in range(50):
         drawn = values[np.random.default_rng(seed).integers(12, size=(resamples, 12))]
         t = np.sort((drawn.mean(axis=1) - mean) / stats.sem(drawn, axis=1))
-        found = bootstrap_t_limits(values, np.random.default_rng(seed), 0.95, resamples)
+        found = limits_of(values, np.random.default_rng(seed), 0.95, resamples)
         assert found == pytest.approx((mean - t[-cut] * error, mean - t[cut - 1] * error))
 
 
 def test_bootstrap_t_agrees_with_student_on_normal_values():
     values = np.random.default_rng(2).normal(size=200)
-    low, high = bootstrap_t_limits(values, seeded(), 0.95, 4999)
+    low, high = limits_of(values, seeded(), 0.95, 4999)
     student = stats.t.interval(0.95, 199, values.mean(), stats.sem(values))
     assert (low, high) == pytest.approx(student, abs=0.03)
 
 
 def test_bootstrap_t_in_several_blocks(monkeypatch):
     values = np.random.default_rng(3).normal(size=10)
-    whole = bootstrap_t_limits(values, seeded(), 0.9, 499)
+    whole = limits_of(values, seeded(), 0.9, 499)
     monkeypatch.setattr(bootstrap, "BLOCK", 128)
-    assert bootstrap_t_limits(values, seeded(), 0.9, 499) == pytest.approx(whole)
+    assert limits_of(values, seeded(), 0.9, 499) == pytest.approx(whole)
 
 
 def test_bootstrap_t_without_finite_limits():
-    assert bootstrap_t_limits(np.full(10, 0.1), seeded(), 0.95, 999) is None
+    assert limits_of(np.full(10, 0.1), seeded(), 0.95, 999) is None
     one_stands_out = np.array([0.1] * 29 + [0.2])  # 36 % of resamples miss it and have no variance
-    assert bootstrap_t_limits(one_stands_out, seeded(), 0.95, 999) is None
+    assert limits_of(one_stands_out, seeded(), 0.95, 999) is None
 
 
 def test_resamples_without_spread():
     centred = np.array([-1.0, 1.0])
-    t = bootstrap._studentized(centred, 1.0, seeded(), 100)
+    t = t_of(centred, 1.0, seeded(), 100)
     assert set(t) == {-math.inf, 0.0, math.inf}
     values = np.array([-1.0, 0.0, 1.0])
     drawn = values[np.random.default_rng(5).integers(3, size=(500, 3))]
-    t = bootstrap._studentized(values, 1.0, np.random.default_rng(5), 500)
+    t = t_of(values, 1.0, np.random.default_rng(5), 500)
     assert not np.isnan(t).any()
     for value, expected in zip(values, (-math.inf, 0.0, math.inf), strict=True):
         assert set(t[(drawn == value).all(axis=1)]) == {expected}
@@ -82,7 +95,7 @@ def test_resamples_without_spread():
 @pytest.mark.parametrize("unit", [1e-12, 1e12])
 def test_studentized_resamples_have_no_unit(unit):
     values = np.array([-1.0, 0.0, 1.0])
-    plain, scaled = (bootstrap._studentized(values * scale, scale, seeded(), 500) for scale in (1.0, unit))
+    plain, scaled = (t_of(values * scale, scale, seeded(), 500) for scale in (1.0, unit))
     assert scaled == pytest.approx(plain)
 
 
@@ -95,7 +108,20 @@ def test_bootstrap_branch_needs_six_rounds_with_a_loss():
     assert (found.method, found.confidence) == ("bootstrap-t", 0.95)
     assert found.parameters == {"rounds": 30, "resamples": 4999}
     assert found.low < quality.mean() < found.high
-    assert (found.low, found.high) == pytest.approx(bootstrap_t_limits(quality, seeded(), 0.95, 4999))
+    assert (found.low, found.high) == pytest.approx(limits_of(quality, seeded(), 0.95, 4999))
+
+
+def test_thresholds_share_their_resamples():
+    random = np.random.default_rng(8)
+    curve = np.stack(
+        [np.zeros(40), 0.8 - random.gamma(1, 0.05, 40).clip(0, 0.8), 0.8 - random.gamma(2, 0.05, 40).clip(0, 0.8), np.full(40, 0.8)]
+    )
+    together = rounds_intervals(curve, 0.8, 80.0, seeded(), resamples=499)
+    assert [found.method for found in together] == ["korn-graubard", "bootstrap-t", "bootstrap-t", "korn-graubard"]
+    for quality, found in zip(curve, together, strict=True):
+        alone = rounds_interval(quality, 0.8, 80.0, seeded(), resamples=499)
+        assert (found.low, found.high) == pytest.approx((alone.low, alone.high), rel=1e-12)
+    assert rounds_intervals(np.empty((0, 40)), 0.8, 80.0, seeded()) == []
 
 
 def test_rounding_is_no_loss():
@@ -106,7 +132,7 @@ def test_rounding_is_no_loss():
 
 def test_bootstrap_limits_are_clipped():
     few_and_far_apart = np.array([0.02, 0.88, 0.05, 0.85, 0.1, 0.8, 0.45])
-    low, high = bootstrap_t_limits(few_and_far_apart, seeded(), 0.99, 4999)
+    low, high = limits_of(few_and_far_apart, seeded(), 0.99, 4999)
     assert low < 0
     assert high > 0.9
     found = rounds_interval(few_and_far_apart, 0.9, 18, seeded(), confidence=0.99)

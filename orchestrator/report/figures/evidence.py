@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.schema import STAGES
 
@@ -54,12 +55,14 @@ class Evidence:
 
 def read_evidence(campaign: Campaign) -> dict[str, Evidence]:
     """Return the evidence of every trial that has a round."""
-    found = {}
-    for record in campaign.trials():
-        rounds = campaign.rounds(record.trial_id) if record.started_at is not None else None
-        if rounds is not None and rounds.num_rows:
-            found[record.trial_id] = _evidence(rounds, campaign.timings(record.trial_id))
-    return found
+    started = [record.trial_id for record in campaign.trials() if record.started_at is not None]
+    found = zip(started, map_in_threads(lambda trial_id: _of_trial(campaign, trial_id), started), strict=True)
+    return {trial_id: evidence for trial_id, evidence in found if evidence is not None}
+
+
+def _of_trial(campaign: Campaign, trial_id: str) -> Evidence | None:
+    rounds = campaign.rounds(trial_id)
+    return _evidence(rounds, campaign.timings(trial_id)) if rounds.num_rows else None
 
 
 def _evidence(rounds: pa.Table, timings: pa.Table) -> Evidence:
