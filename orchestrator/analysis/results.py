@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -22,7 +21,7 @@ from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.config import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.result_schema import RESULT_TABLES
+from orchestrator.storage.result_schema import FORMS
 
 Row: TypeAlias = dict[str, Any]
 TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline")
@@ -57,15 +56,15 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
     records = tuple(campaign.trials())
     members = [(group, data) for group in groups for data in group.trials]
     of_trials = map_in_threads(lambda member: _tables_of_trial(*member, analysis), members)
-    rows: dict[str, Iterable[Row]] = {name: chain.from_iterable(tables[name] for tables in of_trials) for name in TABLES_OF_TRIALS}
-    rows["convergence"] = (row for record in records for row in convergence_rows(record))
-    rows["comparison"] = comparison_rows(groups, analysis)
+    rows = {name: [row for tables in of_trials for row in tables[name]] for name in TABLES_OF_TRIALS}
+    rows["convergence"] = [row for record in records for row in convergence_rows(record)]
+    rows["comparison"] = list(comparison_rows(groups, analysis))
     return Results(
         campaign=campaign.record,
         records=records,
         analysis=analysis,
         groups=groups,
-        tables={name: pa.Table.from_pylist(list(rows[name]), schema=form) for name, form in RESULT_TABLES.items()},
+        tables={name: pa.Table.from_pylist(rows[name], schema=form) for name, form in FORMS.items()},
     )
 
 

@@ -85,6 +85,8 @@ class TrialData:
             found.append(self.record.state)
         if unmeasured := int(self.incomplete.sum()):
             found.append(f"{unmeasured} incomplete {'round' if unmeasured == 1 else 'rounds'}")
+        if self.record.changes:
+            found.append("changes accepted")
         if self.different_answers:
             found.append("answers change")
         return tuple(dict.fromkeys(found))

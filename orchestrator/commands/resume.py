@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from orchestrator.campaign import NOWHERE
 from orchestrator.commands.arguments import Arguments
@@ -38,13 +39,14 @@ def execute(arguments: Arguments) -> int:
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
         with open_site(campaign, [planned.trial for planned in chosen]) as site:
             changes = list_changes(writer, campaign, chosen, site)
-            if changes and not arguments.accept_changes:
-                more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
-                raise InputError(f"{changes[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
+            told = list(dict.fromkeys(chain.from_iterable(changes.values())))
+            if told and not arguments.accept_changes:
+                more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+                raise InputError(f"{told[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
             for planned in chosen:
                 writer.set_state(planned.trial_id, "planned", None)
-                if changes:
-                    writer.note_changes(planned.trial_id, changes)
+                if changes[planned.trial_id]:
+                    writer.note_changes(planned.trial_id, changes[planned.trial_id])
             with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
             return measure(writer, campaign, chosen, arguments, site, rule_of=_rules(writer, arguments))
@@ -64,27 +66,30 @@ def _advice(writer: CampaignWriter) -> str:
     return f"; {failed} trials failed: add --retry-failed to try them again" if failed else ""
 
 
-def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Sequence[PlannedTrial], site: Site) -> list[str]:
-    """Return, one line each, what is not as it was when the campaign was begun: code, data, weights, host.
+def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Sequence[PlannedTrial], site: Site) -> dict[str, list[str]]:
+    """Return per trial, one line each, what is not as it was when the campaign was begun: code, data, weights, host.
 
     Raises
     ------
     InputError
         where a trial has no machine or lacks its model or data.
     """
-    changes = []
+    changes: dict[str, list[str]] = {planned.trial_id: [] for planned in chosen}
     code = digest_code(campaign.code)
     if writer.record.code_digest not in (None, code):
-        changes.append(f"the code has changed since the campaign was begun with version {writer.record.code_version}")
+        for of_trial in changes.values():
+            of_trial.append(f"the code has changed since the campaign was begun with version {writer.record.code_version}")
     for planned, candidate in zip(chosen, look_at(site, [(planned.trial, "") for planned in chosen]), strict=True):
         if candidate.machine is NOWHERE or candidate.missing:
             raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
         if match_key(candidate.trial, candidate.inspection) != planned.match_key:
-            changes.append(f"the data or weights of {planned.trial_id} have changed since the campaign was begun")
+            changes[planned.trial_id].append(f"the data or weights of {planned.trial_id} have changed since the campaign was begun")
         stored = writer.read_trial(planned.trial_id)
         known = {process.host for process in stored.processes} if stored is not None else set()
         if known and candidate.machine.host not in known:
-            changes.append(f"{planned.trial_id} was measured on {', '.join(sorted(known))} and would go on on {candidate.machine.host}")
+            changes[planned.trial_id].append(
+                f"{planned.trial_id} was measured on {', '.join(sorted(known))} and would go on on {candidate.machine.host}"
+            )
     return changes
 
 

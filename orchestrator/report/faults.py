@@ -17,7 +17,7 @@ MOST_SAMPLES = 20
 
 
 def fault_tables(results: Results) -> Iterator[Table]:
-    """Yield the faults of all trials, the samples that were left without an answer, and both readings of incomplete rounds."""
+    """Yield the faults of all trials, what had changed when they went on, the samples without an answer, both readings of incomplete rounds."""
     faults = [(record, fault) for record in results.records for fault in record.faults]
     if faults:
         yield Table(
@@ -29,6 +29,14 @@ def fault_tables(results: Results) -> Iterator[Table]:
             ],
             note="After its first fault a trial goes on in a fresh process. A round in flight that the model's process left behind is "
             "stored as far as it came; one that the machine or the network took is measured again.",
+        )
+    changes = [[record.trial_id, change] for record in results.records for change in record.changes]
+    if changes:
+        yield Table(
+            title="Changes accepted",
+            columns=["trial", "what had changed when it was gone on with"],
+            rows=changes,
+            note="Rounds of these trials were measured with different code, data or hosts: no deadline is certified from them.",
         )
     for group in results.groups:
         yield from _unanswered(group)

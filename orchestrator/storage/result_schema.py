@@ -190,7 +190,7 @@ PREDICTION = pa.schema(
 ``difference_as_in_paper``: the test rounds choose their own threshold. ``variance_ratio``: variance between rounds over what it were
 if samples were independent."""
 
-RESULT_TABLES = {
+FORMS = {
     "tail_quality": TAIL_QUALITY,
     "latency": LATENCY,
     "convergence": CONVERGENCE,
