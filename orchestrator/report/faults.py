@@ -17,7 +17,7 @@ MOST_SAMPLES = 20
 
 
 def fault_tables(results: Results) -> Iterator[Table]:
-    """Yield the faults of all trials, what had changed when they went on, the samples without an answer, both readings of incomplete rounds."""
+    """Yield the faults of all trials, accepted changes, the samples without an answer, and both readings of incomplete rounds."""
     faults = [(record, fault) for record in results.records for fault in record.faults]
     if faults:
         yield Table(
