@@ -25,6 +25,9 @@ class Observer(Protocol):
     def trial_started(self, planned: PlannedTrial) -> None:
         """A trial's process is being prepared."""
 
+    def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
+        """Another campaign measures on the trial's machine, and this one waits."""
+
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """A trial is loaded and warm."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ def null_targets() -> Iterator[Path]:
     yield SUPPORT / "code"
     sys.path.remove(folder)
     sys.modules.pop("null_targets", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_turns(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let tests that run side by side measure side by side: none waits for the turn of another on the machine."""
+    os.environ["TAIL_QUALITY_TURNS"] = str(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.answers import Disagreement, disagreements
 from orchestrator.analysis.exchangeability import flags_of
 from orchestrator.analysis.parallel import map_in_threads
+from orchestrator.analysis.settings import telling_settings
 from orchestrator.analysis.threshold_sets import ThresholdSet, threshold_set
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
@@ -17,8 +19,12 @@ from orchestrator.config import AnalysisConfig
 class Group:
     """Trials that may stand in one table: the same task, and the same data by digest.
 
+    task
+        its name, with the digest's first letters where other trials of the campaign had other data under that name.
     flags
         per trial id what a reader must know of all its figures.
+    settings
+        per trial id what tells it from others of equal names; empty where names do.
     """
 
     task: str
@@ -27,6 +33,7 @@ class Group:
     thresholds: ThresholdSet
     flags: Mapping[str, tuple[str, ...]]
     disagreements: tuple[Disagreement, ...]
+    settings: Mapping[str, str]
 
 
 def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Group, ...]:
@@ -34,12 +41,14 @@ def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Grou
     groups: dict[tuple[str, str], list[TrialData]] = {}
     for data in trials:
         groups.setdefault(data.group, []).append(data)
-    return tuple(_group(members, analysis) for members in groups.values())
+    named = Counter(task for task, _ in groups)
+    return tuple(_group(members, analysis, by_digest=named[task] > 1) for (task, _), members in groups.items())
 
 
-def _group(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Group:
+def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: bool) -> Group:
     task, digest = trials[0].group
+    task = f"{task} (data {digest[:8]})" if by_digest else task
     found = threshold_set(trials, analysis)
     told = map_in_threads(lambda data: flags_of(data, found.primary), trials)
     flags = {data.trial_id: of_trial for data, of_trial in zip(trials, told, strict=True)}
-    return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)))
+    return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)), telling_settings(trials))

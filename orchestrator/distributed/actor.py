@@ -12,18 +12,21 @@ from orchestrator.distributed.shipping import import_shipped
 from orchestrator.measurement.processes import own_identity
 from orchestrator.measurement.results import Identity, Packed, Prepared, pack
 from orchestrator.measurement.scratch import STAMPS_PREFIX, remove_stale, scratch_root
+from orchestrator.measurement.turn import Turn
 from orchestrator.measurement.worker import Worker
 
 
 class TimedActor:
     """One fresh process for one trial; each method is one actor call."""
 
-    def __init__(self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str) -> None:
+    def __init__(self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str, campaign: str, holder: str) -> None:
         import_shipped(Path.cwd())
         remove_stale(scratch_root())
         self._scratch = scratch = scratch_root() / f"{STAMPS_PREFIX}{os.getpid()}-{trial_id[-40:]}-{process}"
         # As plain values: the system's own Python may have another pydantic.
         self._worker = Worker(Trial.model_validate(document), process, scratch, Path(cache_dir).expanduser())
+
+        self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:
         """Return which process this is, once the actor is up."""
@@ -32,6 +35,10 @@ class TimedActor:
     def scratch(self) -> str:
         """Return where the stamps are."""
         return str(self._scratch)
+
+    def take_turn(self) -> str | None:
+        """Take part in the campaign's turn on this machine, or return who has it."""
+        return self._turn.take()
 
     def prepare(self) -> Prepared:
         """Pin, load, warm up."""

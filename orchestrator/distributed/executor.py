@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from uuid import uuid4
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
@@ -24,6 +25,7 @@ from orchestrator.measurement.processes import end_process, own_identity
 from orchestrator.measurement.results import Identity, Prepared, RoundResult, unpack
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import take_stamps
+from orchestrator.measurement.turn import this_campaign, turn_of
 
 T = TypeVar("T")
 
@@ -75,6 +77,10 @@ class RaySession:
             return identity
 
         return RayJob(self._handle.identify.remote(), keep)
+
+    def take_turn(self) -> RayJob[str | None]:
+        """Take part in the campaign's turn on the machine, or return who has it."""
+        return RayJob(self._handle.take_turn.remote())
 
     def prepare(self) -> RayJob[Prepared]:
         """Pin, load, warm up."""
@@ -152,6 +158,7 @@ class RayExecutor:
         self._machine_id = machine_id
         self._own_id = own_id
         self._cache_dir = cache_dir
+        self._campaign = uuid4().hex
 
     def machine_of(self, trial: Trial) -> str:
         """Return the id of the physical machine a trial runs on."""
@@ -185,7 +192,9 @@ class RayExecutor:
             runtime_env=runtime_env,
             scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
         )
-        handle = actor.remote(trial.model_dump(mode="json"), trial_id, process, self._cache_dir)  # type: ignore[attr-defined]
+        handle = actor.remote(  # type: ignore[attr-defined]
+            trial.model_dump(mode="json"), trial_id, process, self._cache_dir, turn_of(trial, self._campaign), this_campaign()
+        )
         return RaySession(handle, machine.node_id, shares_machine=self.machine_of(trial) == self._own_id)
 
 

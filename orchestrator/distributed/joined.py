@@ -14,7 +14,7 @@ from orchestrator.contracts import InputError
 from orchestrator.distributed.local import first_line, prepare_environment
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
-VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
+VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (?:node )?(\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
 
 CONNECT_TIMEOUT_S = 5.0
 REFUSED = "the cluster refuses this token; copy the head's ~/.ray/auth_token here, or name its copy with RAY_AUTH_TOKEN_PATH"

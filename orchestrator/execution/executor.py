@@ -41,6 +41,9 @@ class Session(Protocol):
     def identify(self) -> Job[Identity]:
         """Return which process this is, once it is up."""
 
+    def take_turn(self) -> Job[str | None]:
+        """Take part in the campaign's turn on the machine, or return in words who has it."""
+
     def prepare(self) -> Job[Prepared]:
         """Pin, load, warm up."""
 

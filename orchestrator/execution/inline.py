@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
+from uuid import uuid4
 
 from orchestrator.config import Trial
 from orchestrator.measurement.affinity import allowed_cores
@@ -19,6 +20,7 @@ from orchestrator.measurement.results import Identity, Prepared, RoundResult
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import scratch_root, take_stamps
 from orchestrator.measurement.timing import Clock
+from orchestrator.measurement.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.worker import Worker
 
 T = TypeVar("T")
@@ -40,13 +42,18 @@ class InlineSession:
 
     shares_machine = True
 
-    def __init__(self, worker: Worker, scratch: Path) -> None:
+    def __init__(self, worker: Worker, scratch: Path, turn: Turn) -> None:
+        self._turn = turn
         self._worker = worker
         self._scratch = scratch
 
     def identify(self) -> InlineJob[Identity]:
         """Return which process this is."""
         return InlineJob(own_identity)
+
+    def take_turn(self) -> InlineJob[str | None]:
+        """Take part in the campaign's turn on this machine, or return who has it."""
+        return InlineJob(self._turn.take)
 
     def prepare(self) -> InlineJob[Prepared]:
         """Load and warm up."""
@@ -69,11 +76,13 @@ class InlineSession:
 
     def abandon(self) -> Stamps | None:
         """Return what is left of the round in flight. The process is the driver's own and lives on."""
+        self._turn.end()
         return take_stamps(self._scratch)
 
     def close(self) -> None:
         """Remove the file of stamps."""
         self._worker.close()
+        self._turn.end()
 
 
 class InlineExecutor:
@@ -84,6 +93,7 @@ class InlineExecutor:
         self._scratch = scratch
         self._cache_dir = cache_dir
         self._clock = clock
+        self._campaign = uuid4().hex
 
     def machine_of(self, trial: Trial) -> str:
         """Return this machine's boot id."""
@@ -100,7 +110,7 @@ class InlineExecutor:
         """Make a worker."""
         scratch = self._scratch / f"{trial_id}-{process}"
         worker = Worker(trial, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
-        return InlineSession(worker, scratch)
+        return InlineSession(worker, scratch, Turn(turn_of(trial, self._campaign), this_campaign()))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,9 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
 )
 """Read by numerical libraries when they are imported; set before that, from the process's own environment."""
+
+BUSY_SHARE = 0.05
+"""A thread that has used this share of the measuring thread's CPU time computes. Ray's own use a hundredth of it."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,32 @@ def read_threads() -> list[ThreadMask]:
     return threads
 
 
-def check_pinning(cores: tuple[int, ...], allowed: tuple[int, ...], threads: list[ThreadMask]) -> list[ThreadMask]:
+def check_pinning(
+    cores: tuple[int, ...], allowed: tuple[int, ...], threads: list[ThreadMask], moved: Collection[int] = (), measuring: int | None = None
+) -> list[ThreadMask]:
     """Return the threads that compute, or raise InputError naming one that is not where it should be.
 
-    A thread computes unless it sits on the other cores, where the threads that existed before pinning were moved.
+    A thread computes unless it sits on the other cores and has cause to: it existed before pinning and was moved there, or it was
+    started by one of those and has hardly run. A library that binds its workers to the wrong cores is found by the time they use.
+
+    Parameters
+    ----------
+    cores, allowed
+        of the trial, and of the process before it was pinned.
+    threads
+        as `read_threads` returns them, after warm-up.
+    moved, measuring
+        ids of the threads that `pin` moved, and of the thread that times.
     """
     others = tuple(sorted(set(allowed) - set(cores)))
-    computing = [thread for thread in threads if not others or thread.cores != others]
+    busy_ns = BUSY_SHARE * max((thread.cpu_ns for thread in threads if thread.tid == measuring), default=0)
+
+    def computes(thread: ThreadMask) -> bool:
+        if thread.tid == measuring or not others or thread.cores != others:
+            return True
+        return thread.tid not in moved and 0 < busy_ns <= thread.cpu_ns
+
+    computing = [thread for thread in threads if computes(thread)]
     for thread in computing:
         if not set(thread.cores) <= set(cores):
             raise InputError(

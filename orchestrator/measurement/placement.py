@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from orchestrator.config import Trial
@@ -12,20 +13,28 @@ from orchestrator.measurement import affinity, environment
 
 
 def read_placement(
-    trial: Trial, cores: tuple[int, ...], threads: int, allowed: tuple[int, ...], pinned: bool, facts: Mapping[str, Any]
+    trial: Trial,
+    cores: tuple[int, ...],
+    threads: int,
+    allowed: tuple[int, ...],
+    pinned: bool,
+    facts: Mapping[str, Any],
+    moved: Collection[int] = (),
 ) -> dict[str, Any]:
     """Return host, cores, threads and masks as plain JSON values.
 
-    ``allowed`` are the cores the process had before it pinned itself. Raises InputError where a thread that computes is on
+    ``allowed`` are the cores the process had before it pinned itself, ``moved`` the threads that were moved away then. To be called
+    by the thread that times. Raises InputError where a thread that computes is on
     another core, or the runtime has another number of threads.
     """
     masks = affinity.read_threads() if affinity.CAN_PIN else []
-    computing = affinity.check_pinning(cores, allowed, masks) if pinned else masks
+    computing = affinity.check_pinning(cores, allowed, masks, moved, threading.get_native_id()) if pinned else masks
     found = dict(facts.get("threads", {}))
-    if found.get("intra_op", threads) != threads:
-        raise InputError(
-            f"system.threads={threads}: runtime {trial.runtime.name} reads back {found['intra_op']} threads; choose system.threads to fit"
-        )
+    for pool, count in found.items():
+        if count != threads:
+            raise InputError(
+                f"system.threads={threads}: runtime {trial.runtime.name} reads back {count} in pool {pool}; choose system.threads to fit"
+            )
     return {
         "host": environment.environment()["host"],
         "boot_id": environment.boot_id(),

@@ -84,8 +84,7 @@ class Worker:
             where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up.
         """
         started = time.perf_counter_ns()
-        if self._pin:
-            affinity.pin(self._cores)
+        moved = affinity.pin(self._cores) if self._pin else ()
         kernel_before_ns = kernel_ns()
         subject = open_subject(self._trial)
         model = self._load(subject.model)
@@ -109,7 +108,7 @@ class Worker:
             samples = tables.samples_table(kind, subject.samples, self._first_answers, sizes)
         return Prepared(
             placement={
-                **read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, model.facts),
+                **read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, model.facts, moved),
                 **seen,
                 "process": self._process,
                 "scratch": str(self._scratch_path),

@@ -38,6 +38,7 @@ class Progress:
         self._started = time.monotonic()
         self._drawn = 0.0
         self._lines: dict[str, str] = {}
+        self._distances: dict[str, str] = {}
         self._lock = threading.Lock()
         self._console = Console(file=stream, stderr=True) if stream is not None else None
         self._live: Live | None = None
@@ -62,6 +63,10 @@ class Progress:
         """Say which trial is being loaded."""
         self._show(planned, "loading", now=True)
 
+    def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
+        """Say what it waits for."""
+        self.say(f"{planned.trial_id} waits: {holder} measures on that machine")
+
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""
         self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
@@ -72,7 +77,10 @@ class Progress:
         left = max(0, measurement.min_rounds - done.rounds) * done.duration_s
         check = decision.check or {}
         distance = check.get("rjsd_total")
-        shown = f", rJSD {distance:.3f} (bound {check.get('rjsd_bound', 0.05):g})" if isinstance(distance, float) else ""
+        if isinstance(distance, float):
+            # Checks are rarer than rounds: the last one is shown until the next.
+            self._distances[planned.trial_id] = f", rJSD {distance:.3f} (bound {check.get('rjsd_bound', 0.05):g})"
+        shown = self._distances.get(planned.trial_id, "")
         until = f", at least {seconds(left)} left" if left else ""
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
         told = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}{until}"
@@ -87,6 +95,9 @@ class Progress:
         with self._lock:
             self._done += 1
             self._lines.pop(planned.trial.system.name, None)
+            self._distances.pop(planned.trial_id, None)
+            if self._live is not None:
+                self._live.update(self._table())
         ended = f"[{self._done}/{self._trials}] {planned.trial_id} {state}"
         self.say(f"{ended}: {reason}" if reason else ended)
 

@@ -23,6 +23,8 @@ def who_columns(group: Group) -> list[str]:
     columns = list(WHO)
     if len({data.record.trial.measurement.batch for data in group.trials}) > 1:
         columns.append("batch")
+    if any(group.settings.values()):
+        columns.append("settings")
     keys = [data.record.match_key for data in group.trials]
     if len(set(keys)) < len(keys):
         columns.append("repeat")
@@ -31,7 +33,8 @@ def who_columns(group: Group) -> list[str]:
 
 def who(row: Row, group: Group) -> list[str]:
     """Return the cells of a row that tell its trial from the others."""
-    return [str(row[column]) for column in who_columns(group)]
+    cells = {**row, "settings": group.settings[row["trial"]]}
+    return [str(cells[column]) for column in who_columns(group)]
 
 
 def mark(flags: Sequence[str]) -> str:

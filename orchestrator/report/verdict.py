@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,16 @@ def verdict(results: Results) -> Iterator[str]:
         yield "No trial has a stored round."
     for group in results.groups:
         yield from _of_group(results, group)
+    yield from _different_data(results)
     yield from _shared_machines(results)
+
+
+def _different_data(results: Results) -> Iterator[str]:
+    """Say why trials of one task stand in several tables."""
+    tasks = Counter(group.trials[0].group[0] for group in results.groups)
+    for task, count in tasks.items():
+        if count > 1:
+            yield f"Trials of {task} measured {count} different sets of data (their digests differ), and each set has tables of its own."
 
 
 def _shared_machines(results: Results) -> Iterator[str]:
@@ -53,20 +63,21 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
         ranked = sorted((row for row in unique.values() if row["model"] == model), key=lambda row: (-row["mean"], -row["worst"]))
         best, last = ranked[0], ranked[-1]
         bound = f"{primary.label} ({milliseconds(primary.ns)})" if primary.origin == "reference" else primary.label
-        sentence = f"{group.task}, {model}, within {bound}: {_place(best, ranked)} keeps {_kept(best)}"
+        sentence = f"{group.task}, {model}, within {bound}: {_place(best, ranked, group)} keeps {_kept(best)}"
         if len(ranked) > 1 and (best["mean"], best["worst"]) == (last["mean"], last["worst"]):
             yield f"{group.task}, {model}, within {bound}: all {len(ranked)} trials keep {_kept(best)}."
         else:
-            yield f"{sentence}; {_place(last, ranked)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
+            yield f"{sentence}; {_place(last, ranked, group)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
 
 
-def _place(row: dict[str, Any], others: Sequence[dict[str, Any]]) -> str:
-    """Name a trial by its system and runtime, and by batch and repeat where these tell it from the others."""
+def _place(row: dict[str, Any], others: Sequence[dict[str, Any]], group: Group) -> str:
+    """Name a trial by its system and runtime, and by batch, repeat and other settings where these tell it from the others."""
     place = f"{row['system']} with {row['runtime']}"
     for key in ("batch", "repeat"):
         if len({other[key] for other in others}) > 1:
             place += f", {key} {row[key]}"
-    return place
+    settings = group.settings[row["trial"]]
+    return f"{place}, {settings}" if settings else place
 
 
 def _kept(row: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ from orchestrator.trial.judge import TrialJudge, judge_samples
 KERNEL_TIMEOUT_S = 60.0
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
+TURN_EVERY_S = 1.0
+"""How often a machine is asked whether another campaign has done."""
 FAULTS_FORGIVEN = 1
 """After so many faults a trial goes on in a fresh process; after one more it has failed."""
 
@@ -156,6 +158,8 @@ class TrialRun:
         # On disk before anything is timed: whoever goes on after us must know which process to wait for.
         self._change("running", None, processes=(*self._record.processes, process))
         self._process += 1
+        if not self._take_turn(limit_s):
+            return self._interrupted()
         prepared = self._session.prepare().result(timeout=limit_s)
         self._raised = {}
         self._store_prepared(prepared)
@@ -163,6 +167,18 @@ class TrialRun:
         self._calls = RoundCalls(self._session, measurement, self._next, one_by_one)
         self._observer.trial_prepared(self._planned, prepared)
         return None
+
+    def _take_turn(self, limit_s: float) -> bool:
+        """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
+        assert self._session is not None
+        told = None
+        while (holder := self._session.take_turn().result(timeout=limit_s)) is not None:
+            if holder != told:
+                self._observer.turn_awaited(self._planned, holder)
+            told = holder
+            if self._stop.wait(TURN_EVERY_S):
+                return False
+        return True
 
     def _take_rounds(self) -> End | None:
         assert self._session is not None

@@ -35,15 +35,16 @@ def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.cluster
-def test_another_version_is_told_with_both_versions() -> None:
+@pytest.mark.parametrize("host", ["10.0.0.7:1234", "node 10.0.0.7"])
+def test_another_version_is_told_with_both_versions(host: str) -> None:
     """The complaint is Ray's own, about a cluster of another version."""
     prepare_environment()  # what Ray reads when it is first imported
     from ray._private.utils import check_version_info
 
     with pytest.raises(RuntimeError) as complaint:
-        check_version_info({"ray_version": "2.1.0", "python_version": "3.8.1"}, "10.0.0.7:1234")
+        check_version_info({"ray_version": "2.1.0", "python_version": "3.8.1"}, host)
     told = why_not_joined(str(complaint.value))
-    assert told.startswith("the cluster runs Ray 2.1.0 on Python 3.8.1, and this process on 10.0.0.7:1234 Ray ")
+    assert told.startswith(f"the cluster runs Ray 2.1.0 on Python 3.8.1, and this process on {host.split()[-1]} Ray ")
     assert "\n" not in told
 
 

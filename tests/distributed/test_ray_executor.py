@@ -76,6 +76,29 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to leave the right one")
+def test_a_model_that_moves_itself_to_another_core_is_an_error(executor: Executor) -> None:
+    session = executor.open(trial(target="null_targets:StrayModel"), "t-r0", 0)
+    try:
+        session.identify().result(60)
+        with pytest.raises(InputError, match=rf"runs on cores {allowed_cores()[0]} and not on {allowed_cores()[-1]}: the model's library"):
+            session.prepare().result(60)
+    finally:
+        session.close()
+
+
+@pytest.mark.cluster
+def test_every_pool_of_threads_is_checked(executor: Executor) -> None:
+    session = executor.open(trial(target="null_targets:PoolsModel"), "t-r0", 0)
+    try:
+        session.identify().result(60)
+        with pytest.raises(InputError, match=r"system\.threads=1: runtime torch reads back 7 in pool omp"):
+            session.prepare().result(60)
+    finally:
+        session.close()
+
+
+@pytest.mark.cluster
 def test_each_trial_has_a_fresh_process(executor: Executor) -> None:
     pids = []
     for number in range(2):

@@ -60,6 +60,19 @@ def test_threads_on_the_other_cores_do_not_compute() -> None:
     assert [thread.tid for thread in check_pinning((1,), (0, 1, 2), threads)] == [1]
 
 
+def test_the_measuring_thread_may_not_sit_on_the_other_cores() -> None:
+    threads = [ThreadMask(1, "main", (0, 2), 10**9), ThreadMask(2, "ray", (0, 2), 0)]
+    with pytest.raises(InputError, match=r"thread main \(1\) runs on cores 0,2 and not on 1"):
+        check_pinning((1,), (0, 1, 2), threads, moved=(2,), measuring=1)
+
+
+def test_a_busy_thread_on_the_other_cores_computes_unless_it_was_moved_there() -> None:
+    threads = [ThreadMask(1, "main", (1,), 10**9), ThreadMask(2, "omp", (0, 2), 10**8), ThreadMask(3, "grpc", (0, 2), 10**7)]
+    assert [thread.tid for thread in check_pinning((1,), (0, 1, 2), threads, moved=(2,), measuring=1)] == [1]
+    with pytest.raises(InputError, match=r"thread omp \(2\) runs on cores 0,2 and not on 1"):
+        check_pinning((1,), (0, 1, 2), threads, moved=(3,), measuring=1)
+
+
 @pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to tell pinned threads from others")
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this operating system cannot pin")
 def test_the_kernel_confirms_the_pinning() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
+from orchestrator.analysis.settings import telling_settings
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
@@ -20,12 +21,15 @@ class Entry:
         tells it from all others, those of other campaigns included.
     label
         what tells it from the others for a reader.
+    settings
+        what tells it from others of equal names; empty where names do.
     colour, dash
         numbers of its colour, which its model and system share, and of its dashes, which its runtime has.
     """
 
     key: str
     label: str
+    settings: str
     data: TrialData
     flags: tuple[str, ...]
     results: Results
@@ -69,13 +73,14 @@ def pools(results: Results, others: Sequence[Results] = ()) -> tuple[Pool, ...]:
     digests: dict[str, set[str]] = {}
     for number, campaign in enumerate((results, *others)):
         for group in campaign.groups:
-            if number and group.data_digest not in digests.get(group.task, {group.data_digest}):
+            task, digest = group.trials[0].group
+            if number and digest not in digests.get(task, {digest}):
                 raise InputError(
                     f"campaign {campaign.campaign.name} of {campaign.campaign.created_at:%Y-%m-%d %H:%M} measured other samples of "
-                    f"{group.task} (their digests differ), which cannot stand in one table: report it on its own"
+                    f"{task} (their digests differ), which cannot stand in one table: report it on its own"
                 )
-            digests.setdefault(group.task, set()).add(group.data_digest)
-            found.setdefault((group.task, group.data_digest), []).append((number, campaign, group))
+            digests.setdefault(task, set()).add(digest)
+            found.setdefault((task, digest), []).append((number, campaign, group))
     return tuple(_pool(members) for members in found.values())
 
 
@@ -90,8 +95,8 @@ def _pool(members: Sequence[tuple[int, Results, Group]]) -> Pool:
         "repeat": len({(number, data.record.match_key) for number, *_, data in rows}) < len(rows),
         "campaign": len({number for number, *_ in rows}) > 1,
     }
-    twice = _names([data for *_, data in rows])
-    colours: dict[tuple[str, str, int], int] = {}
+    settings = telling_settings([data for *_, data in rows])
+    colours: dict[tuple[str, str, str, int], int] = {}
     dashes: dict[str, int] = {}
     entries = []
     for number, campaign, group, data in rows:
@@ -101,14 +106,13 @@ def _pool(members: Sequence[tuple[int, Results, Group]]) -> Pool:
         parts += [f"batch {trial.measurement.batch}"] if several["batch"] else []
         parts += [f"repeat {trial.repeat}"] if several["repeat"] else []
         parts += [f"{campaign.campaign.created_at:%Y-%m-%d %H:%M}"] if several["campaign"] else []
-        label = " · ".join(parts)
-        if twice[data.trial_id] > 1 and not several["campaign"]:
-            label += f" · {data.record.match_key.rsplit('-', 1)[-1]}"
-        place = (trial.model.name, trial.system.name, number)
+        parts += [settings[data.trial_id]] if settings[data.trial_id] else []
+        place = (trial.model.name, trial.system.name, settings[data.trial_id], number)
         entries.append(
             Entry(
                 key=f"{number}:{data.trial_id}",
-                label=label,
+                label=" · ".join(parts),
+                settings=settings[data.trial_id],
                 data=data,
                 flags=tuple(group.flags[data.trial_id]),
                 results=campaign,
@@ -118,18 +122,3 @@ def _pool(members: Sequence[tuple[int, Results, Group]]) -> Pool:
             )
         )
     return Pool(first, tuple(entries))
-
-
-def _names(trials: Sequence[TrialData]) -> dict[str, int]:
-    """Return per trial how many have the same readable names and repeat: measured alike but for a key that no name shows."""
-    names = {
-        data.trial_id: (
-            data.record.trial.model.name,
-            data.record.trial.system.name,
-            data.record.trial.runtime.name,
-            data.record.trial.measurement.batch,
-            data.record.trial.repeat,
-        )
-        for data in trials
-    }
-    return {trial: list(names.values()).count(name) for trial, name in names.items()}

@@ -50,6 +50,7 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
         curve, trial = reading.curves[clock, entry.key], entry.data.record.trial
         tell = [f"batch {trial.measurement.batch}"] if "batch" in entry.label else []
         tell += [f"repeat {trial.repeat}"] if "repeat" in entry.label else []
+        tell += [entry.settings] if entry.settings else []
         rows.append(
             MovingRow(
                 entry=entry,

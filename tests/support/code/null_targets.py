@@ -87,6 +87,25 @@ class NullModel:
         return Loaded(*self._options)
 
 
+class StrayModel(NullModel):
+    """Leaves the cores it was pinned to."""
+
+    def load(self, context: LoadContext) -> Loaded:
+        os.sched_setaffinity(0, set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0))
+        return super().load(context)
+
+
+class Pools(Loaded):
+    facts: Mapping[str, Any] = {"threads": {"intra_op": 1, "omp": 7}}
+
+
+class PoolsModel(NullModel):
+    """Has a pool of threads that nobody asked for."""
+
+    def load(self, context: LoadContext) -> Loaded:
+        return Pools(0, [], [])
+
+
 class Odd(Loaded):
     def __init__(self, answer: Any) -> None:
         super().__init__(0, [], [])

@@ -1,0 +1,36 @@
+"""Two campaigns that are started at once on one machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+SUPPORT = Path(__file__).parents[1] / "support"
+WORDS = [
+    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=2",
+    "measurement.rule=rounds", "measurement.min_rounds=60", "measurement.max_rounds=60", "cluster=inline", "-m", "measurement.repeat=2",
+]  # fmt: skip
+
+
+def spans(results: Path) -> list[tuple[int, int, str]]:
+    """Start and end of every round, ns, and whose it is."""
+    rows = [row for path in results.glob("trials/*/rounds") for row in pq.read_table(path).to_pylist()]
+    return [(row["started_monotonic_ns"], row["started_monotonic_ns"] + row["duration_ns"], results.name) for row in rows]
+
+
+def test_their_trials_take_turns(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator", *WORDS]
+    both = [
+        subprocess.Popen([*command, f"results_dir={name}"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for name in ("one", "two")
+    ]
+    told = [process.communicate(timeout=240)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    rounds = sorted(spans(tmp_path / "one") + spans(tmp_path / "two"))
+    assert len(rounds) == 240
+    assert all(before[1] <= after[0] for before, after in pairwise(rounds))
+    assert any("waits: the campaign of process" in text for text in told)

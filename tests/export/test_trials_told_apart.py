@@ -1,0 +1,45 @@
+"""Trials that differ in nothing but a setting, and data sets that differ under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.analysis.results import analyse
+from orchestrator.report.html.page import render
+from orchestrator.report.markdown import to_report
+from orchestrator.report.verdict import verdict
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import PlannedTrial
+
+Campaigns = Callable[..., Path]
+Plan = Callable[..., PlannedTrial]
+
+
+def test_settings_stand_beside_equal_names(campaigns: Campaigns, planned: Plan) -> None:
+    trials = [planned([3]), planned([4]), planned([3, 7])]  # the last model has another name
+    campaign = open_campaign(campaigns("settings", trials))
+    results = analyse(campaign, campaign.record.config.analysis)
+    (group,) = results.groups
+    assert list(group.settings.values()) == ["model.wrong=[3]", "model.wrong=[4]", ""]
+    text = to_report(results)
+    assert "| null1 | cpu_all | torch | model.wrong=[3] |" in text
+    assert "| null1 | cpu_all | torch | model.wrong=[4] |" in text
+    assert "| null2 | cpu_all | torch |  |" in text
+    (told,) = [sentence for sentence in verdict(results) if "null1" in sentence]
+    assert "model.wrong=[3]" in told
+    assert "model.wrong=[4]" in told or "all 2 trials" in told
+    page = render(results)
+    assert "null1 · cpu_all · torch · model.wrong=[4]" in page
+
+
+def test_other_data_of_one_name_have_tables_and_titles_of_their_own(campaigns: Campaigns, planned: Plan) -> None:
+    campaign = open_campaign(campaigns("data", [planned([3]), planned([3], count=10)]))
+    results = analyse(campaign, campaign.record.config.analysis)
+    titles = [group.task for group in results.groups]
+    assert titles == [f"numbers (data {group.data_digest[:8]})" for group in results.groups]
+    assert len(set(titles)) == 2
+    assert any(sentence.startswith("Trials of numbers measured 2 different sets of data") for sentence in verdict(results))
+    text = to_report(results)
+    assert all(f"## Tail quality of {title}" in text for title in titles)
+    assert all(title in render(results) for title in titles)
