@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by node.sh: what a host must have before a Ray node starts: an interpreter with Ray, an address, free ports, the token.
 
-TOKEN_STDIN=no
+TOKEN_STDIN=no MADE_TOKEN=''
 
 find_python() {
   local project
@@ -23,6 +23,19 @@ own_address() { # HOST
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
     probe.connect((sys.argv[1], 9))
     print(probe.getsockname()[0])' "$1" 2>/dev/null || die "this host has no route to $1; give its address with --node-ip"
+}
+
+# With an address that is not this host's, Ray tries for two minutes and does not say why.
+check_address() {
+  "$PYTHON" -c 'import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+socket.socket(family).bind((sys.argv[1], 0))' "$NODE_IP" 2>/dev/null ||
+    die "--node-ip $NODE_IP: is no address of this host; give one that 'ip address' shows"
+}
+
+# With grpcio a head starts Ray's client server, on a port that can be chosen; without, it has none and refuses the option.
+has_client_server() {
+  "$PYTHON" -P -c 'import grpc' 2>/dev/null
 }
 
 # Ray listens on all addresses, so that two nodes of one host need ports of their own, and says badly what is taken.
@@ -47,7 +60,11 @@ prepare_token() { # make: yes where a missing token is made
     if [[ -s $file && $(<"$file") != "$token" ]]; then
       die "$file holds the token of another cluster; remove it if nothing uses it, or set RAY_AUTH_TOKEN_PATH to another file"
     fi
-    [[ -s $file ]] || (umask 077 && mkdir -p -- "$(dirname "$file")" && printf %s "$token" >"$file")
+    if [[ ! -s $file ]]; then
+      (umask 077 && mkdir -p -- "$(dirname "$file")" && printf %s "$token" >"$file")
+      # shellcheck disable=SC2034 # start_ray removes it where the head refuses it
+      MADE_TOKEN=$file
+    fi
   elif [[ -n ${RAY_AUTH_TOKEN:-} ]]; then
     return
   elif [[ ! -s $file ]]; then

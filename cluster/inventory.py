@@ -64,16 +64,16 @@ def read_inventory(path: Path) -> tuple[Machine, list[Machine]]:
     """Return the head and the nodes. Raises InventoryError."""
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InventoryError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("head"), dict) or not isinstance(content.get("nodes", []), list):
         raise InventoryError(f"{path}: must have a mapping `head` and a list `nodes`; see cluster/inventory.yaml")
-    unknown = sorted(set(content) - {"head", "nodes", *SHARED})
+    unknown = sorted(set(content) - {"head", "nodes", *SHARED}, key=str)
     if unknown:
         raise InventoryError(f"{path}: {unknown[0]}: there is no such key; choose of head, nodes, {', '.join(SHARED)}")
     shared = {key: content[key] for key in SHARED if key in content}
-    head = _machine(path, "head", {**shared, **content["head"]})
-    nodes = [_machine(path, f"nodes[{number}]", {**shared, **(node or {})}) for number, node in enumerate(content.get("nodes", []))]
+    head = _machine(path, "head", content["head"], shared)
+    nodes = [_machine(path, f"nodes[{number}]", node, shared) for number, node in enumerate(content.get("nodes", []))]
     for number, node in enumerate(nodes):
         if node.system is None:
             raise InventoryError(f"{path}: nodes[{number}]: {node.host} has no system; say which one it is")
@@ -84,14 +84,24 @@ def read_inventory(path: Path) -> tuple[Machine, list[Machine]]:
     return head, nodes
 
 
-def _machine(path: Path, where: str, entry: Mapping[str, object]) -> Machine:
-    kinds = {"port": int, "labels": dict}
+def _machine(path: Path, where: str, own: object, shared: Mapping[str, object]) -> Machine:
+    if not isinstance(own, dict):
+        raise InventoryError(f"{path}: {where}={own}: must be a mapping such as {{host: NAME, system: NAME}}; see cluster/inventory.yaml")
+    entry = {**shared, **own}
     for key, value in entry.items():
         if key not in Machine.__dataclass_fields__:
             raise InventoryError(f"{path}: {where}.{key}: there is no such key; choose of {', '.join(Machine.__dataclass_fields__)}")
-        if not isinstance(value, kinds.get(key, str)):
-            raise InventoryError(f"{path}: {where}.{key}={value}: must be a {kinds.get(key, str).__name__}; put text in quotes")
-    host = str(entry.get("host", ""))
+        _check_kind(path, f"{where}.{key}", value, {"port": int, "labels": dict}.get(key, str))
+    for key, value in entry.get("labels", {}).items():
+        _check_kind(path, f"{where}.labels, the key {key}", key, str)
+        _check_kind(path, f"{where}.labels.{key}", value, str)
+    host = entry.get("host", "")
     if not host or host.startswith("-"):
         raise InventoryError(f"{path}: {where}: needs a host that ssh can reach")
-    return Machine(**entry)  # type: ignore[arg-type]
+    return Machine(**entry)
+
+
+def _check_kind(path: Path, where: str, value: object, kind: type) -> None:
+    # YAML makes numbers and truth values of unquoted words; a truth value counts as a number in Python.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InventoryError(f"{path}: {where}={value}: must be a {kind.__name__}; put text in quotes")

@@ -54,27 +54,37 @@ check_options() {
     die "--node-ip $NODE_IP: Ray replaces it by another; give the address that the others reach"
 }
 
-# One line of Ray's output that says why it did not start.
-reason() { # LOG
-  if grep -qiE 'unauthenticated|invalidauthtoken|authentication' "$1"; then
+token_is_refused() { # LOG
+  grep -qiE 'unauthenticated|invalidauthtoken|authentication' "$1"
+}
+
+# One line that says why Ray did not start; KEPT is where its output can be read afterwards.
+reason() { # LOG KEPT
+  local line
+  if token_is_refused "$1"; then
     echo "the head refuses this host's token; copy the head's into ${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}"
-  elif grep -qE 'Version mismatch' "$1"; then
-    grep -E -A3 'Version mismatch' "$1" | tr -s '\n\t ' ' ' | sed 's/.*Version mismatch/Version mismatch/'
+  elif grep -q 'Version mismatch' "$1"; then
+    # Ray's and Python's version there, then here: two lines each after a heading.
+    line=$(grep -A5 'Version mismatch' "$1" | tail -n 6 | tr -s '\n\t ' ' ' | sed 's/.*Version mismatch/Version mismatch/; s/ $//')
+    echo "$line; install the cluster's versions here"
   else
-    grep -vE '^\s*$|^\s+File |^Traceback' "$1" | tail -n 1 | sed -E 's/^[-0-9: ,]+(ERR|PANIC|INFO|WARN) [^ ]+ -- //'
+    # The last line that complains: INFO and I only tell how far Ray came.
+    line=$(grep -vE '^\s*$|^\s+File |^Traceback|^[-0-9:,[:space:]]+INFO |^\[[^]]* I [^]]*\]' "$1" | tail -n 1) || true
+    echo "${line:+$(sed -E 's/^[-0-9:,[:space:]]+[A-Z]+ [^ ]+ -- //; s/^\[[^]]*\] [^ ]+ //' <<<"$line"); }see $2"
   fi
 }
 
 start_ray() { # ABOUT RAY_ARGUMENTS...
-  local about=$1 folder log pid
+  local about=$1 folder log pid said
   shift
   open_state
   folder=$STATE/$NODE_IP log=$STATE/$NODE_IP/log
   if read_leader "$folder"; then
     die "$NODE_IP is up already ($(<"$folder/about"), process $LEADER); end it first: $(dirname "$0")/stop.sh --node-ip $NODE_IP"
   fi
+  rm -f -- "$folder.log"
+  [[ ! -e $folder ]] || stop_node "$folder" # a killed node's processes hold its ports
   check_ports "$FIRST" $((FIRST + 1)) $((FIRST + 2)) "${HEAD_PORTS[@]}"
-  [[ ! -e $folder ]] || forget "$folder"
   mkdir -m 700 -- "$folder"
   if [[ -z $TEMP_DIR ]]; then
     TEMP_DIR=$(mktemp -d /tmp/tail-ray.XXXXXX)
@@ -107,7 +117,12 @@ start_ray() { # ABOUT RAY_ARGUMENTS...
     read_leader "$folder" || break
     sleep 0.2
   done
-  echo "error: Ray did not start on $NODE_IP: $(reason "$log")" >&2
+  said=$(reason "$log" "$folder.log")
+  echo "error: Ray did not start on $NODE_IP: $said" >&2
+  if [[ -n $MADE_TOKEN ]] && token_is_refused "$log"; then
+    rm -f -- "$MADE_TOKEN" # else the right one is taken for another cluster's
+  fi
+  [[ $said != *"see $folder.log" ]] || mv -- "$log" "$folder.log"
   stop_node "$folder"
   exit 2
 }

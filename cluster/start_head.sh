@@ -26,11 +26,14 @@ check_options
 ((port < FIRST || port > LAST)) || die "--port $port: is one of --ports $PORTS; choose another"
 find_python
 [[ -n $NODE_IP ]] || NODE_IP=$(own_address 192.0.2.1) # any address beyond this host: nothing is sent
+check_address
 prepare_token yes
-# shellcheck disable=SC2034 # start_ray checks them
-HEAD_PORTS=("$port" $((FIRST + 6)))
-# Ray's client server cannot be turned off; it gets a port of the range.
-start_ray "head $NODE_IP:$port${SYSTEM:+, system $SYSTEM}" \
-  --head --port="$port" --include-dashboard=false --ray-client-server-port=$((FIRST + 6))
+HEAD_PORTS=("$port") client=()
+if has_client_server; then
+  # shellcheck disable=SC2034 # start_ray checks them
+  HEAD_PORTS+=($((FIRST + 6)))
+  client=(--ray-client-server-port=$((FIRST + 6)))
+fi
+start_ray "head $NODE_IP:$port${SYSTEM:+, system $SYSTEM}" --head --port="$port" --include-dashboard=false "${client[@]}"
 echo "next, on each other host: cluster/start_node.sh --system NAME --address $NODE_IP:$port"
 echo "then, on this host: python -m orchestrator plan +sweep=NAME cluster=address cluster.address=$NODE_IP:$port"

@@ -31,5 +31,6 @@ timeout 10 bash -c ': >"/dev/tcp/$0/$1"' "$head" "$port" 2>/dev/null ||
   die "nothing answers at $address: start the head there, and open the port in its firewall"
 [[ -n $NODE_IP ]] || NODE_IP=$(own_address "$head")
 [[ $NODE_IP != 127.0.0.1 ]] || die "$head is this host's loopback; give this node another address with --node-ip"
+check_address
 prepare_token no
 start_ray "system $SYSTEM on $NODE_IP, head $address" --address="$address"

@@ -35,8 +35,9 @@ launch() { # HOST: starts its Ray node in the background
   if [[ $1 == head ]]; then
     enter=() memory=()
     join=(--head --port="$port" --num-cpus=0 --include-dashboard=false)
-    # Their usual numbers may belong to a Ray that runs here already.
-    join+=(--dashboard-port="$(free_port)" --ray-client-server-port="$(free_port)")
+    # Their usual numbers may belong to a Ray that runs here already. Without grpcio there is no client server.
+    join+=(--dashboard-port="$(free_port)")
+    ! "$python" -P -c 'import grpc' 2>/dev/null || join+=(--ray-client-server-port="$(free_port)")
   else
     enter=(--net="/run/netns/$(namespace "$1")")
     # Memory of its own too, which goes with the host's last process.
@@ -58,11 +59,11 @@ launch() { # HOST: starts its Ray node in the background
 }
 
 await() { # HOST: until its node has started
-  local deadline=$((SECONDS + START_TIMEOUT_S))
+  local deadline=$((SECONDS + START_TIMEOUT_S)) said
   until grep -qs 'Ray runtime started' "$folder/$1.log"; do
     if ! kill -0 "${launched[$(number "$1")]}" 2>/dev/null || ((SECONDS > deadline)); then
-      tail -n 20 "$folder/$1.log" >&2
-      fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s; where a firewall is on, let it accept $subnet.0/24"
+      said=$(grep -v '^\s*$' "$folder/$1.log" | tail -n 1)
+      fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s: $said; where a firewall is on, let it accept $subnet.0/24"
     fi
     sleep 0.1
   done

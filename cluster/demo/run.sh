@@ -9,6 +9,7 @@ python=$(python_with_ray)
 reason=$(why_not) || { echo "no four hosts on this machine: $reason" >&2 && exit 1; }
 folder=$(mktemp -d)
 
+# shellcheck disable=SC2329 # the trap calls it
 finish() {
   trap '' INT TERM HUP
   "$here/hosts.sh" down "$folder"
@@ -31,8 +32,24 @@ forwarding() {
   return "$status"
 }
 
+# The campaign advises `resume`, but its hosts go with this script.
+say_what_is_left() { # ARGUMENTS
+  local word results=results/latest
+  for word in "$@"; do
+    [[ $word != results_dir=* ]] || results=${word#results_dir=}
+  done
+  # The link may be an earlier campaign's, where this one was cut short before it began.
+  [[ $results/campaign.json -nt $folder/env.sh ]] || return 0
+  results=$(realpath --relative-base=. -- "$results")
+  echo "the four hosts are gone, so that \`resume\` has none;" \
+    "the results so far lie in $results: python -m orchestrator report $results" >&2
+}
+
 trap finish EXIT
 forwarding "$here/hosts.sh" up "$folder" >/dev/null || exit
 # shellcheck source=/dev/null
 source "$folder/env.sh"
-forwarding "$python" -m orchestrator +sweep=four_systems cluster=address "cluster.address=$TAIL_QUALITY_ADDRESS" cluster.machines=node "$@"
+place=(cluster=address "cluster.address=$TAIL_QUALITY_ADDRESS" cluster.machines=node)
+forwarding "$python" -m orchestrator +sweep=four_systems "${place[@]}" "$@" || status=$?
+((status < 128)) || say_what_is_left "$@"
+exit "$status"

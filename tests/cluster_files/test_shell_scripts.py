@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import pytest
 
 Script = Callable[..., subprocess.CompletedProcess[str]]
@@ -48,6 +51,7 @@ def test_help(hosts: Hosts, script: Script, name: str) -> None:
         ("start_head.sh", ["--ports", "20000-20003"], "at least 20 ports"),
         ("start_head.sh", ["--ports", "many"], "must be FIRST-LAST"),
         ("start_head.sh", ["--node-ip", "127.0.0.1"], "give the address that the others reach"),
+        ("start_head.sh", ["--node-ip", "192.0.2.77"], "--node-ip 192.0.2.77: is no address of this host"),
         ("start_head.sh", ["--label", "a b=c"], "label a b=c: must be KEY=VALUE"),
         ("start_head.sh", ["--label", "ray.io/node-id=1"], "not begin with ray.io/"),
         ("start_node.sh", ["--address", "192.0.2.1:6379"], "no system: say which one this host is"),
@@ -86,14 +90,92 @@ def test_a_state_folder_of_somebody_else_is_refused(hosts: Hosts, script: Script
     assert "belongs to somebody else" in refused.stderr
 
 
-def test_stop_never_signals_a_process_that_it_did_not_start(hosts: Hosts, script: Script) -> None:
-    environment = hosts("a")
+@pytest.fixture
+def reason(cluster_folder: Path, tmp_path: Path) -> Callable[[str], str]:
+    """Return what start_head.sh says of an output of Ray's."""
+
+    def of(output: str) -> str:
+        (tmp_path / "log").write_text(output)
+        command = f"source {cluster_folder / 'node.sh'} && reason {tmp_path / 'log'} KEPT"
+        return subprocess.run(["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, check=True).stdout
+
+    return of
+
+
+def test_another_version_is_told_with_both_sides(reason: Callable[[str], str]) -> None:
+    complaint = "\n".join(
+        (
+            "from ray._private.utils import check_version_info",
+            "check_version_info({'ray_version': '2.51.0', 'python_version': '3.9.1'}, 'node 192.0.2.1')",
+        )
+    )
+    output = subprocess.run([sys.executable, "-c", complaint], capture_output=True, text=True, check=False).stderr
+    python = platform.python_version()
+    assert reason(output) == (
+        "Version mismatch: The cluster was started with: Ray: 2.51.0 Python: 3.9.1 This process on node 192.0.2.1 was started with: "
+        f"Ray: {version('ray')} Python: {python}; install the cluster's versions here\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["2026-11-25 21:32:49,790\tINFO scripts.py:1043 -- Local node IP: 9.9.9.9"], "see KEPT"),
+        (["2026-11-25 21:32:49,790\tERROR services.py:10 -- no room", "2026-11-25 21:32:49,791\tINFO a.py:1 -- up"], "no room; see KEPT"),
+        (
+            ["[2026-11-25 21:39:14,413 W 11 11] gcs_client.cc:210: No answer.", "[2026-11-25 21:39:14,413 I 11 11] a.cc:1: x"],
+            "No answer.; see KEPT",
+        ),
+        (["Traceback (most recent call last):", '  File "a.py", line 1, in <module>', "ValueError: no", ""], "ValueError: no; see KEPT"),
+        ([], "see KEPT"),
+    ],
+)
+def test_the_reason_is_the_last_line_that_complains(reason: Callable[[str], str], lines: list[str], said: str) -> None:
+    assert reason("\n".join(lines)) == f"{said}\n"
+
+
+def node_folder(environment: dict[str, str], leader: str) -> Path:
     folder = Path(environment["TAIL_QUALITY_STATE"]) / "127.0.0.2"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    (folder / "leader").write_text(f"{boot} {os.getpid()} 1\n")  # our process id, another start time: a number used again
+    (folder / "leader").write_text(f"{boot} {leader}\n")
     (folder / "about").write_text("system a on 127.0.0.2\n")
     (folder / "temp").write_text(f"{environment['HOME']}\n")  # not a folder that the scripts made
+    return folder
+
+
+def test_stop_ends_of_a_killed_leaders_session_only_what_works_in_its_folders(hosts: Hosts, script: Script) -> None:
+    environment = hosts("a")
+    folder = node_folder(environment, "0 0")
+    deep = Path(environment["HOME"]) / "deep"
+    deep.mkdir()
+    start = f'for place in {folder} {deep} /; do (cd "$place" && exec sleep 300 >/dev/null) & echo $!; done; read -r'
+    with subprocess.Popen(
+        ["bash", "-c", start], start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as leader:
+        assert leader.stdout is not None
+        members = [psutil.Process(int(leader.stdout.readline())) for _ in range(3)]
+        stat = Path(f"/proc/{leader.pid}/stat").read_text().rpartition(") ")[2].split()
+        node_folder(environment, f"{leader.pid} {stat[19]}")
+        leader.kill()
+    try:
+        assert [is_up(member) for member in members] == [True] * 3
+        assert script(environment, "stop.sh").stdout == "down: system a on 127.0.0.2\n"
+        assert [is_up(member) for member in members] == [False, False, True]
+        assert not folder.exists()
+    finally:
+        for member in members:
+            if is_up(member):
+                member.kill()
+
+
+def is_up(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def test_stop_never_signals_a_process_that_it_did_not_start(hosts: Hosts, script: Script) -> None:
+    environment = hosts("a")
+    folder = node_folder(environment, f"{os.getpid()} 1")  # our process id, another start time: a number used again
 
     assert script(environment, "stop.sh", "--list").stdout == "dead: system a on 127.0.0.2; stop.sh removes what it left\n"
     assert script(environment, "stop.sh").stdout == "down: system a on 127.0.0.2\n"

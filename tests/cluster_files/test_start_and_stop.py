@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,23 +101,74 @@ def test_a_cluster_comes_up_with_its_labels_and_stop_ends_exactly_it(
     assert set(outsider) <= set(of_session(leader(other, "127.0.0.43")))
 
 
+def test_a_head_starts_without_grpcio(hosts: Hosts, script: Script, free_ports: Callable[[int], int], tmp_path: Path) -> None:
+    # What Python says of a package that is not there; then Ray refuses a port for its client server.
+    (tmp_path / "grpc.py").write_text('raise ModuleNotFoundError("No module named grpc", name="grpc")\n')
+    head = hosts("head") | {"PYTHONPATH": str(tmp_path)}
+    options = ["--node-ip", "127.0.0.47", "--port", str(free_ports(1)), "--ports", ports(free_ports(20))]
+    started = script(head, "start_head.sh", *options)
+    assert started.returncode == 0, started.stderr
+    command = b"\0".join(Path(f"/proc/{leader(head, '127.0.0.47')}/cmdline").read_bytes().split(b"\0"))
+    assert b"--head" in command
+    assert b"--ray-client-server-port" not in command
+
+
+def test_after_a_killed_leader_nothing_is_left_and_the_ports_are_free(
+    hosts: Hosts, script: Script, free_ports: Callable[[int], int]
+) -> None:
+    host = hosts("head")
+    options = ["--node-ip", "127.0.0.48", "--port", str(free_ports(1)), "--ports", ports(free_ports(20))]
+    killed = []
+    for _ in range(2):  # the second start ends what the first has left
+        started = script(host, "start_head.sh", *options)
+        assert started.returncode == 0, started.stderr
+        killed.append(leader(host, "127.0.0.48"))
+        os.kill(killed[-1], signal.SIGKILL)
+    assert of_session(killed[0]) == []
+    assert of_session(killed[1]) != []  # Ray's agents notice late
+    assert script(host, "stop.sh").stdout.startswith("down: head 127.0.0.48")
+    assert of_session(killed[1]) == []
+
+
+def test_the_output_of_a_ray_that_failed_is_kept_until_the_next_start(
+    hosts: Hosts, script: Script, free_ports: Callable[[int], int], tmp_path: Path
+) -> None:
+    host = hosts("head")
+    kept = Path(host["TAIL_QUALITY_STATE"]) / "127.0.0.49.log"
+    options = ["--node-ip", "127.0.0.49", "--port", str(free_ports(1)), "--ports", ports(free_ports(20))]
+    refused = script(host, "start_head.sh", *options, "--temp-dir", str(tmp_path / ("long" * 25)))  # too long for Ray's sockets
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: Ray did not start on 127.0.0.49: OSError: ")
+    assert refused.stderr.endswith(f"; see {kept}\n")
+    assert "Traceback" in kept.read_text()
+    assert script(host, "start_head.sh", *options).returncode == 0
+    assert not kept.exists()
+
+
 def test_a_wrong_token_is_one_line_and_leaves_nothing(hosts: Hosts, script: Script, free_ports: Callable[[int], int]) -> None:
     head, node = hosts("head"), hosts("node")
     port = free_ports(1)
     started = script(head, "start_head.sh", "--node-ip", "127.0.0.44", "--port", str(port), "--ports", ports(free_ports(20)))
     assert started.returncode == 0, started.stderr
     wrong = "f" * 64
-    refused = script(
-        node,
-        "start_node.sh",
-        *["--token-stdin", "--system", "b", "--address", f"127.0.0.44:{port}", "--node-ip", "127.0.0.45", "--ports", ports(free_ports(20))],
-        given=wrong,
-    )
+    join = ["--system", "b", "--address", f"127.0.0.44:{port}", "--node-ip", "127.0.0.45", "--ports", ports(free_ports(20))]
+    refused = script(node, "start_node.sh", "--token-stdin", *join, given=wrong)
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: Ray did not start on 127.0.0.45: the head refuses this host's token; copy the head's")
     assert refused.stderr.count("\n") == 1
     assert wrong not in refused.stderr
     assert list(Path(node["TAIL_QUALITY_STATE"]).iterdir()) == []
+    token = Path(node["HOME"]) / ".ray" / "auth_token"
+    assert not token.exists()
+
+    token.write_text(wrong)  # one that was there before is not this script's to remove
+    assert script(node, "start_node.sh", *join).returncode == 2
+    assert token.read_text() == wrong
+    token.unlink()
+    right = (Path(head["HOME"]) / ".ray" / "auth_token").read_text()
+    joined = script(node, "start_node.sh", "--token-stdin", *join, given=right)
+    assert joined.returncode == 0, joined.stderr
+    assert script(node, "stop.sh").returncode == 0
 
     taken = script(node, "start_head.sh", "--node-ip", "127.0.0.46", "--port", str(port), "--ports", ports(free_ports(20)))
     assert taken.returncode == 2
