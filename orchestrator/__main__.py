@@ -7,15 +7,19 @@ configuration or plan; 3 the gate has no verdict; 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.signals import handled_by
 from orchestrator.contracts import InputError
 
+USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 VERBS = ("run", "plan", "resume", "extend", "status", "report", "compare", "export", "inspect", "doctor")
 ON_DIRECTORIES = ("resume", "extend", "status", "report", "compare", "export", "inspect")
 HELP = """\
@@ -47,7 +51,7 @@ options:
   --retry-failed      resume: measure failed trials too
   --accept-changes    resume: go on although code, data or host have changed, and record it
   --skip-infeasible   record trials that cannot run here, and run the others
-  --many              more than 1,000 trials are meant
+  --many              more than 1,000 trials, repeats included, are meant
   --quiet             no progress on stderr
   --version           print the version
 """
@@ -57,8 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(words)
-        sys.stdout.flush()
+        with handled_by(signal.default_int_handler):
+            code = _run(words)
+            sys.stdout.flush()
     except InputError as error:
         print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)  # noqa: T201
         return 2
@@ -71,10 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        remedy = "what was stored before is whole: mend it, and go on with `python -m orchestrator resume DIR`"
-        print(f"error: {where}{error.strerror}; {remedy}", file=sys.stderr)  # noqa: T201
-        return 1
+        where = f"{str(error.filename)[:200]}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}; mend it and try again", file=sys.stderr)  # noqa: T201
+        return 2 if error.errno in USERS_MISTAKES else 1
     return code
 
 
@@ -109,17 +113,17 @@ def parse(words: Sequence[str]) -> Arguments:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--figures", type=_names, default=())
     parser.add_argument("--only", type=_names, default=())
-    parser.add_argument("--into", type=Path)
-    parser.add_argument("--to", type=Path)
+    parser.add_argument("--into", type=_path)
+    parser.add_argument("--to", type=_path)
     parser.add_argument("--format", default="csv")
-    parser.add_argument("--baseline", type=Path)
+    parser.add_argument("--baseline", type=_path)
     parser.add_argument("--top", type=int, default=10)
     parser.add_argument("--gate", action="store_true")
     parser.add_argument("--allow-no-verdict", action="store_true")
     parser.add_argument("--power", action="store_true")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--html", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--json", type=_path)
+    parser.add_argument("--html", type=_path)
+    parser.add_argument("--markdown", type=_path)
     parser.add_argument("--version", action="store_true")
     parser.add_argument("words", nargs="*")
     options = parser.parse_intermixed_args(list(words))
@@ -159,6 +163,12 @@ def parse(words: Sequence[str]) -> Arguments:
         html_file=options.html,
         markdown_file=options.markdown,
     )
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a folder or file was expected, and there is no name: give one")
+    return Path(text)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ is ours.
 
 from __future__ import annotations
 
+import copy
 import filecmp
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -20,10 +21,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, UnsupportedValueType
 
-from orchestrator.config import AnalysisConfig, CampaignConfig, parse_campaign
+from orchestrator.config import MOST_REPEATS, AnalysisConfig, CampaignConfig, parse_campaign
 from orchestrator.contracts import InputError
 from orchestrator.keys import (
     BLOCKS,
@@ -36,6 +37,7 @@ from orchestrator.keys import (
     nearest_key,
     schema_keys,
 )
+from orchestrator.plain_values import DEEPEST, PLAIN, check_plain
 from orchestrator.sweep import Note, SweepFile, combinations, notes_on, parse_sweep
 
 Progress = Callable[[int, int], None]
@@ -43,8 +45,10 @@ Progress = Callable[[int, int], None]
 
 
 MOST_UNASKED = 1_000
-"""So many trials may come of one command without being asked for: composing them takes half a minute."""
+"""So many trials, repeats included, may come of one command without being asked for: nobody means a thousand by accident."""
 MOST_VALUES = 100_000
+SHOWN = 80
+"""Characters of a value that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class Composition:
     sweep: dict[str, Any] | None
     excluded: int
     notes: tuple[str, ...] = ()
+
+
+Base = tuple[DictConfig, Mapping[str, str | None]]
+"""A configuration, and the name of the YAML that was chosen of every group."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ def compose_trials(
     config_dirs
         folders with the user's own groups, searched beside those that are shipped.
     many
-        whether more than 1,000 trials are meant.
+        whether more than 1,000 trials are meant, repeats included.
 
     Raises
     ------
@@ -123,14 +131,17 @@ def compose_trials(
         for key in (*axes, *narrowed):
             check_axis(key)
         rows, excluded = combinations(axes, sweep.pair, exclude, narrowed)
-        if len(rows) > MOST_UNASKED and not many:
-            raise InputError(f"this makes {len(rows):,} trials: narrow the axes, or add --many if so many are meant")
         after = [_plain(setting) for setting in settings if setting.key not in narrowed]
+        wanted = [[*before, *row.items(), *after] for row in rows]
+        if not many:
+            _refuse_many(dict(each).get("measurement.repeat") for each in wanted)
         documents = []
-        for row in rows:
-            documents.append(composer.compose([*before, *row.items(), *after]))
+        for each in wanted:
+            documents.append(composer.compose(each))
             if progress:
                 progress(len(documents), len(rows))
+    if not many:
+        _refuse_many(_repeat(document) for document in documents)
     _check_shared(documents)
     name = chosen.replace("/", "-") if chosen else "multirun" if multirun else "single"
     return Composition(name, tuple(documents), tuple(overrides), raw, excluded, tuple(notes_on(notes, row) for row in rows))
@@ -156,7 +167,7 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         named = systems != (None,) or any(key.startswith("system.") for key, _ in rest)
         documents = []
         for system in systems:
-            composed = composer._compose([*rest, *([("system", system)] if system else [])])
+            composed, _ = composer._compose([*rest, *([("system", system)] if system else [])])
             with _told_in_one_line():
                 documents.append(_resolved(OmegaConf.masked_copy(composed, ["cluster", "system"] if named else ["cluster"])))
         return documents
@@ -225,6 +236,8 @@ class Composer:
     """Hydra, initialised once, with the shipped groups and the user's own."""
 
     def __init__(self, config_dirs: Sequence[Path] = ()) -> None:
+        self._parsed: dict[str, Override] = {}
+        self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
         self._folders = [_existing_folder(folder) for folder in config_dirs]
         _refuse_shadowed_files([shipped_folder(), *self._folders])
         urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in self._folders)
@@ -241,8 +254,10 @@ class Composer:
 
     def parse(self, text: str) -> Override:
         """Return one override as Hydra's grammar reads it."""
-        with _told_in_one_line():
-            return self._parser.parse_overrides([text])[0]
+        if text not in self._parsed:
+            with _told_in_one_line(text[:SHOWN]):
+                self._parsed[text] = self._parser.parse_overrides([text])[0]
+        return self._parsed[text]
 
     def setting(self, text: str) -> Setting:
         """Return one override as a known key with its values. Raises InputError."""
@@ -297,41 +312,81 @@ class Composer:
 
     def read_sweep(self, name: str) -> Any:
         """Return the sweep file alone, unresolved: its interpolations belong to the trials."""
-        with _told_in_one_line():
-            composed = compose("config", [*self._search, f"+sweep={name}"])
-            found = composed.get("sweep")
-            return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+        with _told_in_one_line(f"sweep={name}"):
+            found = self._by_hydra([f"+sweep={name}"], f"sweep={name}").get("sweep")
+            raw = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+        with _named(name):
+            check_plain(raw)
+        return raw
 
     def compose(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return one trial's document. Of several settings of one key the last counts. Raises InputError."""
-        composed = self._compose(settings)
-        choices = composed.hydra.runtime.choices
+        composed, choices = self._compose(settings)
         for group in ("model", "task"):
             if choices[group] is None:
                 raise InputError(f"no {group} was chosen: add {group}=NAME; {nearest('', self.choices(group))}")
-        with _told_in_one_line():
+        with _told_in_one_line(_files(choices)):
             return _resolved(composed)
 
     def analysis(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return the analysis block alone. Raises InputError."""
-        composed = self._compose(settings)
+        composed, _ = self._compose(settings)
         with _told_in_one_line():
             return _resolved(OmegaConf.masked_copy(composed, ["analysis"]))["analysis"]  # type: ignore[no-any-return]
 
-    def _compose(self, settings: Sequence[tuple[str, str]]) -> DictConfig:
+    def _compose(self, settings: Sequence[tuple[str, str]]) -> Base:
+        """Return a configuration of its own with the settings applied, in the order that Hydra applies them: groups, then values."""
         last: dict[str, str] = {}
         for key, value in settings:
             last.pop(key, None)
             last[key] = value
-        overrides = [f"{'++' if is_schema_key(key) else ''}{key}={value}" for key, value in last.items()]
-        with _told_in_one_line():
+        base, choices = self._base(tuple((key, value) for key, value in last.items() if is_group(key)))
+        with _told_in_one_line(_files(choices)):
+            composed = copy.deepcopy(base)
+        for key, value in last.items():
+            if not is_group(key):
+                self._apply(composed, key, value)
+        return composed, choices
+
+    def _base(self, groups: tuple[tuple[str, str], ...]) -> Base:
+        """Return what the groups alone compose to. Hydra takes far longer than all the rest, so it composes each choice once."""
+        if groups not in self._bases:
+            with _told_in_one_line(_files(dict(groups))):
+                composed = self._by_hydra([f"{group}={name}" for group, name in groups], _files(dict(groups)))
+                with open_dict(composed):
+                    choices = composed.pop("hydra").runtime.choices
+                self._bases[groups] = composed, choices
+        return self._bases[groups]
+
+    def _by_hydra(self, overrides: Sequence[str], where: str) -> DictConfig:
+        try:
             return compose("config", [*self._search, *overrides], return_hydra_config=True)
+        except (AttributeError, KeyError) as error:  # of PyYAML, which takes what an explicit tag says for granted
+            raise InputError(f"{where}: a YAML tag such as !!bool or !!timestamp stands before what is none; leave it out") from error
+
+    def _apply(self, composed: DictConfig, key: str, text: str) -> None:
+        """Set one value as Hydra does: ``++key=value`` where the YAML need not write the key, else ``key=value``."""
+        line = f"{key}={text}"
+        value = self.parse(line).value()
+        with _told_in_one_line(line[:SHOWN]):
+            try:
+                OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
+            except OmegaConfBaseException as error:
+                raise ConfigCompositionException(
+                    f"{line[:SHOWN]}: is of another form than what the YAML holds; write it in that form"
+                ) from error
 
 
 def _resolved(composed: DictConfig) -> dict[str, Any]:
-    """Return plain data without Hydra's own block, every interpolation resolved and no value missing."""
-    ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    return OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    """Return plain data, every interpolation resolved and no value missing."""
+    document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    check_plain(document)
+    return document
+
+
+def _files(choices: Mapping[str, str | None]) -> str:
+    """Return how a mistake says that it is in one of the chosen files."""
+    return "a value in the YAML of " + ", ".join(f"{group}={name}" for group, name in choices.items() if is_group(group) and name)
 
 
 @contextmanager
@@ -348,6 +403,25 @@ def _chosen_sweep(settings: Sequence[Setting]) -> str | None:
     if len(chosen) > 1:
         raise InputError(f"sweep={','.join(chosen)}: one sweep file at a time; run one campaign for each")
     return chosen[0] if chosen else None
+
+
+def _refuse_many(repeats: Iterable[object]) -> None:
+    """Refuse more trials than anybody means by accident. Repeats that are not known yet, or are no number, count as one."""
+    trials = sum(_counted(repeat) for repeat in repeats)
+    if trials > MOST_UNASKED:
+        raise InputError(f"this makes {trials:,} trials, repeats included: narrow the axes, or add --many if so many are meant")
+
+
+def _counted(repeat: object) -> int:
+    try:
+        return min(max(1, int(float(str(repeat)))), MOST_REPEATS)
+    except (OverflowError, ValueError):
+        return 1
+
+
+def _repeat(document: Mapping[str, Any]) -> object:
+    block = document.get("measurement")
+    return block.get("repeat") if isinstance(block, Mapping) else None
 
 
 def _check_shared(documents: Sequence[Mapping[str, Any]]) -> None:
@@ -393,17 +467,23 @@ def _refuse_shadowed_files(folders: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    """Turn the exceptions of Hydra, OmegaConf and the YAML reader into an InputError, by their type."""
+def _told_in_one_line(where: str = "a value") -> Iterator[None]:
+    """Turn the exceptions of Hydra, OmegaConf and the YAML reader into an InputError, by their type.
+
+    ``where`` names what is read. None of them says where a value was that nests deeper than Python's stack.
+    """
     try:
         yield
     except InputError:
         raise
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
-        raise InputError(_explain(error)) from error
+        told = _explain(error, where).encode(errors="backslashreplace").decode()  # half of a surrogate pair cannot be printed
+        raise InputError(told) from error
+    except RecursionError as error:
+        raise InputError(f"{where}: is nested too deeply, or inside itself; a value may be nested {DEEPEST} deep") from error
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, where: str) -> str:
     cause = error.__cause__
     if isinstance(error, OverrideParseException):
         detail = next(line for line in error.message.splitlines() if not line.startswith("Error parsing override"))
@@ -413,16 +493,20 @@ def _explain(error: Exception) -> str:
         return f"{group}={name}: no such {group}; {nearest(name, error.options)}"
     if isinstance(error, ConfigCompositionException) and isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _explain_unknown_key(str(cause.full_key), cause)
+    if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException) and not str(error):
+        return f"{where}: {_explain(cause, where)}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key}: has no value yet; add {error.full_key}=VALUE"
+    if isinstance(error, UnsupportedValueType):
+        return f"{error.full_key}: {_first_line(error)}; write {PLAIN}"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {_first_line(error)}"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{mark.name}, line {mark.line + 1}: not valid YAML: {error.problem}"
     if isinstance(error, UnicodeDecodeError):
-        return f"a YAML file that was chosen is not UTF-8 text: {error}"
-    return _first_line(error)
+        return f"{where}: is not UTF-8 text: {error}; save the file as UTF-8"
+    return _first_line(error) if isinstance(error, HydraException | OmegaConfBaseException) else f"{where}: {_first_line(error)}"
 
 
 def _explain_unknown_key(key: str, cause: OmegaConfBaseException) -> str:

@@ -61,6 +61,8 @@ def _program_names(value: tuple[str, ...]) -> tuple[str, ...]:
 
 T = TypeVar("T", bound=BaseModel)
 
+MOST_REPEATS = 1000
+
 DeviceKind = Literal["cpu", "cuda"]
 Dtype = Literal["fp32", "bf16", "fp16"]
 DTYPE_BYTES: Mapping[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
@@ -178,7 +180,7 @@ class MeasurementConfig(Frozen):
     order: Literal["fixed", "shuffled"] = "fixed"
     schedule: Literal["sequential", "interleaved"] = "sequential"
     garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
-    repeat: int = Field(1, gt=0, le=1000)
+    repeat: int = Field(1, gt=0, le=MOST_REPEATS)
     max_errors: int = Field(0, ge=0)
 
     @model_validator(mode="after")

@@ -6,12 +6,14 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
@@ -54,14 +56,23 @@ def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterat
     contests = [contest for group in groups for contest in _contests(group) if contest.bounds and contest.others]
     verdicts = _verdicts(contests)
     for contest in contests:
-        by_repeat = {side.data.record.trial.repeat: side for side in contest.baseline}
+        sides = [side for members in contest.others.values() for side in members]
+        found = map_in_threads(partial(_rows_of_side, contest, seed=analysis.seed), sides)
+        rows = {side.data.trial_id: of_side for side, of_side in zip(sides, found, strict=True)}
         for key, members in contest.others.items():
             for side in members:
-                partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
-                for index, threshold in enumerate(contest.bounds):
-                    yield from _rows(side, partner, index, threshold, contest.thresholds, analysis.seed)
+                yield from rows[side.data.trial_id]
             if key in verdicts:
                 yield verdicts[key]
+
+
+def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[dict[str, Any]]:
+    """Return the rows of one trial against the baseline's repeat of its number, or the first one."""
+    by_repeat = {partner.data.record.trial.repeat: partner for partner in contest.baseline}
+    partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
+    return [
+        row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, contest.thresholds, seed)
+    ]
 
 
 def _contests(group: Group) -> Iterator[Contest]:

@@ -23,10 +23,12 @@ def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisCon
     if len(data.times["total"]) < ROUNDS_TO_VALIDATE:
         return
     for clock in CLOCKS:
+        ratios: list[float] | None = None
         for method in _methods(data):
             random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
             found = _validated(data, clock, method, random)
-            ratios = _variance_ratios(data, clock, found)
+            # All methods are read at the same thresholds, those of the fitted rounds.
+            ratios = _variance_ratios(data, clock, found) if ratios is None else ratios
             for validation, ratio in zip(found, ratios, strict=True):
                 yield _row(data, clock, method, validation, ratio, flags)
 

@@ -16,7 +16,7 @@ from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.threshold_sets import check_reference
+from orchestrator.analysis.threshold_sets import check_reference, check_slices
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.config import AnalysisConfig
 from orchestrator.storage.reader import Campaign
@@ -52,6 +52,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
     """
     trials = load_trials(campaign)
     check_reference(trials, analysis.reference)
+    check_slices(trials, analysis.slices)
     groups = grouped(trials, analysis)
     records = tuple(campaign.trials())
     members = [(group, data) for group in groups for data in group.trials]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,13 +28,14 @@ MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
 def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield the rows of one trial for ``tail_quality.parquet``."""
     own = {clock: own_thresholds(data.times[clock], analysis.percentiles) for clock in CLOCKS}
+    in_sample, first_round = own["total"].in_sample, own["total"].first_round
     for metric, slice_name, members in _figures(data, analysis.slices):
         figure = _Figure(data, metric, slice_name, members, analysis.seed)
-        for clock in CLOCKS if figure.defined else ():
-            at = own[clock]
-            own_flags = (*flags, "in-sample") if at.in_sample else flags
-            yield from figure.rows(clock, at.thresholds, at.first_round, own_flags)
-            yield from figure.rows(clock, common.common(clock), 0, flags, common.reference.trial if common.reference else None)
+        if figure.defined:
+            own_flags = (*flags, "in-sample") if in_sample else flags
+            yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
+            reference = common.reference.trial if common.reference else None
+            yield from figure.rows({clock: common.common(clock) for clock in CLOCKS}, 0, flags, reference)
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -78,24 +79,28 @@ class _Figure:
             yield "threshold not certified"
 
     def rows(
-        self, clock: str, thresholds: Sequence[Threshold], first_round: int, flags: Sequence[str], reference: str | None = None
+        self, thresholds: Mapping[str, Sequence[Threshold]], first_round: int, flags: Sequence[str], reference: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield one row per threshold; the figures cover rounds from ``first_round`` on."""
-        random = np.random.default_rng(
-            [self._seed, zlib.crc32(f"{self._data.trial_id} {self._metric} {self._slice} {clock} {first_round}".encode())]
+        """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
+        key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
+        random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
+        places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
+        members = slice(None) if self._members.all() else self._members  # a slice copies nothing
+        times = {clock: self._data.times[clock][first_round:, members] for clock in thresholds}
+        curve = np.concatenate(
+            [self._judged.curve(times[clock], [threshold.ns for threshold in of_clock]) for clock, of_clock in thresholds.items()]
         )
-        times = self._data.times[clock][first_round:, self._members]
-        chosen_from = (first_round or len(times)) * self._data.times[clock].shape[1]
-        curve = self._judged.curve(times, [threshold.ns for threshold in thresholds])
+        rounds = curve.shape[1]
+        chosen_from = (first_round or rounds) * self._data.times["total"].shape[1]
         intervals = rounds_intervals(
             curve,
             self._ideal,
             self._stake.answers,
             random,
             balanced=self._stake.balanced,
-            resamples=RESAMPLES if len(times) < MANY_ROUNDS else RESAMPLES_OF_MANY,
+            resamples=RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY,
         )
-        for threshold, quality, interval in zip(thresholds, curve, intervals, strict=True):
+        for (clock, threshold), quality, interval in zip(places, curve, intervals, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
             yield {
                 **self._data.record.labels(),

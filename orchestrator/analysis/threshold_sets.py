@@ -78,3 +78,11 @@ def check_reference(trials: Sequence[TrialData], wanted: str | None) -> None:
     if wanted is not None and not any(wanted in (data.trial_id, data.record.match_key) for data in trials):
         known = ", ".join(data.trial_id for data in trials[:4])
         raise InputError(f"analysis.reference={wanted}: no such trial; choose one of {known}{', ...' if len(trials) > 4 else ''}")
+
+
+def check_slices(trials: Sequence[TrialData], wanted: Sequence[str]) -> None:
+    """Raise InputError for a name of ``analysis.slices`` that no trial's samples have."""
+    known = sorted({name for data in trials for name in data.slices})
+    for name in wanted if trials else ():
+        if name not in known:
+            raise InputError(f"analysis.slices={name}: no sample has this slice; choose of {', '.join(known) or 'none'}")

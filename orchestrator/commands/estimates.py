@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from orchestrator.storage.load import read_regular
+
 
 def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, float]:
     """Return how long the latest finished trial of each match key took, from start to end, in s.
@@ -35,7 +37,7 @@ def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
 
 def _span(path: Path) -> tuple[datetime, datetime] | None:
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_regular(path))
         if record["state"] != "done":
             return None
         return datetime.fromisoformat(record["started_at"]), datetime.fromisoformat(record["ended_at"])

@@ -23,6 +23,7 @@ from orchestrator.report.markdown import to_report
 from orchestrator.report.table import Table, to_rich
 from orchestrator.report.tables import summary_tables
 from orchestrator.report.verdict import verdict
+from orchestrator.storage.layout import inside
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.result_files import write_results
 
@@ -53,7 +54,7 @@ def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
     texts = {"report.md": to_report(results), "report.html": render(results, (), evidence)}
     write_results(directory, results.tables, texts)
     if formats:
-        write_figures(directory / "figures", formats, only, results, (), evidence)
+        write_figures(inside(directory, directory / "figures"), formats, only, results, (), evidence)
     print_summary(results, directory / "report.html")
 
 

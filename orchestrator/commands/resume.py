@@ -44,12 +44,12 @@ def execute(arguments: Arguments) -> int:
                 more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
                 raise InputError(f"{told[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
             for planned in chosen:
+                until = None if arguments.rounds is None else len(writer.trial(planned.trial_id).rounds) + arguments.rounds
+                writer.note(planned.trial_id, changes[planned.trial_id], until)
                 writer.set_state(planned.trial_id, "planned", None)
-                if changes[planned.trial_id]:
-                    writer.note_changes(planned.trial_id, changes[planned.trial_id])
             with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
-            return measure(writer, campaign, chosen, arguments, site, rule_of=_rules(writer, arguments))
+            return measure(writer, campaign, chosen, arguments, site, rule_of=_rules(writer))
 
 
 def _chosen(writer: CampaignWriter, arguments: Arguments) -> list[PlannedTrial]:
@@ -93,15 +93,14 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
     return changes
 
 
-def _rules(writer: CampaignWriter, arguments: Arguments) -> Callable[[PlannedTrial, str | None], StoppingRule]:
-    """Return the rule of each trial: its own, or so many rounds more than are stored."""
-    if arguments.verb == "resume":
-        return own_rule
-    assert arguments.rounds is not None
-    more = arguments.rounds
+def _rules(writer: CampaignWriter) -> Callable[[PlannedTrial, str | None], StoppingRule]:
+    """Return the rule of each trial: its own, or the number of rounds at which its extension ends."""
 
-    def extended(planned: PlannedTrial, primary: str | None) -> StoppingRule:
-        until = len(writer.trial(planned.trial_id).rounds) + more
+    def of_trial(planned: PlannedTrial, primary: str | None) -> StoppingRule:
+        stored = writer.read_trial(planned.trial_id)
+        until = None if stored is None else stored.extension
+        if until is None:
+            return own_rule(planned, primary)
         return make_rule("rounds", min_rounds=until, max_rounds=until, primary=primary)
 
-    return extended
+    return of_trial

@@ -17,6 +17,7 @@ from orchestrator.campaign import Plan
 from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
+from orchestrator.commands.signals import handled_by
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.execution.site import Site
@@ -89,13 +90,25 @@ def measure(
                 run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
         except KeyboardInterrupt:
             mark_interrupted(writer)
+            print(f"stopped at once; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
             raise
+        except OSError as error:
+            if error.errno is None:
+                raise
+            where = error.filename or writer.directory
+            told = f"error: {where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
+            print(told, file=sys.stderr)  # noqa: T201
+            return 1
         write_report(writer.directory, campaign.analysis)
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() and states & {"planned", "interrupted"}:
-        print(f"interrupted; go on with: python -m orchestrator resume {writer.directory}", file=sys.stderr)  # noqa: T201
+        print(f"interrupted; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
         return 130
     return 1 if states & set(FAILED_STATES) else 0
+
+
+def _how_to_go_on(writer: CampaignWriter) -> str:
+    return f"go on with: python -m orchestrator resume {writer.directory}"
 
 
 def mark_interrupted(writer: CampaignWriter) -> None:
@@ -130,10 +143,5 @@ def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]
         first_s = time.monotonic()
         progress.say(f"{signal.Signals(number).name}: finishing the round, then stopping; once more to stop at once")
 
-    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in watched}
-    try:
+    with handled_by(on_signal):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.config import CampaignConfig
 from orchestrator.distributed.joined import JoinedRay
-from orchestrator.distributed.local import EmbeddedRay
+from orchestrator.distributed.local import EmbeddedRay, make_folder
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.site import Site
@@ -52,7 +51,7 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
 @contextmanager
 def staged_code(config: CampaignConfig) -> Iterator[Path]:
     """Yield a folder with the code that every worker imports; delete it afterwards."""
-    staged = Path(tempfile.mkdtemp(prefix="tail-quality-code-"))
+    staged = make_folder()
     try:
         stage_code(staged, config.code)
         yield staged

@@ -17,7 +17,7 @@ from orchestrator.config import SystemConfig, Trial
 from orchestrator.distributed.actor import TimedActor
 from orchestrator.distributed.local import first_line
 from orchestrator.distributed.probe import on_node, wait_for
-from orchestrator.execution.executor import SessionLost
+from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.machine import Machine, cores_offered
@@ -42,13 +42,13 @@ class RayJob(Generic[T]):
         self._convert = convert
 
     def result(self, timeout: float | None = None) -> T:
-        """Wait for the call. Raises what the call raised, TimeoutError, or SessionLost."""
+        """Wait for the call. Raises TimeoutError, SessionLost, InputError, or TrialFailed for whatever else the call raised."""
         try:
             value = ray.get(self._reference, timeout=timeout)
         except GetTimeoutError as error:
             raise TimeoutError(f"no answer within {timeout:g} s") from error
         except RayTaskError as error:
-            raise (error.cause if isinstance(error.cause, Exception) else error) from None
+            raise as_fault(error.cause if isinstance(error.cause, Exception) else error) from None
         except RayActorError as error:
             gone = "node" in _reason(error) and "die" in _reason(error)
             raise SessionLost(_reason(error), cause="machine" if gone else "process") from None

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.contracts import InputError
-from orchestrator.distributed.local import first_line, prepare_environment
+from orchestrator.distributed.local import first_line, prepare_environment, signals_deferred
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (?:node )?(\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
@@ -43,7 +43,7 @@ class JoinedRay:
         from ray.exceptions import AuthenticationError, RaySystemError
 
         try:
-            with quiet_stderr():
+            with quiet_stderr(), signals_deferred():
                 # Says within moments whether the token is right; ``ray.init`` would try again and again.
                 GcsClient(address=self._address).get_all_node_info(timeout=CONNECT_TIMEOUT_S)
                 ray.init(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -35,7 +39,7 @@ def first_line(message: str, otherwise: str) -> str:
 
 
 def make_folder() -> Path:
-    """Return a new private folder for Ray's files, short enough for socket names, named after its owner's process id."""
+    """Return a new private folder, short enough for the names of Ray's sockets, named after its owner's process id."""
     remove_leftovers()
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=tempfile.gettempdir()))
 
@@ -60,16 +64,21 @@ class EmbeddedRay:
         self._folder = make_folder()
         import ray
 
-        ray.init(
-            address="local",
-            _node_ip_address=LOOPBACK,
-            _temp_dir=str(self._folder),
-            include_dashboard=False,
-            configure_logging=False,
-            log_to_driver=False,
-            object_store_memory=256 * 2**20,
-            runtime_env={"working_dir": str(self._working_dir)},
-        )
+        try:
+            with signals_deferred():
+                ray.init(
+                    address="local",
+                    _node_ip_address=LOOPBACK,
+                    _temp_dir=str(self._folder),
+                    include_dashboard=False,
+                    configure_logging=False,
+                    log_to_driver=False,
+                    object_store_memory=256 * 2**20,
+                    runtime_env={"working_dir": str(self._working_dir)},
+                )
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -78,3 +87,28 @@ class EmbeddedRay:
         ray.shutdown()
         os.environ.pop("RAY_AUTH_TOKEN", None)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Have a signal that asks to stop wait until Ray has started or left: in the middle of either it aborts the whole process.
+
+    Ray's handler of SIGTERM, which ends the program by itself, gives way to the one that was there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: seen.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    except SystemExit as error:  # Ray's own handler, once it is in place
+        raise KeyboardInterrupt from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if seen and before[signal.Signals(seen[0])] is not signal.SIG_IGN:
+        raise KeyboardInterrupt

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from orchestrator.config import Trial
-from orchestrator.measurement.results import Identity, Prepared, RoundResult
+from orchestrator.contracts import InputError
+from orchestrator.measurement.fault_names import fault_of
+from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.timing import one_line
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -21,7 +24,7 @@ class Job(Protocol, Generic[T_co]):
     """A call under way."""
 
     def result(self, timeout: float | None = None) -> T_co:
-        """Wait for the result. Raises TimeoutError, SessionLost or what the call raised."""
+        """Wait for the result. Raises TimeoutError, SessionLost, InputError, or TrialFailed for whatever else the call raised."""
 
 
 class SessionLost(RuntimeError):
@@ -30,6 +33,14 @@ class SessionLost(RuntimeError):
     def __init__(self, message: str, cause: str) -> None:
         super().__init__(message)
         self.cause = cause
+
+
+def as_fault(error: Exception) -> Exception:
+    """Return what the timed process raised so that nobody takes it for the driver's own trouble, such as a full disk."""
+    if isinstance(error, InputError | TrialFailed | SessionLost):
+        return error
+    told = one_line(error)
+    return TrialFailed(told, fault_of(told, "process failed"))
 
 
 class Session(Protocol):

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from uuid import uuid4
 
 from orchestrator.config import Trial
+from orchestrator.execution.executor import as_fault
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.environment import boot_id
 from orchestrator.measurement.machine import cores_offered, numa_cores
@@ -34,7 +35,10 @@ class InlineJob(Generic[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """Make the call. The time limit cannot be kept within one process."""
-        return self._call()
+        try:
+            return self._call()
+        except Exception as error:
+            raise as_fault(error) from error
 
 
 class InlineSession:

@@ -41,6 +41,8 @@ class Inspection:
         SHA-256 of the samples drawn (names, contents, references) and of the model's files.
     model_paths, task_paths
         options that are paths on this machine, absolute.
+    slices
+        names of the slices that samples belong to.
     """
 
     samples: int
@@ -51,6 +53,7 @@ class Inspection:
     model_digest: str
     model_paths: Mapping[str, str]
     task_paths: Mapping[str, str]
+    slices: tuple[str, ...] = ()
 
 
 UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
@@ -140,6 +143,7 @@ class Inspector:
             model_digest=model.digest,
             model_paths=model.paths,
             task_paths=task.paths,
+            slices=tuple(sorted({name for sample in task.samples for name in sample.slices})),
         )
         return Subject(model.model, task.task, task.samples, inspection)
 

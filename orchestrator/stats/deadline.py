@@ -192,8 +192,13 @@ def certify_deadline(deadlines_ns: ArrayLike, looks: Sequence[int], *, late_shar
         ns, reason = None, "too many rounds never keep the quality"
     elif ns is None:
         needed = _next_look(planned[len(reached) :], looks[-1], left, error, late_share)
-        more = 0 if needed is None else needed - deadlines.size
-        reason = f"{more} more {'round' if more == 1 else 'rounds'} needed" if more else "earlier looks risked all the error allowed"
+        more = 0 if needed is None else max(0, needed - deadlines.size)
+        if needed is None:
+            reason = "earlier looks risked all the error allowed"
+        elif not more:
+            reason = f"no look was taken at the rounds after the first {looks[-1]}"
+        else:
+            reason = f"{more} more {'round' if more == 1 else 'rounds'} needed"
     return Deadline(ns, last.rank, last.rounds, len(reached), last.allowed_error, more, reason)
 
 

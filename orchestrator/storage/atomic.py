@@ -18,6 +18,9 @@ from orchestrator.contracts import InputError
 from orchestrator.storage import encoding
 from orchestrator.storage.seal import seal_parquet, sealed_json
 
+SURROGATES = re.compile(r"[\ud800-\udfff]")
+"""What Python makes of bytes that are no UTF-8, as in some file names, and no file of UTF-8 can hold."""
+
 DRAFT = re.compile(r"\..+\.\d+\.tmp")
 """Names of files that are not whole yet. The number is the writing process, so that two never share one."""
 
@@ -31,8 +34,9 @@ def draft_of(path: Path) -> Path:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` once the block has ended well, and leaves it alone otherwise."""
     draft = draft_of(path)
+    draft.unlink(missing_ok=True)
     try:
-        with draft.open("w+b") as file:
+        with draft.open("x+b") as file:  # never through a link that somebody else has put there
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -64,15 +68,24 @@ def make_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of UTF-8 text."""
+    """Write a file of UTF-8 text, what UTF-8 does not have with backslash escapes."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
+
+
+def json_text(document: Any) -> str:
+    """Return plain values as JSON with an indent of 1. Raises ValueError for NaN and infinities, which JSON does not have.
+
+    Text that no UTF-8 can hold comes back from the file as its backslash escapes.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    return SURROGATES.sub(lambda match: f"\\\\u{ord(match[0]):04x}", text)
 
 
 def write_json(path: Path, document: Any) -> None:
     """Write a mapping of plain values as JSON, sealed. Raises ValueError for NaN and infinities, which JSON does not have."""
     try:
-        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json_text(document)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}; store None for a number that does not exist") from error
     write_text(path, sealed_json(text))
@@ -82,7 +95,7 @@ def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
     """Write a table as one sealed Parquet file with zstd and a checksum on every page. ``options`` are those of ``write_table``."""
     with replacing(path) as file:
         pq.write_table(table, file, **{**encoding.OTHER, **options})
-        seal_parquet(file)
+        seal_parquet(file, path)
 
 
 def write_link(link: Path, target: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from orchestrator.contracts import InputError
@@ -13,6 +15,11 @@ OVERRIDES = "overrides.yaml"
 LOCK = ".lock"
 TWINS = ("timings", "rounds")
 """Folders of parts: a round exists if and only if both hold it."""
+
+SAMPLES = "predictions.parquet"
+WARMUP = "warmup.parquet"
+OF_A_TRIAL = (SAMPLES, WARMUP)
+ANSWERS_FOLDER = "predictions"
 
 PART = re.compile(r"part-(\d{5,9})\.parquet")
 ANSWERS = re.compile(r"round-(\d{1,9})\.parquet")
@@ -37,55 +44,83 @@ def refuse_no_campaign(directory: Path) -> None:
         raise InputError(f"{directory} holds no {CAMPAIGN}: name the directory of a campaign, such as results/latest")
 
 
+def inside(directory: Path, path: Path) -> Path:
+    """Return ``path``. Raises InputError where it is, or lies behind, a link that leads out of ``directory``.
+
+    Results may come from a stranger: nothing in them may have a file elsewhere read, or written over.
+    """
+    below = takewhile(lambda place: place != directory, (path, *path.parents))
+    if not any(place.is_symlink() for place in below):
+        return path
+    home = os.path.realpath(directory)
+    if os.path.commonpath([home, os.path.realpath(path)]) != home:
+        raise InputError(f"{path} is a link that leads out of {directory}: results lie in one directory; put the files themselves there")
+    return path
+
+
+def identity(path: Path) -> str:
+    """Return what a file is to its campaign: the trial and the table, not the part, since a merge makes one part of many."""
+    table = path.parent.name.removeprefix(".").removesuffix(".new").removesuffix(".old")
+    if PART.fullmatch(path.name):
+        return f"{path.parent.parent.name}/{table}"
+    if ANSWERS.fullmatch(path.name):
+        return f"{path.parent.parent.name}/{table}/{path.name}"
+    return f"{path.parent.name}/{path.name}" if path.name in OF_A_TRIAL else path.name
+
+
 @dataclass(frozen=True)
 class TrialFolder:
-    """The files of one trial."""
+    """The files of one trial. Asking for one that is a link out of the folder raises InputError."""
 
     path: Path
 
     @property
     def record(self) -> Path:
         """Configuration, placement, state and reasons."""
-        return self.path / "trial.json"
+        return self._own("trial.json")
 
     @property
     def samples(self) -> Path:
         """One row per sample with its reference and first prediction."""
-        return self.path / "predictions.parquet"
+        return self._own(SAMPLES)
 
     @property
     def warmup(self) -> Path:
         """Timings of the warm-up rounds."""
-        return self.path / "warmup.parquet"
+        return self._own(WARMUP)
 
     @property
     def answers(self) -> Path:
         """Folder of answers that differ from the first round's."""
-        return self.path / "predictions"
+        return self._own(ANSWERS_FOLDER)
 
     def answers_of(self, number: int) -> Path:
         """Answers of one round that differ from the first round's."""
-        return self.answers / f"round-{number}.parquet"
+        return inside(self.path, self.answers / f"round-{number}.parquet")
 
     def twin(self, name: str) -> Path:
         """Folder of the parts of ``timings`` or ``rounds``."""
-        return self.path / name
+        return self._own(name)
 
     def merged(self, name: str) -> Path:
         """Folder in which one part is made of many, before it takes the place of ``twin(name)``."""
-        return self.path / f".{name}.new"
+        return self._own(f".{name}.new")
 
     def replaced(self, name: str) -> Path:
         """Folder of the many parts after one has taken their place, until it is removed."""
-        return self.path / f".{name}.old"
+        return self._own(f".{name}.old")
+
+    def _own(self, name: str) -> Path:
+        return inside(self.path, self.path / name)
 
 
 def trial_folder(directory: Path, trial_id: str) -> TrialFolder:
-    """Return the folder of a trial. Raises InputError for an id that would lead elsewhere."""
+    """Return the folder of a trial. Raises InputError for an id, or a link, that would lead elsewhere."""
     try:
-        return TrialFolder(directory / "trials" / plain(trial_id))
+        path = directory / "trials" / plain(trial_id)
     except ValueError as error:
         raise InputError(f"trial id {trial_id!r}: {error}") from error
+    return TrialFolder(inside(directory, path))
 
 
 def parts(folder: Path) -> dict[int, Path]:
@@ -101,5 +136,7 @@ def answers(folder: Path) -> dict[int, Path]:
 def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
     if not folder.is_dir():
         return {}
-    found = {int(match[1]): path for path in folder.iterdir() if (match := pattern.fullmatch(path.name))}
+    with os.scandir(folder) as entries:
+        named = [(int(match[1]), entry) for entry in entries if (match := pattern.fullmatch(entry.name))]
+    found = {number: inside(folder, folder / entry.name) if entry.is_symlink() else folder / entry.name for number, entry in named}
     return dict(sorted(found.items()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.config import explain
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
+from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
+from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
 from orchestrator.storage.seal import BrokenSeal, check_json, check_parquet
 from orchestrator.storage.tables import conform
 
@@ -26,8 +30,10 @@ MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
 def read_json(path: Path, model: type[T]) -> T:
     """Return a record. Raises InputError for a file that is damaged, newer than this program or holds unknown keys."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         document = json.loads(content)
+    except InputError:
+        raise
     except OSError as error:
         _refuse_unreadable(path, error)
     except (ValueError, RecursionError) as error:
@@ -44,6 +50,56 @@ def read_json(path: Path, model: type[T]) -> T:
         return model.model_validate(document)
     except ValidationError as error:
         raise InputError(f"{path} is not what this program writes: {explain(error)}; restore it from a copy") from error
+
+
+def read_regular(path: Path) -> bytes:
+    """Return what a file holds. Raises InputError for a pipe, a device or a folder, which could keep a reader waiting for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{path} is no regular file: restore it from a copy")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None:
+    """Return a trial's record, or None where it has not begun.
+
+    Raises
+    ------
+    InputError
+        for a record that is missing although the trial has begun, another trial's, or damaged.
+    """
+    path = folder.record
+    if not path.exists():
+        if planned.state in STARTED:
+            raise InputError(f"{path} is missing (the trial is {planned.state} by campaign.json): {MEASURE_AGAIN}")
+        return None
+    record = read_json(path, TrialRecord)
+    if record.trial_id != planned.trial_id:
+        raise InputError(f"{path} is the record of {record.trial_id}: restore it from a copy")
+    return record
+
+
+def read_campaign(directory: Path) -> CampaignRecord:
+    """Return a campaign's record. Where a driver is at work, or was killed, the states are those in ``trial.json``.
+
+    Raises
+    ------
+    InputError
+        for a file that is missing although its trial has begun, or is damaged.
+    """
+    record = read_json(inside(directory, directory / CAMPAIGN), CampaignRecord)
+    if not record.under_way:
+        return record
+    stored = (read_trial(trial_folder(directory, planned.trial_id), planned) for planned in record.trials)
+    trials = [
+        planned if known is None else planned.with_state(known.state, known.reason)
+        for planned, known in zip(record.trials, stored, strict=True)
+    ]
+    return record.model_copy(update={"trials": tuple(trials)})
 
 
 def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_AGAIN) -> pa.Table:

@@ -75,9 +75,11 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     column = np.searchsorted(samples, timings.column("sample").to_numpy())
 
     codes = outcome_codes(timings)
+    place = row * shape[1] + column
     outcome = np.full(shape, schema.LOST, dtype=np.int8)
-    outcome[row, column] = codes
+    outcome.ravel()[place] = codes
     is_ok = codes == schema.OK
+    timed = place[is_ok]
     times = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
     times["total_ns"] = sum(times.values(), start=np.zeros(timings.num_rows, dtype=np.int64))
     for clock in ("inference_ns", "total_ns"):
@@ -86,7 +88,7 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
 
     def matrix(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         filled = np.full(shape, np.inf)
-        filled[row[is_ok], column[is_ok]] = times[is_ok]
+        filled.ravel()[timed] = times[is_ok]
         return filled
 
     rows_present = np.bincount(row, minlength=shape[0])

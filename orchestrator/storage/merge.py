@@ -15,10 +15,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestrator.contracts import InputError
 from orchestrator.storage import encoding
 from orchestrator.storage.atomic import DRAFT, replacing, sync_folder
 from orchestrator.storage.layout import TWINS, TrialFolder, answers, part_name, parts
 from orchestrator.storage.load import opened
+from orchestrator.storage.losses import refuse_unpaired
 from orchestrator.storage.seal import seal_parquet
 from orchestrator.storage.tables import conform
 from orchestrator.storage.twins import FORMS, rounds
@@ -37,18 +39,20 @@ def merge(folder: TrialFolder) -> None:
     _swap(folder)
 
 
-def recover(trial_dir: Path) -> None:
-    """Finish or undo a merge; remove unfinished files, parts without a twin and answers of rounds that were never stored.
+def recover(trial_dir: Path, least: int = 0) -> None:
+    """Finish or undo a merge; remove unfinished files, a newest part of timings without a twin and answers of rounds never stored.
 
-    Only the driver that holds the campaign's lock may call it. Raises InputError for a damaged file.
+    Only the driver that holds the campaign's lock may call it. Raises InputError, and leaves all parts as they are, for a damaged file and
+    where anything but a driver's death has taken a part: where fewer rounds than ``least`` are there, for one.
     """
     folder = TrialFolder(trial_dir)
     _settle(folder)
     for place in (folder.path, *map(folder.twin, TWINS), folder.answers):
         _remove(path for path in _entries(place) if DRAFT.fullmatch(path.name))
+    refuse_unpaired(folder)
+    stored = set(rounds(folder, least).column("round").to_pylist())
     timed, told = (parts(folder.twin(name)) for name in TWINS)
-    _remove({**timed, **told}[number] for number in timed.keys() ^ told.keys())
-    stored = set(rounds(folder).column("round").to_pylist())
+    _remove(timed[number] for number in timed.keys() - told.keys())
     _remove(path for number, path in answers(folder.answers).items() if number not in stored)
 
 
@@ -74,7 +78,7 @@ def _write_merged(folder: TrialFolder, name: str) -> None:
             for table in _row_groups(list(parts(folder.twin(name)).values()), FORMS[name]):
                 writer.write_table(table, row_group_size=encoding.ROW_GROUP)
                 rows += table.num_rows
-        seal_parquet(file)
+        seal_parquet(file, target / part_name(0))
     with opened(target / part_name(0)) as merged:
         assert merged.metadata.num_rows == rows
 
@@ -104,6 +108,8 @@ def _swap(folder: TrialFolder) -> None:
             sync_folder(folder.path)
     for name in TWINS:
         if folder.replaced(name).is_dir():
+            if not parts(folder.twin(name)):
+                raise InputError(f"{folder.twin(name)} is missing or empty: rename {folder.replaced(name)}, which it was made of, to it")
             shutil.rmtree(folder.replaced(name))
     sync_folder(folder.path)
 

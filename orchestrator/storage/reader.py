@@ -8,10 +8,11 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema, twins
-from orchestrator.storage.layout import CAMPAIGN, TrialFolder, refuse_no_campaign, trial_folder
-from orchestrator.storage.load import read_json, read_table
+from orchestrator.storage.layout import TrialFolder, inside, refuse_no_campaign, trial_folder
+from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
-from orchestrator.storage.records import CampaignRecord, TrialRecord
+from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.result_schema import FORMS
 
 
 class Campaign:
@@ -19,18 +20,15 @@ class Campaign:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.record = read_json(directory / CAMPAIGN, CampaignRecord)
+        self.record = read_campaign(directory)
 
     def trial(self, trial_id: str) -> TrialRecord:
-        """Return what is known of a trial. Its state is the one in ``campaign.json``."""
+        """Return what is known of a trial. Its state is the one in ``campaign.json``, unless a driver is at work or was killed."""
         planned = self.record.planned(trial_id)
-        path = self._folder(trial_id).record
-        if not path.exists():
+        record = read_trial(self._folder(trial_id), planned)
+        if record is None:
             return TrialRecord.from_plan(planned)
-        record = read_json(path, TrialRecord)
-        if record.trial_id != trial_id:
-            raise InputError(f"{path} is the record of {record.trial_id}: restore it from a copy")
-        return record.model_copy(update={"state": planned.state, "reason": planned.reason})
+        return record if self.record.under_way else record.model_copy(update={"state": planned.state, "reason": planned.reason})
 
     def trials(self) -> list[TrialRecord]:
         """Return all trials in the order of the plan."""
@@ -38,15 +36,15 @@ class Campaign:
 
     def timings(self, trial_id: str) -> pa.Table:
         """Return the timings of all stored rounds, sorted by round and sample; columns of ``schema.TIMINGS``."""
-        return twins.timings(self._folder(trial_id))
+        return twins.timings(*self._measured(trial_id))
 
     def rounds(self, trial_id: str) -> pa.Table:
         """Return one row per stored round, sorted by round; columns of ``schema.ROUNDS``."""
-        return twins.rounds(self._folder(trial_id))
+        return twins.rounds(*self._measured(trial_id))
 
     def matrix(self, trial_id: str) -> RoundMatrix:
         """Return the times of all stored rounds as matrices over rounds and samples."""
-        return round_matrix(*twins.both(self._folder(trial_id)))
+        return round_matrix(*twins.both(*self._measured(trial_id)))
 
     def samples(self, trial_id: str) -> pa.Table:
         """Return one row per sample: its reference, first prediction, sizes, scores and slices."""
@@ -61,15 +59,40 @@ class Campaign:
     def answers(self, trial_id: str, number: int) -> pa.Table | None:
         """Return the answers of a round that differ from the first round's, or None where none do."""
         path = self._folder(trial_id).answers_of(number)
-        stored = path.exists() and number in self.rounds(trial_id).column("round").to_pylist()
-        return read_table(path) if stored else None
+        rounds = self.rounds(trial_id)
+        different = dict(zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True))
+        if number not in different:
+            return None
+        if path.exists():
+            return read_table(path)
+        if different[number]:
+            raise InputError(f"{path} is missing (rounds/ tells of {different[number]} answers in it): {MEASURE_AGAIN}")
+        return None
 
     def table(self, name: str) -> pa.Table:
         """Return a result table by its name, one of ``schema.RESULT_TABLES``."""
         if name not in schema.RESULT_TABLES:
             raise InputError(f"result table {name!r} is unknown: choose one of {', '.join(schema.RESULT_TABLES)}")
         remedy = f"write it with `python -m orchestrator report {self.directory}`"
-        return _existing(self.directory / f"{name}.parquet", remedy)
+        path = inside(self.directory, self.directory / f"{name}.parquet")
+        table = _existing(path, remedy)
+        types = dict(zip(table.schema.names, table.schema.types, strict=True))
+        differing = [field.name for field in FORMS[name] if types.get(field.name) != field.type]
+        if differing:
+            raise InputError(f"{path} is no {name} table of this program (column {differing[0]}): {remedy}")
+        strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
+        if strangers:
+            raise InputError(f"{path} is of another campaign (it tells of trial {min(strangers)}): {remedy}")
+        return table
+
+    def _measured(self, trial_id: str) -> tuple[TrialFolder, int]:
+        """Return a trial's folder and how many rounds it has at least. Its warm-up, which no figure needs, must be whole all the same."""
+        least = self.trial(trial_id).rounds
+        folder = self._folder(trial_id)
+        if folder.warmup.exists():
+            with opened(folder.warmup):
+                pass
+        return folder, least
 
     def _folder(self, trial_id: str) -> TrialFolder:
         return trial_folder(self.directory, self.record.planned(trial_id).trial_id)

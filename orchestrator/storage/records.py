@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
@@ -14,6 +15,8 @@ from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
 
 State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
+STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
+"""States of a trial that has a ``trial.json``, since it is written first."""
 
 Plain = Annotated[str, AfterValidator(plain)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
@@ -40,6 +43,11 @@ class PlannedTrial(Frozen):
             raise ValueError(f"trial_id {self.trial_id} must be match_key {self.match_key} with -r{self.trial.repeat} after it")
         return self
 
+    def with_state(self, state: State, reason: str | None) -> PlannedTrial:
+        """Return the same trial in another state."""
+        fields = {name: getattr(self, name) for name in PlannedTrial.model_fields}
+        return PlannedTrial.model_validate({**fields, "state": state, "reason": reason})
+
     def labels(self) -> dict[str, str | int]:
         """Return the columns that every result table begins with."""
         return {
@@ -62,7 +70,11 @@ class LeftOut(Frozen):
 
 
 class CampaignRecord(Frozen):
-    """``campaign.json``: all trials of one command. Its states are the ones that count."""
+    """``campaign.json``: all trials of one command.
+
+    ``under_way``: a driver is at work, or was killed. Then the state in a trial's ``trial.json`` counts where there is one; else the one
+    here does.
+    """
 
     schema_version: Version = schema.SCHEMA_VERSION
     created_at: UtcTime = Field(default_factory=utc_now)
@@ -74,6 +86,7 @@ class CampaignRecord(Frozen):
     config: CampaignConfig = CampaignConfig()
     trials: tuple[PlannedTrial, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    under_way: bool = False
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
@@ -86,18 +99,20 @@ class CampaignRecord(Frozen):
 
     def planned(self, trial_id: str) -> PlannedTrial:
         """Return one trial. Raises InputError for an id that is not in this campaign."""
-        for planned in self.trials:
+        place = self._places.get(trial_id, len(self.trials))
+        if place < len(self.trials) and self.trials[place].trial_id == trial_id:
+            return self.trials[place]
+        for planned in self.trials:  # the places may be those of a record that this one is a changed copy of
             if planned.trial_id == trial_id:
                 return planned
         nearest = get_close_matches(trial_id, [planned.trial_id for planned in self.trials], n=1, cutoff=0)
         hint = f", such as {nearest[0]}" if nearest else ""
         raise InputError(f"trial {trial_id!r} is not in this campaign: choose one of its {len(self.trials)} trials{hint}")
 
-    def with_state(self, trial_id: str, state: State, reason: str | None) -> CampaignRecord:
-        """Return this record with another state of one trial."""
-        changed = PlannedTrial.model_validate({**dict(self.planned(trial_id)), "state": state, "reason": reason})
-        trials = tuple(changed if planned.trial_id == trial_id else planned for planned in self.trials)
-        return self.model_copy(update={"trials": trials})
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Where each trial stands: looking for thousands one by one takes minutes."""
+        return {planned.trial_id: place for place, planned in enumerate(self.trials)}
 
 
 class Process(Frozen):
@@ -132,6 +147,7 @@ class TrialError(Frozen):
 
 FaultName = Literal[
     "process killed",
+    "process failed",
     "host lost",
     "hang",
     "out of memory",
@@ -156,7 +172,9 @@ class Fault(Frozen):
 class TrialRecord(PlannedTrial):
     """``trial.json``: what a trial was, where it ran and how it ended.
 
-    ``looks`` are the numbers of rounds at which an extension ended, ``changes`` what a user accepted as changed when going on.
+    ``looks`` are the numbers of rounds at which an extension ended, ``extension`` the number at which one under way will end,
+    ``changes`` what a user accepted as changed when going on. ``rounds`` were stored when this was written: more may have followed, but
+    where fewer are there, some were lost.
     """
 
     schema_version: Version = schema.SCHEMA_VERSION
@@ -173,9 +191,11 @@ class TrialRecord(PlannedTrial):
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     processes: tuple[Process, ...] = ()
+    rounds: int = Field(0, ge=0)
     flags: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     looks: tuple[int, ...] = ()
+    extension: int | None = Field(None, ge=1)
     changes: tuple[str, ...] = ()
 
     @classmethod

@@ -1,19 +1,25 @@
 """A digest of a whole file inside the file: whatever changes a byte of it later is found.
 
 Parquet's own checksums cover pages but neither the footer nor what lies between. A seal lies between the last page and the footer, where
-every reader of Parquet passes over it, since the footer names the places of all pages. In JSON it is the last key.
+every reader of Parquet passes over it, since the footer names the places of all pages. It covers also what the file is to its campaign
+(``layout.identity``), so that another trial's table under this one's name is found, at no byte more. In JSON it is the last key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import stat
 import struct
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-MAGIC = b"TQSEAL01"
+from orchestrator.storage.layout import identity
+
+MAGIC = b"TQSEAL02"
+OLD_MAGIC = b"TQSEAL01"
+"""Begins seals that cover the content alone."""
 SEAL_BYTES = len(MAGIC) + hashlib.sha256().digest_size
 PARQUET_END = struct.Struct("<I4s")
 CHUNK = 2**20
@@ -25,12 +31,12 @@ class BrokenSeal(ValueError):
     """A file is not what was once written, or was never whole."""
 
 
-def seal_parquet(file: BinaryIO) -> None:
-    """Put a seal into a Parquet file that has just been written, open for reading and writing."""
+def seal_parquet(file: BinaryIO, path: Path) -> None:
+    """Put a seal into a Parquet file that has just been written, open for reading and writing, and will have this path."""
     start = _footer_start(file)
     file.seek(start)
     footer = file.read()
-    digest = _digest(file, start, footer)
+    digest = _digest(file, start, footer, identity(path))
     file.seek(start)
     file.write(MAGIC + digest + footer)
 
@@ -38,6 +44,8 @@ def seal_parquet(file: BinaryIO) -> None:
 def check_parquet(path: Path) -> None:
     """Raise BrokenSeal where a Parquet file is not what was written. A file that has not changed since is not read again."""
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BrokenSeal("it is no regular file")
     _check_parquet(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -49,10 +57,11 @@ def _check_parquet(path: Path, inode: int, size: int, changed_ns: int) -> None:
             raise BrokenSeal("it is too short")
         file.seek(start)
         seal, footer = file.read(SEAL_BYTES), file.read()
-        if seal[: len(MAGIC)] != MAGIC:
+        magic, digest = seal[: len(MAGIC)], seal[len(MAGIC) :]
+        if magic not in (MAGIC, OLD_MAGIC):
             raise BrokenSeal("it has no seal of this program")
-        if seal[len(MAGIC) :] != _digest(file, start, footer):
-            raise BrokenSeal("its checksum does not fit")
+        if digest != _digest(file, start, footer, identity(path) if magic == MAGIC else ""):
+            raise BrokenSeal("its checksum does not fit: it has changed, or is the file of another trial or table")
 
 
 def _footer_start(file: BinaryIO) -> int:
@@ -67,9 +76,9 @@ def _footer_start(file: BinaryIO) -> int:
     return start
 
 
-def _digest(file: BinaryIO, until: int, footer: bytes) -> bytes:
-    """Return the SHA-256 of the first ``until`` bytes and the footer."""
-    digest = hashlib.sha256()
+def _digest(file: BinaryIO, until: int, footer: bytes, what: str) -> bytes:
+    """Return the SHA-256 of what the file is, its first ``until`` bytes and the footer."""
+    digest = hashlib.sha256(what.encode())
     file.seek(0)
     left = until
     while left:
@@ -86,7 +95,8 @@ def sealed_json(text: str) -> str:
     """Return a JSON object's text, as ``json.dumps`` writes it with an indent of 1, with a seal as its last key."""
     body = text.removesuffix("\n}")
     open_text = f'{body}{"" if body.endswith("{") else ","}\n "sha256": "{ZEROS}"\n}}\n'
-    return open_text.replace(ZEROS, hashlib.sha256(open_text.encode()).hexdigest())
+    before, _, after = open_text.rpartition(ZEROS)
+    return before + hashlib.sha256(open_text.encode()).hexdigest() + after
 
 
 def check_json(content: bytes) -> None:

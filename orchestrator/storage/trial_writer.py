@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.contracts import InputError
 from orchestrator.measurement.results import RoundResult
 from orchestrator.storage import encoding, schema
 from orchestrator.storage.atomic import make_folder, write_json, write_parquet
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
-from orchestrator.storage.load import read_table
+from orchestrator.storage.load import MEASURE_AGAIN, read_table
 from orchestrator.storage.merge import merge, recover
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.tables import conform, outcome_codes
@@ -25,15 +27,16 @@ FLUSH_EVERY_S = 1.0
 class TrialWriter:
     """The files of one trial. Construction puts right what a kill has left.
 
-    ``clock`` gives seconds and decides when to flush. Only ``CampaignWriter``, which holds the campaign's lock, makes one.
+    ``clock`` gives seconds and decides when to flush; ``least`` is how many rounds the trial is known to have. Only ``CampaignWriter``,
+    which holds the campaign's lock, makes one.
     """
 
-    def __init__(self, folder: TrialFolder, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: TrialFolder, clock: Callable[[], float] = time.monotonic, least: int = 0) -> None:
         self._folder = folder
         self._clock = clock
         for place in (folder.path.parent, folder.path):
             make_folder(place)
-        recover(folder.path)
+        recover(folder.path, least)
         for name in TWINS:
             make_folder(folder.twin(name))
         self._rounds: set[int] = set(rounds(folder).column("round").to_pylist())
@@ -46,22 +49,28 @@ class TrialWriter:
         return frozenset(self._rounds)
 
     def stored_samples(self) -> pa.Table | None:
-        """Return what ``write_samples`` has written, or None."""
-        return read_table(self._folder.samples) if self._folder.samples.exists() else None
+        """Return what ``write_samples`` has written, or None. Raises InputError where it is missing although rounds are stored."""
+        path = self._folder.samples
+        if path.exists():
+            return read_table(path)
+        if self._rounds:
+            raise InputError(f"{path} is missing ({len(self._rounds)} rounds are stored): {MEASURE_AGAIN}")
+        return None
 
     def stored_rounds(self) -> Iterator[RoundResult]:
         """Yield the rounds that are stored, in order, as they were appended."""
         timed, told = both(self._folder)
         numbers = timed.column("round").to_numpy()
         starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
-        for place, (start, end) in enumerate(zip(starts, [*starts[1:], len(numbers)], strict=True)):
+        for place, (start, end) in enumerate(pairwise([*starts, len(numbers)])):
             yield RoundResult(_one_batch(timed.slice(start, end - start)), _one_batch(told.slice(place, 1)))
 
     def write_record(self, record: TrialRecord) -> None:
-        """Write ``trial.json``."""
+        """Write ``trial.json``, with the number of rounds that are stored by now."""
         if record.trial_id != self._folder.path.name:
             raise ValueError(f"the record of {record.trial_id} is not that of {self._folder.path.name}")
-        write_json(self._folder.record, record.model_dump(mode="json"))
+        stored = record.model_copy(update={"rounds": len(self._rounds) - len(self._waiting)})
+        write_json(self._folder.record, stored.model_dump(mode="json"))
 
     def write_samples(self, samples: pa.Table) -> None:
         """Write ``predictions.parquet``: one row per sample, ``sample`` counted upward."""
@@ -103,7 +112,8 @@ class TrialWriter:
     def flush(self) -> None:
         """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
         if self._waiting:
-            number = max([-1, *(number for name in TWINS for number in parts(self._folder.twin(name)))]) + 1
+            # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
+            number = max(parts(self._folder.twin("rounds")), default=-1) + 1
             timed, told = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
             write_parquet(self._folder.twin("timings") / part_name(number), timed, **encoding.TIMINGS)
             write_parquet(self._folder.twin("rounds") / part_name(number), told)

@@ -1,4 +1,7 @@
-"""Read the twin folders ``timings/`` and ``rounds/``: a round exists if and only if both hold it. Nothing here writes."""
+"""Read the twin folders ``timings/`` and ``rounds/``: a round exists if and only if both hold it. Nothing here writes.
+
+``least`` is how many rounds are known to have been stored: fewer are an error, as is whatever else shows that a part was lost.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.layout import TrialFolder, parts
 from orchestrator.storage.load import opened, read_table
+from orchestrator.storage.losses import refuse_gap, refuse_lost_rounds, refuse_many_alone
 
 T = TypeVar("T")
 
@@ -22,26 +26,42 @@ FORMS = {"timings": schema.TIMINGS, "rounds": schema.ROUNDS}
 ATTEMPTS = 40
 
 
-def timings(folder: TrialFolder) -> pa.Table:
-    """Return the timings of all stored rounds, sorted by round and sample. Raises InputError for what is damaged or double."""
-    return both(folder)[0]
+def timings(folder: TrialFolder, least: int = 0) -> pa.Table:
+    """Return the timings of all stored rounds, sorted by round and sample. Raises InputError for what is damaged, double or lost."""
+    return both(folder, least)[0]
 
 
-def rounds(folder: TrialFolder) -> pa.Table:
-    """Return the rows of all stored rounds, sorted by round. Raises InputError for what is damaged or double."""
-    return _steady(folder, lambda: _sorted(_only(_read(folder, "rounds"), _timed_rounds(folder)), ["round"], folder))
+def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
+    """Return the rows of all stored rounds, sorted by round. Raises InputError for what is damaged, double or lost."""
+
+    def read() -> pa.Table:
+        told = _read(folder, "rounds")  # first: a round's timings are written before its row
+        _check(folder, _timed_rounds(folder), told, least)
+        return _sorted(told, ["round"], folder)
+
+    return _steady(folder, read)
 
 
-def both(folder: TrialFolder) -> tuple[pa.Table, pa.Table]:
+def both(folder: TrialFolder, least: int = 0) -> tuple[pa.Table, pa.Table]:
     """Return ``timings`` and ``rounds`` of the same stored rounds."""
 
     def read() -> tuple[pa.Table, pa.Table]:
-        told = _read(folder, "rounds")  # first: a round's timings are written before its row
+        told = _read(folder, "rounds")
         timed = _read(folder, "timings")
-        stored = _only(told, timed.column("round").unique())
-        return _sorted(_only(timed, stored.column("round")), ["round", "sample"], folder), _sorted(stored, ["round"], folder)
+        _check(folder, set(timed.column("round").unique().to_pylist()), told, least)
+        return _sorted(_only(timed, told.column("round")), ["round", "sample"], folder), _sorted(told, ["round"], folder)
 
     return _steady(folder, read)
+
+
+def _check(folder: TrialFolder, timed: set[int], told: pa.Table, least: int) -> None:
+    """Raise InputError where something was lost, whatever a running driver has added meanwhile."""
+    refuse_lost_rounds(folder, timed, told.column("round").to_pylist(), least)
+    before, first = _listed(folder, "timings")
+    after, _ = _listed(folder, "rounds")
+    if _listed(folder, "timings")[1] != first:
+        raise _replaced(folder, "timings")
+    refuse_many_alone(folder, before, after)
 
 
 def _only(table: pa.Table, numbers: pa.ChunkedArray) -> pa.Table:
@@ -55,7 +75,7 @@ def _read(folder: TrialFolder, name: str) -> pa.Table:
     return pa.concat_tables([form.empty_table(), *_each_part(folder, name, lambda path: read_table(path, form))])
 
 
-def _timed_rounds(folder: TrialFolder) -> pa.Array:
+def _timed_rounds(folder: TrialFolder) -> set[int]:
     """Return the numbers of the rounds in ``timings/``, read one row group at a time."""
 
     def rounds_in(path: Path) -> set[int]:
@@ -63,7 +83,7 @@ def _timed_rounds(folder: TrialFolder) -> pa.Array:
             groups = (file.read_row_group(group, columns=["round"]) for group in range(file.num_row_groups))
             return {number for group in groups for number in group.column("round").unique().to_pylist()}
 
-    return pa.array(sorted(set().union(*_each_part(folder, "timings", rounds_in))), pa.int32())
+    return set().union(*_each_part(folder, "timings", rounds_in))
 
 
 def _each_part(folder: TrialFolder, name: str, read: Callable[[Path], T]) -> list[T]:
@@ -74,17 +94,22 @@ def _each_part(folder: TrialFolder, name: str, read: Callable[[Path], T]) -> lis
     had vanished.
     """
     found, first = _listed(folder, name)
-    results = [read(path) for path in found]
+    results = [read(path) for path in found.values()]
     again, first_again = _listed(folder, name)
-    if first_again != first or again[: len(found)] != found:
-        raise FileNotFoundError(errno.ENOENT, "replaced by a merge", str(folder.twin(name)))
+    if first_again != first or list(again.items())[: len(found)] != list(found.items()):
+        raise _replaced(folder, name)
+    refuse_gap(folder.twin(name), found)
     return results
 
 
-def _listed(folder: TrialFolder, name: str) -> tuple[list[Path], tuple[int, int, int] | None]:
+def _replaced(folder: TrialFolder, name: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "replaced by a merge", str(folder.twin(name)))
+
+
+def _listed(folder: TrialFolder, name: str) -> tuple[dict[int, Path], tuple[int, int, int] | None]:
     """Return the parts, and what tells the first one from another of its name. A driver may only add parts behind these."""
-    found = list(parts(_current(folder, name)).values())
-    return found, _identity(found[0]) if found else None
+    found = parts(_current(folder, name))
+    return found, _identity(next(iter(found.values()))) if found else None
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

@@ -14,26 +14,43 @@ from typing import Any
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.atomic import DRAFT, sync_folder, write_json, write_link, write_text
+from orchestrator.storage.campaign_text import campaign_text, trial_text
 from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, refuse_no_campaign, trial_folder
-from orchestrator.storage.load import read_json
+from orchestrator.storage.load import read_campaign, read_json, read_trial
 from orchestrator.storage.lock import CampaignLock
-from orchestrator.storage.records import CampaignRecord, State, TrialRecord
+from orchestrator.storage.records import CampaignRecord, PlannedTrial, State, TrialRecord
 from orchestrator.storage.trial_writer import TrialWriter
+
+WRITE_EVERY_S = 1.0
+"""``campaign.json`` is written once in so many seconds at most."""
+
+WRITING_SHARE = 0.05
+"""Nor does writing it take more than this share of the time, however many trials it holds."""
 
 
 class CampaignWriter:
     """A campaign's directory, locked for writing. A context manager: leaving it flushes every trial and lets go of the lock.
 
-    Threads may share it, each with trials of its own.
+    Threads may share it, each with trials of its own. ``campaign.json`` follows the states of trials with some delay, and is whole when the
+    campaign is closed. Until then it says ``under_way``: what it does not hold yet stands in ``trial.json``.
     """
 
     def __init__(self, directory: Path, record: CampaignRecord, lock: CampaignLock, clock: Callable[[], float]) -> None:
         self.directory = directory
-        self.record = record
+        self._record = record
         self._lock = lock
         self._clock = clock
+        self._planned = {planned.trial_id: planned for planned in record.trials}
+        self._texts: dict[str, str] = {}
+        self._under_way = record.under_way
+        self._next_write_at = 0.0
         self._trials: dict[str, TrialWriter] = {}
         self._one_at_a_time = threading.Lock()
+
+    @property
+    def record(self) -> CampaignRecord:
+        """The campaign with the states that its trials have now."""
+        return self._record.model_copy(update={"trials": tuple(self._planned.values())})
 
     @classmethod
     def create(
@@ -58,7 +75,7 @@ class CampaignWriter:
             _refuse_used(directory)
             write_text(directory / OVERRIDES, overrides_yaml(record))
             writer = cls(directory, record, lock, clock)
-            writer._write_record()
+            writer._write_record(under_way=False)
             sync_folder(directory.parent)
             if latest:
                 write_link(directory.absolute().parent.parent / "latest", directory)
@@ -73,7 +90,7 @@ class CampaignWriter:
         refuse_no_campaign(directory)
         lock = CampaignLock(directory)
         try:
-            return cls(directory, read_json(directory / CAMPAIGN, CampaignRecord), lock, clock)
+            return cls(directory, read_campaign(directory), lock, clock)
         except BaseException:
             lock.release()
             raise
@@ -82,38 +99,44 @@ class CampaignWriter:
         """Return the writer of one trial, the same one at every call."""
         with self._one_at_a_time:
             if trial_id not in self._trials:
-                self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock)
+                known = self.read_trial(trial_id)
+                self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock, known.rounds if known is not None else 0)
             return self._trials[trial_id]
 
     def read_trial(self, trial_id: str) -> TrialRecord | None:
-        """Return what is stored of a trial that has begun, or None."""
-        folder = self._folder(trial_id)
-        return read_json(folder.record, TrialRecord) if folder.record.exists() else None
+        """Return what is stored of a trial that has begun, or None. Raises InputError for a record that is missing or damaged."""
+        return read_trial(self._folder(trial_id), self._of_plan(trial_id))
 
-    def note_changes(self, trial_id: str, changes: Sequence[str]) -> None:
-        """Record in ``trial.json`` what a user has accepted as changed, where the trial has begun."""
+    def note(self, trial_id: str, changes: Sequence[str] = (), extension: int | None = None) -> None:
+        """Record in ``trial.json``, where there is one, what a user has accepted as changed and up to which round it is extended."""
         known = self.read_trial(trial_id)
         if known is not None:
-            noted = known.model_copy(update={"changes": tuple(dict.fromkeys([*known.changes, *changes]))})
+            all_changes = tuple(dict.fromkeys([*known.changes, *changes]))
+            noted = known.model_copy(update={"changes": all_changes, "extension": extension or known.extension})
             write_json(self._folder(trial_id).record, noted.model_dump(mode="json"))
 
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
-        """Change a trial's state: in ``trial.json`` where there is one, then in ``campaign.json``, which counts."""
+        """Change a trial's state: in ``trial.json`` where there is one, and in ``campaign.json``, at once where nothing else holds it."""
         with self._one_at_a_time:
-            record = self.record.with_state(trial_id, state, reason)
-            folder = self._folder(trial_id)
-            if folder.record.exists():
-                known = read_json(folder.record, TrialRecord)
-                changed = known.model_copy(update={"state": state, "reason": reason})
-                if changed != known:
-                    write_json(folder.record, changed.model_dump(mode="json"))
-            self.record = record
-            self._write_record()
+            changed = self._of_plan(trial_id).with_state(state, reason)
+            record = self._folder(trial_id).record
+            begun = record.exists()
+            if begun:
+                known = read_json(record, TrialRecord)
+                if (known.state, known.reason) != (state, reason):
+                    write_json(record, known.model_copy(update={"state": state, "reason": reason}).model_dump(mode="json"))
+            elif changed == self._planned[trial_id]:
+                return
+            self._planned[trial_id] = changed
+            self._texts.pop(trial_id, None)
+            if not (begun and self._under_way) or self._clock() >= self._next_write_at:
+                self._write_record(under_way=True)
 
     def close(self) -> None:
         """Flush every trial and let go of the lock."""
         with ExitStack() as stack:  # does all of it, whatever fails on the way
             stack.callback(self._lock.release)
+            stack.callback(self._write_states)
             while self._trials:
                 stack.callback(self._trials.popitem()[1].flush)
 
@@ -123,11 +146,29 @@ class CampaignWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
-    def _folder(self, trial_id: str) -> TrialFolder:
-        return trial_folder(self.directory, self.record.planned(trial_id).trial_id)
+    def _of_plan(self, trial_id: str) -> PlannedTrial:
+        return self._planned.get(trial_id) or self._record.planned(trial_id)
 
-    def _write_record(self) -> None:
-        write_json(self.directory / CAMPAIGN, self.record.model_dump(mode="json"))
+    def _folder(self, trial_id: str) -> TrialFolder:
+        return trial_folder(self.directory, self._of_plan(trial_id).trial_id)
+
+    def _write_states(self) -> None:
+        """Write what ``campaign.json`` lacks, once no state will change any more."""
+        with self._one_at_a_time:
+            if self._under_way:
+                self._under_way = False
+                self._write_record(under_way=False)
+
+    def _write_record(self, under_way: bool) -> None:
+        started = self._clock()
+        for trial_id, planned in self._planned.items():
+            if trial_id not in self._texts:
+                self._texts[trial_id] = trial_text(planned)
+        record = self._record.model_copy(update={"under_way": under_way})
+        write_text(self.directory / CAMPAIGN, campaign_text(record, map(self._texts.__getitem__, self._planned)))
+        ended = self._clock()
+        self._under_way = under_way
+        self._next_write_at = ended + max(WRITE_EVERY_S, (ended - started) / WRITING_SHARE)
 
 
 def overrides_yaml(record: CampaignRecord) -> str:

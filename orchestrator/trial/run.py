@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import Executor, Session, SessionLost
+from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.measurement.fault_names import fault_of
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.salvage import incomplete_round
@@ -36,6 +37,7 @@ FAULTS_FORGIVEN = 1
 """After so many faults a trial goes on in a fresh process; after one more it has failed."""
 
 End = tuple[State, str | None]
+Answer = TypeVar("Answer")
 
 
 class TrialRun:
@@ -79,6 +81,7 @@ class TrialRun:
         self._checks: list[dict[str, Any]] = [dict(check) for check in stopping.checks] if stopping and self._extends else []
         self._clock = RoundClock(own_rounds_only=alternating)
         self._next = 0
+        self._at = 0
         self._round_s = 1.0
         self._faults = 0
         self._session: Session | None = None
@@ -116,9 +119,10 @@ class TrialRun:
         except (SessionLost, TimeoutError, TrialFailed) as error:
             ended = self._recover(error)
         except (OSError, pa.ArrowException):
-            raise  # what cannot be stored is the driver's own trouble
+            raise  # what cannot be stored is the trouble of all trials
         except Exception as error:
-            ended = self._recover(error)
+            # Of the driver's making, and no fault of the process: another one would not help.
+            ended = "failed", f"in the driver: {one_line(error)}"
         if ended is None:
             return True
         self.close()
@@ -160,13 +164,26 @@ class TrialRun:
         self._process += 1
         if not self._take_turn(limit_s):
             return self._interrupted()
-        prepared = self._session.prepare().result(timeout=limit_s)
+        prepared = self._await(self._session.prepare(), limit_s)
         self._raised = {}
         self._store_prepared(prepared)
         one_by_one = self._alternating or self._session.shares_machine
         self._calls = RoundCalls(self._session, measurement, self._next, one_by_one)
         self._observer.trial_prepared(self._planned, prepared)
         return None
+
+    def _await(self, job: Job[Answer], limit_s: float) -> Answer:
+        """Wait for a long call, and now and then look whether its host is still there. Raises what `Job.result` does."""
+        assert self._session is not None
+        began = time.monotonic()
+        while True:
+            try:
+                return job.result(timeout=self._trial.measurement.round_timeout_s)
+            except TimeoutError:
+                if time.monotonic() - began >= limit_s:
+                    raise
+                if not self._session.host_answers():
+                    raise SessionLost("the host does not answer", cause="machine") from None
 
     def _take_turn(self, limit_s: float) -> bool:
         """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
@@ -187,6 +204,7 @@ class TrialRun:
             self._calls.ask_ahead(self._round_s)
         if not self._calls:
             return self._interrupted()
+        self._at = self._next
         results = self._calls.take()
         decisions: list[Decision] = []
         for result in results:
@@ -204,7 +222,7 @@ class TrialRun:
         if stopping is not None:
             reason = "extended" if self._extends else stopping.reason
             looks = (*self._record.looks, self._next) if self._extends else ()
-            self._record = self._record.model_copy(update={"stopping": self._stopping(reason), "looks": looks})
+            self._record = self._record.model_copy(update={"stopping": self._stopping(reason), "looks": looks, "extension": None})
             self._conclude()
             return "done", None
         self._fail_beyond_max_errors(results)
@@ -215,15 +233,17 @@ class TrialRun:
         session, self._session, calls, self._calls = self._session, None, self._calls, None
         answers = session is None or session.host_answers()
         lost = not answers or (isinstance(error, SessionLost) and error.cause == "machine")
-        name, message = ("host lost", f"host lost: {one_line(error)}") if lost else (_fault_name(error), str(error) or type(error).__name__)
+        name, message = ("host lost", one_line(error)) if lost else (_fault_name(error), str(error) or type(error).__name__)
         fault = Fault.model_validate(
-            {"name": name, "message": message, "process": max(0, self._process - 1), "round": self._next if calls else None}
+            {"name": name, "message": message, "process": max(0, self._process - 1), "round": self._at if calls is not None else None}
         )
         if session is not None and not answers:
             session.forget()
         elif session is not None:
             left = session.abandon()
-            if left is not None and calls is not None and not lost and left.round >= self._next and not left.finished:
+            # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
+            ours = isinstance(error, TrialFailed)
+            if left is not None and calls is not None and not lost and not ours and left.round >= self._next and not left.finished:
                 assert self._judge is not None
                 outcome = "timeout" if name == "hang" else "error"
                 result = incomplete_round(self._trial, left, self._next, self._judge.samples.num_rows, self._process - 1, outcome, message)
@@ -232,7 +252,7 @@ class TrialRun:
         self._change("running", None, faults=(*self._record.faults, fault))
         self._observer.fault_seen(self._planned, fault)
         if self._faults > FAULTS_FORGIVEN or not answers:
-            return "failed", message
+            return "failed", f"{name}: {message}" if lost else message
         return None
 
     def _interrupted(self) -> End:
@@ -307,6 +327,7 @@ class TrialRun:
                 self._raised.setdefault(sample, (result.round.column("round")[0].as_py(), message))
         if len(self._raised) > allowed:
             sample, (number, message) = next(iter(self._raised.items()))
+            self._at = number
             raise TrialFailed(
                 f"the model raised on {len(self._raised)} samples (measurement.max_errors={allowed}), first on sample {sample} in "
                 f"round {number}: {message}",

@@ -88,6 +88,39 @@ def test_repeats_are_trials(call: Call, null_words: list[str]) -> None:
     assert len({each[:-3] for each in ids}) == 1
 
 
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_reference_is_refused_before_anything_is_measured(call: Call, null_words: list[str], tmp_path: Path, verb: str) -> None:
+    (trial,) = trial_ids(call("plan", *null_words)[1])
+    code, out, err = call(verb, *null_words, "analysis.reference=nope")
+    assert (code, out, err) == (2, "", f"error: analysis.reference=nope: no such trial; choose one of {trial}\n")
+    code, out, err = call(verb, *null_words, "system.cores=[4000]", f"analysis.reference={trial}")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: analysis.reference={trial}: no such trial; choose one of echo-numbers-")
+    cannot_run = err.split("choose one of ")[1].strip()
+    code, out, err = call(verb, *null_words, "system.cores=[4000]", f"analysis.reference={cannot_run}", "--skip-infeasible")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: analysis.reference={cannot_run}: this trial cannot run here: system.cores=[4000]: core 4000; ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_slice_that_no_sample_has_is_refused_before_anything_is_measured(
+    call: Call, null_words: list[str], verb: str, tmp_path: Path
+) -> None:
+    code, out, err = call(verb, *null_words, "analysis.slices=[parity,nope]")
+    assert (code, out, err) == (2, "", "error: analysis.slices=nope: no sample has this slice; choose of parity\n")
+    assert list(tmp_path.iterdir()) == []
+    assert call("plan", *null_words, "analysis.slices=[parity]")[0] == 0
+
+
+@pytest.mark.parametrize("ending", ["-r1", ""])
+def test_a_reference_is_a_trial_or_all_of_its_repeats(call: Call, null_words: list[str], ending: str) -> None:
+    first, second = trial_ids(call("plan", *null_words, "measurement.repeat=2")[1])
+    assert first.removesuffix("-r0") == second.removesuffix("-r1")
+    code, _, err = call("plan", *null_words, "measurement.repeat=2", f"analysis.reference={first.removesuffix('-r0')}{ending}")
+    assert (code, err) == (0, "")
+
+
 def test_what_was_measured_before_gives_an_estimate(call: Call, null_words: list[str], tmp_path: Path) -> None:
     (first,) = trial_ids(call("plan", *null_words)[1])
     folder = tmp_path / "results" / "single" / "2026-01-01T00-00-00Z"

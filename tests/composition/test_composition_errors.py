@@ -78,6 +78,37 @@ def test_an_axis_that_cannot_be_is_refused(own_conf: Path, override: str, messag
     assert complaint(own_conf, "model=alpha", "task=first", override, multirun=True).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("words", "trials"),
+    [
+        (["task.count=range(0,1001)"], "1,001"),
+        (["task.count=range(0,20)", "measurement.repeat=1000"], "20,000"),
+        (["task.count=range(0,20)", "measurement.repeat=1,51"], "1,040"),
+        (["task.count=range(0,2)", "measurement=often"], "1,200"),
+        (["task.count=range(0,2)", "measurement=often", "measurement.repeat=${task.count}", "task.count=600,601"], "1,201"),
+    ],
+)
+def test_more_than_1000_trials_repeats_included_are_asked_for(own_conf: Path, write: Write, words: list[str], trials: str) -> None:
+    write("measurement/often", "repeat: 600.0\n")
+    words = ["model=alpha", "task=first", *words]
+    told = f"this makes {trials} trials, repeats included: narrow the axes, or add --many if so many are meant"
+    assert complaint(own_conf, *words, multirun=True) == told
+    if trials != "1,001":
+        assert compose_trials(words, True, [own_conf], many=True).documents
+
+
+def test_too_many_repeats_that_the_command_line_says_are_refused_before_anything_is_composed(own_conf: Path, write: Write) -> None:
+    write("model/broken", "name: ???\n")
+    assert complaint(own_conf, "model=broken", "task=first").startswith("model.name: has no value yet")
+    words = ["model=broken", "task=first", "task.count=1,2", "measurement.repeat=501"]
+    assert complaint(own_conf, *words, multirun=True).startswith("this makes 1,002 trials, ")
+
+
+def test_a_thousand_trials_are_not_too_many(own_conf: Path) -> None:
+    words = ["model=alpha", "task=first", "task.count=1,2", "measurement.repeat=500"]
+    assert len(compose_trials(words, True, [own_conf]).documents) == 2
+
+
 def test_no_model_and_no_task_are_said_so(own_conf: Path) -> None:
     assert complaint(own_conf, "task=first").startswith("no model was chosen: add model=NAME; there is alpha, beta, ")
     without_task = complaint(own_conf, "model=alpha")

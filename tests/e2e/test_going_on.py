@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,41 @@ def test_extend_adds_rounds_as_a_further_look(campaign: Path) -> None:
     assert sum(" 20 " in line for line in status.stdout.splitlines()) == 2
 
 
+def test_an_extension_that_was_interrupted_is_finished_by_resume(campaign: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator", "extend", "r", "--rounds", "300"]
+    with subprocess.Popen(command, cwd=campaign, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
+        began = time.monotonic()
+        while not any(len(list(path.glob("timings/part-*"))) > 1 for path in (campaign / "r" / "trials").iterdir()):
+            assert time.monotonic() - began < 60
+            time.sleep(0.02)
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait() == 130
+    untouched, under_way = sorted(len(of_trial) for of_trial in rounds(campaign))
+    assert untouched == 12 < under_way < 312
+    assert [record["extension"] for record in records(campaign)] == [312, 312]
+    done = orchestrator("resume", "r", cwd=campaign)
+    assert done.returncode == 0, done.stderr
+    assert [[number for number, _ in of_trial] for of_trial in rounds(campaign)] == [list(range(312))] * 2
+    assert [(record["looks"], record["extension"], record["faults"]) for record in records(campaign)] == [([312], None, [])] * 2
+
+
+def test_an_extension_that_is_killed_leaves_no_certificate_of_rounds_between_looks(campaign: Path) -> None:
+    with CampaignWriter.reopen(campaign / "r") as writer:
+        for planned in writer.record.trials:
+            writer.note(planned.trial_id, extension=40)
+    done = orchestrator("extend", "r", "--rounds", "30", cwd=campaign)
+    assert done.returncode == 0, done.stderr
+    for path in (campaign / "r" / "trials").glob("*/trial.json"):
+        with CampaignWriter.reopen(campaign / "r") as writer:
+            record = writer.read_trial(path.parent.name)
+            assert record is not None
+            writer.trial(record.trial_id).write_record(record.model_copy(update={"looks": ()}))
+    assert orchestrator("report", "r", cwd=campaign).returncode == 0
+    table = pq.read_table(campaign / "r" / "deadline.parquet").to_pylist()
+    assert {(row["certified"], row["rounds"], row["more_rounds"]) for row in table} == {(False, 12, None)}
+    assert all("no look was taken at the rounds after the first 12" in row["reason"] for row in table)
+
+
 def test_extend_says_what_it_needs(campaign: Path) -> None:
     for words in (["extend", "r"], ["extend", "r", "--rounds", "0"], ["extend", "--rounds", "5"], ["extend", "missing", "--rounds", "5"]):
         done = orchestrator(*words, cwd=campaign)
@@ -97,6 +134,19 @@ def test_changed_code_stops_a_resume_unless_accepted(campaign: Path) -> None:
     assert list(changes.values()) == [[]]
     assert [len(of_trial) for of_trial in rounds(campaign)] == [12, 12]
     assert f"| {trial_id} | {accepted} |" in (campaign / "r" / "report.md").read_text()
+
+
+def test_what_a_process_cannot_read_fails_its_trial_and_no_other(campaign: Path) -> None:
+    words = ["--config-dir", str(SUPPORT / "conf"), "code=[code]", "task=numbers", "model=echo", "cluster=inline", "results_dir=q"]
+    rule = ["measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3"]
+    done = orchestrator("--quiet", *words, *rule, "-m", "model.target=null_targets:UnreadableModel,null_targets:NullModel", cwd=campaign)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    trials = json.loads((campaign / "q" / "campaign.json").read_text())["trials"]
+    assert [trial["state"] for trial in trials] == ["failed", "done"]
+    record = json.loads((campaign / "q" / "trials" / trials[0]["trial_id"] / "trial.json").read_text())
+    assert [fault["name"] for fault in record["faults"]] == ["process failed", "process failed"]
+    assert "Input/output error" in trials[0]["reason"]
 
 
 def test_nothing_to_go_on_with_is_one_line(campaign: Path) -> None:

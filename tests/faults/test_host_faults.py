@@ -126,3 +126,53 @@ def test_they_are_completed_when_they_are_back(four_hosts: Hosts, disturbed: tup
         assert not any(row["incomplete"] for row in rounds)
         assert {row["process"] for row in rounds if row["round"] in before[system]} == {0}
         assert {row["process"] for row in rounds if row["round"] not in before[system]} <= {len(record["processes"]) - 1}
+
+
+@pytest.mark.parametrize("seed", [11])
+def test_models_fault_at_random_moments_while_a_link_is_down_and_back(four_hosts: Hosts, tmp_path: Path, seed: int) -> None:
+    """Each host's model does something bad in a round and on a sample of its own, and one host's link goes for two seconds."""
+    moments = random.Random(seed)
+    names = {"hang": "hang", "kill": "process killed", "memory": "out of memory", "gpu": "gpu error"}
+    systems = ("two_cores", "one_core", "half_core", "quarter_core")
+    at = {fault: (moments.randrange(2, ROUNDS - 2), moments.randrange(1, 20)) for fault in names}
+    (tmp_path / "conf" / "sweep").mkdir(parents=True)
+    (tmp_path / "conf" / "sweep" / "bad.yaml").write_text(
+        "axes:\n"
+        f"  system: {','.join(systems)}\n"
+        f"  model.fault: {','.join(names)}\n"
+        f"  model.at_round: {','.join(str(number) for number, _ in at.values())}\n"
+        f"  model.sample: {','.join(str(sample) for _, sample in at.values())}\n"
+        f"  model.once: {','.join(f'{tmp_path}/{fault}' for fault in names)}\n"
+        "pair: [[system, model.fault, model.at_round, model.sample, model.once]]\n"
+    )
+    rule = [
+        "measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}",
+        f"measurement.round_timeout_s={ROUND_TIMEOUT_S}",
+    ]  # fmt: skip
+    words = ["--config-dir", str(tmp_path / "conf"), "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "+sweep=bad"]
+    place = ["task=numbers", "model=faulty", "cluster=address", f"cluster.address={four_hosts.address}", "cluster.machines=node"]
+    driver = subprocess.Popen(
+        command(four_hosts, *words, *rule, *place, "results_dir=r"),
+        cwd=tmp_path, env=dict(four_hosts.environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: list((tmp_path / "r").glob("trials/*-one_core-*/rounds/part-*")), 60)
+        four_hosts.cut("one-core")
+        time.sleep(moments.uniform(1, 2))
+        four_hosts.mend("one-core")
+        _, complaint = driver.communicate(timeout=240)
+    finally:
+        driver.kill()
+        driver.communicate()
+    assert driver.returncode == 0, complaint
+    found = records(tmp_path / "r")
+    for system, (fault, name) in zip(systems, names.items(), strict=True):
+        number, sample = at[fault]
+        (told,) = found[system]["faults"]
+        assert told["name"] == name
+        # Short rounds are asked for two at a time: where the second one hangs, the first has not come back and is measured again.
+        assert told["round"] in (number - 1, number)
+        assert stored_rounds(tmp_path / "r", system) == list(range(ROUNDS))
+        timings = pq.read_table(tmp_path / "r" / "trials" / found[system]["trial_id"] / "timings").to_pylist()
+        bad = {(row["round"], row["sample"]) for row in timings if row["outcome"] in ("error", "timeout")}
+        assert bad == {(told["round"], sample)}

@@ -62,6 +62,7 @@ def test_nothing_is_lost_and_nothing_measured_twice(seed: int, undisturbed: Path
         assert rounds.column("round").to_pylist() == list(range(ROUNDS))
         processes = rounds.column("process").to_pylist()
         assert processes == sorted(processes)
+        assert json.loads((directory / "trials" / trial["trial_id"] / "trial.json").read_text())["faults"] == []
         timings = pq.read_table(directory / "trials" / trial["trial_id"] / "timings")
         assert timings.num_rows == ROUNDS * 20
         assert not timings.group_by(["round", "sample"]).aggregate([([], "count_all")]).num_rows < ROUNDS * 20

@@ -61,7 +61,7 @@ def test_a_fault_is_named_and_forgiven_once(campaign: tuple[Path, subprocess.Com
     assert done.returncode == 0, done.stderr
     record = trial(folder, fault=fault)
     assert record["state"] == "done"
-    assert [one["name"] for one in record["faults"]] == [name]
+    assert [(one["name"], one["round"]) for one in record["faults"]] == [(name, None if fault == "raise" else 7)]
     assert [one["process"] for one in record["processes"]] == [0, 1]
     assert "Traceback" not in done.stderr
     report = (folder / "report.md").read_text()

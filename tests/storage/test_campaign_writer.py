@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from orchestrator.contracts import InputError
+from orchestrator.storage.campaign_text import campaign_text, trial_text
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
+from orchestrator.storage.seal import sealed_json
 from orchestrator.storage.writer import CampaignWriter, overrides_yaml
 
 NewRecord = Callable[..., CampaignRecord]
@@ -71,10 +75,18 @@ def test_reopen_wants_a_campaign(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_states_are_stored_at_once_in_both_files(campaign: CampaignWriter, trial_id: str) -> None:
+def begin(campaign: CampaignWriter, trial_id: str) -> None:
+    campaign.trial(trial_id).write_record(TrialRecord.from_plan(campaign.record.planned(trial_id)))
+
+
+def states_in_the_file(directory: Path) -> list[str]:
+    return [trial["state"] for trial in json.loads((directory / "campaign.json").read_text())["trials"]]
+
+
+def test_a_state_is_stored_at_once(campaign: CampaignWriter, trial_id: str) -> None:
+    begin(campaign, trial_id)
     campaign.set_state(trial_id, "running")
     assert open_campaign(campaign.directory).trial(trial_id).state == "running"
-    campaign.trial(trial_id).write_record(TrialRecord.from_plan(campaign.record.planned(trial_id)))
     campaign.set_state(trial_id, "failed", "out of memory")
     record = json.loads((campaign.directory / "trials" / trial_id / "trial.json").read_text())
     assert (record["state"], record["reason"]) == ("failed", "out of memory")
@@ -87,17 +99,55 @@ def test_states_are_stored_at_once_in_both_files(campaign: CampaignWriter, trial
         assert later.record.planned(trial_id).state == "failed"
 
 
-def test_the_campaigns_state_counts_where_a_kill_came_between_the_files(campaign: CampaignWriter, trial_id: str) -> None:
-    record = TrialRecord.from_plan(campaign.record.planned(trial_id)).model_copy(update={"state": "done"})
+def test_the_trials_own_state_counts_where_a_driver_was_killed(campaign: CampaignWriter, trial_id: str, tmp_path: Path) -> None:
+    begin(campaign, trial_id)
+    for state in ("running", "interrupted", "running", "done"):
+        campaign.set_state(trial_id, state)
+    assert states_in_the_file(campaign.directory) == ["running", "planned"]
+    left = shutil.copytree(campaign.directory, tmp_path / "left")
+    assert [planned.state for planned in open_campaign(left).record.trials] == ["done", "planned"]
+    assert [record.state for record in open_campaign(left).trials()] == ["done", "planned"]
+    with CampaignWriter.reopen(left) as later:
+        assert [planned.state for planned in later.record.trials] == ["done", "planned"]
+    assert states_in_the_file(left) == ["done", "planned"]
+    assert not open_campaign(left).record.under_way
+
+
+def test_the_campaigns_file_follows_once_a_second_and_at_the_end(campaign: CampaignWriter, trial_id: str, clock: Any) -> None:
+    begin(campaign, trial_id)
     campaign.set_state(trial_id, "running")
-    campaign.trial(trial_id).write_record(record)
-    assert open_campaign(campaign.directory).trial(trial_id).state == "running"
+    campaign.set_state(trial_id, "failed", "gone")
+    assert states_in_the_file(campaign.directory) == ["running", "planned"]
+    clock.now += 1
+    campaign.set_state(trial_id, "done")
+    assert states_in_the_file(campaign.directory) == ["done", "planned"]
+    campaign.set_state(trial_id, "interrupted", "by the user")
+    assert states_in_the_file(campaign.directory) == ["done", "planned"]
+    campaign.close()
+    assert states_in_the_file(campaign.directory) == ["interrupted", "planned"]
+    assert open_campaign(campaign.directory).record.planned(trial_id).reason == "by the user"
+
+
+def test_a_state_that_no_other_file_holds_is_written_at_once(campaign: CampaignWriter, trial_id: str) -> None:
+    begin(campaign, trial_id)
+    campaign.set_state(trial_id, "running")
+    campaign.set_state(trial_id.replace("-r0", "-r1"), "infeasible", "no such host")
+    assert states_in_the_file(campaign.directory) == ["running", "infeasible"]
+
+
+def test_the_text_put_together_is_that_of_the_whole_record(new_record: NewRecord) -> None:
+    for trials in (0, 1, 3):
+        record = new_record(trials=trials).model_copy(update={"command": ("a\u2028b\x85c", '"trials": []', "\n")})
+        trials_told = [planned.with_state("failed", "one\u2028two\nthree") for planned in record.trials]
+        whole = json.dumps(record.model_copy(update={"trials": tuple(trials_told)}).model_dump(mode="json"), indent=1, ensure_ascii=False)
+        assert campaign_text(record, map(trial_text, trials_told)) == sealed_json(whole)
 
 
 def test_threads_share_a_campaign(directory: Path, new_record: NewRecord) -> None:
     with CampaignWriter.create(directory, new_record(trials=8)) as writer:
         ids = [planned.trial_id for planned in writer.record.trials]
         with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda trial_id: begin(writer, trial_id), ids))
             list(pool.map(lambda trial_id: writer.set_state(trial_id, "running"), ids))
             list(pool.map(lambda trial_id: writer.set_state(trial_id, "done", trial_id), ids))
     assert [(trial.state, trial.reason) for trial in open_campaign(directory).trials()] == [("done", name) for name in ids]

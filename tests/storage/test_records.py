@@ -111,12 +111,23 @@ def test_ids_are_unique_also_where_case_is_ignored(new_record: NewRecord) -> Non
 
 
 def test_states(new_record: NewRecord) -> None:
-    record = new_record(trials=2)
-    failed = record.with_state(record.trials[1].trial_id, "failed", "out of memory")
-    assert [(planned.state, planned.reason) for planned in failed.trials] == [("planned", None), ("failed", "out of memory")]
-    assert record.trials[1].state == "planned"
+    planned = new_record().trials[0]
+    failed = planned.with_state("failed", "out of memory")
+    assert (failed.state, failed.reason, failed.trial_id) == ("failed", "out of memory", planned.trial_id)
+    assert (planned.state, planned.reason) == ("planned", None)
+    assert type(full_trial(planned).with_state("done", None)) is PlannedTrial
     with pytest.raises(ValidationError):
-        record.with_state(record.trials[1].trial_id, "lost", None)  # type: ignore[arg-type]
+        planned.with_state("lost", None)  # type: ignore[arg-type]
+
+
+def test_a_trial_is_found_in_a_record_and_in_changed_copies_of_it(new_record: NewRecord) -> None:
+    record = new_record(trials=3)
+    assert [record.planned(planned.trial_id) for planned in record.trials] == list(record.trials)
+    turned = record.model_copy(update={"trials": record.trials[:0:-1]})
+    assert [turned.planned(planned.trial_id) for planned in turned.trials] == [record.trials[2], record.trials[1]]
+    with pytest.raises(InputError, match="choose one of its 2 trials"):
+        turned.planned(record.trials[0].trial_id)
+    assert record == new_record(trials=3).model_copy(update={"created_at": record.created_at})
 
 
 def test_an_unknown_trial_is_answered_with_the_nearest(new_record: NewRecord) -> None:
@@ -136,3 +147,20 @@ def test_labels(new_record: NewRecord) -> None:
         "batch": 2,
         "repeat": 1,
     }
+
+
+def test_text_that_no_utf_8_can_hold_comes_back_with_escapes(tmp_path: Path, new_record: NewRecord) -> None:
+    path = tmp_path / "trial.json"
+    message = "no such file: caf\udce9 \U0001f642"
+    record = full_trial(new_record().trials[0]).model_copy(update={"reason": message, "facts": {"path": [message]}, "flags": (message,)})
+    write_json(path, record.model_dump(mode="json"))
+    shown = "no such file: caf\\udce9 \U0001f642"
+    read = read_json(path, TrialRecord)
+    assert (read.reason, read.facts, read.flags) == (shown, {"path": [shown]}, (shown,))
+
+
+def test_a_seal_is_put_in_once(tmp_path: Path, new_record: NewRecord) -> None:
+    path = tmp_path / "campaign.json"
+    record = new_record().model_copy(update={"code_digest": "0" * 64})
+    write_json(path, record.model_dump(mode="json"))
+    assert read_json(path, CampaignRecord) == record

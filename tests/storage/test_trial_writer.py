@@ -153,18 +153,33 @@ def test_samples_and_answers(campaign: CampaignWriter, trial_id: str, new_round:
     samples = pa.table({"sample": pa.array([0, 1, 2], pa.int32()), "prediction": [[1, 2], [], None], "input_size": [9, 9, 9]})
     writer.write_samples(samples)
     answers = pa.table({"sample": pa.array([1], pa.int32()), "prediction": [[7]]})
-    writer.write_answers(3, answers)
+    writer.write_answers(0, answers)
     campaign_now = open_campaign(campaign.directory)
     assert campaign_now.samples(trial_id).equals(samples)
-    assert campaign_now.answers(trial_id, 3) is None  # the round is not stored yet
-    writer.append(*new_round(3))
+    assert campaign_now.answers(trial_id, 0) is None  # the round is not stored yet
+    writer.append(*new_round(0))
     writer.flush()
-    assert open_campaign(campaign.directory).answers(trial_id, 3).equals(answers)
-    assert (campaign.directory / "trials" / trial_id / "predictions" / "round-3.parquet").is_file()
+    assert open_campaign(campaign.directory).answers(trial_id, 0).equals(answers)
+    assert (campaign.directory / "trials" / trial_id / "predictions" / "round-0.parquet").is_file()
     with pytest.raises(ValueError, match="stored already"):
-        writer.write_answers(3, answers)
+        writer.write_answers(0, answers)
     with pytest.raises(ValueError, match="counted upward"):
         writer.write_samples(samples.take([1, 0]))
+
+
+def test_a_trial_that_died_before_its_first_round_has_no_stored_rounds(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound
+) -> None:
+    campaign.trial(trial_id).write_samples(pa.table({"sample": pa.array([0, 1, 2], pa.int32())}))
+    campaign.close()
+    with CampaignWriter.reopen(campaign.directory) as later:
+        assert later.trial(trial_id).stored_samples() is not None
+        assert list(later.trial(trial_id).stored_rounds()) == []
+        for number in range(2):
+            later.trial(trial_id).append(*new_round(number))
+        later.trial(trial_id).flush()
+        stored = list(later.trial(trial_id).stored_rounds())
+    assert [(one.timings.num_rows, one.round.column("round").to_pylist()) for one in stored] == [(3, [0]), (3, [1])]
 
 
 def test_the_record_belongs_to_its_trial(campaign: CampaignWriter, trial_id: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.quality import at_stake
 from orchestrator.analysis.results import Results
 from orchestrator.analysis.trial_data import CLOCKS
@@ -59,18 +60,22 @@ def readings(results: Results, others: Sequence[Results], evidence: Sequence[Map
 
 
 def _reading(pool: Pool, known: Mapping[tuple[str, str], Mapping[int, Row]], evidence: Mapping[str, Evidence], trials: int) -> Reading:
-    times = {(clock, entry.key): counted(entry.data.times[clock]) for entry in pool.entries for clock in CLOCKS}
+    members = [(clock, entry) for entry in pool.entries for clock in CLOCKS]
+    counts = map_in_threads(lambda member: counted(member[1].data.times[member[0]]), members)
+    times = {(clock, entry.key): count for (clock, entry), count in zip(members, counts, strict=True)}
     grids = {clock: threshold_grid(pool, clock, [times[clock, entry.key] for entry in pool.entries]) for clock in CLOCKS}
     per_point = 2 * sum(len(grid.ns) for grid in grids.values()) * trials
     points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_VALUES // per_point))
-    curves = {}
-    for entry in pool.entries:
+
+    def curve(member: tuple[str, Entry]) -> Curve:
+        clock, entry = member
+        rows = known.get((entry.data.trial_id, clock), {}) if entry.campaign == 0 else {}
         stake = at_stake(entry.data.judged(pool.metric), len(entry.data.references))
-        for clock in CLOCKS:
-            rows = known.get((entry.data.trial_id, clock), {}) if entry.campaign == 0 else {}
-            curves[clock, entry.key] = curve_of(entry, clock, grids[clock], stake, rows, points)
-    members = {entry.key: evidence[entry.key] for entry in pool.entries if entry.key in evidence}
-    return Reading(pool, grids, times, curves, members, points)
+        return curve_of(entry, clock, grids[clock], stake, rows, points)
+
+    curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}
+    told = {entry.key: evidence[entry.key] for entry in pool.entries if entry.key in evidence}
+    return Reading(pool, grids, times, curves, told, points)
 
 
 def _known(results: Results) -> dict[tuple[str, str], dict[int, Row]]:

@@ -15,6 +15,7 @@ from orchestrator.report.figures.all_charts import figures
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading
+from orchestrator.storage.atomic import replacing
 
 FORMATS = ("svg", "pdf", "png")
 COLOURS = ("#0072b2", "#c24e00", "#00795a", "#a6458a", "#7a5c00", "#2f6f9f", "#6b4fb3", "#b0304a", "#4d6b1f", "#5a5a5a")
@@ -87,8 +88,9 @@ def write_figure(path: Path, chart: Chart, reading: Reading) -> None:
         shown = [series for series in chart.series if all(series.tags.get(tag, first) == first for tag, first in _first(chart).items())]
         _draw(axes, chart, reading, shown)
         axes.set_title(f"{chart.title}: {reading.pool.title}", loc="left", fontsize=11)
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix.removeprefix("."))
-        drawn.savefig(path, dpi=200, metadata=metadata)
+        kind = path.suffix.removeprefix(".")
+        with replacing(path) as file:  # what lies there may be a link to somewhere else
+            drawn.savefig(file, format=kind, dpi=200, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind))
 
 
 def _first(chart: Chart) -> dict[str, str]:

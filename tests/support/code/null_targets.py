@@ -95,6 +95,18 @@ class StrayModel(NullModel):
         return super().load(context)
 
 
+class Unreadable(Loaded):
+    def input_size(self, sample: int) -> int:
+        raise OSError(5, "Input/output error", "sample-file")
+
+
+class UnreadableModel(NullModel):
+    """Meets a disk that fails while it prepares."""
+
+    def load(self, context: LoadContext) -> Loaded:
+        return Unreadable(0, [], [])
+
+
 class Pools(Loaded):
     facts: Mapping[str, Any] = {"threads": {"intra_op": 1, "omp": 7}}
 

@@ -1,0 +1,28 @@
+"""``code=[DIR]`` is stored as the folder that it is, not as it was typed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Call = Callable[..., tuple[int, str, str]]
+SUPPORT = Path(__file__).parents[1] / "support"
+TWO_ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.warmup_rounds=1"]
+WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "task=numbers", *TWO_ROUNDS, "cluster=inline"]
+
+
+def test_a_campaign_goes_on_from_another_folder(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(SUPPORT / "code", tmp_path / "code")
+    assert call(*WORDS, "code=[code]", "results_dir=relative")[0] == 0
+    assert call(*WORDS, f"code=[{tmp_path / 'code'}]", "results_dir=absolute")[0] == 0
+    relative, absolute = [json.loads((tmp_path / name / "campaign.json").read_text()) for name in ("relative", "absolute")]
+    assert relative["config"]["code"] == absolute["config"]["code"] == [str(tmp_path / "code")]
+    assert [trial["trial_id"] for trial in relative["trials"]] == [trial["trial_id"] for trial in absolute["trials"]]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, _, err = call("extend", str(tmp_path / "relative"), "--rounds", "1", "--quiet")
+    assert (code, err) == (0, "")

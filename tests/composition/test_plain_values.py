@@ -1,0 +1,110 @@
+"""What is no plain value is refused with its key before anything is planned."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.composition import compose_trials
+from orchestrator.contracts import InputError
+from orchestrator.plain_values import DEEPEST, check_plain
+
+Write = Callable[[str, str], Path]
+MODEL = "name: odd\nkind: numbers\ntarget: null_targets:NullModel\nruntimes: [torch]\n"
+UNPLAIN = "must be null, true, false, a number, text, a list or a mapping; write it as text"
+
+
+def complaint(folder: Path, *overrides: str) -> str:
+    with pytest.raises(InputError) as caught:
+        compose_trials(["task=first", *overrides], config_dirs=[folder])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tag: !!binary aGVsbG8=", f"model.tag=b'hello': {UNPLAIN}"),
+        ("tag: !!python/object/apply:pathlib.Path [a]", f"model.tag=PosixPath('a'): {UNPLAIN}"),
+        (
+            "tag: !!timestamp 2020-01-01",
+            "a value in the YAML of task=first, model=odd: tag: Value 'date' is not a supported primitive type; write null, true, ",
+        ),
+        (
+            "tag: !!bool x",
+            "a value in the YAML of task=first, model=odd: a YAML tag such as !!bool or !!timestamp stands before what is none",
+        ),
+        ("tag: !!int x", "a value in the YAML of task=first, model=odd: invalid literal for int()"),
+        ("tag: .inf", "model.tag=inf: must be a finite number; write null for none"),
+        ("tag: {of: [1, -.inf]}", "model.tag.of.1=-inf: must be a finite number"),
+        ("tag: .nan", "model.tag=nan: must be a finite number"),
+        (f"tag: 0x{'f' * 5000}", "model.tag: is a whole number beyond 1.8e308; write a smaller one"),
+        ('tag: "a\\uD800"', "model.tag='a\\ud800': holds half of a surrogate pair and is no Unicode text"),
+        ('tag: {"\\uD800": 1}', "a key of model.tag='\\ud800': holds half of a surrogate pair"),
+        ("tag: {1: a}", "model.tag: its key 1 is no text; put it into quotes"),
+        ("1: a", "model: its key 1 is no text; put it into quotes"),
+        (f"tag: {'[' * (DEEPEST + 1)}{']' * (DEEPEST + 1)}", ""),
+        (f"tag: {'[' * (DEEPEST + 2)}1{']' * (DEEPEST + 2)}", f"model.tag: is nested more than {DEEPEST} deep; flatten it"),
+        (f"tag: {'[' * 300}{']' * 300}", "a value in the YAML of task=first, model=odd: is nested too deeply"),
+        (f"tag: {'{a: ' * 2000}1{'}' * 2000}", "a value in the YAML of task=first, model=odd: is nested too deeply"),
+        ("tag: &itself [*itself]", "a value in the YAML of task=first, model=odd: is nested too deeply, or inside itself"),
+    ],
+)
+def test_a_value_of_a_file_that_json_would_not_give_back(own_conf: Path, write: Write, text: str, message: str) -> None:
+    write("model/odd", f"{MODEL}{text}\n")
+    if message:
+        assert complaint(own_conf, "model=odd").startswith(message)
+    else:
+        compose_trials(["task=first", "model=odd"], config_dirs=[own_conf])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.path=nan", "model.path=nan: must be a finite number"),
+        ("model.path=[inf]", "model.path.0=inf: must be a finite number"),
+        ("measurement.max_seconds=inf", "measurement.max_seconds=inf: must be a finite number"),
+        ("results_dir='\udcff'", "results_dir='\\udcff': holds half of a surrogate pair"),
+        (f"model.path={'[' * 40}{']' * 40}", f"model.path: is nested more than {DEEPEST} deep"),
+        (f"model.path={'[' * 900}{']' * 900}", "model.path=[[["),
+    ],
+)
+def test_a_value_of_the_command_line_that_json_would_not_give_back(own_conf: Path, override: str, message: str) -> None:
+    assert complaint(own_conf, "model=alpha", override).startswith(message)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec=None)) | st.integers(), inner),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_whatever_passes_comes_back_from_a_file_as_it_was(value: object) -> None:
+    told = complaint_about(value)
+    assert is_json(value) == (told is None)
+    assert told is None or told.encode().startswith((b"model.tag", b"a key of model.tag"))
+
+
+def complaint_about(value: object) -> str | None:
+    try:
+        check_plain({"model": {"tag": value}})
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def is_json(value: object) -> bool:
+    """Whether a file of JSON gives a value back, by trying it."""
+    try:
+        back = json.loads(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError):
+        return False
+    return bool(back == value) and not (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,112 @@
+"""Whole files of this program in the place of others of their kind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from orchestrator.contracts import InputError
+from orchestrator.storage import seal
+from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage.layout import identity
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.result_schema import FORMS
+from orchestrator.storage.writer import CampaignWriter
+
+NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
+
+
+@pytest.fixture
+def measured(campaign: CampaignWriter, new_round: NewRound) -> Path:
+    """Return the folder of two trials with equal files, the second of which merged its parts."""
+    for planned in campaign.record.trials:
+        trial = campaign.trial(planned.trial_id)
+        trial.write_samples(pa.table({"sample": pa.array([0, 1, 2], pa.int32())}))
+        trial.write_warmup(new_round(0)[0])
+        for number in range(2):
+            trial.append(*new_round(number))
+            trial.flush()
+    trial.finish()
+    return campaign.directory / "trials"
+
+
+@pytest.mark.parametrize("name", ["timings/part-00000.parquet", "rounds/part-00000.parquet", "predictions.parquet", "warmup.parquet"])
+@pytest.mark.parametrize("of", [0, 1])
+def test_the_file_of_another_trial_is_refused(campaign: CampaignWriter, measured: Path, name: str, of: int) -> None:
+    ids = [planned.trial_id for planned in campaign.record.trials]
+    shutil.copy(measured / ids[of] / name, measured / ids[1 - of] / name)
+    reader = open_campaign(campaign.directory)
+    with pytest.raises(InputError, match=rf"{ids[1 - of]}/{name} .*of another trial or table"):
+        reader.matrix(ids[1 - of]), reader.samples(ids[1 - of])
+    reader.matrix(ids[of]), reader.samples(ids[of]), reader.warmup(ids[of])
+
+
+def test_a_renamed_result_table_is_refused(campaign: CampaignWriter) -> None:
+    write_parquet(campaign.directory / "latency.parquet", FORMS["latency"].empty_table())
+    (campaign.directory / "latency.parquet").rename(campaign.directory / "deadline.parquet")
+    with pytest.raises(InputError, match=r"deadline\.parquet .*of another trial or table.*: write it with .*report"):
+        open_campaign(campaign.directory).table("deadline")
+
+
+def test_a_result_table_has_the_columns_of_its_name(campaign: CampaignWriter) -> None:
+    path = campaign.directory / "deadline.parquet"
+    write_parquet(path, FORMS["latency"].empty_table())
+    with pytest.raises(InputError, match=r"deadline\.parquet is no deadline table of this program \(column metric\): write it with"):
+        open_campaign(campaign.directory).table("deadline")
+    more = FORMS["deadline"].empty_table().append_column("later", pa.array([], pa.int8()))
+    write_parquet(path, more)
+    assert open_campaign(campaign.directory).table("deadline").equals(more)
+
+
+def test_a_result_table_tells_of_trials_of_its_campaign(campaign: CampaignWriter) -> None:
+    row = {
+        **campaign.record.trials[0].labels(), "rule": "rounds", "rounds": 5, "method": "rjsd", "parameters": [], "flags": [],
+    }  # fmt: skip
+    path = campaign.directory / "convergence.parquet"
+    write_parquet(path, pa.Table.from_pylist([row], FORMS["convergence"]))
+    assert open_campaign(campaign.directory).table("convergence").num_rows == 1
+    write_parquet(path, pa.Table.from_pylist([row, {**row, "trial": "other-r0"}], FORMS["convergence"]))
+    with pytest.raises(InputError, match=r"convergence\.parquet is of another campaign \(it tells of trial other-r0\)"):
+        open_campaign(campaign.directory).table("convergence")
+
+
+def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: CampaignWriter, measured: Path, trial_id: str) -> None:
+    path = measured / trial_id / "warmup.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    reader = open_campaign(campaign.directory)
+    for look in (reader.rounds, reader.timings, reader.matrix):
+        with pytest.raises(InputError, match=r"warmup\.parquet is not a whole Parquet file"):
+            look(trial_id)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("trials/T-r0/timings/part-00007.parquet", "T-r0/timings"),
+        ("trials/T-r0/.rounds.new/part-00000.parquet", "T-r0/rounds"),
+        ("trials/T-r0/.rounds.old/part-00001.parquet", "T-r0/rounds"),
+        ("trials/T-r0/predictions.parquet", "T-r0/predictions.parquet"),
+        ("trials/T-r0/predictions/round-3.parquet", "T-r0/predictions/round-3.parquet"),
+        ("latency.parquet", "latency.parquet"),
+        ("predictions/latency.parquet", "latency.parquet"),
+        ("rounds/latency.parquet", "latency.parquet"),
+    ],
+)
+def test_what_a_file_is_does_not_depend_on_the_campaigns_folder(path: str, expected: str) -> None:
+    assert identity(Path("results") / path) == identity(Path("/elsewhere") / path) == expected
+
+
+def test_a_seal_of_the_content_alone_is_still_read(campaign: CampaignWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = campaign.directory / "latency.parquet"
+    monkeypatch.setattr(seal, "MAGIC", seal.OLD_MAGIC)
+    monkeypatch.setattr(seal, "identity", lambda path: "")
+    write_parquet(path, FORMS["latency"].empty_table())
+    monkeypatch.undo()
+    assert seal.OLD_MAGIC in path.read_bytes()
+    assert open_campaign(campaign.directory).table("latency").num_rows == 0
