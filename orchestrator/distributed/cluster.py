@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.config import CampaignConfig
 from orchestrator.distributed.joined import JoinedRay
-from orchestrator.distributed.local import EmbeddedRay, make_folder
+from orchestrator.distributed.local import EmbeddedRay, own_folder
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.site import Site
@@ -51,12 +50,10 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
 @contextmanager
 def staged_code(config: CampaignConfig) -> Iterator[Path]:
     """Yield a folder with the code that every worker imports; delete it afterwards."""
-    staged = make_folder()
-    try:
+    with own_folder() as folder:
+        staged = folder / "code"
         stage_code(staged, config.code)
         yield staged
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def cache_of_each_host(cache_dir: Path) -> str:

@@ -95,7 +95,9 @@ class RaySession:
         return RayJob(self._handle.kernel_ns.remote())
 
     def host_answers(self) -> bool:
-        """Return whether another process of the node answers."""
+        """Return whether another process of the node answers. The driver's own host needs no asking."""
+        if self.shares_machine:
+            return True
         try:
             ray.get(on_node(self._node_id, own_identity), timeout=ANSWER_TIMEOUT_S)
         except RayError:

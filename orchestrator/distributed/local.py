@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -10,12 +11,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
 PREFIX = "tq-"
+OWNER = "owner"
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 """Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is."""
 
@@ -38,17 +38,27 @@ def first_line(message: str, otherwise: str) -> str:
     return next((line.strip() for line in message.splitlines() if line.strip()), otherwise)[:300]
 
 
-def make_folder() -> Path:
-    """Return a new private folder, short enough for the names of Ray's sockets, named after its owner's process id."""
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Yield a new private folder, short enough for the names of Ray's sockets; delete it, and those whose owners are dead.
+
+    An owner holds a lock in its folder. Its process id would say nothing to a program in another container that shares the folder.
+    """
     remove_leftovers()
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    try:
+        with (folder / OWNER).open("xb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers() -> None:
     """Delete folders whose owner is dead."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        owner = folder.name.removeprefix(PREFIX).split("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
+        with suppress(OSError), (folder / OWNER).open("rb") as lock:  # another user's, or one without an owner's lock, stays
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -61,7 +71,8 @@ class EmbeddedRay:
     def __enter__(self) -> EmbeddedRay:
         prepare_environment()
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        self._folder = make_folder()
+        self._own = ExitStack()
+        folder = self._own.enter_context(own_folder())
         import ray
 
         try:
@@ -69,7 +80,7 @@ class EmbeddedRay:
                 ray.init(
                     address="local",
                     _node_ip_address=LOOPBACK,
-                    _temp_dir=str(self._folder),
+                    _temp_dir=str(folder),
                     include_dashboard=False,
                     configure_logging=False,
                     log_to_driver=False,
@@ -86,7 +97,7 @@ class EmbeddedRay:
 
         ray.shutdown()
         os.environ.pop("RAY_AUTH_TOKEN", None)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._own.close()
 
 
 @contextmanager

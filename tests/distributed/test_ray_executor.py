@@ -13,7 +13,7 @@ import pytest
 from orchestrator.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import open_local_executor
-from orchestrator.distributed.local import make_folder
+from orchestrator.distributed.local import own_folder
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor, SessionLost
@@ -173,16 +173,14 @@ def test_a_stray_module_on_a_host_is_refused(tmp_path: Path) -> None:
 
 def test_folders_of_dead_owners_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    left = tmp_path / f"tq-{dead.pid}-x"
-    left.mkdir()
-    other = tmp_path / "tq-notes-x"
-    other.mkdir()
-    made = make_folder()
-    assert made.is_dir()
-    assert not left.exists()
-    assert other.is_dir()
+    (tmp_path / "tq-notes-x").mkdir()
+    (tmp_path / "tq-1-dead").mkdir()
+    (tmp_path / "tq-1-dead" / "owner").touch()
+    with own_folder() as first, own_folder() as second:
+        assert first.is_dir()
+        assert second.is_dir()
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.name, second.name, "tq-notes-x"])
+    assert [path.name for path in tmp_path.iterdir()] == ["tq-notes-x"]
 
 
 def test_importing_the_driver_imports_no_framework() -> None:

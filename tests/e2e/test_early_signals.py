@@ -24,14 +24,13 @@ def start(folder: Path, *words: str, ignore: int | None = None) -> subprocess.Po
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize(("sent", "after_s"), [(signal.SIGTERM, 1.0), (signal.SIGTERM, 3.0), (signal.SIGHUP, 4.0), (signal.SIGINT, 5.0)])
+@pytest.mark.parametrize(("sent", "after_s"), [(signal.SIGTERM, 3.0), (signal.SIGHUP, 4.5)])
 def test_a_signal_while_ray_starts_ends_the_program_with_130(tmp_path: Path, sent: signal.Signals, after_s: float) -> None:
     with start(tmp_path) as driver:
         time.sleep(after_s)
         driver.send_signal(sent)
         _, told = driver.communicate(timeout=60)
-    # With the program not yet up, or the campaign already measured, the signal had nothing to interrupt.
-    assert driver.returncode in (130, -sent) if after_s < 2 else driver.returncode == 130, told
+    assert driver.returncode == 130, told
     assert "Traceback" not in told
     if (tmp_path / "r" / "campaign.json").exists():
         assert "go on with: python -m orchestrator resume r" in told

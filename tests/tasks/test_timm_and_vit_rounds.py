@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -74,16 +73,3 @@ def test_lite0_in_tensorflow(tmp_path: Path) -> None:
     record = measured(tmp_path, "model=efficientnet_lite0", "runtime=tensorflow", "runtime.deterministic=true")
     assert record["facts"]["largest_difference"] < 1e-3
     assert record["facts"]["deterministic"] is True
-
-
-def test_a_small_vit_compiled(tmp_path: Path) -> None:
-    if find_spec("timm") is None or shutil.which("g++") is None:
-        pytest.skip("timm or g++ is not there: run `pip install 'tail-quality[timm]'` and `apt install g++`")
-    import timm
-    from safetensors.torch import save_file
-
-    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "vit.safetensors")
-    file = f"model.path={tmp_path / 'vit.safetensors'}"
-    record = measured(tmp_path, "model=timm_vit_base_patch16_224", "model.architecture=test_vit.r160_in1k", file, "runtime=torch_compile")
-    assert record["facts"]["largest_difference"] < record["facts"]["tolerance"]
-    assert record["facts"]["compile_ns"] < record["cold_start"]["load_ns"]

@@ -73,7 +73,7 @@ def pools(results: Results, others: Sequence[Results] = ()) -> tuple[Pool, ...]:
     digests: dict[str, set[str]] = {}
     for number, campaign in enumerate((results, *others)):
         for group in campaign.groups:
-            task, digest = group.trials[0].group
+            task, digest = group.trials[0].record.trial.task.name, group.data_digest
             if number and digest not in digests.get(task, {digest}):
                 raise InputError(
                     f"campaign {campaign.campaign.name} of {campaign.campaign.created_at:%Y-%m-%d %H:%M} measured other samples of "
