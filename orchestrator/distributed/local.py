@@ -29,6 +29,9 @@ def prepare_environment() -> None:
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     # Python's minor version must be equal on all hosts, its patch level need not.
     os.environ["RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL"] = "minor"
+    # Ray keeps an idle process ready for every core, and none of ours can use one: a trial's environment is its own.
+    os.environ["RAY_enable_worker_prestart"] = "0"  # noqa: SIM112 - the names are Ray's
+    os.environ["RAY_prestart_worker_first_driver"] = "0"  # noqa: SIM112
     # Ray gives its workers niceness 15: any other process on the machine would then stall the timed one.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - the name is Ray's
 

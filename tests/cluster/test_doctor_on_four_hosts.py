@@ -22,8 +22,14 @@ def doctor(hosts: Any, *words: str) -> tuple[int, dict[tuple[str, str], tuple[st
     return done.returncode, {(host, what): (grade, seen) for host, what, grade, seen, _ in rows}
 
 
-def test_all_hosts_are_examined(four_hosts: Any) -> None:
-    code, lines = doctor(four_hosts, "cluster.machines=node")
+@pytest.fixture(scope="module")
+def examined(four_hosts: Any) -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
+    """What doctor says of all hosts."""
+    return doctor(four_hosts, "cluster.machines=node")
+
+
+def test_all_hosts_are_examined(four_hosts: Any, examined: Any) -> None:
+    code, lines = examined
     assert code == int("bad" in {grade for grade, _ in lines.values()})
     assert len({host for host, _ in lines}) == 5
     whats = [what for host, what in lines if host == "half-core"]
@@ -41,8 +47,8 @@ def test_all_hosts_are_examined(four_hosts: Any) -> None:
         assert not quota or lines[host, "CPU quota"][1].startswith(QUOTAS[host])
 
 
-def test_hosts_of_one_machine_have_one_clock(four_hosts: Any) -> None:
-    _, lines = doctor(four_hosts)
+def test_hosts_of_one_machine_have_one_clock(examined: Any) -> None:
+    _, lines = examined
     offsets = [seen for (_, what), (_, seen) in lines.items() if what == "clock offset"]
     assert len(offsets) == 5
     for seen in offsets:

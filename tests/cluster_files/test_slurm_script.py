@@ -62,19 +62,6 @@ def test_a_signal_finishes_the_round_and_requeues_and_the_next_allotment_goes_on
     assert json.loads(trial.read_text())["state"] == "done"
 
 
-@pytest.mark.cluster
-@pytest.mark.slow
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-def test_a_system_of_two_cores_gets_two_of_those_that_were_allotted(allotment: Allotment, tmp_path: Path) -> None:
-    allotted = sorted(os.sched_getaffinity(0))[:3]  # on a machine of two cores these are all
-    results = tmp_path / "results"
-    campaign = [*CAMPAIGN[:-2], "system.cores=2", "measurement.min_rounds=1", "measurement.max_rounds=1"]
-    done = allotment(str(results), *campaign, CORES=",".join(map(str, allotted)), SLURM_CPUS_PER_TASK=str(len(allotted)))
-    assert done.returncode == 0, done.stdout + done.stderr
-    trial = json.loads(next((results / "trials").glob("*/trial.json")).read_text())
-    assert trial["placement"]["cores"] == allotted[-2:]
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -5,13 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 SUPPORT = Path(__file__).parents[1] / "support"
 PROGRAM = ["-m", "orchestrator"]
 TRIALS = [
     "-m", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=1",
     "system=cpu_1core,cpu_all", "measurement.rule=rounds", "measurement.min_rounds=5", "measurement.max_rounds=5",
+    "cluster=inline",
 ]  # fmt: skip
 
 
@@ -19,9 +18,7 @@ def orchestrator(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=240, check=False)
 
 
-@pytest.mark.cluster
-@pytest.mark.slow
-def test_campaigns_of_fresh_processes_pass_the_gate_against_themselves_alone_with_repeats(tmp_path: Path) -> None:
+def test_campaigns_pass_the_gate_against_themselves_alone_with_repeats(tmp_path: Path) -> None:
     for repeats in (1, 3):
         done = orchestrator(*TRIALS, f"measurement.repeat={repeats}", f"results_dir={tmp_path / str(repeats)}")
         assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.__main__ import main
 from orchestrator.storage.schema import RESULT_TABLES
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -149,13 +150,18 @@ def test_a_failed_trial_gives_exit_code_1_and_the_others_their_result(tmp_path: 
         (["--quite"], "--help"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], says: str, tmp_path: Path) -> None:
-    done = orchestrator(*words, cwd=tmp_path)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert done.stderr.startswith("error: ")
-    assert says in done.stderr
-    assert not (tmp_path / "results").exists()
+def test_a_mistake_is_one_line_and_exit_code_2(
+    words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    code = main(words)
+    out, err = capsys.readouterr()
+    assert code == 2, out + err
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("error: ")
+    assert says in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
