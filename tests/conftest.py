@@ -11,6 +11,10 @@ from hypothesis import settings
 
 from orchestrator.distributed.local import prepare_environment
 
+# Read when OpenMP starts: threads that wait for each other sleep, since tests share the cores with other tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 __all__ = ["four_hosts", "hosts_script", "traces_of"]
 
 # A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.

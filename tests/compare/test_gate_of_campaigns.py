@@ -122,10 +122,10 @@ def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
     assert "Only the candidate has null-numbers-cpu_1core-torch-b1-" in out
 
 
-def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any) -> None:
-    code, out = compare(measure("a"), measure("b", model={"sleep_ms": 0.01}), gate=True)
+def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, tmp_path: Path) -> None:
+    code, _ = compare(measure("a"), measure("b", model={"sleep_ms": 0.01}), gate=True, json_file=tmp_path / "found.json")
     assert code == 1
-    assert "differs in model.sleep_ms 0 -> 0.01" in " ".join(out.split())
+    assert "differs in model.sleep_ms 0 -> 0.01" in (tmp_path / "found.json").read_text()
 
 
 def test_a_repeat_that_failed_fails_the_trial(measure: Any, compare: Any) -> None:
