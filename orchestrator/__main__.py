@@ -111,8 +111,8 @@ def parse(words: Sequence[str]) -> Arguments:
     parser.add_argument("--accept-changes", action="store_true")
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--figures", type=_names, default=())
-    parser.add_argument("--only", type=_names, default=())
+    parser.add_argument("--figures", type=_names, action="extend", default=[])
+    parser.add_argument("--only", type=_names, action="extend", default=[])
     parser.add_argument("--into", type=_path)
     parser.add_argument("--to", type=_path)
     parser.add_argument("--format", default="csv")
@@ -149,8 +149,8 @@ def parse(words: Sequence[str]) -> Arguments:
         accept_changes=options.accept_changes,
         retry_failed=options.retry_failed,
         rounds=options.rounds,
-        figures=options.figures,
-        only=options.only,
+        figures=tuple(options.figures),
+        only=tuple(options.only),
         into=options.into,
         to=options.to,
         format=options.format,

@@ -75,7 +75,7 @@ class SeveralCampaigns(Campaign):
         found: dict[str, dict[str, list[str]]] = {}
         for number, campaign in enumerate(self.campaigns):
             for record in campaign.trials():
-                if record.started_at is not None:
+                if _has_data(record):
                     labels = found.setdefault(record.trial.task.name, {}).setdefault(self._digest(number, record), [])
                     if self.labels[number] not in labels:
                         labels.append(self.labels[number])
@@ -84,7 +84,7 @@ class SeveralCampaigns(Campaign):
     def _tags(self, number: int, record: TrialRecord) -> dict[str, Any]:
         """Return the fields of a trial that tell its campaign."""
         label, system, task = self.labels[number], record.trial.system, record.trial.task
-        if task.name in self.different_data and record.started_at is not None:
+        if task.name in self.different_data and _has_data(record):
             task = task.model_copy(update={"name": f"{task.name} (data {short(self._digest(number, record))})"})
         system = system.model_copy(update={"name": f"{system.name} @ {label}"})
         return {
@@ -110,6 +110,11 @@ class SeveralCampaigns(Campaign):
                 "left_out": tuple(dict.fromkeys(left for record in records for left in record.left_out)),
             }
         )
+
+
+def _has_data(record: TrialRecord) -> bool:
+    """Return whether a trial came far enough to have data: one that failed while it loaded has none to differ by."""
+    return bool(record.digests.get("data") or record.rounds)
 
 
 def short(digest: str) -> str:

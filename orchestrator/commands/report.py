@@ -32,6 +32,8 @@ def execute(arguments: Arguments) -> int:
     """Report one campaign, or several side by side. Returns the exit code."""
     if not arguments.directories:
         raise InputError("report takes one results directory or more, none was given: name one, such as results/latest")
+    if arguments.only and not arguments.figures:
+        raise InputError(f"--only {','.join(arguments.only)}: chooses among the figures that --figures writes; add --figures svg")
     if len(arguments.directories) > 1:
         _report_several(arguments)
         return 0
@@ -63,7 +65,8 @@ def _report_several(arguments: Arguments) -> None:
     several, results = analyse_directories(arguments)
     make_folder(folder, "--into")
     evidence = [read_evidence(several)]
-    texts = {"report.md": to_combined_report(several, results), "report.html": render(results, (), evidence)}
+    page = render(results, (), evidence, told=list(sentences(several, results)), combined=campaigns_table(several))
+    texts = {"report.md": to_combined_report(several, results), "report.html": page}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if arguments.figures:
         write_figures(folder.expanduser() / "figures", arguments.figures, arguments.only, results, (), evidence)

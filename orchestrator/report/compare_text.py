@@ -47,7 +47,8 @@ def gate_sentence(comparison: Comparison, allow_no_verdict: bool) -> str:
     if code == UNDECIDED:
         return f"no verdict on {trials_counted(kinds[NO_VERDICT])}: {_reasons(comparison)}."
     if kinds[NO_VERDICT]:
-        return f"passed, although {trials_counted(kinds[NO_VERDICT])} have no verdict, which was allowed."
+        count = kinds[NO_VERDICT]
+        return f"passed, although {trials_counted(count)} {'has' if count == 1 else 'have'} no verdict, which was allowed."
     return "passed."
 
 
@@ -90,4 +91,5 @@ def slow_down_text(row: Compared) -> str:
         return f"unknown: at least {FEWEST_REPEATS} repeats a side are needed"
     if row.slow_down is None:
         return "none: no slow-down costs that much quality here"
-    return f"all times {100 * row.slow_down:.2g} % longer"
+    percent = 100 * row.slow_down
+    return f"all times {percent:.0f} % longer" if percent >= 10 else f"all times {percent:.2g} % longer"

@@ -60,7 +60,11 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
     ]
     unique = {row["trial"]: row for row in rows}
     for model in dict.fromkeys(row["model"] for row in unique.values()):
-        ranked = sorted((row for row in unique.values() if row["model"] == model), key=lambda row: (-row["mean"], -row["worst"]))
+        repeats: dict[str, list[dict[str, Any]]] = {}
+        for row in unique.values():
+            if row["model"] == model:
+                repeats.setdefault(row["match_key"], []).append(row)
+        ranked = sorted((_pooled(members) for members in repeats.values()), key=lambda row: (-row["mean"], -row["worst"]))
         best, last = ranked[0], ranked[-1]
         bound = f"{primary.label} ({milliseconds(primary.ns)})" if primary.origin == "reference" else primary.label
         sentence = f"{group.task}, {model}, within {bound}: {_place(best, ranked, group)} keeps {_kept(best)}"
@@ -70,17 +74,32 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
             yield f"{sentence}; {_place(last, ranked, group)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
 
 
+def _pooled(repeats: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the row of a system from those of its repeats: the mean of their means, the worst of all their rounds."""
+    means = [row["mean"] for row in repeats]
+    return {
+        **repeats[0],
+        "mean": sum(means) / len(means),
+        "worst": min(row["worst"] for row in repeats),
+        "means": means,
+        "flags": list(dict.fromkeys(flag for row in repeats for flag in row["flags"])),
+    }
+
+
 def _place(row: dict[str, Any], others: Sequence[dict[str, Any]], group: Group) -> str:
-    """Name a trial by its system and runtime, and by batch, repeat and other settings where these tell it from the others."""
+    """Name a system and runtime, and batch and other settings where these tell it from the others."""
     place = f"{row['system']} with {row['runtime']}"
-    for key in ("batch", "repeat"):
-        if len({other[key] for other in others}) > 1:
-            place += f", {key} {row[key]}"
+    if len({other["batch"] for other in others}) > 1:
+        place += f", batch {row['batch']}"
     settings = group.settings[row["trial"]]
     return f"{place}, {settings}" if settings else place
 
 
 def _kept(row: dict[str, Any]) -> str:
-    interval = quality_within(row["interval_low"], row["interval_high"])
+    means = row["means"]
+    if len(means) == 1:
+        interval = quality_within(row["interval_low"], row["interval_high"])
+    else:
+        interval = f"({len(means)} repeats, {quality(min(means))} to {quality(max(means))})"
     figures = f"{quality(row['mean'])} {interval} of {quality(row['ideal'])} ({row['metric']}), {quality(row['worst'])} in its worst round"
     return f"{figures} (flagged: {', '.join(row['flags'])})" if row["flags"] else figures

@@ -43,3 +43,13 @@ def test_other_data_of_one_name_have_tables_and_titles_of_their_own(campaigns: C
     text = to_report(results)
     assert all(f"## Tail quality of {title}" in text for title in titles)
     assert all(title in render(results) for title in titles)
+
+
+def test_the_verdict_ranks_systems_and_not_their_repeats(campaigns: Campaigns, planned: Plan) -> None:
+    trials = [planned([3], repeat=number) for number in range(3)] + [planned([3], repeat=number, batch=2) for number in range(3)]
+    campaign = open_campaign(campaigns("repeats", trials))
+    (told,) = verdict(analyse(campaign, campaign.record.config.analysis))
+    assert "batch 1 keeps" in told
+    assert "batch 2 keeps" in told
+    assert told.count("(3 repeats, ") == 2
+    assert "repeat 0" not in told

@@ -112,9 +112,10 @@ def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series]) ->
         elif series.kind == "points":
             axes.scatter(x, y, s=16, **_marker(reading, series.entry, colour), alpha=0.8, label=label)
         else:
-            drawn_as = {"drawstyle": "steps-post"} if series.kind == "step" else {}
+            style: dict[str, Any] = {"drawstyle": "steps-post"} if series.kind == "step" else {}
+            style |= {"marker": "o"} if len(x) == 1 else {}  # a line of one point shows nothing
             width = 0.9 if series.faint else 1.6
-            axes.plot(x, y, color=colour, linestyle=dash, linewidth=width, alpha=0.6 if series.faint else 1.0, label=label, **drawn_as)
+            axes.plot(x, y, color=colour, linestyle=dash, linewidth=width, alpha=0.6 if series.faint else 1.0, label=label, **style)
         if series.low is not None and series.high is not None:
             axes.fill_between(x, series.low, series.high, step="post", color=colour, alpha=0.15, linewidth=0)
     across, up = (chart.y, chart.x) if chart.stacked else (chart.x, chart.y)

@@ -110,7 +110,8 @@
           hovertemplate: "%{text} (%{x:.4~g}, %{y:.4~g})<extra>%{fullData.name}</extra>" });
       } else {
         const shown = chart.x.date ? "%{x}" : "%{x:.4~g}";
-        traces.push({ ...base, y, mode: "lines", line, opacity: series.faint ? .55 : 1,
+        // A line of one point shows nothing.
+        traces.push({ ...base, y, mode: series.x.length > 1 ? "lines" : "markers", marker: { color: line.color, size: 7 }, line, opacity: series.faint ? .55 : 1,
           hovertemplate: `${shown}: %{y:.4~g}<extra>%{fullData.name}</extra>` });
       }
     }

@@ -17,12 +17,19 @@ from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.encoding import Arrays, chart_data, script_json
 from orchestrator.report.html.moving import moving_data
 from orchestrator.report.html.sections import environments, overhead, problems, task_section, unwell
+from orchestrator.report.table import Table
 from orchestrator.report.verdict import verdict
 
 HERE = files("orchestrator.report.html")
 
 
-def render(results: Results, others: Sequence[Results] = (), evidence: Sequence[Mapping[str, Evidence]] = ()) -> str:
+def render(
+    results: Results,
+    others: Sequence[Results] = (),
+    evidence: Sequence[Mapping[str, Evidence]] = (),
+    told: Sequence[str] = (),
+    combined: Table | None = None,
+) -> str:
     """Return the page. Equal results, settings and seed give equal text.
 
     Parameters
@@ -33,6 +40,8 @@ def render(results: Results, others: Sequence[Results] = (), evidence: Sequence[
         campaigns of other days, whose trials stand beside its own.
     evidence
         of each campaign, in the same order, from `read_evidence`; what needs it is left out where it was not read.
+    told, combined
+        where ``results`` are of several campaigns read as one: what is said of them in place of the verdict, and the table of them.
 
     Raises
     ------
@@ -63,11 +72,12 @@ def render(results: Results, others: Sequence[Results] = (), evidence: Sequence[
         data=Markup(data),  # noqa: S704 - JSON in which nothing can begin or end markup
         campaign=results.campaign,
         campaigns=campaigns,
-        verdict=[sentence for one in campaigns for sentence in verdict(one)],
+        combined=combined,
+        verdict=told or [sentence for one in campaigns for sentence in verdict(one)],
         sections=sections,
         problems=problems(campaigns),
         unwell=unwell(campaigns),
-        environments=environments(campaigns),
+        environments=[*([combined] if combined is not None else []), *environments(campaigns)],
         overhead=overhead({trial: told for of in evidence for trial, told in of.items()}),
         seed=results.analysis.seed,
     )
