@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands.arguments import Arguments
-from orchestrator.commands.signals import handled_by
 from orchestrator.contracts import InputError
+from orchestrator.execution.signals import handled_by
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 VERBS = ("run", "plan", "resume", "extend", "status", "report", "compare", "export", "inspect", "doctor")

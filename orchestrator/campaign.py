@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.config import Trial
+from orchestrator.config import AnalysisConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.feasibility import why_infeasible
 from orchestrator.identity import match_key, trial_id
@@ -148,30 +148,23 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
     return Plan(planned, tuple(left_out), by_key, duplicates=len(candidates) - len(by_key))
 
 
-def check_reference(plan: Plan, wanted: str | None) -> None:
-    """Refuse an ``analysis.reference`` that could be found missing only when everything has been measured.
+def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
+    """Refuse a reference or slice that could be found missing only when everything has been measured.
 
     Raises
     ------
     InputError
-        where it is neither the id nor the match key of a trial that can run.
+        where ``analysis.reference`` is neither the id nor the match key of a trial that can run, or no sample has a slice.
     """
+    wanted = analysis.reference
     matching = [planned for planned in plan.trials if wanted in (planned.trial_id, planned.match_key)]
-    if wanted is None or any(planned.state == "planned" for planned in matching):
-        return
-    if matching:
+    if wanted is not None and not matching:
+        raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
+    if wanted is not None and all(planned.state != "planned" for planned in matching):
         raise InputError(f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can")
-    known = ", ".join(planned.trial_id for planned in plan.trials[:4])
-    raise InputError(f"analysis.reference={wanted}: no such trial; choose one of {known}{', ...' if len(plan.trials) > 4 else ''}")
-
-
-def check_slices(plan: Plan, wanted: Sequence[str]) -> None:
-    """Refuse a name of ``analysis.slices`` that no sample of the plan has. Raises InputError."""
     seen = [candidate.inspection for candidate in plan.candidates.values() if candidate.inspection.samples]
-    known = sorted({name for inspection in seen for name in inspection.slices})
-    for name in wanted if seen else ():
-        if name not in known:
-            raise InputError(f"analysis.slices={name}: no sample has this slice; choose of {', '.join(known) or 'none'}")
+    if seen:
+        analysis.check_slices(name for inspection in seen for name in inspection.slices)
 
 
 def _with_absolute_paths(candidate: Candidate) -> Candidate:

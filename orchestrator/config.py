@@ -7,7 +7,7 @@ The words are those of the documentation: a *trial* is one model x task x system
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -211,6 +211,18 @@ class AnalysisConfig(Frozen):
     seed: int = Field(0, ge=0)
     slices: Names = ()
     deadline: DeadlineConfig = DeadlineConfig()
+
+    def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
+        """Return what to raise where ``reference`` is none of these trials."""
+        more = ", ..." if len(trial_ids) > 4 else ""
+        return InputError(f"analysis.reference={self.reference}: no such trial; choose one of {', '.join(trial_ids[:4])}{more}")
+
+    def check_slices(self, known: Iterable[str]) -> None:
+        """Raise InputError for a name of ``slices`` that is none of those that samples have."""
+        names = sorted(set(known))
+        for name in self.slices:
+            if name not in names:
+                raise InputError(f"analysis.slices={name}: no sample has this slice; choose of {', '.join(names) or 'none'}")
 
 
 class ClusterConfig(Frozen):

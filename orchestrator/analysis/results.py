@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.threshold_sets import check_reference, check_slices
+from orchestrator.analysis.threshold_sets import check_analysis
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.config import AnalysisConfig
 from orchestrator.storage.reader import Campaign
@@ -51,12 +52,14 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
         for an analysis key that names no trial, slice or threshold, and for files that cannot be read.
     """
     trials = load_trials(campaign)
-    check_reference(trials, analysis.reference)
-    check_slices(trials, analysis.slices)
+    check_analysis(trials, analysis)
     groups = grouped(trials, analysis)
     records = tuple(campaign.trials())
-    members = [(group, data) for group in groups for data in group.trials]
-    of_trials = map_in_threads(lambda member: _tables_of_trial(*member, analysis), members)
+    of_trials = [
+        tables
+        for group in groups
+        for tables in map_in_threads(partial(_tables_of_trial, group, lowest_ideal(group.trials), analysis), group.trials)
+    ]
     rows = {name: [row for tables in of_trials for row in tables[name]] for name in TABLES_OF_TRIALS}
     rows["convergence"] = [row for record in records for row in convergence_rows(record)]
     rows["comparison"] = list(comparison_rows(groups, analysis))
@@ -69,12 +72,15 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
     )
 
 
-def _tables_of_trial(group: Group, data: TrialData, analysis: AnalysisConfig) -> dict[str, list[Row]]:
-    """Return the rows of one trial in every table that takes no other trial but the reference."""
+def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data: TrialData) -> dict[str, list[Row]]:
+    """Return the rows of one trial in every table that takes no other trial but the reference.
+
+    ``common`` is the quality that every model of the group can keep.
+    """
     flags = group.flags[data.trial_id]
     return {
         "tail_quality": list(tail_quality_rows(data, group.thresholds, flags, analysis)),
         "latency": list(latency_rows(data, flags, analysis)),
         "prediction": list(prediction_rows(data, flags, analysis)),
-        "deadline": list(deadline_rows(data, lowest_ideal(group.trials), flags, analysis)),
+        "deadline": list(deadline_rows(data, common, flags, analysis)),
     }

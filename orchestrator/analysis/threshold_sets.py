@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
-from orchestrator.contracts import InputError
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference, Threshold
@@ -73,16 +72,10 @@ def _reference(trials: Sequence[TrialData], p50s: Mapping[str, float], wanted: s
     return thresholds.default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
 
 
-def check_reference(trials: Sequence[TrialData], wanted: str | None) -> None:
-    """Raise InputError where ``analysis.reference`` names no trial at all."""
+def check_analysis(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
+    """Raise InputError where ``analysis.reference`` names no trial at all, or ``analysis.slices`` what no trial's samples have."""
+    wanted = analysis.reference
     if wanted is not None and not any(wanted in (data.trial_id, data.record.match_key) for data in trials):
-        known = ", ".join(data.trial_id for data in trials[:4])
-        raise InputError(f"analysis.reference={wanted}: no such trial; choose one of {known}{', ...' if len(trials) > 4 else ''}")
-
-
-def check_slices(trials: Sequence[TrialData], wanted: Sequence[str]) -> None:
-    """Raise InputError for a name of ``analysis.slices`` that no trial's samples have."""
-    known = sorted({name for data in trials for name in data.slices})
-    for name in wanted if trials else ():
-        if name not in known:
-            raise InputError(f"analysis.slices={name}: no sample has this slice; choose of {', '.join(known) or 'none'}")
+        raise analysis.unknown_reference([data.trial_id for data in trials])
+    if trials:
+        analysis.check_slices(name for data in trials for name in data.slices)

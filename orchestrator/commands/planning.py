@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.campaign import NOWHERE, Candidate, Plan, check_reference, check_slices, make_plan_of, pair_up, why_no_pair
+from orchestrator.campaign import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
 from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.caches import cache_dir
 from orchestrator.commands.estimates import earlier_durations, known_campaigns
@@ -94,8 +94,7 @@ def plan_on(site: Site, composed: Composed) -> Plan:
     left = [(trial, note, why_no_pair(trial)) for trial, note in composed.noted if note]
     unpaired = tuple(f"{slug(trial)}: {reason.reason}; {note}" for trial, note, reason in left if reason is not None)
     plan = replace(make_plan_of(candidates, left_out), unpaired=unpaired)
-    check_reference(plan, composed.campaign.analysis.reference)
-    check_slices(plan, composed.campaign.analysis.slices)
+    check_analysis(plan, composed.campaign.analysis)
     machines = [candidate.machine for candidate in plan.candidates.values() if candidate.machine is not NOWHERE]
     differing = why_stacks_differ(machines) if machines and composed.campaign.require_same_stack else None
     if differing:

@@ -17,9 +17,9 @@ from orchestrator.campaign import Plan
 from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
-from orchestrator.commands.signals import handled_by
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
+from orchestrator.execution.signals import handled_by
 from orchestrator.execution.site import Site
 from orchestrator.measurement.code_digest import digest_code
 from orchestrator.pipeline import own_rule, run_trials

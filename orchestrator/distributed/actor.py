@@ -25,7 +25,6 @@ class TimedActor:
         self._scratch = scratch = scratch_root() / f"{STAMPS_PREFIX}{os.getpid()}-{trial_id[-40:]}-{process}"
         # As plain values: the system's own Python may have another pydantic.
         self._worker = Worker(Trial.model_validate(document), process, scratch, Path(cache_dir).expanduser())
-
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.config import CampaignConfig
 from orchestrator.distributed.joined import JoinedRay
-from orchestrator.distributed.local import EmbeddedRay, own_folder
+from orchestrator.distributed.local import embedded_ray, own_folder
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.site import Site
@@ -21,7 +21,7 @@ def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
 
     Raises InputError for a folder of ``code`` that cannot be shipped.
     """
-    with staged_code(config) as staged, EmbeddedRay(staged):
+    with staged_code(config) as staged, embedded_ray(staged):
         from orchestrator.distributed.site import RaySite
 
         yield RaySite(config.cluster, str(cache_dir), own=read_machine())

@@ -6,13 +6,14 @@ import fcntl
 import os
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from orchestrator.execution.signals import handled_by
 
 PREFIX = "tq-"
 OWNER = "owner"
@@ -65,17 +66,12 @@ def remove_leftovers() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-class EmbeddedRay:
-    """A context manager around ``ray.init(address="local")``; ``working_dir`` holds the code that its workers import."""
-
-    def __init__(self, working_dir: Path) -> None:
-        self._working_dir = working_dir
-
-    def __enter__(self) -> EmbeddedRay:
-        prepare_environment()
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        self._own = ExitStack()
-        folder = self._own.enter_context(own_folder())
+@contextmanager
+def embedded_ray(working_dir: Path) -> Iterator[None]:
+    """Have ``ray.init(address="local")``; ``working_dir`` holds the code that its workers import."""
+    prepare_environment()
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    with own_folder() as folder:
         import ray
 
         try:
@@ -88,24 +84,17 @@ class EmbeddedRay:
                     configure_logging=False,
                     log_to_driver=False,
                     object_store_memory=256 * 2**20,
-                    runtime_env={"working_dir": str(self._working_dir)},
+                    runtime_env={"working_dir": str(working_dir)},
                 )
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        import ray
-
-        ray.shutdown()
-        os.environ.pop("RAY_AUTH_TOKEN", None)
-        self._own.close()
+            yield
+        finally:
+            ray.shutdown()
+            os.environ.pop("RAY_AUTH_TOKEN", None)
 
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Have a signal that asks to stop wait until Ray has started or left: in the middle of either it aborts the whole process.
+    """Have a signal that asks to stop wait until Ray has started: in the midst of that it aborts the whole process.
 
     Ray's handler of SIGTERM, which ends the program by itself, gives way to the one that was there.
     """
@@ -113,16 +102,10 @@ def signals_deferred() -> Iterator[None]:
         yield
         return
     seen: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, frame: seen.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
     try:
-        yield
+        with handled_by(lambda number, frame: seen.append(number)):
+            yield
     except SystemExit as error:  # Ray's own handler, once it is in place
         raise KeyboardInterrupt from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if seen and before[signal.Signals(seen[0])] is not signal.SIG_IGN:
+    if seen:
         raise KeyboardInterrupt

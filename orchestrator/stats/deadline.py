@@ -139,9 +139,7 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
     order = np.argsort(checked, axis=1)
     ordered = np.take_along_axis(checked, order, axis=1)
     reached = np.cumsum(score[order], axis=1) / score.size
-    first = np.array([(reached < floor * (1 - ROUNDING)).sum(axis=1) for floor in floors], dtype=np.int64).reshape(
-        len(floors), len(checked)
-    )
+    first = np.array([(reached < floor * (1 - ROUNDING)).sum(axis=1) for floor in floors], dtype=np.int64)
     padded = np.column_stack([ordered, np.full(len(checked), np.inf)])
     return np.asarray(padded[np.arange(len(checked)), first.reshape(len(floors), len(checked))], dtype=np.float64)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from orchestrator.storage.result_schema import FORMS
+
 SCHEMA_VERSION = 1
 
 OUTCOMES = ("ok", "error", "timeout", "lost")
@@ -14,7 +16,7 @@ LOST = OUTCOMES.index("lost")
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 """The stages between the four stamps of a sample. Their sum is the total clock."""
 
-RESULT_TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
+RESULT_TABLES = tuple(FORMS)
 """Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 
 TIMINGS = pa.schema(

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.analysis.answers import disagreements
 from orchestrator.analysis.quality import at_stake, judge
-from orchestrator.analysis.threshold_sets import check_reference, threshold_set
+from orchestrator.analysis.threshold_sets import check_analysis, threshold_set
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -53,7 +53,7 @@ def test_the_user_chooses_reference_primary_and_thresholds() -> None:
 
 def test_a_reference_that_is_no_trial_is_refused() -> None:
     with pytest.raises(InputError, match=r"analysis\.reference=x: no such trial; choose one of fast-r0"):
-        check_reference([trial("fast", 5)], "x")
+        check_analysis([trial("fast", 5)], AnalysisConfig(reference="x"))
 
 
 def test_systems_that_answer_differently_are_counted() -> None:

@@ -75,24 +75,23 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     assert not Path(placement["scratch"]).exists()
 
 
-@pytest.mark.cluster
-@pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to leave the right one")
-def test_a_model_that_moves_itself_to_another_core_is_an_error(executor: Executor) -> None:
-    session = executor.open(trial(target="null_targets:StrayModel"), "t-r0", 0)
-    try:
-        session.identify().result(60)
-        with pytest.raises(InputError, match=rf"runs on cores {allowed_cores()[0]} and not on {allowed_cores()[-1]}: the model's library"):
-            session.prepare().result(60)
-    finally:
-        session.close()
+needs_two_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to leave the right one")
+STRAY = rf"runs on cores {allowed_cores()[0]} and not on {allowed_cores()[-1]}: the model's library"
 
 
 @pytest.mark.cluster
-def test_every_pool_of_threads_is_checked(executor: Executor) -> None:
-    session = executor.open(trial(target="null_targets:PoolsModel"), "t-r0", 0)
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        pytest.param("null_targets:StrayModel", STRAY, marks=needs_two_cores, id="moves itself to another core"),
+        pytest.param("null_targets:PoolsModel", r"system\.threads=1: runtime torch reads back 7 in pool omp", id="has another pool"),
+    ],
+)
+def test_a_model_that_computes_elsewhere_or_with_more_threads_is_an_error(executor: Executor, target: str, told: str) -> None:
+    session = executor.open(trial(target=target), "t-r0", 0)
     try:
         session.identify().result(60)
-        with pytest.raises(InputError, match=r"system\.threads=1: runtime torch reads back 7 in pool omp"):
+        with pytest.raises(InputError, match=told):
             session.prepare().result(60)
     finally:
         session.close()

@@ -16,11 +16,11 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def handled_by(handler: Handler) -> Iterator[None]:
     """Have a handler called for every signal that asks to stop, but for those that are ignored, as under ``nohup``."""
     before = {number: signal.getsignal(number) for number in STOPPING}
-    watched = [number for number, known in before.items() if known is not signal.SIG_IGN]
-    for number in watched:
-        signal.signal(number, handler)
+    for number, known in before.items():
+        if known is not signal.SIG_IGN:
+            signal.signal(number, handler)
     try:
         yield
     finally:
-        for number in watched:
-            signal.signal(number, before[number])
+        for number, known in before.items():
+            signal.signal(number, known)
