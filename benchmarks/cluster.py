@@ -65,11 +65,11 @@ def four_hosts(folder: Path) -> Iterator[dict[str, str]]:
 
 
 class Watch(threading.Thread):
-    """Notes time (monotonic, s), processor time (s), RSS and PSS (MiB) of the driver and of the timed process of each system."""
+    """Notes time (monotonic, s), processor time (s) and RSS (MiB) of the driver and of the timed process of each system."""
 
     def __init__(self, driver: int, results: Path) -> None:
         super().__init__(daemon=True)
-        self.seen: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
+        self.seen: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
         self._results = results
         self._processes = {"driver": psutil.Process(driver)}
         self._over = threading.Event()
@@ -81,10 +81,10 @@ class Watch(threading.Thread):
             for name, process in self._processes.items():
                 try:
                     with process.oneshot():
-                        used, memory = process.cpu_times(), process.memory_full_info()
+                        used, memory = process.cpu_times(), process.memory_info()
                 except psutil.Error:
                     continue  # it has ended
-                self.seen[name].append((time.monotonic(), used.user + used.system, memory.rss / MIB, memory.pss / MIB))
+                self.seen[name].append((time.monotonic(), used.user + used.system, memory.rss / MIB))
 
     def _find_timed(self) -> None:
         for path in self._results.glob("trials/*/trial.json"):
@@ -154,12 +154,12 @@ class Campaign:
         first, last = np.interp([starts[0], starts[-1]], seen[:, 0], seen[:, 1])
         return float(1000 * (last - first) / len(starts))
 
-    def memory(self, name: str, column: int) -> list[float]:
-        """Return the median of a column of what was seen during each tenth of the rounds."""
+    def memory(self, name: str) -> list[float]:
+        """Return the median RSS (MiB) seen during each tenth of the rounds."""
         starts, seen = self.starts(name), self.seen[name]
         bounds = np.linspace(0, len(starts) - 1, 11).astype(int)
         tenths = zip(starts[bounds[:-1]], starts[bounds[1:]], strict=True)
-        return [float(np.median(seen[(seen[:, 0] >= low) & (seen[:, 0] <= high), column])) for low, high in tenths]
+        return [float(np.median(seen[(seen[:, 0] >= low) & (seen[:, 0] <= high), 2])) for low, high in tenths]
 
     def efficiency(self, name: str) -> float:
         started, duration = self.rounds[name]
@@ -182,13 +182,10 @@ def rate(environment: Mapping[str, str], rounds: int = 5000, repeats: int = 3) -
 
 def memory(environment: Mapping[str, str], rounds: int = 25_000) -> None:
     campaign = Campaign(environment, *number_of_rounds(rounds))
-    print(f"memory over {len(SYSTEMS) * rounds} rounds, MiB: medians of the first, the highest and the last tenth of them")
+    print(f"memory over {len(SYSTEMS) * rounds} rounds, RSS in MiB: median of each tenth of them; last less first (bar: flat)")
     for name in ("driver", *SYSTEMS):
-        told = []
-        for column, kind in ((2, "RSS"), (3, "PSS")):
-            tenths = campaign.memory(name, column)
-            told.append(f"{kind} {tenths[0]:6.1f} {max(tenths):6.1f} {tenths[-1]:6.1f} ({tenths[-1] - tenths[0]:+.1f})")
-        print(f"  {name:12} {'   '.join(told)}")
+        tenths = campaign.memory(name)
+        print(f"  {name:12} {' '.join(f'{tenth:5.1f}' for tenth in tenths)}   {tenths[-1] - tenths[0]:+.1f}")
     print(f"  {campaign.rate():.0f} rounds a second; the report at the end took {campaign.report_s:.1f} s")
 
 

@@ -44,7 +44,7 @@ def execute(arguments: Arguments) -> int:
                 more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
                 raise InputError(f"{told[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
             for planned in chosen:
-                until = None if arguments.rounds is None else len(writer.trial(planned.trial_id).rounds) + arguments.rounds
+                until = None if arguments.rounds is None else writer.trial(planned.trial_id).rounds + arguments.rounds
                 writer.note(planned.trial_id, changes[planned.trial_id], until)
                 writer.set_state(planned.trial_id, "planned", None)
             with Progress(0, None if arguments.quiet else sys.stderr) as waiting:

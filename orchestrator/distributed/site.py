@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import ray
@@ -11,6 +11,7 @@ import ray
 from orchestrator.config import ClusterConfig, SystemConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.executor import RayExecutor
+from orchestrator.distributed.heap import steady_heap
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.probe import look_here, on_node, python_mismatch, read_here, wait_for
 from orchestrator.execution.executor import Executor
@@ -50,11 +51,13 @@ class RaySite:
         looks: list[Look] = wait_for(reference, machine.host)
         return looks
 
-    def executor(self) -> AbstractContextManager[Executor]:
-        """Return the executor over the machines found."""
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        """Yield the executor over the machines found."""
         own = choose_node(SystemConfig(name="own"), self._nodes)
         own_id = own.node_id if self._cluster.machines == "node" else boot_id()
-        return nullcontext(RayExecutor(self.machine, self._machine_id, own_id, self._cache_dir))
+        with steady_heap():
+            yield RayExecutor(self.machine, self._machine_id, own_id, self._cache_dir)
 
     def _machine_id(self, machine: Machine) -> str:
         return machine.node_id if self._cluster.machines == "node" else machine.boot_id

@@ -39,14 +39,16 @@ class TrialWriter:
         recover(folder.path, least)
         for name in TWINS:
             make_folder(folder.twin(name))
-        self._rounds: set[int] = set(rounds(folder).column("round").to_pylist())
+        numbers = rounds(folder).column("round")
+        self._rounds = len(numbers)
+        self._last = numbers[-1].as_py() if self._rounds else -1
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
         self._flushed_at = clock()
 
     @property
-    def rounds(self) -> frozenset[int]:
-        """Numbers of the rounds appended so far, by this and earlier drivers."""
-        return frozenset(self._rounds)
+    def rounds(self) -> int:
+        """How many rounds were appended so far, by this and earlier drivers."""
+        return self._rounds
 
     def stored_samples(self) -> pa.Table | None:
         """Return what ``write_samples`` has written, or None. Raises InputError where it is missing although rounds are stored."""
@@ -54,7 +56,7 @@ class TrialWriter:
         if path.exists():
             return read_table(path)
         if self._rounds:
-            raise InputError(f"{path} is missing ({len(self._rounds)} rounds are stored): {MEASURE_AGAIN}")
+            raise InputError(f"{path} is missing ({self._rounds} rounds are stored): {MEASURE_AGAIN}")
         return None
 
     def stored_rounds(self) -> Iterator[RoundResult]:
@@ -69,7 +71,7 @@ class TrialWriter:
         """Write ``trial.json``, with the number of rounds that are stored by now."""
         if record.trial_id != self._folder.path.name:
             raise ValueError(f"the record of {record.trial_id} is not that of {self._folder.path.name}")
-        stored = record.model_copy(update={"rounds": len(self._rounds) - len(self._waiting)})
+        stored = record.model_copy(update={"rounds": self._rounds - len(self._waiting)})
         write_json(self._folder.record, stored.model_dump(mode="json"))
 
     def write_samples(self, samples: pa.Table) -> None:
@@ -97,14 +99,14 @@ class TrialWriter:
         Raises
         ------
         ValueError
-            for a round that is stored already, rows of another round, samples out of order, or durations that do not fit
-            their outcomes.
+            for a round that is stored already or comes before one that is, rows of another round, samples out of order, or
+            durations that do not fit their outcomes.
         """
         timed = conform(pa.Table.from_batches([timings]), schema.TIMINGS)
         told = conform(pa.Table.from_batches([row]), schema.ROUNDS)
         number = check_round(timed, told)
         self._refuse_stored(number)
-        self._rounds.add(number)
+        self._rounds, self._last = self._rounds + 1, number
         self._waiting.append((timed, told))
         if self._clock() - self._flushed_at >= FLUSH_EVERY_S:
             self.flush()
@@ -126,8 +128,9 @@ class TrialWriter:
         merge(self._folder)
 
     def _refuse_stored(self, number: int) -> None:
-        if number in self._rounds:
-            raise ValueError(f"round {number} of {self._folder.path.name} is stored already; a stored round is never replaced")
+        if number <= self._last:
+            stored = f"round {self._last} of {self._folder.path.name} is stored already"
+            raise ValueError(f"{stored}, and round {number} cannot follow it: a stored round is never replaced")
 
 
 def _one_batch(table: pa.Table) -> pa.RecordBatch:

@@ -79,7 +79,7 @@ def test_a_later_driver_goes_on_where_the_first_stopped(campaign: CampaignWriter
     campaign.trial(trial_id).append(*new_round(0))
     campaign.close()
     with CampaignWriter.reopen(campaign.directory) as later:
-        assert later.trial(trial_id).rounds == {0}
+        assert later.trial(trial_id).rounds == 1
         with pytest.raises(ValueError, match=r"round 0 .* is stored already"):
             later.trial(trial_id).append(*new_round(0))
         later.trial(trial_id).append(*new_round(1, process=1))
@@ -90,6 +90,12 @@ def test_a_waiting_round_is_not_taken_twice(campaign: CampaignWriter, trial_id: 
     campaign.trial(trial_id).append(*new_round(4))
     with pytest.raises(ValueError, match="stored already"):
         campaign.trial(trial_id).append(*new_round(4))
+
+
+def test_rounds_come_in_order(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    campaign.trial(trial_id).append(*new_round(4))
+    with pytest.raises(ValueError, match=r"round 4 .* is stored already, and round 3 cannot follow it"):
+        campaign.trial(trial_id).append(*new_round(3))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,7 @@ def test_a_round_that_makes_no_sense_is_refused(
         timings = timings.set_column(index, schema.TIMINGS.field(name), pa.array(values, schema.TIMINGS.field(name).type))
     with pytest.raises(ValueError, match=complaint):
         campaign.trial(trial_id).append(timings, row)
-    assert campaign.trial(trial_id).rounds == frozenset()
+    assert campaign.trial(trial_id).rounds == 0
 
 
 @pytest.mark.parametrize("outcomes", [["ok", "ok", "error"], ["ok", "ok", "ok"]])
