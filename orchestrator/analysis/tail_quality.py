@@ -21,6 +21,9 @@ from orchestrator.stats.thresholds import Threshold, own_thresholds
 
 LOWER = (10.0, 5.0, 1.0)
 """Percentiles over rounds that are stored."""
+IN_SAMPLE = "in-sample"
+"""Flags a figure at a threshold that the same rounds have set."""
+UNEQUAL = "answers weigh unequally"
 MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
 """Rounds from which on 999 resamples do instead of 4,999: limits that so many rounds set hardly move."""
 
@@ -32,7 +35,7 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
     for metric, slice_name, members in _figures(data, analysis.slices):
         figure = _Figure(data, metric, slice_name, members, analysis.seed)
         if figure.defined:
-            own_flags = (*flags, "in-sample") if in_sample else flags
+            own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
             reference = common.reference.trial if common.reference else None
             yield from figure.rows({clock: common.common(clock) for clock in CLOCKS}, 0, flags, reference)
@@ -72,9 +75,9 @@ class _Figure:
     def _flags(self, threshold: Threshold, reference: str | None, chosen_from: int) -> Iterator[str]:
         """Yield what a reader must know of one threshold."""
         if not self._stake.balanced:
-            yield "answers weigh unequally"
+            yield UNEQUAL
         if threshold.origin == "reference" and reference == self._data.trial_id:
-            yield "in-sample"
+            yield IN_SAMPLE
         if threshold.origin == "own" and chosen_from * (100 - float(threshold.label.removeprefix("p"))) / 100 < MIN_BEYOND:
             yield "threshold not certified"
 

@@ -7,30 +7,37 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
-from orchestrator.report.rows import Row, flag_note, mark, rows_of, who, who_columns
+from orchestrator.report.rows import Row, flag_note, mark, read_at, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, signed
+from orchestrator.stats.thresholds import Threshold
 
 
-def comparison_tables(results: Results) -> Iterator[Table]:
-    """Yield per task the differences from each model's baseline at the primary threshold."""
+def comparison_tables(results: Results, everywhere: bool = False) -> Iterator[Table]:
+    """Yield per task the differences from each model's baseline at the primary threshold, or ``everywhere``: at all common ones."""
     for group in results.groups:
-        primary = group.thresholds.primary
-        rows = [row for row in rows_of(results, "comparison", group) if primary is not None and row["threshold_ns"] == primary.ns]
-        if not rows or primary is None:
-            continue
-        trials = list(dict.fromkeys(row["trial"] for row in rows))
-        bound = f"{primary.label}, {milliseconds(primary.ns)}" if primary.origin == "reference" else primary.label
-        yield Table(
-            title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}) within {bound}",
-            columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
-            rows=[_cells([row for row in rows if row["trial"] == trial], group) for trial in trials],
-            note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
-            "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds tell: only repeats "
-            "(measurement.repeat=3 or more) give a verdict on whether a system is better or worse. It stands in the row of the first "
-            "repeat, with one-sided bounds that hold for all trials together." + flag_note(rows),
-            right=frozenset(["this data set", "samples like these"]),
-        )
+        found = rows_of(results, "comparison", group)
+        for threshold in read_at(group, everywhere):
+            rows = [row for row in found if row["threshold_ns"] == threshold.ns]
+            trials = list(dict.fromkeys(row["trial"] for row in rows))
+            if trials:
+                yield _table(group, threshold, [[row for row in rows if row["trial"] == trial] for trial in trials])
+
+
+def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) -> Table:
+    bound = f"{threshold.label}, {milliseconds(threshold.ns)}" if threshold.origin == "reference" else threshold.label
+    return Table(
+        title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, total time) within {bound}",
+        columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
+        rows=[_cells(rows, group) for rows in trials],
+        note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
+        "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds tell: only repeats "
+        "(measurement.repeat=3 or more) give a verdict on whether a system is better or worse. It stands in the row of the first "
+        "repeat, at the primary threshold, with one-sided bounds that hold for all trials together."
+        + flag_note([row for rows in trials for row in rows]),
+        right=frozenset(["this data set", "samples like these"]),
+        within_ns=threshold.ns,
+    )
 
 
 def _cells(rows: Sequence[Row], group: Group) -> list[str]:

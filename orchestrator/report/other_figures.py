@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 import numpy as np
 
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
-from orchestrator.report.rows import flag_note, mark, rows_of, who, who_columns
+from orchestrator.report.rows import Row, flag_note, mark, read_at, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality, quality_within
 from orchestrator.stats.rounds_per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.thresholds import Threshold
 
 FEWEST_ROUNDS, MOST_ROUNDS = 55, 200
 MOST_SAMPLES, FEWEST_SAMPLES, MOST_IN_ALL = 100, 10, 1000
 """The rule fits a density per sample and step: it is applied to so many samples of a trial, spread over all, fewer of many trials."""
 
 
-def other_figure_tables(results: Results) -> Iterator[Table]:
-    """Yield per task the other metrics, and all metrics by slice, at the primary threshold on the total clock."""
+def other_figure_tables(results: Results, everywhere: bool = False) -> Iterator[Table]:
+    """Yield per task the other metrics, and all metrics by slice, on the total clock: at the primary threshold, or at all common ones."""
     for group in results.groups:
-        primary, metric = group.thresholds.primary, group.trials[0].metric
-        if primary is None:
-            continue
-        rows = [
-            row
-            for row in rows_of(results, "tail_quality", group)
-            if (row["clock"], row["threshold"], row["threshold_ns"]) == ("total", primary.label, primary.ns)
-            and row["threshold_origin"] == primary.origin
-            and (row["metric"], row["slice"]) != (metric, "all")
-        ]
-        if rows:
-            yield Table(
-                title=f"Other metrics and slices of {group.task} within {primary.label} ({milliseconds(primary.ns)}, total time)",
-                columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
-                rows=[
-                    [
-                        *who(row, group),
-                        row["metric"],
-                        row["slice"],
-                        str(row["samples"]),
-                        quality(row["ideal"]),
-                        f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{mark(row['flags'])}",
-                        quality(row["worst"]),
-                    ]
-                    for row in rows
-                ],
-                note=flag_note(rows).strip(),
-                right=frozenset(["samples", "ideal", "mean [95 % interval]", "worst"]),
-            )
+        found = rows_of(results, "tail_quality", group)
+        for threshold in read_at(group, everywhere):
+            rows = [
+                row
+                for row in found
+                if (row["clock"], row["threshold"], row["threshold_ns"]) == ("total", threshold.label, threshold.ns)
+                and row["threshold_origin"] == threshold.origin
+                and (row["metric"], row["slice"]) != (group.trials[0].metric, "all")
+            ]
+            if rows:
+                yield _others_within(threshold, rows, group)
+
+
+def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> Table:
+    return Table(
+        title=f"Other metrics and slices of {group.task} within {threshold.label} ({milliseconds(threshold.ns)}, total time)",
+        columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
+        rows=[
+            [
+                *who(row, group),
+                row["metric"],
+                row["slice"],
+                str(row["samples"]),
+                quality(row["ideal"]),
+                f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{mark(row['flags'])}",
+                quality(row["worst"]),
+            ]
+            for row in rows
+        ],
+        note=flag_note(rows).strip(),
+        right=frozenset(["samples", "ideal", "mean [95 % interval]", "worst"]),
+        within_ns=threshold.ns,
+    )
 
 
 def rounds_needed_tables(results: Results) -> Iterator[Table]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
+from orchestrator.stats.thresholds import Threshold
 
 Row = dict[str, Any]
 WHO = ("model", "system", "runtime")
@@ -16,6 +17,17 @@ def rows_of(results: Results, name: str, group: Group) -> list[Row]:
     """Return the rows of a result table that belong to trials of the group."""
     members = {data.trial_id for data in group.trials}
     return [row for row in results.tables[name].to_pylist() if row["trial"] in members]
+
+
+def read_at(group: Group, everywhere: bool) -> list[Threshold]:
+    """Return the primary threshold, or ``everywhere``: each common one of the total clock, those of equal time once."""
+    primary = group.thresholds.primary
+    if not everywhere:
+        return [primary] if primary is not None else []
+    found = {threshold.ns: threshold for threshold in reversed(group.thresholds.common("total"))}
+    if primary is not None:
+        found[primary.ns] = primary
+    return [found[ns] for ns in sorted(found)]
 
 
 def who_columns(group: Group) -> list[str]:

@@ -17,13 +17,20 @@ WIDEST = 10_000
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a title. ``right`` names the columns that hold numbers."""
+    """Rows of text under a title.
+
+    right
+        names of the columns that hold numbers.
+    within_ns
+        the threshold that all its figures belong to, where a page has such a table for each of them; otherwise None.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
     right: frozenset[str] = frozenset()
+    within_ns: int | None = None
 
 
 def to_markdown(table: Table) -> str:

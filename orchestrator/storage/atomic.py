@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,6 +38,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     draft.unlink(missing_ok=True)
     try:
         with draft.open("x+b") as file:  # never through a link that somebody else has put there
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -45,6 +48,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Delete what writers that have died left half written. A living one holds a lock on its draft."""
+    for path in folder.iterdir():
+        if DRAFT.fullmatch(path.name):
+            with suppress(OSError), open(path, "rb", opener=_open_plain) as draft:
+                fcntl.flock(draft, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+def _open_plain(path: str, flags: int) -> int:
+    """Open what lies there, but follow no link and wait for no pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def sync_folder(folder: Path) -> None:

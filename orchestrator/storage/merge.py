@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import encoding
-from orchestrator.storage.atomic import DRAFT, replacing, sync_folder
+from orchestrator.storage.atomic import remove_drafts, replacing, sync_folder
 from orchestrator.storage.layout import TWINS, TrialFolder, answers, part_name, parts
 from orchestrator.storage.load import opened
 from orchestrator.storage.losses import refuse_unpaired
@@ -48,7 +48,8 @@ def recover(trial_dir: Path, least: int = 0) -> None:
     folder = TrialFolder(trial_dir)
     _settle(folder)
     for place in (folder.path, *map(folder.twin, TWINS), folder.answers):
-        _remove(path for path in _entries(place) if DRAFT.fullmatch(path.name))
+        if place.is_dir():
+            remove_drafts(place)
     refuse_unpaired(folder)
     stored = set(rounds(folder, least).column("round").to_pylist())
     timed, told = (parts(folder.twin(name)) for name in TWINS)
@@ -112,10 +113,6 @@ def _swap(folder: TrialFolder) -> None:
                 raise InputError(f"{folder.twin(name)} is missing or empty: rename {folder.replaced(name)}, which it was made of, to it")
             shutil.rmtree(folder.replaced(name))
     sync_folder(folder.path)
-
-
-def _entries(place: Path) -> list[Path]:
-    return list(place.iterdir()) if place.is_dir() else []
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import DRAFT, sync_folder, write_json, write_link, write_text
+from orchestrator.storage.atomic import DRAFT, remove_drafts, sync_folder, write_json, write_link, write_text
 from orchestrator.storage.campaign_text import campaign_text, trial_text
 from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, refuse_no_campaign, trial_folder
 from orchestrator.storage.load import read_campaign, read_json, read_trial
@@ -36,6 +36,7 @@ class CampaignWriter:
     """
 
     def __init__(self, directory: Path, record: CampaignRecord, lock: CampaignLock, clock: Callable[[], float]) -> None:
+        remove_drafts(directory)
         self.directory = directory
         self._record = record
         self._lock = lock

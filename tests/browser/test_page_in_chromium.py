@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.report.figures.reading import readings
@@ -60,6 +61,44 @@ def test_every_position_of_the_slider_shows_what_python_computed(report: Any, vi
         assert cells(page, "worst") == [quality(curve.worst[position]) for curve in curves]
         assert cells(page, "interval") == [quality_within(curve.low[position], curve.high[position]) for curve in curves]
         assert page.locator("output[data-threshold]").inner_text() == milliseconds(grid.ns[position])
+
+
+def test_tables_of_one_threshold_follow_the_slider(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    reading = readings(report.results, (), [report.evidence])[0]
+    ns, common = reading.grids["total"].ns, [threshold.ns for threshold in reading.pool.thresholds.common("total")]
+    seen = set()
+    for position in range(0, len(ns), 5):
+        slide(page, position)
+        (title,) = page.locator("#quality-0 [data-within] h4:visible").all_inner_texts()
+        (shown,) = page.locator("#quality-0 [data-within]:visible").evaluate_all("tables => tables.map(table => +table.dataset.within)")
+        assert shown == min(common, key=lambda bound: abs(np.log(bound / ns[position])))
+        assert "Differences of tail quality" in title
+        seen.add(title)
+    assert len(seen) > 4
+
+
+def test_the_reference_is_flagged_at_its_own_percentiles(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    stored = [row for row in report.results.tables["tail_quality"].to_pylist() if row["metric"] == "top1" and row["slice"] == "all"]
+    grid = readings(report.results, (), [report.evidence])[0].grids["total"]
+    for position, ns in enumerate(grid.ns):
+        of_position = [row for row in stored if (row["clock"], row["threshold_ns"]) == ("total", ns) and row["threshold_origin"] != "own"]
+        if of_position:
+            slide(page, position)
+            shown = dict(
+                zip(
+                    page.locator("tr[data-entry]").evaluate_all("rows => rows.map(row => row.dataset.entry)"),
+                    cells(page, "flags"),
+                    strict=True,
+                )
+            )
+            for row in of_position:
+                if row["threshold_origin"] == "reference":
+                    assert shown[f"0:{row['trial']}"] == ", ".join(row["flags"])
+    slide(page, 1)
+    assert grid.labels[1] == ""
+    assert not any("in-sample" in flags for flags in cells(page, "flags"))
 
 
 def test_the_slider_moves_figures(report: Any, visit: Callable[..., Any]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import DRAFT, draft_of, replacing, write_json, write_link, write_parquet
+from orchestrator.storage.atomic import DRAFT, draft_of, remove_drafts, replacing, write_json, write_link, write_parquet
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -30,6 +31,18 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None
         file.write(b"new" * (1 // 0))
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_drafts_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:
+    (tmp_path / ".a.parquet.77.tmp").write_bytes(b"half")
+    (tmp_path / ".link.json.77.tmp").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "a.tmp").write_bytes(b"not ours")
+    os.mkfifo(tmp_path / ".pipe.json.77.tmp")
+    with replacing(tmp_path / "b.json") as file:
+        remove_drafts(tmp_path)
+        file.write(b"whole")
+    assert (tmp_path / "b.json").read_bytes() == b"whole"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".link.json.77.tmp", "a.tmp", "b.json"]
 
 
 def test_json_is_readable_text(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ class Entry:
     settings
         what tells it from others of equal names; empty where names do.
     colour, dash
-        numbers of its colour, which its model and system share, and of its dashes, which its runtime has.
+        numbers of its colour, which trials of equal model, system, batch and settings share, and of its dashes, which those of equal
+        runtime and repeat share.
     """
 
     key: str
@@ -96,8 +97,8 @@ def _pool(members: Sequence[tuple[int, Results, Group]]) -> Pool:
         "campaign": len({number for number, *_ in rows}) > 1,
     }
     settings = telling_settings([data for *_, data in rows])
-    colours: dict[tuple[str, str, str, int], int] = {}
-    dashes: dict[str, int] = {}
+    colours: dict[tuple[str, str, int, str, int], int] = {}
+    dashes: dict[tuple[str, int], int] = {}
     entries = []
     for number, campaign, group, data in rows:
         trial = data.record.trial
@@ -107,7 +108,7 @@ def _pool(members: Sequence[tuple[int, Results, Group]]) -> Pool:
         parts += [f"repeat {trial.repeat}"] if several["repeat"] else []
         parts += [f"{campaign.campaign.created_at:%Y-%m-%d %H:%M}"] if several["campaign"] else []
         parts += [settings[data.trial_id]] if settings[data.trial_id] else []
-        place = (trial.model.name, trial.system.name, settings[data.trial_id], number)
+        place = (trial.model.name, trial.system.name, trial.measurement.batch, settings[data.trial_id], number)
         entries.append(
             Entry(
                 key=f"{number}:{data.trial_id}",
@@ -118,7 +119,7 @@ def _pool(members: Sequence[tuple[int, Results, Group]]) -> Pool:
                 results=campaign,
                 campaign=number,
                 colour=colours.setdefault(place, len(colours)),
-                dash=dashes.setdefault(trial.runtime.name, len(dashes)),
+                dash=dashes.setdefault((trial.runtime.name, trial.repeat), len(dashes)),
             )
         )
     return Pool(first, tuple(entries))

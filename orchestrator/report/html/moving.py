@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.quality import at_stake
+from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
 from orchestrator.report.figures.pools import Entry
 from orchestrator.report.figures.quality_charts import ranks
 from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
@@ -67,10 +69,25 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
                 p99=told[entry.key][clock]["p99"],
                 deadline=told[entry.key][clock]["deadline"],
                 rounds=len(entry.data.times[clock]),
-                flags=", ".join(entry.flags),
+                flags=", ".join([*flags_everywhere(entry), *([IN_SAMPLE] if at in in_sample(reading, entry, clock) else [])]),
             )
         )
     return rows
+
+
+def flags_everywhere(entry: Entry) -> list[str]:
+    """Return the flags of a trial's figures at whatever threshold."""
+    stake = at_stake(entry.data.judged(entry.data.metric), len(entry.data.references))
+    return [*entry.flags, *([] if stake.balanced else [UNEQUAL])]
+
+
+def in_sample(reading: Reading, entry: Entry, clock: str) -> list[int]:
+    """Return the places in the grid of thresholds that are percentiles of this trial's own times."""
+    thresholds = reading.pool.thresholds
+    if entry.campaign or thresholds.reference is None or thresholds.reference.trial != entry.data.trial_id:
+        return []
+    own = {threshold.ns for threshold in thresholds.common(clock) if threshold.origin == "reference"}
+    return [place for place, ns in enumerate(reading.grids[clock].ns) if int(ns) in own]
 
 
 def told_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
@@ -125,11 +142,13 @@ def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
                 "label": entry.label,
                 "colour": entry.colour,
                 "dash": entry.dash,
+                "flags": flags_everywhere(entry),
                 "clocks": {
                     clock: {
                         **{
                             name: arrays.exact(getattr(reading.curves[clock, entry.key], name)) for name in ("mean", "worst", "low", "high")
                         },
+                        "in_sample": in_sample(reading, entry, clock),
                         "place": [int(place) for place in places[clock][entry.key]],
                         **told[entry.key][clock],
                     }

@@ -211,12 +211,18 @@
     slider.setAttribute("aria-valuetext", label ? `${text}, ${label}` : text);
     for (const button of task.section.querySelectorAll("[data-marks] button")) button.setAttribute("aria-pressed", String(Number(button.dataset.at) === task.at));
     for (const row of task.section.querySelectorAll("tr[data-entry]")) {
-      const figures = task.entries.get(row.dataset.entry).clocks[task.clock];
+      const entry = task.entries.get(row.dataset.entry), figures = entry.clocks[task.clock];
+      const flags = figures.in_sample.includes(task.at) ? [...entry.flags, "in-sample"] : entry.flags;
       const cells = { place: String(figures.place[task.at]), mean: cut(figures.mean[task.at]), interval: within(figures.low[task.at], figures.high[task.at]),
-        worst: cut(figures.worst[task.at]), p99: figures.p99, deadline: figures.deadline };
+        worst: cut(figures.worst[task.at]), p99: figures.p99, deadline: figures.deadline,
+        flags: flags.join(", ") };
       for (const [name, shown] of Object.entries(cells)) row.querySelector(`[data-cell="${name}"]`).textContent = shown;
       row.querySelector('[data-cell="mean"]').style.setProperty("--share", `${Math.min(100, 100 * figures.mean[task.at])}%`);
     }
+    // Tables of one common threshold each, of total time: that of the nearest is shown.
+    const tables = [...task.section.querySelectorAll("[data-within]")], far = table => Math.abs(Math.log(table.dataset.within / clock.ns[task.at]));
+    const nearest = tables.reduce((best, table) => far(table) < far(best) ? table : best, tables[0]);
+    for (const table of tables) table.hidden = table.dataset.within !== nearest.dataset.within;
     for (const chart of charts.values()) if (tasks[chart.task] === task) refresh(chart);
   }
 

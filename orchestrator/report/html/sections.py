@@ -65,6 +65,7 @@ class TaskSection:
     rows: Sequence[MovingRow]
     several_campaigns: bool
     threshold: str
+    threshold_ns: int
     threshold_label: str
     positions: int
     start: int
@@ -79,14 +80,14 @@ def task_section(number: int, reading: Reading, results: Results) -> TaskSection
     for chart in charts_of(reading):
         charts.setdefault(AFTER[chart.name], []).append((f"{chart.name}-{number}", chart))
     described = {
-        "quality": ("Tail quality", list(cross_system_tables(own)), [*deadline_tables(own), *comparison_tables(own)], ()),
+        "quality": ("Tail quality", list(cross_system_tables(own)), [*deadline_tables(own), *comparison_tables(own, everywhere=True)], ()),
         "latency": ("Latency", (), list(latency_tables(own)), ()),
         "rounds": ("Rounds", (), (), ()),
         "ranking": ("Where the ranking flips", [flip_table(reading)], (), ()),
         "settling": ("How trials settled", (), (), ()),
         "prediction": ("Prediction", (), list(prediction_tables(own)), ()),
         "causes": ("What time depends on", [*gap_table(reading)], (), ()),
-        "more": ("More tables", (), (), [*other_figure_tables(own), *own_threshold_tables(own)]),
+        "more": ("More tables", (), (), [*other_figure_tables(own, everywhere=True), *own_threshold_tables(own)]),
     }
     parts = [
         Part(f"{anchor}-{number}", title, charts.get(anchor, ()), [*first, *then], folded)
@@ -100,6 +101,7 @@ def task_section(number: int, reading: Reading, results: Results) -> TaskSection
         rows=moving_rows(reading),
         several_campaigns=len({entry.campaign for entry in reading.entries}) > 1,
         threshold=milliseconds(int(grid.ns[grid.start])),
+        threshold_ns=int(grid.ns[grid.start]),
         threshold_label=", ".join(label for label in grid.labels[grid.start].split(", ") if label.startswith("p")),
         positions=len(grid.ns) - 1,
         start=grid.start,
