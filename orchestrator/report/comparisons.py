@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
-from orchestrator.report.rows import Row, flag_note, mark, read_at, rows_of, who, who_columns
+from orchestrator.report.rows import Row, bound, flag_note, mark, read_at, rows_of, who, who_columns
 from orchestrator.report.table import Table
-from orchestrator.report.text import milliseconds, signed
+from orchestrator.report.text import signed
 from orchestrator.stats.thresholds import Threshold
 
 
@@ -25,9 +25,8 @@ def comparison_tables(results: Results, everywhere: bool = False) -> Iterator[Ta
 
 
 def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) -> Table:
-    bound = f"{threshold.label}, {milliseconds(threshold.ns)}" if threshold.origin == "reference" else threshold.label
     return Table(
-        title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, total time) within {bound}",
+        title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, total time) within {bound(threshold)}",
         columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
         rows=[_cells(rows, group) for rows in trials],
         note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "

@@ -9,9 +9,9 @@ import numpy as np
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
-from orchestrator.report.rows import Row, flag_note, mark, read_at, rows_of, who, who_columns
+from orchestrator.report.rows import Row, bound, flag_note, mark, read_at, rows_of, who, who_columns
 from orchestrator.report.table import Table
-from orchestrator.report.text import milliseconds, quality, quality_within
+from orchestrator.report.text import quality, quality_within
 from orchestrator.stats.rounds_per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
 
@@ -38,7 +38,7 @@ def other_figure_tables(results: Results, everywhere: bool = False) -> Iterator[
 
 def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> Table:
     return Table(
-        title=f"Other metrics and slices of {group.task} within {threshold.label} ({milliseconds(threshold.ns)}, total time)",
+        title=f"Other metrics and slices of {group.task} (total time) within {bound(threshold)}",
         columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
         rows=[
             [

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
+from orchestrator.report.text import milliseconds
 from orchestrator.stats.thresholds import Threshold
 
 Row = dict[str, Any]
@@ -28,6 +29,11 @@ def read_at(group: Group, everywhere: bool) -> list[Threshold]:
     if primary is not None:
         found[primary.ns] = primary
     return [found[ns] for ns in sorted(found)]
+
+
+def bound(threshold: Threshold) -> str:
+    """Return what a threshold is called; one that is not called by its time comes with it."""
+    return f"{threshold.label} ({milliseconds(threshold.ns)})" if threshold.origin == "reference" else threshold.label
 
 
 def who_columns(group: Group) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
-from orchestrator.report.text import milliseconds, quality, quality_within
+from orchestrator.report.rows import bound
+from orchestrator.report.text import quality, quality_within
 
 
 def verdict(results: Results) -> Iterator[str]:
@@ -66,10 +67,10 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
                 repeats.setdefault(row["match_key"], []).append(row)
         ranked = sorted((_pooled(members) for members in repeats.values()), key=lambda row: (-row["mean"], -row["worst"]))
         best, last = ranked[0], ranked[-1]
-        bound = f"{primary.label} ({milliseconds(primary.ns)})" if primary.origin == "reference" else primary.label
-        sentence = f"{group.task}, {model}, within {bound}: {_place(best, ranked, group)} keeps {_kept(best)}"
+        start = f"{group.task}, {model}, within {bound(primary)}:"
+        sentence = f"{start} {_place(best, ranked, group)} keeps {_kept(best)}"
         if len(ranked) > 1 and (best["mean"], best["worst"]) == (last["mean"], last["worst"]):
-            yield f"{group.task}, {model}, within {bound}: all {len(ranked)} trials keep {_kept(best)}."
+            yield f"{start} all {len(ranked)} trials keep {_kept(best)}."
         else:
             yield f"{sentence}; {_place(last, ranked, group)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
 

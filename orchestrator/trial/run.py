@@ -135,7 +135,7 @@ class TrialRun:
     def _replay(self) -> End | None:
         """Ask the rule about the rounds that are stored; it may find that they are enough."""
         samples = self._writer.stored_samples()
-        if samples is None:
+        if samples is None or not self._record.metrics:  # a driver that died before the record was written has left no round either
             return None
         self._judge = judge_samples(samples, self._record.metrics, self._trial.task.kind)
         for result in self._writer.stored_rounds():

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 PROGRAM = Path(__file__).with_name("fake_clock_campaign.py")
+EACH_WRITE = Path(__file__).with_name("death_after_each_write.py")
 CAMPAIGNS = int(os.environ.get("KILLED_CAMPAIGNS", "3"))
 """How many campaigns are killed; a longer run takes 100."""
 TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
@@ -39,6 +40,25 @@ def without(table: pa.Table) -> pa.Table:
     return table.drop_columns([name for name in ("flags",) if name in table.column_names])
 
 
+def check_whole(directory: Path, undisturbed: Path, rounds: int) -> None:
+    """Nothing lost, nothing twice, nothing left over, and the tables are those of a driver that lived."""
+    record = json.loads((directory / "campaign.json").read_text())
+    assert {trial["state"] for trial in record["trials"]} == {"done"}
+    for trial in record["trials"]:
+        told = pq.read_table(directory / "trials" / trial["trial_id"] / "rounds").sort_by("round")
+        assert told.column("round").to_pylist() == list(range(rounds))
+        processes = told.column("process").to_pylist()
+        assert processes == sorted(processes)
+        assert json.loads((directory / "trials" / trial["trial_id"] / "trial.json").read_text())["faults"] == []
+        timings = pq.read_table(directory / "trials" / trial["trial_id"] / "timings")
+        assert timings.num_rows == rounds * 20
+        assert not timings.group_by(["round", "sample"]).aggregate([([], "count_all")]).num_rows < rounds * 20
+    for name in TABLES:
+        expected, found = (without(pq.read_table(folder / f"{name}.parquet")) for folder in (undisturbed, directory))
+        assert found.equals(expected), name
+    assert not list(directory.rglob("*.tmp"))
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "results"
@@ -55,18 +75,14 @@ def test_nothing_is_lost_and_nothing_measured_twice(seed: int, undisturbed: Path
     while not run(directory, kill_after_s=moments.uniform(0.9, 2.4) if kills < 3 else None):
         kills += 1
     assert kills
-    record = json.loads((directory / "campaign.json").read_text())
-    assert {trial["state"] for trial in record["trials"]} == {"done"}
-    for trial in record["trials"]:
-        rounds = pq.read_table(directory / "trials" / trial["trial_id"] / "rounds").sort_by("round")
-        assert rounds.column("round").to_pylist() == list(range(ROUNDS))
-        processes = rounds.column("process").to_pylist()
-        assert processes == sorted(processes)
-        assert json.loads((directory / "trials" / trial["trial_id"] / "trial.json").read_text())["faults"] == []
-        timings = pq.read_table(directory / "trials" / trial["trial_id"] / "timings")
-        assert timings.num_rows == ROUNDS * 20
-        assert not timings.group_by(["round", "sample"]).aggregate([([], "count_all")]).num_rows < ROUNDS * 20
-    for name in TABLES:
-        expected, found = (without(pq.read_table(folder / f"{name}.parquet")) for folder in (undisturbed, directory))
-        assert found.equals(expected), name
-    assert not list(directory.rglob("*.tmp"))
+    check_whole(directory, undisturbed, ROUNDS)
+
+
+@pytest.mark.slow
+def test_a_driver_may_die_before_any_file_has_its_name(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, EACH_WRITE, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *killed, undisturbed = sorted(tmp_path.iterdir(), key=lambda folder: int(folder.name))
+    assert len(killed) > 20
+    for folder in killed:
+        check_whole(folder / "results", undisturbed / "results", rounds=3)

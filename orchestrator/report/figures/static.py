@@ -28,7 +28,8 @@ MARKERS: tuple[dict[str, Any], ...] = (
     {"marker": "x"},
 )
 MOST_IN_LEGEND = 16
-COLUMNS_OF_LEGEND = 3
+LETTERS_OF_LEGEND, LETTERS_OF_LINE = 130, 11
+"""How many letters stand side by side below a figure, and how many the line before each label takes the room of."""
 STEPS = ((3000, (1,)), (16, (1, 2, 5)), (3, (1, 1.5, 2, 3, 4, 5, 7)), (0, (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)))
 """Ticks within a decade of a logarithmic axis, by the largest value over the smallest."""
 
@@ -132,8 +133,8 @@ def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series]) ->
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     if 0 < len(unique) <= MOST_IN_LEGEND:
-        place = {"loc": "outside lower center", "ncols": min(len(unique), COLUMNS_OF_LEGEND)}
-        axes.figure.legend(unique.values(), unique.keys(), fontsize=7.5, frameon=False, **place)
+        columns = max(1, min(len(unique), LETTERS_OF_LEGEND // (max(map(len, unique)) + LETTERS_OF_LINE)))
+        axes.figure.legend(unique.values(), unique.keys(), fontsize=7.5, frameon=False, loc="outside lower center", ncols=columns)
     axes.grid(visible=True, color="#e3e3e3", linewidth=0.6)
     axes.set_axisbelow(True)
 

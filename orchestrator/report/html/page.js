@@ -129,9 +129,12 @@
   function logTicks([low, high]) {
     const decades = Math.log10(high / low);
     const steps = decades > 3.5 ? [1] : decades > 1.2 ? [1, 2, 5] : decades > .5 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9];
-    const ticks = [];
+    const ticks = [], apart = 10 ** (decades / 14);
     for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)); power++)
-      for (const step of steps) ticks.push(Number((step * 10 ** power).toPrecision(3)));
+      for (const step of steps) {
+        const tick = Number((step * 10 ** power).toPrecision(3));
+        if (!ticks.length || tick >= ticks.at(-1) * apart) ticks.push(tick);
+      }
     return { tickmode: "array", tickvals: ticks, ticktext: ticks.map(String) };
   }
 
