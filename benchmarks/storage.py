@@ -1,6 +1,7 @@
 """Print what storing timings costs: bytes per row by encoding, by spread of times, and time per round and per flush.
 
-    python benchmarks/storage.py     # TMPDIR=DIR chooses the disk
+    python benchmarks/storage.py          # TMPDIR=DIR chooses the disk
+    python benchmarks/storage.py DIR      # what the trials of a real campaign take, by file
 
 The first table is how ``orchestrator/storage/encoding.py`` was chosen. An ideal coder needs about log2(4.13 x sd) bits for a
 normal duration with that standard deviation in ns (the differential entropy, Cover and Thomas, Elements of Information Theory,
@@ -10,6 +11,7 @@ eq. 8.9), which the last column shows.
 from __future__ import annotations
 
 import io
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.storage import encoding, schema
 from orchestrator.storage.layout import TrialFolder
+from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.twins import both
 
@@ -107,7 +110,30 @@ def writing(directory: Path, rounds: int, samples: int, rng: np.random.Generator
     )
 
 
+def of_campaign(directory: Path) -> None:
+    """Print bytes per sample and round of every trial, and of all together."""
+    campaign = open_campaign(directory)
+    sizes: dict[str, dict[str, int]] = {}
+    rows: dict[str, int] = {}
+    for planned in campaign.record.trials:
+        folder = directory / "trials" / planned.trial_id
+        rows[planned.trial_id] = campaign.timings(planned.trial_id).num_rows
+        for path in sorted(folder.rglob("*.parquet")):
+            of_trial = sizes.setdefault(planned.trial_id, {})
+            name = path.relative_to(folder).parts[0].removesuffix(".parquet")
+            of_trial[name] = of_trial.get(name, 0) + path.stat().st_size
+    names = sorted({name for of_trial in sizes.values() for name in of_trial})
+    print(f"{'rows':>9} {'bytes/row':>10}" + "".join(f"{name:>13}" for name in names) + "  trial")
+    for trial, of_trial in [*sizes.items(), ("all", {name: sum(one.get(name, 0) for one in sizes.values()) for name in names})]:
+        count = sum(rows.values()) if trial == "all" else rows[trial]
+        shown = "".join(f"{of_trial.get(name, 0) / count:>13.2f}" for name in names)
+        print(f"{count:>9} {sum(of_trial.values()) / count:>10.2f}{shown}  {trial}")
+
+
 def main() -> None:
+    if len(sys.argv) > 1:
+        of_campaign(Path(sys.argv[1]))
+        return
     rng = np.random.default_rng(1)
     print("bytes a row, 100,000 rows of 20 samples")
     print(f"{'spread':>7} {'stalls':>7}" + "".join(f"{name:>9}" for name in (*ENCODINGS, "stored", "ideal")))

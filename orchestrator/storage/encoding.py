@@ -25,18 +25,23 @@ PAGE_ROWS = 2**17
 DELTA = ("round", "sample")
 SPLIT = ("start_gap_ns", *schema.STAGES, "cuda_inference_ns")
 
-TIMINGS: dict[str, Any] = {
+OTHER: dict[str, Any] = {
     "compression": "zstd",
+    "write_page_checksum": True,
+    # Of short trials, a copy of the schema and least and largest values in each footer are a third of all bytes.
+    "store_schema": False,
+    "write_statistics": False,
+}
+"""Options of pyarrow's writer for all tables but timings."""
+
+TIMINGS: dict[str, Any] = OTHER | {
     "use_dictionary": ["outcome"],
     "column_encoding": dict.fromkeys(DELTA, "DELTA_BINARY_PACKED") | dict.fromkeys(SPLIT, "BYTE_STREAM_SPLIT"),
     "data_page_size": PAGE_ROWS * 8,
-    "write_page_checksum": True,
+    "write_statistics": list(DELTA),
 }
-"""Options of pyarrow's writer for timings."""
+"""Options for timings. Row groups can be passed over by round and sample."""
 
 if "max_rows_per_page" in inspect.signature(pq.ParquetWriter.__init__).parameters:
     # Newer pyarrow ends a page at 20,000 rows unless told; older pyarrow knows no such limit.
     TIMINGS["max_rows_per_page"] = PAGE_ROWS
-
-OTHER: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
-"""Options for all other tables."""

@@ -44,6 +44,18 @@ class FakeClock:
         return self._now
 
 
+class NoisyClock(FakeClock):
+    """Readings 10 ms +- 30 % apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._random = np.random.default_rng(3)
+
+    def __call__(self) -> int:
+        self._now += int(1e7 * self._random.lognormal(0, 0.3))
+        return self._now
+
+
 def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
     document = {
         "model": MODEL | changes.get("model", {}),
@@ -58,11 +70,11 @@ def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
 
 @pytest.fixture
 def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
-    def run(trials: list[PlannedTrial], stop: threading.Event | None = None) -> Campaign:
+    def run(trials: list[PlannedTrial], stop: threading.Event | None = None, clock: FakeClock | None = None) -> Campaign:
         record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
         with (
             CampaignWriter.create(tmp_path / "results", record) as writer,
-            open_inline(tmp_path / "cache", FakeClock()) as executor,
+            open_inline(tmp_path / "cache", clock or FakeClock()) as executor,
         ):
             run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event())
         return open_campaign(tmp_path / "results")
@@ -85,6 +97,14 @@ def test_every_round_is_stored_with_exact_times(measure: Callable[..., Campaign]
     rounds = campaign.rounds(trials[0].trial_id)
     assert rounds.column("round").to_pylist() == [0, 1, 2]
     assert len(set(rounds.column("prediction_digest").to_pylist())) == 1
+
+
+def test_a_short_trial_takes_few_bytes(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement={"rule": "rounds", "min_rounds": 34, "max_rounds": 34})
+    campaign = measure(trials, clock=NoisyClock())
+    stored = sum(path.stat().st_size for path in (campaign.directory / "trials").rglob("*.parquet"))
+    assert campaign.timings(trials[0].trial_id).num_rows == 34 * 20
+    assert stored / (34 * 20) <= 30
 
 
 def test_samples_carry_their_scores(measure: Callable[..., Campaign]) -> None:
