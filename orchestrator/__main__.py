@@ -38,6 +38,7 @@ usage: python -m orchestrator [VERB] [KEY=VALUE ...]
          [--figures svg,pdf,png] [--only NAME]          figures as files, for a slide
   python -m orchestrator report DIR DIR... [--into DIR] campaigns of different days or places in one report
   python -m orchestrator compare DIR_A DIR_B [--gate]   did the tail get worse? see docs/compare.md
+         [--power] [--allow-no-verdict] [--markdown FILE] [--json FILE] [--html FILE]
   python -m orchestrator export DIR --to FOLDER [--format csv|parquet|latex|mlflow]
                                                         figures and timings for other programs
   python -m orchestrator export baseline FILE DIR       the small file that compare takes in place of a directory
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+    if not words or words[0] == "help" or {"-h", "--help"} & set(words):
         print(HELP, end="")  # noqa: T201
         return 0
     arguments = parse(words)

@@ -27,11 +27,15 @@ SPECIAL = {
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
+    "\N{MINUS SIGN}": "$-$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
+MINUS = re.compile(r"(?<![^\s\[])-(?=\d)")
+"""A hyphen before a number at the start of a cell, after a space or a bracket."""
 TABLE = r"""% Needs \usepackage{{booktabs}}
 \begin{{table}}[htbp]
 \centering
+\footnotesize
 \caption{{{caption}}}
 \label{{tab:{name}}}
 \begin{{tabular}}{{{columns}}}
@@ -84,7 +88,7 @@ def escape(text: str) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return " & ".join(escape(cell) for cell in cells)
+    return " & ".join(escape(MINUS.sub("\N{MINUS SIGN}", cell)) for cell in cells)
 
 
 def _primary_origin(group: Group) -> str:

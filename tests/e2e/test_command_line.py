@@ -171,8 +171,9 @@ def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
     assert re.fullmatch(r"error: .*tasks\.py hides the package tasks.*\n", done.stderr)
 
 
-def test_without_arguments_help_is_printed(tmp_path: Path) -> None:
-    done = orchestrator(cwd=tmp_path)
+@pytest.mark.parametrize("words", [[], ["help"], ["--help"], ["compare", "--help"], ["plan", "+sweep=vision", "-h"]])
+def test_help_is_printed(tmp_path: Path, words: list[str]) -> None:
+    done = orchestrator(*words, cwd=tmp_path)
     assert done.returncode == 0
     assert "+sweep=vision" in done.stdout
     assert done.stderr == ""

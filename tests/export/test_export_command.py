@@ -125,6 +125,11 @@ def test_latex_tables_say_where_thresholds_come_from(monday: Path, tmp_path: Pat
         assert not re.search(r"(?<!\\)[%#$]", text.split("\n", 1)[1])
 
 
+def test_latex_has_minus_signs_before_numbers_alone() -> None:
+    row = to_latex(Table(title="t", columns=["a"], rows=[["-0.334 [-0.435, -0.234] of net-8-2"]]), "n")
+    assert r"$-$0.334 {[}$-$0.435, $-$0.234{]} of net-8-2" in row
+
+
 def test_latex_prints_any_text_as_it_is() -> None:
     assert escape("a_b & 100% #1 $x$ {y} \\input{z} ~^<>|") == (
         "a\\_b \\& 100\\% \\#1 \\$x\\$ \\{y\\} \\textbackslash{}input\\{z\\} "
