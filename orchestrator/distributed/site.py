@@ -31,7 +31,6 @@ class RaySite:
         self._cache_dir = cache_dir
         self._nodes = living_nodes()
         self._machines: dict[tuple[str, str | None], Machine] = {}
-        self._pythons: dict[int, str | None] = {}
         if own is not None:
             node = choose_node(SystemConfig(name="own"), self._nodes)
             self._keep(node, None, own)
@@ -45,9 +44,10 @@ class RaySite:
         return self._machines[key]
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
-        """Look at models and data on the machine itself, in the Python that the system runs in."""
+        """Look at models and data on the machine itself, in the Python that the trials' systems run in, one for all of them."""
+        (python,) = {trial.system.python for trial in trials}
         documents = [_with_own_paths(trial).model_dump(mode="json") for trial in trials]
-        reference = on_node(machine.node_id, look_here, documents, python=self._pythons[id(machine)])
+        reference = on_node(machine.node_id, look_here, documents, python=python)
         looks: list[Look] = wait_for(reference, machine.host)
         return looks
 
@@ -63,9 +63,7 @@ class RaySite:
         return machine.node_id if self._cluster.machines == "node" else machine.boot_id
 
     def _keep(self, node: Node, python: str | None, found: Machine) -> None:
-        machine = replace(found, node_id=node.node_id, labels=dict(node.labels))
-        self._machines[node.node_id, python] = machine
-        self._pythons[id(machine)] = python
+        self._machines[node.node_id, python] = replace(found, node_id=node.node_id, labels=dict(node.labels))
 
     def _probe(self, node: Node, python: str | None) -> Machine:
         if python is not None:

@@ -19,7 +19,10 @@ class Site(Protocol):
         """Return the machine that a system means. Raises InputError where there is none."""
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
-        """Return what each trial would find on its machine. Raises InputError for a mistake that no machine would forgive."""
+        """Return what each trial would find on the machine, which is that of all their systems.
+
+        Raises InputError for a mistake that no machine would forgive.
+        """
 
     def executor(self) -> AbstractContextManager[Executor]:
         """Return the executor over the machines."""

@@ -51,8 +51,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def stack() -> dict[str, Any]:
-    """Return versions and build tags of kernel, Python and the frameworks that this process has imported."""
+def stack(device: str) -> dict[str, Any]:
+    """Return versions and build tags of kernel, Python and the frameworks that this process has imported, and of a GPU's driver."""
     versions: dict[str, Any] = {
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -66,7 +66,21 @@ def stack() -> dict[str, Any]:
     if torch is not None:
         versions["torch_cuda"] = torch.version.cuda
         versions["torch_git"] = torch.version.git_version
-    return versions
+    return versions if device == "cpu" else versions | gpu_driver()
+
+
+def gpu_driver() -> dict[str, str]:
+    """Return the GPU driver's version, where there is a driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    try:
+        return {"driver": str(pynvml.nvmlSystemGetDriverVersion())}
+    finally:
+        pynvml.nvmlShutdown()
 
 
 def installed_versions() -> dict[str, str]:

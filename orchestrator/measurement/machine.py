@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.config import SystemConfig
 from orchestrator.contracts import InputError
 from orchestrator.measurement.affinity import allowed_cores, choose_cores
-from orchestrator.measurement.environment import boot_id, installed_versions
+from orchestrator.measurement.environment import boot_id, gpu_driver, installed_versions
 
 NODES = Path("/sys/devices/system/node")
 
@@ -63,7 +63,7 @@ def read_machine() -> Machine:
         device_memory=dict(_devices()),
         numa=numa_cores(),
         boot_id=boot_id(),
-        versions={**installed_versions(), **_driver()},
+        versions={**installed_versions(), **gpu_driver()},
     )
 
 
@@ -121,20 +121,6 @@ def _devices() -> Iterator[tuple[str, int | None]]:
             yield f"cuda:{index}", memory
             yield str(pynvml.nvmlDeviceGetUUID(handle)), memory
             yield from _parts(handle)
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _driver() -> dict[str, str]:
-    """Return the GPU driver's version, where there is a driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return {}
-    try:
-        return {"driver": str(pynvml.nvmlSystemGetDriverVersion())}
     finally:
         pynvml.nvmlShutdown()
 

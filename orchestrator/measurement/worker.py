@@ -113,7 +113,7 @@ class Worker:
                 "process": self._process,
                 "scratch": str(self._scratch_path),
             },
-            stack=environment.stack(),
+            stack=environment.stack(self._trial.system.device),
             environment={**environment.environment(), "kernel": {"before_ns": kernel_before_ns}},
             digests={"data": subject.inspection.data_digest, "model": subject.inspection.model_digest},
             cold_start={
