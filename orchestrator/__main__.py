@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orchestrator.commands.arguments import Arguments
 from orchestrator.contracts import InputError
-from orchestrator.execution.signals import handled_by
+from orchestrator.execution.signals import handled_by, ignore_all
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 VERBS = ("run", "plan", "resume", "extend", "status", "report", "compare", "export", "inspect", "doctor")
@@ -81,6 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {where}{error.strerror}; mend it and try again", file=sys.stderr)  # noqa: T201
         return 2 if error.errno in USERS_MISTAKES else 1
     return code
+
+
+def program() -> None:
+    """Run one command and leave with its exit code, whatever signal comes while Python and Ray end."""
+    code = main()
+    ignore_all()
+    sys.exit(code)
 
 
 def _run(words: list[str]) -> int:
@@ -198,4 +205,4 @@ class _Parser(argparse.ArgumentParser):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -19,6 +19,9 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.trial.run import TrialRun
 from orchestrator.turns import Lane, turns
 
+LEAVE_S = 5.0
+"""How long threads have to end when the program is to stop at once."""
+
 
 def own_rule(planned: PlannedTrial, primary: str | None) -> StoppingRule:
     """Return the stopping rule that a trial's own settings name."""
@@ -82,7 +85,7 @@ def run_trials(
         for stage in turns(machines[machine], executor.cores_of):
             in_threads([partial(run_lane, lane) for lane in stage], machine)
 
-    in_threads([partial(run_machine, machine) for machine in machines], "campaign")
+    in_threads([partial(run_machine, machine) for machine in machines], "campaign", executor.leave)
     if failures:
         raise failures[0]
     return states
@@ -107,13 +110,21 @@ def run_alternating(runs: Sequence[TrialRun]) -> None:
             run.close()
 
 
-def in_threads(calls: Sequence[Callable[[], None]], name: str) -> None:
+def in_threads(calls: Sequence[Callable[[], None]], name: str, at_once: Callable[[], None] | None = None) -> None:
     """Make all calls at once and wait for them.
 
-    Daemon threads: a second Ctrl-C ends the program without waiting for a round that may never end.
+    ``at_once`` is called when a second Ctrl-C comes, and has the calls end soon: one that went on while Ray ends would end the program
+    in its own way. Daemon threads: the program does not wait for a round that may never end.
     """
     threads = [threading.Thread(target=call, name=f"{name[:8]}-{number}", daemon=True) for number, call in enumerate(calls)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        if at_once is not None:
+            at_once()
+        for thread in threads:
+            thread.join(LEAVE_S / len(threads))
+        raise

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,7 +19,7 @@ from orchestrator.commands.planning import Composed, compose_campaign, open_site
 from orchestrator.commands.report import write_report
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.signals import handled_by
+from orchestrator.execution.signals import handled_by, ignore_all
 from orchestrator.execution.site import Site
 from orchestrator.measurement.code_digest import digest_code
 from orchestrator.pipeline import own_rule, run_trials
@@ -30,6 +30,8 @@ from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 
 FAILED_STATES = ("failed", "interrupted", "infeasible")
+TOLD = "told"
+"""An interrupt that the user has been told of."""
 SAME_SIGNAL_S = 0.5
 
 
@@ -87,24 +89,35 @@ def measure(
             with site.executor() as executor:
                 # Ray sets handlers of its own when it starts: ours come after, and stay until the report is written.
                 signals.enter_context(stop_on_signals(stop, progress))
-                run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
-        except KeyboardInterrupt:
-            mark_interrupted(writer)
-            print(f"stopped at once; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
+                try:
+                    run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
+                except KeyboardInterrupt:
+                    _stopped_at_once(writer)  # before Ray ends: it may end this process with it
+                    raise KeyboardInterrupt(TOLD) from None
+            write_report(writer.directory, campaign.analysis)
+        except KeyboardInterrupt as interrupt:
+            if TOLD not in interrupt.args:
+                _stopped_at_once(writer)
             raise
         except OSError as error:
             if error.errno is None:
                 raise
+            with suppress(OSError):  # the disk is full still: once is told enough
+                writer.close()
             where = error.filename or writer.directory
             told = f"error: {where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
             print(told, file=sys.stderr)  # noqa: T201
             return 1
-        write_report(writer.directory, campaign.analysis)
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() and states & {"planned", "interrupted"}:
         print(f"interrupted; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
         return 130
     return 1 if states & set(FAILED_STATES) else 0
+
+
+def _stopped_at_once(writer: CampaignWriter) -> None:
+    mark_interrupted(writer)
+    print(f"stopped at once; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
 
 
 def _how_to_go_on(writer: CampaignWriter) -> str:
@@ -138,6 +151,7 @@ def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]
         if stop.is_set():
             if time.monotonic() - first_s < SAME_SIGNAL_S:
                 return
+            ignore_all()
             raise KeyboardInterrupt
         stop.set()
         first_s = time.monotonic()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
+from weakref import WeakSet
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
@@ -35,10 +37,14 @@ ANSWER_TIMEOUT_S = 4.0
 
 
 class RayJob(Generic[T]):
-    """An actor call under way; ``convert`` makes the result of what comes over the network."""
+    """An actor call under way; ``convert`` makes the result of what comes over the network.
 
-    def __init__(self, reference: Any, convert: Callable[[Any], T] | None = None) -> None:
+    Once the driver is ``leaving``, an actor that is gone is no fault of anybody, and the thread that waits for it ends.
+    """
+
+    def __init__(self, reference: Any, leaving: threading.Event, convert: Callable[[Any], T] | None = None) -> None:
         self._reference = reference
+        self._leaving = leaving
         self._convert = convert
 
     def result(self, timeout: float | None = None) -> T:
@@ -50,6 +56,8 @@ class RayJob(Generic[T]):
         except RayTaskError as error:
             raise as_fault(error.cause if isinstance(error.cause, Exception) else error) from None
         except RayActorError as error:
+            if self._leaving.is_set():
+                raise SystemExit from None
             gone = "node" in _reason(error) and "die" in _reason(error)
             raise SessionLost(_reason(error), cause="machine" if gone else "process") from None
         except RayError as error:
@@ -61,8 +69,9 @@ class RayJob(Generic[T]):
 class RaySession:
     """One actor on a node. ``shares_machine`` is True where the driver runs on that machine too."""
 
-    def __init__(self, handle: Any, node_id: str, shares_machine: bool) -> None:
+    def __init__(self, handle: Any, node_id: str, shares_machine: bool, leaving: threading.Event) -> None:
         self._handle = handle
+        self._leaving = leaving
         self._node_id = node_id
         self.shares_machine = shares_machine
         self._identity: Identity | None = None
@@ -76,23 +85,23 @@ class RaySession:
             self._identity, self._scratch = identity, ray.get(scratch, timeout=CLOSE_TIMEOUT_S)
             return identity
 
-        return RayJob(self._handle.identify.remote(), keep)
+        return RayJob(self._handle.identify.remote(), self._leaving, keep)
 
     def take_turn(self) -> RayJob[str | None]:
         """Take part in the campaign's turn on the machine, or return who has it."""
-        return RayJob(self._handle.take_turn.remote())
+        return RayJob(self._handle.take_turn.remote(), self._leaving)
 
     def prepare(self) -> RayJob[Prepared]:
         """Pin, load, warm up."""
-        return RayJob(self._handle.prepare.remote())
+        return RayJob(self._handle.prepare.remote(), self._leaving)
 
     def run_rounds(self, first: int, count: int) -> RayJob[list[RoundResult]]:
         """Run rounds that follow one another."""
-        return RayJob(self._handle.run_rounds.remote(first, count), unpack)
+        return RayJob(self._handle.run_rounds.remote(first, count), self._leaving, unpack)
 
     def kernel_ns(self) -> RayJob[int]:
         """Time a fixed piece of work."""
-        return RayJob(self._handle.kernel_ns.remote())
+        return RayJob(self._handle.kernel_ns.remote(), self._leaving)
 
     def host_answers(self) -> bool:
         """Return whether another process of the node answers. The driver's own host needs no asking."""
@@ -161,6 +170,8 @@ class RayExecutor:
         self._own_id = own_id
         self._cache_dir = cache_dir
         self._campaign = uuid4().hex
+        self._leaving = threading.Event()
+        self._handles: WeakSet[Any] = WeakSet()
 
     def machine_of(self, trial: Trial) -> str:
         """Return the id of the physical machine a trial runs on."""
@@ -197,7 +208,16 @@ class RayExecutor:
         handle = actor.remote(  # type: ignore[attr-defined]
             trial.model_dump(mode="json"), trial_id, process, self._cache_dir, turn_of(trial, self._campaign), this_campaign()
         )
-        return RaySession(handle, machine.node_id, shares_machine=self.machine_of(trial) == self._own_id)
+        self._handles.add(handle)
+        if self._leaving.is_set():
+            self.leave()
+        return RaySession(handle, machine.node_id, self.machine_of(trial) == self._own_id, self._leaving)
+
+    def leave(self) -> None:
+        """Kill every process, so that whoever waits for one wakes up and ends."""
+        self._leaving.set()
+        for handle in list(self._handles):
+            ray.kill(handle)
 
 
 def _reason(error: Exception) -> str:

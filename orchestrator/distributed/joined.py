@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.contracts import InputError
-from orchestrator.distributed.local import first_line, prepare_environment, signals_deferred
+from orchestrator.distributed.local import end_ray, first_line, prepare_environment, signals_deferred
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (?:node )?(\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
@@ -53,17 +53,15 @@ class JoinedRay:
                     runtime_env={"working_dir": str(self._working_dir)},
                 )
         except AuthenticationError as error:
-            ray.shutdown()
+            end_ray()
             raise InputError(f"cluster.address={self._address}: {REFUSED}") from error
         except (ConnectionError, RuntimeError, RaySystemError, ValueError, TimeoutError, OSError) as error:
-            ray.shutdown()
+            end_ray()
             raise InputError(f"cluster.address={self._address}: {why_not_joined(str(error))}") from error
         return self
 
     def __exit__(self, *exception: object) -> None:
-        import ray
-
-        ray.shutdown()
+        end_ray()
 
 
 def has_token() -> bool:

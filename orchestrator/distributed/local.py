@@ -9,14 +9,16 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from orchestrator.execution.signals import handled_by
+from orchestrator.execution.signals import handled_by, install_again
 
 PREFIX = "tq-"
-OWNER = "owner"
+OWNER, OWNED = "owner", "r"
+OLD_S = 600.0
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 """Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is."""
 
@@ -46,24 +48,40 @@ def first_line(message: str, otherwise: str) -> str:
 def own_folder() -> Iterator[Path]:
     """Yield a new private folder, short enough for the names of Ray's sockets; delete it, and those whose owners are dead.
 
-    An owner holds a lock in its folder. Its process id would say nothing to a program in another container that shares the folder.
+    Ray opens its own folder to every user of the machine, and processes import code from there: it has to lie within one that
+    nobody else can enter. An owner holds a lock beside it. Its process id would say nothing to a program in another container that
+    shares the folder.
     """
     remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    try:
-        with (folder / OWNER).open("xb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with (folder / OWNER).open("xb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            (folder / OWNED).mkdir()
+            yield folder / OWNED
+        finally:
+            _remove(folder)
 
 
 def remove_leftovers() -> None:
-    """Delete folders whose owner is dead."""
+    """Delete folders whose owner is dead, and what a process of Ray's that outlived its owner has made anew."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        with suppress(OSError), (folder / OWNER).open("rb") as lock:  # another user's, or one without an owner's lock, stays
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # another user's folder, or one whose owner lives, stays
+            try:
+                with (folder / OWNER).open("rb") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove(folder)
+            except FileNotFoundError:
+                made_anew = [path.name for path in folder.iterdir()] == [OWNED]
+                if made_anew and time.time() - folder.stat().st_mtime > OLD_S:
+                    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder, its lock last: where a process of Ray's that is dying still writes, a later program can tell and try again."""
+    shutil.rmtree(folder / OWNED, ignore_errors=True)
+    if not (folder / OWNED).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -88,8 +106,18 @@ def embedded_ray(working_dir: Path) -> Iterator[None]:
                 )
             yield
         finally:
-            ray.shutdown()
+            end_ray()
             os.environ.pop("RAY_AUTH_TOKEN", None)
+
+
+def end_ray() -> None:
+    """Disconnect from Ray, which takes moments that no signal cuts short, and have signals reach our handlers again."""
+    import ray
+
+    in_main = threading.current_thread() is threading.main_thread()
+    with handled_by(lambda number, frame: None) if in_main else nullcontext():
+        ray.shutdown()
+    install_again()
 
 
 @contextmanager

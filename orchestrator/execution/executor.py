@@ -91,3 +91,6 @@ class Executor(Protocol):
 
     def open(self, trial: Trial, trial_id: str, process: int) -> Session:
         """Start a fresh process for a trial. ``process`` counts the trial's processes from 0."""
+
+    def leave(self) -> None:
+        """End every process: the driver is about to. Calls under way raise SystemExit, which ends the thread that waits for them."""

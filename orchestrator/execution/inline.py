@@ -110,6 +110,9 @@ class InlineExecutor:
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         """Do nothing: such a process was a driver, and is dead."""
 
+    def leave(self) -> None:
+        """Do nothing: the process is the driver's own, and ends with it."""
+
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         """Make a worker."""
         scratch = self._scratch / f"{trial_id}-{process}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,7 +15,10 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def handled_by(handler: Handler) -> Iterator[None]:
-    """Have a handler called for every signal that asks to stop, but for those that are ignored, as under ``nohup``."""
+    """Have a handler called for every signal that asks to stop, but for those that are ignored, as under ``nohup``.
+
+    What the handler has had ignored (``ignore_all``) stays so afterwards.
+    """
     before = {number: signal.getsignal(number) for number in STOPPING}
     for number, known in before.items():
         if known is not signal.SIG_IGN:
@@ -23,4 +27,18 @@ def handled_by(handler: Handler) -> Iterator[None]:
         yield
     finally:
         for number, known in before.items():
-            signal.signal(number, known)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, known)
+
+
+def ignore_all() -> None:
+    """Ignore every signal that asks to stop from here on: the program is stopping, and none may cut its cleaning up short."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def install_again() -> None:
+    """Have the handlers that Python knows called once more: when Ray ends it gives SIGTERM back to the system, and Python is not told."""
+    if threading.current_thread() is threading.main_thread():
+        for number in STOPPING:
+            signal.signal(number, signal.getsignal(number))

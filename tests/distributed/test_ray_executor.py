@@ -175,10 +175,12 @@ def test_folders_of_dead_owners_are_removed(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "tq-notes-x").mkdir()
     (tmp_path / "tq-1-dead").mkdir()
     (tmp_path / "tq-1-dead" / "owner").touch()
+    (tmp_path / "tq-1-anew" / "r" / "session").mkdir(parents=True)
+    os.utime(tmp_path / "tq-1-anew", (0, 0))
     with own_folder() as first, own_folder() as second:
         assert first.is_dir()
         assert second.is_dir()
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.name, second.name, "tq-notes-x"])
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.parent.name, second.parent.name, "tq-notes-x"])
     assert [path.name for path in tmp_path.iterdir()] == ["tq-notes-x"]
 
 

@@ -1,7 +1,8 @@
-"""Signals that come before anything is measured, and one that is not meant for us."""
+"""Signals that come before anything is measured, a second one, and one that is not meant for us."""
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ RULE = ["measurement.rule=rounds", "measurement.min_rounds=40", "measurement.max
 def start(folder: Path, *words: str, ignore: int | None = None) -> subprocess.Popen[str]:
     prelude = f"import signal; signal.signal({ignore}, signal.SIG_IGN); " if ignore is not None else ""
     program = f"{prelude}import runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
-    command = [sys.executable, "-c", program, *WORDS, *RULE, "results_dir=r", *words]
+    chosen = {word.partition("=")[0]: word for word in [*RULE, *words]}
+    command = [sys.executable, "-c", program, *WORDS, "results_dir=r", *chosen.values()]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -34,6 +36,29 @@ def test_a_signal_while_ray_starts_ends_the_program_with_130(tmp_path: Path, sen
     assert "Traceback" not in told
     if (tmp_path / "r" / "campaign.json").exists():
         assert "go on with: python -m orchestrator resume r" in told
+    assert not list(Path("/tmp").glob(f"tq-{driver.pid}-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.parametrize(("sent", "until"), [(signal.SIGTERM, "loading"), (signal.SIGINT, "loading"), (signal.SIGINT, "round")])
+def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent: signal.Signals, until: str) -> None:
+    with start(tmp_path, "measurement.warmup_rounds=50", "measurement.min_rounds=4000", "measurement.max_rounds=4000") as driver:
+        assert driver.stderr is not None
+        told = ""
+        while until not in told:
+            told += driver.stderr.readline()
+        driver.send_signal(sent)
+        time.sleep(0.8)
+        driver.send_signal(sent)
+        time.sleep(0.2)
+        if driver.poll() is None:
+            driver.send_signal(sent)  # a third one, while Ray ends, changes nothing
+        told += driver.communicate(timeout=60)[1]
+    assert driver.returncode == 130, told
+    assert told.splitlines()[-1].endswith("; go on with: python -m orchestrator resume r")
+    assert json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]["state"] == "interrupted"
+    assert json.loads(next(tmp_path.glob("r/trials/*/trial.json")).read_text())["faults"] == []
     assert not list(Path("/tmp").glob(f"tq-{driver.pid}-*"))
 
 
