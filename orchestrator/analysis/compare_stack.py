@@ -10,7 +10,7 @@ from orchestrator.storage.baseline import Baseline
 from orchestrator.storage.records import TrialRecord
 
 ENVIRONMENT = ("host", "processor", "logical_cores", "memory_bytes", "governor", "turbo")
-PLACEMENT = ("device", "uuid", "cores", "threads", "pinned", "niceness")
+PLACEMENT = ("device", "uuid", "cores", "numa", "quota_cores", "threads", "pinned", "niceness")
 DERIVED = ("platform",)
 """Left out of the stack: it repeats the kernel's version."""
 

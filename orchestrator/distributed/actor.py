@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import ray
 
 from orchestrator.config import Trial
 from orchestrator.distributed.shipping import import_shipped
@@ -41,7 +44,10 @@ class TimedActor:
 
     def prepare(self) -> Prepared:
         """Pin, load, warm up."""
-        return self._worker.prepare()
+        prepared = self._worker.prepare()
+        context = ray.get_runtime_context()
+        node = {"node_id": context.get_node_id(), "labels": context.get_node_labels()}
+        return replace(prepared, placement={**prepared.placement, **node})
 
     def run_rounds(self, first: int, count: int) -> Packed:
         """Run rounds that follow one another and return them as one message."""

@@ -32,19 +32,19 @@ SPECIAL = {
 }
 MINUS = re.compile(r"(?<![^\s\[])-(?=\d)")
 """A hyphen before a number at the start of a cell, after a space or a bracket."""
-TABLE = r"""% Needs \usepackage{{booktabs}}
+TABLE = r"""% Needs \usepackage{{booktabs,graphicx}}
 \begin{{table}}[htbp]
 \centering
 \footnotesize
 \caption{{{caption}}}
 \label{{tab:{name}}}
-\begin{{tabular}}{{{columns}}}
+\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{\begin{{tabular}}{{{columns}}}
 \toprule
 {head} \\
 \midrule
 {rows}
 \bottomrule
-\end{{tabular}}
+\end{{tabular}}}}
 \end{{table}}
 """
 

@@ -38,7 +38,7 @@ def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: L
     parts = [node.address, f"labels {labels or 'none'}" if node.node_id else "", f"boot id {boot_id[:SHORT]}"]
     if sharing:
         parts.append(f"the same as {', '.join(sharing)}")
-    rule = "it answers, has a label or is the driver's own, and shares its boot id with 0 others"
+    rule = "good is a node that answers, has a label or is the driver's own, and whose boot id no other has"
     return told(host, "node", grade, ", ".join(filter(None, parts)), rule, "; ".join(remedies))
 
 

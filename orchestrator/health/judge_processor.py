@@ -5,8 +5,8 @@ from __future__ import annotations
 from orchestrator.health.finding import Finding, Grade, graded, told
 from orchestrator.health.noise import Noise
 from orchestrator.health.processor import Processor
-from orchestrator.health.quota import Quota
 from orchestrator.measurement.machine import format_cores
+from orchestrator.measurement.quota import Quota
 
 NICENESS = (0, 9)
 

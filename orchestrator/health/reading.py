@@ -10,8 +10,8 @@ from orchestrator.health.clocks import Clocks, read_clocks
 from orchestrator.health.gpus import Gpu, read_gpus
 from orchestrator.health.noise import Noise, read_noise
 from orchestrator.health.processor import Processor, read_processor
-from orchestrator.health.quota import Quota, read_quota
 from orchestrator.measurement.machine import Machine, read_machine
+from orchestrator.measurement.quota import Quota, read_quota
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Any
 from orchestrator.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.measurement import affinity, environment
+from orchestrator.measurement.machine import numa_cores
+from orchestrator.measurement.quota import read_quota
 
 
 def read_placement(
@@ -21,7 +23,7 @@ def read_placement(
     facts: Mapping[str, Any],
     moved: Collection[int] = (),
 ) -> dict[str, Any]:
-    """Return host, cores, threads and masks as plain JSON values.
+    """Return host, cores, their NUMA nodes, processor time allowed (in cores, None without a quota), threads and masks, as plain JSON.
 
     ``allowed`` are the cores the process had before it pinned itself, ``moved`` the threads that were moved away then. To be called
     by the thread that times. Raises InputError where a thread that computes is on
@@ -29,6 +31,7 @@ def read_placement(
     """
     masks = affinity.read_threads() if affinity.CAN_PIN else []
     computing = affinity.check_pinning(cores, allowed, masks, moved, threading.get_native_id()) if pinned else masks
+    quota = read_quota()
     found = dict(facts.get("threads", {}))
     for pool, count in found.items():
         if count != threads:
@@ -42,6 +45,8 @@ def read_placement(
         "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "pinned": pinned,
         "cores": list(cores),
+        "numa": sorted(node for node, there in numa_cores().items() if set(there) & set(cores)),
+        "quota_cores": quota and quota.cores,
         "threads": threads,
         "runtime_threads": found,
         "computing_threads": [mask.as_json() for mask in computing],

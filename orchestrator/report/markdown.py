@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.results import Results
-from orchestrator.report.table import to_markdown
+from orchestrator.report.table import as_text, to_markdown
 from orchestrator.report.tables import all_tables
 from orchestrator.report.verdict import verdict
 
@@ -12,21 +12,21 @@ METHOD = """## Method
 A *round* is one pass over every sample of the task. An answer is *on time* when its time is at most the threshold; tail quality is the
 quality of a round with every late sample counted as failed (Yang et al., arXiv 2212.13925v3). The clock *inference* is the model call
 alone; *total* is preprocess + inference + postprocess, from the sample's encoded bytes to the answer as plain values. Outside both
-clocks: the queue, the network, and the disk unless `task.preload=none`. Quality is rounded down, times to three digits; the exact
-figures, with every interval, stand in the Parquet files beside this report.
+clocks: the queue, the network, and the disk unless `task.preload=none`. Quality is rounded down, times to three digits or whole ms; the
+exact figures, with every interval, stand in the Parquet files beside this report.
 """
 
 
 def to_report(results: Results) -> str:
     """Return the report of a campaign."""
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
-    command = " ".join(results.campaign.command)
+    command = " ".join(results.campaign.command).replace("`", "'")
     head = [
-        f"# Tail quality: {results.campaign.name}",
+        f"# Tail quality: {as_text(results.campaign.name)}",
         "",
-        f"Measured {created} with version {results.campaign.code_version}: `{command}`",
+        f"Measured {created} with version {as_text(results.campaign.code_version)}: `{command}`",
         "",
-        *(f"- {sentence}" for sentence in verdict(results)),
+        *(f"- {as_text(sentence)}" for sentence in verdict(results)),
         "",
     ]
     return "\n".join([*head, *(to_markdown(table) for table in all_tables(results)), METHOD])

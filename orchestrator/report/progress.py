@@ -65,7 +65,7 @@ class Progress:
 
     def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
         """Say what it waits for."""
-        self.say(f"{planned.trial_id} waits: {holder} measures on that machine")
+        self._show(planned, f"waits: {holder} measures on that machine", now=True)
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""

@@ -74,6 +74,11 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def as_text(text: str) -> str:
+    """Return what Markdown shows as this text: HTML in names is none."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _escape(cell: str) -> str:
     """Keep a cell within its column, and HTML in names as text."""
-    return cell.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+    return as_text(cell).replace("|", "\\|").replace("\n", " ")

@@ -154,6 +154,7 @@ def trials_table(results: Results) -> Table:
         placement, cold = record.placement, record.cold_start
         stopping = record.stopping.reason if record.stopping is not None else None
         cores = ",".join(map(str, placement.get("cores", [])))
+        quota = f" (quota {placement['quota_cores']:g})" if placement.get("quota_cores") else ""
         rows.append(
             [
                 record.trial_id,
@@ -164,7 +165,7 @@ def trials_table(results: Results) -> Table:
                 _last(record, "rjsd_total"),
                 _last(record, "half_width"),
                 str(placement.get("host", "")),
-                f"{placement.get('device', '')} cores {cores}, {placement.get('threads', '')} threads" if placement else "",
+                f"{placement.get('device', '')} cores {cores}{quota}, {placement.get('threads', '')} threads" if placement else "",
                 seconds(cold["load_ns"] / 1e9) if cold else "",
                 milliseconds(cold.get("first_inference_ns")) if cold else "",
             ]

@@ -78,6 +78,18 @@ def test_tables_of_one_threshold_follow_the_slider(report: Any, visit: Callable[
     assert len(seen) > 4
 
 
+def test_on_the_other_clock_they_are_those_of_the_threshold_of_that_name(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    grid = readings(report.results, (), [report.evidence])[0].grids["inference"]
+    page.select_option("[data-clock]", "inference")
+    for position, labels in enumerate(grid.labels):
+        if labels:
+            slide(page, position)
+            (title,) = page.locator("#quality-0 [data-within] h4:visible").all_inner_texts()
+            shown = title.partition(" within ")[2].partition(" (")[0]
+            assert shown in labels.split(", ")
+
+
 def test_the_reference_is_flagged_at_its_own_percentiles(report: Any, visit: Callable[..., Any]) -> None:
     page = visit(report.page, viewport=DESK).page
     stored = [row for row in report.results.tables["tail_quality"].to_pylist() if row["metric"] == "top1" and row["slice"] == "all"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.all_charts import figures
+from orchestrator.report.figures.latency_charts import percentile_chart
 from orchestrator.report.figures.quality_charts import flips
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
@@ -24,6 +25,22 @@ KINDS = {
 
 def test_equal_results_and_seed_give_equal_bytes(report: Any) -> None:
     assert render(report.results, (), [report.evidence]) == report.page.read_text(encoding="utf-8")
+
+
+def test_percentiles_are_solid_exactly_where_the_table_certifies_them(report: Any) -> None:
+    reading = readings(report.results, (), [report.evidence])[0]
+    rows = report.results.tables["latency"].to_pylist()
+    seen = set()
+    for line in percentile_chart(reading).series:
+        if not line.faint:
+            mine = [row for row in rows if (f"0:{row['trial']}", row["clock"]) == (line.entry, line.tags["clock"])]
+            certified = [row["percentile"] for row in takewhile(lambda row: row["certified"], mine)]
+            shown = 100 * (1 - 1 / line.x[-1])
+            # Drawn at 20 places from 90 to 99 and so on: the last solid one may lie up to one place before a percentile.
+            assert certified[-1] - (100 - certified[-1]) * 0.13 <= shown
+            assert all(shown <= row["percentile"] for row in mine[len(certified) : len(certified) + 1])
+            seen.add(certified[-1])
+    assert len(seen) > 1
 
 
 def test_the_page_is_one_file_within_15_megabytes(report: Any) -> None:

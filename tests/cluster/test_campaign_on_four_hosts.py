@@ -38,6 +38,10 @@ def orchestrator(hosts: Hosts, *words: str, cwd: Path, machines: str = "node", *
     )  # fmt: skip
 
 
+QUOTAS = {"half_core": 0.5, "quarter_core": 0.25}
+"""Where control groups are there; elsewhere nothing limits these hosts, and their trials say so."""
+
+
 def null(*systems: str) -> list[str]:
     return ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", f"system={','.join(systems)}"]
 
@@ -71,6 +75,9 @@ def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
         assert record["state"] == "done"
         assert record["placement"]["host"] == record["trial"]["system"]["name"].replace("_", "-")
         assert record["placement"]["niceness"] == 0
+        assert record["placement"]["labels"]["system"] == record["trial"]["system"]["name"]
+        assert len(record["placement"]["node_id"]) == 56
+        assert record["placement"]["quota_cores"] in (None, QUOTAS.get(record["trial"]["system"]["name"]))
     cores = {record["trial"]["system"]["name"]: record["placement"]["cores"] for record in records}
     assert len(cores["one_core"]) == len(cores["half_core"]) == 1
     timing = {system: spans(tmp_path / "r", system) for system in SYSTEMS}

@@ -23,7 +23,7 @@ from orchestrator.health.judge_processor import (
 from orchestrator.health.judge_quiet import judge_load, judge_noise, judge_steal, judge_swap
 from orchestrator.health.noise import Noise
 from orchestrator.health.processor import Processor
-from orchestrator.health.quota import Quota
+from orchestrator.measurement.quota import Quota
 
 CLOCKS = Clocks(overhead_ns=60, resolution_ns=1, wall_resolution_ns=1, backwards=0, source="tsc")
 PROCESSOR = Processor("a chip", (0, 1), 4, siblings=(), governors=("performance",), turbo=False, is_virtual=False)

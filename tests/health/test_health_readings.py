@@ -17,8 +17,8 @@ from orchestrator.health.activity import busiest
 from orchestrator.health.clocks import Trip, offset_from, steps_of
 from orchestrator.health.noise import read_noise
 from orchestrator.health.processor import read_governors, read_siblings
-from orchestrator.health.quota import Quota, find_quota, read_quota
 from orchestrator.health.reading import read_host
+from orchestrator.measurement.quota import Quota, find_quota, read_quota
 
 
 def test_this_machine_is_read_as_plain_values_and_its_mask_put_back() -> None:

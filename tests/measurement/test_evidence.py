@@ -49,4 +49,4 @@ def test_the_environment_names_machine_and_versions() -> None:
     assert found["boot_id"] == boot_id()
     assert found["logical_cores"] >= 1
     assert memory_peak_bytes() > 10**6
-    assert stack()["python"].startswith("3.")
+    assert stack("cpu")["python"].startswith("3.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from orchestrator.analysis.results import Results
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
 from orchestrator.report.figures.times import NS_PER_MS, density_on
@@ -72,13 +73,16 @@ def percentile_chart(reading: Reading) -> Chart:
     """Return time by percentile, in the manner of HdrHistogram: each further nine takes the same room."""
     series = []
     largest = max((times.size for times in reading.times.values()), default=1)
+    effective = {id(entry.results): _effective_samples(entry.results) for entry in reading.entries}
     for clock in SHOWN_CLOCKS:
         for entry in reading.entries:
             times = reading.times[clock, entry.key]
-            shares = times.shares()
+            shares = np.append(times.shares(), 1 - 0.5 / times.size)  # the last is the slowest of all
             odds, values = 1 / (1 - shares), times.at(shares)
-            sure = (1 - shares) * times.size >= MIN_BEYOND - 1e-9
-            last = max(int(sure.sum()), 1)
+            known, samples = effective[id(entry.results)][entry.data.trial_id, clock]
+            independent = samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)]  # at the next one in the table
+            unsure = (1 - shares) * independent < MIN_BEYOND - 1e-9
+            last = max(int(np.argmax(unsure)), 1)
             tags = {"clock": clock}
             series.append(Series(entry.label, odds[:last], values[:last], "line", entry.key, tags=tags))
             series.append(Series(entry.label, odds[last - 1 :], values[last - 1 :], "line", entry.key, faint=True, tags=tags))
@@ -86,10 +90,20 @@ def percentile_chart(reading: Reading) -> Chart:
     return Chart(
         name="percentiles",
         title="Times by percentile",
-        note=f"Faint where fewer than {MIN_BEYOND} samples lie beyond, so that the percentile is not certified.",
+        note=f"Faint where fewer than {MIN_BEYOND} independent samples lie beyond, so that the percentile is not certified: samples of a "
+        "round that are alike count as fewer.",
         x=Axis("percentile", log=True, ticks=ticks),
         y=Axis("time (ms)", log=True),
         series=series,
         choices={"clock": SHOWN_CLOCKS},
         threshold="y",
     )
+
+
+def _effective_samples(results: Results) -> dict[tuple[str, str], tuple[Floats, Floats]]:
+    """Return per trial and clock the rising percentiles of its table, as shares, and as how many independent samples each counts."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in results.tables["latency"].to_pylist():
+        found.setdefault((row["trial"], row["clock"]), []).append((row["percentile"] / 100, row["effective_samples"]))
+    columns = {key: np.array(sorted(rows), dtype=np.float64).T for key, rows in found.items()}
+    return {key: (shares, samples) for key, (shares, samples) in columns.items()}

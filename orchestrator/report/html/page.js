@@ -138,6 +138,10 @@
     return { tickmode: "array", tickvals: ticks, ticktext: ticks.map(String) };
   }
 
+  // Where there is little room, each part of a trial's name has a line of its own.
+  const narrow = chart => chart.div.clientWidth > 520 || printing ? {} : { tickmode: "array", tickvals: chart.series[0].x,
+    ticktext: chart.series[0].x.map(name => name.replaceAll(" · ", "<br>")), tickfont: { size: 10 } };
+
   function layoutOf(chart, task) {
     const ink = printing ? "#1b1f24" : variable("--ink"), line = printing ? "#d5dae0" : variable("--line");
     const axis = (described, along) => {
@@ -154,7 +158,7 @@
     if (printing) Object.assign(made, { width: 660, height: chart.stacked ? undefined : 300, autosize: false });
     if (chart.stacked) {
       Object.assign(made, { barmode: "stack", xaxis: { ...axis(chart.y, "x"), title: { text: plain(chart.y.title) } },
-        yaxis: { ...axis(chart.x, "y"), type: "category", autorange: "reversed", dtick: 1 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", traceorder: "normal" } });
+        yaxis: { ...axis(chart.x, "y"), type: "category", autorange: "reversed", dtick: 1, ...narrow(chart) }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", traceorder: "normal" } });
       made.margin.t = 30;
     }
     if (chart.moves) { if (chart.name === "rounds") made.yaxis.rangemode = "tozero"; else made.yaxis.range = [0, 102]; }
@@ -187,7 +191,7 @@
     legend(chart, task);
     const layout = layoutOf(chart, task);
     if (chart.stacked) {
-      layout.height = Math.min(1600, Math.max(220, 110 + 26 * chart.series[0].x.length));
+      layout.height = Math.min(1600, Math.max(220, 110 + (chart.div.clientWidth > 520 ? 26 : 44) * chart.series[0].x.length));
       chart.div.style.height = `${layout.height}px`;
     }
     Plotly.react(chart.div, tracesOf(chart, task), layout, { displayModeBar: false, responsive: !printing });
@@ -200,6 +204,15 @@
     if (chart.inView) draw(chart);
   }
   for (const [name, chart] of charts) chart.key = name;
+
+  function commonNear(task, clock) {
+    const far = index => Math.abs(Math.log(clock.ns[index] / clock.ns[task.at]));
+    const named = clock.labels.map((label, index) => index).filter(index => clock.labels[index]);
+    if (!named.length) return NaN;
+    const names = clock.labels[named.reduce((best, index) => far(index) < far(best) ? index : best)].split(", ");
+    const total = task.clocks.total, same = total.labels.findIndex(label => label.split(", ").some(name => name && names.includes(name)));
+    return total.ns[same];
+  }
 
   function show(task) {
     const clock = task.clocks[task.clock], text = milliseconds(clock.ns[task.at]);
@@ -222,10 +235,9 @@
       for (const [name, shown] of Object.entries(cells)) row.querySelector(`[data-cell="${name}"]`).textContent = shown;
       row.querySelector('[data-cell="mean"]').style.setProperty("--share", `${Math.min(100, 100 * figures.mean[task.at])}%`);
     }
-    // Tables of one common threshold each, of total time: that of the nearest is shown.
-    const tables = [...task.section.querySelectorAll("[data-within]")], far = table => Math.abs(Math.log(table.dataset.within / clock.ns[task.at]));
-    const nearest = tables.reduce((best, table) => far(table) < far(best) ? table : best, tables[0]);
-    for (const table of tables) table.hidden = table.dataset.within !== nearest.dataset.within;
+    // Tables of one common threshold of total time each: that of the nearest is shown, by its name where another clock is chosen.
+    const common = commonNear(task, clock);
+    for (const table of task.section.querySelectorAll("[data-within]")) table.hidden = Number(table.dataset.within) !== common;
     for (const chart of charts.values()) if (tasks[chart.task] === task) refresh(chart);
   }
 
