@@ -90,6 +90,8 @@ def test_a_cluster_comes_up_with_its_labels_and_stop_ends_exactly_it(
         Path((Path(host["TAIL_QUALITY_STATE"]) / ip / "temp").read_text().strip())
         for host, ip in ((head, "127.0.0.41"), (node, "127.0.0.42"))
     ]
+    assert [folder.stat().st_mode & 0o777 for folder in temp] == [0o700, 0o700]  # Ray opens its own folder, which lies within, to all users
+    assert all((folder / "r" / "session_latest").exists() for folder in temp)
     assert script(node, "stop.sh").stdout.startswith("down: system b on 127.0.0.42")
     assert script(head, "stop.sh").stdout.startswith("down: head 127.0.0.41")
     assert len(processes) >= 6

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def trial(cores: int | None = 1, **model: object) -> object:
 def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     with open_local_executor(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
         yield opened
+
+
+@pytest.mark.cluster
+def test_no_other_user_reaches_rays_files(executor: Executor) -> None:
+    (folder,) = Path(tempfile.gettempdir()).glob(f"tq-{os.getpid()}-*/r/session_latest")
+    private = folder.parents[1]
+    assert private.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.cluster
