@@ -10,7 +10,7 @@ import pytest
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.text import milliseconds, quality, quality_within
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 DESK = {"width": 1280, "height": 900}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}

@@ -15,6 +15,7 @@ TWO_ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=2", "measuremen
 WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "task=numbers", *TWO_ROUNDS, "cluster=inline"]
 
 
+@pytest.mark.slow
 def test_a_campaign_goes_on_from_another_folder(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(SUPPORT / "code", tmp_path / "code")
     assert call(*WORDS, "code=[code]", "results_dir=relative")[0] == 0

@@ -19,6 +19,7 @@ def found(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_a_baseline_file_gives_the_verdicts_of_its_campaign(measure: Any, compare: Any, tmp_path: Path) -> None:
     before, after = measure("a"), measure("b", seed=1, slower={"cpu_all": 0.1})
     write_baseline(open_campaign(before), AnalysisConfig(thresholds_ms=(4.0, 5.0)), tmp_path / "base.json")

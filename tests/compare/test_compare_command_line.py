@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SUPPORT = Path(__file__).parents[1] / "support"
 PROGRAM = ["-m", "orchestrator"]
 TRIALS = [
@@ -18,6 +20,7 @@ def orchestrator(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.slow
 def test_campaigns_pass_the_gate_against_themselves_alone_with_repeats(tmp_path: Path) -> None:
     for repeats in (1, 3):
         done = orchestrator(*TRIALS, f"measurement.repeat={repeats}", f"results_dir={tmp_path / str(repeats)}")

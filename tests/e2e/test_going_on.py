@@ -16,6 +16,8 @@ import pytest
 
 from orchestrator.storage.writer import CampaignWriter
 
+pytestmark = pytest.mark.slow
+
 SUPPORT = Path(__file__).parents[1] / "support"
 
 

@@ -8,6 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.slow
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = [

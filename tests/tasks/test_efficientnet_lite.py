@@ -41,6 +41,7 @@ def test_there_are_twenty_labelled_pictures(samples: list[tuple[Sample, Any]]) -
     assert isinstance(ImageNetSamples(), Task)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
 @pytest.mark.parametrize("variant", ["lite0", "lite2"])
 def test_eighteen_of_twenty_are_right(
