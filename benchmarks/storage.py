@@ -14,6 +14,7 @@ import io
 import sys
 import tempfile
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -113,20 +114,20 @@ def writing(directory: Path, rounds: int, samples: int, rng: np.random.Generator
 def of_campaign(directory: Path) -> None:
     """Print bytes per sample and round of every trial, and of all together."""
     campaign = open_campaign(directory)
-    sizes: dict[str, dict[str, int]] = {}
+    sizes: dict[str, Counter[str]] = {}
     rows: dict[str, int] = {}
     for planned in campaign.record.trials:
         folder = directory / "trials" / planned.trial_id
         rows[planned.trial_id] = campaign.timings(planned.trial_id).num_rows
         for path in sorted(folder.rglob("*.parquet")):
-            of_trial = sizes.setdefault(planned.trial_id, {})
             name = path.relative_to(folder).parts[0].removesuffix(".parquet")
-            of_trial[name] = of_trial.get(name, 0) + path.stat().st_size
-    names = sorted({name for of_trial in sizes.values() for name in of_trial})
+            sizes.setdefault(planned.trial_id, Counter())[name] += path.stat().st_size
+    together = sum(sizes.values(), Counter())
+    names = sorted(together)
     print(f"{'rows':>9} {'bytes/row':>10}" + "".join(f"{name:>13}" for name in names) + "  trial")
-    for trial, of_trial in [*sizes.items(), ("all", {name: sum(one.get(name, 0) for one in sizes.values()) for name in names})]:
+    for trial, of_trial in [*sizes.items(), ("all", together)]:
         count = sum(rows.values()) if trial == "all" else rows[trial]
-        shown = "".join(f"{of_trial.get(name, 0) / count:>13.2f}" for name in names)
+        shown = "".join(f"{of_trial[name] / count:>13.2f}" for name in names)
         print(f"{count:>9} {sum(of_trial.values()) / count:>10.2f}{shown}  {trial}")
 
 

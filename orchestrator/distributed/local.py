@@ -8,13 +8,12 @@ import secrets
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from orchestrator.execution.signals import handled_by, install_again
+from orchestrator.execution.signals import handled_by
 
 PREFIX = "tq-"
 OWNER, OWNED = "owner", "r"
@@ -114,10 +113,8 @@ def end_ray() -> None:
     """Disconnect from Ray, which takes moments that no signal cuts short, and have signals reach our handlers again."""
     import ray
 
-    in_main = threading.current_thread() is threading.main_thread()
-    with handled_by(lambda number, frame: None) if in_main else nullcontext():
+    with handled_by(lambda number, frame: None):
         ray.shutdown()
-    install_again()
 
 
 @contextmanager
@@ -126,9 +123,6 @@ def signals_deferred() -> Iterator[None]:
 
     Ray's handler of SIGTERM, which ends the program by itself, gives way to the one that was there.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     seen: list[int] = []
     try:
         with handled_by(lambda number, frame: seen.append(number)):

@@ -17,8 +17,13 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def handled_by(handler: Handler) -> Iterator[None]:
     """Have a handler called for every signal that asks to stop, but for those that are ignored, as under ``nohup``.
 
-    What the handler has had ignored (``ignore_all``) stays so afterwards.
+    Signals reach the main thread alone: in another one nothing happens. What the handler has had ignored (``ignore_all``) stays so
+    afterwards. The handlers are set anew at the end also where Python believes them in place: Ray gives SIGTERM back to the system when it
+    ends, and Python is not told.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.getsignal(number) for number in STOPPING}
     for number, known in before.items():
         if known is not signal.SIG_IGN:
@@ -27,18 +32,10 @@ def handled_by(handler: Handler) -> Iterator[None]:
         yield
     finally:
         for number, known in before.items():
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, known)
+            signal.signal(number, signal.SIG_IGN if signal.getsignal(number) is signal.SIG_IGN else known)
 
 
 def ignore_all() -> None:
     """Ignore every signal that asks to stop from here on: the program is stopping, and none may cut its cleaning up short."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-
-
-def install_again() -> None:
-    """Have the handlers that Python knows called once more: when Ray ends it gives SIGTERM back to the system, and Python is not told."""
-    if threading.current_thread() is threading.main_thread():
-        for number in STOPPING:
-            signal.signal(number, signal.getsignal(number))

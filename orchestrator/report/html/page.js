@@ -139,8 +139,8 @@
   }
 
   // Where there is little room, each part of a trial's name has a line of its own.
-  const narrow = chart => chart.div.clientWidth > 520 || printing ? {} : { tickmode: "array", tickvals: chart.series[0].x,
-    ticktext: chart.series[0].x.map(name => name.replaceAll(" · ", "<br>")), tickfont: { size: 10 } };
+  const isNarrow = chart => chart.div.clientWidth <= 520 && !printing;
+  const linesOf = names => ({ tickmode: "array", tickvals: names, ticktext: names.map(name => name.replaceAll(" · ", "<br>")), tickfont: { size: 10 } });
 
   function layoutOf(chart, task) {
     const ink = printing ? "#1b1f24" : variable("--ink"), line = printing ? "#d5dae0" : variable("--line");
@@ -158,7 +158,7 @@
     if (printing) Object.assign(made, { width: 660, height: chart.stacked ? undefined : 300, autosize: false });
     if (chart.stacked) {
       Object.assign(made, { barmode: "stack", xaxis: { ...axis(chart.y, "x"), title: { text: plain(chart.y.title) } },
-        yaxis: { ...axis(chart.x, "y"), type: "category", autorange: "reversed", dtick: 1, ...narrow(chart) }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", traceorder: "normal" } });
+        yaxis: { ...axis(chart.x, "y"), type: "category", autorange: "reversed", dtick: 1, ...(isNarrow(chart) ? linesOf(chart.series[0].x) : {}) }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", traceorder: "normal" } });
       made.margin.t = 30;
     }
     if (chart.moves) { if (chart.name === "rounds") made.yaxis.rangemode = "tozero"; else made.yaxis.range = [0, 102]; }
@@ -191,7 +191,7 @@
     legend(chart, task);
     const layout = layoutOf(chart, task);
     if (chart.stacked) {
-      layout.height = Math.min(1600, Math.max(220, 110 + (chart.div.clientWidth > 520 ? 26 : 44) * chart.series[0].x.length));
+      layout.height = Math.min(1600, Math.max(220, 110 + (isNarrow(chart) ? 44 : 26) * chart.series[0].x.length));
       chart.div.style.height = `${layout.height}px`;
     }
     Plotly.react(chart.div, tracesOf(chart, task), layout, { displayModeBar: false, responsive: !printing });
