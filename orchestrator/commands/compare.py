@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from orchestrator.analysis.compare_campaigns import compare
-from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.verbs.compare import Options
 from orchestrator.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.compare_json import to_document
@@ -19,28 +19,22 @@ from orchestrator.report.compare_text import sentences
 from orchestrator.report.table import to_rich
 from orchestrator.storage.atomic import write_json, write_text
 from orchestrator.storage.baseline import Baseline, read_baseline
+from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import Campaign, open_campaign
 
 WIDTH = 240
 
 
-def execute(arguments: Arguments) -> int:
+def execute(options: Options) -> int:
     """Compare two campaigns. Returns the exit code: with ``--gate`` what the gate says, else 0."""
-    if len(arguments.directories) != 2:
-        raise InputError(
-            f"compare takes a baseline (a results directory or a file of `export baseline`) and the results directory of the candidate; "
-            f"{len(arguments.directories)} were given"
-        )
-    if arguments.allow_no_verdict and not arguments.gate:
-        raise InputError("--allow-no-verdict says how --gate counts: add --gate")
-    for path in (arguments.json_file, arguments.html_file, arguments.markdown_file):
+    for path in (options.json_file, options.html_file, options.markdown_file):
         _refuse_no_place(path)
-    before = _baseline(arguments.directories[0])
+    before = _baseline(options.baseline)
     stored = before.analysis if isinstance(before, Baseline) else before.record.config.analysis
-    analysis = override_analysis(stored, arguments.overrides)
-    comparison = compare(before, open_campaign(arguments.directories[1]), analysis, power=arguments.power)
-    told = list(sentences(comparison, arguments.gate, arguments.allow_no_verdict))
-    tables = list(comparison_tables(comparison, arguments.power))
+    analysis = override_analysis(stored, options.overrides)
+    comparison = compare(before, _candidate(options), analysis, power=options.power)
+    told = list(sentences(comparison, options.gate, options.allow_no_verdict))
+    tables = list(comparison_tables(comparison, options.power))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for table in tables:
         console.print(to_rich(table))
@@ -48,20 +42,40 @@ def execute(arguments: Arguments) -> int:
     for sentence in told:
         console.print(sentence, markup=False, soft_wrap=True)
     title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
-    if arguments.json_file is not None:
-        write_json(arguments.json_file, to_document(comparison, arguments.allow_no_verdict))
-    if arguments.markdown_file is not None:
-        write_text(arguments.markdown_file, to_comment(title, told, tables))
-    if arguments.html_file is not None:
-        write_text(arguments.html_file, to_page(title, told, tables))
-    for path in (arguments.json_file, arguments.markdown_file, arguments.html_file):
+    if options.json_file is not None:
+        write_json(options.json_file, to_document(comparison, options.allow_no_verdict))
+    if options.markdown_file is not None:
+        write_text(options.markdown_file, to_comment(title, told, tables))
+    if options.html_file is not None:
+        write_text(options.html_file, to_page(title, told, tables))
+    for path in (options.json_file, options.markdown_file, options.html_file):
         if path is not None:
             console.print(f"written: {path}", markup=False, soft_wrap=True)
-    return comparison.exit_code(arguments.allow_no_verdict) if arguments.gate else 0
+    return comparison.exit_code(options.allow_no_verdict) if options.gate else 0
 
 
 def _baseline(path: Path) -> Campaign | Baseline:
+    if path.name == CAMPAIGN:
+        raise InputError(f"{path} is the record of a campaign, not a baseline: name its directory, {path.parent}")
+    if path.suffix == ".json" and not path.exists():
+        raise InputError(f"{path}: there is no such file; write it with `export baseline {path} DIR`, or name a results directory")
     return read_baseline(path) if path.is_file() else open_campaign(path)
+
+
+def _candidate(options: Options) -> Campaign:
+    path = options.candidate
+    if path.is_file() and _is_baseline(path):
+        swap = "" if options.baseline.is_file() else f": swap them, `compare {path} {options.baseline}`"
+        raise InputError(f"{path} is a baseline, which stands in for the first campaign only; the candidate is a results directory{swap}")
+    return open_campaign(path)
+
+
+def _is_baseline(path: Path) -> bool:
+    try:
+        read_baseline(path)
+    except InputError:
+        return False
+    return True
 
 
 def _refuse_no_place(path: Path | None) -> None:

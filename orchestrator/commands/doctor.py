@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.caches import cache_dir
+from orchestrator.commands.verbs.doctor import Options
 from orchestrator.composition import compose_places
 from orchestrator.config import CampaignConfig, ClusterConfig, Frozen, SystemConfig, explain
 from orchestrator.contracts import InputError
@@ -32,12 +32,12 @@ class Place(Frozen):
     system: SystemConfig | None = None
 
 
-def execute(arguments: Arguments) -> int:
+def execute(options: Options) -> int:
     """Print what was found. Returns the exit code: 1 where anything is bad."""
-    places = [_place(document) for document in compose_places(arguments.overrides, arguments.config_dirs)]
+    places = [_place(document) for document in compose_places(options.overrides, options.config_dirs)]
     cluster = places[0].cluster
     systems = [place.system for place in places if place.system is not None]
-    with Progress(0, None if arguments.quiet else sys.stderr) as progress:
+    with Progress(0, None if options.quiet else sys.stderr) as progress:
         findings = examine_cluster(cluster, systems, progress.say) if cluster.name == "address" else examine_here(cluster, systems)
     print_findings(findings)
     return 1 if any(finding.grade == "bad" for finding in findings) else 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from orchestrator.analysis.results import Results, analyse
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.folders import make_folder, refuse_campaign_folder
+from orchestrator.commands.verbs.export import USAGE, Options
 from orchestrator.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.export.csv_tables import to_csv
@@ -20,36 +20,28 @@ from orchestrator.storage.atomic import write_text
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.results import Results as Stored
 
-FORMATS = ("csv", "parquet", "latex", "mlflow")
-USAGE = "write `export DIR --to FOLDER --format csv`, or `export baseline FILE DIR`"
 
-
-def execute(arguments: Arguments) -> int:
+def execute(options: Options) -> int:
     """Export one campaign. Returns the exit code."""
-    if (baseline := _baseline_words(arguments)) is not None:
-        _write_baseline(*baseline, arguments)
-        return 0
-    if len(arguments.directories) != 1:
-        raise InputError(f"export takes one results directory, {len(arguments.directories)} were given: {USAGE}")
-    if arguments.to is None:
-        raise InputError(f"export needs the folder to write into: {USAGE}")
-    formats = arguments.format.split(",")
-    if unknown := [name for name in formats if name not in FORMATS]:
-        raise InputError(f"--format {unknown[0]}: there is no such format; choose of {', '.join(FORMATS)}")
-    if arguments.overrides and formats == ["parquet"]:
-        raise InputError(f"{arguments.overrides[0]}: --format parquet holds timings, which no analysis key changes: leave it out")
-    campaign = open_campaign(arguments.directories[0])
-    refuse_campaign_folder(arguments.to, "--to", arguments.directories)
-    folder = make_folder(arguments.to, "--to")
-    if "parquet" in formats:
+    campaign = open_campaign(options.directory)
+    if options.baseline is not None:
+        _write_baseline(options.baseline, campaign, options.overrides)
+    elif options.to is not None:
+        _write_files(options.to, campaign, options)
+    return 0
+
+
+def _write_files(to: Path, campaign: Campaign, options: Options) -> None:
+    refuse_campaign_folder(to, "--to", [campaign.directory])
+    folder = make_folder(to, "--to")
+    if "parquet" in options.formats:
         write_tidy(campaign, folder / "timings.parquet")
-    if set(formats) - {"parquet"}:
-        results = analyse(campaign, override_analysis(campaign.record.config.analysis, arguments.overrides))
-        for name in formats:
+    if set(options.formats) - {"parquet"}:
+        results = analyse(campaign, override_analysis(campaign.record.config.analysis, options.overrides))
+        for name in options.formats:
             if name in WRITERS:
                 WRITERS[name](results, campaign, folder)
     print(f"exported: {folder}")  # noqa: T201
-    return 0
 
 
 def _csv(results: Results, campaign: Campaign, folder: Path) -> None:
@@ -85,24 +77,11 @@ def _mlflow(results: Results, campaign: Campaign, folder: Path) -> None:
 WRITERS: dict[str, Callable[[Results, Campaign, Path], None]] = {"csv": _csv, "latex": _latex, "mlflow": _mlflow}
 
 
-def _baseline_words(arguments: Arguments) -> tuple[Path, Path] | None:
-    """Return file and campaign where a baseline is wanted, by either spelling."""
-    words = arguments.directories
-    if arguments.baseline_file is not None and len(words) == 1:
-        return arguments.baseline_file, words[0]
-    if len(words) == 3 and str(words[0]) == "baseline":
-        return words[1], words[2]
-    if arguments.baseline_file is not None:
-        raise InputError(f"export --baseline takes one results directory, {len(words)} were given: {USAGE}")
-    return None
-
-
-def _write_baseline(path: Path, directory: Path, arguments: Arguments) -> None:
+def _write_baseline(path: Path, campaign: Campaign, overrides: Sequence[str]) -> None:
     from orchestrator.analysis.compare_sides import write_baseline
 
-    campaign = open_campaign(directory)
-    refuse_campaign_folder(path, "baseline", [directory])
+    refuse_campaign_folder(path, "baseline", [campaign.directory])
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"baseline {path} must be a file in a folder that is there: {USAGE}")
-    write_baseline(campaign, override_analysis(campaign.record.config.analysis, arguments.overrides), path)
+    write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
     print(f"baseline: {path}")  # noqa: T201

@@ -1,4 +1,4 @@
-"""``inspect DIR TRIAL``: the latest answers of a trial one by one, with their neighbours and what else happened in that round."""
+"""``inspect DIR [TRIAL]``: the latest answers of a trial one by one, with their neighbours and what else happened in that round."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
-from orchestrator.commands.arguments import Arguments
+from orchestrator.commands.status import print_trials
+from orchestrator.commands.verbs.inspect import Options
 from orchestrator.contracts import InputError
 from orchestrator.report.table import Table, printable, to_rich
 from orchestrator.report.text import milliseconds
@@ -37,15 +38,15 @@ MEASURES = {
 NO_MEDIAN = ("process", "gpu_throttle_reasons")
 
 
-def execute(arguments: Arguments) -> int:
-    """Print the latest answers of one trial. Returns the exit code."""
-    if len(arguments.directories) != 2 or arguments.overrides:
-        raise InputError("inspect takes a results directory and a trial, no KEY=VALUE: such as `inspect results/latest TRIAL --top 20`")
-    if arguments.top < 1:
-        raise InputError(f"--top {arguments.top}: must be 1 or more")
-    campaign = open_campaign(arguments.directories[0])
-    trial_id = find_trial(campaign, str(arguments.directories[1]))
-    answers = latest_answers(campaign, trial_id, arguments.top)
+def execute(options: Options) -> int:
+    """Print the latest answers of one trial, or the trials where none is named. Returns the exit code."""
+    campaign = open_campaign(options.directory)
+    if options.trial is None:
+        print_trials(campaign)
+        print(f"choose one: python -m orchestrator inspect {options.directory} TRIAL")  # noqa: T201
+        return 0
+    trial_id = find_trial(campaign, options.trial)
+    answers = latest_answers(campaign, trial_id, options.top)
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False)
     console.print(to_rich(_answers_table(trial_id, answers)))
     console.print()

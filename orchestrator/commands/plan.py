@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from orchestrator.campaign import Plan
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.planning import compose_campaign, open_site, plan_on
+from orchestrator.commands.shared_options import Composing
 from orchestrator.measurement.machine import cores_offered
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table, print_wide
@@ -14,10 +14,10 @@ from orchestrator.report.text import seconds, trials_counted
 from orchestrator.storage.records import PlannedTrial
 
 
-def execute(arguments: Arguments) -> int:
+def execute(options: Composing) -> int:
     """Print the plan. Returns the exit code."""
-    progress = Progress(0, None if arguments.quiet else sys.stderr)
-    composed = compose_campaign(arguments, progress.say)
+    progress = Progress(0, None if options.quiet else sys.stderr)
+    composed = compose_campaign(options, progress.say)
     with open_site(composed.campaign, composed.trials) as site:
         plan = plan_on(site, composed)
     composition = composed.composition

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.campaign import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.caches import cache_dir
 from orchestrator.commands.estimates import earlier_durations, known_campaigns
+from orchestrator.commands.shared_options import Composing
 from orchestrator.composition import Composition, compose_trials
 from orchestrator.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.contracts import InputError
@@ -40,14 +40,14 @@ class Composed:
         return [trial for trial, _ in self.noted]
 
 
-def compose_campaign(arguments: Arguments, say: Callable[[str], None]) -> Composed:
+def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed:
     """Compose and validate the trials. Raises InputError with one line for whatever is wrong."""
 
     def composed(done: int, of: int) -> None:
         if of >= SAY_FROM and done % SAY_FROM == 0:
             say(f"composed {done} of {of} trials")
 
-    composition = compose_trials(arguments.overrides, arguments.multirun, arguments.config_dirs, composed, arguments.many)
+    composition = compose_trials(options.overrides, options.multirun, options.config_dirs, composed, options.many)
     campaign = parse_campaign(composition.documents[0])
     trials = [parse_trial(document) for document in composition.documents]
     _check_rules(trials, campaign.analysis.primary)

@@ -10,12 +10,11 @@ from rich.console import Console
 
 from orchestrator.analysis.results import Results, analyse
 from orchestrator.analysis.several_campaigns import stored_tables
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.folders import make_folder
 from orchestrator.commands.several import analyse_directories, campaigns_table, report_folder, sentences, to_combined_report
+from orchestrator.commands.verbs.report import Options
 from orchestrator.composition import override_analysis
 from orchestrator.config import AnalysisConfig
-from orchestrator.contracts import InputError
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
@@ -28,20 +27,14 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.result_files import write_results
 
 
-def execute(arguments: Arguments) -> int:
+def execute(options: Options) -> int:
     """Report one campaign, or several side by side. Returns the exit code."""
-    if not arguments.directories:
-        raise InputError("report takes one results directory or more, none was given: name one, such as results/latest")
-    if arguments.only and not arguments.figures:
-        raise InputError(f"--only {','.join(arguments.only)}: chooses among the figures that --figures writes; add --figures svg")
-    if len(arguments.directories) > 1:
-        _report_several(arguments)
+    if len(options.directories) > 1:
+        _report_several(options)
         return 0
-    if arguments.into is not None:
-        raise InputError("--into is for a report of several campaigns: the one of a single campaign stands in its own directory")
-    directory = arguments.directories[0]
+    directory = options.directories[0]
     campaign = open_campaign(directory)
-    write_report(directory, override_analysis(campaign.record.config.analysis, arguments.overrides), arguments.figures, arguments.only)
+    write_report(directory, override_analysis(campaign.record.config.analysis, options.overrides), options.figures, options.only)
     return 0
 
 
@@ -60,16 +53,16 @@ def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
     print_summary(results, directory / "report.html")
 
 
-def _report_several(arguments: Arguments) -> None:
-    folder = report_folder(arguments.into, arguments.directories)
-    several, results = analyse_directories(arguments)
+def _report_several(options: Options) -> None:
+    folder = report_folder(options.into, options.directories)
+    several, results = analyse_directories(options.directories, options.overrides)
     make_folder(folder, "--into")
     evidence = [read_evidence(several)]
     page = render(results, (), evidence, told=list(sentences(several, results)), combined=campaigns_table(several))
     texts = {"report.md": to_combined_report(several, results), "report.html": page}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
-    if arguments.figures:
-        write_figures(folder.expanduser() / "figures", arguments.figures, arguments.only, results, (), evidence)
+    if options.figures:
+        write_figures(folder.expanduser() / "figures", options.figures, options.only, results, (), evidence)
     print_summary(results, folder / "report.html", sentences(several, results), [campaigns_table(several)])
 
 

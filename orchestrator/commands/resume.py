@@ -7,57 +7,61 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 
 from orchestrator.campaign import NOWHERE
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
+from orchestrator.commands.shared_options import GoingOn
+from orchestrator.commands.trust import refuse_strangers_code
 from orchestrator.composition import override_cluster
-from orchestrator.config import CampaignConfig
+from orchestrator.config import CampaignConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.site import Site
 from orchestrator.identity import match_key
 from orchestrator.measurement.code_digest import digest_code
+from orchestrator.measurement.code_files import CodeFiles
 from orchestrator.measurement.targets import add_code_folders, check_packages
 from orchestrator.pipeline import own_rule
 from orchestrator.report.progress import Progress
 from orchestrator.stats.stopping import StoppingRule, make_rule
-from orchestrator.storage.records import PlannedTrial
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 
+FILES_NAMED = 5
 UNFINISHED = ("planned", "running", "interrupted")
 
 
-def execute(arguments: Arguments) -> int:
+def execute(options: GoingOn) -> int:
     """Go on with one campaign. Returns the exit code."""
-    if len(arguments.directories) != 1:
-        raise InputError(f"{arguments.verb} takes one results directory, {len(arguments.directories)} were given: name one")
-    with CampaignWriter.reopen(arguments.directories[0]) as writer:
-        campaign = override_cluster(writer.record.config, arguments.overrides)
+    stored = open_campaign(options.directory).record.config
+    refuse_strangers_code(options.verb, options.directory, stored.code, options.trust)
+    with CampaignWriter.reopen(options.directory) as writer:
+        campaign = override_cluster(writer.record.config, options.overrides)
         check_packages()
         add_code_folders(campaign.code)
-        chosen = _chosen(writer, arguments)
+        chosen = _chosen(writer, options)
         if not chosen:
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
         with open_site(campaign, [planned.trial for planned in chosen]) as site:
             changes = list_changes(writer, campaign, chosen, site)
             told = list(dict.fromkeys(chain.from_iterable(changes.values())))
-            if told and not arguments.accept_changes:
+            if told and not options.accept_changes:
                 more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
                 raise InputError(f"{told[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
             for planned in chosen:
-                until = None if arguments.rounds is None else writer.trial(planned.trial_id).rounds + arguments.rounds
+                until = None if options.rounds is None else writer.trial(planned.trial_id).rounds + options.rounds
                 writer.note(planned.trial_id, changes[planned.trial_id], until)
                 writer.set_state(planned.trial_id, "planned", None)
-            with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
+            with Progress(0, None if options.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
-            return measure(writer, campaign, chosen, arguments, site, rule_of=_rules(writer))
+            return measure(writer, campaign, chosen, options.quiet, site, rule_of=_rules(writer))
 
 
-def _chosen(writer: CampaignWriter, arguments: Arguments) -> list[PlannedTrial]:
+def _chosen(writer: CampaignWriter, options: GoingOn) -> list[PlannedTrial]:
     """Return the trials to go on with."""
-    if arguments.verb == "extend":
+    if options.verb == "extend":
         wanted: tuple[str, ...] = ("done",)
     else:
-        wanted = (*UNFINISHED, "failed") if arguments.retry_failed else UNFINISHED
+        wanted = (*UNFINISHED, "failed") if options.retry_failed else UNFINISHED
     return [planned for planned in writer.record.trials if planned.state in wanted]
 
 
@@ -75,10 +79,9 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
         where a trial has no machine or lacks its model or data.
     """
     changes: dict[str, list[str]] = {planned.trial_id: [] for planned in chosen}
-    code = digest_code(campaign.code)
-    if writer.record.code_digest not in (None, code):
-        for of_trial in changes.values():
-            of_trial.append(f"the code has changed since the campaign was begun with version {writer.record.code_version}")
+    code = CodeFiles(campaign.code)
+    for planned in chosen:
+        changes[planned.trial_id].extend(_code_changes(writer.record, campaign, planned.trial, code))
     for planned, candidate in zip(chosen, look_at(site, [(planned.trial, "") for planned in chosen]), strict=True):
         if candidate.machine is NOWHERE or candidate.missing:
             raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
@@ -91,6 +94,16 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
                 f"{planned.trial_id} was measured on {', '.join(sorted(known))} and would go on on {candidate.machine.host}"
             )
     return changes
+
+
+def _code_changes(record: CampaignRecord, campaign: CampaignConfig, trial: Trial, code: CodeFiles) -> list[str]:
+    """Return one line where files that the trial runs have changed, or none. Older campaigns know of all their code together only."""
+    told = f"the code has changed since the campaign was begun with version {record.code_version}"
+    if not record.code_files:
+        return [told] if record.code_digest not in (None, digest_code(campaign.code)) else []
+    changed = code.changed(trial, record.code_files)
+    more = f" and {len(changed) - FILES_NAMED} more" if len(changed) > FILES_NAMED else ""
+    return [f"{told}: {', '.join(changed[:FILES_NAMED])}{more}"] if changed else []
 
 
 def _rules(writer: CampaignWriter) -> Callable[[PlannedTrial, str | None], StoppingRule]:

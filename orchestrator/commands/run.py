@@ -14,14 +14,15 @@ from types import FrameType
 
 import orchestrator
 from orchestrator.campaign import Plan
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
+from orchestrator.commands.shared_options import Composing
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import handled_by, ignore_all
 from orchestrator.execution.site import Site
 from orchestrator.measurement.code_digest import digest_code
+from orchestrator.measurement.code_files import CodeFiles
 from orchestrator.pipeline import own_rule, run_trials
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import trials_counted
@@ -35,19 +36,19 @@ TOLD = "told"
 SAME_SIGNAL_S = 0.5
 
 
-def execute(arguments: Arguments) -> int:
+def execute(options: Composing) -> int:
     """Run the campaign that the command line describes. Returns the exit code."""
-    with Progress(0, None if arguments.quiet else sys.stderr) as waiting:
-        composed = compose_campaign(arguments, waiting.say)
+    with Progress(0, None if options.quiet else sys.stderr) as waiting:
+        composed = compose_campaign(options, waiting.say)
     with open_site(composed.campaign, composed.trials) as site:
-        return run_planned(arguments, composed, plan_on(site, composed), site)
+        return run_planned(options, composed, plan_on(site, composed), site)
 
 
-def run_planned(arguments: Arguments, composed: Composed, plan: Plan, site: Site) -> int:
+def run_planned(options: Composing, composed: Composed, plan: Plan, site: Site) -> int:
     """Record what was planned and run it. Returns the exit code."""
     campaign, composition = composed.campaign, composed.composition
     infeasible = plan.infeasible
-    if infeasible and not arguments.skip_infeasible:
+    if infeasible and not options.skip_infeasible:
         raise InputError(
             f"{len(infeasible)} of {len(plan.trials)} trials cannot run here, first {infeasible[0].trial_id}: {infeasible[0].reason}; "
             "change the plan or add --skip-infeasible"
@@ -58,8 +59,9 @@ def run_planned(arguments: Arguments, composed: Composed, plan: Plan, site: Site
     record = CampaignRecord(
         code_version=orchestrator.__version__,
         code_digest=digest_code(campaign.code),
+        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
         name=composition.name,
-        command=arguments.command,
+        command=options.command,
         sweep=composition.sweep,
         config=campaign,
         trials=plan.trials,
@@ -67,14 +69,14 @@ def run_planned(arguments: Arguments, composed: Composed, plan: Plan, site: Site
     )
     directory = results_directory(campaign, composition.name)
     with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
-        return measure(writer, campaign, runnable, arguments, site)
+        return measure(writer, campaign, runnable, options.quiet, site)
 
 
 def measure(
     writer: CampaignWriter,
     campaign: CampaignConfig,
     runnable: list[PlannedTrial],
-    arguments: Arguments,
+    quiet: bool,
     site: Site,
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
 ) -> int:
@@ -83,7 +85,7 @@ def measure(
     ``rule_of`` gives the stopping rule of a trial with the primary threshold.
     """
     stop = threading.Event()
-    with ExitStack() as signals, Progress(len(runnable), None if arguments.quiet else sys.stderr) as progress:
+    with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr) as progress:
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
         try:
             with site.executor() as executor:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from orchestrator.analysis.results import Results
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.folders import refuse_campaign_folder
 from orchestrator.composition import override_analysis
 from orchestrator.contracts import InputError
@@ -19,11 +18,11 @@ from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import utc_now
 
 
-def analyse_directories(arguments: Arguments) -> tuple[SeveralCampaigns, Results]:
+def analyse_directories(directories: Sequence[Path], overrides: Sequence[str]) -> tuple[SeveralCampaigns, Results]:
     """Return the campaigns of all directories and what analysis finds in them, with the settings of the first."""
-    refuse_twice(arguments.directories)
-    several = SeveralCampaigns([open_campaign(directory) for directory in arguments.directories])
-    analysis = override_analysis(several.record.config.analysis, arguments.overrides)
+    refuse_twice(directories)
+    several = SeveralCampaigns([open_campaign(directory) for directory in directories])
+    analysis = override_analysis(several.record.config.analysis, overrides)
     return several, analyse_several(several, analysis)
 
 

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 
 from rich.console import Console
 
-from orchestrator.commands.arguments import Arguments
-from orchestrator.contracts import InputError
 from orchestrator.report.table import Table, to_rich
 from orchestrator.report.text import trials_counted
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
 
 
-def execute(arguments: Arguments) -> int:
+def execute(directory: Path) -> int:
     """Print one line per trial. Returns the exit code."""
-    if len(arguments.directories) != 1 or arguments.overrides:
-        raise InputError("status takes one results directory and no KEY=VALUE: name one, such as results/latest")
-    campaign = open_campaign(arguments.directories[0])
+    print_trials(open_campaign(directory))
+    return 0
+
+
+def print_trials(campaign: Campaign) -> None:
+    """Print one line per trial, and how many there are of each state."""
     records = campaign.trials()
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False)
     console.print(to_rich(_table(campaign, records)))
     counts = Counter(record.state for record in records)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     console.print(f"{trials_counted(len(records))}: {told}", markup=False, soft_wrap=True)
-    return 0
 
 
 def _table(campaign: Campaign, records: list[TrialRecord]) -> Table:

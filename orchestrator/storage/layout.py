@@ -38,12 +38,6 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def refuse_no_campaign(directory: Path) -> None:
-    """Raise InputError for a path that is no campaign's directory."""
-    if not (directory / CAMPAIGN).is_file():
-        raise InputError(f"{directory} holds no {CAMPAIGN}: name the directory of a campaign, such as results/latest")
-
-
 def inside(directory: Path, path: Path) -> Path:
     """Return ``path``. Raises InputError where it is, or lies behind, a link that leads out of ``directory``.
 

@@ -8,9 +8,10 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema, twins
-from orchestrator.storage.layout import TrialFolder, inside, refuse_no_campaign, trial_folder
+from orchestrator.storage.layout import TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
+from orchestrator.storage.no_campaign import refuse_no_campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.result_schema import FORMS
 

@@ -74,12 +74,15 @@ class CampaignRecord(Frozen):
 
     ``under_way``: a driver is at work, or was killed. Then the state in a trial's ``trial.json`` counts where there is one; else the one
     here does.
+
+    ``code_files``: SHA-256 of the Python files that its trials run, by the name of the module; empty in older campaigns.
     """
 
     schema_version: Version = schema.SCHEMA_VERSION
     created_at: UtcTime = Field(default_factory=utc_now)
     code_version: str
     code_digest: str | None = None
+    code_files: dict[str, str] = Field(default_factory=dict)
     name: str
     command: tuple[str, ...] = ()
     sweep: dict[str, Any] | None = None

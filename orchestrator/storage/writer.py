@@ -15,9 +15,10 @@ from typing import Any
 from orchestrator.contracts import InputError
 from orchestrator.storage.atomic import DRAFT, remove_drafts, sync_folder, write_json, write_link, write_text
 from orchestrator.storage.campaign_text import campaign_text, trial_text
-from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, refuse_no_campaign, trial_folder
+from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, trial_folder
 from orchestrator.storage.load import read_campaign, read_json, read_trial
 from orchestrator.storage.lock import CampaignLock
+from orchestrator.storage.no_campaign import refuse_no_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, State, TrialRecord
 from orchestrator.storage.trial_writer import TrialWriter
 

@@ -101,7 +101,7 @@ def test_a_corrupt_picture(call: Call, tmp_path: Path) -> None:
         (["pln", "+sweep=vision"], "pln: "),
         (["plan", "report"], "report: "),
         (["--cfg", "all"], "argument --cfg: invalid choice: 'all'"),
-        (["--quite", "+sweep=vision"], "unrecognized arguments: --quite"),
+        (["--quite", "+sweep=vision"], "--quite: there is no such option; did you mean --quiet?"),
         (["--config-dir"], "argument --config-dir: expected one argument"),
         (["--config-dir", "nowhere", "plan", "+sweep=vision"], "--config-dir nowhere: there is no such folder"),
         (["report"], "report takes"),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.compare import execute
+from orchestrator.commands.verbs.compare import Options
 from orchestrator.config import Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.measurement.inspection import inspect
@@ -127,7 +127,7 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
 
     def run(*paths: Path, overrides: tuple[str, ...] = (), **options: object) -> tuple[int, str]:
         capsys.readouterr()
-        code = execute(Arguments(verb="compare", directories=paths, overrides=overrides, **options))  # type: ignore[arg-type]
+        code = execute(Options(*paths, overrides=overrides, **options))  # type: ignore[arg-type]
         return code, capsys.readouterr().out
 
     return run

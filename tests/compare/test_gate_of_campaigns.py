@@ -189,11 +189,7 @@ def test_equal_files_and_seed_give_equal_files(measure: Any, compare: Any, tmp_p
 
 def test_mistakes_are_told_in_one_line(measure: Any, compare: Any, tmp_path: Path) -> None:
     campaign = measure("a", repeats=1)
-    with pytest.raises(InputError, match="1 were given"):
-        compare(campaign)
-    with pytest.raises(InputError, match="add --gate"):
-        compare(campaign, campaign, allow_no_verdict=True)
-    with pytest.raises(InputError, match="holds no campaign"):
+    with pytest.raises(InputError, match="is not there"):
         compare(tmp_path / "nowhere", campaign)
     with pytest.raises(InputError, match="analysis keys only"):
         compare(campaign, campaign, overrides=("task.limit=3",))

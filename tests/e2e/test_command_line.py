@@ -171,14 +171,6 @@ def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
     assert re.fullmatch(r"error: .*tasks\.py hides the package tasks.*\n", done.stderr)
 
 
-@pytest.mark.parametrize("words", [[], ["help"], ["--help"], ["compare", "--help"], ["plan", "+sweep=vision", "-h"]])
-def test_help_is_printed(tmp_path: Path, words: list[str]) -> None:
-    done = orchestrator(*words, cwd=tmp_path)
-    assert done.returncode == 0
-    assert "+sweep=vision" in done.stdout
-    assert done.stderr == ""
-
-
 def test_every_trial_of_a_sweep_is_shown_as_yaml(tmp_path: Path) -> None:
     done = orchestrator("+sweep=vision", "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import orchestrator
+from orchestrator.__main__ import main
 from orchestrator.analysis.results import analyse
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.export import execute
-from orchestrator.contracts import InputError
+from orchestrator.commands.verbs.export import Options
 from orchestrator.export.csv_tables import to_csv
 from orchestrator.export.latex import escape, to_latex
 from orchestrator.report.table import Table
@@ -26,7 +26,7 @@ Plan = Callable[..., object]
 
 
 def export(directory: Path, to: Path, form: str = "csv", overrides: tuple[str, ...] = ()) -> int:
-    return execute(Arguments(verb="export", directories=(directory,), to=to, format=form, overrides=overrides))
+    return execute(Options(directory, overrides, to, tuple(form.split(","))))
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -141,37 +141,71 @@ def test_latex_prints_any_text_as_it_is() -> None:
     assert "x \\\\\n{[}2cm{]} \\\\\n{*} \\\\\n" in row
 
 
-def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path) -> None:
+def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("x", "utf-8")
-    for arguments, told in (
-        ({"directories": ()}, "export takes one results directory"),
-        ({"directories": (monday,)}, "needs the folder"),
-        ({"to": tmp_path / "o", "format": "xls"}, "--format xls: there is no such format"),
-        ({"to": monday}, "lies within the campaign"),
-        ({"to": monday / "trials" / "x"}, "lies within the campaign"),
-        ({"to": tmp_path / "file"}, "cannot be a folder"),
-        ({"to": tmp_path / "o", "format": "parquet", "overrides": ("analysis.seed=1",)}, "which no analysis key changes"),
-        ({"to": tmp_path / "o", "overrides": ("task.limit=1",)}, "analysis keys only"),
-        ({"directories": (tmp_path,), "to": tmp_path / "o"}, "holds no campaign.json"),
-        ({"directories": (monday, monday), "baseline_file": tmp_path / "b"}, "--baseline takes one"),
-        ({"baseline_file": tmp_path}, "must be a file"),
-        ({"baseline_file": monday / "b.json"}, "lies within the campaign"),
+    out = tmp_path / "o"
+    for words, told in (
+        ([], "export takes one results directory"),
+        ([monday], "needs the folder"),
+        ([monday, "--to", ""], "there is no name: give one"),
+        ([monday, "--to", out, "--format", "xls"], "'xls': there is no such choice"),
+        ([monday, "--to", out, "--format", "cvs"], "did you mean csv?"),
+        ([monday, "--to", out, "--format", ","], "names were expected"),
+        ([monday, "--to", monday], "lies within the campaign"),
+        ([monday, "--to", monday / "trials" / "x"], "lies within the campaign"),
+        ([monday, "--to", tmp_path / "file"], "cannot be a folder"),
+        ([monday, "--to", out, "--format", "parquet", "analysis.seed=1"], "which no analysis key changes"),
+        ([monday, "--to", out, "task.limit=1"], "analysis keys only"),
+        ([tmp_path, "--to", out], "holds no campaign.json"),
+        ([monday, monday, "--baseline", tmp_path / "b"], "takes one results directory, 2 were given"),
+        ([monday, "--baseline", tmp_path], "must be a file"),
+        ([monday, "--baseline", monday / "b.json"], "lies within the campaign"),
+        (["baseline", tmp_path / "b"], "a file to write and one results directory, 1 was given"),
+        (["baseline", tmp_path / "b", monday, "--format", "csv"], "--format: a baseline is one file"),
+        (["baseline", tmp_path / "b", monday, "--to", out], "--to: a baseline is one file"),
     ):
-        with pytest.raises(InputError, match=told) as caught:
-            execute(Arguments(verb="export", **{"directories": (monday,), **arguments}))  # type: ignore[arg-type]
-        assert "\n" not in str(caught.value)
+        assert main(["export", *map(str, words)]) == 2, words
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
 
 
 @pytest.mark.parametrize("spelling", ["words", "option"])
 def test_a_baseline_by_either_spelling(monday: Path, tmp_path: Path, spelling: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "baseline.json"
-    if spelling == "words":
-        arguments = Arguments(verb="export", directories=(Path("baseline"), path, monday))
-    else:
-        arguments = Arguments(verb="export", directories=(monday,), baseline_file=path)
-    assert execute(arguments) == 0
+    words = ["baseline", path, monday] if spelling == "words" else [monday, "--baseline", path]
+    assert main(["export", *map(str, words)]) == 0
     assert capsys.readouterr().out == f"baseline: {path}\n"
     assert json.loads(path.read_text("utf-8"))["kind"] == "baseline"
+
+
+def test_what_compare_says_of_a_baseline_in_the_wrong_place(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    baseline, missing = tmp_path / "baseline.json", tmp_path / "missing.json"
+    assert main(["export", "baseline", str(baseline), str(monday)]) == 0
+    second = f"{baseline} is a baseline, which stands in for the first campaign only; the candidate is a results directory"
+    for words, told in (
+        (
+            (missing, monday),
+            f"{missing}: there is no such file; write it with `export baseline {missing} DIR`, or name a results directory",
+        ),
+        ((monday, baseline), f"{second}: swap them, `compare {baseline} {monday}`"),
+        ((baseline, baseline), second),
+        (
+            (monday / "campaign.json", monday),
+            f"{monday}/campaign.json is the record of a campaign, not a baseline: name its directory, {monday}",
+        ),
+        ((monday, monday / "campaign.json"), f"{monday}/campaign.json is a file, and not the directory of a campaign: name {monday}"),
+        ((baseline, missing), f"{missing} is not there: name the directory of a campaign, such as results/latest"),
+        (
+            (baseline, monday / "trials"),
+            f"{monday}/trials lies within a campaign and holds no campaign.json: name the directory of its campaign",
+        ),
+        ((baseline, tmp_path), f"{tmp_path} holds no campaign.json itself: name one of the campaigns below it ({monday})"),
+        ((baseline, monday / "tail_quality.parquet"), f"{monday}/tail_quality.parquet is a file, and not the directory"),
+    ):
+        capsys.readouterr()
+        assert main(["compare", *map(str, words)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: {told}")
 
 
 def test_an_unfinished_campaign_is_exported_as_far_as_it_came(campaigns: Make, planned: Plan, tmp_path: Path) -> None:

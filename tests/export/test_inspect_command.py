@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.__main__ import main
 from orchestrator.analysis.late_answers import latest_answers
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.inspect import execute, printable
+from orchestrator.commands.verbs.inspect import Options
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 
@@ -17,7 +18,7 @@ Plan = Callable[..., object]
 
 
 def inspect(directory: Path, trial: str, top: int = 10) -> int:
-    return execute(Arguments(verb="inspect", directories=(directory, Path(trial)), top=top))
+    return execute(Options(directory, trial, top))
 
 
 def test_the_slowest_answers_with_their_neighbours(monday: Path) -> None:
@@ -75,17 +76,27 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
     assert "more of its batch" in capsys.readouterr().out
 
 
-def test_mistakes_are_told_in_one_line(monday: Path) -> None:
-    for directories, top, told in (
-        ((monday,), 1, "takes a results directory and a trial"),
-        ((monday, Path("null")), 1, "begins 2 trials"),
-        ((monday, Path("other")), 1, "is not in this campaign"),
-        ((monday, Path("null1")), 0, "--top 0: must be 1 or more"),
-        ((monday.parent, Path("null1")), 1, "holds no campaign.json"),
+def test_mistakes_are_told_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, told in (
+        ([], "takes a results directory and a trial, none was given"),
+        ([monday, "null", "x"], "3 were given"),
+        ([monday, "null"], "begins 2 trials"),
+        ([monday, "other"], "is not in this campaign"),
+        ([monday, "null1", "--top", "0"], "'0': must be a whole number of 1 or more"),
+        ([monday, "--top", "3"], "--top 3: counts answers of a trial, and none is named"),
+        ([monday, "null1", "a=b"], "a=b: inspect takes no KEY=VALUE"),
+        ([monday.parent, "null1"], "holds no campaign.json"),
     ):
-        with pytest.raises(InputError, match=told) as caught:
-            execute(Arguments(verb="inspect", directories=directories, top=top))
-        assert "\n" not in str(caught.value)
+        assert main(["inspect", *map(str, words)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+
+
+def test_without_a_trial_the_trials_are_listed(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(monday)]) == 0
+    out = capsys.readouterr().out
+    assert all(planned.trial_id in out for planned in open_campaign(monday).record.trials)
+    assert out.splitlines()[-1] == f"choose one: python -m orchestrator inspect {monday} TRIAL"
 
 
 def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import orchestrator
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.export import execute
+from orchestrator.commands.verbs.export import Options
 from orchestrator.contracts import InputError
 
 
 def export(directory: Path, to: Path) -> int:
-    return execute(Arguments(verb="export", directories=(directory,), to=to, format="mlflow"))
+    return execute(Options(directory, to=to, formats=("mlflow",)))
 
 
 @pytest.fixture

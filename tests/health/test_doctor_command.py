@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.arguments import Arguments
 from orchestrator.commands.doctor import execute
+from orchestrator.commands.verbs.doctor import Options
 from orchestrator.contracts import InputError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
 
 
 def doctor(*overrides: str) -> int:
-    return execute(Arguments(verb="doctor", overrides=overrides, quiet=True))
+    return execute(Options(overrides, quiet=True))
 
 
 def lines_of(out: str) -> list[list[str]]:

@@ -1,0 +1,103 @@
+"""One verb's options: argparse that raises instead of leaving, remembers what it was given, and keeps its help short."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from orchestrator.contracts import InputError
+
+HELP_WIDTH = 120
+OPTION_WIDTH = 26
+
+
+class LineParser(argparse.ArgumentParser):
+    """The parser of one verb.
+
+    names, main_names
+        its options, as they may be typed, and one name of each.
+    takes_value
+        those of them that the next word belongs to.
+    """
+
+    def __init__(self, verb: str, words: str, about: str, examples: Sequence[str]) -> None:
+        self.names: list[str] = []
+        self.main_names: list[str] = []
+        self.takes_value: set[str] = set()
+        shown = "\n".join(f"  python -m orchestrator {example}" for example in examples)
+        super().__init__(
+            prog=f"orchestrator {verb}",
+            usage=f"python -m orchestrator {' '.join(filter(None, [verb, words, '[OPTIONS]']))}",
+            description=about,
+            epilog=f"examples:\n{shown}",
+            formatter_class=_formatter,
+            add_help=False,
+            allow_abbrev=False,
+        )
+        self._options = self.add_argument_group("options")
+        self.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+
+    def option(self, *names: str, **how: Any) -> None:
+        """Declare one option."""
+        action = self._options.add_argument(*names, **how)
+        self.names.extend(names)
+        self.main_names.append(names[-1])
+        if action.nargs != 0:
+            self.takes_value.update(names)
+
+    def flag(self, *names: str, help: str) -> None:  # noqa: A002 - argparse's own name
+        """Declare one option that is there or not."""
+        self.option(*names, action="store_true", help=help)
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise InputError with argparse's message."""
+        raise InputError(f"{message}; see `{self.prog} --help`")
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=OPTION_WIDTH, width=HELP_WIDTH)
+
+
+def path(text: str) -> Path:
+    """Read the name of a file or folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("a folder or file was expected, and there is no name: give one")
+    return Path(text)
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    found = tuple(filter(None, text.split(",")))
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r}: names were expected, such as a or a,b: give one")
+    return found
+
+
+def count(text: str) -> int:
+    """Read a whole number of 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number of 1 or more")
+    return number
+
+
+def among(choices: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return what reads names out of these, with commas between them."""
+    known = tuple(choices)
+
+    def read(text: str) -> tuple[str, ...]:
+        found = listed(text)
+        for name in found:
+            if name not in known:
+                nearest = get_close_matches(name, known, n=1)
+                meant = f"did you mean {nearest[0]}? Or choose" if nearest else "choose"
+                raise argparse.ArgumentTypeError(f"{name!r}: there is no such choice; {meant} of {', '.join(known)}")
+        return found
+
+    return read

@@ -1,0 +1,33 @@
+"""``plan``: what would run, where, why not, and how long at least. Starts nothing."""
+
+from __future__ import annotations
+
+from orchestrator.commands.line import Line
+from orchestrator.commands.parser import LineParser
+from orchestrator.commands.shared_options import Composing, add_composing, read_composing
+
+SUMMARY = "what would run, where, and why not; starts nothing"
+ABOUT = "Show what `run` would do with the same words: every trial, its machine, how long it may take, and what it lacks."
+WORDS = "KEY=VALUE..."
+EXAMPLES = ("plan +sweep=vision", "plan model=efficientnet_lite0 task=imagenet_samples system=cpu_all")
+
+
+def add_options(parser: LineParser) -> None:
+    """Declare the verb's options."""
+    add_composing(parser)
+
+
+def read(line: Line) -> Composing:
+    """Return what the command line says. Raises InputError."""
+    return read_composing(line)
+
+
+def execute(options: Composing) -> int:
+    """Print the plan, or what ``--cfg`` and ``--info`` ask for. Returns the exit code."""
+    if options.shows is not None:
+        from orchestrator.commands.configuration import show
+
+        return show(options)
+    from orchestrator.commands.plan import execute
+
+    return execute(options)

@@ -1,0 +1,62 @@
+"""``report DIR...``: tables, figures and report.html from the stored files alone; resolves no target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.commands.line import Line
+from orchestrator.commands.parser import LineParser, listed, path
+from orchestrator.commands.words import split
+from orchestrator.contracts import InputError
+
+SUMMARY = "tables and report.html again, from the stored files alone"
+ABOUT = "Write the result tables, report.md and report.html of a campaign again, or one report of several campaigns."
+WORDS = "DIR... [analysis.KEY=VALUE...]"
+EXAMPLES = ("report results/latest 'analysis.thresholds_ms=[40]'", "report results/monday results/friday --into reports/week")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``report`` reports.
+
+    figures, only
+        formats of figures as files, and the names of those to write; none means all.
+    into
+        the folder of a report of several campaigns.
+    """
+
+    directories: tuple[Path, ...]
+    overrides: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    into: Path | None = None
+
+
+def add_options(parser: LineParser) -> None:
+    """Declare the verb's options."""
+    told = "write every figure as a file too, in these formats: svg, pdf, png"
+    parser.option("--figures", type=listed, action="extend", default=[], metavar="FORMATS", help=told)
+    told = "of these figures write this one alone; may be given more than once"
+    parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=told)
+    parser.option("--into", type=path, metavar="FOLDER", help="where a report of several campaigns goes")
+
+
+def read(line: Line) -> Options:
+    """Return what the command line says. Raises InputError."""
+    directories, overrides = split(line, "analysis.KEY=VALUE")
+    found = line.options
+    if not directories:
+        raise InputError("report takes one results directory or more, none was given: name one, such as results/latest")
+    if found.only and not found.figures:
+        raise InputError(f"--only {','.join(found.only)}: chooses among the figures that --figures writes; add --figures svg")
+    if len(directories) == 1 and found.into is not None:
+        raise InputError("--into is for a report of several campaigns: the one of a single campaign stands in its own directory")
+    return Options(directories, overrides, tuple(found.figures), tuple(found.only), found.into)
+
+
+def execute(options: Options) -> int:
+    """Report one campaign, or several side by side. Returns the exit code."""
+    from orchestrator.commands.report import execute
+
+    return execute(options)

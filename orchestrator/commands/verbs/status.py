@@ -1,0 +1,30 @@
+"""``status DIR``: how far a campaign has come; a running one is not disturbed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.commands.line import Line
+from orchestrator.commands.parser import LineParser
+from orchestrator.commands.words import one_directory
+
+SUMMARY = "how far a campaign has come"
+ABOUT = "List the trials of a campaign: state, rounds, faults, host, and why each ended. A running campaign is not disturbed."
+WORDS = "DIR"
+EXAMPLES = ("status results/latest", "status results/vision/2026-03-02T09-00-00Z")
+
+
+def add_options(parser: LineParser) -> None:
+    """Declare the verb's options: it has none."""
+
+
+def read(line: Line) -> Path:
+    """Return the directory. Raises InputError."""
+    return one_directory(line)[0]
+
+
+def execute(directory: Path) -> int:
+    """Print one line per trial. Returns the exit code."""
+    from orchestrator.commands.status import execute
+
+    return execute(directory)

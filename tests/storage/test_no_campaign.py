@@ -1,0 +1,77 @@
+"""What is said of a path that is no campaign's directory, and which one it sends to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contracts import InputError
+from orchestrator.storage.no_campaign import refuse_no_campaign
+from orchestrator.storage.records import CampaignRecord
+from orchestrator.storage.writer import CampaignWriter
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two campaigns as they lie on a disk, one with a folder of a trial."""
+    folder = tmp_path / "results"
+    for time in ("2026-03-02T09-00-00Z", "2026-03-06T09-00-00Z"):
+        CampaignWriter.create(folder / "vision" / time, CampaignRecord(code_version="1", name="vision"), latest=True).close()
+    (folder / "vision" / "2026-03-06T09-00-00Z" / "trials" / "a-r0" / "timings").mkdir(parents=True)
+    return folder
+
+
+def told(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        refuse_no_campaign(path)
+    (line,) = str(caught.value).splitlines()
+    return line.removeprefix(f"{path} ")
+
+
+def test_a_campaign_is_not_refused(results: Path) -> None:
+    refuse_no_campaign(results / "latest")
+
+
+def test_a_missing_folder_names_the_nearest_campaign(results: Path) -> None:
+    assert told(results / "vision" / "2026-03-06T09-00-01Z").startswith(
+        f"is not there: name the directory of a campaign, such as {results}/vision/2026-03-0"
+    )
+    assert told(results / "nothing" / "here") == "is not there: name the directory of a campaign, such as results/latest"
+
+
+def test_a_link_that_leads_nowhere(results: Path) -> None:
+    (results / "broken").symlink_to("gone")
+    assert told(results / "broken") == "is a link to gone, which is not there: name the directory of a campaign"
+
+
+def test_a_file_names_the_folder_that_it_lies_in(results: Path, tmp_path: Path) -> None:
+    campaign = results / "vision" / "2026-03-06T09-00-00Z"
+    assert told(campaign / "campaign.json") == f"is a file, and not the directory of a campaign: name {campaign}"
+    (tmp_path / "file").write_text("x")
+    assert told(tmp_path / "file") == "is a file, and not the directory of a campaign: name one, such as results/latest"
+
+
+def test_a_folder_within_a_campaign_names_it(results: Path) -> None:
+    campaign = results / "vision" / "2026-03-06T09-00-00Z"
+    trial = campaign / "trials" / "a-r0"
+    assert told(trial) == f"is the folder of one trial and holds no campaign.json: name the directory of its campaign, {campaign}"
+    for inner in (campaign / "trials", trial / "timings"):
+        assert told(inner) == f"lies within a campaign and holds no campaign.json: name the directory of its campaign, {campaign}"
+
+
+def test_a_folder_above_names_the_campaigns_below(results: Path) -> None:
+    vision = results / "vision"
+    both = f"{vision}/2026-03-06T09-00-00Z, {vision}/2026-03-02T09-00-00Z"
+    assert told(vision) == f"holds no campaign.json itself: name one of the campaigns below it ({both})"
+    assert f"below it ({both}, {results}/latest)" in told(results)
+    assert f"({both}, {results}/latest)" in told(results.parent)
+
+
+def test_a_report_of_several_campaigns(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("<html>")
+    assert told(tmp_path) == "is a report of several campaigns and holds no campaign.json: name the campaigns themselves, which it lists"
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    assert told(tmp_path) == "holds no campaign.json: name the directory of a campaign, such as results/latest"
