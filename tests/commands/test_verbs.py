@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.commands import line, verbs
+from orchestrator.commands.verbs.report import FORMATS
 from orchestrator.contracts import InputError
+from orchestrator.report.figures.static import FORMATS as FIGURES
 
 Call = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -117,6 +119,7 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
         (["report"], "report takes one results directory or more, none was given"),
         (["report", "a", "--only", "x"], "--only x: chooses among the figures that --figures writes; add --figures svg"),
         (["report", "a", "--figures", ""], "argument --figures: '': names were expected"),
+        (["report", "a", "--figures", "svg,gif"], "argument --figures: 'gif': there is no such choice; choose of svg, pdf, png"),
         (["report", "a", "--into", "b"], "--into is for a report of several campaigns"),
         (["report", "a", "b", "--into", ""], "argument --into: a folder or file was expected, and there is no name: give one"),
         (["compare", "a"], "compare takes a baseline (a results directory or a file of `export baseline`) and"),
@@ -207,6 +210,10 @@ def test_the_page_of_commands_says_which_option_belongs_to_which_verb() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(.*)` \| (.*) \|$", (ROOT / "docs" / "commands.md").read_text("utf-8"), re.MULTILINE)
     told = {verb: (words.replace("\\|", "|"), re.findall(r"`(--[a-z-]+)`", options)) for verb, words, options in rows}
     assert told == {verb: (line.load(verb).WORDS, line.parser_of(verb).main_names) for verb in line.names()}
+
+
+def test_formats_are_those_that_are_written() -> None:
+    assert FIGURES == FORMATS
 
 
 def test_every_option_of_another_verb_is_told(call: Call) -> None:

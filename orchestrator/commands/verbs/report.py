@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.commands.line import Line
-from orchestrator.commands.parser import LineParser, listed, path
+from orchestrator.commands.parser import LineParser, among, listed, path
 from orchestrator.commands.words import split
 from orchestrator.contracts import InputError
 
 SUMMARY = "tables and report.html again, from the stored files alone"
 ABOUT = "Write the result tables, report.md and report.html of a campaign again, or one report of several campaigns."
 WORDS = "DIR... [analysis.KEY=VALUE...]"
+FORMATS = ("svg", "pdf", "png")
 EXAMPLES = ("report results/latest 'analysis.thresholds_ms=[40]'", "report results/monday results/friday --into reports/week")
 
 
@@ -35,8 +36,8 @@ class Options:
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    told = "write every figure as a file too, in these formats: svg, pdf, png"
-    parser.option("--figures", type=listed, action="extend", default=[], metavar="FORMATS", help=told)
+    told = f"write every figure as a file too, in formats of {', '.join(FORMATS)}, with commas between them"
+    parser.option("--figures", type=among(FORMATS), action="extend", default=[], metavar="FORMATS", help=told)
     told = "of these figures write this one alone; may be given more than once"
     parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=told)
     parser.option("--into", type=path, metavar="FOLDER", help="where a report of several campaigns goes")
