@@ -106,6 +106,6 @@ def read_composing(line: Line) -> Composing:
 
 def read_going_on(line: Line, rounds: int | None = None, retry_failed: bool = False) -> GoingOn:
     """Return the record of a line of ``resume`` or ``extend``. Raises InputError."""
-    directory, overrides = one_directory(line, "cluster.address=HOST:PORT")
+    directory, overrides = one_directory(line, takes_overrides=True)
     found = line.options
     return GoingOn(line.verb, directory, overrides, rounds, retry_failed, found.accept_changes, found.trust, found.quiet)

@@ -19,13 +19,13 @@ def overrides_alone(line: Line) -> tuple[str, ...]:
     return line.words
 
 
-def split(line: Line, keys: str | None = None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+def split(line: Line, takes_overrides: bool) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Return the directories and the overrides among the words of a line.
 
     Parameters
     ----------
-    keys
-        which overrides the verb takes, such as ``analysis.KEY=VALUE``; None where it takes none.
+    takes_overrides
+        whether the verb takes ``KEY=VALUE`` at all; which keys is not looked at here.
 
     Raises
     ------
@@ -37,9 +37,9 @@ def split(line: Line, keys: str | None = None) -> tuple[tuple[Path, ...], tuple[
     overrides = tuple(word for word in line.words if is_override(word))
     directories = tuple(Path(word) for word in line.words if not is_override(word))
     for word in overrides:
-        if Path(word).exists():
+        if _exists(word):
             raise InputError(f"{word}: is read as KEY=VALUE, and a folder or file is called so too; write ./{word} for that one")
-        if keys is None:
+        if not takes_overrides:
             raise InputError(f"{word}: {line.verb} takes no KEY=VALUE; leave it out, or write ./{word} for a folder of that name")
     return directories, overrides
 
@@ -49,9 +49,9 @@ def is_override(word: str) -> bool:
     return "=" in word and not word.startswith(PATHS)
 
 
-def one_directory(line: Line, keys: str | None = None) -> tuple[Path, tuple[str, ...]]:
+def one_directory(line: Line, takes_overrides: bool) -> tuple[Path, tuple[str, ...]]:
     """Return the one directory that a verb takes, and the overrides. Raises InputError for none and for several."""
-    directories, overrides = split(line, keys)
+    directories, overrides = split(line, takes_overrides)
     if len(directories) != 1:
         raise InputError(
             f"{line.verb} takes one results directory, {counted(directories)}: name one, such as results/latest; "
@@ -66,3 +66,10 @@ def counted(directories: tuple[Path, ...]) -> str:
         return "none was given"
     shown = ", ".join(map(str, directories[:3])) + (", ..." if len(directories) > 3 else "")
     return f"{len(directories)} {'were' if len(directories) > 1 else 'was'} given ({shown})"
+
+
+def _exists(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):  # too long for a name, or nothing that could be one
+        return False

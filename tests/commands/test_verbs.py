@@ -161,6 +161,8 @@ def test_a_folder_with_an_equals_sign_in_its_name(call: Call, tmp_path: Path) ->
     assert refused(call, "report", "a=b") == "a=b: is read as KEY=VALUE, and a folder or file is called so too; write ./a=b for that one"
     for path in ("./a=b", "../x=y", str(tmp_path / "a=b"), "~/a=b"):
         assert read("report", path, "analysis.seed=1").directories == (Path(path),)  # type: ignore[attr-defined]
+    long = f"analysis.thresholds_ms=[{','.join(map(str, range(1, 200)))}]"
+    assert read("report", "r", long).overrides == (long,)  # type: ignore[attr-defined]
     assert refused(call, "status", "./a=b").startswith("a=b holds no campaign.json")
 
 

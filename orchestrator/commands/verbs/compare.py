@@ -50,7 +50,7 @@ def add_options(parser: LineParser) -> None:
 
 def read(line: Line) -> Options:
     """Return what the command line says. Raises InputError."""
-    directories, overrides = split(line, "analysis.KEY=VALUE")
+    directories, overrides = split(line, takes_overrides=True)
     found = line.options
     if len(directories) != 2:
         raise InputError(

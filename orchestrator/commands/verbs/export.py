@@ -39,7 +39,7 @@ def add_options(parser: LineParser) -> None:
 
 def read(line: Line) -> Options:
     """Return what the command line says. Raises InputError."""
-    directories, overrides = split(line, "analysis.KEY=VALUE")
+    directories, overrides = split(line, takes_overrides=True)
     found = line.options
     baseline = found.baseline
     if baseline is None and directories and str(directories[0]) == "baseline" and len(directories) > 1:

@@ -33,7 +33,7 @@ def add_options(parser: LineParser) -> None:
 
 def read(line: Line) -> Options:
     """Return what the command line says. Raises InputError."""
-    words, _ = split(line)
+    words, _ = split(line, takes_overrides=False)
     if not 1 <= len(words) <= 2:
         raise InputError(f"inspect takes a results directory and a trial, {counted(words)}: such as `inspect results/latest TRIAL`")
     if len(words) == 1 and line.options.top is not None:

@@ -45,7 +45,7 @@ def add_options(parser: LineParser) -> None:
 
 def read(line: Line) -> Options:
     """Return what the command line says. Raises InputError."""
-    directories, overrides = split(line, "analysis.KEY=VALUE")
+    directories, overrides = split(line, takes_overrides=True)
     found = line.options
     if not directories:
         raise InputError("report takes one results directory or more, none was given: name one, such as results/latest")

@@ -20,7 +20,7 @@ def add_options(parser: LineParser) -> None:
 
 def read(line: Line) -> Path:
     """Return the directory. Raises InputError."""
-    return one_directory(line)[0]
+    return one_directory(line, takes_overrides=False)[0]
 
 
 def execute(directory: Path) -> int:
