@@ -29,7 +29,6 @@ from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 
-FAILED_STATES = ("failed", "interrupted", "infeasible")
 TOLD = "told"
 """An interrupt that the user has been told of."""
 SAME_SIGNAL_S = 0.5
@@ -112,7 +111,7 @@ def measure(
     if stop.is_set() and states & {"planned", "interrupted"}:
         print(f"interrupted; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
         return 130
-    return 1 if states & set(FAILED_STATES) else 0
+    return 1 if states - {"done"} else 0
 
 
 def _stopped_at_once(writer: CampaignWriter) -> None:

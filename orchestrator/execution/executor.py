@@ -12,10 +12,9 @@ from typing import Generic, Protocol, TypeVar
 
 from orchestrator.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed
+from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed, unexpected
 from orchestrator.measurement.salvage import Stamps
-from orchestrator.measurement.timing import one_line
+from orchestrator.vocabulary import LossCause
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -30,7 +29,7 @@ class Job(Protocol, Generic[T_co]):
 class SessionLost(RuntimeError):
     """The timed process is gone. ``cause`` is ``process`` (the model's fault) or ``machine`` (host, link, cluster)."""
 
-    def __init__(self, message: str, cause: str) -> None:
+    def __init__(self, message: str, cause: LossCause) -> None:
         super().__init__(message)
         self.cause = cause
 
@@ -39,8 +38,7 @@ def as_fault(error: Exception) -> Exception:
     """Return what the timed process raised so that nobody takes it for the driver's own trouble, such as a full disk."""
     if isinstance(error, InputError | TrialFailed | SessionLost):
         return error
-    told = one_line(error)
-    return TrialFailed(told, fault_of(told, "process failed"))
+    return unexpected(error)
 
 
 class Session(Protocol):

@@ -6,9 +6,10 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pyarrow as pa
@@ -23,9 +24,10 @@ from orchestrator.measurement.kernel import kernel_ns
 from orchestrator.measurement.machine import cores_offered, numa_cores
 from orchestrator.measurement.placement import read_placement
 from orchestrator.measurement.preload import stages_for
-from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
+from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.timing import Clock, one_line, run_batches
+from orchestrator.measurement.timing import Clock, run_batches
+from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_text
 from orchestrator.storage import schema
 
 COLLECT_EVERY_S = 0.25
@@ -73,6 +75,7 @@ class Worker:
         self._first_answers: list[Any] | None = None
         self._collected_s = 0.0
 
+    @tracebacks_kept()
     def prepare(self) -> Prepared:
         """Pin, load model and samples, warm up, and read everything back.
 
@@ -81,7 +84,7 @@ class Worker:
         InputError
             for a mistake in the configuration or the data.
         TrialFailed
-            where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up.
+            where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up, and for whatever nobody expects.
         """
         started = time.perf_counter_ns()
         moved = affinity.pin(self._cores) if self._pin else ()
@@ -97,7 +100,7 @@ class Worker:
         seen = device.read_device(self._trial.system.device)
         self._gpu = evidence.GpuEvidence(seen.get("uuid"))
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
-        self._fail_beyond_max_errors(warmup[0].errors, [sample.name for sample in subject.samples])
+        self._fail_beyond_max_errors(warmup[0], [sample.name for sample in subject.samples])
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
@@ -128,6 +131,7 @@ class Worker:
             metrics=tuple(subject.task.metrics),
         )
 
+    @tracebacks_kept()
     def run_round(self, number: int) -> RoundResult:
         """Time one pass over every sample."""
         groups = self._groups(number)
@@ -136,11 +140,12 @@ class Worker:
         if not collecting:
             self._collect()
             gc.disable()
+        first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns = time.time_ns(), self._monotonic()
         self._scratch.begin(number, monotonic_ns, wall_ns)
         before = evidence.read_counters(self._cores)
         started = self._clock()
-        answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock)
+        answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock, first_raised)
         duration_ns = self._clock() - started
         after = evidence.read_counters(self._cores)
         gc.enable()
@@ -170,6 +175,7 @@ class Worker:
             round=pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS),
             answers=changed,
             errors=errors,
+            traceback=traceback_text(first_raised[0]) if first_raised else None,
         )
 
     def _collect(self) -> None:
@@ -206,19 +212,23 @@ class Worker:
         except InputError:
             raise
         except Exception as error:
-            told = one_line(error)
+            told = told_with_place(error)
             raise TrialFailed(f"model {self._trial.model.name} raised while loading: {told}", fault_of(told, "load failed")) from error
 
     def _groups(self, number: int) -> list[list[int]]:
         """Return the sample numbers of each batch of a round."""
         return batches_of_round(self._trial, len(self._items), number)
 
-    def _fail_beyond_max_errors(self, errors: Mapping[int, str], names: Sequence[str]) -> None:
+    def _fail_beyond_max_errors(self, warmup: RoundResult, names: Sequence[str]) -> None:
+        errors = warmup.errors
         allowed = self._trial.measurement.max_errors
         if len(errors) > allowed:
             index, message = next(iter(errors.items()))
-            raise TrialFailed(
+            failed = TrialFailed(
                 f"model {self._trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
                 f"(measurement.max_errors={allowed}), first on {names[index]}: {message}",
                 fault_of(message, "too many errors"),
             )
+            if warmup.traceback is not None:
+                keep_traceback(failed, warmup.traceback)
+            raise failed

@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Any
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import DRAFT, remove_drafts, sync_folder, write_json, write_link, write_text
+from orchestrator.storage.atomic import DRAFT, make_folder, remove_drafts, sync_folder, write_json, write_link, write_text
 from orchestrator.storage.campaign_text import campaign_text, trial_text
 from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, refuse_no_campaign, trial_folder
 from orchestrator.storage.load import read_campaign, read_json, read_trial
 from orchestrator.storage.lock import CampaignLock
-from orchestrator.storage.records import CampaignRecord, PlannedTrial, State, TrialRecord
+from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
 from orchestrator.storage.trial_writer import TrialWriter
+from orchestrator.vocabulary import State
 
 WRITE_EVERY_S = 1.0
 """``campaign.json`` is written once in so many seconds at most."""
@@ -119,19 +120,27 @@ class CampaignWriter:
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
         """Change a trial's state: in ``trial.json`` where there is one, and in ``campaign.json``, at once where nothing else holds it."""
         with self._one_at_a_time:
-            changed = self._of_plan(trial_id).with_state(state, reason)
-            record = self._folder(trial_id).record
-            begun = record.exists()
-            if begun:
-                known = read_json(record, TrialRecord)
-                if (known.state, known.reason) != (state, reason):
-                    write_json(record, known.model_copy(update={"state": state, "reason": reason}).model_dump(mode="json"))
-            elif changed == self._planned[trial_id]:
+            before = self._of_plan(trial_id)
+            changed = before.with_state(state, reason)
+            folder = self._folder(trial_id)
+            begun = folder.record.exists()
+            if not begun and changed == before:
                 return
             self._planned[trial_id] = changed
             self._texts.pop(trial_id, None)
-            if not (begun and self._under_way) or self._clock() >= self._next_write_at:
-                self._write_record(under_way=True)
+            try:
+                if begun:
+                    known = read_json(folder.record, TrialRecord)
+                    if (known.state, known.reason) != (state, reason):
+                        write_json(folder.record, known.model_copy(update={"state": state, "reason": reason}).model_dump(mode="json"))
+                elif state in STARTED and before.state not in STARTED:  # it has ended before it could begin
+                    make_folder(folder.path.parent)
+                    make_folder(folder.path)
+                    write_json(folder.record, TrialRecord.from_plan(changed).model_dump(mode="json"))
+                    begun = True
+            finally:  # whatever is wrong with the one file: the other tells how the trial has ended
+                if not (begun and self._under_way) or self._clock() >= self._next_write_at:
+                    self._write_record(under_way=True)
 
     def close(self) -> None:
         """Flush every trial and let go of the lock."""
