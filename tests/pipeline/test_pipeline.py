@@ -227,3 +227,34 @@ def test_a_change_of_speed_is_flagged_beyond_a_tenth() -> None:
     assert kernel_flags(100, 109) == kernel_flags(100, 91) == ()
     assert kernel_flags(100, 112) == ("machine slower at the end",)
     assert kernel_flags(100, 88) == ("machine faster at the end",)
+
+
+def test_what_the_user_s_code_raised_is_kept_with_the_way_there(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"fails_to_load": True}) + planned(model={"raises_on": [5]}, measurement={"max_errors": 1})
+    campaign = measure(trials)
+    failed, done = (campaign.directory / "trials" / trial.trial_id / "traceback.txt" for trial in trials)
+    text = failed.read_text()
+    assert text.startswith("==================== process 0, load failed\nTraceback (most recent call last):\n")
+    assert text.count("====================") == 1, "the second process raised the same"
+    assert re.search(r'null_targets.py", line \d+, in load\n    raise OSError\("weights are gone"\)', text)
+    text = done.read_text()
+    assert text.startswith("==================== round 0, first sample that the model raised on\n")
+    assert text.count("RuntimeError: cannot read [5]") == 1
+    assert campaign.rounds(trials[1].trial_id).num_rows == 3
+
+
+def test_a_trial_that_raises_nothing_has_no_traceback(measure: Callable[..., Campaign]) -> None:
+    campaign = measure(planned())
+    assert not list(campaign.directory.rglob("traceback.txt"))
+
+
+def test_a_metric_that_raises_says_where(measure: Callable[..., Campaign], monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(name: str, answers: object) -> object:
+        raise ValueError("no such form")
+
+    monkeypatch.setattr("orchestrator.trial.judge.judge", raising)
+    trials = planned()
+    campaign = measure(trials)
+    reason = campaign.record.trials[0].reason or ""
+    assert re.search(r"\(ValueError: no such form \(test_pipeline.py, line \d+, in raising\)\); docs/tasks.md shows", reason)
+    assert "in raising" in (campaign.directory / "trials" / trials[0].trial_id / "traceback.txt").read_text()
