@@ -7,8 +7,8 @@ the last one is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from orchestrator.config import Trial
 from orchestrator.contracts import InputError
@@ -61,6 +61,9 @@ class Session(Protocol):
 
     def kernel_ns(self) -> Job[int]:
         """Time a fixed piece of work, in ns: what the machine's speed is now."""
+
+    def read_back(self) -> Job[Mapping[str, Any]]:
+        """Read back where the process is placed now, with ``flags`` of what has changed since the warm-up."""
 
     def host_answers(self) -> bool:
         """Return whether the host does anything at all within a few seconds."""

@@ -22,7 +22,7 @@ from orchestrator.measurement.fault_names import fault_of
 from orchestrator.measurement.inspection import open_subject
 from orchestrator.measurement.kernel import kernel_ns
 from orchestrator.measurement.machine import cores_offered, numa_cores
-from orchestrator.measurement.placement import read_placement
+from orchestrator.measurement.placement import placement_kept, read_own, read_placement
 from orchestrator.measurement.preload import stages_for
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import Scratch
@@ -109,9 +109,11 @@ class Worker:
         kind = self._trial.task.kind
         with tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):
             samples = tables.samples_table(kind, subject.samples, self._first_answers, sizes)
+        self._model, self._moved = model, moved
+        self._placement = self._read_placement()
         return Prepared(
             placement={
-                **read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, model.facts, moved),
+                **self._placement,
                 **seen,
                 "process": self._process,
                 "scratch": str(self._scratch_path),
@@ -190,6 +192,20 @@ class Worker:
     def kernel_ns(self) -> int:
         """Return how long a fixed piece of work takes now, in ns."""
         return kernel_ns()
+
+    @tracebacks_kept()
+    def read_back(self) -> dict[str, Any]:
+        """Return the placement as it is now, with ``flags``: what the model has changed of it since the warm-up.
+
+        Raises InputError where threads compute elsewhere, or others than the trial says, as after the warm-up.
+        """
+        own = read_own()
+        flags = placement_kept(self._placement, own, self._pin)
+        found = self._read_placement()
+        return {**own, "runtime_threads": found["runtime_threads"], "computing_threads": found["computing_threads"], "flags": flags}
+
+    def _read_placement(self) -> dict[str, Any]:
+        return read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, self._model.facts, self._moved)
 
     def close(self) -> None:
         """Remove the file of stamps."""

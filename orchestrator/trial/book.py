@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.contracts import InputError
 from orchestrator.measurement.results import RoundResult
 from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
@@ -115,3 +116,10 @@ def end_alone(campaign: CampaignWriter, trial_id: str, state: State, reason: str
     """Store the final state of a trial alone, whatever else is stored of it."""
     with storing("storing its state"):
         campaign.set_state(trial_id, state, reason)
+
+
+def refuse_changed(record: TrialRecord, digests: Mapping[str, Any]) -> None:
+    """Raise InputError where data or weights are not those of the first rounds, unless the user has accepted that."""
+    for name, digest in record.digests.items():
+        if digests.get(name) != digest and not record.changes:
+            raise InputError(f"the {name} of {record.trial_id} has changed since its first rounds were measured; measure a new campaign")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.salvage import incomplete_round
@@ -22,11 +20,11 @@ from orchestrator.observer import Observer, RoundDone
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.storage.records import Fault, PlannedTrial, Process
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial.book import TrialBook
+from orchestrator.trial.book import TrialBook, refuse_changed
 from orchestrator.trial.calls import RoundCalls
 from orchestrator.trial.clock import RoundClock
 from orchestrator.trial.faults import Raised, count_raised, fault_name, too_many_raised
-from orchestrator.trial.flags import flags_of, kernel_flags, placement_flags, quality_flags
+from orchestrator.trial.flags import flags_of, kernel_flags, placement_flags, process_flags, quality_flags
 from orchestrator.trial.judge import TrialJudge, judge_samples
 from orchestrator.trial.life import End, TrialLife
 from orchestrator.trial.process import TimedProcess
@@ -145,6 +143,7 @@ class TrialRun(TrialLife):
         if not self._stop.is_set():
             self._ask_ahead(self._calls)
         if not self._calls:
+            self._read_back(self._book)
             return self._interrupted()
         self._at = self._next
         with asking("taking rounds"):
@@ -230,13 +229,22 @@ class TrialRun(TrialLife):
         return self._rule.update(observation, self._clock.tick(result.round))
 
     def _conclude(self, book: TrialBook) -> None:
-        """Ask the process what it has to say at the end: whether the machine's speed has changed meanwhile."""
+        """Ask the process what it has to say at the end: whether its placement and the machine's speed have changed meanwhile."""
+        self._read_back(book)
         with asking("asking how fast its machine is"):
             after_ns = self._process.session.kernel_ns().result(timeout=KERNEL_TIMEOUT_S)
         with step("comparing its machine's speed"):
             kernel = {**book.record.environment["kernel"], "after_ns": after_ns}
             flags = (*book.record.flags, *kernel_flags(kernel["before_ns"], after_ns))
             book.note(environment={**book.record.environment, "kernel": kernel}, flags=tuple(dict.fromkeys(flags)))
+
+    def _read_back(self, book: TrialBook) -> None:
+        """Read the placement back a second time: a model may have changed it after the warm-up."""
+        with asking("reading its placement back"):
+            found = dict(self._process.session.read_back().result(timeout=KERNEL_TIMEOUT_S))
+        with step("comparing its placement"):
+            flags = dict.fromkeys([*book.record.flags, *found.pop("flags")])
+            book.note(placement={**book.record.placement, "at_end": found}, flags=tuple(flags))
 
     def _store_prepared(self, prepared: Prepared) -> None:
         """Store what the process says of itself. The answers that count are those of the trial's first process."""
@@ -248,12 +256,13 @@ class TrialRun(TrialLife):
             self._book.store_samples(self._judge.samples)
         else:
             with step("comparing its processes"):
-                self._refuse_changed(self._book, prepared.digests)
+                refuse_changed(self._book.record, prepared.digests)
                 first, now = (table.column("prediction").to_pylist() for table in (self._judge.samples, prepared.samples))
                 if different := sum(one != other for one, other in zip(first, now, strict=True)):
                     flags.append(f"a later process answers {different} samples otherwise")
         self._book.store_warmup(prepared.warmup)
         with step("reading what its process says"):
+            flags += process_flags(self._book.record.placement, prepared.placement)
             flags += [*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(self._judge.ideal)]
         self._change(
             "running",
@@ -268,11 +277,6 @@ class TrialRun(TrialLife):
             metrics=tuple(prepared.metrics),
             ideal=self._judge.ideals,
         )
-
-    def _refuse_changed(self, book: TrialBook, digests: Mapping[str, Any]) -> None:
-        for name, digest in book.record.digests.items():
-            if digests.get(name) != digest and not book.record.changes:
-                raise InputError(f"the {name} of {self.trial_id} has changed since its first rounds were measured; measure a new campaign")
 
     def _store_round(self, result: RoundResult, decision: Decision) -> None:
         assert self._book is not None

@@ -142,6 +142,7 @@ STEPS: list[tuple[str, Any, str, str]] = [
     ("asking for rounds", InlineSession, "run_rounds", ""),
     ("taking rounds", RoundCalls, "take", ""),
     ("storing a round", TrialWriter, "append", ""),
+    ("reading its placement back", InlineSession, "read_back", ""),
     ("asking how fast its machine is", InlineSession, "kernel_ns", ""),
     ("storing its record", TrialWriter, "write_record", ""),
     ("storing its state", CampaignWriter, "set_state", "unstored"),
