@@ -11,6 +11,8 @@ from pathlib import Path
 import yaml
 
 SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
+MOST_VALUES = 10_000
+"""An inventory of so many values is a mistake, or aliases of aliases."""
 SHARED = ("user", "folder", "python", "port", "ports")
 
 
@@ -63,7 +65,12 @@ class Machine:
 def read_inventory(path: Path) -> tuple[Machine, list[Machine]]:
     """Return the head and the nodes. Raises InventoryError."""
     try:
-        content = yaml.safe_load(path.read_text())
+        text = path.read_text()
+        if _values(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MOST_VALUES:
+            raise InventoryError(f"{path}: comes to more than {MOST_VALUES} values with its aliases (*name) written out; shorten it")
+        content = yaml.safe_load(text)
+    except RecursionError as error:
+        raise InventoryError(f"{path}: is nested too deeply; an inventory is a head and a list of nodes") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InventoryError(f"{path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("head"), dict) or not isinstance(content.get("nodes", []), list):
@@ -82,6 +89,17 @@ def read_inventory(path: Path) -> tuple[Machine, list[Machine]]:
     if twice:
         raise InventoryError(f"{path}: system {twice[0]} is named twice; a system is one machine")
     return head, nodes
+
+
+def _values(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Return how many values a node comes to when its aliases are written out."""
+    if node is None or isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 1  # where it stands inside itself
+        children = node.value if isinstance(node, yaml.SequenceNode) else [child for pair in node.value for child in pair]
+        known[id(node)] += sum(_values(child, known) for child in children)
+    return known[id(node)]
 
 
 def _machine(path: Path, where: str, own: object, shared: Mapping[str, object]) -> Machine:

@@ -17,13 +17,17 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
+from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, UnsupportedValueType
 
+from orchestrator.bounded_yaml import check_size
 from orchestrator.config import MOST_REPEATS, AnalysisConfig, CampaignConfig, parse_campaign
 from orchestrator.contracts import InputError
 from orchestrator.keys import (
@@ -232,6 +236,22 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
+class BoundedFiles(FileConfigSource):
+    """A folder of the user's own YAML files, none of which may come to more than anybody writes by hand."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return what stands before ``://`` in Hydra's search path."""
+        return "bounded"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Read one file, after a look at its size."""
+        path = Path(self.path, self._normalize_file_name(config_path))
+        if path.is_file():
+            check_size(path.read_text(encoding="utf-8"), str(path))
+        return super().load_config(config_path)
+
+
 class Composer:
     """Hydra, initialised once, with the shipped groups and the user's own."""
 
@@ -240,7 +260,8 @@ class Composer:
         self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
         self._folders = [_existing_folder(folder) for folder in config_dirs]
         _refuse_shadowed_files([shipped_folder(), *self._folders])
-        urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in self._folders)
+        Plugins.instance().register(BoundedFiles)
+        urls = ",".join(QuotedString(f"{BoundedFiles.scheme()}://{folder}", Quote.single).with_quotes() for folder in self._folders)
         self._search = [f"hydra.searchpath=[{urls}]"] if urls else []
         self._parser = OverridesParser.create()
 

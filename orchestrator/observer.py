@@ -7,7 +7,8 @@ from typing import Protocol
 
 from orchestrator.measurement.results import Prepared
 from orchestrator.stats.stopping import Decision
-from orchestrator.storage.records import Fault, PlannedTrial, State
+from orchestrator.storage.records import Fault, PlannedTrial
+from orchestrator.vocabulary import State
 
 
 @dataclass(frozen=True)

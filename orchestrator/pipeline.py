@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from orchestrator.execution.executor import Executor
 from orchestrator.observer import Observer
 from orchestrator.stats.stopping import StoppingRule, make_rule
-from orchestrator.storage.records import PlannedTrial, State
+from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.trial.book import end_alone
 from orchestrator.trial.run import TrialRun
+from orchestrator.trial.steps import TOLD, StepFailed, Unstorable, message_of, step
 from orchestrator.turns import Lane, turns
+from orchestrator.vocabulary import State
 
 LEAVE_S = 5.0
 """How long threads have to end when the program is to stop at once."""
@@ -59,33 +63,56 @@ def run_trials(
     Raises
     ------
     BaseException
-        what a machine's thread raised beyond a trial's own failure, such as a full disk.
+        what a machine's thread raised beyond a trial's own failure: a disk that is full.
     """
-    machines: dict[str, list[PlannedTrial]] = {}
-    for planned in trials:
-        machines.setdefault(executor.machine_of(planned.trial), []).append(planned)
     states: dict[str, State] = {}
     failures: list[BaseException] = []
 
-    def run_lane(lane: Lane) -> None:
+    def fail(failed: Sequence[PlannedTrial], error: Exception) -> None:
+        for planned in failed:
+            fail_before_start(planned, error, writer, observer)
+            states[planned.trial_id] = "failed"
+
+    machines: dict[str, list[PlannedTrial]] = {}
+    for planned in trials:
         try:
-            for unit in lane:
-                if stop.is_set():
-                    return
-                alternating = len(unit) > 1
-                runs = [TrialRun(planned, rule_of(planned, primary), executor, writer, observer, stop, alternating) for planned in unit]
-                run_alternating(runs)
-                states.update({run.trial_id: run.state for run in runs if run.state is not None})
+            with step("finding its machine"):
+                machine = executor.machine_of(planned.trial)
+        except (*TOLD, StepFailed) as error:
+            fail([planned], error)
+        else:
+            machines.setdefault(machine, []).append(planned)
+
+    def guarded(call: Callable[[], None]) -> None:
+        try:
+            call()
         except BaseException as error:
             failures.append(error)
             stop.set()
 
-    def run_machine(machine: str) -> None:
-        await_leftovers(machines[machine], executor, writer)
-        for stage in turns(machines[machine], executor.cores_of):
-            in_threads([partial(run_lane, lane) for lane in stage], machine)
+    def run_lane(lane: Lane) -> None:
+        for unit in lane:
+            if not stop.is_set():
+                alternating = len(unit) > 1
+                runs = [
+                    TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop, alternating) for planned in unit
+                ]
+                run_alternating(runs)
+                states.update({run.trial_id: run.state for run in runs if run.state is not None})
 
-    in_threads([partial(run_machine, machine) for machine in machines], "campaign", executor.leave)
+    def run_machine(machine: str) -> None:
+        try:
+            with step("waiting for what an earlier driver has left"):
+                await_leftovers(machines[machine], executor, writer)
+            with step("planning the turns of its machine"):
+                stages = turns(machines[machine], executor.cores_of)
+        except (*TOLD, StepFailed) as error:
+            fail(machines[machine], error)  # nothing may be timed beside what an earlier driver has left
+            return
+        for stage in stages:
+            in_threads([partial(guarded, partial(run_lane, lane)) for lane in stage], machine)
+
+    in_threads([partial(guarded, partial(run_machine, machine)) for machine in machines], "campaign", executor.leave)
     if failures:
         raise failures[0]
     return states
@@ -107,7 +134,20 @@ def run_alternating(runs: Sequence[TrialRun]) -> None:
             active = [run for run in active if run.step()]
     finally:
         for run in runs:
-            run.close()
+            with suppress(Exception):  # none are left unless something worse is on its way up
+                run.close()
+
+
+def fail_before_start(planned: PlannedTrial, error: Exception, writer: CampaignWriter, observer: Observer) -> None:
+    """Give a trial that cannot begin its final state. Raises OSError where that cannot be stored."""
+    reason = message_of(error)
+    try:
+        with suppress(StepFailed):
+            end_alone(writer, planned.trial_id, "failed", reason)
+    except Unstorable as trouble:
+        raise trouble.__cause__ or trouble from None
+    with suppress(Exception):
+        observer.trial_ended(planned, "failed", reason)
 
 
 def in_threads(calls: Sequence[Callable[[], None]], name: str, at_once: Callable[[], None] | None = None) -> None:

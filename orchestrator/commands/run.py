@@ -30,7 +30,6 @@ from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 
-FAILED_STATES = ("failed", "interrupted", "infeasible")
 TOLD = "told"
 """An interrupt that the user has been told of."""
 SAME_SIGNAL_S = 0.5
@@ -96,7 +95,9 @@ def measure(
                 except KeyboardInterrupt:
                     _stopped_at_once(writer)  # before Ray ends: it may end this process with it
                     raise KeyboardInterrupt(TOLD) from None
+            writer.look_after()
             write_report(writer.directory, campaign.analysis)
+            writer.look_after()
         except KeyboardInterrupt as interrupt:
             if TOLD not in interrupt.args:
                 _stopped_at_once(writer)
@@ -104,17 +105,20 @@ def measure(
         except OSError as error:
             if error.errno is None:
                 raise
+            gone = writer.gone()
             with suppress(OSError):  # the disk is full still: once is told enough
                 writer.close()
             where = error.filename or writer.directory
-            told = f"error: {where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
-            print(told, file=sys.stderr)  # noqa: T201
+            told = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
+            print(f"error: {gone or told}", file=sys.stderr)  # noqa: T201
             return 1
+    for told in writer.disturbances:
+        print(f"error: {told}", file=sys.stderr)  # noqa: T201
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() and states & {"planned", "interrupted"}:
         print(f"interrupted; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
         return 130
-    return 1 if states & set(FAILED_STATES) else 0
+    return 1 if states - {"done"} or writer.disturbances else 0
 
 
 def _stopped_at_once(writer: CampaignWriter) -> None:

@@ -57,6 +57,10 @@ class TimedActor:
         """Time a fixed piece of work."""
         return self._worker.kernel_ns()
 
+    def read_back(self) -> dict[str, Any]:
+        """Read back where the process is placed now."""
+        return self._worker.read_back()
+
     def close(self) -> None:
         """Remove what the process left."""
         self._worker.close()

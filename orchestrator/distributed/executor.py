@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -102,6 +102,10 @@ class RaySession:
     def kernel_ns(self) -> RayJob[int]:
         """Time a fixed piece of work."""
         return RayJob(self._handle.kernel_ns.remote(), self._leaving)
+
+    def read_back(self) -> RayJob[Mapping[str, Any]]:
+        """Read back where the process is placed now."""
+        return RayJob(self._handle.read_back.remote(), self._leaving)
 
     def host_answers(self) -> bool:
         """Return whether another process of the node answers. The driver's own host needs no asking."""

@@ -7,15 +7,14 @@ the last one is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from orchestrator.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed
+from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed, unexpected
 from orchestrator.measurement.salvage import Stamps
-from orchestrator.measurement.timing import one_line
+from orchestrator.vocabulary import LossCause
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -30,7 +29,7 @@ class Job(Protocol, Generic[T_co]):
 class SessionLost(RuntimeError):
     """The timed process is gone. ``cause`` is ``process`` (the model's fault) or ``machine`` (host, link, cluster)."""
 
-    def __init__(self, message: str, cause: str) -> None:
+    def __init__(self, message: str, cause: LossCause) -> None:
         super().__init__(message)
         self.cause = cause
 
@@ -39,8 +38,7 @@ def as_fault(error: Exception) -> Exception:
     """Return what the timed process raised so that nobody takes it for the driver's own trouble, such as a full disk."""
     if isinstance(error, InputError | TrialFailed | SessionLost):
         return error
-    told = one_line(error)
-    return TrialFailed(told, fault_of(told, "process failed"))
+    return unexpected(error)
 
 
 class Session(Protocol):
@@ -63,6 +61,9 @@ class Session(Protocol):
 
     def kernel_ns(self) -> Job[int]:
         """Time a fixed piece of work, in ns: what the machine's speed is now."""
+
+    def read_back(self) -> Job[Mapping[str, Any]]:
+        """Read back where the process is placed now, with ``flags`` of what has changed since the warm-up."""
 
     def host_answers(self) -> bool:
         """Return whether the host does anything at all within a few seconds."""

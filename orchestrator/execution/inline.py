@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from orchestrator.config import Trial
@@ -70,6 +70,10 @@ class InlineSession:
     def kernel_ns(self) -> InlineJob[int]:
         """Time a fixed piece of work."""
         return InlineJob(self._worker.kernel_ns)
+
+    def read_back(self) -> InlineJob[Mapping[str, Any]]:
+        """Read back where the process is placed now."""
+        return InlineJob(self._worker.read_back)
 
     def host_answers(self) -> bool:
         """Return True: host and driver are one."""

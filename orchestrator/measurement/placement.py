@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -12,6 +13,62 @@ from orchestrator.contracts import InputError
 from orchestrator.measurement import affinity, environment
 from orchestrator.measurement.machine import numa_cores
 from orchestrator.measurement.quota import read_quota
+
+MEASURING = "the thread that measures may use cores"
+OWN = {
+    "measuring_cores": MEASURING,
+    "niceness": "niceness",
+    "scheduling_policy": "scheduling policy",
+    "framework_threads": "threads of frameworks",
+}
+"""What a model can change of its own process while it is measured, and how a message calls it."""
+POLICIES = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR")
+
+
+def read_own() -> dict[str, Any]:
+    """Return what the thread that measures has of its own: cores, niceness, scheduling policy, and the threads of frameworks."""
+    return {
+        "measuring_cores": list(affinity.allowed_cores()),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+        "scheduling_policy": _policy(),
+        "framework_threads": _framework_threads(),
+    }
+
+
+def _policy() -> str | None:
+    """Return the name of the scheduling policy, None where the system tells none."""
+    if not hasattr(os, "sched_getscheduler"):
+        return None
+    names = {getattr(os, name): name for name in POLICIES if hasattr(os, name)}
+    number = os.sched_getscheduler(0) & ~getattr(os, "SCHED_RESET_ON_FORK", 0)
+    return names.get(number, str(number))
+
+
+def _framework_threads() -> dict[str, int]:
+    """Return the numbers of threads that a model can set anew at any time, of the frameworks that are imported."""
+    torch = sys.modules.get("torch")
+    if torch is None or not hasattr(torch, "get_num_threads"):
+        return {}
+    return {"torch": int(torch.get_num_threads()), "torch_between_operations": int(torch.get_num_interop_threads())}
+
+
+def placement_kept(start: Mapping[str, Any], end: Mapping[str, Any], pinned: bool) -> tuple[str, ...]:
+    """Return as flags what has changed of a process's own placement since its warm-up (pure).
+
+    Raises
+    ------
+    InputError
+        where the cores of a pinned process or the threads of a framework have changed: its rounds are not of the system they are said to
+        be of.
+    """
+    changed = {name: (start.get(name), end.get(name)) for name in OWN if name in start and start[name] != end.get(name)}
+    for name in ("framework_threads", *(("measuring_cores",) if pinned else ())):
+        if name in changed:
+            before, after = changed[name]
+            raise InputError(
+                f"{OWN[name]} {after} after the rounds and {before} before them: the model changes this; have it do so in load"
+            )
+    return tuple(f"{OWN[name]} {before} at first and {after} at the end" for name, (before, after) in changed.items())
 
 
 def read_placement(
@@ -42,7 +99,7 @@ def read_placement(
         "host": environment.environment()["host"],
         "boot_id": environment.boot_id(),
         "pid": os.getpid(),
-        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+        **read_own(),
         "pinned": pinned,
         "cores": list(cores),
         "numa": sorted(node for node, there in numa_cores().items() if set(there) & set(cores)),

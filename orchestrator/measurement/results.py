@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.contracts import InputError
+from orchestrator.measurement.fault_names import fault_of
+from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_text
+from orchestrator.vocabulary import FaultName
+
 
 class TrialFailed(RuntimeError):
-    """A process of a trial cannot go on, told in one line; ``fault`` names what happened (see ``storage.records.FaultName``)."""
+    """A process of a trial cannot go on, told in one line; ``fault`` names what happened."""
 
-    def __init__(self, message: str, fault: str) -> None:
+    def __init__(self, message: str, fault: FaultName) -> None:
         # Both among the arguments: that is how exceptions travel between processes.
         super().__init__(message, fault)
         self.fault = fault
@@ -20,6 +26,26 @@ class TrialFailed(RuntimeError):
     def __str__(self) -> str:
         """Return the message."""
         return str(self.args[0])
+
+
+def unexpected(error: Exception) -> TrialFailed:
+    """Return what nobody was to raise in a timed process as its fault, told with its place and with its traceback kept."""
+    told = told_with_place(error)
+    failed = TrialFailed(told, fault_of(told, "process failed"))
+    keep_traceback(failed, traceback_text(error))
+    return failed
+
+
+@contextmanager
+def tracebacks_kept() -> Iterator[None]:
+    """Let exceptions leave a timed process so that nothing is lost on the way: as ours, and with their tracebacks as text."""
+    try:
+        yield
+    except (InputError, TrialFailed) as error:
+        keep_traceback(error)
+        raise
+    except Exception as error:
+        raise unexpected(error) from error
 
 
 @dataclass(frozen=True)
@@ -69,12 +95,15 @@ class RoundResult:
         ``sample`` and ``prediction`` of the samples answered differently, or None.
     errors
         messages of samples on which the model raised, by sample.
+    traceback
+        of the first of them, as text.
     """
 
     timings: pa.RecordBatch
     round: pa.RecordBatch
     answers: pa.Table | None = None
     errors: Mapping[int, str] = field(default_factory=dict)
+    traceback: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +113,7 @@ class Packed:
     timings: pa.RecordBatch
     rounds: pa.RecordBatch
     sizes: tuple[int, ...]
-    rare: Mapping[int, tuple[pa.Table | None, Mapping[int, str]]]
+    rare: Mapping[int, tuple[pa.Table | None, Mapping[int, str], str | None]]
 
 
 def pack(results: Sequence[RoundResult]) -> Packed:
@@ -94,7 +123,9 @@ def pack(results: Sequence[RoundResult]) -> Packed:
         rounds=pa.concat_batches([result.round for result in results]),
         sizes=tuple(result.timings.num_rows for result in results),
         rare={
-            place: (result.answers, result.errors) for place, result in enumerate(results) if result.answers is not None or result.errors
+            place: (result.answers, result.errors, result.traceback)
+            for place, result in enumerate(results)
+            if result.answers is not None or result.errors
         },
     )
 
@@ -103,7 +134,7 @@ def unpack(packed: Packed) -> list[RoundResult]:
     """Return the rounds of a message, without copying a timing."""
     results, at = [], 0
     for place, size in enumerate(packed.sizes):
-        answers, errors = packed.rare.get(place, (None, {}))
-        results.append(RoundResult(packed.timings.slice(at, size), packed.rounds.slice(place, 1), answers, errors))
+        rare = packed.rare.get(place, (None, {}, None))
+        results.append(RoundResult(packed.timings.slice(at, size), packed.rounds.slice(place, 1), *rare))
         at += size
     return results

@@ -13,6 +13,7 @@ from orchestrator.config import Trial
 from orchestrator.measurement.batches import batches_of_round
 from orchestrator.measurement.results import RoundResult
 from orchestrator.storage import schema
+from orchestrator.vocabulary import InFlight
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Stamps:
         return bool((self.stamps[:, 3] > 0).all())
 
 
-def incomplete_round(trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: str, message: str) -> RoundResult:
+def incomplete_round(
+    trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str
+) -> RoundResult:
     """Return the round as far as it came: finished samples ``ok``, those in flight ``in_flight``, the rest ``lost``.
 
     Parameters

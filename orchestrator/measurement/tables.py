@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from orchestrator.contracts import Sample
 from orchestrator.measurement.results import TrialFailed
-from orchestrator.measurement.timing import one_line
+from orchestrator.measurement.user_code import told_with_place
 from orchestrator.storage import schema
 
 Groups = Sequence[Sequence[int]]
@@ -99,7 +99,7 @@ def right_form(kind: str, what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        told = f"{what} have not the form that kind {kind} has ({one_line(error)}); docs/tasks.md shows it"
+        told = f"{what} have not the form that kind {kind} has ({told_with_place(error)}); docs/tasks.md shows it"
         raise TrialFailed(told, "answers malformed") from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.timing import one_line
+from orchestrator.measurement.user_code import place_of, told_with_place
 
 OURS = ("orchestrator", "tasks")
 
@@ -74,7 +74,7 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
         module, _, name = target.partition(":")
         raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
     except Exception as error:
-        raise InputError(f"{where}: importing it raised {one_line(error)}; correct the module") from error
+        raise InputError(f"{where}: importing it raised {told_with_place(error)}; correct the module") from error
     _check_options(block, target, found, options)
     with faults_of(f"{block}.target={target}"):
         return found(**options)
@@ -88,10 +88,10 @@ def faults_of(where: str) -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        reason = error.strerror or one_line(error)
+        reason = f"{error.strerror}{place_of(error)}" if error.strerror else told_with_place(error)
         raise InputError(f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions") from error
     except Exception as error:
-        raise InputError(f"{where}: raised {one_line(error)}; check its options, or the class itself") from error
+        raise InputError(f"{where}: raised {told_with_place(error)}; check its options, or the class itself") from error
 
 
 def _advice(target: str, missing: str | None) -> str:

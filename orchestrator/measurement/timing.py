@@ -8,7 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from traceback import TracebackException
 from typing import Any
+
+from orchestrator.measurement.user_code import told_with_place
 
 Clock = Callable[[], int]
 
@@ -66,16 +69,23 @@ def time_batches(
 
 
 def run_batches(
-    batches: Sequence[Any], stages: Stages, stamps: memoryview, clock: Clock = time.perf_counter_ns
+    batches: Sequence[Any],
+    stages: Stages,
+    stamps: memoryview,
+    clock: Clock = time.perf_counter_ns,
+    first_raised: list[TracebackException] | None = None,
 ) -> tuple[list[Any], dict[int, str]]:
     """Time all batches; a batch on which a stage raises is recorded and the next one goes on.
+
+    ``first_raised``, where given, takes the way to the first exception: enough to write it out after the round, and nothing of what
+    its frames hold.
 
     Returns
     -------
     answers
         per batch the list of answers, None where a stage raised.
     errors
-        message by number of the batch that raised. Of such a batch only the end is stamped.
+        message by number of the batch that raised, with the place in the user's own code. Of such a batch only the end is stamped.
     """
     answers: list[Any] = [None] * len(batches)
     errors: dict[int, str] = {}
@@ -89,12 +99,8 @@ def run_batches(
             while stamps[STAMPS * failed + 3]:
                 failed += 1
             stamps[STAMPS * failed + 3] = clock()
-            errors[failed] = one_line(error)
+            errors[failed] = told_with_place(error)
+            if first_raised is not None and not first_raised:
+                first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
             first = failed + 1
     return answers, errors
-
-
-def one_line(error: BaseException) -> str:
-    """Return the kind and the first line of an exception's message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -6,9 +6,10 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pyarrow as pa
@@ -21,11 +22,12 @@ from orchestrator.measurement.fault_names import fault_of
 from orchestrator.measurement.inspection import open_subject
 from orchestrator.measurement.kernel import kernel_ns
 from orchestrator.measurement.machine import cores_offered, numa_cores
-from orchestrator.measurement.placement import read_placement
+from orchestrator.measurement.placement import placement_kept, read_own, read_placement
 from orchestrator.measurement.preload import stages_for
-from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
+from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.timing import Clock, one_line, run_batches
+from orchestrator.measurement.timing import Clock, run_batches
+from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_text
 from orchestrator.storage import schema
 
 COLLECT_EVERY_S = 0.25
@@ -73,6 +75,7 @@ class Worker:
         self._first_answers: list[Any] | None = None
         self._collected_s = 0.0
 
+    @tracebacks_kept()
     def prepare(self) -> Prepared:
         """Pin, load model and samples, warm up, and read everything back.
 
@@ -81,7 +84,7 @@ class Worker:
         InputError
             for a mistake in the configuration or the data.
         TrialFailed
-            where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up.
+            where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up, and for whatever nobody expects.
         """
         started = time.perf_counter_ns()
         moved = affinity.pin(self._cores) if self._pin else ()
@@ -97,7 +100,7 @@ class Worker:
         seen = device.read_device(self._trial.system.device)
         self._gpu = evidence.GpuEvidence(seen.get("uuid"))
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
-        self._fail_beyond_max_errors(warmup[0].errors, [sample.name for sample in subject.samples])
+        self._fail_beyond_max_errors(warmup[0], [sample.name for sample in subject.samples])
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
@@ -106,9 +109,11 @@ class Worker:
         kind = self._trial.task.kind
         with tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):
             samples = tables.samples_table(kind, subject.samples, self._first_answers, sizes)
+        self._model, self._moved = model, moved
+        self._placement = self._read_placement()
         return Prepared(
             placement={
-                **read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, model.facts, moved),
+                **self._placement,
                 **seen,
                 "process": self._process,
                 "scratch": str(self._scratch_path),
@@ -128,6 +133,7 @@ class Worker:
             metrics=tuple(subject.task.metrics),
         )
 
+    @tracebacks_kept()
     def run_round(self, number: int) -> RoundResult:
         """Time one pass over every sample."""
         groups = self._groups(number)
@@ -136,11 +142,12 @@ class Worker:
         if not collecting:
             self._collect()
             gc.disable()
+        first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns = time.time_ns(), self._monotonic()
         self._scratch.begin(number, monotonic_ns, wall_ns)
         before = evidence.read_counters(self._cores)
         started = self._clock()
-        answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock)
+        answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock, first_raised)
         duration_ns = self._clock() - started
         after = evidence.read_counters(self._cores)
         gc.enable()
@@ -170,6 +177,7 @@ class Worker:
             round=pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS),
             answers=changed,
             errors=errors,
+            traceback=traceback_text(first_raised[0]) if first_raised else None,
         )
 
     def _collect(self) -> None:
@@ -184,6 +192,20 @@ class Worker:
     def kernel_ns(self) -> int:
         """Return how long a fixed piece of work takes now, in ns."""
         return kernel_ns()
+
+    @tracebacks_kept()
+    def read_back(self) -> dict[str, Any]:
+        """Return the placement as it is now, with ``flags``: what the model has changed of it since the warm-up.
+
+        Raises InputError where threads compute elsewhere, or others than the trial says, as after the warm-up.
+        """
+        own = read_own()
+        flags = placement_kept(self._placement, own, self._pin)
+        found = self._read_placement()
+        return {**own, "runtime_threads": found["runtime_threads"], "computing_threads": found["computing_threads"], "flags": flags}
+
+    def _read_placement(self) -> dict[str, Any]:
+        return read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, self._model.facts, self._moved)
 
     def close(self) -> None:
         """Remove the file of stamps."""
@@ -206,19 +228,23 @@ class Worker:
         except InputError:
             raise
         except Exception as error:
-            told = one_line(error)
+            told = told_with_place(error)
             raise TrialFailed(f"model {self._trial.model.name} raised while loading: {told}", fault_of(told, "load failed")) from error
 
     def _groups(self, number: int) -> list[list[int]]:
         """Return the sample numbers of each batch of a round."""
         return batches_of_round(self._trial, len(self._items), number)
 
-    def _fail_beyond_max_errors(self, errors: Mapping[int, str], names: Sequence[str]) -> None:
+    def _fail_beyond_max_errors(self, warmup: RoundResult, names: Sequence[str]) -> None:
+        errors = warmup.errors
         allowed = self._trial.measurement.max_errors
         if len(errors) > allowed:
             index, message = next(iter(errors.items()))
-            raise TrialFailed(
+            failed = TrialFailed(
                 f"model {self._trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
                 f"(measurement.max_errors={allowed}), first on {names[index]}: {message}",
                 fault_of(message, "too many errors"),
             )
+            if warmup.traceback is not None:
+                keep_traceback(failed, warmup.traceback)
+            raise failed

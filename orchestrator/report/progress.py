@@ -17,7 +17,8 @@ from orchestrator.measurement.results import Prepared
 from orchestrator.observer import RoundDone
 from orchestrator.report.text import milliseconds, seconds
 from orchestrator.stats.stopping import Decision
-from orchestrator.storage.records import Fault, PlannedTrial, State
+from orchestrator.storage.records import Fault, PlannedTrial
+from orchestrator.vocabulary import State
 
 DRAW_EVERY_S = 0.5
 LINE_EVERY_S = 10.0

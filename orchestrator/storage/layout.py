@@ -18,6 +18,7 @@ TWINS = ("timings", "rounds")
 
 SAMPLES = "predictions.parquet"
 WARMUP = "warmup.parquet"
+TRACEBACK = "traceback.txt"
 OF_A_TRIAL = (SAMPLES, WARMUP)
 ANSWERS_FOLDER = "predictions"
 
@@ -82,6 +83,11 @@ class TrialFolder:
     def warmup(self) -> Path:
         """Timings of the warm-up rounds."""
         return self._own(WARMUP)
+
+    @property
+    def traceback(self) -> Path:
+        """What code has raised, with the way there, as text."""
+        return self._own(TRACEBACK)
 
     @property
     def answers(self) -> Path:

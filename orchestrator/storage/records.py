@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
@@ -13,8 +13,8 @@ from orchestrator.config import CampaignConfig, Frozen, Trial
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
+from orchestrator.vocabulary import FaultName, State
 
-State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
 """States of a trial that has a ``trial.json``, since it is written first."""
 
@@ -146,20 +146,6 @@ class TrialError(Frozen):
     message: str
     round: int | None = Field(None, ge=0)
     sample: int | None = Field(None, ge=0)
-
-
-FaultName = Literal[
-    "process killed",
-    "process failed",
-    "host lost",
-    "hang",
-    "out of memory",
-    "load failed",
-    "too many errors",
-    "clock broken",
-    "gpu error",
-    "answers malformed",
-]
 
 
 class Fault(Frozen):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from orchestrator.storage.result_schema import FORMS
+from orchestrator.vocabulary import Outcome
 
 SCHEMA_VERSION = 1
 
-OUTCOMES = ("ok", "error", "timeout", "lost")
+OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "timeout", "lost")
 
 OK = OUTCOMES.index("ok")
 LOST = OUTCOMES.index("lost")

@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from orchestrator.contracts import InputError
 from orchestrator.measurement.results import RoundResult
 from orchestrator.storage import encoding, schema
-from orchestrator.storage.atomic import make_folder, write_json, write_parquet
+from orchestrator.storage.atomic import make_folder, write_json, write_parquet, write_text
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_table
 from orchestrator.storage.merge import merge, recover
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.tables import conform, outcome_codes
+from orchestrator.storage.tracebacks import read_tracebacks, with_traceback
 from orchestrator.storage.twins import both, rounds
 
 FLUSH_EVERY_S = 1.0
@@ -92,6 +93,12 @@ class TrialWriter:
         self._refuse_stored(number)
         make_folder(self._folder.answers)
         write_parquet(self._folder.answers_of(number), answers)
+
+    def write_traceback(self, heading: str, text: str) -> None:
+        """Add to ``traceback.txt`` what code has raised, unless it stands there already."""
+        known = read_tracebacks(self._folder.traceback)
+        if (added := with_traceback(known, heading, text)) != known:
+            write_text(self._folder.traceback, added)
 
     def append(self, timings: pa.RecordBatch, row: pa.RecordBatch) -> None:
         """Store one round: columns of ``schema.TIMINGS`` in order of sample, and one row of ``schema.ROUNDS``.

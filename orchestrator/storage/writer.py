@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import DRAFT, remove_drafts, sync_folder, write_json, write_link, write_text
+from orchestrator.storage.atomic import DRAFT, make_folder, remove_drafts, sync_folder, write_json, write_link, write_text
 from orchestrator.storage.campaign_text import campaign_text, trial_text
 from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, trial_folder
 from orchestrator.storage.load import read_campaign, read_json, read_trial
 from orchestrator.storage.lock import CampaignLock
 from orchestrator.storage.no_campaign import refuse_no_campaign
-from orchestrator.storage.records import CampaignRecord, PlannedTrial, State, TrialRecord
+from orchestrator.storage.presence import Presence
+from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
 from orchestrator.storage.trial_writer import TrialWriter
+from orchestrator.vocabulary import State
 
 WRITE_EVERY_S = 1.0
 """``campaign.json`` is written once in so many seconds at most."""
@@ -41,6 +45,10 @@ class CampaignWriter:
         self.directory = directory
         self._record = record
         self._lock = lock
+        self._presence = Presence(directory)
+        with suppress(FileNotFoundError):
+            self._presence.remember((directory / CAMPAIGN).read_bytes())
+        self.disturbances: list[str] = []
         self._clock = clock
         self._planned = {planned.trial_id: planned for planned in record.trials}
         self._texts: dict[str, str] = {}
@@ -120,23 +128,46 @@ class CampaignWriter:
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
         """Change a trial's state: in ``trial.json`` where there is one, and in ``campaign.json``, at once where nothing else holds it."""
         with self._one_at_a_time:
-            changed = self._of_plan(trial_id).with_state(state, reason)
-            record = self._folder(trial_id).record
-            begun = record.exists()
-            if begun:
-                known = read_json(record, TrialRecord)
-                if (known.state, known.reason) != (state, reason):
-                    write_json(record, known.model_copy(update={"state": state, "reason": reason}).model_dump(mode="json"))
-            elif changed == self._planned[trial_id]:
+            self._put_right()
+            before = self._of_plan(trial_id)
+            changed = before.with_state(state, reason)
+            folder = self._folder(trial_id)
+            begun = folder.record.exists()
+            if not begun and changed == before:
                 return
             self._planned[trial_id] = changed
             self._texts.pop(trial_id, None)
-            if not (begun and self._under_way) or self._clock() >= self._next_write_at:
-                self._write_record(under_way=True)
+            try:
+                if begun:
+                    known = read_json(folder.record, TrialRecord)
+                    if (known.state, known.reason) != (state, reason):
+                        write_json(folder.record, known.model_copy(update={"state": state, "reason": reason}).model_dump(mode="json"))
+                elif state in STARTED and before.state not in STARTED:  # it has ended before it could begin
+                    make_folder(folder.path.parent)
+                    make_folder(folder.path)
+                    write_json(folder.record, TrialRecord.from_plan(changed).model_dump(mode="json"))
+                    begun = True
+            finally:  # whatever is wrong with the one file: the other tells how the trial has ended
+                if not (begun and self._under_way) or self._clock() >= self._next_write_at:
+                    self._write_record(under_way=True)
+
+    def look_after(self) -> None:
+        """Notice what others have done to the directory, and put right what can be; ``disturbances`` tells of it.
+
+        Raises FileNotFoundError where the directory is gone; ``gone`` says where to.
+        """
+        with self._one_at_a_time:
+            self._put_right()
+
+    def gone(self) -> str | None:
+        """Return in one line what has become of the directory, or None where it is where it was."""
+        what = self._presence.gone()
+        return None if what is None else f"{self.directory} {what}"
 
     def close(self) -> None:
         """Flush every trial and let go of the lock."""
         with ExitStack() as stack:  # does all of it, whatever fails on the way
+            stack.callback(self._presence.close)
             stack.callback(self._lock.release)
             stack.callback(self._write_states)
             while self._trials:
@@ -154,6 +185,23 @@ class CampaignWriter:
     def _folder(self, trial_id: str) -> TrialFolder:
         return trial_folder(self.directory, self._of_plan(trial_id).trial_id)
 
+    def _put_right(self) -> None:
+        self._refuse_gone()
+        path = self.directory / CAMPAIGN
+        what = self._presence.changed()
+        if what is not None:
+            kept = f" (what stood in its place is now {self._presence.set_aside().name})" if what == "replaced" else ""
+            self._write_record(self._under_way)
+            self.disturbances.append(f"{path} was {what} while measuring: it was written again, and nothing is lost{kept}")
+        if self._presence.lost_lock():
+            self.disturbances.append(
+                f"{self.directory / LOCK} was removed while measuring: make sure that no other driver has written there"
+            )
+
+    def _refuse_gone(self) -> None:
+        if self._presence.gone() is not None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.directory))
+
     def _write_states(self) -> None:
         """Write what ``campaign.json`` lacks, once no state will change any more."""
         with self._one_at_a_time:
@@ -162,12 +210,15 @@ class CampaignWriter:
                 self._write_record(under_way=False)
 
     def _write_record(self, under_way: bool) -> None:
+        self._refuse_gone()  # another directory may stand there now
         started = self._clock()
         for trial_id, planned in self._planned.items():
             if trial_id not in self._texts:
                 self._texts[trial_id] = trial_text(planned)
         record = self._record.model_copy(update={"under_way": under_way})
-        write_text(self.directory / CAMPAIGN, campaign_text(record, map(self._texts.__getitem__, self._planned)))
+        text = campaign_text(record, map(self._texts.__getitem__, self._planned))
+        write_text(self.directory / CAMPAIGN, text)
+        self._presence.remember(text.encode(errors="backslashreplace"))
         ended = self._clock()
         self._under_way = under_way
         self._next_write_at = ended + max(WRITE_EVERY_S, (ended - started) / WRITING_SHARE)

@@ -10,6 +10,8 @@ from orchestrator.config import Trial
 DIFFERS = "answers beyond tolerance of eager PyTorch's"
 NEVER_RIGHT = "no answer is right even without a threshold"
 SHARED = "machine shared with other trials"
+PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
+"""What processes of one trial are to have in common."""
 LARGEST_CHANGE = 0.1
 """A fixed piece of work may take so much longer or shorter after the rounds before it is told, as a share."""
 
@@ -29,6 +31,12 @@ def quality_flags(ideal: float) -> tuple[str, ...]:
 def placement_flags(trial: Trial) -> tuple[str, ...]:
     """Return what a reader must know of where a trial ran."""
     return () if trial.system.exclusive else (SHARED,)
+
+
+def process_flags(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a flag where a later process of a trial is placed otherwise than the one before it."""
+    changed = [name for name in PLACEMENT if name in before and before[name] != now.get(name)]
+    return (f"a later process has another placement ({', '.join(changed)})",) if changed else ()
 
 
 def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean, judge
 from orchestrator.measurement.results import TrialFailed
-from orchestrator.measurement.timing import one_line
+from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_of
 from orchestrator.metrics import Answers, Judged
 
 
@@ -61,8 +61,11 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
         judged = {name: judge(name, answers) for name in metrics}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        told = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind} ({one_line(error)}); docs/tasks.md shows their form"
-        raise TrialFailed(told, "answers malformed") from error
+        what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
+        told = f"{what} ({told_with_place(error)}); docs/tasks.md shows their form"
+        failed = TrialFailed(told, "answers malformed")
+        keep_traceback(failed, traceback_of(error))
+        raise failed from error
     if metrics[0] not in ideals:
         raise TrialFailed(f"metric {metrics[0]} is undefined: the task has nothing it could be right about", "answers malformed")
     for name, metric in judged.items():

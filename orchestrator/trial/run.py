@@ -3,50 +3,46 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator.contracts import InputError
-from orchestrator.execution.executor import Executor, Job, Session, SessionLost
-from orchestrator.measurement.fault_names import fault_of
+from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.salvage import incomplete_round
-from orchestrator.measurement.timing import one_line
+from orchestrator.measurement.user_code import kept_traceback, one_line
 from orchestrator.observer import Observer, RoundDone
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
-from orchestrator.storage.records import Fault, PlannedTrial, Process, State, Stopping, TrialError, TrialRecord
+from orchestrator.storage.records import Fault, PlannedTrial, Process
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.trial.book import TrialBook, refuse_changed
 from orchestrator.trial.calls import RoundCalls
 from orchestrator.trial.clock import RoundClock
-from orchestrator.trial.flags import flags_of, kernel_flags, placement_flags, quality_flags
+from orchestrator.trial.faults import Raised, count_raised, fault_name, too_many_raised
+from orchestrator.trial.flags import flags_of, kernel_flags, placement_flags, process_flags, quality_flags
 from orchestrator.trial.judge import TrialJudge, judge_samples
+from orchestrator.trial.life import End, TrialLife
+from orchestrator.trial.process import TimedProcess
+from orchestrator.trial.steps import asking, message_of, step, storing
+from orchestrator.vocabulary import InFlight
 
 KERNEL_TIMEOUT_S = 60.0
-PREPARE_ROUNDS = 5
-"""Loading may take as long as this many rounds are allowed to, besides the warm-up."""
-TURN_EVERY_S = 1.0
-"""How often a machine is asked whether another campaign has done."""
 FAULTS_FORGIVEN = 1
 """After so many faults a trial goes on in a fresh process; after one more it has failed."""
 
-End = tuple[State, str | None]
-Answer = TypeVar("Answer")
 
-
-class TrialRun:
+class TrialRun(TrialLife):
     """Runs one trial, one step at a time. What is stored of it already is never measured again.
 
     Parameters
     ----------
-    rule
-        when to stop; asked about every round in order, stored ones included.
+    make_rule
+        makes the rule that says when to stop; it is asked about every round in order, stored ones included.
     stop
         set from outside: what was asked for is finished and stored, then the trial is interrupted.
     alternating
@@ -56,201 +52,160 @@ class TrialRun:
     def __init__(
         self,
         planned: PlannedTrial,
-        rule: StoppingRule,
+        make_rule: Callable[[], StoppingRule],
         executor: Executor,
         writer: CampaignWriter,
         observer: Observer,
         stop: threading.Event,
         alternating: bool = False,
     ) -> None:
-        self.state: State | None = None
-        self._planned = planned
+        super().__init__(planned, writer, observer)
         self._trial = planned.trial
-        self._rule = rule
-        self._executor = executor
-        self._campaign = writer
-        self._writer = writer.trial(planned.trial_id)
-        self._observer = observer
+        self._make_rule = make_rule
         self._stop = stop
         self._alternating = alternating
-        self._record = writer.read_trial(planned.trial_id) or TrialRecord.from_plan(planned)
-        self._process = len(self._record.processes)
-        self._errors: list[TrialError] = list(self._record.errors)
-        stopping = self._record.stopping
-        self._extends = stopping is not None and stopping.reason is not None
-        self._checks: list[dict[str, Any]] = [dict(check) for check in stopping.checks] if stopping and self._extends else []
         self._clock = RoundClock(own_rounds_only=alternating)
+        self._process = TimedProcess(executor, planned.trial, planned.trial_id)
+        self._number = 0
         self._next = 0
         self._at = 0
         self._round_s = 1.0
         self._faults = 0
-        self._session: Session | None = None
         self._calls: RoundCalls | None = None
         self._judge: TrialJudge | None = None
-        self._raised: dict[int, tuple[int, str]] = {}
-
-    @property
-    def trial_id(self) -> str:
-        """The trial's id."""
-        return self._planned.trial_id
+        self._raised: Raised = {}
 
     def start(self) -> bool:
         """Take in what is stored already and begin. Return whether steps may follow; a trial's own failure is a state, no exception."""
-        self._change("running", None, started_at=self._record.started_at or datetime.now(UTC))
-        self._observer.trial_started(self._planned)
-        return self._attempt(self._replay)
+        return self._attempt(self._begin)
 
     def step(self) -> bool:
         """Prepare a process where there is none, else take in a round or a few short ones. Return whether more is to follow."""
-        return self._attempt(self._prepare if self._session is None else self._take_rounds)
+        return self._attempt(self._take_rounds if self._process else self._prepare)
 
     def close(self) -> None:
-        """End the session, where it has not ended yet. Idempotent."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        """End the process, where there is one. Idempotent."""
+        self._process.close()
 
-    def _attempt(self, action: Callable[[], End | None]) -> bool:
-        """Do one step, which returns how the trial has ended or None; return whether it goes on."""
-        try:
-            ended = action()
-        except InputError as error:
-            ended = "failed", str(error)
-        except (SessionLost, TimeoutError, TrialFailed) as error:
-            ended = self._recover(error)
-        except (OSError, pa.ArrowException):
-            raise  # what cannot be stored is the trouble of all trials
-        except Exception as error:
-            # Of the driver's making, and no fault of the process: another one would not help.
-            ended = "failed", f"in the driver: {one_line(error)}"
-        if ended is None:
-            return True
-        self.close()
-        self._writer.finish()
-        self._change(*ended, ended_at=datetime.now(UTC))
-        self.state = ended[0]
-        self._observer.trial_ended(self._planned, *ended)
-        return False
+    def _begin(self) -> End | None:
+        with storing("reading what is stored"):
+            self._book = TrialBook(self._campaign, self._planned)
+        with step("making its stopping rule"):
+            self._rule = self._make_rule()
+        self._number = len(self._book.record.processes)
+        self._change("running", None, started_at=self._book.record.started_at or datetime.now(UTC))
+        with step("telling that it has started"):
+            self._observer.trial_started(self._planned)
+        return self._replay(self._book)
 
-    def _replay(self) -> End | None:
+    def _replay(self, book: TrialBook) -> End | None:
         """Ask the rule about the rounds that are stored; it may find that they are enough."""
-        samples = self._writer.stored_samples()
-        if samples is None or not self._record.metrics:  # a driver that died before the record was written has left no round either
+        samples = book.samples()
+        if samples is None:
             return None
-        self._judge = judge_samples(samples, self._record.metrics, self._trial.task.kind)
-        for result in self._writer.stored_rounds():
+        with step("judging its answers"):
+            self._judge = judge_samples(samples, book.record.metrics, self._trial.task.kind)
+        for result in book.rounds():
             decision = self._decide(result)
-            if decision.check is not None and not self._extends:
-                self._checks.append(dict(decision.check))
+            if not book.extends:
+                book.check(decision.check)
             self._next = result.round.column("round")[0].as_py() + 1
             if decision.stop:
-                self._record = self._record.model_copy(update={"stopping": self._stopping(decision.reason)})
+                book.note(stopping=book.stopped(decision.reason))
                 return "done", None
         return None
 
     def _prepare(self) -> End | None:
         if self._stop.is_set():
             return self._interrupted()
-        measurement = self._trial.measurement
-        limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS)
-        self._session = self._executor.open(self._trial, self.trial_id, self._process)
-        found = self._session.identify().result(timeout=limit_s)
+        assert self._book is not None
+        found = self._process.start(self._number)
         process = Process(
-            process=self._process, pid=found.pid, host=found.host, boot_id=found.boot_id, created_s=found.created_s,
+            process=self._number, pid=found.pid, host=found.host, boot_id=found.boot_id, created_s=found.created_s,
             started_at=datetime.now(UTC),
         )  # fmt: skip
         # On disk before anything is timed: whoever goes on after us must know which process to wait for.
-        self._change("running", None, processes=(*self._record.processes, process))
-        self._process += 1
-        if not self._take_turn(limit_s):
+        self._change("running", None, processes=(*self._book.record.processes, process))
+        self._number += 1
+        if not self._process.take_turn(self._stop, partial(self._observer.turn_awaited, self._planned)):
             return self._interrupted()
-        prepared = self._await(self._session.prepare(), limit_s)
+        prepared = self._process.prepare()
         self._raised = {}
         self._store_prepared(prepared)
-        one_by_one = self._alternating or self._session.shares_machine
-        self._calls = RoundCalls(self._session, measurement, self._next, one_by_one)
-        self._observer.trial_prepared(self._planned, prepared)
+        self._calls = self._process.calls(self._next, self._alternating)
+        with step("telling that it is prepared"):
+            self._observer.trial_prepared(self._planned, prepared)
         return None
 
-    def _await(self, job: Job[Answer], limit_s: float) -> Answer:
-        """Wait for a long call, and now and then look whether its host is still there. Raises what `Job.result` does."""
-        assert self._session is not None
-        began = time.monotonic()
-        while True:
-            try:
-                return job.result(timeout=self._trial.measurement.round_timeout_s)
-            except TimeoutError:
-                if time.monotonic() - began >= limit_s:
-                    raise
-                if not self._session.host_answers():
-                    raise SessionLost("the host does not answer", cause="machine") from None
-
-    def _take_turn(self, limit_s: float) -> bool:
-        """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
-        assert self._session is not None
-        told = None
-        while (holder := self._session.take_turn().result(timeout=limit_s)) is not None:
-            if holder != told:
-                self._observer.turn_awaited(self._planned, holder)
-            told = holder
-            if self._stop.wait(TURN_EVERY_S):
-                return False
-        return True
-
     def _take_rounds(self) -> End | None:
-        assert self._session is not None
         assert self._calls is not None
+        assert self._book is not None
         if not self._stop.is_set():
-            self._calls.ask_ahead(self._round_s)
+            self._ask_ahead(self._calls)
         if not self._calls:
+            self._read_back(self._book)
             return self._interrupted()
         self._at = self._next
-        results = self._calls.take()
+        with asking("taking rounds"):
+            results = self._calls.take()
         decisions: list[Decision] = []
         for result in results:
             # Rounds of one call beyond the one that the rule stops at are kept, and it is not asked again.
             stopped = any(decision.stop for decision in decisions)
             decisions.append(Decision(False, None, None) if stopped else self._decide(result))
         stopping = next((decision for decision in decisions if decision.stop), None)
-        if stopping is None and not self._stop.is_set() and not (self._alternating or self._session.shares_machine):
-            self._calls.ask_ahead(self._round_s)
+        if stopping is None and not self._stop.is_set() and not (self._alternating or self._process.session.shares_machine):
+            self._ask_ahead(self._calls)
         for result, decision in zip(results, decisions, strict=True):
             self._store_round(result, decision)
-        self._observer.round_done(
-            self._planned, RoundDone(self._next, self._round_s, p99_ns(clocks(results[-1].timings)[1])), decisions[-1]
-        )
+        with step("telling how far it is"):
+            done = RoundDone(self._next, self._round_s, p99_ns(clocks(results[-1].timings)[1]))
+            self._observer.round_done(self._planned, done, decisions[-1])
         if stopping is not None:
-            reason = "extended" if self._extends else stopping.reason
-            looks = (*self._record.looks, self._next) if self._extends else ()
-            self._record = self._record.model_copy(update={"stopping": self._stopping(reason), "looks": looks, "extension": None})
-            self._conclude()
+            reason = "extended" if self._book.extends else stopping.reason
+            looks = (*self._book.record.looks, self._next) if self._book.extends else ()
+            self._book.note(stopping=self._book.stopped(reason), looks=looks, extension=None)
+            self._conclude(self._book)
             return "done", None
-        self._fail_beyond_max_errors(results)
+        count_raised(self._raised, results)
+        if (failed := too_many_raised(self._raised, self._trial.measurement.max_errors)) is not None:
+            self._at, error = failed
+            raise error
         return None
+
+    def _ask_ahead(self, calls: RoundCalls) -> None:
+        with asking("asking for rounds"):
+            calls.ask_ahead(self._round_s)
 
     def _recover(self, error: Exception) -> End | None:
         """Name a fault, keep what the process left, and go on in a fresh one; after another fault the trial has failed."""
-        session, self._session, calls, self._calls = self._session, None, self._calls, None
-        answers = session is None or session.host_answers()
+        calls, book = self._calls, self._book
+        self._calls = None
+        answers = self._process.answers()
         lost = not answers or (isinstance(error, SessionLost) and error.cause == "machine")
-        name, message = ("host lost", one_line(error)) if lost else (_fault_name(error), str(error) or type(error).__name__)
-        fault = Fault.model_validate(
-            {"name": name, "message": message, "process": max(0, self._process - 1), "round": self._at if calls is not None else None}
-        )
-        if session is not None and not answers:
-            session.forget()
-        elif session is not None:
-            left = session.abandon()
-            # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
-            ours = isinstance(error, TrialFailed)
-            if left is not None and calls is not None and not lost and not ours and left.round >= self._next and not left.finished:
+        message = one_line(error) if lost else message_of(error)
+        with step("naming a fault"):
+            name = "host lost" if lost else fault_name(error)
+            at = self._at if calls is not None else None
+            fault = Fault(name=name, message=message, process=max(0, self._number - 1), round=at)
+        if book is not None:
+            book.fault(fault)
+        if book is not None and (text := kept_traceback(error)) is not None:
+            book.store_traceback(f"process {fault.process}, {name}", text)
+        left = self._process.abandon(answers)
+        # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
+        ours = isinstance(error, TrialFailed)
+        if left is not None and calls is not None and not lost and not ours and left.round >= self._next and not left.finished:
+            with step("salvaging a round"):
                 assert self._judge is not None
-                outcome = "timeout" if name == "hang" else "error"
-                result = incomplete_round(self._trial, left, self._next, self._judge.samples.num_rows, self._process - 1, outcome, message)
-                self._store_round(result, self._decide(result))
+                outcome: InFlight = "timeout" if name == "hang" else "error"
+                samples = self._judge.samples.num_rows
+                result = incomplete_round(self._trial, left, self._next, samples, fault.process, outcome, message)
+            self._store_round(result, self._decide(result))
         self._faults += 1
-        self._change("running", None, faults=(*self._record.faults, fault))
-        self._observer.fault_seen(self._planned, fault)
+        self._change("running", None)
+        with step("telling of a fault"):
+            self._observer.fault_seen(self._planned, fault)
         if self._faults > FAULTS_FORGIVEN or not answers:
             return "failed", f"{name}: {message}" if lost else message
         return None
@@ -259,6 +214,10 @@ class TrialRun:
         return "interrupted", f"stopped by the user after {self._next} rounds"
 
     def _decide(self, result: RoundResult) -> Decision:
+        with step("asking its stopping rule"):
+            return self._ask_rule(result)
+
+    def _ask_rule(self, result: RoundResult) -> Decision:
         assert self._judge is not None
         judge = self._judge
         self._round_s = result.round.column("duration_ns")[0].as_py() / 1e9
@@ -269,28 +228,42 @@ class TrialRun:
         )
         return self._rule.update(observation, self._clock.tick(result.round))
 
-    def _conclude(self) -> None:
-        """Ask the process what it has to say at the end: whether the machine's speed has changed meanwhile."""
-        assert self._session is not None
-        after_ns = self._session.kernel_ns().result(timeout=KERNEL_TIMEOUT_S)
-        kernel = {**self._record.environment["kernel"], "after_ns": after_ns}
-        flags = (*self._record.flags, *kernel_flags(kernel["before_ns"], after_ns))
-        environment = {**self._record.environment, "kernel": kernel}
-        self._record = self._record.model_copy(update={"environment": environment, "flags": tuple(dict.fromkeys(flags))})
+    def _conclude(self, book: TrialBook) -> None:
+        """Ask the process what it has to say at the end: whether its placement and the machine's speed have changed meanwhile."""
+        self._read_back(book)
+        with asking("asking how fast its machine is"):
+            after_ns = self._process.session.kernel_ns().result(timeout=KERNEL_TIMEOUT_S)
+        with step("comparing its machine's speed"):
+            kernel = {**book.record.environment["kernel"], "after_ns": after_ns}
+            flags = (*book.record.flags, *kernel_flags(kernel["before_ns"], after_ns))
+            book.note(environment={**book.record.environment, "kernel": kernel}, flags=tuple(dict.fromkeys(flags)))
+
+    def _read_back(self, book: TrialBook) -> None:
+        """Read the placement back a second time: a model may have changed it after the warm-up."""
+        with asking("reading its placement back"):
+            found = dict(self._process.session.read_back().result(timeout=KERNEL_TIMEOUT_S))
+        with step("comparing its placement"):
+            flags = dict.fromkeys([*book.record.flags, *found.pop("flags")])
+            book.note(placement={**book.record.placement, "at_end": found}, flags=tuple(flags))
 
     def _store_prepared(self, prepared: Prepared) -> None:
         """Store what the process says of itself. The answers that count are those of the trial's first process."""
-        flags = list(self._record.flags)
+        assert self._book is not None
+        flags = list(self._book.record.flags)
         if self._judge is None:
-            self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial.task.kind)
-            self._writer.write_samples(self._judge.samples)
+            with step("judging its answers"):
+                self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial.task.kind)
+            self._book.store_samples(self._judge.samples)
         else:
-            self._refuse_changed(prepared.digests)
-            first, now = (table.column("prediction").to_pylist() for table in (self._judge.samples, prepared.samples))
-            if different := sum(one != other for one, other in zip(first, now, strict=True)):
-                flags.append(f"a later process answers {different} samples otherwise")
-        self._writer.write_warmup(prepared.warmup)
-        flags += [*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(self._judge.ideal)]
+            with step("comparing its processes"):
+                refuse_changed(self._book.record, prepared.digests)
+                first, now = (table.column("prediction").to_pylist() for table in (self._judge.samples, prepared.samples))
+                if different := sum(one != other for one, other in zip(first, now, strict=True)):
+                    flags.append(f"a later process answers {different} samples otherwise")
+        self._book.store_warmup(prepared.warmup)
+        with step("reading what its process says"):
+            flags += process_flags(self._book.record.placement, prepared.placement)
+            flags += [*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(self._judge.ideal)]
         self._change(
             "running",
             None,
@@ -305,55 +278,11 @@ class TrialRun:
             ideal=self._judge.ideals,
         )
 
-    def _refuse_changed(self, digests: Mapping[str, Any]) -> None:
-        for name, digest in self._record.digests.items():
-            if digests.get(name) != digest and not self._record.changes:
-                raise InputError(f"the {name} of {self.trial_id} has changed since its first rounds were measured; measure a new campaign")
-
     def _store_round(self, result: RoundResult, decision: Decision) -> None:
-        if decision.check is not None:
-            self._checks.append(dict(decision.check))
-        self._errors.extend(TrialError(message=message, round=self._next, sample=sample) for sample, message in result.errors.items())
-        if result.answers is not None:
-            self._writer.write_answers(self._next, result.answers)
-        self._writer.append(result.timings, result.round)
+        assert self._book is not None
+        self._book.check(decision.check)
+        self._book.store_round(self._next, result)
         self._next += 1
-
-    def _fail_beyond_max_errors(self, results: Sequence[RoundResult]) -> None:
-        """Raise TrialFailed where this process has failed on more samples than may fail."""
-        allowed = self._trial.measurement.max_errors
-        for result in results:
-            for sample, message in result.errors.items():
-                self._raised.setdefault(sample, (result.round.column("round")[0].as_py(), message))
-        if len(self._raised) > allowed:
-            sample, (number, message) = next(iter(self._raised.items()))
-            self._at = number
-            raise TrialFailed(
-                f"the model raised on {len(self._raised)} samples (measurement.max_errors={allowed}), first on sample {sample} in "
-                f"round {number}: {message}",
-                fault_of(message, "too many errors"),
-            )
-
-    def _stopping(self, reason: str | None) -> Stopping:
-        return Stopping(rule=self._trial.measurement.rule, reason=reason, checks=tuple(self._checks))
-
-    def _change(self, state: State, reason: str | None, **values: Any) -> None:
-        """Store the trial's record, then its state in the campaign."""
-        update: dict[str, Any] = {"state": state, "reason": reason, "errors": tuple(self._errors), **values}
-        if self._checks and (self._record.stopping is None or self._record.stopping.reason is None):
-            update["stopping"] = self._stopping(None)
-        self._record = self._record.model_copy(update=update)
-        self._writer.write_record(self._record)
-        self._campaign.set_state(self.trial_id, state, reason)
-
-
-def _fault_name(error: Exception) -> str:
-    """Return what kind of fault of the model's process an exception is."""
-    if isinstance(error, TrialFailed):
-        return error.fault
-    if isinstance(error, TimeoutError):
-        return "hang"
-    return fault_of(str(error), "process killed")
 
 
 def p99_ns(times_ns: NDArray[np.float64]) -> float:

@@ -84,10 +84,17 @@ def test_a_machine_that_is_not_reached_is_named(lab: Callable[..., subprocess.Co
     assert refused.stdout == "unreachable: ssh: connect to host unreachable port 22: No route to host\n"
 
 
+NINE = ", ".join(["*{0}"] * 9)
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{NINE.format(f'a{n - 1}')}]\n" for n in range(1, 12)) + "head: *a11\n"
+"""Aliases of aliases: a few lines that come to 9^11 values."""
+
+
 @pytest.mark.parametrize(
     ("inventory", "said"),
     [
         ("head: [", "while parsing a flow"),
+        (BOMB, "comes to more than 10000 values with its aliases (*name) written out"),
+        (f"head: {'[' * 3000}", "is nested too deeply"),
         ("nodes: []", "must have a mapping `head` and a list `nodes`"),
         ({"head": {"host": "a"}, "hosts": []}, "hosts: there is no such key; choose of head, nodes, user"),
         ({"head": {"host": "a", "systm": "x"}}, "head.systm: there is no such key; choose of host, system"),

@@ -20,6 +20,7 @@ from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.user_code import kept_traceback
 
 SUPPORT = Path(__file__).parents[1] / "support" / "code"
 MODEL = {
@@ -118,8 +119,10 @@ def test_each_trial_has_a_fresh_process(executor: Executor) -> None:
 @pytest.mark.cluster
 def test_what_a_model_raises_reaches_the_driver(executor: Executor) -> None:
     session = executor.open(trial(fails_to_load=True), "t-r0", 0)
-    with pytest.raises(TrialFailed, match="model null raised while loading: OSError: weights are gone"):
+    told = r"model null raised while loading: OSError: weights are gone \(null_targets.py, line \d+, in load\)"
+    with pytest.raises(TrialFailed, match=told) as failed:
         session.prepare().result(60)
+    assert 'raise OSError("weights are gone")' in (kept_traceback(failed.value) or ""), "it comes along from another process"
     session.close()
 
 

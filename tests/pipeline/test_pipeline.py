@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -134,7 +135,9 @@ def test_a_model_that_fails_to_load_is_a_failed_trial_and_the_others_go_on(measu
     trials = planned(model={"fails_to_load": True}) + planned()
     campaign = measure(trials)
     states = {trial.trial_id: (trial.state, trial.reason) for trial in campaign.record.trials}
-    assert states[trials[0].trial_id] == ("failed", "model null raised while loading: OSError: weights are gone")
+    state, reason = states[trials[0].trial_id]
+    assert state == "failed"
+    assert re.fullmatch(r"model null raised while loading: OSError: weights are gone \(null_targets.py, line \d+, in load\)", reason)
     assert states[trials[1].trial_id] == ("done", None)
 
 
@@ -145,7 +148,8 @@ def test_a_model_may_raise_on_as_many_samples_as_allowed(measure: Callable[..., 
     outcomes = np.array(campaign.timings(trials[0].trial_id).column("outcome").to_pylist()).reshape(3, 20)
     assert (outcomes[:, 5] == "error").all()
     assert (np.delete(outcomes, 5, axis=1) == "ok").all()
-    assert campaign.trial(trials[0].trial_id).errors[0].message == "RuntimeError: cannot read [5]"
+    message = campaign.trial(trials[0].trial_id).errors[0].message
+    assert re.fullmatch(r"RuntimeError: cannot read \[5\] \(null_targets.py, line \d+, in infer\)", message)
     assert campaign.trial(trials[0].trial_id).ideal["top1"] == 17 / 20
 
 
@@ -223,3 +227,34 @@ def test_a_change_of_speed_is_flagged_beyond_a_tenth() -> None:
     assert kernel_flags(100, 109) == kernel_flags(100, 91) == ()
     assert kernel_flags(100, 112) == ("machine slower at the end",)
     assert kernel_flags(100, 88) == ("machine faster at the end",)
+
+
+def test_what_the_user_s_code_raised_is_kept_with_the_way_there(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"fails_to_load": True}) + planned(model={"raises_on": [5]}, measurement={"max_errors": 1})
+    campaign = measure(trials)
+    failed, done = (campaign.directory / "trials" / trial.trial_id / "traceback.txt" for trial in trials)
+    text = failed.read_text()
+    assert text.startswith("==================== process 0, load failed\nTraceback (most recent call last):\n")
+    assert text.count("====================") == 1, "the second process raised the same"
+    assert re.search(r'null_targets.py", line \d+, in load\n    raise OSError\("weights are gone"\)', text)
+    text = done.read_text()
+    assert text.startswith("==================== round 0, first sample that the model raised on\n")
+    assert text.count("RuntimeError: cannot read [5]") == 1
+    assert campaign.rounds(trials[1].trial_id).num_rows == 3
+
+
+def test_a_trial_that_raises_nothing_has_no_traceback(measure: Callable[..., Campaign]) -> None:
+    campaign = measure(planned())
+    assert not list(campaign.directory.rglob("traceback.txt"))
+
+
+def test_a_metric_that_raises_says_where(measure: Callable[..., Campaign], monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(name: str, answers: object) -> object:
+        raise ValueError("no such form")
+
+    monkeypatch.setattr("orchestrator.trial.judge.judge", raising)
+    trials = planned()
+    campaign = measure(trials)
+    reason = campaign.record.trials[0].reason or ""
+    assert re.search(r"\(ValueError: no such form \(test_pipeline.py, line \d+, in raising\)\); docs/tasks.md shows", reason)
+    assert "in raising" in (campaign.directory / "trials" / trials[0].trial_id / "traceback.txt").read_text()

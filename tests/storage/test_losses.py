@@ -11,8 +11,9 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import State, TrialRecord
+from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.vocabulary import State
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 FIRST, SECOND, THIRD, FOURTH = (f"part-0000{number}.parquet" for number in range(4))

@@ -1,0 +1,98 @@
+"""Whether a campaign's directory is where it was, and ``campaign.json`` in it the one that its driver wrote last.
+
+Somebody may tidy up while a campaign runs. A look costs two calls of the system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.storage.layout import CAMPAIGN, LOCK
+
+SET_ASIDE = f"{CAMPAIGN}.found"
+"""What a stranger's file in the place of ``campaign.json`` is renamed to."""
+
+
+class Presence:
+    """What a driver knows of its directory; held open until ``close``, so that it is known wherever it goes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._open = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lock = _identity(directory / LOCK)
+        self._digest = ""
+        self._seen: tuple[int, ...] | None = None
+
+    def close(self) -> None:
+        """Let go of the directory. Idempotent."""
+        opened, self._open = self._open, -1
+        if opened >= 0:
+            os.close(opened)
+
+    def remember(self, content: bytes) -> None:
+        """Take in what ``campaign.json`` holds now."""
+        self._digest = hashlib.sha256(content).hexdigest()
+        self._seen = _identity(self._directory / CAMPAIGN)
+
+    def gone(self) -> str | None:
+        """Return what has become of the directory, as the end of a sentence that begins with its path, or None where it is here."""
+        if self._open < 0:
+            return None
+        own = os.fstat(self._open)
+        with suppress(OSError):
+            if os.path.samestat(own, self._directory.stat()):
+                return None
+        if own.st_nlink == 0:
+            return "was removed while measuring, with all that was stored in it; measure the campaign again"
+        place = self._place()
+        whole = "while measuring, and what was stored before is whole there"
+        if place is None:
+            return f"was moved elsewhere {whole}: go on with: python -m orchestrator resume NEW_PLACE"
+        return f"was moved to {place} {whole}: go on with: python -m orchestrator resume {place}"
+
+    def lost_lock(self) -> bool:
+        """Return whether the lock was removed or replaced, so that another driver may have written too. Told once."""
+        now = _identity(self._directory / LOCK)
+        lost = self._lock is not None and (now is None or now[:2] != self._lock[:2])
+        self._lock = now
+        return lost
+
+    def changed(self) -> str | None:
+        """Return ``removed`` or ``replaced`` where ``campaign.json`` is not what was last written, else None."""
+        path = self._directory / CAMPAIGN
+        now = _identity(path)
+        if now is None:
+            return None if self._seen is None else "removed"
+        if now == self._seen:
+            return None
+        with suppress(OSError):
+            if path.is_file() and not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() == self._digest:
+                self._seen = now  # a copy of it, or touched
+                return None
+        return "replaced"
+
+    def set_aside(self) -> Path:
+        """Rename what stands in the place of ``campaign.json``, and return where it is now: it is not ours to delete."""
+        numbers = (f"{SET_ASIDE}-{number}" for number in range(2, 1000))
+        name = next(name for name in (SET_ASIDE, *numbers) if not os.path.lexists(self._directory / name))
+        return (self._directory / CAMPAIGN).rename(self._directory / name)
+
+    def _place(self) -> Path | None:
+        """Return where the directory is now, where the system tells."""
+        try:
+            place = Path(f"/proc/self/fd/{self._open}").readlink()
+            return place if os.path.samestat(os.fstat(self._open), place.stat()) else None
+        except OSError:
+            return None
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Return what tells a file from another one, or the same one changed; None where there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,59 @@
+"""The steps of a trial's life, so that whatever goes wrong in one of them ends that trial alone and names the step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from orchestrator.contracts import InputError
+from orchestrator.execution.executor import SessionLost
+from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_of
+
+TOLD = (InputError, TrialFailed)
+"""Say in one line what is wrong."""
+OF_THE_PROCESS = (*TOLD, SessionLost, TimeoutError)
+"""What a call to the timed process may raise as its own fault."""
+
+
+class StepFailed(RuntimeError):
+    """Something that nobody expects, in the driver and not in the timed process: another process would not help."""
+
+
+class Unstorable(RuntimeError):
+    """The disk refuses, which is the trouble of all trials. The reason is the cause."""
+
+
+@contextmanager
+def step(name: str, told: tuple[type[Exception], ...] = TOLD) -> Iterator[None]:
+    """Name the step that an exception comes from, but for those that are ``told`` by whoever raised them."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, (*told, StepFailed, Unstorable)):
+            raise
+        failed = StepFailed(f"in the driver, while {name}: {told_with_place(error)}")
+        keep_traceback(failed, traceback_of(error))
+        raise failed from error
+
+
+@contextmanager
+def storing(name: str) -> Iterator[None]:
+    """Do the same where something is stored: an OSError there is the disk's."""
+    with step(name):
+        try:
+            yield
+        except OSError as error:
+            raise Unstorable from error
+
+
+def asking(name: str) -> AbstractContextManager[None]:
+    """Do the same where the timed process is called: what it may raise is its own fault, not the step's."""
+    return step(name, OF_THE_PROCESS)
+
+
+def message_of(error: Exception) -> str:
+    """Return what is told of an exception: its message where it is ours, which says all, and else where it was raised too."""
+    if isinstance(error, (*OF_THE_PROCESS, StepFailed)):
+        return str(error) or type(error).__name__
+    return f"in the driver: {told_with_place(error)}"

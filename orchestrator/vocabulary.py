@@ -1,0 +1,34 @@
+"""The names that several rooms write and read: states of a trial, faults, causes of a loss, outcomes of a sample.
+
+Each is a type, so that mypy refuses a name that no reader knows.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
+"""How far a trial has come."""
+
+FaultName = Literal[
+    "process killed",
+    "process failed",
+    "host lost",
+    "hang",
+    "out of memory",
+    "load failed",
+    "too many errors",
+    "clock broken",
+    "gpu error",
+    "answers malformed",
+]
+"""What ended a process of a trial before its time."""
+
+LossCause = Literal["process", "machine"]
+"""Whose doing it is that a process is gone: the model's, or that of its host, link or cluster."""
+
+Outcome = Literal["ok", "error", "timeout", "lost"]
+"""What became of one sample in one round."""
+
+InFlight = Literal["error", "timeout"]
+"""The outcome of the sample that a process was at when it ended."""

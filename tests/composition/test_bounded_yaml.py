@@ -1,0 +1,72 @@
+"""A YAML file of aliases of aliases is refused before anybody writes them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator.bounded_yaml import MOST_BYTES, MOST_VALUES, check_size, count
+from orchestrator.composition import compose_trials
+from orchestrator.contracts import InputError
+
+Write = Callable[[str, str], Path]
+MODEL = "name: odd\nkind: numbers\ntarget: null_targets:NullModel\nruntimes: [torch]\n"
+
+
+def bomb(levels: int, last: str = "last") -> str:
+    """Return lists of nine aliases of lists of nine aliases, and so on."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, levels)]
+    return "\n".join([*lines, f"{last}: *a{levels - 1}"]) + "\n"
+
+
+def mappings(levels: int) -> str:
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{level}: &a{level} {{{', '.join(f'k{n}: *a{level - 1}' for n in range(9))}}}" for level in range(1, levels)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("text", [bomb(12), mappings(12), bomb(40)])
+def test_a_model_of_aliases_of_aliases_is_one_line(own_conf: Path, write: Write, text: str) -> None:
+    path = write("model/odd", MODEL + text)
+    with pytest.raises(InputError) as caught:
+        compose_trials(["model=odd", "task=first"], config_dirs=[own_conf])
+    assert str(caught.value) == f"{path}: comes to more than 20,000 values with its aliases (*name) written out: put data elsewhere"
+
+
+def test_a_sweep_of_aliases_of_aliases_is_one_line(own_conf: Path, write: Write) -> None:
+    write("sweep/odd", bomb(12, "axes"))
+    with pytest.raises(InputError, match=r"odd\.yaml: comes to more than 20,000 values"):
+        compose_trials(["+sweep=odd", "model=alpha", "task=first"], config_dirs=[own_conf])
+
+
+def test_a_file_that_another_one_includes_is_looked_at_too(own_conf: Path, write: Write) -> None:
+    write("elsewhere/big", bomb(12))
+    write("model/odd", f"defaults: [/elsewhere/big@_here_]\n{MODEL}")
+    with pytest.raises(InputError, match=r"elsewhere/big\.yaml: comes to more than 20,000 values"):
+        compose_trials(["model=odd", "task=first"], config_dirs=[own_conf])
+
+
+def test_a_file_of_many_bytes_is_one_line(own_conf: Path, write: Write) -> None:
+    write("model/odd", MODEL + f"tag: {'x' * MOST_BYTES}\n")
+    with pytest.raises(InputError, match=r"odd\.yaml: has 2,\d+,\d+ bytes, and a configuration has at most 2,097,152"):
+        compose_trials(["model=odd", "task=first"], config_dirs=[own_conf])
+
+
+def test_aliases_as_people_use_them_are_fine(own_conf: Path, write: Write) -> None:
+    write("model/odd", MODEL + "shared: &shared {a: 1, b: [2, 3]}\nfirst: *shared\nsecond: {<<: *shared, a: 4}\n")
+    document = compose_trials(["model=odd", "task=first"], config_dirs=[own_conf]).documents[0]
+    assert document["model"]["first"] == {"a": 1, "b": [2, 3]}
+    assert document["model"]["second"] == {"a": 4, "b": [2, 3]}
+
+
+def test_the_count_is_that_of_the_values_written_out() -> None:
+    assert count(yaml.compose("[1, [2, 3], {a: b}]"), {}) == 1 + 1 + 3 + 3
+    assert count(yaml.compose(bomb(3)), {}) == 1 + 4 + (9 + 1) + (9 * 10 + 1) + 2 * (9 * 91 + 1)
+    assert count(None, {}) == 0
+    check_size(f"[{', '.join(['1'] * (MOST_VALUES - 1))}]", "f")
+    with pytest.raises(InputError):
+        check_size(f"[{', '.join(['1'] * MOST_VALUES)}]", "f")

@@ -1,0 +1,305 @@
+"""Something that nobody expects is raised in one step of one trial's life: that trial alone has failed, and says in which step."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+import pytest
+
+from orchestrator.campaign import Candidate, make_plan_of
+from orchestrator.config import parse_trial
+from orchestrator.execution.executor import SessionLost
+from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession, open_inline
+from orchestrator.measurement.fault_names import fault_of
+from orchestrator.measurement.inspection import inspect
+from orchestrator.measurement.machine import read_machine
+from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.salvage import Stamps, incomplete_round
+from orchestrator.pipeline import own_rule, run_trials
+from orchestrator.report.progress import Progress
+from orchestrator.stats.stopping import StoppingRule
+from orchestrator.storage import schema
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
+from orchestrator.storage.trial_writer import TrialWriter
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.trial import faults, run
+from orchestrator.trial.calls import RoundCalls
+from orchestrator.vocabulary import FaultName, InFlight, LossCause, Outcome
+
+TARGET = {"kind": "image_classification"}
+VICTIMS_SAMPLES = 7
+SCHEDULES = ("sequential", "interleaved")
+
+
+class Breaks(LookupError):
+    """What nobody expects."""
+
+
+def three_trials(schedule: str) -> tuple[PlannedTrial, ...]:
+    """The second one is the victim; it has another number of samples."""
+    candidates = []
+    for name, count in (("first", 20), ("victim", VICTIMS_SAMPLES), ("third", 20)):
+        document = {
+            "model": {
+                "name": name, "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0, "wrong": [3], "raises_on": [],
+                "fails_to_load": False, "dies": False, **TARGET,
+            },
+            "task": {"name": "numbers", "target": "null_targets:Numbers", "count": count, **TARGET},
+            "system": {"name": "cpu_all"},
+            "runtime": {"name": "torch"},
+            "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, "schedule": schedule},
+        }  # fmt: skip
+        trial = parse_trial(document)
+        candidates.append(Candidate(trial, inspect(trial), read_machine()))
+    return make_plan_of(candidates).trials
+
+
+def concerns(victim: PlannedTrial, argument: Any) -> bool:
+    """Whether an argument of a call belongs to the victim."""
+    for path in (("trial_id",), ("_folder", "path", "name"), ("_worker", "_trial"), ("_session", "_worker", "_trial")):
+        found = argument
+        for name in path:
+            found = getattr(found, name, None)
+        if found is not None and found in (victim.trial_id, victim.trial):
+            return True
+    if isinstance(argument, str | type(victim.trial)):
+        return argument in (victim.trial_id, victim.trial)
+    return getattr(argument, "num_rows", None) == VICTIMS_SAMPLES
+
+
+@pytest.fixture
+def campaign(null_targets: Path, tmp_path: Path) -> Callable[..., tuple[Campaign, list[str]]]:
+    """Run three trials; return what is stored, and how each trial ended by what the observer was told."""
+
+    def run_all(trials: tuple[PlannedTrial, ...], rule_of: Any = own_rule) -> tuple[Campaign, list[str]]:
+        told: list[str] = []
+
+        class Listens(Progress):
+            def trial_ended(self, planned: PlannedTrial, state: Any, reason: str | None) -> None:
+                told.append(f"{planned.trial.model.name} {state} {reason}")
+                super().trial_ended(planned, state, reason)
+
+        record = CampaignRecord(code_version="test", name="test", trials=trials)
+        with (
+            CampaignWriter.create(tmp_path / "results", record) as writer,
+            open_inline(tmp_path / "cache") as executor,
+        ):
+            run_trials(trials, executor, writer, Listens(len(trials), None), threading.Event(), rule_of=rule_of)
+        return open_campaign(tmp_path / "results"), told
+
+    return run_all
+
+
+def break_for(monkeypatch: pytest.MonkeyPatch, victim: PlannedTrial, owner: Any, name: str, error: Exception | None = None) -> None:
+    original = getattr(owner, name)
+
+    def breaking(*arguments: Any, **named: Any) -> Any:
+        if any(concerns(victim, argument) for argument in (*arguments, *named.values())):
+            raise error or Breaks("broken")
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, breaking)
+
+
+def lose_process(monkeypatch: pytest.MonkeyPatch, victim: PlannedTrial) -> None:
+    """The victim's first process is lost in its first round, of which one sample was measured."""
+    ask, lost = InlineSession.run_rounds, []
+
+    def run_rounds(session: InlineSession, first: int, count: int) -> Any:
+        def gone() -> Any:
+            lost.append(session)
+            raise SessionLost("gone", cause="process")
+
+        return ask(session, first, count) if lost or not concerns(victim, session) else InlineJob(gone)
+
+    stamps = np.zeros((VICTIMS_SAMPLES, 4), dtype=np.int64)
+    stamps[0] = [1, 2, 3, 4]
+    monkeypatch.setattr(InlineSession, "run_rounds", run_rounds)
+    if "abandon" not in vars(monkeypatch):
+        monkeypatch.setattr(InlineSession, "abandon", lambda session: session.close() or Stamps(2, 1, 1, stamps))
+
+
+STEPS: list[tuple[str, Any, str, str]] = [
+    ("finding its machine", InlineExecutor, "machine_of", ""),
+    ("reading what is stored", CampaignWriter, "trial", ""),
+    ("reading what is stored", CampaignWriter, "read_trial", "machine"),
+    ("reading what is stored", TrialWriter, "stored_samples", ""),
+    ("starting its process", InlineExecutor, "open", ""),
+    ("asking which process it is", InlineSession, "identify", ""),
+    ("waiting for its turn on the machine", InlineSession, "take_turn", ""),
+    ("preparing its process", InlineSession, "prepare", ""),
+    ("judging its answers", run, "judge_samples", ""),
+    ("storing its samples", TrialWriter, "write_samples", ""),
+    ("storing its warm-up", TrialWriter, "write_warmup", ""),
+    ("reading what its process says", run, "placement_flags", ""),
+    ("asking for rounds", RoundCalls, "ask_ahead", ""),
+    ("asking for rounds", InlineSession, "run_rounds", ""),
+    ("taking rounds", RoundCalls, "take", ""),
+    ("storing a round", TrialWriter, "append", ""),
+    ("reading its placement back", InlineSession, "read_back", ""),
+    ("asking how fast its machine is", InlineSession, "kernel_ns", ""),
+    ("storing its record", TrialWriter, "write_record", ""),
+    ("storing its state", CampaignWriter, "set_state", "unstored"),
+    ("merging its parts", TrialWriter, "finish", ""),
+    ("ending its process", InlineSession, "close", ""),
+    ("telling that it has started", Progress, "trial_started", ""),
+    ("telling that it is prepared", Progress, "trial_prepared", ""),
+    ("telling how far it is", Progress, "round_done", ""),
+    ("asking whether its host answers", InlineSession, "host_answers", "lost"),
+    ("killing its process", InlineSession, "abandon", "lost"),
+    ("salvaging a round", run, "incomplete_round", "lost"),
+    ("telling of a fault", Progress, "fault_seen", "lost"),
+]
+
+
+@pytest.mark.parametrize(
+    ("step", "owner", "name", "how", "schedule"),
+    [(*step, "interleaved") for step in STEPS] + [(*step, "sequential") for step in STEPS[::6]],
+)
+def test_whatever_breaks_in_one_trial_ends_it_alone(
+    campaign: Any, monkeypatch: pytest.MonkeyPatch, step: str, owner: Any, name: str, how: str, schedule: str
+) -> None:
+    trials = three_trials(schedule)
+    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
+    if how == "lost":
+        lose_process(monkeypatch, victim)
+    break_for(monkeypatch, victim, owner, name)
+    stored, told = campaign(trials)
+
+    states = {planned.trial.model.name: (planned.state, planned.reason) for planned in stored.record.trials}
+    if how == "machine":  # what an earlier driver has left must be known before anything is timed on that machine
+        assert {state for state, _ in states.values()} == {"failed"}
+        return
+    for planned in stored.record.trials:
+        if planned.trial_id != victim.trial_id:
+            assert planned.state == "done"
+            assert stored.rounds(planned.trial_id).num_rows == 3
+    (ended,) = [line for line in told if line.startswith("victim ")]
+    assert ended.startswith("victim failed")
+    assert f"while {step}" in ended
+    assert "Breaks: broken" in ended
+    if how == "unstored":
+        return
+    state, reason = states["victim"]
+    assert state == "failed"
+    assert reason is not None
+    assert f"while {step}: Breaks: broken (test_contained.py, line " in reason
+    assert stored.trial(victim.trial_id).state == "failed"
+    if how == "lost":
+        assert reason.startswith("gone; then, in the driver, while ")
+        assert [fault.name for fault in stored.trial(victim.trial_id).faults] == (
+            [] if step == "asking whether its host answers" else ["process killed"]
+        )
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("when", ["made", "asked"])
+def test_a_rule_that_breaks_ends_its_trial_alone(campaign: Any, when: str, schedule: str) -> None:
+    trials = three_trials(schedule)
+
+    def rule_of(planned: PlannedTrial, primary: str | None) -> StoppingRule:
+        rule = own_rule(planned, primary)
+        if planned.trial.model.name == "victim":
+            if when == "made":
+                raise Breaks("broken")
+            rule.update = lambda *observed: (_ for _ in ()).throw(Breaks("broken"))  # type: ignore[method-assign]
+        return rule
+
+    stored, _ = campaign(trials, rule_of)
+    step = "making its stopping rule" if when == "made" else "asking its stopping rule"
+    for planned in stored.record.trials:
+        if planned.trial.model.name == "victim":
+            assert planned.state == "failed"
+            assert f"while {step}: Breaks: broken" in (planned.reason or "")
+        else:
+            assert planned.state == "done"
+
+
+def test_a_fault_of_a_name_that_nobody_knows_ends_its_trial_alone(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = three_trials("sequential")
+    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
+    unknown: Any = "of a new kind"
+    break_for(monkeypatch, victim, InlineSession, "prepare", TrialFailed("cannot go on", unknown))
+    stored, _ = campaign(trials)
+    states = {planned.trial.model.name: (planned.state, planned.reason) for planned in stored.record.trials}
+    assert states["first"] == states["third"] == ("done", None)
+    assert states["victim"][0] == "failed"
+    assert str(states["victim"][1]).startswith("cannot go on; then, in the driver, while naming a fault: ValidationError: ")
+
+
+def test_facts_that_json_cannot_hold_end_their_trial_alone(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = three_trials("sequential")
+    ask = InlineSession.prepare
+
+    def prepare(session: InlineSession) -> Any:
+        def prepared() -> Any:
+            found = ask(session).result()
+            if session._worker._trial.model.name == "victim":
+                found.facts["device"] = object()
+            return found
+
+        return InlineJob(prepared)
+
+    monkeypatch.setattr(InlineSession, "prepare", prepare)
+    stored, _ = campaign(trials)
+    assert {planned.trial.model.name: planned.state for planned in stored.record.trials} == {
+        "first": "done", "victim": "failed", "third": "done",
+    }  # fmt: skip
+    victim = next(planned for planned in stored.record.trials if planned.state == "failed")
+    assert "while storing its record: PydanticSerializationError: " in (victim.reason or "")
+
+
+def test_a_full_disk_is_the_trouble_of_all(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = three_trials("sequential")
+    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
+    break_for(monkeypatch, victim, TrialWriter, "append", OSError(28, "No space left on device", "part"))
+    with pytest.raises(OSError, match="No space left"):
+        campaign(trials)
+
+
+def test_a_disk_that_answers_too_late_is_no_fault_of_the_model(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = three_trials("sequential")
+    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
+    break_for(monkeypatch, victim, TrialWriter, "append", TimeoutError(110, "Connection timed out", "part"))
+    with pytest.raises(TimeoutError, match="timed out"):
+        campaign(trials)
+
+
+def test_an_error_that_comes_before_the_disk_is_full_is_told(campaign: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trials = three_trials("sequential")
+    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
+    break_for(monkeypatch, victim, InlineSession, "prepare", Breaks("the first"))
+    break_for(monkeypatch, victim, TrialWriter, "finish", OSError(28, "No space left on device", "part"))
+    ended: list[str | None] = []
+    monkeypatch.setattr(Progress, "trial_ended", lambda progress, planned, state, reason: ended.append(reason))
+    with pytest.raises(OSError, match="No space left"):
+        campaign(trials)
+    assert any("the first" in (reason or "") for reason in ended)
+
+
+@pytest.mark.parametrize(
+    ("producer", "argument", "names"),
+    [
+        (TrialFailed.__init__, "fault", FaultName),
+        (fault_of, "otherwise", FaultName),
+        (fault_of, "return", FaultName),
+        (faults.fault_name, "return", FaultName),
+        (Fault, "name", FaultName),
+        (SessionLost.__init__, "cause", LossCause),
+        (incomplete_round, "in_flight", InFlight),
+    ],
+)
+def test_whoever_names_a_fault_shares_one_list_of_names(producer: Any, argument: str, names: Any) -> None:
+    assert get_type_hints(producer)[argument] == names
+
+
+def test_the_outcomes_on_disk_are_those_of_the_list() -> None:
+    assert get_args(Outcome) == schema.OUTCOMES
+    assert set(get_args(InFlight)) < set(get_args(Outcome))
+    assert json.dumps(schema.OUTCOMES)

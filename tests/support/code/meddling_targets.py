@@ -1,0 +1,70 @@
+"""A model that does something to its surroundings while it is measured: to the results, or to how its own process is placed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from null_targets import Loaded, NullModel
+
+from orchestrator.contracts import LoadContext
+
+
+def replace(results: Path) -> None:
+    (results / "campaign.json").unlink()
+    (results / "campaign.json").write_text("mine")
+
+
+def copy(results: Path) -> None:
+    shutil.copy(results / "campaign.json", results / "copy")
+    (results / "copy").rename(results / "campaign.json")
+
+
+def another(results: Path) -> None:
+    results.rename(results.with_name("moved"))
+    results.mkdir()
+
+
+DEEDS: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda results: None,
+    "remove": lambda results: (results / "campaign.json").unlink(),
+    "replace": replace,
+    "folder": lambda results: ((results / "campaign.json").unlink(), (results / "campaign.json").mkdir()),
+    "copy": copy,
+    "lock": lambda results: (results / ".lock").unlink(),
+    "move": lambda results: results.rename(results.with_name("moved")),
+    "another": another,
+    "delete": shutil.rmtree,
+    "nice": lambda results: os.nice(1),
+    "cores": lambda results: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+    "batch": lambda results: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)),
+}
+
+
+class Meddling(Loaded):
+    def __init__(self, deed: str, results: Path, at_round: int) -> None:
+        super().__init__(0, [], [])
+        self._deed, self._results, self._left = deed, results, at_round + 3  # two rounds of warm-up come before the first
+
+    def infer(self, inputs: list[int]) -> list[int]:
+        if inputs == [0]:
+            self._left -= 1
+            if self._left == 0:
+                if self._deed == "pool":
+                    self.facts = {"threads": {"intra_op": 999}}
+                else:
+                    DEEDS[self._deed](self._results)
+        return super().infer(inputs)
+
+
+class MeddlingModel(NullModel):
+    """Does its deed on the first sample of a round."""
+
+    def __init__(self, deed: str, results: str, at_round: int) -> None:
+        super().__init__(0, [], [], False, False)
+        self._meddling = (deed, Path(results), at_round)
+
+    def load(self, context: LoadContext) -> Meddling:
+        return Meddling(*self._meddling)
