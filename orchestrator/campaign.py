@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.config import AnalysisConfig, Trial
+from orchestrator.config import AnalysisConfig, Target, Trial
 from orchestrator.contracts import InputError
+from orchestrator.environment_values import has_expression
 from orchestrator.feasibility import why_infeasible
 from orchestrator.identity import match_key, trial_id
 from orchestrator.measurement.inspection import Inspection
@@ -170,9 +171,14 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
 def _with_absolute_paths(candidate: Candidate) -> Candidate:
     """Make paths among the options absolute: the timed process starts in another folder."""
     trial, inspection = candidate.trial, candidate.inspection
-    model = trial.model.model_copy(update={"options": {**trial.model.options, **inspection.model_paths}})
-    task = trial.task.model_copy(update={"options": {**trial.task.options, **inspection.task_paths}})
+    model = trial.model.model_copy(update={"options": {**trial.model.options, **_written_out(trial.model, inspection.model_paths)}})
+    task = trial.task.model_copy(update={"options": {**trial.task.options, **_written_out(trial.task, inspection.task_paths)}})
     return replace(candidate, trial=trial.model_copy(update={"model": model, "task": task}))
+
+
+def _written_out(target: Target, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths of those options that do not come from a variable of the environment, whose value is not stored."""
+    return {name: path for name, path in paths.items() if not has_expression(target.options.get(name))}
 
 
 def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:

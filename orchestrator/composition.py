@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import filecmp
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +27,13 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, UnsupportedValueType
+from omegaconf.resolvers.oc import env
 
 from orchestrator.bounded_yaml import check_size
 from orchestrator.config import MOST_REPEATS, AnalysisConfig, CampaignConfig, parse_campaign
 from orchestrator.contracts import InputError
+from orchestrator.environment_values import expression, resolved_text
+from orchestrator.kept_expressions import keep_expressions
 from orchestrator.keys import (
     BLOCKS,
     CAMPAIGN_BLOCKS,
@@ -400,9 +404,33 @@ class Composer:
 
 def _resolved(composed: DictConfig) -> dict[str, Any]:
     """Return plain data, every interpolation resolved and no value missing."""
-    document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    with _environment(expressed=False) as asked:
+        document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     check_plain(document)
-    return document
+    if not asked:
+        return document
+    with _environment(expressed=True):
+        written: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    return keep_expressions(document, written, resolved_text)
+
+
+@contextmanager
+def _environment(expressed: bool) -> Iterator[set[str]]:
+    """Have ``${oc.env:NAME}`` give the value, or its expression where the variable is set. Yields the names of those asked for."""
+    asked: set[str] = set()
+
+    def of_variable(name: str, *default: Any) -> str | None:
+        if name not in os.environ:
+            found: str | None = env(name, *default)
+            return found
+        asked.add(name)
+        return expression(name) if expressed else os.environ[name]
+
+    OmegaConf.register_new_resolver("oc.env", of_variable, replace=True)
+    try:
+        yield asked
+    finally:
+        OmegaConf.register_new_resolver("oc.env", env, replace=True)
 
 
 def _files(choices: Mapping[str, str | None]) -> str:

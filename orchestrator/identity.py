@@ -1,4 +1,7 @@
-"""What makes two trials the same work: the readable id and the hash inside it (pure)."""
+"""What makes two trials the same work: the readable id and the hash inside it.
+
+Pure, but for the environment, where options name its variables.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.config import Target, Trial
+from orchestrator.environment_values import known_by_digests
 from orchestrator.measurement.inspection import Inspection
 
 LONGEST_SLUG = 100
@@ -60,8 +64,11 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
 
 
 def _options(target: Target, paths: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options that are no paths. One that is null says nothing, just as if its YAML did not write it."""
-    return {name: value for name, value in target.options.items() if value is not None and name not in paths}
+    """Return the options that are no paths, values of the environment by digests.
+
+    One that is null says nothing, just as if its YAML did not write it.
+    """
+    return {name: known_by_digests(value) for name, value in target.options.items() if value is not None and name not in paths}
 
 
 def hash8(document: dict[str, Any]) -> str:

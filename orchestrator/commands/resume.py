@@ -14,6 +14,7 @@ from orchestrator.commands.trust import refuse_strangers_code
 from orchestrator.composition import override_cluster
 from orchestrator.config import CampaignConfig, Trial
 from orchestrator.contracts import InputError
+from orchestrator.environment_values import names_in
 from orchestrator.execution.site import Site
 from orchestrator.identity import match_key
 from orchestrator.measurement.code_digest import digest_code
@@ -86,7 +87,9 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
         if candidate.machine is NOWHERE or candidate.missing:
             raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
         if match_key(candidate.trial, candidate.inspection) != planned.match_key:
-            changes[planned.trial_id].append(f"the data or weights of {planned.trial_id} have changed since the campaign was begun")
+            variables = names_in(planned.trial)
+            what = f"data, weights or environment variables ({', '.join(variables)})" if variables else "data or weights"
+            changes[planned.trial_id].append(f"the {what} of {planned.trial_id} have changed since the campaign was begun")
         stored = writer.read_trial(planned.trial_id)
         known = {process.host for process in stored.processes} if stored is not None else set()
         if known and candidate.machine.host not in known:

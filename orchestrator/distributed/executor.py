@@ -19,6 +19,7 @@ from orchestrator.config import SystemConfig, Trial
 from orchestrator.distributed.actor import TimedActor
 from orchestrator.distributed.local import first_line
 from orchestrator.distributed.probe import on_node, wait_for
+from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
@@ -210,7 +211,7 @@ class RayExecutor:
             scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
         )
         handle = actor.remote(  # type: ignore[attr-defined]
-            trial.model_dump(mode="json"), trial_id, process, self._cache_dir, turn_of(trial, self._campaign), this_campaign()
+            resolved(trial).model_dump(mode="json"), trial_id, process, self._cache_dir, turn_of(trial, self._campaign), this_campaign()
         )
         self._handles.add(handle)
         if self._leaving.is_set():

@@ -14,6 +14,7 @@ from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.heap import steady_heap
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.probe import look_here, on_node, python_mismatch, read_here, wait_for
+from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import Executor
 from orchestrator.measurement.environment import boot_id
 from orchestrator.measurement.inspection import Look, path_options
@@ -46,7 +47,7 @@ class RaySite:
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
         """Look at models and data on the machine itself, in the Python that the trials' systems run in, one for all of them."""
         (python,) = {trial.system.python for trial in trials}
-        documents = [_with_own_paths(trial).model_dump(mode="json") for trial in trials]
+        documents = [_with_own_paths(resolved(trial)).model_dump(mode="json") for trial in trials]
         reference = on_node(machine.node_id, look_here, documents, python=python)
         looks: list[Look] = wait_for(reference, machine.host)
         return looks

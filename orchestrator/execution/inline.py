@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from orchestrator.config import Trial
+from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import as_fault
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.environment import boot_id
@@ -120,7 +121,7 @@ class InlineExecutor:
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         """Make a worker."""
         scratch = self._scratch / f"{trial_id}-{process}"
-        worker = Worker(trial, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
+        worker = Worker(resolved(trial), process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
         return InlineSession(worker, scratch, Turn(turn_of(trial, self._campaign), this_campaign()))
 
 

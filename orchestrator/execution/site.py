@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from orchestrator.config import SystemConfig, Trial
+from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import Executor
 from orchestrator.measurement.inspection import Inspector, Look
 from orchestrator.measurement.machine import Machine, read_machine
@@ -42,7 +43,7 @@ class LocalSite:
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
         """Look in this process."""
-        return [self._inspector.look(trial) for trial in trials]
+        return [self._inspector.look(resolved(trial)) for trial in trials]
 
     def executor(self) -> AbstractContextManager[Executor]:
         """Return the executor that was asked for."""

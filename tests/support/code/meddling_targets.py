@@ -68,3 +68,11 @@ class MeddlingModel(NullModel):
 
     def load(self, context: LoadContext) -> Meddling:
         return Meddling(*self._meddling)
+
+
+class SecretModel(NullModel):
+    """Writes what it was given into a file, which is no file of the results."""
+
+    def __init__(self, token: str, header: dict[str, str], seen: str) -> None:
+        super().__init__(0, [], [], False, False)
+        Path(seen).write_text(f"{token} {header['authorization']}")

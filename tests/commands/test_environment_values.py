@@ -1,0 +1,105 @@
+"""A token in an environment variable reaches the model, and never the results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.composition import compose_trials
+from orchestrator.config import parse_trial
+from orchestrator.contracts import InputError
+from orchestrator.environment_values import known_by_digests, names_in, resolved, resolved_text
+
+TOKEN = "hf_Xy7-not-to-be-stored"
+SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2"]
+
+
+@pytest.fixture
+def token_words(null_words: list[str], tmp_path: Path) -> list[str]:
+    folder = tmp_path / "own"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "secret.yaml").write_text(
+        "name: secret\nkind: image_classification\ntarget: meddling_targets:SecretModel\nruntimes: [torch]\n"
+        "token: ${oc.env:TQ_TEST_TOKEN}\nheader: {authorization: 'Bearer ${model.token}'}\nseen: null\n"
+    )
+    return [*(word for word in null_words if word != "model=echo"), "--config-dir", str(folder), "model=secret", *SHORT, "model.seen=seen"]
+
+
+def written(folder: Path) -> str:
+    return "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_value_reaches_the_model_and_not_the_results(
+    call: Callable[..., Any], token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
+    shown = call(*token_words, "--cfg", "job")
+    assert TOKEN not in shown.out
+    assert "token: ${oc.env:TQ_TEST_TOKEN}" in shown.out
+    answer = call(*token_words, "results_dir=r")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "seen").read_text() == f"{TOKEN} Bearer {TOKEN}"
+    assert TOKEN not in written(tmp_path / "r") + answer.err + answer.out
+    (planned,) = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]
+    assert planned["trial"]["model"]["options"] == {
+        "token": "${oc.env:TQ_TEST_TOKEN}", "header": {"authorization": "Bearer ${oc.env:TQ_TEST_TOKEN}"}, "seen": "seen",
+    }  # fmt: skip
+
+    extended = call("extend", "r", "--rounds", "1")
+    assert extended.code == 0, extended.err
+    monkeypatch.setenv("TQ_TEST_TOKEN", "another")
+    other = call("extend", "r", "--rounds", "1")
+    assert other.code == 2
+    assert f"environment variables (TQ_TEST_TOKEN) of {planned['trial_id']} have changed since the campaign was begun" in other.err
+    monkeypatch.delenv("TQ_TEST_TOKEN")
+    missing = call("extend", "r", "--rounds", "1")
+    assert missing.code == 2
+    assert missing.err.splitlines()[-1] == (
+        "error: ${oc.env:TQ_TEST_TOKEN}: the environment variable TQ_TEST_TOKEN is not set; set it as it was when the campaign was begun"
+    )
+
+
+def composed(words: list[str], *more: str) -> dict[str, Any]:
+    folders = [Path(words[place + 1]) for place, word in enumerate(words) if word == "--config-dir"]
+    overrides = [word for word in words if "=" in word]
+    return compose_trials([*overrides, *more], config_dirs=folders).documents[0]
+
+
+def test_keys_of_our_own_and_defaults_keep_their_values(token_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
+    monkeypatch.setenv("TQ_TEST_BATCH", "4")
+    document = composed(token_words, "measurement.batch=${oc.env:TQ_TEST_BATCH}", "model.seen='${oc.env:TQ_NOT_SET,here}'")
+    assert document["measurement"]["batch"] in (4, "4")
+    assert document["model"]["seen"] == "here"
+
+
+def test_paths_of_a_system_are_kept_as_written(token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
+    monkeypatch.setenv("TQ_TEST_FOLDER", str(tmp_path))
+    document = composed(token_words, "system.paths={model.seen: '${oc.env:TQ_TEST_FOLDER}/x'}")
+    assert document["system"]["paths"] == {"model.seen": "${oc.env:TQ_TEST_FOLDER}/x"}
+    trial = parse_trial(document)
+    assert names_in(trial) == ("TQ_TEST_FOLDER", "TQ_TEST_TOKEN")
+    assert resolved(trial).system.paths == {"model.seen": f"{tmp_path}/x"}
+    assert resolved(trial).model.options["token"] == TOKEN
+
+
+def test_what_cannot_be_had_from_its_expression_again_is_refused(token_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TQ_TEST_TOKEN", "[a, b]")
+    with pytest.raises(InputError, match=r"^model\.seen\.0: is made of an environment variable and could not be stored"):
+        composed(token_words, "model.seen='${oc.decode:${oc.env:TQ_TEST_TOKEN}}'")
+
+
+def test_identity_tells_values_apart_without_telling_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = []
+    for value in ("one", "two"):
+        monkeypatch.setenv("TQ_TEST_TOKEN", value)
+        known.append(known_by_digests({"a": ["${oc.env:TQ_TEST_TOKEN}", 3], "b": "plain"}))
+        assert value not in str(known[-1]).replace("${oc.env:TQ_TEST_TOKEN}", "")
+    assert known[0] != known[1]
+    assert known[0]["b"] == "plain"
+    assert resolved_text("x${oc.env:TQ_TEST_TOKEN}y") == "xtwoy"
