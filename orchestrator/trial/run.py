@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.measurement.fault_names import fault_of
+from orchestrator.measurement.plausible import refuse_short
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
-from orchestrator.measurement.salvage import incomplete_round
+from orchestrator.measurement.salvage import Stamps, incomplete_round
 from orchestrator.measurement.timing import one_line
 from orchestrator.observer import Observer, RoundDone
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
@@ -139,6 +140,7 @@ class TrialRun:
             return None
         self._judge = judge_samples(samples, self._record.metrics, self._trial.task.kind)
         for result in self._writer.stored_rounds():
+            self._refuse_short(result)
             decision = self._decide(result)
             if decision.check is not None and not self._extends:
                 self._checks.append(dict(decision.check))
@@ -206,6 +208,8 @@ class TrialRun:
             return self._interrupted()
         self._at = self._next
         results = self._calls.take()
+        for result in results:
+            refuse_short(result, self._trial.measurement.batch)
         decisions: list[Decision] = []
         for result in results:
             # Rounds of one call beyond the one that the rule stops at are kept, and it is not asked again.
@@ -234,26 +238,43 @@ class TrialRun:
         answers = session is None or session.host_answers()
         lost = not answers or (isinstance(error, SessionLost) and error.cause == "machine")
         name, message = ("host lost", one_line(error)) if lost else (_fault_name(error), str(error) or type(error).__name__)
-        fault = Fault.model_validate(
-            {"name": name, "message": message, "process": max(0, self._process - 1), "round": self._at if calls is not None else None}
-        )
+        untrusted: TrialFailed | None = None
         if session is not None and not answers:
             session.forget()
         elif session is not None:
-            left = session.abandon()
-            # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
-            ours = isinstance(error, TrialFailed)
-            if left is not None and calls is not None and not lost and not ours and left.round >= self._next and not left.finished:
-                assert self._judge is not None
-                outcome = "timeout" if name == "hang" else "error"
-                result = incomplete_round(self._trial, left, self._next, self._judge.samples.num_rows, self._process - 1, outcome, message)
-                self._store_round(result, self._decide(result))
+            try:
+                left = session.abandon()
+                # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
+                ours = isinstance(error, TrialFailed)
+                if left is not None and calls is not None and not lost and not ours and left.round >= self._next and not left.finished:
+                    self._store_left(left, name, message)
+            except TrialFailed as worse:
+                # A round of which nothing is known must not vanish in another attempt.
+                untrusted = worse
+                name, message = worse.fault, f"{message}; {worse}"
+        fault = Fault.model_validate(
+            {"name": name, "message": message, "process": max(0, self._process - 1), "round": self._at if calls is not None else None}
+        )
         self._faults += 1
         self._change("running", None, faults=(*self._record.faults, fault))
         self._observer.fault_seen(self._planned, fault)
-        if self._faults > FAULTS_FORGIVEN or not answers:
+        if self._faults > FAULTS_FORGIVEN or not answers or untrusted is not None:
             return "failed", f"{name}: {message}" if lost else message
         return None
+
+    def _store_left(self, left: Stamps, name: str, message: str) -> None:
+        """Store the round in flight as far as it came."""
+        assert self._judge is not None
+        outcome = "timeout" if name == "hang" else "error"
+        result = incomplete_round(self._trial, left, self._next, self._judge.samples.num_rows, self._process - 1, outcome, message)
+        self._store_round(result, self._decide(result))
+
+    def _refuse_short(self, stored: RoundResult) -> None:
+        """Raise InputError for a stored round that is shorter than what was timed in it: no other process would mend that."""
+        try:
+            refuse_short(stored, self._trial.measurement.batch)
+        except TrialFailed as error:
+            raise InputError(f"{self.trial_id}, as it is stored: {error}; measure the campaign again") from error
 
     def _interrupted(self) -> End:
         return "interrupted", f"stopped by the user after {self._next} rounds"
@@ -290,7 +311,7 @@ class TrialRun:
             if different := sum(one != other for one, other in zip(first, now, strict=True)):
                 flags.append(f"a later process answers {different} samples otherwise")
         self._writer.write_warmup(prepared.warmup)
-        flags += [*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(self._judge.ideal)]
+        flags += [*flags_of(prepared.facts), *placement_flags(self._trial, prepared.placement), *quality_flags(self._judge.ideal)]
         self._change(
             "running",
             None,
