@@ -32,9 +32,7 @@ def resolved_text(text: str) -> str:
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise InputError(
-                f"{match[0]}: the environment variable {match[1]} is not set; set it as it was when the campaign was begun"
-            )
+            raise InputError(f"{match[0]}: the environment variable {match[1]} is not set; set it as it was when the campaign was begun")
         return os.environ[match[1]]
 
     return EXPRESSION.sub(value, text)

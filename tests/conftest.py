@@ -10,6 +10,7 @@ from four_hosts import four_hosts, hosts_script, traces_of
 from hypothesis import settings
 
 from orchestrator.distributed.local import prepare_environment
+from orchestrator.measurement.lock_folder import own_folder_path
 
 # Read when OpenMP starts: threads that wait for each other sleep, since tests share the cores with other tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -44,9 +45,13 @@ def null_targets() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_turns(tmp_path_factory: pytest.TempPathFactory) -> None:
+def own_turns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let tests that run side by side measure side by side: none waits for the turn of another on the machine."""
-    os.environ["TAIL_QUALITY_TURNS"] = str(tmp_path_factory.getbasetemp())
+    folder = tmp_path_factory.getbasetemp()
+    os.environ["ORCHESTRATOR_LOCK_DIR"] = str(folder)
+    yield
+    status = folder.stat()
+    (own_folder_path() / f"turn-{status.st_dev}-{status.st_ino}").unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True)

@@ -25,5 +25,5 @@ def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
             **check,
             "method": "Gaussian kernel density of log time, improved Sheather-Jones",
             "parameters": {"window": float(WINDOW), "confidence": CONFIDENCE},
-            "flags": list(record.flags),
+            "flags": list(record.flags_of_figures),
         }

@@ -78,7 +78,7 @@ class TrialData:
     @property
     def flags(self) -> tuple[str, ...]:
         """What a reader must know of every figure of this trial."""
-        found = list(self.record.flags)
+        found = list(self.record.flags_of_figures)
         if self.record.placement.get("pinned") is False:
             found.append("unpinned")
         if self.record.state != "done":

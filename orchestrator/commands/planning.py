@@ -18,7 +18,9 @@ from orchestrator.execution.site import LocalSite, Site
 from orchestrator.identity import slug
 from orchestrator.measurement.inspection import UNKNOWN, Look
 from orchestrator.measurement.machine import Machine
+from orchestrator.measurement.surroundings import check_surroundings
 from orchestrator.measurement.targets import add_code_folders, check_packages
+from orchestrator.measurement.turn import check_turn
 from orchestrator.stack import why_stacks_differ
 from orchestrator.stats.stopping import make_rule
 
@@ -62,8 +64,11 @@ def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed
 def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractContextManager[Site]:
     """Return the site that the campaign names: this machine, or a cluster to join.
 
-    Ray is started for a look already where a system has a Python of its own.
+    Ray is started for a look already where a system has a Python of its own. Raises InputError where this machine cannot measure.
     """
+    if campaign.cluster.name != "address":
+        check_surroundings(with_ray=campaign.cluster.name != "inline")
+        check_turn()
     if campaign.cluster.name == "inline":
         from orchestrator.execution.inline import open_inline
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from orchestrator.config import Trial
 from orchestrator.distributed.shipping import import_shipped
 from orchestrator.measurement.processes import own_identity
 from orchestrator.measurement.results import Identity, Packed, Prepared, pack
-from orchestrator.measurement.scratch import STAMPS_PREFIX, remove_stale, scratch_root
+from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.turn import Turn
 from orchestrator.measurement.worker import Worker
 
@@ -25,7 +24,7 @@ class TimedActor:
     def __init__(self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str, campaign: str, holder: str) -> None:
         import_shipped(Path.cwd())
         remove_stale(scratch_root())
-        self._scratch = scratch = scratch_root() / f"{STAMPS_PREFIX}{os.getpid()}-{trial_id[-40:]}-{process}"
+        self._scratch = scratch = stamps_path(scratch_root())
         # As plain values: the system's own Python may have another pydantic.
         self._worker = Worker(Trial.model_validate(document), process, scratch, Path(cache_dir).expanduser())
         self._turn = Turn(campaign, holder)
@@ -46,7 +45,7 @@ class TimedActor:
         """Pin, load, warm up."""
         prepared = self._worker.prepare()
         context = ray.get_runtime_context()
-        node = {"node_id": context.get_node_id(), "labels": context.get_node_labels()}
+        node = {"node_id": context.get_node_id(), "labels": context.get_node_labels(), "turn": self._turn.placement}
         return replace(prepared, placement={**prepared.placement, **node})
 
     def run_rounds(self, first: int, count: int) -> Packed:

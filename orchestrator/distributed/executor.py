@@ -25,7 +25,7 @@ from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.machine import Machine, cores_offered
 from orchestrator.measurement.processes import end_process, own_identity
-from orchestrator.measurement.results import Identity, Prepared, RoundResult, unpack
+from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed, unpack
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import take_stamps
 from orchestrator.measurement.turn import this_campaign, turn_of
@@ -123,13 +123,17 @@ class RaySession:
         ray.kill(self._handle)
 
     def abandon(self) -> Stamps | None:
-        """Kill the process and return what it has left of the round in flight."""
+        """Kill the process and return what it has left of the round in flight. Raises TrialFailed for stamps that cannot be trusted."""
         ray.kill(self._handle)
         self._await_end()
         if self._scratch is None:
             return None
         try:
             stamps: Stamps | None = ray.get(on_node(self._node_id, take_stamps, Path(self._scratch)), timeout=CLOSE_TIMEOUT_S)
+        except RayTaskError as error:
+            if isinstance(error.cause, TrialFailed):
+                raise error.cause from None
+            return None
         except RayError:
             return None
         return stamps

@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -64,8 +65,8 @@ def own_folder() -> Iterator[Path]:
 
 def remove_leftovers() -> None:
     """Delete folders whose owner is dead, and what a process of Ray's that outlived its owner has made anew."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        with suppress(OSError):  # another user's folder, or one whose owner lives, stays
+    for folder in filter(_is_own, Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*")):
+        with suppress(OSError):  # one whose owner lives stays
             try:
                 with (folder / OWNER).open("rb") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,6 +75,18 @@ def remove_leftovers() -> None:
                 made_anew = [path.name for path in folder.iterdir()] == [OWNED]
                 if made_anew and time.time() - folder.stat().st_mtime > OLD_S:
                     _remove(folder)
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether a folder is one that this program makes: no link, this user's, and closed to all others.
+
+    Another user's might keep us waiting with a pipe in the place of the lock, or lead to files of ours.
+    """
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
 def _remove(folder: Path) -> None:

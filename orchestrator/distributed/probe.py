@@ -19,6 +19,7 @@ from orchestrator.distributed.local import first_line
 from orchestrator.distributed.shipping import import_shipped
 from orchestrator.measurement.inspection import Inspector, Look
 from orchestrator.measurement.machine import Machine, read_machine
+from orchestrator.measurement.turn import check_turn
 
 T = TypeVar("T")
 
@@ -58,8 +59,9 @@ def wait_for(reference: Any, host: str) -> Any:
 
 
 def read_here() -> Machine:
-    """Return what this node's machine has to offer."""
+    """Return what this node's machine has to offer. Raises InputError where no trial could take its turn there."""
     import_shipped(Path.cwd())
+    check_turn()
     return read_machine()
 
 

@@ -72,7 +72,7 @@ class Session(Protocol):
         """Let go of a process on a host that does not answer, without waiting for anything."""
 
     def abandon(self) -> Stamps | None:
-        """Kill the process and return what it has left of the round in flight."""
+        """Kill the process and return what it has left of the round in flight. Raises TrialFailed for stamps that cannot be trusted."""
 
     def close(self) -> None:
         """End the process and wait until it is gone."""

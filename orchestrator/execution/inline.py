@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -62,7 +63,7 @@ class InlineSession:
 
     def prepare(self) -> InlineJob[Prepared]:
         """Load and warm up."""
-        return InlineJob(self._worker.prepare)
+        return InlineJob(self._prepare)
 
     def run_rounds(self, first: int, count: int) -> InlineJob[list[RoundResult]]:
         """Run rounds that follow one another."""
@@ -92,6 +93,10 @@ class InlineSession:
         """Remove the file of stamps."""
         self._worker.close()
         self._turn.end()
+
+    def _prepare(self) -> Prepared:
+        prepared = self._worker.prepare()
+        return replace(prepared, placement={**prepared.placement, "turn": self._turn.placement})
 
 
 class InlineExecutor:

@@ -20,6 +20,7 @@ from orchestrator.health.judge_processor import (
     judge_turbo,
 )
 from orchestrator.health.judge_quiet import judge_load, judge_noise, judge_steal, judge_swap
+from orchestrator.health.judge_turn import judge_turn
 from orchestrator.health.reading import Reading
 
 
@@ -54,4 +55,5 @@ def judge_reading(host: str, reading: Reading) -> Iterator[Finding]:
     yield judge_steal(host, reading.noise, reading.processor.is_virtual)
     yield judge_swap(host, reading.activity)
     yield judge_niceness(host, reading.niceness)
+    yield judge_turn(host, reading.turn)
     yield from judge_gpus(host, reading.gpus)

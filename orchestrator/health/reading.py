@@ -12,6 +12,7 @@ from orchestrator.health.noise import Noise, read_noise
 from orchestrator.health.processor import Processor, read_processor
 from orchestrator.measurement.machine import Machine, read_machine
 from orchestrator.measurement.quota import Quota, read_quota
+from orchestrator.measurement.turn import TurnState, read_turn
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Reading:
     activity: Activity
     quota: Quota | None
     niceness: int
+    turn: TurnState
     gpus: tuple[Gpu, ...]
 
 
@@ -37,6 +39,7 @@ def read_host() -> Reading:
         gpus=read_gpus(),
         quota=read_quota(),
         niceness=os.getpriority(os.PRIO_PROCESS, 0),
+        turn=read_turn(),
         activity=read_activity(),
         noise=read_noise(),
     )

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from orchestrator.config import Trial
 from orchestrator.measurement.batches import batches_of_round
-from orchestrator.measurement.results import RoundResult
+from orchestrator.measurement.plausible import FAULT, refuse_impossible
+from orchestrator.measurement.results import RoundResult, TrialFailed
 from orchestrator.storage import schema
 from orchestrator.vocabulary import InFlight
 
@@ -46,8 +47,16 @@ def incomplete_round(
         ``timeout`` or ``error``.
     message
         what is known of the samples in flight.
+
+    Raises
+    ------
+    TrialFailed
+        for stamps that cannot be those of a round of this trial.
     """
     groups = batches_of_round(trial, samples, found.round)
+    if len(found.stamps) != len(groups):
+        raise TrialFailed(f"the process left stamps of {len(found.stamps)} batches, and a round has {len(groups)}", FAULT)
+    refuse_impossible(found.stamps)
     ended = found.stamps[:, 3] > 0
     finished = ended & (found.stamps[:, 0] > 0)
     outcomes = np.full(samples, "lost", dtype=object)

@@ -1,9 +1,15 @@
-"""Stamps in a file that is mapped into memory, so that what a killed process leaves can still be read."""
+"""Stamps in a file that is mapped into memory, so that what a killed process leaves can still be read.
+
+Other users of the machine share the folder with us: nobody else can guess, open or replace such a file, and whoever reads one looks
+whose it is first.
+"""
 
 from __future__ import annotations
 
 import mmap
 import os
+import secrets
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -11,49 +17,79 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.contracts import InputError
+from orchestrator.measurement.plausible import FAULT
+from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.shared_folders import MEMORY, is_safe, user_told
 from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"
 KEEP_S = 86_400
 HEADER = 4
 """int64 before the stamps: round, number of batches, monotonic start (ns), wall-clock start (ns)."""
+UNUSED = "what the process left is not used"
 
 
 def scratch_root() -> Path:
     """Return a folder in memory where there is one, so that no disk is written while a round is timed."""
-    shared_memory = Path("/dev/shm")  # noqa: S108
-    return shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
+    return MEMORY if os.access(MEMORY, os.W_OK) and is_safe(MEMORY) else Path(tempfile.gettempdir())
+
+
+def stamps_path(folder: Path) -> Path:
+    """Return a name for the stamps of this process that nobody can guess."""
+    return folder / f"{STAMPS_PREFIX}{os.getpid()}-{secrets.token_hex(16)}"
 
 
 def remove_stale(folder: Path) -> None:
-    """Delete files of stamps whose process is dead, a day after it last wrote: until then they may still be fetched."""
+    """Delete this user's files of stamps whose process is dead, a day after it last wrote: until then they may still be fetched."""
     import psutil
 
     for path in folder.glob(f"{STAMPS_PREFIX}*-*"):
         owner = path.name.removeprefix(STAMPS_PREFIX).split("-")[0]
         try:
-            old = time.time() - path.stat().st_mtime > KEEP_S
-            if owner.isdigit() and old and not psutil.pid_exists(int(owner)):
+            status = path.lstat()
+            ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            old = time.time() - status.st_mtime > KEEP_S
+            if ours and owner.isdigit() and old and not psutil.pid_exists(int(owner)):
                 path.unlink()
         except OSError:
-            continue  # another process was faster, or it is not ours
+            continue  # another process was faster
 
 
 class Scratch:
     """The mapped file of one timed process.
 
     ``stamps`` is a writable int64 view of 4 places per batch, ``header`` the four places before it.
+
+    Raises
+    ------
+    InputError
+        where the file cannot be made: its folder is full, or files may not become so large.
+    TrialFailed
+        where something lies there already.
     """
 
     def __init__(self, path: Path, batches: int) -> None:
         self.path = path
         self.batches = batches
         size = 8 * (HEADER + STAMPS * batches)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
-            os.ftruncate(descriptor, size)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            raise TrialFailed(f"{path} is there already, and stamps are written into a new file alone", FAULT) from None
+        except OSError as error:
+            raise InputError(f"{path}: stamps cannot be written ({error.strerror}): make the folder writable") from error
+        try:
+            # Written, not only made long: in a full folder the first stamp would kill the process.
+            with open(descriptor, "r+b", closefd=False) as file:
+                file.write(bytes(size))
+            _refuse_foreign(path, descriptor, size)
             self._map = mmap.mmap(descriptor, size)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            told = f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, or raise `ulimit -f`"
+            raise InputError(told) from error
         finally:
             os.close(descriptor)
         whole = memoryview(self._map).cast("q")
@@ -76,17 +112,62 @@ class Scratch:
 
 
 def take_stamps(path: Path) -> Stamps | None:
-    """Return what a timed process that is gone has left, and delete the file; None where it never began a round."""
+    """Return what a timed process that is gone has left, and delete the file; None where it never began a round.
+
+    Raises TrialFailed for a file that may be somebody else's, or is not as a process of ours leaves it.
+    """
     try:
         (number, batches, monotonic_ns, wall_ns), stamps = read_scratch(path)
-    except (OSError, ValueError, IndexError):
+    except FileNotFoundError:
         return None
     path.unlink(missing_ok=True)
     return Stamps(number, monotonic_ns, wall_ns, stamps) if batches and wall_ns else None
 
 
 def read_scratch(path: Path) -> tuple[tuple[int, int, int, int], npt.NDArray[np.int64]]:
-    """Read what a timed process left: the header and the stamps, shape [B, 4]."""
-    words = np.fromfile(path, dtype=np.int64)
+    """Read what a timed process left: the header and the stamps, shape [B, 4].
+
+    Raises
+    ------
+    FileNotFoundError
+        where there is no file.
+    TrialFailed
+        for anything but a file of this user's that nobody else could write, with as many stamps as its header says.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TrialFailed(f"{path} is no file of stamps ({error.strerror}): {UNUSED}", FAULT) from error
+    try:
+        _refuse_foreign(path, descriptor)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read()
+    finally:
+        os.close(descriptor)
+    words = np.frombuffer(content[: len(content) // 8 * 8], dtype=np.int64)
+    if len(words) < HEADER or not words[1]:  # the process died before its first round began
+        return (0, 0, 0, 0), np.zeros((0, STAMPS), dtype=np.int64)
     header = (int(words[0]), int(words[1]), int(words[2]), int(words[3]))
+    if header[1] < 0 or len(content) != 8 * (HEADER + STAMPS * header[1]):
+        raise TrialFailed(f"{path} has {len(content)} bytes, which is no size for {header[1]} batches: {UNUSED}", FAULT)
     return header, words[HEADER:].reshape(header[1], STAMPS)
+
+
+def _refuse_foreign(path: Path, descriptor: int, size: int | None = None) -> None:
+    """Raise TrialFailed unless an open file is regular, this user's, closed to all others, has one name and, where given, this size."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        why = "is no regular file"
+    elif status.st_uid != os.geteuid():
+        why = f"belongs to {user_told(status.st_uid)}, and this is {user_told(os.geteuid())}"
+    elif stat.S_IMODE(status.st_mode) & 0o077:
+        why = f"has mode {stat.S_IMODE(status.st_mode):o}, with which others could have written it"
+    elif status.st_nlink != 1:
+        why = f"has {status.st_nlink} names"
+    elif size is not None and status.st_size != size:
+        why = f"has {status.st_size} bytes instead of {size}"
+    else:
+        return
+    raise TrialFailed(f"{path} {why}: {UNUSED}", FAULT)

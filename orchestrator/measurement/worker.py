@@ -23,6 +23,7 @@ from orchestrator.measurement.inspection import open_subject
 from orchestrator.measurement.kernel import kernel_ns
 from orchestrator.measurement.machine import cores_offered, numa_cores
 from orchestrator.measurement.placement import placement_kept, read_own, read_placement
+from orchestrator.measurement.plausible import refuse_impossible
 from orchestrator.measurement.preload import stages_for
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import Scratch
@@ -151,6 +152,7 @@ class Worker:
         duration_ns = self._clock() - started
         after = evidence.read_counters(self._cores)
         gc.enable()
+        refuse_impossible(self._scratch.array(), started, started + duration_ns)
         by_sample, errors = tables.spread(groups, answers, failed)
         if self._first_answers is None:
             self._first_answers = by_sample

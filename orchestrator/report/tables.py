@@ -14,7 +14,7 @@ from orchestrator.report.predictions import prediction_tables
 from orchestrator.report.rows import Row, flag_note, mark, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
-from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.records import OTHER_USERS, TrialRecord
 
 NOT_CERTIFIED = "not certified"
 
@@ -177,9 +177,16 @@ def trials_table(results: Results) -> Table:
             *("host", "placement read back", "load", "first inference"),
         ],
         rows=rows,
-        note="rJSD and half-width of mean tail quality as the stopping rule last saw them.",
+        note="rJSD and half-width of mean tail quality as the stopping rule last saw them." + _other_users(results),
         right=frozenset(["rounds", "rJSD inference", "rJSD total", "half-width", "load", "first inference"]),
     )
+
+
+def _other_users(results: Results) -> str:
+    """Return what is to be told of other users of the machines, once for all trials."""
+    told = sorted({str(record.placement.get("host", "")) for record in results.records if OTHER_USERS in record.flags})
+    hosts = ", ".join(told)
+    return f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if told else ""
 
 
 def _last(record: TrialRecord, column: str) -> str:

@@ -14,6 +14,7 @@ from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.no_campaign import refuse_no_campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.result_schema import FORMS
+from orchestrator.storage.short_rounds import refuse_short_rounds
 
 
 class Campaign:
@@ -37,7 +38,7 @@ class Campaign:
 
     def timings(self, trial_id: str) -> pa.Table:
         """Return the timings of all stored rounds, sorted by round and sample; columns of ``schema.TIMINGS``."""
-        return twins.timings(*self._measured(trial_id))
+        return self._both(trial_id)[0]
 
     def rounds(self, trial_id: str) -> pa.Table:
         """Return one row per stored round, sorted by round; columns of ``schema.ROUNDS``."""
@@ -45,7 +46,7 @@ class Campaign:
 
     def matrix(self, trial_id: str) -> RoundMatrix:
         """Return the times of all stored rounds as matrices over rounds and samples."""
-        return round_matrix(*twins.both(*self._measured(trial_id)))
+        return round_matrix(*self._both(trial_id))
 
     def samples(self, trial_id: str) -> pa.Table:
         """Return one row per sample: its reference, first prediction, sizes, scores and slices."""
@@ -85,6 +86,13 @@ class Campaign:
         if strangers:
             raise InputError(f"{path} is of another campaign (it tells of trial {min(strangers)}): {remedy}")
         return table
+
+    def _both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
+        """Return timings and rounds of a trial. Raises InputError also for a round that is shorter than what was timed in it."""
+        folder, least = self._measured(trial_id)
+        timings, rounds = twins.both(folder, least)
+        refuse_short_rounds(folder, timings, rounds, self.record.planned(trial_id).trial.measurement.batch)
+        return timings, rounds
 
     def _measured(self, trial_id: str) -> tuple[TrialFolder, int]:
         """Return a trial's folder and how many rounds it has at least. Its warm-up, which no figure needs, must be whole all the same."""

@@ -148,6 +148,12 @@ class TrialError(Frozen):
     sample: int | None = Field(None, ge=0)
 
 
+OTHER_USERS = "other users not excluded"
+"""The turn on the machine was taken among this user's campaigns alone."""
+NOTES = frozenset({OTHER_USERS})
+"""Flags that say something of the machine and take nothing from a figure: told where machines are described."""
+
+
 class Fault(Frozen):
     """What ended a process of a trial before its time; ``round`` is the one in flight."""
 
@@ -186,6 +192,11 @@ class TrialRecord(PlannedTrial):
     looks: tuple[int, ...] = ()
     extension: int | None = Field(None, ge=1)
     changes: tuple[str, ...] = ()
+
+    @property
+    def flags_of_figures(self) -> tuple[str, ...]:
+        """The flags that a reader must know of every figure."""
+        return tuple(flag for flag in self.flags if flag not in NOTES)
 
     @classmethod
     def from_plan(cls, planned: PlannedTrial) -> TrialRecord:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.config import Trial
+from orchestrator.storage.records import OTHER_USERS
 
 DIFFERS = "answers beyond tolerance of eager PyTorch's"
 NEVER_RIGHT = "no answer is right even without a threshold"
@@ -28,9 +29,10 @@ def quality_flags(ideal: float) -> tuple[str, ...]:
     return (NEVER_RIGHT,) if ideal == 0 else ()
 
 
-def placement_flags(trial: Trial) -> tuple[str, ...]:
+def placement_flags(trial: Trial, placement: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what a reader must know of where a trial ran."""
-    return () if trial.system.exclusive else (SHARED,)
+    shared = () if trial.system.exclusive else (SHARED,)
+    return shared if placement["turn"]["every_user"] else (*shared, OTHER_USERS)
 
 
 def process_flags(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:

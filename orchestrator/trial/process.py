@@ -79,14 +79,14 @@ class TimedProcess:
 
     def abandon(self, answers: bool) -> Stamps | None:
         """Let go of the process on a host that does not answer; else kill it and return what it has left of the round in flight."""
-        left = None
-        if self._session is not None:
+        left, session = None, self._session
+        self._session = None
+        if session is not None:
             with step("killing its process"):
                 if answers:
-                    left = self._session.abandon()
+                    left = session.abandon()
                 else:
-                    self._session.forget()
-            self._session = None
+                    session.forget()
         return left
 
     def close(self) -> None:

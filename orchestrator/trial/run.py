@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, SessionLost
+from orchestrator.measurement.plausible import refuse_short
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
-from orchestrator.measurement.salvage import incomplete_round
+from orchestrator.measurement.salvage import Stamps, incomplete_round
 from orchestrator.measurement.user_code import kept_traceback, one_line
 from orchestrator.observer import Observer, RoundDone
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
@@ -106,6 +108,7 @@ class TrialRun(TrialLife):
         with step("judging its answers"):
             self._judge = judge_samples(samples, book.record.metrics, self._trial.task.kind)
         for result in book.rounds():
+            self._refuse_short(result)
             decision = self._decide(result)
             if not book.extends:
                 book.check(decision.check)
@@ -148,6 +151,9 @@ class TrialRun(TrialLife):
         self._at = self._next
         with asking("taking rounds"):
             results = self._calls.take()
+        with step("looking whether its times can be"):
+            for result in results:
+                refuse_short(result, self._trial.measurement.batch)
         decisions: list[Decision] = []
         for result in results:
             # Rounds of one call beyond the one that the rule stops at are kept, and it is not asked again.
@@ -192,16 +198,17 @@ class TrialRun(TrialLife):
             book.fault(fault)
         if book is not None and (text := kept_traceback(error)) is not None:
             book.store_traceback(f"process {fault.process}, {name}", text)
-        left = self._process.abandon(answers)
-        # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
-        ours = isinstance(error, TrialFailed)
-        if left is not None and calls is not None and not lost and not ours and left.round >= self._next and not left.finished:
-            with step("salvaging a round"):
-                assert self._judge is not None
-                outcome: InFlight = "timeout" if name == "hang" else "error"
-                samples = self._judge.samples.num_rows
-                result = incomplete_round(self._trial, left, self._next, samples, fault.process, outcome, message)
-            self._store_round(result, self._decide(result))
+        try:
+            left = self._process.abandon(answers)
+            # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
+            ours = isinstance(error, TrialFailed)
+            if left is not None and calls is not None and not lost and not ours and left.round >= self._next and not left.finished:
+                self._store_left(left, fault)
+        except TrialFailed as worse:
+            # A round of which nothing is known must not vanish in another attempt: the trial has failed.
+            if book is not None:
+                book.fault(fault.model_copy(update={"name": worse.fault, "message": str(worse)}))
+            raise
         self._faults += 1
         self._change("running", None)
         with step("telling of a fault"):
@@ -209,6 +216,22 @@ class TrialRun(TrialLife):
         if self._faults > FAULTS_FORGIVEN or not answers:
             return "failed", f"{name}: {message}" if lost else message
         return None
+
+    def _store_left(self, left: Stamps, fault: Fault) -> None:
+        """Store the round in flight as far as it came."""
+        with step("salvaging a round"):
+            assert self._judge is not None
+            outcome: InFlight = "timeout" if fault.name == "hang" else "error"
+            samples = self._judge.samples.num_rows
+            result = incomplete_round(self._trial, left, self._next, samples, fault.process, outcome, fault.message)
+        self._store_round(result, self._decide(result))
+
+    def _refuse_short(self, stored: RoundResult) -> None:
+        """Raise InputError for a stored round that is shorter than what was timed in it: no other process would mend that."""
+        try:
+            refuse_short(stored, self._trial.measurement.batch)
+        except TrialFailed as error:
+            raise InputError(f"{self.trial_id}, as it is stored: {error}; measure the campaign again") from error
 
     def _interrupted(self) -> End:
         return "interrupted", f"stopped by the user after {self._next} rounds"
@@ -263,7 +286,7 @@ class TrialRun(TrialLife):
         self._book.store_warmup(prepared.warmup)
         with step("reading what its process says"):
             flags += process_flags(self._book.record.placement, prepared.placement)
-            flags += [*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(self._judge.ideal)]
+            flags += [*flags_of(prepared.facts), *placement_flags(self._trial, prepared.placement), *quality_flags(self._judge.ideal)]
         self._change(
             "running",
             None,

@@ -21,9 +21,11 @@ from orchestrator.health.judge_processor import (
     judge_turbo,
 )
 from orchestrator.health.judge_quiet import judge_load, judge_noise, judge_steal, judge_swap
+from orchestrator.health.judge_turn import judge_turn
 from orchestrator.health.noise import Noise
 from orchestrator.health.processor import Processor
 from orchestrator.measurement.quota import Quota
+from orchestrator.measurement.turn import TurnState
 
 CLOCKS = Clocks(overhead_ns=60, resolution_ns=1, wall_resolution_ns=1, backwards=0, source="tsc")
 PROCESSOR = Processor("a chip", (0, 1), 4, siblings=(), governors=("performance",), turbo=False, is_virtual=False)
@@ -232,3 +234,18 @@ def test_every_rule_has_a_number_and_a_remedy_only_where_one_is_needed() -> None
     for found in good:
         assert any(letter.isdigit() for letter in found.why)
     assert judge_quota("h", Quota(1, 100_000, 1)).why.startswith(judge_quota("h", None).why + "; ")
+
+
+@pytest.mark.parametrize(
+    ("turn", "grade", "told"),
+    [
+        (TurnState("/run/locks", every_user=True), "good", "taken among all users, in /run/locks; nobody has it"),
+        (TurnState("/tmp/own", every_user=False), "doubtful", "taken among this user's campaigns, in /tmp/own; nobody has it"),
+        (TurnState("/run/locks", True, "user one (1000), process 7,"), "doubtful", "user one (1000), process 7, measures now"),
+        (TurnState("/run/locks", False, problem="/run/locks is no folder: make one"), "bad", "/run/locks is no folder: make one"),
+    ],
+)
+def test_turn(turn: TurnState, grade: str, told: str) -> None:
+    found = judge_turn("host", turn)
+    assert found.grade == grade
+    assert told in found.seen

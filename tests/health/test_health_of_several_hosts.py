@@ -14,6 +14,7 @@ from orchestrator.health.noise import Noise
 from orchestrator.health.processor import Processor
 from orchestrator.health.reading import Reading
 from orchestrator.measurement.machine import Machine
+from orchestrator.measurement.turn import TurnState
 
 MACHINE = Machine(host="one", cores=(2, 3), memory_bytes=2**33, boot_id="aaaaaaaaaa", versions={"python": "3.11.7", "torch": "2.7"})
 READING = Reading(
@@ -24,6 +25,7 @@ READING = Reading(
     activity=Activity((2, 3), 0.0, (), 0.0, 0, 0),
     quota=None,
     niceness=0,
+    turn=TurnState("/run/orchestrator", every_user=True),
     gpus=(),
 )
 ONE = Examined(
@@ -38,7 +40,7 @@ TWO = replace(
 def test_two_good_hosts_have_good_lines_only() -> None:
     findings = list(judge_all([ONE, TWO], "boot_id", MACHINE.versions))
     assert {(found.host, found.grade) for found in findings} == {("one", "good"), ("two", "good")}
-    assert len(findings) == 32
+    assert len(findings) == 34
     assert findings[0].seen == "10.0.0.1, labels system=one, boot id aaaaaaaa"
 
 

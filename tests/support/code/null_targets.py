@@ -204,3 +204,18 @@ class TracedModel(NullModel):
 
     def load(self, context: LoadContext) -> Traced:
         return Traced(self._options[0], self._trace)
+
+
+class GivesAway(Loaded):
+    def infer(self, inputs: list[int]) -> list[int]:
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            if "/tail-quality-" in line:
+                os.chown(line.split()[-1], 65534, 65534)
+        raise RuntimeError("cannot go on")
+
+
+class GivesAwayModel(NullModel):
+    """Gives the stamps of its process to another user, and raises; root alone can."""
+
+    def load(self, context: LoadContext) -> GivesAway:
+        return GivesAway(0, [], [])

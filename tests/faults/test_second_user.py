@@ -1,0 +1,382 @@
+"""Attacks by a second user of the machine: none changes a number, none keeps a campaign waiting unnamed, each is told in one line."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from stranger import NOBODY, as_stranger, needs_root, stranger
+
+from orchestrator.__main__ import main
+from orchestrator.contracts import InputError
+from orchestrator.distributed.local import OWNED, OWNER, own_folder, remove_leftovers
+from orchestrator.measurement.lock_folder import VARIABLE, own_folder_path
+from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
+from orchestrator.measurement.turn import Turn, check_turn, read_turn
+from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage.reader import open_campaign
+
+pytestmark = needs_root
+
+SUPPORT = Path(__file__).parents[1] / "support"
+SLEEP_MS = 2
+WORDS = [
+    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", f"model.sleep_ms={SLEEP_MS}",
+    "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "cluster=inline",
+]  # fmt: skip
+VICTIM = 61_000 + os.getpid() % 1000
+"""A user without root's rights, whom the stranger attacks."""
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that every user can write into, as /tmp is."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o1777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Measures a campaign into ``tmp_path/results`` in this process; the exit code and what it said on stderr."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str]:
+        code = main([*WORDS, "results_dir=results", *words])
+        return code, capsys.readouterr().err
+
+    yield run
+    sys.modules.pop("null_targets", None)
+
+
+def times_are_real(results: Path) -> bool:
+    """Whether every inference took as long as its model sleeps."""
+    tables = [pq.read_table(path) for path in results.glob("trials/*/timings")]
+    return bool(tables) and all(min(table["inference_ns"].to_pylist()) >= SLEEP_MS * 1_000_000 for table in tables)
+
+
+# --- stamps
+
+
+def test_stamps_can_be_neither_guessed_nor_touched(public: Path) -> None:
+    path = stamps_path(public)
+    assert len(path.name) > 32
+    assert stamps_path(public) != path
+    scratch = Scratch(path, batches=2)
+    scratch.begin(1, 2, 3)
+    attacks: list[Callable[[], object]] = [
+        lambda: path.open("r+b"),
+        lambda: path.open("rb"),
+        path.unlink,
+        lambda: path.rename(public / "mine"),
+        lambda: (public / "mine").hardlink_to(path),
+        lambda: os.truncate(path, 0),
+    ]
+    for attack in attacks:
+        assert "Error" in as_stranger(attack)
+    left = take_stamps(path)
+    assert left is not None
+    assert (left.round, left.monotonic_ns, left.wall_ns) == (1, 2, 3)
+
+
+def make_file(path: Path) -> None:
+    path.write_bytes(np.ones(4 + 4 * 2, dtype=np.int64).tobytes())
+
+
+def make_link(path: Path) -> None:
+    make_file(path.parent / "target")
+    path.symlink_to(path.parent / "target")
+
+
+@pytest.mark.parametrize("make", [make_file, make_link, os.mkfifo])
+def test_what_a_stranger_made_first_is_never_written(public: Path, make: Callable[[Path], None]) -> None:
+    path = public / "stamps"
+    assert as_stranger(lambda: make(path)) == "done"
+    with pytest.raises(TrialFailed, match=rf"^{path} is there already"):
+        Scratch(path, batches=2)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [(make_file, f"belongs to user nobody ({NOBODY})"), (make_link, "is no file of stamps"), (os.mkfifo, "is no regular file")],
+)
+def test_what_a_stranger_left_is_no_stamps(public: Path, make: Callable[[Path], None], complaint: str) -> None:
+    path = public / "stamps"
+    assert as_stranger(lambda: make(path)) == "done"
+    with pytest.raises(TrialFailed) as told:
+        take_stamps(path)
+    assert complaint in str(told.value)
+    assert told.value.fault == "clock broken"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda path: path.chmod(0o666), "has mode 666"),
+        (lambda path: path.with_name("more").hardlink_to(path), "has 2 names"),
+        (lambda path: os.truncate(path, 80), "has 80 bytes"),
+    ],
+)
+def test_stamps_that_others_could_have_written_are_not_used(public: Path, spoil: Callable[[Path], None], complaint: str) -> None:
+    scratch = Scratch(public / "stamps", batches=2)
+    scratch.begin(1, 2, 3)
+    spoil(scratch.path)
+    with pytest.raises(TrialFailed, match=complaint):
+        take_stamps(scratch.path)
+
+
+def test_old_stamps_of_others_are_left_alone(public: Path) -> None:
+    theirs = public / "tail-quality-999999999-x"
+    assert as_stranger(lambda: (make_file(theirs), os.utime(theirs, (0, 0)))) == "done"
+    ours = Scratch(public / "tail-quality-999999999-y", batches=1)
+    os.utime(ours.path, (0, 0))
+    remove_stale(public)
+    assert theirs.exists()
+    assert not ours.path.exists()
+
+
+# --- locks
+
+
+@pytest.fixture
+def victims_folder() -> Iterator[Path]:
+    """The name that the victim's folder of locks will have."""
+    path = own_folder_path().with_name(f"orchestrator-locks-{VICTIM}")
+    yield path
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, make_file, os.mkfifo, lambda path: path.symlink_to("/")])
+def test_a_victims_folder_that_a_stranger_made_first_is_one_line(
+    victims_folder: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+) -> None:
+    monkeypatch.delenv(VARIABLE)
+    assert as_stranger(lambda: make(victims_folder)) == "done"
+    told = as_stranger(check_turn, uid=VICTIM)
+    assert told.startswith(f"InputError: {victims_folder} belongs to user nobody ({NOBODY})")
+    assert f"it is to hold the locks of user {VICTIM} alone: have it removed, by its owner or root" in told
+    assert "\n" not in told
+
+
+def test_a_victims_locks_are_out_of_reach(victims_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE)
+    with stranger(lambda: Turn("a", "campaign a").take(), uid=VICTIM) as victim:
+        assert victim.told == "done"
+        for attack in (lambda: os.open(victims_folder, os.O_RDONLY), victims_folder.rmdir, lambda: victims_folder.rename("/tmp/x")):
+            assert "PermissionError" in as_stranger(attack)
+        assert as_stranger(check_turn, uid=VICTIM) == "done"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda folder: folder.chmod(0o777), "has mode 777, with which others may take away what lies there"),
+        (lambda folder: os.chown(folder, NOBODY, NOBODY), f"belongs to user nobody ({NOBODY})"),
+        (lambda folder: folder.parent.chmod(0o777), "has mode 777"),
+        (lambda folder: (folder.rmdir(), folder.symlink_to("/run")), "cannot be opened as a folder"),
+        (lambda folder: (folder.rmdir(), os.mkfifo(folder)), "cannot be opened as a folder"),
+    ],
+)
+def test_an_unsafe_common_folder_is_one_line_before_anything_is_measured(
+    public: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    campaign: Callable[..., tuple[int, str]],
+    tmp_path: Path,
+    spoil: Callable[[Path], None],
+    complaint: str,
+) -> None:
+    folder = public / "locks"
+    folder.mkdir(mode=0o1777)
+    spoil(folder)
+    monkeypatch.setenv(VARIABLE, str(folder))
+    code, told = campaign()
+    assert code == 2
+    assert told.startswith(f"error: {VARIABLE}={folder}")
+    assert complaint in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.fixture
+def common(public: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for the turns of all users, as an administrator makes it."""
+    folder = public / "locks"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setenv(VARIABLE, str(folder))
+    status = folder.stat()
+    yield folder
+    (own_folder_path() / f"turn-{status.st_dev}-{status.st_ino}").unlink(missing_ok=True)
+
+
+def test_nothing_in_a_common_folder_or_in_shared_memory_disturbs_a_campaign(
+    common: Path, campaign: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    names = [common / "turn", common / "guard", Path(f"/dev/shm/tail-quality-{os.getpid()}-{secrets.token_hex(4)}")]
+
+    def attack() -> None:
+        os.mkfifo(names[0])
+        make_link(names[1])
+        make_file(names[2])
+        fcntl.flock(os.open(common, os.O_RDONLY), fcntl.LOCK_EX)
+
+    with stranger(attack) as other:
+        assert other.told == "done"
+        assert campaign()[0] == 0
+    names[2].unlink()
+    assert times_are_real(tmp_path / "results")
+    (record,) = open_campaign(tmp_path / "results").trials()
+    assert record.placement["turn"] == {"folder": str(common), "every_user": True}
+    assert record.flags == ()
+
+
+def test_a_campaign_waits_for_another_user_and_says_for_whom(
+    common: Path, campaign: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    def take() -> None:
+        assert Turn("theirs", "their campaign").take() is None
+
+    with stranger(take) as other:
+        assert other.told == "done"
+        told = Turn("ours", "our campaign").take()
+        assert told == f"user nobody ({NOBODY}), process {other.pid},"
+        assert read_turn().holder == told
+        ended: list[tuple[int, str]] = []
+        waiting = threading.Thread(target=lambda: ended.append(campaign()))
+        waiting.start()
+        while not list((tmp_path / "results").glob("trials/*/trial.json")):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert not list((tmp_path / "results").glob("trials/*/warmup.parquet"))
+    waiting.join()
+    ((code, said),) = ended
+    assert code == 0
+    assert f"waits: {told} measures on that machine" in said
+    assert times_are_real(tmp_path / "results")
+
+
+def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    """The tests' own folder of locks is closed to others: that is told once, and takes nothing from a figure."""
+    assert campaign()[0] == 0
+    (record,) = open_campaign(tmp_path / "results").trials()
+    assert record.flags == ("other users not excluded",)
+    assert record.flags_of_figures == ()
+    assert (tmp_path / "results" / "report.md").read_text().count("other users not excluded") == 1
+    flags = {flag for row in pq.read_table(tmp_path / "results" / "deadline.parquet").to_pylist() for flag in row["flags"]}
+    assert flags == {"unpinned"}
+
+
+# --- Ray
+
+
+def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    with own_folder() as folder:
+        (folder / "code.py").touch()
+        victim = os.getpid()
+        attacks: list[Callable[[], object]] = [
+            lambda: list(folder.parent.iterdir()),
+            lambda: (folder / "code.py").read_text(),
+            lambda: (folder / "code.py").write_text("print('mine')"),
+            lambda: folder.parent.rename(folder.parent.with_name("tq-mine")),
+            lambda: Path(f"/proc/{victim}/environ").read_bytes(),
+        ]
+        for attack in attacks:
+            assert "PermissionError" in as_stranger(attack)
+
+
+def test_leftovers_that_a_stranger_made_lead_nowhere(public: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine = tmp_path / "thesis"
+    (mine / OWNED).mkdir(parents=True)
+    (mine / OWNED / "chapter").write_text("years of work")
+    os.utime(mine, (0, 0))
+
+    def attack() -> None:
+        (public / "tq-1-fifo").mkdir()
+        os.mkfifo(public / "tq-1-fifo" / OWNER)
+        (public / "tq-1-link").symlink_to(mine)
+        (public / "tq-1-file").touch()
+
+    assert as_stranger(attack) == "done"
+    monkeypatch.setattr(tempfile, "tempdir", str(public))
+    remove_leftovers()
+    assert (mine / OWNED / "chapter").read_text() == "years of work"
+
+
+# --- results
+
+
+def test_a_results_folder_that_others_may_write_gives_no_other_number(
+    campaign: Callable[..., tuple[int, str]], public: Path, tmp_path: Path
+) -> None:
+    """Parts exchanged between two trials, and a round that is told to have been shorter than what was timed in it."""
+    results = public / "results"
+    assert main([*WORDS, f"results_dir={results}", "-m", "measurement.repeat=2"]) == 0
+    for path in (results, *results.rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    first, second = sorted((results / "trials").iterdir())
+    name = "timings/part-00000.parquet"
+
+    def exchange() -> None:
+        (first / name).rename(first / "kept")
+        (second / name).rename(first / name)
+        (first / "kept").rename(second / name)
+
+    assert as_stranger(exchange) == "done"
+    with pytest.raises(InputError, match=r"part-00000\.parquet is not whole|is .*another|not what was written"):
+        open_campaign(results).matrix(first.name)
+    assert as_stranger(exchange) == "done"
+    open_campaign(results).matrix(first.name)
+
+    path = first / "rounds/part-00000.parquet"
+    rounds = pq.read_table(path)
+    place = rounds.column_names.index("duration_ns")
+    write_parquet(path, rounds.set_column(place, rounds.field(place), pa.array([1_000] * rounds.num_rows)))
+    for read in (open_campaign(results).matrix, open_campaign(results).timings):
+        with pytest.raises(InputError, match=rf"{first.name}: round 0 took 1000 ns and what was timed in it at least \d+ ns"):
+            read(first.name)
+
+
+def test_a_results_folder_that_a_stranger_prepared_is_one_line(campaign: Callable[..., tuple[int, str]], public: Path) -> None:
+    results = public / "results"
+    for name, make in ((".lock", os.mkfifo), ("trials", os.mkdir), ("campaign.json", lambda path: path.symlink_to("/etc/passwd"))):
+
+        def attack(name: str = name, make: Callable[[Path], None] = make) -> None:
+            results.mkdir()
+            make(results / name)
+
+        assert as_stranger(attack) == "done"
+        code, told = campaign(f"results_dir={results}")
+        assert code == 2
+        assert told.startswith(f"error: {results}")
+        assert told.count("\n") == 1
+        shutil.rmtree(results)
+
+
+def test_stamps_that_cannot_be_trusted_end_the_trial_by_name(campaign: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    """A process ends in a fault, and its stamps belong to somebody else by then: no second attempt hides what they would have told."""
+    code, _ = campaign("model.target=null_targets:GivesAwayModel")
+    assert code == 1
+    (record,) = (json.loads(path.read_text()) for path in (tmp_path / "results").glob("trials/*/trial.json"))
+    assert record["state"] == "failed"
+    assert [fault["name"] for fault in record["faults"]] == ["clock broken"]
+    assert f"belongs to user nobody ({NOBODY})" in record["reason"]

@@ -1,0 +1,144 @@
+"""A machine that cannot give a campaign what it needs: one line with value, rule and remedy, before anything is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import resource
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stranger import elsewhere, needs_root
+
+from orchestrator.__main__ import main
+from orchestrator.measurement.lock_folder import VARIABLE
+from orchestrator.measurement.scratch import Scratch
+from orchestrator.measurement.turn import check_turn
+
+SUPPORT = Path(__file__).parents[1] / "support"
+WORDS = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "measurement.rule=rounds"]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name, so that only a long one below it is too long."""
+    made = Path(tempfile.mkdtemp(dir="/tmp"))
+    (made / "small").mkdir()
+    (made / ("x" * 80)).mkdir()
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """Import in this process what a plan needs, so that no copy of it has to."""
+    before = [*sys.path]
+    with contextlib.redirect_stdout(io.StringIO()):
+        main(["plan", *WORDS, "cluster=inline"])
+    sys.path[:] = before
+    sys.modules.pop("null_targets", None)
+
+
+def refused(folder: Path, cluster: str, before: Callable[[], object], *mounts: str) -> str:
+    """Run a campaign in a process of its own after something was done to that; return the one line it says."""
+
+    def run() -> str:
+        before()
+        with contextlib.redirect_stderr(io.StringIO()) as told, contextlib.redirect_stdout(told):
+            code = main([*WORDS, f"cluster={cluster}", f"results_dir={folder / 'results'}"])
+        return f"{code} {told.getvalue()}"
+
+    told = elsewhere(run, *mounts)
+    assert told.startswith("2 error: ")
+    assert told.count("\n") == 1
+    assert not (folder / "results").exists()
+    return told.removeprefix("2 error: ").rstrip("\n")
+
+
+def temporary(folder: Path) -> Callable[[], object]:
+    """Name a folder for temporary files."""
+    return lambda: os.environ.update(TMPDIR=str(folder))
+
+
+@needs_root
+def test_shared_memory_that_is_read_only(folder: Path) -> None:
+    told = refused(folder, "local", lambda: None, "-o remount,bind,ro /dev/shm")
+    assert told == "/dev/shm cannot be written, and Ray keeps its objects there: mount it writable, mode 1777"
+
+
+@needs_root
+@pytest.mark.parametrize("cluster", ["local", "inline"])
+def test_a_temporary_folder_that_is_full(folder: Path, cluster: str) -> None:
+    small = folder / "small"
+
+    def fill() -> None:
+        os.environ["TMPDIR"] = str(small)
+        with contextlib.suppress(OSError):
+            (small / "full").write_bytes(bytes(2**20))
+
+    told = refused(folder, cluster, fill, f"-t tmpfs -o size=8k none {small}")
+    assert told == f"TMPDIR={small}: no file can be written there (No space left on device); free space, make it writable, or unset it"
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("cluster", "size", "room"), [("local", "9M", "9.0 MiB are free, and temporary files need 32"), ("inline", "8k", "0")]
+)
+def test_a_temporary_folder_with_little_room(folder: Path, cluster: str, size: str, room: str) -> None:
+    small = folder / "small"
+    told = refused(folder, cluster, temporary(small), f"-t tmpfs -o size={size} none {small}")
+    assert told.startswith(f"{small}: {room}")
+    assert told.endswith("; free some, or name another folder with TMPDIR")
+
+
+@needs_root
+def test_a_temporary_folder_that_cannot_be_written(folder: Path) -> None:
+    small = folder / "small"
+    told = refused(folder, "inline", temporary(small), f"-t tmpfs -o ro none {small}")
+    assert told.startswith(f"TMPDIR={small}: no file can be written there (Read-only file system)")
+
+
+def test_a_temporary_folder_with_too_long_a_name(folder: Path) -> None:
+    long = folder / ("x" * 80)
+    told = refused(folder, "local", temporary(long))
+    assert told.startswith(f"{long}: {len(str(long))} bytes are too long a name for the folder of temporary files: Ray's sockets lie there")
+    assert told.endswith("; name a shorter one with TMPDIR")
+
+
+@pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray's memory for objects needs 512"), ("inline", "a table of results needs 16")])
+def test_files_that_may_not_be_long_enough(folder: Path, cluster: str, needs: str) -> None:
+    told = refused(folder, cluster, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8 * 2**20, resource.RLIM_INFINITY)))
+    assert told == f"ulimit -f: files may become 8 MiB long, and {needs}; raise it with `ulimit -f unlimited`"
+
+
+@needs_root
+def test_locks_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE)
+    told = elsewhere(check_turn, "-t tmpfs -o ro none /tmp", "-o remount,bind,ro /dev/shm")
+    made = f"/tmp/orchestrator-locks-{os.geteuid()}"
+    assert told == (
+        f"InputError: {made} cannot be made (Read-only file system), and holds the locks of user root (0): make its parent writable"
+    )
+
+
+@needs_root
+def test_stamps_that_find_no_room(folder: Path) -> None:
+    """A file that is only made long would let the first stamp kill the process."""
+    path = folder / "small" / "stamps"
+    told = elsewhere(lambda: Scratch(path, batches=2_000), f"-t tmpfs -o size=16k none {folder / 'small'}")
+    assert told == (
+        f"InputError: {path}: 64032 bytes of stamps do not fit (No space left on device): free space there, or raise `ulimit -f`"
+    )
+
+
+def test_stamps_longer_than_a_file_may_be(folder: Path) -> None:
+    def write() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+        Scratch(folder / "stamps", batches=2_000)
+
+    assert "64032 bytes of stamps do not fit (File too large): free space there, or raise `ulimit -f`" in elsewhere(write)
