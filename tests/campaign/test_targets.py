@@ -44,7 +44,10 @@ def test_options_that_do_not_fit_are_named(null_targets: Path) -> None:
 
 
 def test_what_a_class_raises_is_told_in_one_line() -> None:
-    with pytest.raises(InputError, match=r"^here: raised TypeError: first \(test_targets.py, line \d+, in test_\w+\); check its options"), faults_of("here"):
+    with (
+        pytest.raises(InputError, match=r"^here: raised TypeError: first \(test_targets.py, line \d+, in test_\w+\); check its options"),
+        faults_of("here"),
+    ):
         raise TypeError("first\nsecond")
     with pytest.raises(InputError, match=r"^/no/such: cannot be read: No such file"), faults_of("here"):
         Path("/no/such").read_bytes()
