@@ -20,6 +20,7 @@ from orchestrator.measurement.inspection import path_options
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
+SHORTEST = 6
 
 
 def expression(name: str) -> str:
@@ -59,6 +60,18 @@ def _with_values(target: Target) -> Target:
     values = {name: _each_text(value, resolved_text) for name, value in target.options.items()}
     changed = {name: value for name, value in values.items() if value != target.options[name]}
     return target.model_copy(update={"options": {**values, **path_options(changed, [])}})
+
+
+def without_values(trial: Trial, text: str) -> str:
+    """Return a text that a target has had a hand in, such as an exception's message, with expressions in place of values.
+
+    Values of fewer than ``SHORTEST`` characters stay: they would be found in any text.
+    """
+    for name in names_in(trial):
+        value = os.environ.get(name, "")
+        if len(value) >= SHORTEST:
+            text = text.replace(value, expression(name))
+    return text
 
 
 def names_in(trial: Trial) -> tuple[str, ...]:

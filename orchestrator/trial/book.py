@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from orchestrator.contracts import InputError
+from orchestrator.environment_values import without_values
 from orchestrator.measurement.results import RoundResult
 from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
@@ -27,6 +29,7 @@ class TrialBook:
     def __init__(self, campaign: CampaignWriter, planned: PlannedTrial) -> None:
         self._campaign = campaign
         self._trial_id = planned.trial_id
+        self._hide = partial(without_values, planned.trial)
         self._rule = planned.trial.measurement.rule
         self._writer = campaign.trial(planned.trial_id)
         self.record = campaign.read_trial(planned.trial_id) or TrialRecord.from_plan(planned)
@@ -92,7 +95,8 @@ class TrialBook:
     def store_round(self, number: int, result: RoundResult) -> None:
         """Store one round under a number."""
         with storing("storing a round"):
-            self._errors.extend(TrialError(message=message, round=number, sample=sample) for sample, message in result.errors.items())
+            for sample, message in result.errors.items():
+                self._errors.append(TrialError(message=self._hide(message), round=number, sample=sample))
             if result.answers is not None:
                 self._writer.write_answers(number, result.answers)
             self._writer.append(result.timings, result.round)
@@ -104,7 +108,7 @@ class TrialBook:
         if text not in self._tracebacks and len(self._tracebacks) < MOST_TRACEBACKS:
             self._tracebacks.add(text)
             with storing("storing a traceback"):
-                self._writer.write_traceback(where, text)
+                self._writer.write_traceback(where, self._hide(text))
 
     def finish(self) -> None:
         """Write what waits, and make one part of all."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from orchestrator.contracts import InputError
+from orchestrator.environment_values import without_values
 from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.user_code import kept_traceback, traceback_of
@@ -71,9 +72,9 @@ class TrialLife:
         except Unstorable:
             raise
         except (SessionLost, TimeoutError, TrialFailed) as error:
-            return self._after("failed", message_of(error), partial(self._recover, error))
+            return self._after("failed", self._message(error), partial(self._recover, error))
         except Exception as error:
-            return self._after("failed", message_of(error), partial(self._tell_traceback, error))
+            return self._after("failed", self._message(error), partial(self._tell_traceback, error))
 
     def _after(self, state: State, reason: str | None, action: Callable[[], End | None]) -> End | None:
         """Do something after what has happened so far. What goes wrong now is told after that, and hides it never."""
@@ -85,13 +86,17 @@ class TrialLife:
                     self._observer.trial_ended(self._planned, state, reason)
             raise
         except Exception as error:
-            return "failed", "; then, ".join(filter(None, (reason, message_of(error))))
+            return "failed", "; then, ".join(filter(None, (reason, self._message(error))))
+
+    def _message(self, error: Exception) -> str:
+        """Return what is told of an exception, without the values of variables that the trial's options name."""
+        return without_values(self._planned.trial, message_of(error))
 
     def _tell_traceback(self, error: Exception) -> End:
         """Store where something went wrong, and return that the trial has failed."""
         if self._book is not None and (kept_traceback(error) or not isinstance(error, InputError)):
             self._book.store_traceback("what ended the trial", traceback_of(error))
-        return "failed", message_of(error)
+        return "failed", self._message(error)
 
     def _end(self, state: State, reason: str | None) -> None:
         """Give the trial its final state."""

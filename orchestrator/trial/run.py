@@ -30,7 +30,7 @@ from orchestrator.trial.flags import flags_of, kernel_flags, placement_flags, pr
 from orchestrator.trial.judge import TrialJudge, judge_samples
 from orchestrator.trial.life import End, TrialLife
 from orchestrator.trial.process import TimedProcess
-from orchestrator.trial.steps import asking, message_of, step, storing
+from orchestrator.trial.steps import asking, step, storing
 from orchestrator.vocabulary import InFlight
 
 KERNEL_TIMEOUT_S = 60.0
@@ -189,7 +189,7 @@ class TrialRun(TrialLife):
         self._calls = None
         answers = self._process.answers()
         lost = not answers or (isinstance(error, SessionLost) and error.cause == "machine")
-        message = one_line(error) if lost else message_of(error)
+        message = one_line(error) if lost else self._message(error)
         with step("naming a fault"):
             name = "host lost" if lost else fault_name(error)
             at = self._at if calls is not None else None

@@ -24,7 +24,7 @@ def token_words(null_words: list[str], tmp_path: Path) -> list[str]:
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "secret.yaml").write_text(
         "name: secret\nkind: image_classification\ntarget: meddling_targets:SecretModel\nruntimes: [torch]\n"
-        "token: ${oc.env:TQ_TEST_TOKEN}\nheader: {authorization: 'Bearer ${model.token}'}\nseen: null\n"
+        "token: ${oc.env:TQ_TEST_TOKEN}\nheader: {authorization: 'Bearer ${model.token}'}\nseen: null\nrefused: false\n"
     )
     return [*(word for word in null_words if word != "model=echo"), "--config-dir", str(folder), "model=secret", *SHORT, "model.seen=seen"]
 
@@ -46,7 +46,7 @@ def test_the_value_reaches_the_model_and_not_the_results(
     assert TOKEN not in written(tmp_path / "r") + answer.err + answer.out
     (planned,) = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]
     assert planned["trial"]["model"]["options"] == {
-        "token": "${oc.env:TQ_TEST_TOKEN}", "header": {"authorization": "Bearer ${oc.env:TQ_TEST_TOKEN}"}, "seen": "seen",
+        "token": "${oc.env:TQ_TEST_TOKEN}", "header": {"authorization": "Bearer ${oc.env:TQ_TEST_TOKEN}"}, "seen": "seen", "refused": False,
     }  # fmt: skip
 
     extended = call("extend", "r", "--rounds", "1")
@@ -61,6 +61,17 @@ def test_the_value_reaches_the_model_and_not_the_results(
     assert missing.err.splitlines()[-1] == (
         "error: ${oc.env:TQ_TEST_TOKEN}: the environment variable TQ_TEST_TOKEN is not set; set it as it was when the campaign was begun"
     )
+
+
+def test_a_message_that_repeats_the_value_is_stored_without_it(
+    call: Callable[..., Any], token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
+    answer = call(*token_words, "model.refused=true", "results_dir=r")
+    assert answer.code == 1
+    assert TOKEN not in written(tmp_path / "r") + answer.err + answer.out
+    (planned,) = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]
+    assert "PermissionError: 401 for https://hub/?token=${oc.env:TQ_TEST_TOKEN} (meddling_targets.py, line " in planned["reason"]
 
 
 def composed(words: list[str], *more: str) -> dict[str, Any]:

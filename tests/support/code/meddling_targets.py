@@ -73,6 +73,12 @@ class MeddlingModel(NullModel):
 class SecretModel(NullModel):
     """Writes what it was given into a file, which is no file of the results."""
 
-    def __init__(self, token: str, header: dict[str, str], seen: str) -> None:
+    def __init__(self, token: str, header: dict[str, str], seen: str, refused: bool) -> None:
         super().__init__(0, [], [], False, False)
+        self._token, self._refused = token, refused
         Path(seen).write_text(f"{token} {header['authorization']}")
+
+    def load(self, context: LoadContext) -> Loaded:
+        if self._refused:
+            raise PermissionError(f"401 for https://hub/?token={self._token}")
+        return super().load(context)
