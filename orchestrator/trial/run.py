@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from orchestrator.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
+from orchestrator.measurement.batches import first_of_batches
 from orchestrator.measurement.fault_names import fault_of
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.salvage import incomplete_round
@@ -217,7 +219,7 @@ class TrialRun:
         for result, decision in zip(results, decisions, strict=True):
             self._store_round(result, decision)
         self._observer.round_done(
-            self._planned, RoundDone(self._next, self._round_s, p99_ns(clocks(results[-1].timings)[1])), decisions[-1]
+            self._planned, RoundDone(self._next, self._round_s, p99_ns(per_inference(self._trial, results[-1])[1])), decisions[-1]
         )
         if stopping is not None:
             reason = "extended" if self._extends else stopping.reason
@@ -262,10 +264,10 @@ class TrialRun:
         assert self._judge is not None
         judge = self._judge
         self._round_s = result.round.column("duration_ns")[0].as_py() / 1e9
-        inference_ns, total_ns = clocks(result.timings)
         number = result.round.column("round")[0].as_py()
+        _, total_ns = clocks(result.timings)
         observation = RoundObservation(
-            number, inference_ns, total_ns, lambda threshold_ns: judge.quality(total_ns, threshold_ns), judge.ideal
+            number, *per_inference(self._trial, result), lambda threshold_ns: judge.quality(total_ns, threshold_ns), judge.ideal
         )
         return self._rule.update(observation, self._clock.tick(result.round))
 
@@ -357,8 +359,18 @@ def _fault_name(error: Exception) -> str:
 
 
 def p99_ns(times_ns: NDArray[np.float64]) -> float:
-    """Return the 99th percentile of one round's times."""
+    """Return the 99th percentile of one round's times, one per inference."""
     return float(np.percentile(times_ns, 99, method="inverted_cdf"))
+
+
+def per_inference(trial: Trial, result: RoundResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return inference and total time of each inference of a round in ns; a batch has one, which all its samples carry."""
+    inference_ns, total_ns = clocks(result.timings)
+    if trial.measurement.batch == 1:
+        return inference_ns, total_ns
+    number, incomplete = (result.round.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
+    [first] = first_of_batches(trial, number, total_ns[np.newaxis], incomplete)
+    return inference_ns[first], total_ns[first]
 
 
 def clocks(timings: pa.RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
