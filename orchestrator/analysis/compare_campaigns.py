@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from orchestrator.analysis.compare_rows import FAILED, MISSING, NO_VERDICT, WORSE, Compared, measured, refused
 from orchestrator.analysis.compare_sides import SLOW_DOWNS, by_match_key, described, load, reduce
 from orchestrator.analysis.compare_stack import Change, changes, stack_of
+from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -70,6 +71,7 @@ def compare(before: Campaign | Baseline, after: Campaign, analysis: AnalysisConf
     if not rows:
         raise InputError(f"the baseline {whole.name} holds no trial: name a campaign that has some")
     judged = sorted(_judged(rows, whole.slow_downs or SLOW_DOWNS), key=_severity)
+    _check(judged)
     return Comparison(whole, candidate, tuple(judged), tuple(unmatched), changes(whole, candidate, stacks))
 
 
@@ -119,6 +121,15 @@ def _judged(rows: Sequence[Compared], slow_downs: Sequence[float]) -> Iterator[C
         else:
             slow_down = _slow_down(row.slowed, slow_downs, verdict.detectable_drop)
             yield replace(row, outcome=verdict.outcome, verdict=verdict, slow_down=slow_down)
+
+
+def _check(rows: Sequence[Compared]) -> None:
+    """Raise BrokenInterval where a difference lies outside its own interval."""
+    for row in rows:
+        for found in (row.verdict, row.scopes.this_data_set, row.scopes.samples_like_these):
+            if found is not None:
+                label = row.threshold.label if row.threshold is not None else "no threshold"
+                check_interval(f"difference of trial {row.match_key} ({label})", found.low, found.difference, found.high)
 
 
 def _slow_down(slowed: Sequence[float], slow_downs: Iterable[float], drop: float) -> float | None:

@@ -29,7 +29,7 @@ class Compared:
     threshold, means_before, means
         None and empty where nothing could be compared. The means are one per repeat.
     resolution
-        change of a repeat's mean by one answer in one round.
+        change of a repeat's mean by one inference in one round.
     slowed
         the baseline's mean quality if all its times were longer by each of its ``slow_downs``.
     verdict, scopes
@@ -116,7 +116,7 @@ def measured(
         yield _row(before, f"{NO_VERDICT}: no threshold", "too many samples of the baseline have no time")
         return
     thresholds = [threshold_of(stored) for stored in before.thresholds]
-    samples = loaded[0].times["total"].shape[1]
+    inferences = loaded[0].inferences["total"].shape[1]
     fewest = min(*before.rounds, *(len(data.times["total"]) for data in loaded))
     flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded, thresholds[0])))
     for stored, threshold, means in zip(before.thresholds, thresholds, means_at(loaded, thresholds), strict=True):
@@ -130,7 +130,7 @@ def measured(
             ideal=ideal,
             means_before=stored.means,
             means=tuple(means),
-            resolution=1 / (fewest * samples),
+            resolution=1 / (fewest * inferences),
             slowed=stored.slowed,
             scopes=scopes_of(loaded_before, loaded, threshold, seed),
             flags=tuple(flags),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.on_time import on_time_scores, one_inference
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.thresholds import Threshold
@@ -46,26 +46,14 @@ def scopes_of(before: Sequence[TrialData], after: Sequence[TrialData], threshold
     if not before or not after:
         return Scopes()
     here, there = (np.concatenate([_qualities(data, threshold) for data in side]) for side in (before, after))
-    one_answer = 1 / before[0].times["total"].shape[1]
-    this = compare_rounds(here, there, resolution=one_answer)
-    scores_before, scores_after = _on_time_scores(before, threshold), _on_time_scores(after, threshold)
-    if scores_before is None or scores_after is None:
+    this = compare_rounds(here, there, resolution=one_inference([*before, *after]))
+    scores = on_time_scores(before, after, threshold)
+    if scores is None:
         return Scopes(this)
     random = np.random.default_rng([seed, zlib.crc32(f"{before[0].record.match_key} {threshold.label}".encode())])
-    return Scopes(this, compare_samples(scores_before, scores_after, random))
+    return Scopes(this, compare_samples(*scores, random))
 
 
 def _qualities(data: TrialData, threshold: Threshold) -> NDArray[np.float64]:
     qualities: NDArray[np.float64] = data.judged(data.metric).curve(data.times["total"], [threshold.ns])[0]
     return qualities
-
-
-def _on_time_scores(repeats: Sequence[TrialData], threshold: Threshold) -> NDArray[np.float64] | None:
-    """Return the score of each sample in each round of all repeats, [R, S], 0 where it was late."""
-    scores = []
-    for data in repeats:
-        judged = data.judged(data.metric)
-        if not isinstance(judged, JudgedMean):
-            return None
-        scores.append(judged.scores * (data.times["total"] <= threshold.ns))
-    return np.concatenate(scores)

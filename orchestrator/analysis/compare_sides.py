@@ -93,10 +93,10 @@ def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysi
 def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> tuple[Threshold, ...]:
     """Return the thresholds that the trial of the baseline is held to, the primary one first.
 
-    That is the percentile of its own total times, all repeats pooled, so that every trial is judged where it feels speed,
+    That is the percentile of the total times of its inferences, all repeats pooled, so that every trial is judged where it feels speed,
     however fast it is; the candidate has no part in it. The user's absolute thresholds follow.
     """
-    pooled = np.concatenate([data.times["total"].ravel() for data in loaded])
+    pooled = np.concatenate([data.inferences["total"].ravel() for data in loaded])
     primary = primary_threshold(analysis.primary, pooled)
     found = [*([] if primary is None else [primary]), *thresholds_from_ms(analysis.thresholds_ms)]
     return tuple({threshold.ns: threshold for threshold in reversed(found)}.values())[::-1]

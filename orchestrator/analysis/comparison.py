@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.on_time import on_time_scores, one_inference
 from orchestrator.analysis.parallel import map_in_threads
-from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
@@ -94,7 +94,7 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
     keys = {data.trial_id: data.record.match_key for data in trials}
     if common.reference is not None and common.reference.trial in keys:
         return keys[common.reference.trial]
-    p50s = {data.trial_id: percentile_inverted_cdf(data.times["total"], 50) for data in trials}
+    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences["total"], 50) for data in trials}
     chosen = default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
 
@@ -102,18 +102,12 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
 def _rows(side: Side, partner: Side, index: int, threshold: Threshold, common: ThresholdSet, seed: int) -> Iterator[dict[str, Any]]:
     mine, theirs = side.curve[index], partner.curve[index]
     means = {"baseline_mean": float(theirs.mean()), "mean": float(mine.mean())}
-    one_answer = 1 / side.data.times["total"].shape[1]
-    yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(compare_rounds(theirs, mine, resolution=one_answer))
-    before, after = _on_time_scores(partner.data, threshold), _on_time_scores(side.data, threshold)
-    if before is not None and after is not None:
+    this = compare_rounds(theirs, mine, resolution=one_inference([partner.data, side.data]))
+    yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(this)
+    scores = on_time_scores([partner.data], [side.data], threshold)
+    if scores is not None:
         random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
-        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(before, after, random))
-
-
-def _on_time_scores(data: TrialData, threshold: Threshold) -> NDArray[np.float64] | None:
-    """Return the score of each sample in each round, [R, S], 0 where it was late; None for a metric that is no mean of scores."""
-    judged = data.judged(data.metric)
-    return judged.scores * (data.times["total"] <= threshold.ns) if isinstance(judged, JudgedMean) else None
+        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(*scores, random))
 
 
 def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
@@ -133,7 +127,7 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
         for key, members in contest.others.items():
             before[key] = [float(side.curve[index].mean()) for side in contest.baseline]
             after[key] = [float(side.curve[index].mean()) for side in members]
-            resolutions[key] = 1 / min(side.data.times["total"].size for side in members)
+            resolutions[key] = 1 / min(side.data.inferences["total"].size for side in members)
             flags = dict.fromkeys(flag for side in (*members, *contest.baseline) for flag in side.flags)
             rows[key] = _row(members[0], contest.baseline[0], primary, contest.thresholds, FRESH_PROCESSES) | {"flags": list(flags)}
     found = gate(before, after, resolutions=resolutions)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.batches import batches_of_round
+from orchestrator.measurement.batches import batches_that_ran
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
@@ -57,7 +57,11 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
     orders: dict[int, list[list[int]]] = {}
     for row, column in _by_lateness(matrix):
         number, outcome = int(matrix.rounds[row]), int(matrix.outcome[row, column])
-        batches = orders.setdefault(number, batches_of_round(record.trial, len(names), number))
+        if number not in orders:
+            total_ns = np.full(len(names), np.inf)
+            total_ns[matrix.samples] = matrix.total_ns[row]
+            orders[number] = batches_that_ran(record.trial, number, total_ns, bool(matrix.incomplete[row]))
+        batches = orders[number]
         place = next(at for at, batch in enumerate(batches) if int(matrix.samples[column]) in batch)
         if (number, place, outcome) not in told:
             told.add((number, place, outcome))

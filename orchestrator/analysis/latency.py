@@ -1,4 +1,4 @@
-"""Percentiles of every stage's time: one tidy row per trial, clock and percentile."""
+"""Percentiles of time: one tidy row per trial, clock and percentile."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from orchestrator.stats.latency import latency_percentiles
 
 
 def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one trial for ``latency.parquet``. Times are null where they fall on a sample without one."""
-    for stage, times in data.stages.items():
+    """Yield the rows of one trial for ``latency.parquet``, every figure over inferences: a batch counts once.
+
+    Times are null where they fall on an inference without one.
+    """
+    for clock, times in data.inferences.items():
         finite = times[np.isfinite(times)]
         percentiles = sorted({50.0, *analysis.percentiles})
         for percentile, found in zip(percentiles, latency_percentiles(times, percentiles), strict=True):
             yield {
                 **data.record.labels(),
-                "clock": stage,
+                "clock": clock,
                 "percentile": percentile,
                 "value_ns": _whole(found.value_ns),
                 "interval_low_ns": _whole(found.low_ns),

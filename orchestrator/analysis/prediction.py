@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
@@ -34,30 +33,33 @@ def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisCon
 
 
 def _methods(data: TrialData) -> tuple[Method, ...]:
-    """Return whole rounds, and as a contrast independent samples: by the exact law where scores are 0 and 1, else by drawing.
+    """Return whole rounds, and as a contrast independent inferences: by the exact law where they score 0 or 1, else by drawing.
 
-    A metric that is no mean would have to be evaluated anew on thousands of drawn rounds, and has no contrast.
+    A metric that is no mean would have to be evaluated anew on thousands of drawn rounds, and where every round puts other samples
+    into a batch no inference has a distribution of its own: neither has a contrast.
     """
-    judged = data.judged(data.metric)
-    if not isinstance(judged, JudgedMean):
+    scores = data.scores_per_inference()
+    if scores is None:
         return ("block-bootstrap",)
-    return ("block-bootstrap", "poisson-binomial" if np.isin(judged.scores, (0, 1)).all() else "monte-carlo")
+    return ("block-bootstrap", "poisson-binomial" if np.isin(scores, (0, 1)).all() else "monte-carlo")
 
 
 def _validated(data: TrialData, clock: str, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
-    judged = data.judged(data.metric)
-    if isinstance(judged, JudgedMean):
-        return validate_prediction(judged.scores, data.times[clock], random=random, method=method)
-    return validate_from_curve(judged.curve, data.times[clock], random=random, method=method)
+    """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn on its own is an inference."""
+    times, scores = data.inferences[clock], data.scores_per_inference()
+    if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
+        return validate_prediction(scores, times, random=random, method=method)
+    curve = data.judged(data.metric).curve
+    return validate_from_curve(curve, data.times[clock], random=random, method=method, inferences=times)
 
 
 def _variance_ratios(data: TrialData, clock: str, found: Sequence[Validation]) -> list[float]:
-    """Return one ratio per threshold, over the fitted rounds; NaN for a metric that is no mean."""
-    judged = data.judged(data.metric)
-    if not found or not isinstance(judged, JudgedMean):
+    """Return one ratio per threshold, over the fitted rounds, of independent inferences; NaN where there is no contrast."""
+    scores = data.scores_per_inference()
+    if not found or scores is None:
         return [math.nan] * len(found)
     bounds = [validation.threshold_ns for validation in found]
-    ratios: list[float] = variance_ratio(judged.scores, data.times[clock][: found[0].fit_rounds], bounds).tolist()
+    ratios: list[float] = variance_ratio(scores, data.inferences[clock][: found[0].fit_rounds], bounds).tolist()
     return ratios
 
 

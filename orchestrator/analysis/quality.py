@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.metrics import Answers, Judged, MeanMetric, find_metric
+from orchestrator.stats.intervals import RESAMPLES, ROUNDING, Interval, rounds_intervals
+from orchestrator.stats.signed_intervals import Sway, signed_intervals
 from orchestrator.stats.tail_quality import quality_curve
 
 MOST_TRIED = 1000
-"""Samples of which it is found out what each costs, of a metric that is no mean."""
+"""Inferences of which it is found out what each costs, of a metric that is no mean."""
 BALANCED = 0.5
 
 
@@ -35,15 +37,18 @@ class Stake:
     """What a round can lose.
 
     answers
-        (sum of w)^2 / (sum of w^2) of what each answer costs: their number, where all cost the same (Kish, *Survey Sampling*,
-        section 11.7).
+        (sum of w)^2 / (sum of w^2) of what each inference costs: their number, where all cost the same (Kish, *Survey Sampling*,
+        section 11.7). Answers of one inference are late together, so that they count as one.
     balanced
-        whether that is at least half of the answers that cost anything. Where it is not, rounds that lost a few light answers do
+        whether that is at least half of the inferences that cost anything. Where it is not, rounds that lost a few light answers do
         not show what the heavy ones cost.
+    sway
+        what a round can lose and gain of a metric that is no mean over samples; None of one that is.
     """
 
     answers: float
     balanced: bool
+    sway: Sway | None = None
 
 
 def judge(metric: str, answers: Answers) -> Judged:
@@ -52,20 +57,54 @@ def judge(metric: str, answers: Answers) -> Judged:
     return JudgedMean(found.score(answers)) if isinstance(found, MeanMetric) else found.judge(answers)
 
 
-def at_stake(judged: Judged, samples: int) -> Stake:
-    """Return how many answers a round can lose, and whether they weigh about alike."""
-    costs = judged.scores if isinstance(judged, JudgedMean) else _costs(judged, samples)
-    costly = costs[costs > 0]
-    if not costly.size:
-        return Stake(0.0, True)
-    answers = float(costly.sum() ** 2 / (costly**2).sum())
-    return Stake(answers * samples / costs.size, answers >= BALANCED * costly.size)
+def at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> Stake:
+    """Return what a round can lose, and whether its inferences weigh about alike.
+
+    Parameters
+    ----------
+    inference_of : [S]
+        number of the inference that each sample goes through; None: every sample has its own.
+    """
+    of = np.arange(samples) if inference_of is None else np.unique(inference_of, return_inverse=True)[1]
+    mean = isinstance(judged, JudgedMean)
+    inferences = int(of.max()) + 1 if samples else 0
+    costs = np.asarray(np.bincount(of, weights=judged.scores) if isinstance(judged, JudgedMean) else _costs(judged, of), dtype=np.float64)
+    loss, losing, costly = _weighed(costs[costs > 0], inferences / costs.size)
+    gain, gaining, _ = _weighed(-costs[costs < 0], inferences / costs.size)
+    return Stake(losing, losing >= BALANCED * costly, None if mean else Sway(loss, losing, gain, gaining))
 
 
-def _costs(judged: Judged, samples: int) -> NDArray[np.float64]:
-    """Return the quality that is lost where one sample alone is late, of up to 1,000 samples spread over all."""
-    tried = np.unique(np.linspace(0, samples - 1, min(samples, MOST_TRIED)).astype(np.int64))
-    times = np.ones((tried.size, samples))
-    times[np.arange(tried.size), tried] = np.inf
+def intervals_of(
+    curve: NDArray[np.float64], ideal: float, stake: Stake, random: np.random.Generator, resamples: int = RESAMPLES
+) -> list[Interval]:
+    """Return the 95 % intervals of mean tail quality over rounds, one per threshold, of either kind of metric.
+
+    Parameters
+    ----------
+    curve : [M, R]
+        tail quality per threshold and round.
+    stake
+        what a round can lose.
+    random, resamples
+        of the bootstrap, for a metric that is a mean.
+    """
+    if stake.sway is not None:
+        return signed_intervals(curve, ideal, stake.sway)
+    return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, resamples=resamples)
+
+
+def _weighed(weights: NDArray[np.float64], share: float) -> tuple[float, float, float]:
+    """Return sum, Kish's number and plain number of weights, scaled up to all inferences from those that were looked at."""
+    if not weights.size:
+        return 0.0, 0.0, 0.0
+    total = float(weights.sum())
+    return total * share, total**2 / float((weights**2).sum()) * share, weights.size * share
+
+
+def _costs(judged: Judged, inference_of: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the quality that is lost where one inference alone is late, of up to 1,000 inferences spread over all."""
+    inferences = int(inference_of.max()) + 1
+    tried = np.unique(np.linspace(0, inferences - 1, min(inferences, MOST_TRIED)).astype(np.int64))
+    times = np.where(inference_of == tried[:, None], np.inf, 1.0)
     lost: NDArray[np.float64] = judged.ideal() - judged.curve(times, [1.0])[0]
-    return lost
+    return np.where(np.abs(lost) < ROUNDING * judged.ideal(), 0.0, lost)

@@ -14,6 +14,7 @@ from orchestrator.analysis.convergence import convergence_rows
 from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.latency import latency_rows
+from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
@@ -50,6 +51,8 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
     ------
     InputError
         for an analysis key that names no trial, slice or threshold, and for files that cannot be read.
+    BrokenInterval
+        for an interval that excludes its own figure.
     """
     trials = load_trials(campaign)
     check_analysis(trials, analysis)
@@ -63,6 +66,8 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
     rows = {name: [row for tables in of_trials for row in tables[name]] for name in TABLES_OF_TRIALS}
     rows["convergence"] = [row for record in records for row in convergence_rows(record)]
     rows["comparison"] = list(comparison_rows(groups, analysis))
+    for name, of_table in rows.items():
+        check_intervals(name, of_table)
     return Results(
         campaign=campaign.record,
         records=records,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
+from orchestrator.analysis.quality import JudgedMean, Stake, intervals_of, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
-from orchestrator.stats.intervals import RESAMPLES, Interval, rounds_intervals, sampling_interval
+from orchestrator.stats.intervals import RESAMPLES, Interval, sampling_interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
@@ -29,8 +29,8 @@ MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
 
 
 def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one trial for ``tail_quality.parquet``."""
-    own = {clock: own_thresholds(data.times[clock], analysis.percentiles) for clock in CLOCKS}
+    """Yield the rows of one trial for ``tail_quality.parquet``. Quality is judged by sample, own percentiles are those of inferences."""
+    own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in CLOCKS}
     in_sample, first_round = own["total"].in_sample, own["total"].first_round
     for metric, slice_name, members in _figures(data, analysis.slices):
         figure = _Figure(data, metric, slice_name, members, analysis.seed)
@@ -59,7 +59,7 @@ class _Figure:
         answers = data.answers(members)
         self._judged = data.judged(metric) if members.all() else judge(metric, answers)
         self._ideal = self._judged.ideal()
-        self._stake = at_stake(self._judged, len(answers.references)) if self.defined else Stake(0.0, True)
+        self._stake = data.stake(self._judged, members) if self.defined else Stake(0.0, True)
         self._sampling = self._sampling_interval()
 
     @property
@@ -94,15 +94,9 @@ class _Figure:
             [self._judged.curve(times[clock], [threshold.ns for threshold in of_clock]) for clock, of_clock in thresholds.items()]
         )
         rounds = curve.shape[1]
-        chosen_from = (first_round or rounds) * self._data.times["total"].shape[1]
-        intervals = rounds_intervals(
-            curve,
-            self._ideal,
-            self._stake.answers,
-            random,
-            balanced=self._stake.balanced,
-            resamples=RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY,
-        )
+        chosen_from = (first_round or rounds) * self._data.inferences["total"].shape[1]
+        resamples = RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY
+        intervals = intervals_of(curve, self._ideal, self._stake, random, resamples)
         for (clock, threshold), quality, interval in zip(places, curve, intervals, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
             yield {

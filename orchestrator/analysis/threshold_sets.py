@@ -40,14 +40,14 @@ class ThresholdSet:
 
 
 def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> ThresholdSet:
-    """Return the common thresholds of trials of one task.
+    """Return the common thresholds of trials of one task; percentiles are those of inferences, in which a batch counts once.
 
     Raises
     ------
     InputError
         where ``analysis.reference`` names no trial of the campaign's tasks.
     """
-    ends = {data.trial_id: percentiles_inverted_cdf(data.times["total"], [50, 99]) for data in trials}
+    ends = {data.trial_id: percentiles_inverted_cdf(data.inferences["total"], [50, 99]) for data in trials}
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
@@ -57,11 +57,13 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     return ThresholdSet(
         reference=reference,
         percentiles={
-            clock: () if chosen is None else thresholds.thresholds_from_percentiles(chosen.times[clock], analysis.percentiles, "reference")
+            clock: ()
+            if chosen is None
+            else thresholds.thresholds_from_percentiles(chosen.inferences[clock], analysis.percentiles, "reference")
             for clock in CLOCKS
         },
         absolute=tuple(absolute[ns] for ns in sorted(absolute)),
-        primary=thresholds.primary_threshold(analysis.primary, None if chosen is None else chosen.times["total"]),
+        primary=thresholds.primary_threshold(analysis.primary, None if chosen is None else chosen.inferences["total"]),
     )
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.inferences import times_per_inference
 from orchestrator.analysis.parallel import map_in_threads
-from orchestrator.analysis.quality import judge
+from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
+from orchestrator.measurement.batches import batch_numbers
 from orchestrator.metrics import Answers, Judged
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
@@ -23,7 +25,10 @@ class TrialData:
     """One trial with at least one complete round.
 
     times
-        per clock, ns, float64 [R, S]; +inf where the outcome is not ``ok``.
+        per clock, ns, float64 [R, S]; +inf where the outcome is not ``ok``. For what is judged sample by sample: quality, deadlines.
+    inferences
+        the same, one time per inference, [R, B], in the order they ran: for all that takes times as data. With one sample per
+        inference the same arrays as ``times``, in order of sample.
     references, predictions
         one per sample, as stored.
     names, outcome, incomplete
@@ -34,7 +39,7 @@ class TrialData:
 
     record: TrialRecord
     times: Mapping[str, NDArray[np.float64]]
-    stages: Mapping[str, NDArray[np.float64]]
+    inferences: Mapping[str, NDArray[np.float64]]
     references: Sequence[Any]
     predictions: Sequence[Any]
     slices: Mapping[str, Sequence[str | None]]
@@ -71,6 +76,35 @@ class TrialData:
         )
 
     @property
+    def batch_of(self) -> NDArray[np.intp] | None:
+        """The inference that each sample went through, [S]; None where every round puts other samples together."""
+        measurement = self.record.trial.measurement
+        if measurement.batch > 1 and measurement.order == "shuffled":
+            return None
+        return np.arange(len(self.references)) if measurement.batch == 1 else batch_numbers(self.record.trial, len(self.references))
+
+    def stake(self, judged: Judged, members: NDArray[np.bool_]) -> Stake:
+        """Return what a round can lose of a metric over the samples that are ``members``, [S].
+
+        Samples of a batch are late together. Where the order is shuffled, the batches of the first round stand for all.
+        """
+        of = None if self.record.trial.measurement.batch == 1 else batch_numbers(self.record.trial, members.size)[members]
+        return at_stake(judged, int(members.sum()), of)
+
+    def scores_per_inference(self) -> NDArray[np.float64] | None:
+        """Return what each inference adds to quality times the number of inferences, [B], so that their mean is ideal quality.
+
+        None for a metric that is no mean over samples, and where every round puts other samples together.
+        """
+        judged, batch_of = self.judged(self.metric), self.batch_of
+        if not isinstance(judged, JudgedMean) or batch_of is None:
+            return None
+        if self.record.trial.measurement.batch == 1:
+            return judged.scores
+        sums = np.bincount(batch_of, weights=judged.scores)
+        return np.asarray(sums * (sums.size / judged.scores.size))
+
+    @property
     def group(self) -> tuple[str, str]:
         """What trials must share to stand in one table: the task's name and the digest of its data."""
         return self.record.trial.task.name, str(self.record.digests.get("data"))
@@ -104,13 +138,11 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         return None
     matrix = campaign.matrix(record.trial_id)
     samples = campaign.samples(record.trial_id)
+    times = {"inference": matrix.inference_ns, "total": matrix.total_ns}
     return TrialData(
         record=record,
-        times={"inference": matrix.inference_ns, "total": matrix.total_ns},
-        stages={
-            "inference": matrix.inference_ns,
-            "total": matrix.total_ns,
-        },
+        times=times,
+        inferences=times_per_inference(record, matrix, times),
         references=samples.column("reference").to_pylist(),
         predictions=samples.column("prediction").to_pylist(),
         slices={

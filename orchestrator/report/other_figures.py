@@ -59,12 +59,16 @@ def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> T
 
 
 def rounds_needed_tables(results: Results) -> Iterator[Table]:
-    """Yield per task the rounds after which samples have settled one by one, for trials long enough to tell."""
+    """Yield per task the rounds after which samples have settled one by one, for trials long enough to tell.
+
+    Samples that share a batch in every round have one density between them and count once; where every round puts others together,
+    each sample has its own.
+    """
     most = max(FEWEST_SAMPLES, min(MOST_SAMPLES, MOST_IN_ALL // max(1, len(results.records))))
     for group in results.groups:
         cells = []
         for data in group.trials:
-            times = data.times["total"]
+            times = data.times["total"] if data.batch_of is None else data.inferences["total"]
             if len(times) < FEWEST_ROUNDS:
                 continue
             some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], most)).astype(np.int64))
@@ -78,6 +82,6 @@ def rounds_needed_tables(results: Results) -> Iterator[Table]:
                 columns=[*who_columns(group), *heads],
                 rows=cells,
                 note="After so many rounds a sample's own density moved by a distance of at most 0.2 over five fits; of up to "
-                f"{most} samples. A dash: more rounds than were measured, or than {MOST_ROUNDS}.",
+                f"{most} samples, a batch of the same ones counting once. A dash: more rounds than were measured, or than {MOST_ROUNDS}.",
                 right=frozenset(heads),
             )

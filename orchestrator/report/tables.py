@@ -129,7 +129,7 @@ def latency_tables(results: Results) -> Iterator[Table]:
             title=f"Latency of {group.task}",
             columns=[*who_columns(group), "clock", *heads],
             rows=list(cells.values()),
-            note="In brackets the 95 % interval. not certified: fewer than 10 independent samples lie beyond the percentile."
+            note="In brackets the 95 % interval. not certified: fewer than 10 independent inferences lie beyond the percentile."
             + flag_note([{"flags": [flag for flag in row["flags"] if flag != NOT_CERTIFIED]} for row in rows]),
             right=frozenset(heads),
         )

@@ -12,7 +12,7 @@ from scipy import stats
 from orchestrator.contracts import InputError
 from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
 
-Method: TypeAlias = Literal["bootstrap-t", "korn-graubard", "clopper-pearson", "t", "exact", "none"]
+Method: TypeAlias = Literal["bootstrap-t", "korn-graubard", "signed korn-graubard", "clopper-pearson", "t", "exact", "none"]
 
 RESAMPLES = 4999
 ROUNDS_WITH_LOSS = 6
@@ -101,7 +101,8 @@ def rounds_intervals(
 
     Returns
     -------
-    Limits within 0 and the ideal, or the best round where that is better (F1 and mAP may gain when a wrong answer comes late).
+    Limits within 0 and the ideal, which no round of a mean over samples exceeds. Metrics that are no mean (F1, mAP) may gain when
+    a wrong answer comes late: theirs are those of `signed_intervals.signed_intervals`.
 
     Raises
     ------

@@ -98,7 +98,7 @@ def validate_prediction(
     (30, 30, 0.9, 0.893)
     """
     predict = partial(predict_quality, scores, random=random, method=method, draws=draws, smooth_from=smooth_from)
-    return _validated(predict, partial(quality_curve, scores), times, percentiles)
+    return _validated(predict, partial(quality_curve, scores), times, percentiles, times)
 
 
 def validate_from_curve(
@@ -110,28 +110,38 @@ def validate_from_curve(
     draws: int = DRAWS,
     smooth_from: int | None = None,
     percentiles: Sequence[float] = VALIDATED_PERCENTILES,
+    inferences: ArrayLike | None = None,
 ) -> tuple[Validation, ...]:
     """Predict the last rounds from the first, for any metric.
 
-    Parameters and errors are those of `predict_from_curve` and `validate_prediction`, whose result this returns.
+    Parameters
+    ----------
+    inferences : [R, B]
+        one time per inference in ns, whose percentiles are the thresholds; None where every sample has an inference of its own.
+
+    The others, and the errors, are those of `predict_from_curve` and `validate_prediction`, whose result this returns.
     """
     predict = partial(predict_from_curve, curve, random=random, method=method, draws=draws, smooth_from=smooth_from)
-    return _validated(predict, curve, times, percentiles)
+    return _validated(predict, curve, times, percentiles, times if inferences is None else inferences)
 
 
-def _validated(predict: Callable[..., Prediction], curve: Curve, times: ArrayLike, percentiles: Sequence[float]) -> tuple[Validation, ...]:
+def _validated(
+    predict: Callable[..., Prediction], curve: Curve, times: ArrayLike, percentiles: Sequence[float], inferences: ArrayLike
+) -> tuple[Validation, ...]:
     """Fit the first rounds and look at the last, at the fitted rounds' percentiles and at the test rounds' own."""
-    checked = checked_times(times)
+    checked, pooled = checked_times(times), checked_times(inferences)
+    if len(checked) != len(pooled):
+        raise ValueError(f"times of {len(checked)} rounds and inferences of {len(pooled)}: the rounds must be the same")
     if len(checked) < ROUNDS_TO_VALIDATE:
         raise InputError(f"validation of a prediction on {len(checked)} rounds: at least {ROUNDS_TO_VALIDATE} are needed; measure more")
     tests = min(MOST_TEST_ROUNDS, len(checked) // 2)
     fit, test = checked[:-tests], checked[-tests:]
-    chosen = zip(percentiles, percentiles_inverted_cdf(fit, percentiles), strict=True)
+    chosen = zip(percentiles, percentiles_inverted_cdf(pooled[:-tests], percentiles), strict=True)
     frozen = [(percentile, bound) for percentile, bound in chosen if math.isfinite(bound)]
     if not frozen:
         return ()
     bounds = np.array([bound for _, bound in frozen])
-    recomputed = np.array(percentiles_inverted_cdf(test, [percentile for percentile, _ in frozen]))
+    recomputed = np.array(percentiles_inverted_cdf(pooled[-tests:], [percentile for percentile, _ in frozen]))
     predicted = predict(fit, bounds, rounds=tests)
     observed, at_recomputed = (np.transpose(figures_of(curve(test, where), tests)) for where in (bounds, recomputed))
     return tuple(

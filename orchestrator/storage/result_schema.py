@@ -75,7 +75,7 @@ LATENCY = pa.schema(
         pa.field("flags", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""One row per trial, clock (``inference``, ``total``) and percentile."""
+"""One row per trial, clock (``inference``, ``total``) and percentile. Its samples are times, one per inference: a batch counts once."""
 
 DEADLINE = pa.schema(
     [

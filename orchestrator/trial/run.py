@@ -7,11 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.measurement.plausible import refuse_short
@@ -31,6 +26,7 @@ from orchestrator.trial.judge import TrialJudge, judge_samples
 from orchestrator.trial.life import End, TrialLife
 from orchestrator.trial.process import TimedProcess
 from orchestrator.trial.steps import asking, step, storing
+from orchestrator.trial.times import clocks, p99_ns, per_inference
 from orchestrator.vocabulary import InFlight
 
 KERNEL_TIMEOUT_S = 60.0
@@ -165,7 +161,7 @@ class TrialRun(TrialLife):
         for result, decision in zip(results, decisions, strict=True):
             self._store_round(result, decision)
         with step("telling how far it is"):
-            done = RoundDone(self._next, self._round_s, p99_ns(clocks(results[-1].timings)[1]))
+            done = RoundDone(self._next, self._round_s, p99_ns(per_inference(self._trial, results[-1])[1]))
             self._observer.round_done(self._planned, done, decisions[-1])
         if stopping is not None:
             reason = "extended" if self._book.extends else stopping.reason
@@ -244,10 +240,10 @@ class TrialRun(TrialLife):
         assert self._judge is not None
         judge = self._judge
         self._round_s = result.round.column("duration_ns")[0].as_py() / 1e9
-        inference_ns, total_ns = clocks(result.timings)
         number = result.round.column("round")[0].as_py()
+        _, total_ns = clocks(result.timings)
         observation = RoundObservation(
-            number, inference_ns, total_ns, lambda threshold_ns: judge.quality(total_ns, threshold_ns), judge.ideal
+            number, *per_inference(self._trial, result), lambda threshold_ns: judge.quality(total_ns, threshold_ns), judge.ideal
         )
         return self._rule.update(observation, self._clock.tick(result.round))
 
@@ -306,18 +302,3 @@ class TrialRun(TrialLife):
         self._book.check(decision.check)
         self._book.store_round(self._next, result)
         self._next += 1
-
-
-def p99_ns(times_ns: NDArray[np.float64]) -> float:
-    """Return the 99th percentile of one round's times."""
-    return float(np.percentile(times_ns, 99, method="inverted_cdf"))
-
-
-def clocks(timings: pa.RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return inference and total time of each sample in ns; +inf where the outcome is not ``ok``."""
-    late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
-    stages = [
-        timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
-        for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
-    ]
-    return np.where(late, np.inf, stages[1]), np.where(late, np.inf, stages[0] + stages[1] + stages[2])

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import parse_trial
+from orchestrator.config import Trial, parse_trial
+from orchestrator.measurement.batches import batches_of_round
 from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
 
 Build = Callable[..., TrialData]
@@ -18,6 +19,14 @@ Build = Callable[..., TrialData]
 def build() -> Build:
     """Makes a measured trial of 3 rounds or more from its total times in ms, [R, S]; the inference clock has half of them."""
     return build_trial
+
+
+def per_inference(trial: Trial, times: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    rounds, samples = times["total"].shape
+    batches = [batches_of_round(trial, samples, number) for number in range(rounds)]
+    return {
+        clock: np.array([[row[batch[0]] for batch in of] for row, of in zip(found, batches, strict=True)]) for clock, found in times.items()
+    }
 
 
 def build_trial(
@@ -54,7 +63,7 @@ def build_trial(
     return TrialData(
         record=made,
         times=times,
-        stages=times,
+        inferences=per_inference(trial, times),
         references=[1] * samples,
         predictions=[[1, 2, 3, 4, 5]] * good + [[9, 8, 7, 6, 5]] * (samples - good),
         slices=slices or {},

@@ -22,7 +22,8 @@ def trial(name: str, ms: float, state: str = "done", predictions: tuple[int, ...
     record = SimpleNamespace(
         trial_id=f"{name}-r0", match_key=name, state=state, trial=SimpleNamespace(task=task, model=model), digests={"data": "d"}
     )
-    return TrialData(cast(Any, record), {"inference": times, "total": times}, {}, [1, 2], list(predictions), {}, np.array([1, 1]), 0)
+    clocks = {"inference": times, "total": times}
+    return TrialData(cast(Any, record), clocks, clocks, [1, 2], list(predictions), {}, np.array([1, 1]), 0)
 
 
 def test_the_reference_is_the_trial_with_the_median_p50() -> None:

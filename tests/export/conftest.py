@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,13 +63,18 @@ def planned() -> Callable[..., PlannedTrial]:
 
 @pytest.fixture
 def campaigns(null_targets: Path, tmp_path: Path) -> Campaigns:
-    """Measures a campaign on a fake clock, under a folder's name, and returns its directory."""
+    """Measures a campaign on a fake clock, under a folder's name, and returns its directory.
 
-    def run(folder: str, trials: list[PlannedTrial], *, day: int = 1, seed: int = 0, name: str = "vision") -> Path:
+    Where ``paced`` the rounds too begin by that clock, so that a stopping rule checks after the same rounds every time.
+    """
+
+    def run(folder: str, trials: list[PlannedTrial], *, day: int = 1, seed: int = 0, name: str = "vision", paced: bool = False) -> Path:
         created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
         record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
         directory = tmp_path / folder
-        with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache", Clock(seed)) as executor:
+        clock = Clock(seed)
+        monotonic = clock if paced else time.monotonic_ns
+        with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache", clock, monotonic) as executor:
             run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
         campaign = open_campaign(directory)
         write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {})

@@ -1,12 +1,11 @@
-"""Intervals of mean tail quality at many thresholds of one trial at once, by the rule of ``rounds_intervals``."""
+"""Intervals of mean tail quality at many thresholds of one trial at once, by the rules of ``intervals_of``."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.analysis.quality import Stake
+from orchestrator.analysis.quality import Stake, intervals_of
 from orchestrator.report.figures.chart import Floats
-from orchestrator.stats.intervals import rounds_intervals
 
 RESAMPLES = 999
 """Of a band's bootstrap; the figures of tables have 4,999."""
@@ -34,7 +33,7 @@ def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats,
     """
     distinct, place = np.unique(np.sort(curve, axis=1), axis=0, return_inverse=True)
     random = np.random.default_rng([seed, curve.shape[1]])
-    found = rounds_intervals(distinct, ideal, stake.answers, random, balanced=stake.balanced, resamples=RESAMPLES)
+    found = intervals_of(distinct, ideal, stake, random, RESAMPLES)
     limits = np.array([(interval.low, interval.high) for interval in found])[place.ravel()]
     # Products of matrices may differ in their last digits from machine to machine; pages should not.
     low, high = limits.T.round(12)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.quality import Stake
+from orchestrator.analysis.law import check_interval
+from orchestrator.analysis.quality import Stake, intervals_of
 from orchestrator.report.figures.bands import bands
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
 from orchestrator.report.figures.pools import Entry
-from orchestrator.stats.intervals import rounds_interval
 
 BINS = 24
 """Of the histogram of rounds."""
@@ -73,13 +73,16 @@ def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, p
             low[index], high[index] = known[int(ns)]["interval_low"], known[int(ns)]["interval_high"]
         elif grid.labels[index]:
             random = np.random.default_rng([seed, zlib.crc32(f"{entry.key} {clock} {ns}".encode())])
-            found = rounds_interval(quality[index], ideal, stake.answers, random, balanced=stake.balanced)
+            [found] = intervals_of(quality[index][None], ideal, stake, random)
             low[index], high[index] = found.low, found.high
+    mean = quality.mean(axis=1)
+    for index, ns in enumerate(grid.ns):
+        check_interval(f"mean quality of trial {data.trial_id} within {ns} ns ({clock} time)", low[index], float(mean[index]), high[index])
     centres, means, worst = stretches(quality, points)
     edges = np.linspace(0, max(ideal, float(quality.max())) or 1.0, BINS + 1)
     return Curve(
         ideal=ideal,
-        mean=quality.mean(axis=1),
+        mean=mean,
         worst=quality.min(axis=1),
         low=low,
         high=high,

@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.analysis.inferences import rows_per_inference
 from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.storage.reader import Campaign
+from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.schema import STAGES
 
 MEASURES = {
@@ -42,9 +44,9 @@ class Evidence:
     measures
         per name of ``MEASURES`` that was recorded, one figure per round, NaN where there is none, [R].
     stage_means_ns
-        mean time per stage, of the samples that have a time.
+        mean time per stage, of the inferences that have a time.
     gap_ns
-        median and p99 of the time between the end of one sample and the start of the next: our own loop. None for one sample a round.
+        median and p99 of the time between the end of one inference and the start of the next: our own loop. None for one a round.
     """
 
     started_ms: np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -55,14 +57,19 @@ class Evidence:
 
 def read_evidence(campaign: Campaign) -> dict[str, Evidence]:
     """Return the evidence of every trial that has a round."""
-    started = [record.trial_id for record in campaign.trials() if record.started_at is not None]
-    found = zip(started, map_in_threads(lambda trial_id: _of_trial(campaign, trial_id), started), strict=True)
-    return {trial_id: evidence for trial_id, evidence in found if evidence is not None}
+    started = [record for record in campaign.trials() if record.started_at is not None]
+    found = zip(started, map_in_threads(lambda record: _of_trial(campaign, record), started), strict=True)
+    return {record.trial_id: evidence for record, evidence in found if evidence is not None}
 
 
-def _of_trial(campaign: Campaign, trial_id: str) -> Evidence | None:
-    rounds = campaign.rounds(trial_id)
-    return _evidence(rounds, campaign.timings(trial_id)) if rounds.num_rows else None
+def _of_trial(campaign: Campaign, record: TrialRecord) -> Evidence | None:
+    rounds = campaign.rounds(record.trial_id)
+    if not rounds.num_rows:
+        return None
+    timings = campaign.timings(record.trial_id)
+    if record.trial.measurement.batch > 1:
+        timings = rows_per_inference(record, campaign.matrix(record.trial_id), timings)
+    return _evidence(rounds, timings)
 
 
 def _evidence(rounds: pa.Table, timings: pa.Table) -> Evidence:

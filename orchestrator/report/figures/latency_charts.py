@@ -13,7 +13,7 @@ from orchestrator.stats.latency import MIN_BEYOND
 PLACES = 240
 """At which a density is drawn."""
 OUTERMOST = 0.0005
-"""Share of samples beyond the drawn part of a density, at either end."""
+"""Share of inferences beyond the drawn part of a density, at either end."""
 PERCENTILES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 
 
@@ -30,7 +30,7 @@ def density_chart(reading: Reading) -> Chart:
     return Chart(
         name="density",
         title="Density of times",
-        note="Gaussian kernel density of log time, bandwidth by Improved Sheather-Jones. Computed from all samples of all rounds; drawn "
+        note="Gaussian kernel density of log time, bandwidth by Improved Sheather-Jones. Computed from all inferences of all rounds; drawn "
         "from the 0.05th to the 99.95th percentile of the trials together.",
         x=Axis("time (ms)", log=True),
         y=Axis("density of log time"),
@@ -50,7 +50,7 @@ def _places(reading: Reading, clock: str) -> Floats:
 
 
 def distribution_chart(reading: Reading) -> Chart:
-    """Return the share of samples by time, on a logarithmic axis of time."""
+    """Return the share of inferences by time, on a logarithmic axis of time."""
     series = []
     for clock in SHOWN_CLOCKS:
         for entry in reading.entries:
@@ -60,9 +60,9 @@ def distribution_chart(reading: Reading) -> Chart:
     return Chart(
         name="distribution",
         title="Distribution of times",
-        note="Share of samples that take at most this long, over all rounds. Samples without a time count and are never reached.",
+        note="Share of inferences that take at most this long, over all rounds. Those without a time count and are never reached.",
         x=Axis("time (ms)", log=True),
-        y=Axis("samples (%)"),
+        y=Axis("inferences (%)"),
         series=series,
         choices={"clock": SHOWN_CLOCKS},
         threshold="x",
@@ -90,8 +90,8 @@ def percentile_chart(reading: Reading) -> Chart:
     return Chart(
         name="percentiles",
         title="Times by percentile",
-        note=f"Faint where fewer than {MIN_BEYOND} independent samples lie beyond, so that the percentile is not certified: samples of a "
-        "round that are alike count as fewer.",
+        note=f"Faint where fewer than {MIN_BEYOND} independent inferences lie beyond, so that the percentile is not certified: those of "
+        "a round that are alike count as fewer.",
         x=Axis("percentile", log=True, ticks=ticks),
         y=Axis("time (ms)", log=True),
         series=series,
@@ -101,7 +101,7 @@ def percentile_chart(reading: Reading) -> Chart:
 
 
 def _effective_samples(results: Results) -> dict[tuple[str, str], tuple[Floats, Floats]]:
-    """Return per trial and clock the rising percentiles of its table, as shares, and as how many independent samples each counts."""
+    """Return per trial and clock the rising percentiles of its table, as shares, and as how many independent inferences each counts."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in results.tables["latency"].to_pylist():
         found.setdefault((row["trial"], row["clock"]), []).append((row["percentile"] / 100, row["effective_samples"]))

@@ -73,7 +73,7 @@ def prediction_chart(reading: Reading) -> Chart:
         name="prediction",
         title="Predicted against observed",
         note="The first rounds predict the last, at thresholds that are percentiles of the first (p60, p90, p95, p99). Points below the "
-        "line kept less than was predicted. block-bootstrap keeps the samples of a round together, the other takes them as independent.",
+        "line kept less than was predicted. block-bootstrap keeps the inferences of a round together, the other takes them as independent.",
         x=Axis(f"predicted {reading.pool.metric}"),
         y=Axis(f"observed {reading.pool.metric}"),
         series=series,
@@ -82,7 +82,7 @@ def prediction_chart(reading: Reading) -> Chart:
 
 
 def size_chart(reading: Reading) -> Chart:
-    """Return each sample's median total time against the size of its input."""
+    """Return each sample's median total time, which is its batch's, against the size of its input."""
     series, most = [], 0
     for entry in reading.entries:
         sizes = entry.data.input_sizes
@@ -120,7 +120,7 @@ def stage_chart(reading: Reading) -> Chart:
     return Chart(
         name="stages",
         title="Where the time goes",
-        note="Mean time per stage of all samples that have one; the stages add up to the mean total time.",
+        note="Mean time per stage of all inferences that have one; the stages add up to the mean total time.",
         x=Axis(""),
         y=Axis("mean time (ms)"),
         series=series,

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from orchestrator.analysis.parallel import map_in_threads
-from orchestrator.analysis.quality import at_stake
 from orchestrator.analysis.results import Results
 from orchestrator.analysis.trial_data import CLOCKS
 from orchestrator.report.figures.curves import Curve, curve_of
@@ -61,7 +62,7 @@ def readings(results: Results, others: Sequence[Results], evidence: Sequence[Map
 
 def _reading(pool: Pool, known: Mapping[tuple[str, str], Mapping[int, Row]], evidence: Mapping[str, Evidence], trials: int) -> Reading:
     members = [(clock, entry) for entry in pool.entries for clock in CLOCKS]
-    counts = map_in_threads(lambda member: counted(member[1].data.times[member[0]]), members)
+    counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
     times = {(clock, entry.key): count for (clock, entry), count in zip(members, counts, strict=True)}
     grids = {clock: threshold_grid(pool, clock, [times[clock, entry.key] for entry in pool.entries]) for clock in CLOCKS}
     per_point = 2 * sum(len(grid.ns) for grid in grids.values()) * trials
@@ -70,7 +71,7 @@ def _reading(pool: Pool, known: Mapping[tuple[str, str], Mapping[int, Row]], evi
     def curve(member: tuple[str, Entry]) -> Curve:
         clock, entry = member
         rows = known.get((entry.data.trial_id, clock), {}) if entry.campaign == 0 else {}
-        stake = at_stake(entry.data.judged(pool.metric), len(entry.data.references))
+        stake = entry.data.stake(entry.data.judged(pool.metric), np.ones(len(entry.data.references), dtype=bool))
         return curve_of(entry, clock, grids[clock], stake, rows, points)
 
     curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}

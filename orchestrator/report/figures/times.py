@@ -20,12 +20,12 @@ PER_DECADE = 20
 
 @dataclass(frozen=True)
 class Times:
-    """All times of one trial on one clock in bins of one part in 65,536.
+    """All times of one trial on one clock, one per inference, in bins of one part in 65,536.
 
     histogram
-        of those samples that have a time.
+        of those inferences that have a time.
     size
-        how many samples were asked, in all rounds.
+        how many there were, in all rounds.
     """
 
     histogram: LogHistogram
@@ -33,18 +33,18 @@ class Times:
 
     @property
     def timed(self) -> int:
-        """How many samples have a time."""
+        """How many inferences have a time."""
         return int(self.histogram.counts.sum())
 
     def shares(self) -> Floats:
-        """Return the shares of samples at which the distribution is drawn: close to 1 they come by decades."""
+        """Return the shares of inferences at which the distribution is drawn: close to 1 they come by decades."""
         if not self.size:
             return np.zeros(0)
         decades = max(1.0, np.log10(self.size))
         return np.concatenate([[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))])
 
     def at(self, shares: Floats) -> Floats:
-        """Return the time in ms that each share of samples keeps to, NaN where it falls on samples without a time."""
+        """Return the time in ms that each share of inferences keeps to, NaN where it falls on those without a time."""
         if not self.timed:
             return np.full(shares.shape, np.nan)
         of_timed = shares * self.size / self.timed
@@ -53,12 +53,12 @@ class Times:
         return np.asarray(found)
 
     def fit(self) -> Fit | None:
-        """Return the density of log time, None where no sample has a time."""
+        """Return the density of log time, None where no inference has a time."""
         return fit_density(self.histogram) if self.timed else None
 
 
 def counted(times: NDArray[np.float64]) -> Times:
-    """Count times, [R, S] in ns."""
+    """Count times, [R, B] in ns, one per inference."""
     with np.errstate(divide="ignore"):
         logs = np.log(times.ravel())
     bins = np.floor(logs[np.isfinite(logs)] / LOG_STEP).astype(np.int64)

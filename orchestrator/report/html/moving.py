@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.analysis.quality import at_stake
+import numpy as np
+
 from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
 from orchestrator.report.figures.pools import Entry
 from orchestrator.report.figures.quality_charts import ranks
@@ -77,7 +78,7 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
 
 def flags_everywhere(entry: Entry) -> list[str]:
     """Return the flags of a trial's figures at whatever threshold."""
-    stake = at_stake(entry.data.judged(entry.data.metric), len(entry.data.references))
+    stake = entry.data.stake(entry.data.judged(entry.data.metric), np.ones(len(entry.data.references), dtype=bool))
     return [*entry.flags, *([] if stake.balanced else [UNEQUAL])]
 
 

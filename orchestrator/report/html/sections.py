@@ -140,8 +140,8 @@ def gap_table(reading: Reading) -> Iterator[Table]:
             title="Our own loop between two samples",
             columns=["trial", "median", "p99", "of the mean total time"],
             rows=rows,
-            note="From the last stamp of a sample to the first of the next: outside both clocks, measured in this campaign. With batches, "
-            "samples of one batch share their times.",
+            note="From the last stamp of a sample to the first of the next: outside both clocks, measured in this campaign. A batch "
+            "counts once.",
             right=frozenset(["median", "p99", "of the mean total time"]),
         )
 

@@ -1,4 +1,4 @@
-"""LoadGen's rule: enough samples to bound one percentile by the binomial tail."""
+"""LoadGen's rule: enough inferences to bound one percentile by the binomial tail."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LONGEST_NS = float(np.finfo(np.float64).max)
 class Certify:
     """Stop once the samples suffice for the 99th percentile at 99 % with one overrun (MLCommons LoadGen, early stopping).
 
-    Then the second-longest time bounds the percentile. Samples without a time lie beyond every bound: where there are more of them
-    than one, they are the overruns.
+    Then the second-longest time bounds the percentile. Inferences without a time lie beyond every bound: where there are more of
+    them than one, they are the overruns. LoadGen's samples are inferences here: a batch counts once.
 
-    Samples of one round may be alike: with a design effect above 1.5, measured as the spread between rounds of the share beyond
+    Those of one round may be alike: with a design effect above 1.5, measured as the spread between rounds of the share beyond
     the percentile of the first 10 rounds, their number is divided by it. The bound takes the number of samples as fixed beforehand
     and this rule looks again and again, as LoadGen does; it says when to stop and is no certificate by itself.
     """

@@ -56,9 +56,9 @@ class RoundObservation:
     number
         from 0.
     inference_ns, total_ns
-        [S], ns, +inf for a sample without a time.
+        [B], ns, one time per inference, +inf for one without a time: samples of a batch share theirs, which is one observation.
     quality
-        tail quality of this round at a time bound in ns, on the total clock.
+        tail quality of this round, over its samples, at a time bound in ns on the total clock.
     ideal
         quality without a threshold.
     """

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval, check_intervals
+from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.threshold_sets import threshold_set
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.config import AnalysisConfig
+from orchestrator.storage.result_schema import FORMS
+
+Noise = Callable[[int, int, float], NDArray[np.float64]]
+MARGINAL = ("f1_micro", "f1_macro")
+
+
+def test_every_table_with_an_interval_is_looked_at() -> None:
+    with_limits = {name for name, form in FORMS.items() if any("low" in column for column in form.names)}
+    assert with_limits == set(INTERVALS)
+    assert all(set(columns) <= set(FORMS[name].names) for name, of_table in INTERVALS.items() for columns in of_table)
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        (
+            "tail_quality",
+            {"metric": "map", "slice": "all", "threshold": "p95", "interval_low": 0.0, "mean": 0.124, "interval_high": 0.1239},
+        ),
+        ("tail_quality", {"metric": "top1", "threshold": "p99", "ideal_low": 0.91, "ideal": 0.9, "ideal_high": 0.95}),
+        ("latency", {"clock": "total", "percentile": 99.0, "interval_low_ns": None, "value_ns": 5, "interval_high_ns": None}),
+        ("latency", {"clock": "total", "percentile": 99.0, "interval_low_ns": 4, "value_ns": None, "interval_high_ns": 5}),
+        ("comparison", {"scope": "this data set", "threshold": "50 ms", "interval_low": None, "difference": 0.1, "interval_high": 0.0}),
+    ],
+)
+def test_an_interval_that_excludes_its_figure_is_an_error_that_names_it(table: str, row: dict[str, Any]) -> None:
+    whole = {"trial": "net-digits-r0", **{name: None for of in INTERVALS[table] for name in of}, **row}
+    rows = [{**whole, **fill(table, whole)}]
+    with pytest.raises(BrokenInterval, match=f"net-digits-r0 in {table} .*please report it"):
+        check_intervals(table, rows)
+
+
+def fill(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Figures of intervals that a case is not about."""
+    return {figure: 0.5 for _, figure, _ in INTERVALS[table] if row[figure] is None and table != "latency"}
+
+
+@pytest.mark.parametrize("limits", [(0.5, 0.5, 0.5), (0.5 + 1e-12, 0.5, 0.7), (None, 0.5, None), (None, -3.0, 1.0), (4.0, 5.0, np.inf)])
+def test_what_holds_passes(limits: tuple[float | None, float, float | None]) -> None:
+    check_interval("a figure", *limits)
+
+
+@pytest.mark.parametrize("metric", MARGINAL)
+@pytest.mark.parametrize("rounds", [1, 2, 6, 30])
+def test_late_wrong_answers_lift_the_mean_and_its_interval(build: Callable[..., TrialData], noise: Noise, metric: str, rounds: int) -> None:
+    total = noise(rounds, 40, 20)
+    total[:, 28:] *= np.where(np.random.default_rng(1).random((rounds, 12)) < 0.7, 5, 1)  # the wrong ones are slow
+    data = build("cpu", total, right=28, metrics=(metric, "top1"))
+    analysis = AnalysisConfig(seed=0, thresholds_ms=[40])
+    rows = list(tail_quality_rows(data, threshold_set([data], analysis), (), analysis))
+    check_intervals("tail_quality", rows)
+    methods = {row["metric"]: set() for row in rows}
+    for row in rows:
+        methods[row["metric"]].add(row["interval_method"])
+    assert methods[metric] <= {"signed korn-graubard", "none"}
+    assert "signed korn-graubard" not in methods["top1"]
+    [lifted] = [row for row in rows if (row["metric"], row["clock"], row["threshold"]) == (metric, "total", "40 ms")]
+    if metric == "f1_micro":
+        assert lifted["mean"] > lifted["ideal"]
+        assert lifted["interval_high"] > lifted["ideal"]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.results import Results, analyse
+from orchestrator.analysis.trial_data import load_trials
+from orchestrator.config import AnalysisConfig
+from orchestrator.contracts import InputError
+from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.other_figures import rounds_needed_tables
+from orchestrator.storage.reader import Campaign, open_campaign
+
+Make = Callable[..., Path]
+Plan = Callable[..., Any]
+WHO = {"trial", "match_key", "model", "batch", "samples"}
+"""Columns that tell a batch of five from a single sample."""
+
+
+def rows_of(results: Results, table: str) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in WHO} for row in results.tables[table].to_pylist()]
+
+
+@pytest.fixture
+def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[Results, Results]]:
+    """Measures 20 samples one by one, and 100 in 20 batches on a clock that tells the same times; a right answer is five there."""
+
+    def run(**measurement: Any) -> tuple[Results, Results]:
+        single = campaigns("single", [planned([3], **measurement)], paced=True)
+        batched = campaigns("batched", [planned([15, 16, 17, 18, 19], count=100, batch=5, **measurement)], paced=True)
+        first, other = (open_campaign(directory) for directory in (single, batched))
+        return analyse(first, AnalysisConfig(seed=0)), analyse(other, AnalysisConfig(seed=0))
+
+    return run
+
+
+@pytest.mark.parametrize("rule", ["settled", "certify", "paper", "rounds"])
+def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[Results, Results]], rule: str) -> None:
+    single, batched = twins(rule=rule)
+    checks, those_of_batches = rows_of(single, "convergence"), rows_of(batched, "convergence")
+    assert checks
+    assert any(check["rjsd_total"] is not None for check in checks)
+    assert those_of_batches == [
+        {**check, **({} if check["quality_mean"] is None else {"quality_mean": pytest.approx(check["quality_mean"])})}
+        | ({} if check["half_width"] is None else {"half_width": pytest.approx(check["half_width"])})
+        for check in checks
+    ]
+
+
+def test_tables_over_times_are_those_of_as_many_single_samples(twins: Callable[..., tuple[Results, Results]]) -> None:
+    single, batched = twins(rounds=60)
+    assert rows_of(single, "latency") == rows_of(batched, "latency")
+    assert [row["samples"] for row in batched.tables["latency"].to_pylist()] == [60 * 20] * len(rows_of(batched, "latency"))
+    for table in ("prediction", "deadline"):
+        assert rows_of(single, table)
+        for one, other in zip(rows_of(single, table), rows_of(batched, table), strict=True):
+            assert {name: pytest.approx(value, nan_ok=True) if isinstance(value, float) else value for name, value in one.items()} == other
+    for one, other in zip(rows_of(single, "tail_quality"), rows_of(batched, "tail_quality"), strict=True):
+        assert (one["threshold"], one["threshold_ns"], one["flags"]) == (other["threshold"], other["threshold_ns"], other["flags"])
+        assert one["mean"] == pytest.approx(other["mean"])
+        if one["interval_method"] == "korn-graubard" and one["metric"] == other["metric"]:
+            assert dict(other["interval_parameters"]) == pytest.approx(dict(one["interval_parameters"]))
+    assert single.groups[0].flags[single.records[0].trial_id] == batched.groups[0].flags[batched.records[0].trial_id]
+
+
+def measured(campaigns: Make, planned: Plan, **measurement: Any) -> Campaign:
+    """Return 60 rounds of 22 samples in batches of 4, the last of 2."""
+    return open_campaign(campaigns("monday", [planned([3], count=22, batch=4, rounds=60, **measurement)]))
+
+
+@pytest.mark.parametrize("order", ["fixed", "shuffled"])
+def test_every_inference_is_found_once(campaigns: Make, planned: Plan, order: str) -> None:
+    campaign = measured(campaigns, planned, order=order, raises_on=[5], max_errors=22)
+    [data] = load_trials(campaign)
+    assert data.inferences["total"].shape == (60, 6)
+    for number, (of_samples, of_inferences) in enumerate(zip(data.times["total"], data.inferences["total"], strict=True)):
+        ran = np.random.default_rng([0, number]).permutation(22) if order == "shuffled" else np.arange(22)
+        assert of_inferences.tolist() == [of_samples[ran[first]] for first in range(0, 22, 4)]
+        assert np.isinf(of_inferences).sum() == 1  # that of sample 5, of whose batch all samples have failed
+        assert np.isinf(of_samples).sum() in (2, 4)
+    [row] = [
+        row
+        for row in analyse(campaign, AnalysisConfig(seed=0)).tables["latency"].to_pylist()
+        if (row["clock"], row["percentile"]) == ("total", 50)
+    ]
+    pooled = np.sort(data.inferences["total"], axis=None)
+    assert (row["samples"], row["without_time"], row["value_ns"]) == (360, 60, pooled[179])
+    assert row["mean_ns"] == pytest.approx(pooled[np.isfinite(pooled)].mean())
+
+
+@pytest.mark.parametrize("order", ["fixed", "shuffled"])
+def test_means_of_stages_add_up_to_the_mean_total_time(campaigns: Make, planned: Plan, order: str) -> None:
+    campaign = measured(campaigns, planned, order=order)
+    rows = analyse(campaign, AnalysisConfig(seed=0)).tables["latency"].to_pylist()
+    [told] = read_evidence(campaign).values()
+    assert sum(told.stage_means_ns.values()) == pytest.approx(next(row["mean_ns"] for row in rows if row["clock"] == "total"))
+
+
+def test_samples_of_one_fixed_batch_settle_as_one(campaigns: Make, planned: Plan) -> None:
+    fixed = analyse(measured(campaigns, planned), AnalysisConfig(seed=0))
+    [table] = rounds_needed_tables(fixed)
+    [data] = [data for group in fixed.groups for data in group.trials]
+    assert data.batch_of is not None
+    assert data.batch_of.tolist() == [sample // 4 for sample in range(22)]
+    assert "a batch of the same ones counting once" in table.note
+
+
+def test_a_shuffled_batch_has_no_distribution_of_its_own(campaigns: Make, planned: Plan) -> None:
+    results = analyse(measured(campaigns, planned, order="shuffled"), AnalysisConfig(seed=0))
+    rows = results.tables["prediction"].to_pylist()
+    assert {row["method"] for row in rows} == {"block-bootstrap"}
+    assert {row["variance_ratio"] for row in rows} == {None}
+
+
+def test_times_that_no_batch_can_have_are_refused(campaigns: Make, planned: Plan) -> None:
+    campaign = measured(campaigns, planned)
+    records = [record.model_copy(update={"trial": _with_batch(record.trial, 5)}) for record in campaign.trials()]
+    campaign.trials = lambda: records  # type: ignore[method-assign]
+    with pytest.raises(InputError, match=r"sample 4 of round 0 has another time than the rest of its batch \(measurement.batch=5\)"):
+        load_trials(campaign)
+
+
+def _with_batch(trial: Any, batch: int) -> Any:
+    return trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"batch": batch})})
