@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-from rich.console import Console
 
 from orchestrator.analysis.compare_campaigns import compare
 from orchestrator.commands.arguments import Arguments
@@ -16,12 +13,10 @@ from orchestrator.report.compare_markdown import to_comment
 from orchestrator.report.compare_page import to_page
 from orchestrator.report.compare_tables import comparison_tables
 from orchestrator.report.compare_text import sentences
-from orchestrator.report.table import to_rich
+from orchestrator.report.terminal import Terminal
 from orchestrator.storage.atomic import write_json, write_text
 from orchestrator.storage.baseline import Baseline, read_baseline
 from orchestrator.storage.reader import Campaign, open_campaign
-
-WIDTH = 240
 
 
 def execute(arguments: Arguments) -> int:
@@ -41,12 +36,12 @@ def execute(arguments: Arguments) -> int:
     comparison = compare(before, open_campaign(arguments.directories[1]), analysis, power=arguments.power)
     told = list(sentences(comparison, arguments.gate, arguments.allow_no_verdict))
     tables = list(comparison_tables(comparison, arguments.power))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    terminal = Terminal()
     for table in tables:
-        console.print(to_rich(table))
-        console.print()
+        terminal.table(table)
+        terminal.line()
     for sentence in told:
-        console.print(sentence, markup=False, soft_wrap=True)
+        terminal.line(sentence)
     title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
     if arguments.json_file is not None:
         write_json(arguments.json_file, to_document(comparison, arguments.allow_no_verdict))
@@ -56,7 +51,7 @@ def execute(arguments: Arguments) -> int:
         write_text(arguments.html_file, to_page(title, told, tables))
     for path in (arguments.json_file, arguments.markdown_file, arguments.html_file):
         if path is not None:
-            console.print(f"written: {path}", markup=False, soft_wrap=True)
+            terminal.line(f"written: {path}")
     return comparison.exit_code(arguments.allow_no_verdict) if arguments.gate else 0
 
 

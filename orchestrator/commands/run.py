@@ -23,6 +23,7 @@ from orchestrator.execution.signals import handled_by, ignore_all
 from orchestrator.execution.site import Site
 from orchestrator.measurement.code_digest import digest_code
 from orchestrator.pipeline import own_rule, run_trials
+from orchestrator.report.printable import printable
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import trials_counted
 from orchestrator.stats.stopping import StoppingRule
@@ -106,18 +107,18 @@ def measure(
                 writer.close()
             where = error.filename or writer.directory
             told = f"error: {where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
-            print(told, file=sys.stderr)  # noqa: T201
+            print(printable(told), file=sys.stderr)  # noqa: T201
             return 1
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() and states & {"planned", "interrupted"}:
-        print(f"interrupted; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
+        print(printable(f"interrupted; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
         return 130
     return 1 if states & set(FAILED_STATES) else 0
 
 
 def _stopped_at_once(writer: CampaignWriter) -> None:
     mark_interrupted(writer)
-    print(f"stopped at once; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
+    print(printable(f"stopped at once; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
 
 
 def _how_to_go_on(writer: CampaignWriter) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-
-from rich.console import Console
 
 from orchestrator.commands.arguments import Arguments
 from orchestrator.contracts import InputError
-from orchestrator.report.table import Table, to_rich
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import trials_counted
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
@@ -21,11 +19,11 @@ def execute(arguments: Arguments) -> int:
         raise InputError("status takes one results directory and no KEY=VALUE: name one, such as results/latest")
     campaign = open_campaign(arguments.directories[0])
     records = campaign.trials()
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False)
-    console.print(to_rich(_table(campaign, records)))
+    terminal = Terminal()
+    terminal.table(_table(campaign, records))
     counts = Counter(record.state for record in records)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{trials_counted(len(records))}: {told}", markup=False, soft_wrap=True)
+    terminal.line(f"{trials_counted(len(records))}: {told}")
     return 0
 
 

@@ -1,18 +1,9 @@
-"""A table as data, rendered for a terminal or as Markdown."""
+"""A table as data, and as Markdown."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table as RichTable
-from rich.text import Text
-
-WIDEST = 10_000
-"""Columns a table may take where no terminal limits it, so that nothing is cut."""
 
 
 @dataclass(frozen=True)
@@ -42,32 +33,6 @@ def to_markdown(table: Table) -> str:
     if table.note:
         lines += [table.note, ""]
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Return text on one line in which nothing steers a terminal."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-
-
-def to_rich(table: Table) -> RichTable:
-    """Return the table for a terminal. Text from configuration is shown as it is, never as markup."""
-    made = RichTable(title=Text(printable(table.title), style="bold"), caption=Text(printable(table.note)) if table.note else None)
-    made.title_justify = made.caption_justify = "left"
-    for column in table.columns:
-        made.add_column(Text(printable(column)), justify="right" if column in table.right else "left", no_wrap=column in table.right)
-    for row in table.rows:
-        made.add_row(*(Text(printable(cell)) for cell in row))
-    return made
-
-
-def print_wide(table: Table) -> Console:
-    """Print a table on stdout, as wide as it needs to be where no terminal limits it, and return the console that did."""
-    made = to_rich(table)
-    console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), made).maximum
-    console.print(made)
-    return console
 
 
 def _row(cells: Sequence[str]) -> str:
