@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.report.markdown_text import markdown_text
+
 
 @dataclass(frozen=True)
 class Table:
@@ -27,23 +29,13 @@ class Table:
 def to_markdown(table: Table) -> str:
     """Return a section with the table and its note."""
     rules = ["---:" if column in table.right else "---" for column in table.columns]
-    lines = [f"## {table.title}", ""]
+    lines = [f"## {markdown_text(table.title)}", ""]
     if table.rows:
-        lines += [_row(table.columns), _row(rules), *(_row([_escape(cell) for cell in row]) for row in table.rows), ""]
+        lines += [_row(table.columns), f"| {' | '.join(rules)} |", *(_row(row) for row in table.rows), ""]
     if table.note:
-        lines += [table.note, ""]
+        lines += [markdown_text(table.note, at_start=True), ""]
     return "\n".join(lines)
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def as_text(text: str) -> str:
-    """Return what Markdown shows as this text: HTML in names is none."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _escape(cell: str) -> str:
-    """Keep a cell within its column, and HTML in names as text."""
-    return as_text(cell).replace("|", "\\|").replace("\n", " ")
+    return f"| {' | '.join(map(markdown_text, cells))} |"

@@ -11,7 +11,11 @@ from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 
-STEERING = [*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"]
+STEERING = [
+    *map(chr, range(0x20)),
+    *map(chr, range(0x7F, 0xA0)),
+    *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c",
+]
 HIDDEN = [*"\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u3164\ufe0f\u2800\u180e", "\U000e0100", "\U000e0041"]
 BREAKING = [*"\u2028\u2029\x85", "\ud800", "\udfff"]
 

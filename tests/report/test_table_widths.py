@@ -88,7 +88,15 @@ STUDY = Table(
     "Tail quality of imagenet (top1)",
     ["model", "system", "runtime", "ideal", *(f"{bound} ms" for bound in (10, 20, 50))],
     [
-        [model, system, runtime, "0.900", "0.000 [0.000, 0.005] / 0.000 *", "0.058 [0.039, 0.084] / 0.000 *", "0.900 [0.895, 0.900] / 0.900"]
+        [
+            model,
+            system,
+            runtime,
+            "0.900",
+            "0.000 [0.000, 0.005] / 0.000 *",
+            "0.058 [0.039, 0.084] / 0.000 *",
+            "0.900 [0.895, 0.900] / 0.900",
+        ]
         for model in ("efficientnet_lite0", "efficientnet_lite2")
         for system in ("cpu_1core", "cpu_all")
         for runtime in ("torch", "torch_compile")
