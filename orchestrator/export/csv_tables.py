@@ -20,8 +20,8 @@ def to_csv(table: pa.Table) -> str:
     as a formula has an apostrophe before it.
     """
     kinds = [field.type for field in table.schema]
-    lines = [map(_text, table.column_names)]
-    lines += [(_cell(value, kind) for value, kind in zip(row, kinds, strict=True)) for row in _rows(table)]
+    lines = [[_text(name) for name in table.column_names]]
+    lines += [[_cell(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in _rows(table)]
     return "".join(",".join(map(_quoted, cells)) + "\n" for cells in lines)
 
 
