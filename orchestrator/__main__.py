@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import handled_by, ignore_all
+from orchestrator.report.printable import printable
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = line.run(words)
             sys.stdout.flush()
     except InputError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)  # noqa: T201
+        print(printable(f"error: {' '.join(str(error).splitlines())}"), file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         return 130
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno is None:
             raise
         where = f"{str(error.filename)[:200]}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; mend it and try again", file=sys.stderr)  # noqa: T201
+        print(printable(f"error: {where}{error.strerror}; mend it and try again"), file=sys.stderr)  # noqa: T201
         return 2 if error.errno in USERS_MISTAKES else 1
     return code
 

@@ -62,6 +62,10 @@ def _program_names(value: tuple[str, ...]) -> tuple[str, ...]:
 T = TypeVar("T", bound=BaseModel)
 
 MOST_REPEATS = 1000
+MOST = 2**31 - 1
+"""Whole numbers that a column of int32 holds."""
+LONGEST_MS = 2**53 / 1e6
+"""A time bound beyond is no exact number of nanoseconds."""
 
 DeviceKind = Literal["cpu", "cuda"]
 Dtype = Literal["fp32", "bf16", "fp16"]
@@ -73,7 +77,7 @@ Modules = Annotated[Names, AfterValidator(_module_names)]
 Programs = Annotated[Names, AfterValidator(_program_names)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, lt=LONGEST_MS, allow_inf_nan=False)]
 
 
 class Frozen(BaseModel):
@@ -169,7 +173,7 @@ class RuntimeConfig(Frozen):
 class MeasurementConfig(Frozen):
     """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``."""
 
-    batch: int = Field(1, gt=0)
+    batch: int = Field(1, gt=0, le=MOST)
     rule: Name = "settled"
     min_rounds: int = Field(30, gt=0)
     max_rounds: int = Field(1000, gt=0)
@@ -251,7 +255,7 @@ class Trial(Frozen):
     system: SystemConfig
     runtime: RuntimeConfig
     measurement: MeasurementConfig
-    repeat: int = Field(0, ge=0)
+    repeat: int = Field(0, ge=0, le=MOST)
 
 
 class CampaignConfig(Frozen):

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from orchestrator.analysis.inferences import times_per_inference
 from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
+from orchestrator.contracts import InputError
 from orchestrator.measurement.batches import batch_numbers
 from orchestrator.metrics import Answers, Judged
+from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 
@@ -63,7 +65,13 @@ class TrialData:
     def judged(self, metric: str) -> Judged:
         """Return the answers of all samples compared with the references, which is done once per metric."""
         if metric not in self._judged:
-            self._judged[metric] = judge(metric, self.answers(np.ones(len(self.references), dtype=bool)))
+            try:
+                self._judged[metric] = judge(metric, self.answers(np.ones(len(self.references), dtype=bool)))
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                if isinstance(error, InputError):
+                    raise
+                told = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({told}): {MEASURE_AGAIN}") from error
         return self._judged[metric]
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
@@ -138,6 +146,9 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         return None
     matrix = campaign.matrix(record.trial_id)
     samples = campaign.samples(record.trial_id)
+    if not np.array_equal(matrix.samples, samples.column("sample").to_numpy()):
+        told = f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to {samples.num_rows}, which are not the same"
+        raise InputError(f"{told}: {MEASURE_AGAIN}")
     times = {"inference": matrix.inference_ns, "total": matrix.total_ns}
     return TrialData(
         record=record,

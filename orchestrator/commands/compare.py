@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-from rich.console import Console
 
 from orchestrator.analysis.compare_campaigns import compare
 from orchestrator.commands.verbs.compare import Options
@@ -16,13 +13,11 @@ from orchestrator.report.compare_markdown import to_comment
 from orchestrator.report.compare_page import to_page
 from orchestrator.report.compare_tables import comparison_tables
 from orchestrator.report.compare_text import sentences
-from orchestrator.report.table import to_rich
+from orchestrator.report.terminal import Terminal
 from orchestrator.storage.atomic import write_json, write_text
 from orchestrator.storage.baseline import Baseline, read_baseline
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import Campaign, open_campaign
-
-WIDTH = 240
 
 
 def execute(options: Options) -> int:
@@ -35,12 +30,12 @@ def execute(options: Options) -> int:
     comparison = compare(before, _candidate(options), analysis, power=options.power)
     told = list(sentences(comparison, options.gate, options.allow_no_verdict))
     tables = list(comparison_tables(comparison, options.power))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    terminal = Terminal()
     for table in tables:
-        console.print(to_rich(table))
-        console.print()
+        terminal.table(table)
+        terminal.line()
     for sentence in told:
-        console.print(sentence, markup=False, soft_wrap=True)
+        terminal.line(sentence)
     title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
     if options.json_file is not None:
         write_json(options.json_file, to_document(comparison, options.allow_no_verdict))
@@ -50,7 +45,7 @@ def execute(options: Options) -> int:
         write_text(options.html_file, to_page(title, told, tables))
     for path in (options.json_file, options.markdown_file, options.html_file):
         if path is not None:
-            console.print(f"written: {path}", markup=False, soft_wrap=True)
+            terminal.line(f"written: {path}")
     return comparison.exit_code(options.allow_no_verdict) if options.gate else 0
 
 

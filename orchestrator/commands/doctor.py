@@ -20,7 +20,8 @@ from orchestrator.health.judge_cluster import judge_system, missing_system
 from orchestrator.health.reading import read_host
 from orchestrator.measurement.machine import read_machine
 from orchestrator.report.progress import Progress
-from orchestrator.report.table import Table, print_wide
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import Terminal
 
 Say = Callable[[str], None]
 
@@ -86,7 +87,8 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
 
 def print_findings(findings: Sequence[Finding]) -> None:
     """Print one line for each, and how many there are of each grade."""
-    console = print_wide(
+    terminal = Terminal()
+    terminal.table(
         Table(
             title="Doctor",
             columns=["host", "what", "is", "seen", "why"],
@@ -94,7 +96,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
         )
     )
     counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
-    console.print(f"{len(findings)} lines: {', '.join(counts)}")
+    terminal.line(f"{len(findings)} lines: {', '.join(counts)}")
 
 
 def _place(document: dict[str, object]) -> Place:

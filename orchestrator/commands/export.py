@@ -16,6 +16,7 @@ from orchestrator.export.csv_tables import to_csv
 from orchestrator.export.latex import latex_tables
 from orchestrator.export.tidy import write_tidy
 from orchestrator.export.to_mlflow import export_to_mlflow
+from orchestrator.report.printable import printable
 from orchestrator.storage.atomic import write_text
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.results import Results as Stored
@@ -41,7 +42,7 @@ def _write_files(to: Path, campaign: Campaign, options: Options) -> None:
         for name in options.formats:
             if name in WRITERS:
                 WRITERS[name](results, campaign, folder)
-    print(f"exported: {folder}")  # noqa: T201
+    print(printable(f"exported: {folder}"))  # noqa: T201
 
 
 def _csv(results: Results, campaign: Campaign, folder: Path) -> None:
@@ -84,4 +85,4 @@ def _write_baseline(path: Path, campaign: Campaign, overrides: Sequence[str]) ->
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"baseline {path} must be a file in a folder that is there: {USAGE}")
     write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
-    print(f"baseline: {path}")  # noqa: T201
+    print(printable(f"baseline: {path}"))  # noqa: T201

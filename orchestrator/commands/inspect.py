@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-from rich.console import Console
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
 from orchestrator.commands.status import print_trials
 from orchestrator.commands.verbs.inspect import Options
 from orchestrator.contracts import InputError
-from orchestrator.report.table import Table, printable, to_rich
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import milliseconds
 from orchestrator.storage.reader import Campaign, open_campaign
 
@@ -43,14 +41,14 @@ def execute(options: Options) -> int:
     campaign = open_campaign(options.directory)
     if options.trial is None:
         print_trials(campaign)
-        print(f"choose one: python -m orchestrator inspect {options.directory} TRIAL")  # noqa: T201
+        Terminal().line(f"choose one: python -m orchestrator inspect {options.directory} TRIAL")
         return 0
     trial_id = find_trial(campaign, options.trial)
     answers = latest_answers(campaign, trial_id, options.top)
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False)
-    console.print(to_rich(_answers_table(trial_id, answers)))
-    console.print()
-    console.print(to_rich(_rounds_table(campaign, trial_id, answers)))
+    terminal = Terminal()
+    terminal.table(_answers_table(trial_id, answers))
+    terminal.line()
+    terminal.table(_rounds_table(campaign, trial_id, answers))
     return 0
 
 
@@ -89,7 +87,7 @@ def _answers_table(trial_id: str, answers: Sequence[Answer]) -> Table:
 
 def _names(answer: Answer) -> str:
     more = f" and {len(answer.names) - 1} more of its batch" if len(answer.names) > 1 else ""
-    return printable(answer.names[0]) + more
+    return answer.names[0] + more
 
 
 def _rounds_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:

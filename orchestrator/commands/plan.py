@@ -9,7 +9,8 @@ from orchestrator.commands.planning import compose_campaign, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
 from orchestrator.measurement.machine import cores_offered
 from orchestrator.report.progress import Progress
-from orchestrator.report.table import Table, print_wide
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.storage.records import PlannedTrial
 
@@ -21,22 +22,23 @@ def execute(options: Composing) -> int:
     with open_site(composed.campaign, composed.trials) as site:
         plan = plan_on(site, composed)
     composition = composed.composition
-    console = print_wide(plan_table(plan))
+    terminal = Terminal()
+    terminal.table(plan_table(plan))
     for planned in plan.trials:
         candidate = plan.candidates[planned.match_key]
         fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None
         told = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
         if told:
-            console.print(f"{planned.state}: {planned.trial_id}: {told}", markup=False, soft_wrap=True)
+            terminal.line(f"{planned.state}: {planned.trial_id}: {told}")
     for left in plan.left_out:
-        console.print(f"left out: {' x '.join(left.pair)}: {left.reason}", markup=False, soft_wrap=True)
+        terminal.line(f"left out: {' x '.join(left.pair)}: {left.reason}")
     for line in plan.unpaired:
-        console.print(f"left out: {line}", markup=False, soft_wrap=True)
+        terminal.line(f"left out: {line}")
     if composition.excluded:
-        console.print(f"excluded by the sweep: {composition.excluded} combinations")
+        terminal.line(f"excluded by the sweep: {composition.excluded} combinations")
     if plan.duplicates:
-        console.print(f"composed more than once: {plan.duplicates} trials")
-    console.print(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}", soft_wrap=True)
+        terminal.line(f"composed more than once: {plan.duplicates} trials")
+    terminal.line(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-from rich.console import Console
 
 from orchestrator.analysis.results import Results, analyse
 from orchestrator.analysis.several_campaigns import stored_tables
@@ -19,8 +16,9 @@ from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
-from orchestrator.report.table import Table, to_rich
+from orchestrator.report.table import Table
 from orchestrator.report.tables import summary_tables
+from orchestrator.report.terminal import Terminal
 from orchestrator.report.verdict import verdict
 from orchestrator.storage.layout import inside
 from orchestrator.storage.reader import open_campaign
@@ -68,10 +66,10 @@ def _report_several(options: Options) -> None:
 
 def print_summary(results: Results, path: Path, told: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
     """Print the verdict, or what else is told, and the cross-system tables; the last line says where the report is."""
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False)
+    terminal = Terminal()
     for table in (*first, *summary_tables(results)):
-        console.print(to_rich(table))
-        console.print()
+        terminal.table(table)
+        terminal.line()
     for sentence in verdict(results) if told is None else told:
-        console.print(sentence, markup=False, soft_wrap=True)
-    console.print(f"report: {path}", markup=False, soft_wrap=True)
+        terminal.line(sentence)
+    terminal.line(f"report: {path}")

@@ -24,6 +24,7 @@ from orchestrator.execution.site import Site
 from orchestrator.measurement.code_digest import digest_code
 from orchestrator.measurement.code_files import CodeFiles
 from orchestrator.pipeline import own_rule, run_trials
+from orchestrator.report.printable import printable
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import trials_counted
 from orchestrator.stats.stopping import StoppingRule
@@ -110,20 +111,20 @@ def measure(
                 writer.close()
             where = error.filename or writer.directory
             told = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
-            print(f"error: {gone or told}", file=sys.stderr)  # noqa: T201
+            print(printable(f"error: {gone or told}"), file=sys.stderr)  # noqa: T201
             return 1
     for told in writer.disturbances:
-        print(f"error: {told}", file=sys.stderr)  # noqa: T201
+        print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() and states & {"planned", "interrupted"}:
-        print(f"interrupted; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
+        print(printable(f"interrupted; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
         return 130
     return 1 if states - {"done"} or writer.disturbances else 0
 
 
 def _stopped_at_once(writer: CampaignWriter) -> None:
     mark_interrupted(writer)
-    print(f"stopped at once; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
+    print(printable(f"stopped at once; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
 
 
 def _how_to_go_on(writer: CampaignWriter) -> str:

@@ -11,7 +11,8 @@ from orchestrator.commands.folders import refuse_campaign_folder
 from orchestrator.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.markdown import METHOD
-from orchestrator.report.table import Table, as_text, to_markdown
+from orchestrator.report.markdown_text import markdown_text
+from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.tables import all_tables
 from orchestrator.report.verdict import verdict
 from orchestrator.storage.reader import Campaign, open_campaign
@@ -43,7 +44,8 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
 
 def to_combined_report(several: SeveralCampaigns, results: Results) -> str:
     """Return the report of several campaigns as Markdown."""
-    head = ["# Tail quality of several campaigns", "", *(f"- {as_text(sentence)}" for sentence in sentences(several, results)), ""]
+    told = [f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences(several, results)]
+    head = ["# Tail quality of several campaigns", "", *told, ""]
     tables = [campaigns_table(several), *all_tables(results)]
     return "\n".join([*head, *(to_markdown(table) for table in tables), METHOD])
 

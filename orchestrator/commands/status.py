@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
-
-from orchestrator.report.table import Table, to_rich
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import trials_counted
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
@@ -23,11 +21,11 @@ def execute(directory: Path) -> int:
 def print_trials(campaign: Campaign) -> None:
     """Print one line per trial, and how many there are of each state."""
     records = campaign.trials()
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False)
-    console.print(to_rich(_table(campaign, records)))
+    terminal = Terminal()
+    terminal.table(_table(campaign, records))
     counts = Counter(record.state for record in records)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{trials_counted(len(records))}: {told}", markup=False, soft_wrap=True)
+    terminal.line(f"{trials_counted(len(records))}: {told}")
 
 
 def _table(campaign: Campaign, records: list[TrialRecord]) -> Table:

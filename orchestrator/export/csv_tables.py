@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
+           "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 """What spreadsheets take for the beginning of a formula."""
 
 
@@ -20,13 +19,15 @@ def to_csv(table: pa.Table) -> str:
     Numbers are written so that they read back exactly; nulls are empty; lists and maps are JSON. Text that a spreadsheet would run
     as a formula has an apostrophe before it.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_text, table.column_names))
     kinds = [field.type for field in table.schema]
-    for row in _rows(table):
-        writer.writerow([_cell(value, kind) for value, kind in zip(row, kinds, strict=True)])
-    return out.getvalue()
+    lines = [[_text(name) for name in table.column_names]]
+    lines += [[_cell(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in _rows(table)]
+    return "".join(",".join(map(_quoted, cells)) + "\n" for cells in lines)
+
+
+def _quoted(cell: str) -> str:
+    """Return a cell in quotes where it holds what would end it; Python's csv leaves a lone carriage return, which ends a row, as it is."""
+    return '"{}"'.format(cell.replace('"', '""')) if any(character in cell for character in ',"\r\n') else cell
 
 
 def _rows(table: pa.Table) -> Iterable[tuple[Any, ...]]:

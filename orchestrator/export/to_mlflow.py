@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow.compute as pc
 
 from orchestrator.analysis.results import Results
 from orchestrator.contracts import InputError
 from orchestrator.export.csv_tables import to_csv
+from orchestrator.export.mlflow_names import mlflow_name
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.records import TrialRecord
-
-T = TypeVar("T")
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
 FIGURES = ("threshold_ns", "ideal", "mean", "worst", "interval_low", "interval_high", "rounds")
 STATUS = {"done": "FINISHED", "failed": "FAILED", "infeasible": "FAILED", "interrupted": "KILLED"}
-LONGEST_VALUE, LONGEST_KEY, AT_ONCE = 500, 250, 100
+LONGEST_VALUE, AT_ONCE = 500, 100
 
 
 def export_to_mlflow(results: Results, folder: Path) -> None:
@@ -43,7 +41,7 @@ def export_to_mlflow(results: Results, folder: Path) -> None:
 
 def _export(client: Any, results: Results, folder: Path) -> None:
     name = f"{results.campaign.name} {results.campaign.created_at:%Y-%m-%dT%H-%M-%SZ}"
-    name = re.sub(r"[^A-Za-z0-9_. :-]", "_", name)[:LONGEST_KEY]
+    name = mlflow_name(name)
     if client.get_experiment_by_name(name) is not None:
         raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
     experiment = client.create_experiment(name, artifact_location=(folder.resolve() / ARTIFACTS).as_uri())
@@ -79,13 +77,13 @@ def _add_run(client: Any, experiment: str, record: TrialRecord, results: Results
     tags = {"state": record.state, "reason": record.reason or "", "flags": ", ".join(record.flags), "match_key": record.match_key}
     metrics = [Metric(key, value, at_ms, 0) for key, value in metrics_of(record, results).items()]
     params = [Param(key, value) for key, value in params_of(record).items()]
-    client.log_batch(run, tags=[RunTag(f"tail_quality.{key}", value[:LONGEST_VALUE]) for key, value in tags.items()])
+    client.log_batch(run, tags=[RunTag(f"tail_quality.{key}", _storable(value)[:LONGEST_VALUE]) for key, value in tags.items()])
     for at in range(0, max(len(metrics), len(params)), AT_ONCE):
         client.log_batch(run, metrics=metrics[at : at + AT_ONCE], params=params[at : at + AT_ONCE])
     with tempfile.TemporaryDirectory() as scratch:
         for name, text in _artifacts(record, results, report):
             path = Path(scratch) / name
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
             client.log_artifact(run, str(path))
     client.set_terminated(run, STATUS.get(record.state, "KILLED"), end_time=at_ms)
 
@@ -99,7 +97,7 @@ def params_of(record: TrialRecord) -> dict[str, str]:
     found |= {f"placement.{key}": value for key, value in record.placement.items()}
     found |= {f"stack.{key}": value for key, value in record.stack.items()}
     found |= {f"digests.{key}": value for key, value in record.digests.items() if not isinstance(value, Mapping | list)}
-    return {key: value for key, value in _named({key: str(value)[:LONGEST_VALUE] for key, value in found.items()}).items() if value}
+    return {mlflow_name(key): text for key, value in found.items() if (text := _storable(str(value))[:LONGEST_VALUE])}
 
 
 def metrics_of(record: TrialRecord, results: Results) -> dict[str, float]:
@@ -113,7 +111,7 @@ def metrics_of(record: TrialRecord, results: Results) -> dict[str, float]:
         found[f"latency/{row['clock']}/p{row['percentile']:g}_ns"] = row["value_ns"]
     for row in _of(record, results, "deadline"):
         found[f"deadline/{row['clock']}/{row['reference']}_ns"] = row["deadline_ns"]
-    return _named({key: float(value) for key, value in found.items() if value is not None})
+    return {mlflow_name(key): float(value) for key, value in found.items() if value is not None}
 
 
 def _of(record: TrialRecord, results: Results, name: str) -> list[dict[str, Any]]:
@@ -129,14 +127,6 @@ def _artifacts(record: TrialRecord, results: Results, report: str) -> Iterator[t
         yield f"{name}.csv", to_csv(table.filter(pc.equal(table.column("trial"), record.trial_id)))
 
 
-def _named(values: Mapping[str, T]) -> dict[str, T]:
-    """Return the values under names that MLflow takes; two that would come to one name keep a number."""
-    found: dict[str, T] = {}
-    for key, value in values.items():
-        plain = re.sub(r"[^A-Za-z0-9_. :/-]", "_", key).replace("..", "__")[:LONGEST_KEY]
-        name, number = plain, 1
-        while name in found:
-            number += 1
-            name = f"{plain}_{number}"
-        found[name] = value
-    return found
+def _storable(text: str) -> str:
+    """Return text that UTF-8 can hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

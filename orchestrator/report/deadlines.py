@@ -8,7 +8,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
 from orchestrator.report.rows import Row, rows_of, who, who_columns
 from orchestrator.report.table import Table
-from orchestrator.report.text import milliseconds, quality
+from orchestrator.report.text import milliseconds, quality_at_least
 
 NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
@@ -36,7 +36,7 @@ def deadline_tables(results: Results) -> Iterator[Table]:
 
 
 def _cells(row: Row, group: Group) -> list[str]:
-    floor = quality(row["floor"]) + (" (common)" if row["reference"] == "common" else "")
+    floor = quality_at_least(row["floor"]) + (" (common)" if row["reference"] == "common" else "")
     return [*who(row, group), floor, _deadline(row), milliseconds(row["observed_ns"]), str(row["rounds"])]
 
 

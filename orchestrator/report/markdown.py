@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from orchestrator.analysis.results import Results
-from orchestrator.report.table import as_text, to_markdown
+from orchestrator.report.markdown_text import markdown_text
+from orchestrator.report.printable import printable
+from orchestrator.report.table import to_markdown
 from orchestrator.report.tables import all_tables
 from orchestrator.report.verdict import verdict
 
@@ -12,21 +14,22 @@ METHOD = """## Method
 A *round* is one pass over every sample of the task. An answer is *on time* when its time is at most the threshold; tail quality is the
 quality of a round with every late sample counted as failed (Yang et al., arXiv 2212.13925v3). The clock *inference* is the model call
 alone; *total* is preprocess + inference + postprocess, from the sample's encoded bytes to the answer as plain values. Outside both
-clocks: the queue, the network, and the disk unless `task.preload=none`. Quality is rounded down, times to three digits or whole ms; the
-exact figures, with every interval, stand in the Parquet files beside this report.
+clocks: the queue, the network, and the disk unless `task.preload=none`. Quality is rounded to three decimals, though
+nothing below 1 to 1.000; intervals are rounded outward and what a deadline keeps is rounded down; times have three digits or are whole
+ms. The exact figures, with every interval, stand in the Parquet files beside this report.
 """
 
 
 def to_report(results: Results) -> str:
     """Return the report of a campaign."""
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
-    command = " ".join(results.campaign.command).replace("`", "'")
+    command = printable(" ".join(results.campaign.command)).replace("`", "'")
     head = [
-        f"# Tail quality: {as_text(results.campaign.name)}",
+        f"# Tail quality: {markdown_text(results.campaign.name)}",
         "",
-        f"Measured {created} with version {as_text(results.campaign.code_version)}: `{command}`",
+        f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`",
         "",
-        *(f"- {as_text(sentence)}" for sentence in verdict(results)),
+        *(f"- {markdown_text(sentence, at_start=True)}" for sentence in verdict(results)),
         "",
     ]
     return "\n".join([*head, *(to_markdown(table) for table in all_tables(results)), METHOD])

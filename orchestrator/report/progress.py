@@ -15,6 +15,7 @@ from rich.text import Text
 
 from orchestrator.measurement.results import Prepared
 from orchestrator.observer import RoundDone
+from orchestrator.report.printable import printable
 from orchestrator.report.text import milliseconds, seconds
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.records import Fault, PlannedTrial
@@ -58,7 +59,7 @@ class Progress:
     def say(self, message: str) -> None:
         """Write one line that stays."""
         if self._console is not None:
-            self._console.print(Text(message), soft_wrap=True)
+            self._console.print(Text(printable(message)), soft_wrap=True)
 
     def trial_started(self, planned: PlannedTrial) -> None:
         """Say which trial is being loaded."""
@@ -115,17 +116,19 @@ class Progress:
             if self._live is not None:
                 self._live.update(self._table(), refresh=True)
             else:
-                self._console.print(Text(self._lines[planned.trial.system.name]), soft_wrap=True)
+                self._console.print(Text(printable(self._lines[planned.trial.system.name])), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
+        for _ in range(2):
+            table.add_column(overflow="fold")  # else a name that is too long would be cut
         elapsed = time.monotonic() - self._started
         table.add_row(
             Text(f"{self._done} of {self._trials} trials", style="bold"),
             Text(f"{seconds(elapsed)} so far{self._left(elapsed)}"),
         )
         for system, line in self._lines.items():
-            table.add_row(Text(system), Text(line))
+            table.add_row(Text(printable(system)), Text(printable(line)))
         return table
 
     def _left(self, elapsed: float) -> str:

@@ -153,7 +153,7 @@ def trials_table(results: Results) -> Table:
     for record in results.records:
         placement, cold = record.placement, record.cold_start
         stopping = record.stopping.reason if record.stopping is not None else None
-        cores = ",".join(map(str, placement.get("cores", [])))
+        cores = ",".join(map(str, placement.get("cores") or ()))
         quota = f" (quota {placement['quota_cores']:g})" if placement.get("quota_cores") else ""
         rows.append(
             [
@@ -166,7 +166,7 @@ def trials_table(results: Results) -> Table:
                 _last(record, "half_width"),
                 str(placement.get("host", "")),
                 f"{placement.get('device', '')} cores {cores}{quota}, {placement.get('threads', '')} threads" if placement else "",
-                seconds(cold["load_ns"] / 1e9) if cold else "",
+                seconds(cold["load_ns"] / 1e9) if cold.get("load_ns") is not None else "",
                 milliseconds(cold.get("first_inference_ns")) if cold else "",
             ]
         )

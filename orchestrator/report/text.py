@@ -28,14 +28,29 @@ def seconds(s: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+NEXT_TO_ONE = 1e-12
+"""A sum of floats may miss 1 by so much."""
+
+
 def quality(value: float) -> str:
-    """Write a quality with three decimals, rounded down so that nothing looks better than it is."""
+    """Write a quality with three decimals: the nearest, of two equally near the even one.
+
+    What is below 1 never reads as 1.000, which would claim that nothing was late or wrong: it has as many decimals as that takes.
+    """
+    decimals = 3
+    while value < 1 - NEXT_TO_ONE and float(f"{value:.{decimals}f}") >= 1:
+        decimals += 1
+    return f"{value:.{decimals}f}"
+
+
+def quality_at_least(value: float) -> str:
+    """Write a bound that quality does not fall below: with three decimals, rounded down, so that it holds as it is written."""
     return f"{int(value * 1000 + 1e-9) / 1000:.3f}"
 
 
 def quality_within(low: float, high: float) -> str:
     """Write an interval of quality, rounded outward."""
-    return f"[{quality(low)}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}]"
+    return f"[{quality_at_least(low)}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}]"
 
 
 def signed(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -12,7 +12,11 @@ from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.atomic import write_json
 from orchestrator.storage.load import read_json
+from orchestrator.storage.matrix import EXACT_LIMIT
 from orchestrator.storage.records import Plain, UtcTime, Version
+
+Quality = Annotated[FiniteFloat, Field(ge=0, le=1e9)]
+"""No metric is negative, and those of this program end at 1."""
 
 
 class BaselineThreshold(Frozen):
@@ -25,10 +29,10 @@ class BaselineThreshold(Frozen):
     """
 
     label: str
-    ns: int = Field(ge=1)
+    ns: int = Field(ge=1, lt=EXACT_LIMIT)
     origin: Literal["absolute", "reference"]
-    means: tuple[FiniteFloat, ...] = Field(min_length=1)
-    slowed: tuple[FiniteFloat, ...] = ()
+    means: tuple[Quality, ...] = Field(min_length=1)
+    slowed: tuple[Quality, ...] = ()
 
 
 class BaselineTrial(Frozen):
@@ -48,7 +52,7 @@ class BaselineTrial(Frozen):
     trial: Trial
     not_done: tuple[str, ...] = ()
     metric: str | None = None
-    ideal: FiniteFloat | None = None
+    ideal: Quality | None = None
     samples: int = Field(0, ge=0)
     rounds: tuple[int, ...] = ()
     thresholds: tuple[BaselineThreshold, ...] = ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,8 @@ from orchestrator.storage.tables import conform
 
 T = TypeVar("T", bound=BaseModel)
 
+DEEPEST = 100
+LARGEST = 2**128
 MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
 
 
@@ -32,6 +35,7 @@ def read_json(path: Path, model: type[T]) -> T:
     try:
         content = read_regular(path)
         document = json.loads(content)
+        _refuse_strange(document, surrogates=b"\\u" in content)
     except InputError:
         raise
     except OSError as error:
@@ -50,6 +54,30 @@ def read_json(path: Path, model: type[T]) -> T:
         return model.model_validate(document)
     except ValidationError as error:
         raise InputError(f"{path} is not what this program writes: {explain(error)}; restore it from a copy") from error
+
+
+def _refuse_strange(document: Any, surrogates: bool) -> None:
+    """Raise ValueError for what JSON in Python can hold and no file of this program does, wherever it stands in a document.
+
+    ``surrogates``: there may be halves of surrogate pairs, which no UTF-8 can hold.
+    """
+    left = [(document, 0)]
+    while left:
+        value, depth = left.pop()
+        if isinstance(value, dict | list):
+            if depth > DEEPEST:
+                raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+            left += [(below, depth + 1) for below in (value.values() if isinstance(value, dict) else value)]
+            if surrogates and isinstance(value, dict):
+                left += [(key, depth) for key in value]
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise ValueError(f"{value} is no number")
+        elif isinstance(value, int):
+            if abs(value) > LARGEST:
+                raise ValueError("it holds a number of more than 128 bits")
+        elif surrogates and isinstance(value, str):
+            value.encode()
 
 
 def read_regular(path: Path) -> bytes:
@@ -130,7 +158,7 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
             yield file
     except InputError:
         raise
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
         if isinstance(error, OSError) and error.errno:
             _refuse_unreadable(path, error)
         raise InputError(f"{path} is not a whole Parquet file of this program ({_line(error)}): {remedy}") from error

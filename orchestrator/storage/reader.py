@@ -15,6 +15,7 @@ from orchestrator.storage.no_campaign import refuse_no_campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.result_schema import FORMS
 from orchestrator.storage.short_rounds import refuse_short_rounds
+from orchestrator.storage.tables import conform_samples
 
 
 class Campaign:
@@ -50,8 +51,13 @@ class Campaign:
 
     def samples(self, trial_id: str) -> pa.Table:
         """Return one row per sample: its reference, first prediction, sizes, scores and slices."""
-        remedy = "the trial ended before its warm-up; measure it again"
-        return _existing(self._folder(trial_id).samples, remedy)
+        path = self._folder(trial_id).samples
+        table = _existing(path, "the trial ended before its warm-up; measure it again")
+        try:
+            return conform_samples(table, self.record.planned(trial_id).trial.task.kind)
+        except (pa.ArrowException, ValueError) as error:
+            told = str(error).splitlines()[0][:200]
+            raise InputError(f"{path} is not what this program writes ({told}): {MEASURE_AGAIN}") from error
 
     def warmup(self, trial_id: str) -> pa.Table:
         """Return the timings of the warm-up rounds; no rows where there are none yet."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from orchestrator.config import CampaignConfig, Frozen, Trial
 from orchestrator.contracts import InputError
+from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
 from orchestrator.vocabulary import FaultName, State
@@ -19,8 +20,15 @@ STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
 """States of a trial that has a ``trial.json``, since it is written first."""
 
 Plain = Annotated[str, AfterValidator(plain)]
-UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
+UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: _in_utc(time))]
 Version = Annotated[int, Field(ge=1, le=schema.SCHEMA_VERSION)]
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time that UTC has") from error
 
 
 def utc_now() -> datetime:
@@ -137,7 +145,7 @@ class Stopping(Frozen):
 
     rule: str
     reason: str | None = None
-    checks: tuple[dict[str, Any], ...] = ()
+    checks: tuple[Annotated[dict[str, Any], AfterValidator(allowed.check_of_rule)], ...] = ()
 
 
 class TrialError(Frozen):
@@ -173,11 +181,11 @@ class TrialRecord(PlannedTrial):
     """
 
     schema_version: Version = schema.SCHEMA_VERSION
-    placement: dict[str, Any] = Field(default_factory=dict)
+    placement: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.PLACEMENT))] = Field(default_factory=dict)
     stack: dict[str, Any] = Field(default_factory=dict)
-    environment: dict[str, Any] = Field(default_factory=dict)
-    digests: dict[str, Any] = Field(default_factory=dict)
-    cold_start: dict[str, Any] = Field(default_factory=dict)
+    environment: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.ENVIRONMENT))] = Field(default_factory=dict)
+    digests: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.DIGESTS))] = Field(default_factory=dict)
+    cold_start: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.COLD_START))] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     ideal: dict[str, float] = Field(default_factory=dict)

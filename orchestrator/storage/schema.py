@@ -62,6 +62,19 @@ ROUNDS = pa.schema(
 )
 """One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0."""
 
+SAMPLES = pa.schema(
+    [
+        pa.field("sample", pa.int32(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("reference", pa.null()),
+        pa.field("prediction", pa.null()),
+        pa.field("input_size", pa.int64(), nullable=False),
+    ]
+)
+"""Columns of ``predictions.parquet``, one row per sample; ``ANSWERS`` has the types of reference and prediction. More follow, by their
+beginnings:"""
+MORE_OF_SAMPLES = {"score_": pa.float64(), "slice_": pa.string()}
+
 CLASSES = (pa.int32(), pa.list_(pa.int32()))
 
 BOXES = [("boxes", pa.list_(pa.list_(pa.float64()))), ("labels", pa.list_(pa.int64()))]

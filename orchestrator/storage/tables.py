@@ -31,6 +31,35 @@ def conform(table: pa.Table, form: pa.Schema) -> pa.Table:
     return pa.table([_column(present, field, table.num_rows) for field in form], schema=form)
 
 
+def conform_samples(table: pa.Table, kind: str) -> pa.Table:
+    """Return the samples of a trial of this kind of task, by number, in the types of ``schema.SAMPLES``, with all columns that are there.
+
+    Raises
+    ------
+    ValueError
+        for a missing column, one that stands there twice, a value that does not fit, no sample, or one that stands there twice.
+    """
+    names = table.column_names
+    if missing := [name for name in schema.SAMPLES.names if name not in names]:
+        raise ValueError(f"column {missing[0]!r} is missing")
+    if len(set(names)) < len(names):
+        raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    answers = dict(zip(("reference", "prediction"), schema.ANSWERS.get(kind, (None, None)), strict=True))
+    columns = {}
+    for name, column in zip(names, table.columns, strict=True):
+        own = schema.SAMPLES.field(name) if name in schema.SAMPLES.names and name not in answers else None
+        begins = next((kind for begin, kind in schema.MORE_OF_SAMPLES.items() if name.startswith(begin)), None)
+        wanted = own.type if own is not None else answers.get(name) or begins
+        if own is not None and column.null_count:
+            raise ValueError(f"column {name!r} holds nulls and may not")
+        columns[name] = column if wanted is None or column.type == wanted else column.cast(wanted)
+    samples = columns["sample"].to_pylist()
+    if sorted(samples) != list(range(len(samples))) or not samples:
+        raise ValueError("its samples are not counted from 0 without a gap")
+    found = pa.table(columns)
+    return found if samples == sorted(samples) else found.sort_by("sample")
+
+
 def outcome_codes(table: pa.Table) -> npt.NDArray[np.int8]:
     """Return the outcomes of conforming timings as indices into ``schema.OUTCOMES``, shape [rows]."""
     chunks = [chunk.indices.to_numpy() for chunk in table.column("outcome").chunks]
@@ -46,7 +75,11 @@ def _column(present: Mapping[str, pa.ChunkedArray], field: pa.Field, rows: int) 
     if not field.nullable and column.null_count:
         raise ValueError(f"column {field.name!r} holds nulls and may not")
     if not pa.types.is_dictionary(field.type):
-        return column if column.type == field.type else column.cast(field.type)
+        cast = column if column.type == field.type else column.cast(field.type)
+        if pa.types.is_timestamp(field.type):
+            for end in pc.min_max(cast).values():
+                end.as_py()  # raises for a year that no calendar of Python has
+        return cast
     return pa.chunked_array([_outcomes(chunk) for chunk in column.chunks], field.type)
 
 

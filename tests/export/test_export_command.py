@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -69,6 +70,14 @@ def test_a_spreadsheet_runs_nothing() -> None:
     assert rows[0] == ["'=1+1", "n"]
     assert [row[0] for row in rows[1:]] == ["'=cmd()", "'+1", "'-1", "'@x", 'plain, "quoted"', ""]
     assert rows[1][1] == "-1"
+
+
+def test_no_cell_ends_its_row_and_full_width_signs_begin_no_formula() -> None:
+    cells = ["a\r=cmd()", "a\n=cmd()", 'a",=cmd()', "\t=cmd()", "\r=cmd()", "\uff1dcmd()", ",=cmd()"]
+    text = to_csv(pa.table({"x": cells, "n": [-1.5] * len(cells)}))
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert rows == [["x", "n"], *([f"'{cell}" if cell[0] in "\t\r\uff1d" else cell, "-1.5"] for cell in cells)]
+    assert all(f'"{cell}' in text or f"\"'{cell}" in text for cell in cells[:3] if '"' not in cell)
 
 
 def test_tidy_parquet_holds_every_time_with_its_labels(campaigns: Make, planned: Plan, tmp_path: Path) -> None:

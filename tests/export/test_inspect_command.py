@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.analysis.late_answers import latest_answers
-from orchestrator.commands.inspect import execute, printable
+from orchestrator.commands.inspect import execute
 from orchestrator.commands.verbs.inspect import Options
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
@@ -103,7 +103,3 @@ def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:
     directory = campaigns("monday", [planned([3], raises_on=[*range(20)])])
     with pytest.raises(InputError, match="has no stored round"):
         inspect(directory, "null1")
-
-
-def test_a_name_steers_no_terminal() -> None:
-    assert printable("a\x1b]0;owned\x07\nb é") == "a\\x1b]0;owned\\x07\\nb é"

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import orchestrator
 from orchestrator.commands.export import execute
 from orchestrator.commands.verbs.export import Options
 from orchestrator.contracts import InputError
+from orchestrator.export.mlflow_names import mlflow_name
 
 
 def export(directory: Path, to: Path) -> int:
@@ -77,3 +80,50 @@ def test_a_path_that_mlflow_would_misread_is_refused(monday: Path, tmp_path: Pat
     with pytest.raises(InputError, match="MLflow cannot write into a path with"):
         export(monday, tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"monday", name}
+
+
+def test_names_are_kept_or_made_for_good() -> None:
+    for name in ("top1/total/reference p95/mean", "measurement.batch", "stack.torch", "vision 2026-03-01T12-30-00Z"):
+        assert mlflow_name(name) == name
+    strange = [
+        "a//b",
+        "/a",
+        "a/",
+        "../a",
+        "a/./b",
+        "..",
+        ".",
+        "",
+        "a=b",
+        "a_b",
+        "a b",
+        "a%b",
+        "é",
+        "x" * 300,
+        "x" * 301,
+        "a\n",
+        "\ud800",
+        "=1+1",
+    ]
+    made = [mlflow_name(name) for name in strange]
+    assert len(set(made)) == len(strange)
+    again = [mlflow_name(name) for name in made]
+    assert not set(again) & set(made) - {"a_b", "a b"}
+    assert made == [mlflow_name(name) for name in strange]
+
+
+@pytest.mark.slow
+def test_mlflow_takes_every_name() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("mlflow")
+        from mlflow.utils.validation import _validate_metric_name, _validate_param_name
+
+    @given(st.text(st.one_of(st.sampled_from("./_:- a\\"), st.characters()), max_size=270))
+    def taken(name: str) -> None:
+        made = mlflow_name(name)
+        _validate_metric_name(made)
+        _validate_param_name(made)
+        assert len(made) <= 250
+
+    taken()

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.report.table import Table, to_markdown
-from orchestrator.report.text import milliseconds, percentile, quality, seconds
+from orchestrator.report.text import milliseconds, percentile, quality, quality_at_least, quality_within, seconds
 
 
 @pytest.mark.parametrize(
@@ -21,9 +25,32 @@ def test_durations_read_as_said(s: float, shown: str) -> None:
     assert seconds(s) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.9, "0.900"), (0.8999, "0.899"), (1.0, "1.000"), (0.0, "0.000"), (0.29, "0.290")])
-def test_no_quality_looks_better_than_it_is(value: float, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.9, "0.900"), (0.2577, "0.258"), (0.8999, "0.900"), (0.2574, "0.257"), (0.29, "0.290"), (0.0, "0.000"), (1.0, "1.000"),
+        (1 / 16, "0.062"), (3 / 16, "0.188"), (9 / 16, "0.562"),  # halfway: to the even one
+    ],
+)  # fmt: skip
+def test_quality_is_rounded_to_the_nearest(value: float, shown: str) -> None:
     assert quality(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.9994, "0.999"), (0.9999, "0.9999"), (0.99996, "0.99996"), (0.9999999, "0.9999999"), (1 - 1e-15, "1.000")]
+)
+def test_nothing_but_one_reads_as_one(value: float, shown: str) -> None:
+    assert quality(value) == shown
+
+
+@given(st.fractions(0, 1, max_denominator=10_000))
+def test_a_figure_is_the_nearest_and_lies_within_its_interval(exact: Fraction) -> None:
+    value = float(exact)
+    assert abs(Fraction(quality(value)) - exact) <= Fraction(5, 10_000) + Fraction(1, 10**12)
+    assert (quality(value) == "1.000") == (exact == 1)
+    low, high = quality_within(value, value).strip("[]").split(", ")
+    assert float(low) <= float(quality(value)) <= float(high)
+    assert float(quality_at_least(value)) <= value + 1e-12
 
 
 def test_percentiles_keep_their_label() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
@@ -24,7 +25,7 @@ def store(campaign: CampaignWriter, trial_id: str, new_round: NewRound, state: S
     trial = campaign.trial(trial_id)
     record = TrialRecord.from_plan(campaign.record.planned(trial_id))
     trial.write_record(record)
-    trial.write_samples(pa.table({"sample": pa.array([0, 1, 2], pa.int32())}))
+    trial.write_samples(samples_of(3))
     for number in range(8):
         trial.append(*new_round(number))
         if number % 2:

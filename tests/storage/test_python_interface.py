@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from sample_tables import samples_of
 
 import orchestrator
 from orchestrator.contracts import InputError
@@ -33,7 +34,7 @@ def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Pa
     trial = campaign.trial(trial_id)
     for number in range(12):
         trial.append(*new_round(number, 4, ["ok", "ok", "error" if number == 3 else "ok", "ok"]))
-    trial.write_samples(pa.table({"sample": pa.array(range(4), pa.int32()), "score_top1": SCORES}))
+    trial.write_samples(samples_of(4, score_top1=SCORES))
     trial.finish()
     record = TrialRecord.from_plan(campaign.record.planned(trial_id))
     stopping = Stopping(rule="rounds", reason="12 rounds")

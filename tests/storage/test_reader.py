@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import twins
@@ -98,7 +99,7 @@ def test_no_campaign_and_no_trial(tmp_path: Path, campaign: CampaignWriter) -> N
 def test_folders_named_like_partitions_add_no_columns(tmp_path: Path, new_record: Callable[..., object]) -> None:
     directory = tmp_path / "round=7" / "year=2030"
     with CampaignWriter.create(directory, new_record()) as writer:  # type: ignore[arg-type]
-        samples = pa.table({"sample": pa.array([0], pa.int32())})
+        samples = samples_of(1)
         trial_id = writer.record.trials[0].trial_id
         writer.trial(trial_id).write_samples(samples)
         assert open_campaign(directory).samples(trial_id).equals(samples)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.atomic import draft_of, write_parquet, write_text
@@ -30,7 +31,7 @@ def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Pa
     trial = campaign.trial(trial_id)
     trial.append(*new_round(0))
     trial.flush()
-    trial.write_samples(pa.table({"sample": pa.array([0, 1, 2], pa.int32())}))
+    trial.write_samples(samples_of(3))
     trial.write_warmup(new_round(0)[0])
     trial.write_record(TrialRecord.from_plan(campaign.record.planned(trial_id)))
     campaign.set_state(trial_id, "done")

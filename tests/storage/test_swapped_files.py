@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import seal
@@ -25,7 +26,7 @@ def measured(campaign: CampaignWriter, new_round: NewRound) -> Path:
     """Return the folder of two trials with equal files, the second of which merged its parts."""
     for planned in campaign.record.trials:
         trial = campaign.trial(planned.trial_id)
-        trial.write_samples(pa.table({"sample": pa.array([0, 1, 2], pa.int32())}))
+        trial.write_samples(samples_of(3))
         trial.write_warmup(new_round(0)[0])
         for number in range(2):
             trial.append(*new_round(number))

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sample_tables import samples_of
 
 from orchestrator.storage import schema
 from orchestrator.storage.reader import open_campaign
@@ -156,7 +157,7 @@ def test_warmups_of_a_later_process_follow(campaign: CampaignWriter, trial_id: s
 
 def test_samples_and_answers(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     writer = campaign.trial(trial_id)
-    samples = pa.table({"sample": pa.array([0, 1, 2], pa.int32()), "prediction": [[1, 2], [], None], "input_size": [9, 9, 9]})
+    samples = samples_of(3, prediction=[[1, 2], [], None], input_size=[9, 9, 9])
     writer.write_samples(samples)
     answers = pa.table({"sample": pa.array([1], pa.int32()), "prediction": [[7]]})
     writer.write_answers(0, answers)
@@ -176,7 +177,7 @@ def test_samples_and_answers(campaign: CampaignWriter, trial_id: str, new_round:
 def test_a_trial_that_died_before_its_first_round_has_no_stored_rounds(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound
 ) -> None:
-    campaign.trial(trial_id).write_samples(pa.table({"sample": pa.array([0, 1, 2], pa.int32())}))
+    campaign.trial(trial_id).write_samples(samples_of(3))
     campaign.close()
     with CampaignWriter.reopen(campaign.directory) as later:
         assert later.trial(trial_id).stored_samples() is not None

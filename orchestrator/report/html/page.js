@@ -14,6 +14,13 @@
   let printing = false;
 
   // Numbers as text: the same rules as the tables of the report.
+  // As quality() of report/text.py: the nearest, of two equally near the even one (sixteenths alone lie halfway), and 1.000 for 1 alone.
+  const nearest = value => {
+    const down = Math.floor(value * 1000), halfway = Number.isInteger(value * 16) && value * 16 % 2 !== 0;
+    let decimals = 3, text = halfway ? ((down + down % 2) / 1000).toFixed(3) : value.toFixed(3);
+    while (value < 1 - 1e-12 && Number(text) >= 1) text = value.toFixed(++decimals);
+    return text;
+  };
   const cut = value => (Math.trunc(value * 1000 + 1e-9) / 1000).toFixed(3);
   const within = (low, high) => `[${cut(low)}, ${(Math.ceil(high * 1000 - 1e-9) / 1000).toFixed(3)}]`;
   const milliseconds = ns => {
@@ -229,8 +236,8 @@
     for (const row of task.section.querySelectorAll("tr[data-entry]")) {
       const entry = task.entries.get(row.dataset.entry), figures = entry.clocks[task.clock];
       const flags = figures.in_sample.includes(task.at) ? [...entry.flags, "in-sample"] : entry.flags;
-      const cells = { place: String(figures.place[task.at]), mean: cut(figures.mean[task.at]), interval: within(figures.low[task.at], figures.high[task.at]),
-        worst: cut(figures.worst[task.at]), p99: figures.p99, deadline: figures.deadline,
+      const cells = { place: String(figures.place[task.at]), mean: nearest(figures.mean[task.at]), interval: within(figures.low[task.at], figures.high[task.at]),
+        worst: nearest(figures.worst[task.at]), p99: figures.p99, deadline: figures.deadline,
         flags: flags.join(", ") };
       for (const [name, shown] of Object.entries(cells)) row.querySelector(`[data-cell="${name}"]`).textContent = shown;
       row.querySelector('[data-cell="mean"]').style.setProperty("--share", `${Math.min(100, 100 * figures.mean[task.at])}%`);

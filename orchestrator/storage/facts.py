@@ -1,0 +1,60 @@
+"""What the open mappings of ``trial.json`` may hold under the names that readers know; other names may hold anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from orchestrator.storage.result_schema import CONVERGENCE
+
+Rule = tuple[str, Callable[[Any], bool]]
+
+
+def _whole(value: Any, bits: int = 64) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
+
+
+def _number(value: Any) -> bool:
+    return _whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+TEXT: Rule = ("text", lambda value: isinstance(value, str))
+WHOLE: Rule = ("a whole number of 64 bits", _whole)
+WHOLE_32: Rule = ("a whole number of 32 bits", lambda value: _whole(value, 32))
+NUMBER: Rule = ("a number", _number)
+YES_OR_NO: Rule = ("true or false", lambda value: isinstance(value, bool))
+WHOLES: Rule = ("a list of whole numbers", lambda value: isinstance(value, list | tuple) and all(map(_whole, value)))
+
+PLACEMENT = {
+    "host": TEXT, "boot_id": TEXT, "device": TEXT, "name": TEXT, "pinned": YES_OR_NO, "cores": WHOLES, "threads": WHOLE,
+    "quota_cores": NUMBER,
+}  # fmt: skip
+ENVIRONMENT = {"host": TEXT, "boot_id": TEXT, "processor": TEXT}
+DIGESTS = {"data": TEXT}
+COLD_START = {"load_ns": NUMBER, "first_inference_ns": NUMBER}
+OF_TYPE = {pa.int32(): WHOLE_32, pa.int64(): WHOLE, pa.float64(): NUMBER, pa.string(): TEXT, pa.bool_(): YES_OR_NO}
+CHECK = {field.name: OF_TYPE[field.type] for field in CONVERGENCE if field.type in OF_TYPE}
+"""One check of a stopping rule becomes a row of ``convergence.parquet``."""
+
+
+def known(rules: Mapping[str, Rule]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a validator of a mapping that refuses a value of another kind under a known name; null is always allowed."""
+
+    def check(mapping: dict[str, Any]) -> dict[str, Any]:
+        for name, (kind, fits) in rules.items():
+            value = mapping.get(name)
+            if value is not None and not fits(value):
+                raise ValueError(f"{name}={str(value)[:40]} must be {kind}")
+        return mapping
+
+    return check
+
+
+def check_of_rule(mapping: dict[str, Any]) -> dict[str, Any]:
+    """Return one check of a stopping rule. Raises ValueError where its number of rounds is missing or a figure is none."""
+    if mapping.get("rounds") is None:
+        raise ValueError("a check must tell its number of rounds")
+    return known(CHECK)(mapping)

@@ -1,0 +1,164 @@
+"""Tables in every width: nothing is shortened, and what tells two rows apart always stands there whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pty
+import string
+import struct
+import subprocess
+import sys
+import termios
+from fcntl import ioctl
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from orchestrator.report.arrangement import arrange, identity
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import Terminal, width_of
+
+WORDS = st.text(string.ascii_letters + string.digits + "_.-/é漢", min_size=1, max_size=12)
+NAMES = st.builds(lambda start, end: (start * 9)[: 60 - len(end)] + end, st.sampled_from(["cpu_all-", "torch_", "x"]), WORDS)
+SENTENCES = st.lists(WORDS, max_size=12).map(" ".join)
+FIGURES = st.sampled_from(["0.867 [0.859, 0.877] / 0.850 *", "1.23 ms", "-", "12"])
+KINDS = {"trial": NAMES, "system": NAMES, "runtime": WORDS, "why": SENTENCES, "10 ms": FIGURES, "rounds": FIGURES, "verdict": SENTENCES}
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table:
+    columns = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, unique=True))
+    rows = draw(st.lists(st.tuples(*(KINDS[column] for column in columns)), min_size=1, max_size=5, unique=True))
+    return Table(draw(SENTENCES), columns, rows, draw(SENTENCES), frozenset(["10 ms", "rounds"]))
+
+
+def printed(table: Table, width: int | None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    stream = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        if width is not None:
+            patch.setenv("COLUMNS", str(width))
+        Terminal(stream).table(table)
+    return stream.getvalue().splitlines()
+
+
+def rows_of_blocks(lines: list[str], columns: int) -> list[list[list[str]]]:
+    """Return what stands in the cells of each block, lines of one row still apart."""
+    blocks: list[list[list[str]]] = []
+    for line in lines:
+        if line.startswith("┏"):
+            blocks.append([])
+        elif line.startswith("│"):
+            blocks[-1].append([cell.strip() for cell in line.strip("│").split("│")])
+    return blocks
+
+
+@settings(max_examples=300)
+@given(tables(), st.one_of(st.none(), st.integers(40, 200)))
+def test_rows_can_be_told_apart_and_no_word_is_cut(table: Table, width: int | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        lines = printed(table, width, patch)
+    longest = max(cell_len(word) for text in (table.title, table.note, *table.columns, *sum(table.rows, ())) for word in text.split(" "))
+    if width is not None:
+        framed = bool(arrange(table.columns, table.rows, table.right, width))
+        assert max(cell_len(line) for line in lines) <= (width if framed else max(width, longest))
+
+    blocks = arrange(table.columns, table.rows, table.right, width)
+    names = identity(table.columns, table.rows)
+    assert len({tuple(row[place] for place in names) for row in table.rows}) == len(table.rows)
+    assert sorted({place for block in blocks for place in block.columns}) == (list(range(len(table.columns))) if blocks else [])
+    assert all(set(names) <= set(block.columns) for block in blocks)
+    if not blocks:
+        text = " ".join(" ".join(lines).split())
+        for row in table.rows:
+            for head, cell in zip(table.columns, row, strict=True):
+                assert not cell or f"{head}: {cell}" in text
+        return
+    for block, shown in zip(blocks, rows_of_blocks(lines, len(table.columns)), strict=True):
+        joined = [" ".join(part for part in column if part) for column in zip(*shown, strict=True)]
+        for place, text in zip(block.columns, joined, strict=True):
+            assert text == " ".join(row[place] for row in table.rows if row[place])
+
+
+STUDY = Table(
+    "Tail quality of imagenet (top1)",
+    ["model", "system", "runtime", "ideal", *(f"{bound} ms" for bound in (10, 20, 50))],
+    [
+        [
+            model,
+            system,
+            runtime,
+            "0.900",
+            "0.000 [0.000, 0.005] / 0.000 *",
+            "0.058 [0.039, 0.084] / 0.000 *",
+            "0.900 [0.895, 0.900] / 0.900",
+        ]
+        for model in ("efficientnet_lite0", "efficientnet_lite2")
+        for system in ("cpu_1core", "cpu_all")
+        for runtime in ("torch", "torch_compile")
+    ],
+    right=frozenset(["ideal", "10 ms", "20 ms", "50 ms"]),
+)
+
+
+@pytest.mark.parametrize("width", [None, *range(40, 201)])
+def test_systems_and_runtimes_keep_their_names_at_any_width(width: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = printed(STUDY, width, monkeypatch)
+    text = "\n".join(lines)
+    assert "…" not in text
+    blocks = max(1, len(rows_of_blocks(lines, 7)))
+    for name, times in (("efficientnet_lite0", 4), ("cpu_1core", 4), ("torch_compile", 4)):
+        assert text.count(name) == times * blocks
+    for figure in ("0.058 [0.039, 0.084] / 0.000 *", "0.900 [0.895, 0.900] / 0.900"):
+        # Where a figure fits beside the names it is not broken, and else at spaces alone.
+        assert text.count(figure) == 8 or 60 <= (width or 0) < 83
+        assert all(text.count(word) >= 8 for word in figure.split())
+    assert width is None or max(map(len, lines)) <= width
+
+
+def test_without_a_terminal_a_table_is_as_wide_as_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = Table("T", ["trial", "why"], [["a", "word " * 99 + "end"]])
+    assert any("word " * 99 + "end" in line for line in printed(wide, None, monkeypatch))
+
+
+def test_columns_count_more_than_the_terminal_and_only_where_they_are_a_number() -> None:
+    stream = io.StringIO()
+    for told, width in (("80", 80), ("0", None), ("", None), ("wide", None), ("-3", None), ("²", None)):
+        assert width_of(stream, {"COLUMNS": told}) == width
+    assert width_of(stream, {}) is None
+
+
+def read_all(descriptor: int) -> bytes:
+    content = b""
+    with contextlib.suppress(OSError):  # how Linux tells that a terminal has no other end any more
+        while more := os.read(descriptor, 1 << 16):
+            content += more
+    return content
+
+
+PROGRAM = """
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import Terminal
+names = [["efficientnet_lite0", "cpu_1core", "torch"], ["efficientnet_lite0", "cpu_all", "torch_compile"]]
+Terminal().table(Table("T", ["model", "system", "runtime", "10 ms", "20 ms"], [[*row, "0.1 " * 5, "0.2 " * 5] for row in names]))
+"""
+
+
+@pytest.mark.parametrize("width", [44, 80, 200])
+def test_a_real_terminal_limits_the_lines(width: int) -> None:
+    reader, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"NO_COLOR": "1", "TERM": "dumb"}
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=terminal, env=environment) as program:
+        os.close(terminal)
+        lines = read_all(reader).decode().splitlines()
+    assert program.returncode == 0
+    os.close(reader)
+    text = "\n".join(lines)
+    assert max(map(len, lines)) <= width
+    assert all(name in text for name in ("efficientnet_lite0", "cpu_1core", "cpu_all", "torch_compile"))
+    assert "…" not in text

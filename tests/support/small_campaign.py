@@ -1,0 +1,121 @@
+"""A small campaign with whatever a reader can meet: faults, failed and left-out trials, settings, slices, a warm-up and other answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestrator.campaign import Candidate, make_plan_of
+from orchestrator.config import AnalysisConfig, CampaignConfig, parse_trial
+from orchestrator.execution.inline import open_inline
+from orchestrator.measurement.inspection import inspect
+from orchestrator.measurement.machine import read_machine
+from orchestrator.pipeline import run_trials
+from orchestrator.report.progress import Progress
+from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage.layout import identity
+from orchestrator.storage.records import CampaignRecord, LeftOut
+from orchestrator.storage.seal import sealed_json
+from orchestrator.storage.writer import CampaignWriter
+
+CODE = Path(__file__).parent / "code"
+
+
+class Clock:
+    """Readings 1 to 9 ms apart."""
+
+    def __init__(self) -> None:
+        self._now, self._random = 0, random.Random(0)
+
+    def __call__(self) -> int:
+        self._now += self._random.randint(1, 9) * 1_000_000
+        return self._now
+
+
+@contextmanager
+def importable() -> Iterator[None]:
+    sys.path.append(str(CODE))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(CODE))
+        sys.modules.pop("null_targets", None)
+
+
+def trial_of(wrong: list[int], system: str, repeat: int, rounds: int, samples: int, raises_on: list[int]) -> Candidate:
+    kind = {"kind": "image_classification"}
+    document = {
+        "model": {
+            "name": "null", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0, "wrong": wrong, "raises_on": raises_on,
+            "fails_to_load": False, "dies": False, **kind,
+        },
+        "task": {"name": "numbers", "target": "null_targets:Numbers", "count": samples, **kind},
+        "system": {"name": system},
+        "runtime": {"name": "torch", "packages": ["json"]},
+        "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "max_errors": 0 if len(raises_on) > 1 else 9, "repeat": repeat},
+    }  # fmt: skip
+    trial = parse_trial(document)
+    return Candidate(trial, inspect(trial), read_machine())
+
+
+def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1) -> Path:
+    """Measure the campaign into a new directory, in this process and on a clock of its own."""
+    with importable(), tempfile.TemporaryDirectory() as scratch:
+        candidates = [
+            trial_of([1], "cpu_all", repeat, rounds, samples, []),
+            trial_of([1, 2], "cpu_1", repeat, rounds, samples, [3]),
+            trial_of([2], "cpu_all", 1, rounds, samples, [0, 1, 2, 3]),
+        ]
+        plan = make_plan_of(candidates)
+        record = CampaignRecord(
+            code_version="1.0", code_digest="ab", name="small", command=("+sweep=small", "model=null"), trials=plan.trials,
+            sweep={"axes": {"model": "null,other"}, "set": ["task=numbers"]}, left_out=(LeftOut(pair=("null", "coco"), reason="other kind"),),
+            created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,))),
+        )  # fmt: skip
+        with CampaignWriter.create(directory, record) as writer, open_inline(Path(scratch), Clock()) as executor:
+            run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
+    return directory
+
+
+def reseal_json(path: Path, document: Any) -> None:
+    """Write what a stranger may have written: any JSON with a checksum that fits, whatever our own writer would refuse."""
+    write_sealed(path, json.dumps(document, indent=1, ensure_ascii=True))
+
+
+def write_sealed(path: Path, text: str) -> None:
+    """Write a text with the seal that fits it, where it ends as an object does."""
+    path.write_text(sealed_json(text) if text.endswith("\n}") else text, encoding="utf-8", errors="surrogatepass")
+
+
+def reseal_table(path: Path, table: pa.Table, **options: Any) -> None:
+    """Write a table with a seal that fits."""
+    write_parquet(path, table, **options)
+
+
+def read_document(path: Path) -> Any:
+    """Return a stored JSON document without its seal."""
+    document = json.loads(path.read_text("utf-8"))
+    del document["sha256"]
+    return document
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return a digest of every file of a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+__all__ = ["Callable", "contents", "identity", "measure_small", "pq", "read_document", "reseal_json", "reseal_table", "write_sealed"]
