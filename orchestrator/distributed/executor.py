@@ -28,11 +28,14 @@ from orchestrator.measurement.processes import end_process, own_identity
 from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed, unpack
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import take_stamps
+from orchestrator.measurement.shared_folders import is_own
 from orchestrator.measurement.turn import this_campaign, turn_of
 
 T = TypeVar("T")
 
 CLOSE_TIMEOUT_S = 10.0
+STAMPS_TIMEOUT_S = 60.0
+"""Stamps are worth waiting for on a host that answers: without them a round that hung would vanish."""
 ANSWER_TIMEOUT_S = 4.0
 """A host that does nothing for so long is lost: with ``round_timeout_s`` before it, that is noticed within 10 s of it."""
 
@@ -128,8 +131,11 @@ class RaySession:
         self._await_end()
         if self._scratch is None:
             return None
+        scratch = Path(self._scratch)
+        if self.shares_machine and is_own(scratch):
+            return take_stamps(scratch)  # on a busy machine another process takes long to start, and what was left would be lost
         try:
-            stamps: Stamps | None = ray.get(on_node(self._node_id, take_stamps, Path(self._scratch)), timeout=CLOSE_TIMEOUT_S)
+            stamps: Stamps | None = ray.get(on_node(self._node_id, take_stamps, scratch), timeout=STAMPS_TIMEOUT_S)
         except RayTaskError as error:
             if isinstance(error.cause, TrialFailed):
                 raise error.cause from None

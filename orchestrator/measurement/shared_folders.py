@@ -19,6 +19,14 @@ def is_safe(folder: Path) -> bool:
         return False
 
 
+def is_own(path: Path) -> bool:
+    """Return whether something lies there that belongs to this user."""
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
 def why_unsafe(status: os.stat_result) -> str | None:
     """Return in words why another user could take away or replace what lies in a folder, or None."""
     if not stat.S_ISDIR(status.st_mode):

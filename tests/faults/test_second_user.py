@@ -226,6 +226,7 @@ def common(public: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     status = folder.stat()
     yield folder
     (own_folder_path() / f"turn-{status.st_dev}-{status.st_ino}").unlink(missing_ok=True)
+    shutil.rmtree(own_folder_path().with_name(f"orchestrator-locks-{NOBODY}"), ignore_errors=True)
 
 
 def test_nothing_in_a_common_folder_or_in_shared_memory_disturbs_a_campaign(
