@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from program import orchestrator
 
 PROJECT = Path(__file__).parents[2]
 KEY = re.compile(r"\b(?:system|task|model|measurement|analysis|cluster)\.[a-z_]+(?==|`|:)|\brequire_same_stack\b|\bresults_dir\b")
@@ -42,7 +42,7 @@ def test_the_example_composes(page: str, tmp_path: Path) -> None:
         *["--cfg", "job", "--config-dir", str(tmp_path / "my_conf"), "+sweep=lab", "cluster=address"],
         "cluster.address=192.0.2.10:6379",
     ]
-    shown = subprocess.run([sys.executable, "-m", "orchestrator", *command], capture_output=True, text=True, check=False, cwd=PROJECT)
+    shown = orchestrator(*command, cwd=PROJECT)
     assert shown.returncode == 0, shown.stderr
     trials = list(yaml.safe_load_all(shown.stdout))
     assert [trial["system"]["name"] for trial in trials] == ["desktop", "card", "p100", "v100"] * 2

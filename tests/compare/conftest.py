@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
 import threading
 import zlib
@@ -77,11 +78,26 @@ class Processes(InlineExecutor):
         return session
 
 
-@pytest.fixture
-def measure(null_targets: Path, tmp_path: Path) -> Measure:
-    """Measures a campaign of cpu_1core and cpu_all on a clock with noise, and returns its directory."""
+@pytest.fixture(scope="session")
+def measured() -> dict[str, Path]:
+    """Campaigns by their options, as far as tests have asked for them: equal options give equal times, so that one is enough."""
+    return {}
 
-    def run(
+
+@pytest.fixture
+def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, measured: dict[str, Path]) -> Measure:
+    """Measures a campaign of cpu_1core and cpu_all on a clock with noise, and returns its directory, a copy of the test's own."""
+
+    def run(name: str, **options: object) -> Path:
+        asked = repr((name, sorted(options.items())))
+        if asked not in measured:
+            directory = tmp_path_factory.mktemp("measured") / name
+            campaign(directory, name, **options)  # type: ignore[arg-type]
+            measured[asked] = directory
+        return Path(shutil.copytree(measured[asked], tmp_path / name, symlinks=True))
+
+    def campaign(
+        directory: Path,
         name: str,
         *,
         repeats: int = 3,
@@ -94,8 +110,8 @@ def measure(null_targets: Path, tmp_path: Path) -> Measure:
         task: Mapping[str, object] | None = None,
         max_errors: int = 0,
         name_of_campaign: str | None = None,
-        **campaign: object,
-    ) -> Path:
+        **record_fields: object,
+    ) -> None:
         candidates = []
         for system in systems:
             document = {
@@ -111,12 +127,10 @@ def measure(null_targets: Path, tmp_path: Path) -> Measure:
             trial = parse_trial(document)
             candidates.append(Candidate(trial, inspect(trial), read_machine()))
         plan = make_plan_of(candidates)
-        directory = tmp_path / name
-        record = CampaignRecord(**{"code_version": "test", "name": name_of_campaign or name, "trials": plan.trials, **campaign})
+        record = CampaignRecord(**{"code_version": "test", "name": name_of_campaign or name, "trials": plan.trials, **record_fields})
         with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
-            executor = Processes(Path(scratch), tmp_path / "cache", seed, slower or {}, noise)
+            executor = Processes(Path(scratch), directory.parent / "cache", seed, slower or {}, noise)
             run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
-        return directory
 
     return run
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
+import program
 import pytest
 
 SUPPORT = Path(__file__).parents[1] / "support"
-PROGRAM = ["-m", "orchestrator"]
 TRIALS = [
     "-m", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=1",
     "system=cpu_1core,cpu_all", "measurement.rule=rounds", "measurement.min_rounds=5", "measurement.max_rounds=5",
@@ -16,12 +15,9 @@ TRIALS = [
 ]  # fmt: skip
 
 
-def orchestrator(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=240, check=False)
-
-
 @pytest.mark.slow
 def test_campaigns_pass_the_gate_against_themselves_alone_with_repeats(tmp_path: Path) -> None:
+    orchestrator = partial(program.orchestrator, cwd=tmp_path)
     for repeats in (1, 3):
         done = orchestrator(*TRIALS, f"measurement.repeat={repeats}", f"results_dir={tmp_path / str(repeats)}")
         assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import program
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -84,15 +85,15 @@ def test_trials_took_turns_on_the_machine(campaign: Path) -> None:
 def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
     before = {path.name: path.read_bytes() for path in (campaign / "r").iterdir() if path.suffix in (".parquet", ".md", ".html")}
     assert set(before) == {f"{name}.parquet" for name in RESULT_TABLES} | {"report.md", "report.html"}
-    same = orchestrator("report", str(campaign / "r"), cwd=campaign)
+    same = program.orchestrator("report", campaign / "r", cwd=campaign)
     assert same.returncode == 0, same.stderr
     assert {name: (campaign / "r" / name).read_bytes() for name in before} == before
 
-    other = orchestrator("report", str(campaign / "r"), "analysis.thresholds_ms=[1.5]", cwd=campaign)
+    other = program.orchestrator("report", campaign / "r", "analysis.thresholds_ms=[1.5]", cwd=campaign)
     assert other.returncode == 0, other.stderr
     labels = set(pq.read_table(campaign / "r" / "tail_quality.parquet").column("threshold").to_pylist())
     assert "1.5 ms" in labels
-    orchestrator("report", str(campaign / "r"), cwd=campaign)
+    program.orchestrator("report", campaign / "r", cwd=campaign)
 
 
 @pytest.mark.cluster
@@ -115,10 +116,10 @@ def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None
     assert "report:" in out
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_a_failed_trial_gives_exit_code_1_and_the_others_their_result(tmp_path: Path) -> None:
-    done = orchestrator("-m", *NULL, *SHORT, "model.fails_to_load=false,true", f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
+    words = [*NULL, *SHORT, "cluster=inline", "model.fails_to_load=false,true", f"results_dir={tmp_path / 'r'}"]
+    done = program.orchestrator("-m", *words, cwd=tmp_path)
     assert done.returncode == 1
     assert "weights are gone" in done.stdout
     assert "Traceback" not in done.stderr
@@ -172,19 +173,19 @@ def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
 
 
 def test_every_trial_of_a_sweep_is_shown_as_yaml(tmp_path: Path) -> None:
-    done = orchestrator("+sweep=vision", "--cfg", "job", cwd=tmp_path)
+    done = program.orchestrator("+sweep=vision", "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split("---\n")) == 8
 
 
 def test_a_plan_starts_nothing(tmp_path: Path) -> None:
-    done = orchestrator("plan", "+sweep=vision", "model=efficientnet_lite0", cwd=tmp_path)
+    done = program.orchestrator("plan", "+sweep=vision", "model=efficientnet_lite0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "4 trials, 0 infeasible" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
 def test_a_plan_lists_what_cannot_run_and_still_succeeds(tmp_path: Path) -> None:
-    done = orchestrator("plan", "model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7", cwd=tmp_path)
+    done = program.orchestrator("plan", "model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 trial, 1 infeasible" in done.stdout

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from program import orchestrator
 
 from orchestrator.storage.writer import CampaignWriter
 
@@ -21,19 +18,20 @@ pytestmark = pytest.mark.slow
 SUPPORT = Path(__file__).parents[1] / "support"
 
 
-def orchestrator(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+def measured(folder: Path, *model: str) -> Path:
+    """Give a folder code of its own and a finished campaign of 12 rounds a trial, run in the driver's process."""
+    shutil.copytree(SUPPORT / "code", folder / "code")
+    words = ["--config-dir", str(SUPPORT / "conf"), "code=[code]", "task=numbers", "-m", *model]
+    rule = ["measurement.rule=rounds", "measurement.min_rounds=12", "measurement.max_rounds=12"]
+    done = orchestrator("--quiet", *words, *rule, "cluster=inline", "results_dir=r", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.fixture
 def campaign(tmp_path: Path) -> Path:
-    """A folder with code of its own and a finished campaign of two trials of 12 rounds, run in the driver's process."""
-    shutil.copytree(SUPPORT / "code", tmp_path / "code")
-    words = ["--config-dir", str(SUPPORT / "conf"), "code=[code]", "task=numbers", "model=echo", "-m", "model.sleep_ms=0.1,0.2"]
-    rule = ["measurement.rule=rounds", "measurement.min_rounds=12", "measurement.max_rounds=12"]
-    done = orchestrator("--quiet", *words, *rule, "cluster=inline", "results_dir=r", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    return tmp_path
+    """A finished campaign of two trials."""
+    return measured(tmp_path, "model=echo", "model.sleep_ms=0.1,0.2")
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -71,22 +69,22 @@ def test_extend_adds_rounds_as_a_further_look(campaign: Path) -> None:
     assert sum(" 20 " in line for line in status.stdout.splitlines()) == 2
 
 
-def test_an_extension_that_was_interrupted_is_finished_by_resume(campaign: Path) -> None:
-    command = [sys.executable, "-m", "orchestrator", "extend", "r", "--rounds", "300"]
-    with subprocess.Popen(command, cwd=campaign, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
-        began = time.monotonic()
-        while not any(len(list(path.glob("timings/part-*"))) > 1 for path in (campaign / "r" / "trials").iterdir()):
-            assert time.monotonic() - began < 60
-            time.sleep(0.02)
-        driver.send_signal(signal.SIGINT)
-        assert driver.wait() == 130
+def test_an_extension_that_was_interrupted_is_finished_by_resume(tmp_path: Path) -> None:
+    """The first trial's model sends its process the signal of Ctrl-C in round 35 of a process: no other process has as many."""
+    marker = tmp_path / "interrupted"
+    words = ["model.fault=interrupt", "model.at_round=35", "model.sample=3,99", f"model.once={marker}"]
+    campaign = measured(tmp_path, "model=faulty", *words)
+    done = orchestrator("extend", "r", "--rounds", "60", cwd=campaign)
+    assert done.returncode == 130, done.stderr
+    assert "SIGINT: finishing the round" in done.stderr
     untouched, under_way = sorted(len(of_trial) for of_trial in rounds(campaign))
-    assert untouched == 12 < under_way < 312
-    assert [record["extension"] for record in records(campaign)] == [312, 312]
+    assert untouched == 12 < under_way < 72
+    assert [record["extension"] for record in records(campaign)] == [72, 72]
+    marker.unlink()  # a new file would be a change of the data
     done = orchestrator("resume", "r", cwd=campaign)
     assert done.returncode == 0, done.stderr
-    assert [[number for number, _ in of_trial] for of_trial in rounds(campaign)] == [list(range(312))] * 2
-    assert [(record["looks"], record["extension"], record["faults"]) for record in records(campaign)] == [([312], None, [])] * 2
+    assert [[number for number, _ in of_trial] for of_trial in rounds(campaign)] == [list(range(72))] * 2
+    assert [(record["looks"], record["extension"], record["faults"]) for record in records(campaign)] == [([72], None, [])] * 2
 
 
 def test_an_extension_that_is_killed_leaves_no_certificate_of_rounds_between_looks(campaign: Path) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from program import orchestrator
 
 SUPPORT = Path(__file__).parents[1] / "support"
 TRIALS = 200
@@ -24,10 +23,7 @@ def test_exactly_the_planned_failures_are_reported(tmp_path: Path) -> None:
     )
     words = ["--config-dir", str(tmp_path / "conf"), "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "+sweep=many"]
     rule = ["measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.warmup_rounds=1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "--quiet", *words, *rule, "task=numbers", "model=echo", "cluster=inline", "results_dir=r"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
+    done = orchestrator("--quiet", *words, *rule, "task=numbers", "model=echo", "cluster=inline", "results_dir=r", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     trials = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]

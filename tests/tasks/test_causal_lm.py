@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from program import orchestrator
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.mmlu_dev import MmluDev
 from tasks.models.causal_lm import CausalLM
 
 MakeContext = Callable[..., LoadContext]
-ROOT = Path(__file__).parents[2]
 LETTERS = ("A", "B", "C", "D")
 
 
@@ -268,8 +266,7 @@ def test_a_vicuna_shaped_llama_runs_from_the_command_line(vicuna_shaped: Path, t
         "model=vicuna_13b", f"model.path={vicuna_shaped}", "task=mmlu_dev", "task.limit=6", "cluster=inline", "measurement.batch=2",
         "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", f"results_dir={tmp_path / 'r'}",
     ]  # fmt: skip
-    command = [sys.executable, "-m", "orchestrator", *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = orchestrator(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "r" / "trials").iterdir()
     stored = pq.read_table(folder / "predictions.parquet").to_pylist()

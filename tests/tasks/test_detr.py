@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from program import orchestrator
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.models.detr import Detr, padded_pictures, read_queries, resized
@@ -20,7 +19,6 @@ if find_spec("transformers") is None:
     pytest.skip("transformers is not installed: run `pip install transformers`", allow_module_level=True)
 
 MakeContext = Callable[..., LoadContext]
-ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {"shortest": 64, "longest": 120}
 
 
@@ -202,12 +200,12 @@ def test_a_round_runs_from_the_command_line(checkpoint: Path, pictures: list[Ima
         "categories": [{"id": 18, "name": "dog"}],
     }
     (data / "instances.json").write_text(json.dumps(document))
-    command = [
-        sys.executable, "-m", "orchestrator", "model=detr_resnet50", f"model.path={checkpoint}", "model.shortest=64", "model.longest=120",
+    words = [
+        "model=detr_resnet50", f"model.path={checkpoint}", "model.shortest=64", "model.longest=120",
         "task=coco", f"task.root={data}", "cluster=inline", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.batch=2",
         f"results_dir={tmp_path / 'results'}",
     ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    ran = orchestrator(*words, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "detr_resnet50" in ran.stdout
     assert "report:" in ran.stdout

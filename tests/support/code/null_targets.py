@@ -163,6 +163,9 @@ def do(fault: str, marker: Path) -> None:
         time.sleep(3600)
     if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if fault == "interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
+        return
     if fault == "memory":
         raise MemoryError("cannot allocate 80 GiB")
     raise RuntimeError("CUDA error: an illegal memory access was encountered" if fault == "gpu" else "cannot go on")
