@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +15,10 @@ from orchestrator.stats.tail_quality import quality_curve
 MOST_TRIED = 1000
 """Samples of which it is found out what each costs, of a metric that is no mean."""
 BALANCED = 0.5
+MOST_VALUES = 2**22
+"""Of quality by threshold and round, or of times by round and sample made up here, in memory at once: 32 MiB."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,18 @@ def judge(metric: str, answers: Answers) -> Judged:
     return JudgedMean(found.score(answers)) if isinstance(found, MeanMetric) else found.judge(answers)
 
 
+def in_blocks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Yield items in blocks of which each takes no more than `MOST_VALUES`, an item taking ``size``: one block where all fit."""
+    step = max(1, MOST_VALUES // max(1, size))
+    return (items[start : start + step] for start in range(0, len(items), step))
+
+
+def mean_curve(judged: Judged, times: NDArray[np.float64], thresholds: Sequence[float]) -> NDArray[np.float64]:
+    """Return mean tail quality over rounds, [M], of times [R, S] in ns at time bounds [M] in ns; never M x R values at once."""
+    means = [judged.curve(times, some).mean(axis=1) for some in in_blocks(thresholds, len(times))]
+    return np.concatenate([np.empty(0), *means])
+
+
 def at_stake(judged: Judged, samples: int) -> Stake:
     """Return how many answers a round can lose, and whether they weigh about alike."""
     costs = judged.scores if isinstance(judged, JudgedMean) else _costs(judged, samples)
@@ -65,7 +83,14 @@ def at_stake(judged: Judged, samples: int) -> Stake:
 def _costs(judged: Judged, samples: int) -> NDArray[np.float64]:
     """Return the quality that is lost where one sample alone is late, of up to 1,000 samples spread over all."""
     tried = np.unique(np.linspace(0, samples - 1, min(samples, MOST_TRIED)).astype(np.int64))
-    times = np.ones((tried.size, samples))
-    times[np.arange(tried.size), tried] = np.inf
-    lost: NDArray[np.float64] = judged.ideal() - judged.curve(times, [1.0])[0]
+    kept = [_without(judged, some, samples) for some in in_blocks(tried.tolist(), samples)]
+    lost: NDArray[np.float64] = judged.ideal() - np.concatenate(kept)
     return lost
+
+
+def _without(judged: Judged, late: Sequence[int], samples: int) -> NDArray[np.float64]:
+    """Return the quality that is left where one sample alone is late, of each of ``late``."""
+    times = np.ones((len(late), samples))
+    times[np.arange(len(late)), list(late)] = np.inf
+    left: NDArray[np.float64] = judged.curve(times, [1.0])[0]
+    return left

@@ -27,6 +27,7 @@ from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, one_line, run_batches
 from orchestrator.storage import schema
+from orchestrator.storage.tables import one_row
 
 COLLECT_EVERY_S = 0.25
 
@@ -167,7 +168,7 @@ class Worker:
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
             timings=tables.timings_batch(number, self._scratch.array(), groups, errors, None if failed else cuda_ns),
-            round=pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS),
+            round=one_row(row, schema.ROUNDS),
             answers=changed,
             errors=errors,
         )

@@ -290,7 +290,7 @@ class TrialRun:
             if different := sum(one != other for one, other in zip(first, now, strict=True)):
                 flags.append(f"a later process answers {different} samples otherwise")
         self._writer.write_warmup(prepared.warmup)
-        flags += [*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(self._judge.ideal)]
+        flags += [*flags_of(prepared.facts), *placement_flags(self._trial), *quality_flags(self._judge.ideal, self._judge.other_categories)]
         self._change(
             "running",
             None,
