@@ -68,8 +68,8 @@ MOST_ROUNDS = 10**9
 """Rounds are numbered with 32 bits."""
 MOST_SECONDS = 10**6
 """Of one round, 11 days: systems' own waits take little more."""
-LONGEST_MS = 10**9
-"""Of a threshold, 11 days: longer than any round may take, and whole ns fit 64 bits."""
+LONGEST_MS = 10**10
+"""Of a threshold, 115 days: longer than any time that is stored exactly, and whole ns fit 64 bits."""
 MOST_CORES = 4096
 MOST_CLASSES = MOST_SAMPLES = 10**9
 LARGEST_SEED = 2**63 - 1
@@ -324,7 +324,7 @@ def _rule(kind: str, context: Mapping[str, Any]) -> str | None:
     if kind == "tuple_type":
         return "Must be a list such as [12]"
     if kind == "less_than_equal":
-        return f"Must be at most {context['le']:,}; write a smaller number"
+        return f"Must be at most {int(context['le']):,}; write a smaller number"
     if kind == "greater_than_equal":
         return f"Must be at least {context['ge']:g}; write a larger number"
     if kind == "too_long":

@@ -19,8 +19,6 @@ Origin: TypeAlias = Literal["absolute", "reference", "own"]
 
 NS_PER_MS = 10**6
 LONGEST_NS = 2**63 - 1
-LONGEST_MS = 10**9
-"""Of the user's own thresholds: 11 days."""
 FREEZING_ROUNDS = 10
 """A trial's own thresholds come from this many first rounds and are applied to the others..."""
 ROUNDS_TO_FREEZE = 20
@@ -85,7 +83,7 @@ def thresholds_from_ms(milliseconds: Iterable[float]) -> tuple[Threshold, ...]:
     Raises
     ------
     InputError
-        if a bound is below 1 ns, above 10^9 ms, or no number.
+        if a bound is below 1 ns, above what 64 bits hold, or no number.
 
     Examples
     --------
@@ -97,8 +95,8 @@ def thresholds_from_ms(milliseconds: Iterable[float]) -> tuple[Threshold, ...]:
         if not math.isfinite(value):
             raise InputError(f"threshold {value} ms: must be a finite number of milliseconds")
         ns = math.floor(Fraction(str(value)) * NS_PER_MS)
-        if not 1 <= ns <= LONGEST_MS * NS_PER_MS:
-            raise InputError(f"threshold {value:g} ms: must lie between 0.000001 ms (1 ns) and {LONGEST_MS:,} ms (11 days)")
+        if not 1 <= ns <= LONGEST_NS:
+            raise InputError(f"threshold {value:g} ms: must lie between 1 ns and 292 years")
         thresholds.append(Threshold(f"{_plain(value)} ms", ns, "absolute"))
     return tuple(dict.fromkeys(thresholds))
 
