@@ -23,8 +23,12 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.config import Trial, parse_trial
-from orchestrator.storage import schema
+from orchestrator.storage import encoding, schema
+from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage.layout import TrialFolder, part_name, trial_folder
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Process, Stopping, TrialRecord
+from orchestrator.storage.tables import conform
+from orchestrator.storage.twins import FORMS
 from orchestrator.storage.writer import CampaignWriter
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -91,7 +95,8 @@ def write(directory: Path, count: int, rounds: int, samples: int) -> None:
 def write_trial(
     writer: CampaignWriter, member: PlannedTrial, number: int, stages: dict[str, np.ndarray], random: np.random.Generator
 ) -> None:
-    rounds, samples = stages["inference_ns"].shape
+    samples = stages["inference_ns"].shape[1]
+    store_rounds(trial_folder(writer.directory, member.trial_id), stages, START + timedelta(minutes=number), random)
     trial = writer.trial(member.trial_id)
     answers = np.random.default_rng(11).integers(CLASSES, size=samples)
     wrong = random.random(samples) < 0.2
@@ -109,36 +114,7 @@ def write_trial(
             }
         )
     )
-    outcome = np.zeros(rounds * samples, np.int8)
-    outcome[-1] = schema.OUTCOMES.index("error")
-    missing = outcome != 0
-    whole = pa.table(
-        {
-            "round": pa.array(np.repeat(np.arange(rounds), samples), pa.int32()),
-            "sample": pa.array(np.tile(np.arange(samples), rounds), pa.int32()),
-            "outcome": pa.DictionaryArray.from_arrays(pa.array(outcome), list(schema.OUTCOMES)),
-            **{name: pa.array(values.ravel().astype(np.int64), mask=missing) for name, values in stages.items()},
-        }
-    )
     started = START + timedelta(minutes=number)
-    durations = sum(stages[name].sum(axis=1) for name in schema.STAGES).astype(np.int64)
-    for index in range(rounds):
-        row = pa.table(
-            {
-                "round": pa.array([index], pa.int32()),
-                "started_at": pa.array([started + timedelta(microseconds=int(durations[:index].sum() // 1000))], pa.timestamp("us", "UTC")),
-                "started_monotonic_ns": [index],
-                "duration_ns": [int(durations[index])],
-                "process": pa.array([0], pa.int32()),
-                "incomplete": [False],
-                "different_answers": pa.array([0], pa.int32()),
-                "load_1m": [float(random.random())],
-                "minor_faults": [int(random.integers(100))],
-                "steal_ns": [0],
-            }
-        )
-        trial.append(whole.slice(index * samples, samples).combine_chunks().to_batches()[0], row.combine_chunks().to_batches()[0])
-    trial.finish()
     process = Process(process=0, pid=1, host="host", started_at=started)
     checks = tuple(
         {"rounds": 5 * (check + 1), "rjsd_bound": 0.05, "rjsd_total": 0.3 / (check + 1), "rjsd_inference": 0.25 / (check + 1)}
@@ -161,6 +137,41 @@ def write_trial(
         )
     )
     writer.set_state(member.trial_id, "done")
+
+
+def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: datetime, random: np.random.Generator) -> None:
+    """Write all rounds as one part, as a finished trial has them; one by one a million rounds would take hours."""
+    rounds, samples = stages["inference_ns"].shape
+    outcome = np.zeros(rounds * samples, np.int8)
+    outcome[-1] = schema.OUTCOMES.index("error")
+    missing = outcome != 0
+    timings = pa.table(
+        {
+            "round": pa.array(np.repeat(np.arange(rounds), samples), pa.int32()),
+            "sample": pa.array(np.tile(np.arange(samples), rounds), pa.int32()),
+            "outcome": pa.DictionaryArray.from_arrays(pa.array(outcome), list(schema.OUTCOMES)),
+            **{name: pa.array(values.ravel().astype(np.int64), mask=missing) for name, values in stages.items()},
+        }
+    )
+    durations = sum(stages[name].sum(axis=1) for name in schema.STAGES).astype(np.int64)
+    begun = int(started.timestamp() * 1e6) + (np.cumsum(durations) - durations) // 1000
+    evidence = pa.table(
+        {
+            "round": pa.array(np.arange(rounds), pa.int32()),
+            "started_at": pa.array(begun, pa.timestamp("us", "UTC")),
+            "started_monotonic_ns": np.arange(rounds),
+            "duration_ns": durations,
+            "process": pa.array(np.zeros(rounds), pa.int32()),
+            "incomplete": np.zeros(rounds, dtype=bool),
+            "different_answers": pa.array(np.zeros(rounds), pa.int32()),
+            "load_1m": random.random(rounds),
+            "minor_faults": random.integers(100, size=rounds),
+            "steal_ns": np.zeros(rounds, dtype=np.int64),
+        }
+    )
+    for name, table, options in (("timings", timings, encoding.TIMINGS), ("rounds", evidence, encoding.OTHER)):
+        folder.twin(name).mkdir(parents=True)
+        write_parquet(folder.twin(name) / part_name(0), conform(table, FORMS[name]), **options)
 
 
 def steps(directory: Path) -> None:

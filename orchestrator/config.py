@@ -62,10 +62,17 @@ def _program_names(value: tuple[str, ...]) -> tuple[str, ...]:
 T = TypeVar("T", bound=BaseModel)
 
 MOST_REPEATS = 1000
-MOST = 2**31 - 1
-"""Whole numbers that a column of int32 holds."""
-LONGEST_MS = 2**53 / 1e6
-"""A time bound beyond is no exact number of nanoseconds."""
+MOST_THRESHOLDS = 1000
+"""Of each kind: tables have a row for each of them, trial and clock."""
+MOST_ROUNDS = 10**9
+"""Rounds are numbered with 32 bits."""
+MOST_SECONDS = 10**6
+"""Of one round, 11 days: systems' own waits take little more."""
+LONGEST_MS = 9 * 10**9
+"""Of a threshold, 104 days: beyond, float64 holds no exact number of nanoseconds."""
+MOST_CORES = 4096
+MOST_CLASSES = MOST_SAMPLES = 10**9
+LARGEST_SEED = 2**63 - 1
 
 DeviceKind = Literal["cpu", "cuda"]
 Dtype = Literal["fp32", "bf16", "fp16"]
@@ -75,9 +82,9 @@ Name = Annotated[str, AfterValidator(_plain_name)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_plain_names)]
 Modules = Annotated[Names, AfterValidator(_module_names)]
 Programs = Annotated[Names, AfterValidator(_program_names)]
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
-Percentile = Annotated[float, Field(gt=0, lt=100)]
-Milliseconds = Annotated[float, Field(gt=0, lt=LONGEST_MS, allow_inf_nan=False)]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**60)]
+Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
+Milliseconds = Annotated[float, Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 
 
 class Frozen(BaseModel):
@@ -111,16 +118,16 @@ class ModelConfig(Target):
     """A model, its kind and the runtimes that can execute it. ``parameters`` is its number of weights, for the plan's look at memory."""
 
     runtimes: Names = Field(min_length=1)
-    classes: int | None = Field(None, gt=0)
-    parameters: int | None = Field(None, gt=0)
+    classes: int | None = Field(None, gt=0, le=MOST_CLASSES)
+    parameters: int | None = Field(None, gt=0, le=10**15)
 
 
 class TaskConfig(Target):
     """A task and how its samples are drawn and held."""
 
-    classes: int | None = Field(None, gt=0)
-    limit: int | None = Field(None, gt=0)
-    subset_seed: int = Field(0, ge=0)
+    classes: int | None = Field(None, gt=0, le=MOST_CLASSES)
+    limit: int | None = Field(None, gt=0, le=MOST_SAMPLES)
+    subset_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     preload: Literal["bytes", "none", "decoded"] = "bytes"
     memory_limit: Bytes = 4 * 2**30
 
@@ -134,9 +141,9 @@ class SystemConfig(Frozen):
 
     name: Name
     device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d+|(GPU|MIG)-[0-9A-Za-z-]+)$")] = "cpu"
-    cores: Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(ge=0)], ...] | None = None
-    threads: int | None = Field(None, gt=0)
-    numa: int | None = Field(None, ge=0)
+    cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
+    threads: int | None = Field(None, gt=0, le=MOST_CORES)
+    numa: int | None = Field(None, ge=0, lt=MOST_CORES)
     labels: dict[str, str] = {}
     paths: dict[str, str] = {}
     python: str | None = None
@@ -173,19 +180,19 @@ class RuntimeConfig(Frozen):
 class MeasurementConfig(Frozen):
     """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``."""
 
-    batch: int = Field(1, gt=0, le=MOST)
+    batch: int = Field(1, gt=0, le=MOST_SAMPLES)
     rule: Name = "settled"
-    min_rounds: int = Field(30, gt=0)
-    max_rounds: int = Field(1000, gt=0)
-    max_seconds: float | None = Field(None, gt=0)
+    min_rounds: int = Field(30, gt=0, le=MOST_ROUNDS)
+    max_rounds: int = Field(1000, gt=0, le=MOST_ROUNDS)
+    max_seconds: float | None = Field(None, gt=0, le=10**9)
     half_width: float = Field(0.02, gt=0, lt=1)
-    warmup_rounds: int = Field(2, gt=0)
-    round_timeout_s: float = Field(600.0, gt=0)
+    warmup_rounds: int = Field(2, gt=0, le=1000)
+    round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
     order: Literal["fixed", "shuffled"] = "fixed"
     schedule: Literal["sequential", "interleaved"] = "sequential"
     garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
     repeat: int = Field(1, gt=0, le=MOST_REPEATS)
-    max_errors: int = Field(0, ge=0)
+    max_errors: int = Field(0, ge=0, le=10**18)
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> MeasurementConfig:
@@ -201,18 +208,18 @@ class DeadlineConfig(Frozen):
     """What a deadline promises: at least 1 - ``late_share`` of rounds keep ``quality`` of the quality they have without a threshold."""
 
     quality: float = Field(0.99, gt=0, le=1)
-    late_share: float = Field(0.10, gt=0, lt=1)
+    late_share: float = Field(0.10, ge=1e-6, lt=1)
     confidence: float = Field(0.95, gt=0, lt=1)
 
 
 class AnalysisConfig(Frozen):
     """How stored timings are read. These keys never need a new measurement."""
 
-    thresholds_ms: tuple[Milliseconds, ...] = ()
-    percentiles: tuple[Percentile, ...] = (90, 95, 99, 99.9)
+    thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
+    percentiles: tuple[Percentile, ...] = Field((90, 95, 99, 99.9), max_length=MOST_THRESHOLDS)
     reference: str | None = None
     primary: str | None = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     slices: Names = ()
     deadline: DeadlineConfig = DeadlineConfig()
 
@@ -255,7 +262,7 @@ class Trial(Frozen):
     system: SystemConfig
     runtime: RuntimeConfig
     measurement: MeasurementConfig
-    repeat: int = Field(0, ge=0, le=MOST)
+    repeat: int = Field(0, ge=0, le=MOST_ROUNDS)
 
 
 class CampaignConfig(Frozen):
@@ -303,10 +310,23 @@ def explain(error: ValidationError) -> str:
     # Pydantic names the members of a union too ("constrained-int"): only words and indices are ours.
     parts = [str(part) for part in first["loc"] if part != "options" and re.fullmatch(r"\w+", str(part))]
     key = ".".join(parts) or error.title
-    message = "Must be a list such as [12]" if first["type"] == "tuple_type" else first["msg"].removeprefix("Value error, ")
+    message = _rule(first["type"], first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return f"{key}: no such key"
     value = first.get("input")
     shown = "" if isinstance(value, Mapping) or first["type"] == "missing" else f"={str(value)[:80]}"
     more = len(error.errors()) - 1
     return f"{key}{shown}: {message[0].lower() + message[1:]}" + (f" (and {more} more)" if more else "")
+
+
+def _rule(kind: str, context: Mapping[str, Any]) -> str | None:
+    """Return the rule that a value breaks and the remedy, where Pydantic's own words would not do."""
+    if kind == "tuple_type":
+        return "Must be a list such as [12]"
+    if kind == "less_than_equal":
+        return f"Must be at most {int(context['le']):,}; write a smaller number"
+    if kind == "greater_than_equal":
+        return f"Must be at least {context['ge']:g}; write a larger number"
+    if kind == "too_long":
+        return f"Must be at most {context['max_length']:,} values; leave some out"
+    return None

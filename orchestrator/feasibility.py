@@ -6,6 +6,7 @@ from orchestrator.config import DTYPE_BYTES, SystemConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.measurement.inspection import UNKNOWN, Inspection
 from orchestrator.measurement.machine import Machine, cores_offered
+from orchestrator.metrics import find_metric
 
 
 def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
@@ -18,6 +19,7 @@ def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> st
         _weights(trial, machine),
         _memory(trial, inspection, machine),
         _batch(trial, inspection),
+        _metrics(trial, inspection),
     )
     return "; ".join(filter(None, reasons)) or None
 
@@ -100,3 +102,12 @@ def _batch(trial: Trial, inspection: Inspection) -> str | None:
     if trial.measurement.batch <= inspection.samples or inspection == UNKNOWN:
         return None
     return f"measurement.batch={trial.measurement.batch}: there are {inspection.samples} samples only; choose a smaller batch"
+
+
+def _metrics(trial: Trial, inspection: Inspection) -> str | None:
+    for name in inspection.metrics:
+        try:
+            find_metric(name)
+        except InputError as error:
+            return f"task {trial.task.name}: {error}"
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
@@ -54,8 +54,15 @@ def is_schema_key(key: str) -> bool:
 
 
 def schema_keys(block: str) -> frozenset[str]:
-    """Return the keys of a block that every YAML of its group may hold."""
-    return frozenset(BLOCKS[block].model_fields) - {"options"}
+    """Return the keys of a block that every YAML of its group may hold: ``deadline``, and ``deadline.quality`` within it."""
+    return frozenset(_keys_of(BLOCKS[block])) - {"options"}
+
+
+def _keys_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _keys_of(field.annotation))
 
 
 def check_key(key: str) -> None:
@@ -87,8 +94,10 @@ def check_axis(key: str) -> None:
 def nearest_key(key: str, names: Iterable[str]) -> str:
     """Return advice as ``nearest`` does, for the last part of a dotted key among the names that could stand there."""
     parent, _, name = key.rpartition(".")
-    near = difflib.get_close_matches(name, sorted(names), n=1)
-    return f"did you mean {parent}.{near[0]}?" if near else nearest(name, names)
+    outer = parent.partition(".")[2]
+    known = [known.removeprefix(f"{outer}.") for known in names if not outer or known.startswith(f"{outer}.")] or list(names)
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {parent}.{near[0]}?" if near else nearest(name, known)
 
 
 def nearest(word: str, options: Iterable[str]) -> str:

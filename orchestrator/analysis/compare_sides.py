@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.analysis.compare_stack import stack_of
 from orchestrator.analysis.exchangeability import flags_of
-from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.quality import JudgedMean, mean_curve
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.config import AnalysisConfig
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
@@ -105,7 +105,7 @@ def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> 
 def means_at(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> list[list[float]]:
     """Return mean tail quality on the total clock per threshold and repeat."""
     bounds = [threshold.ns for threshold in thresholds]
-    curves = [data.judged(data.metric).curve(data.times["total"], bounds).mean(axis=1) for data in loaded]
+    curves = [mean_curve(data.judged(data.metric), data.times["total"], bounds) for data in loaded]
     return [[float(curve[index]) for curve in curves] for index in range(len(bounds))]
 
 
@@ -147,5 +147,5 @@ def _slowed(loaded: Sequence[TrialData], threshold: Threshold) -> tuple[float, .
     for data in loaded:
         judged = data.judged(data.metric)
         times = data.times["total"] if isinstance(judged, JudgedMean) else data.times["total"][:FEW_ROUNDS]
-        means.append(judged.curve(times, bounds).mean(axis=1))
+        means.append(mean_curve(judged, times, bounds))
     return tuple(float(mean) for mean in np.mean(means, axis=0))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.on_time import on_time_scores, one_inference
 from orchestrator.analysis.parallel import map_in_threads
+from orchestrator.analysis.quality import MOST_VALUES
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.config import AnalysisConfig
@@ -30,11 +31,21 @@ FRESH_PROCESSES = "fresh processes"
 
 @dataclass(frozen=True)
 class Side:
-    """One trial's quality on the total clock, [M, R], at the common thresholds."""
+    """One trial's quality on the total clock at the common thresholds, ``bounds`` in ns.
+
+    curve
+        [M, R]; None where it would be large, and is computed one threshold at a time.
+    """
 
     data: TrialData
-    curve: NDArray[np.float64]
+    bounds: Sequence[int]
+    curve: NDArray[np.float64] | None
     flags: Sequence[str]
+
+    def quality(self, index: int) -> NDArray[np.float64]:
+        """Return the quality of every round, [R], at the threshold of that index."""
+        found: NDArray[np.float64] = _curve(self.data, [self.bounds[index]])[0] if self.curve is None else self.curve[index]
+        return found
 
 
 @dataclass(frozen=True)
@@ -83,10 +94,15 @@ def _contests(group: Group) -> Iterator[Contest]:
     for trials in models.values():
         sides: dict[str, list[Side]] = {}
         for data in trials:
-            curve = data.judged(data.metric).curve(data.times["total"], bounds)
-            sides.setdefault(data.record.match_key, []).append(Side(data, curve, group.flags[data.trial_id]))
+            small = len(bounds) * len(data.times["total"]) <= MOST_VALUES
+            side = Side(data, bounds, _curve(data, bounds) if small else None, group.flags[data.trial_id])
+            sides.setdefault(data.record.match_key, []).append(side)
         baseline = sides.pop(_baseline(trials, group.thresholds))
         yield Contest(group.thresholds, baseline, sides)
+
+
+def _curve(data: TrialData, bounds: Sequence[int]) -> NDArray[np.float64]:
+    return data.judged(data.metric).curve(data.times["total"], bounds)
 
 
 def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
@@ -100,7 +116,7 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
 
 
 def _rows(side: Side, partner: Side, index: int, threshold: Threshold, common: ThresholdSet, seed: int) -> Iterator[dict[str, Any]]:
-    mine, theirs = side.curve[index], partner.curve[index]
+    mine, theirs = side.quality(index), partner.quality(index)
     means = {"baseline_mean": float(theirs.mean()), "mean": float(mine.mean())}
     this = compare_rounds(theirs, mine, resolution=one_inference([partner.data, side.data]))
     yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(this)
@@ -125,8 +141,8 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
             continue
         index = contest.bounds.index(primary)
         for key, members in contest.others.items():
-            before[key] = [float(side.curve[index].mean()) for side in contest.baseline]
-            after[key] = [float(side.curve[index].mean()) for side in members]
+            before[key] = [float(side.quality(index).mean()) for side in contest.baseline]
+            after[key] = [float(side.quality(index).mean()) for side in members]
             resolutions[key] = 1 / min(side.data.inferences["total"].size for side in members)
             flags = dict.fromkeys(flag for side in (*members, *contest.baseline) for flag in side.flags)
             rows[key] = _row(members[0], contest.baseline[0], primary, contest.thresholds, FRESH_PROCESSES) | {"flags": list(flags)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,10 @@ from orchestrator.stats.tail_quality import quality_curve
 MOST_TRIED = 1000
 """Inferences of which it is found out what each costs, of a metric that is no mean."""
 BALANCED = 0.5
+MOST_VALUES = 2**22
+"""Of quality by threshold and round, or of times by round and sample made up here, in memory at once: 32 MiB."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,18 @@ def judge(metric: str, answers: Answers) -> Judged:
     """Compare answers with references. Raises InputError for an unknown metric."""
     found = find_metric(metric)
     return JudgedMean(found.score(answers)) if isinstance(found, MeanMetric) else found.judge(answers)
+
+
+def in_blocks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Yield items in blocks of which each takes no more than `MOST_VALUES`, an item taking ``size``: one block where all fit."""
+    step = max(1, MOST_VALUES // max(1, size))
+    return (items[start : start + step] for start in range(0, len(items), step))
+
+
+def mean_curve(judged: Judged, times: NDArray[np.float64], thresholds: Sequence[float]) -> NDArray[np.float64]:
+    """Return mean tail quality over rounds, [M], of times [R, S] in ns at time bounds [M] in ns; never M x R values at once."""
+    means = [judged.curve(times, some).mean(axis=1) for some in in_blocks(thresholds, len(times))]
+    return np.concatenate([np.empty(0), *means])
 
 
 def at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> Stake:
@@ -105,6 +123,13 @@ def _costs(judged: Judged, inference_of: NDArray[np.intp]) -> NDArray[np.float64
     """Return the quality that is lost where one inference alone is late, of up to 1,000 inferences spread over all."""
     inferences = int(inference_of.max()) + 1
     tried = np.unique(np.linspace(0, inferences - 1, min(inferences, MOST_TRIED)).astype(np.int64))
-    times = np.where(inference_of == tried[:, None], np.inf, 1.0)
-    lost: NDArray[np.float64] = judged.ideal() - judged.curve(times, [1.0])[0]
+    kept = [_without(judged, some, inference_of) for some in in_blocks(tried.tolist(), inference_of.size)]
+    lost: NDArray[np.float64] = judged.ideal() - np.concatenate(kept)
     return np.where(np.abs(lost) < ROUNDING * judged.ideal(), 0.0, lost)
+
+
+def _without(judged: Judged, late: Sequence[int], inference_of: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the quality that is left where one inference alone is late, of each of ``late``."""
+    times = np.where(inference_of == np.array(late)[:, None], np.inf, 1.0)
+    left: NDArray[np.float64] = judged.curve(times, [1.0])[0]
+    return left

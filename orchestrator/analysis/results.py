@@ -24,6 +24,7 @@ from orchestrator.config import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.result_schema import FORMS
+from orchestrator.storage.tables import table_of
 
 Row: TypeAlias = dict[str, Any]
 TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline")
@@ -73,7 +74,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> Results:
         records=records,
         analysis=analysis,
         groups=groups,
-        tables={name: pa.Table.from_pylist(rows[name], schema=form) for name, form in FORMS.items()},
+        tables={name: table_of(rows[name], form) for name, form in FORMS.items()},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, Stake, intervals_of, judge
+from orchestrator.analysis.quality import JudgedMean, Stake, in_blocks, intervals_of, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
 from orchestrator.config import AnalysisConfig
@@ -85,14 +85,25 @@ class _Figure:
         self, thresholds: Mapping[str, Sequence[Threshold]], first_round: int, flags: Sequence[str], reference: str | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
-        key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
-        random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
         places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
         members = slice(None) if self._members.all() else self._members  # a slice copies nothing
         times = {clock: self._data.times[clock][first_round:, members] for clock in thresholds}
-        curve = np.concatenate(
-            [self._judged.curve(times[clock], [threshold.ns for threshold in of_clock]) for clock, of_clock in thresholds.items()]
-        )
+        for some in in_blocks(places, len(self._data.times["total"]) - first_round):
+            yield from self._rows(some, times, first_round, flags, reference)
+
+    def _rows(
+        self,
+        places: Sequence[tuple[str, Threshold]],
+        times: Mapping[str, NDArray[np.float64]],
+        first_round: int,
+        flags: Sequence[str],
+        reference: str | None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows of some clocks and thresholds. All rows of a figure share their resamples, in whatever blocks they come."""
+        key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
+        random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
+        bounds = {clock: [threshold.ns for of, threshold in places if of == clock] for clock in times}
+        curve = np.concatenate([self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock])
         rounds = curve.shape[1]
         chosen_from = (first_round or rounds) * self._data.inferences["total"].shape[1]
         resamples = RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY

@@ -23,6 +23,8 @@ from orchestrator.measurement.targets import add_code_folders, check_packages
 from orchestrator.measurement.turn import check_turn
 from orchestrator.stack import why_stacks_differ
 from orchestrator.stats.stopping import make_rule
+from orchestrator.stats.thresholds import primary_threshold
+from orchestrator.storage.result_schema import CONVERGENCE
 
 SAY_FROM = 50
 """Composing this many trials takes seconds, so it says how far it is."""
@@ -52,6 +54,7 @@ def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed
     composition = compose_trials(options.overrides, options.multirun, options.config_dirs, composed, options.many)
     campaign = parse_campaign(composition.documents[0])
     trials = [parse_trial(document) for document in composition.documents]
+    primary_threshold(campaign.analysis.primary, None)  # refuses one that is none, which a rule need not look at
     _check_rules(trials, campaign.analysis.primary)
     check_packages()
     add_code_folders(campaign.code)
@@ -134,4 +137,9 @@ def _machine(site: Site, trial: Trial) -> Machine | str:
 
 def _check_rules(trials: list[Trial], primary: str | None) -> None:
     for measurement in {trial.measurement for trial in trials}:
-        make_rule(measurement.rule, min_rounds=measurement.min_rounds, max_rounds=measurement.max_rounds, primary=primary)
+        rule = make_rule(measurement.rule, min_rounds=measurement.min_rounds, max_rounds=measurement.max_rounds, primary=primary)
+        if lacking := [column for column in rule.columns if column not in CONVERGENCE.names]:
+            raise InputError(
+                f"measurement.rule={measurement.rule}: convergence.parquet has no column {lacking[0]} for its checks; add it to "
+                "CONVERGENCE in orchestrator/storage/result_schema.py"
+            )

@@ -43,6 +43,8 @@ class Inspection:
         options that are paths on this machine, absolute.
     slices
         names of the slices that samples belong to.
+    metrics
+        names of the task's metrics, the primary one first.
     """
 
     samples: int
@@ -54,6 +56,7 @@ class Inspection:
     model_paths: Mapping[str, str]
     task_paths: Mapping[str, str]
     slices: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
 
 UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
@@ -81,6 +84,7 @@ class OpenTask:
     held_bytes: int
     digest: str
     paths: Mapping[str, str]
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,7 @@ class Inspector:
             model_paths=model.paths,
             task_paths=task.paths,
             slices=tuple(sorted({name for sample in task.samples for name in sample.slices})),
+            metrics=task.metrics,
         )
         return Subject(model.model, task.task, task.samples, inspection)
 
@@ -247,7 +252,16 @@ def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path
         paths = path_options(options, [sample.path for sample in every if sample.path is not None])
         encoded = sum(sample.encoded_size() for sample in samples)
         held = _held_bytes(config.preload, samples, encoded, task)
-        return OpenTask(task, samples, len(every), found, encoded, held, digest, paths)
+        return OpenTask(task, samples, len(every), found, encoded, held, digest, paths, _metrics(config.name, task))
+
+
+def _metrics(name: str, task: Task) -> tuple[str, ...]:
+    """Return the names of a task's metrics, which the driver looks up: a metric of another package need be installed there alone."""
+    metrics = task.metrics
+    named = isinstance(metrics, Sequence) and not isinstance(metrics, str) and all(isinstance(metric, str) for metric in metrics)
+    if not named or not metrics:
+        raise InputError(f"task {name}: metrics={metrics!r}: must be a list of at least one metric's name, the primary one first")
+    return tuple(metrics)
 
 
 def _held_bytes(preload: str, samples: Sequence[Sample], encoded: int, task: Task) -> int:

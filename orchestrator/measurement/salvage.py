@@ -14,6 +14,7 @@ from orchestrator.measurement.batches import batches_of_round
 from orchestrator.measurement.plausible import FAULT, refuse_impossible
 from orchestrator.measurement.results import RoundResult, TrialFailed
 from orchestrator.storage import schema
+from orchestrator.storage.tables import columns_batch, one_row
 from orchestrator.vocabulary import InFlight
 
 
@@ -71,7 +72,7 @@ def incomplete_round(
         elif batch == in_flight_batch:
             outcomes[group] = in_flight
     late = outcomes != "ok"
-    timings = pa.RecordBatch.from_pydict(
+    timings = columns_batch(
         {
             "round": pa.array(np.full(samples, number, dtype=np.int32)),
             "sample": pa.array(np.arange(samples, dtype=np.int32)),
@@ -80,7 +81,7 @@ def incomplete_round(
             **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
             "cuda_inference_ns": pa.nulls(samples, pa.int64()),
         },
-        schema=schema.TIMINGS,
+        schema.TIMINGS,
     )
     row = {
         "round": number,
@@ -91,4 +92,4 @@ def incomplete_round(
         "incomplete": True,
     }
     errors = {} if in_flight_batch is None else dict.fromkeys(groups[in_flight_batch], message)
-    return RoundResult(timings, pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS), None, errors)
+    return RoundResult(timings, one_row(row, schema.ROUNDS), None, errors)

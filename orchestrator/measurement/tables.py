@@ -16,6 +16,7 @@ from orchestrator.contracts import Sample
 from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.user_code import told_with_place
 from orchestrator.storage import schema
+from orchestrator.storage.tables import columns_batch
 
 Groups = Sequence[Sequence[int]]
 """The sample numbers of each batch, in the order they ran."""
@@ -68,7 +69,7 @@ def timings_batch(
         if cuda_ns is None
         else pa.array(np.array(cuda_ns, dtype=np.int64)[batch_of], mask=failed),
     }
-    return pa.RecordBatch.from_pydict(columns, schema=schema.TIMINGS)
+    return columns_batch(columns, schema.TIMINGS)
 
 
 def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[int, str]) -> tuple[list[Any], dict[int, str]]:

@@ -30,6 +30,7 @@ from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, run_batches
 from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_text
 from orchestrator.storage import schema
+from orchestrator.storage.tables import one_row
 
 COLLECT_EVERY_S = 0.25
 
@@ -176,7 +177,7 @@ class Worker:
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
             timings=tables.timings_batch(number, self._scratch.array(), groups, errors, None if failed else cuda_ns),
-            round=pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS),
+            round=one_row(row, schema.ROUNDS),
             answers=changed,
             errors=errors,
             traceback=traceback_text(first_raised[0]) if first_raised else None,

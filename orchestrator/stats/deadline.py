@@ -244,11 +244,22 @@ def _spend(looks: Sequence[int], late_share: float, error: float) -> tuple[list[
     left = error
     for rounds in looks:
         allowed = left / 2 if left < error else left
-        risks = bdtr(np.arange(rounds), rounds, late_share)  # of rank R, R - 1, ...
-        possible = int(np.count_nonzero(risks <= allowed * (1 + ROUNDING)))
+        possible = _possible_ranks(rounds, late_share, allowed * (1 + ROUNDING))
         planned.append(_Look(rounds, allowed, rounds - possible + 1 if possible else None))
-        left = max(left - float(risks[possible - 1]), 0.0) if possible else left
+        left = max(left - float(bdtr(possible - 1, rounds, late_share)), 0.0) if possible else left
     return planned, left
+
+
+def _possible_ranks(rounds: int, late_share: float, allowed: float) -> int:
+    """Return of how many ranks, from the highest down, each risks no more than is allowed: the risk of R, R - 1, ... rises."""
+    fewest, most = 0, rounds
+    while fewest < most:
+        middle = (fewest + most) // 2
+        if bdtr(middle, rounds, late_share) <= allowed:
+            fewest = middle + 1
+        else:
+            most = middle
+    return fewest
 
 
 def _next_look(planned: Sequence[_Look], last: int, left: float, error: float, late_share: float) -> int | None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
+from orchestrator.stats.bootstrap import bootstrap_t_limits, in_stretches, resample_counts
 
 Method: TypeAlias = Literal["bootstrap-t", "korn-graubard", "signed korn-graubard", "clopper-pearson", "t", "exact", "none"]
 
@@ -132,9 +132,11 @@ def rounds_intervals(
     loss[np.abs(loss) < ROUNDING * ideal] = 0
     low, high = np.full(len(curve), -math.inf), np.full(len(curve), math.inf)
     drawn = np.flatnonzero(balanced & (ideal > 0) & (rounds > 1) & ((loss > 0).sum(axis=1) >= ROUNDS_WITH_LOSS))
-    if drawn.size:
-        low[drawn], high[drawn] = bootstrap_t_limits(curve[drawn], resample_counts(random, rounds, resamples), confidence)
     given = {"rounds": rounds, "resamples": resamples}
+    if drawn.size:
+        resampled = in_stretches(curve[:1]).shape[1]
+        low[drawn], high[drawn] = bootstrap_t_limits(curve[drawn], resample_counts(random, resampled, resamples), confidence)
+        given |= {"stretches": resampled} if resampled < rounds else {}
     return [
         Interval(max(float(low[index]), 0.0), min(float(high[index]), top), confidence, "bootstrap-t", given)
         if math.isfinite(low[index])

@@ -94,7 +94,10 @@ def thresholds_from_ms(milliseconds: Iterable[float]) -> tuple[Threshold, ...]:
     for value in milliseconds:
         if not math.isfinite(value):
             raise InputError(f"threshold {value} ms: must be a finite number of milliseconds")
-        thresholds.append(Threshold(f"{_plain(value)} ms", math.floor(Fraction(str(value)) * NS_PER_MS), "absolute"))
+        ns = math.floor(Fraction(str(value)) * NS_PER_MS)
+        if not 1 <= ns <= LONGEST_NS:
+            raise InputError(f"threshold {value:g} ms: must lie between 1 ns and 292 years")
+        thresholds.append(Threshold(f"{_plain(value)} ms", ns, "absolute"))
     return tuple(dict.fromkeys(thresholds))
 
 
@@ -255,12 +258,12 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None) 
     chosen = DEFAULT_PRIMARY if requested is None else requested
     match = re.fullmatch(r"p(?P<percentile>\d+(\.\d+)?)|(?P<ms>\d+(\.\d+)?) ?ms", chosen.strip())
     if match is None:
-        raise InputError(f'primary threshold {chosen!r}: must be a percentile such as p95 or a time such as "50 ms"')
+        raise InputError(f'primary threshold {chosen[:40]!r}: must be a percentile such as p95 or a time such as "50 ms"')
     if match["ms"]:
         return thresholds_from_ms([float(match["ms"])])[0]
     percentile = float(match["percentile"])
     if not 0 < percentile < 100:
-        raise InputError(f"primary threshold {chosen!r}: must lie between p0 and p100")
+        raise InputError(f"primary threshold {chosen[:40]!r}: must lie between p0 and p100")
     found = () if reference_times is None else thresholds_from_percentiles(reference_times, [percentile], "reference")
     return found[0] if found else None
 

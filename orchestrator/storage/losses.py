@@ -50,9 +50,13 @@ def refuse_lost_rounds(folder: TrialFolder, timed: Collection[int], told: Collec
 
 
 def _first_missing(numbers: Collection[int]) -> int | None:
-    """Return the first number that is not there of those below the highest, or None."""
-    missing = set(range(max(numbers, default=-1))) - set(numbers)
-    return min(missing, default=None)
+    """Return the first number that is not there of those below the highest, or None. A stranger's highest may be any."""
+    expected = 0
+    for number in sorted(set(numbers)):
+        if number > expected:
+            return expected
+        expected = number + 1
+    return None
 
 
 def _unpaired(folder: TrialFolder, name: str, other: str) -> Path:

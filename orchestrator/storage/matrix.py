@@ -16,6 +16,10 @@ EXACT_LIMIT = 2**53
 """Integers below are exact as float64: 104 days in nanoseconds."""
 
 
+SPARSE, FEW_PLACES = 16, 2**24
+"""Of larger matrices at least one place in 16 must have a row: a process that dies leaves a row for every sample all the same."""
+
+
 @dataclass(frozen=True)
 class RoundMatrix:
     """Times of all samples in all stored rounds; R rounds, S samples.
@@ -66,11 +70,13 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     Raises
     ------
     InputError
-        for a sample that is ``ok`` without a time, or a time that is not positive or not below 2**53 ns.
+        for a sample that is ``ok`` without a time, a time that is not positive or not below 2**53 ns, and rows that are so few of those
+        that so many rounds and samples have that no matrix could hold them in memory of their size.
     """
     numbers = rounds.column("round").to_numpy().astype(np.int64)
     samples = np.unique(timings.column("sample").to_numpy()).astype(np.int64)
     shape = (len(numbers), len(samples))
+    _refuse_sparse(timings.num_rows, shape)
     row = np.searchsorted(numbers, timings.column("round").to_numpy())
     column = np.searchsorted(samples, timings.column("sample").to_numpy())
 
@@ -100,6 +106,16 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
         process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
     )
+
+
+def _refuse_sparse(rows: int, shape: tuple[int, int]) -> None:
+    """Raise InputError where a matrix would be out of proportion to its rows."""
+    places = shape[0] * shape[1]
+    if places > FEW_PLACES and places > SPARSE * rows:
+        raise InputError(
+            f"timings/ has {rows:,} rows of {shape[0]:,} rounds and {shape[1]:,} samples, where every round has a row of every sample: "
+            "restore it from a copy or measure the trial again"
+        )
 
 
 def _stage(timings: pa.Table, name: str, is_ok: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

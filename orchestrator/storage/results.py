@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.tables import table_of
 
 
 class Results:
@@ -70,7 +71,7 @@ class Results:
             }
             for record in self._campaign.trials()
         ]
-        return pa.Table.from_pylist(rows, schema=pa.schema(list(columns.items())))
+        return table_of(rows, pa.schema(list(columns.items())))
 
     def trial(self, trial: str) -> dict[str, Any]:
         """Return all that ``trial.json`` holds, as plain values: configuration, placement, stack, environment, digests, faults."""

@@ -1,8 +1,9 @@
-"""Bring tables into the stored form."""
+"""Bring rows, columns and tables into the stored form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,30 @@ def conform_samples(table: pa.Table, kind: str) -> pa.Table:
         raise ValueError("its samples are not counted from 0 without a gap")
     found = pa.table(columns)
     return found if samples == sorted(samples) else found.sort_by("sample")
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], form: pa.Schema) -> pa.Table:
+    """Return rows as a table. Raises ValueError for a key that has no column: pyarrow would drop it without a word."""
+    refuse_unknown((name for row in rows for name in row), form)
+    return pa.Table.from_pylist(list(rows), schema=form)
+
+
+def one_row(row: Mapping[str, Any], form: pa.Schema) -> pa.RecordBatch:
+    """Return one row as a batch. Raises ValueError as `table_of`."""
+    refuse_unknown(row, form)
+    return pa.RecordBatch.from_pylist([row], schema=form)
+
+
+def columns_batch(columns: Mapping[str, Any], form: pa.Schema) -> pa.RecordBatch:
+    """Return columns as a batch. Raises ValueError as `table_of`."""
+    refuse_unknown(columns, form)
+    return pa.RecordBatch.from_pydict(columns, schema=form)
+
+
+def refuse_unknown(names: Iterable[str], form: pa.Schema) -> None:
+    """Raise ValueError for a name that is no column of ``form``."""
+    if unknown := set(names) - set(form.names):
+        raise ValueError(f"no column {min(unknown)!r} to hold a figure: add it to the table's schema, or leave it out of the rows")
 
 
 def outcome_codes(table: pa.Table) -> npt.NDArray[np.int8]:

@@ -9,6 +9,7 @@ from orchestrator.config import Trial
 from orchestrator.storage.records import OTHER_USERS
 
 DIFFERS = "answers beyond tolerance of eager PyTorch's"
+OTHER_CATEGORIES = "boxes fit but their categories are not the references': class numbers in place of category ids?"
 NEVER_RIGHT = "no answer is right even without a threshold"
 SHARED = "machine shared with other trials"
 PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
@@ -24,9 +25,9 @@ def flags_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return (DIFFERS,) if differs else ()
 
 
-def quality_flags(ideal: float) -> tuple[str, ...]:
-    """Return what a reader must know of a model that is never right: perhaps its classes are not the task's."""
-    return (NEVER_RIGHT,) if ideal == 0 else ()
+def quality_flags(ideal: float, other_categories: bool = False) -> tuple[str, ...]:
+    """Return what a reader must know of a model that is never right, or whose classes are not the task's."""
+    return (*([NEVER_RIGHT] if ideal == 0 else []), *([OTHER_CATEGORIES] if other_categories else []))
 
 
 def placement_flags(trial: Trial, placement: Mapping[str, Any]) -> tuple[str, ...]:

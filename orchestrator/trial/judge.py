@@ -14,6 +14,7 @@ from orchestrator.analysis.quality import JudgedMean, judge
 from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_of
 from orchestrator.metrics import Answers, Judged
+from orchestrator.metrics.detection_categories import names_other_categories
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,15 @@ class TrialJudge:
 
     samples
         the answers, with the score of each sample for metrics that are means.
+    other_categories
+        whether boxes are called by other categories than the references have.
     """
 
     samples: pa.Table
     ideals: dict[str, float]
     primary: str
     _judged: Judged
+    other_categories: bool = False
 
     @property
     def ideal(self) -> float:
@@ -60,6 +64,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     try:
         judged = {name: judge(name, answers) for name in metrics}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
+        other_categories = names_other_categories(answers, kind)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
         told = f"{what} ({told_with_place(error)}); docs/tasks.md shows their form"
@@ -71,4 +76,4 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     for name, metric in judged.items():
         if isinstance(metric, JudgedMean) and f"score_{name}" not in columns:
             samples = samples.append_column(f"score_{name}", pa.array(metric.scores, pa.float64()))
-    return TrialJudge(samples, ideals, metrics[0], judged[metrics[0]])
+    return TrialJudge(samples, ideals, metrics[0], judged[metrics[0]], other_categories)

@@ -282,7 +282,11 @@ class TrialRun(TrialLife):
         self._book.store_warmup(prepared.warmup)
         with step("reading what its process says"):
             flags += process_flags(self._book.record.placement, prepared.placement)
-            flags += [*flags_of(prepared.facts), *placement_flags(self._trial, prepared.placement), *quality_flags(self._judge.ideal)]
+            flags += [
+                *flags_of(prepared.facts),
+                *placement_flags(self._trial, prepared.placement),
+                *quality_flags(self._judge.ideal, self._judge.other_categories),
+            ]
         self._change(
             "running",
             None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from orchestrator.analysis.quality import Stake, intervals_of
@@ -31,10 +33,13 @@ def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats,
     -------
     [G], [G] lower and upper limits.
     """
-    distinct, place = np.unique(np.sort(curve, axis=1), axis=0, return_inverse=True)
+    ordered = np.sort(curve, axis=1)
+    number: dict[bytes, int] = {}  # NumPy's own search for equal rows makes a Python object per round
+    place = [number.setdefault(hashlib.sha256(row.tobytes()).digest(), len(number)) for row in ordered]
+    distinct = ordered[[place.index(row) for row in range(len(number))]]
     random = np.random.default_rng([seed, curve.shape[1]])
     found = intervals_of(distinct, ideal, stake, random, RESAMPLES)
-    limits = np.array([(interval.low, interval.high) for interval in found])[place.ravel()]
+    limits = np.array([(interval.low, interval.high) for interval in found])[place]
     # Products of matrices may differ in their last digits from machine to machine; pages should not.
     low, high = limits.T.round(12)
     return low, high

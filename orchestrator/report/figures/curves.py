@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.law import check_interval
-from orchestrator.analysis.quality import Stake, intervals_of
+from orchestrator.analysis.quality import Stake, in_blocks, intervals_of
 from orchestrator.report.figures.bands import bands
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
@@ -66,32 +66,29 @@ def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, p
     data, seed = entry.data, entry.results.analysis.seed
     judged = data.judged(data.metric)
     ideal = judged.ideal()
-    quality = judged.curve(data.times[clock], grid.ns)
-    low, high = bands(quality, ideal, stake, seed)
-    for index, ns in enumerate(grid.ns):
-        if int(ns) in known:
-            low[index], high[index] = known[int(ns)]["interval_low"], known[int(ns)]["interval_high"]
-        elif grid.labels[index]:
-            random = np.random.default_rng([seed, zlib.crc32(f"{entry.key} {clock} {ns}".encode())])
-            [found] = intervals_of(quality[index][None], ideal, stake, random)
-            low[index], high[index] = found.low, found.high
-    mean = quality.mean(axis=1)
+    times = data.times[clock]
+    blocks = list(in_blocks(range(len(grid.ns)), len(times)))
+    first = judged.curve(times, grid.ns[list(blocks[0])])
+    best = float(first.max()) if len(blocks) == 1 else max(float(judged.curve(times, grid.ns[list(some)]).max()) for some in blocks)
+    edges = np.linspace(0, max(ideal, best) or 1.0, BINS + 1)
+    parts = []
+    for some in blocks:
+        quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
+        low, high = bands(quality, ideal, stake, seed)
+        for place, index in enumerate(some):
+            ns = int(grid.ns[index])
+            if ns in known:
+                low[place], high[place] = known[ns]["interval_low"], known[ns]["interval_high"]
+            elif grid.labels[index]:
+                random = np.random.default_rng([seed, zlib.crc32(f"{entry.key} {clock} {ns}".encode())])
+                [found] = intervals_of(quality[place][None], ideal, stake, random)
+                low[place], high[place] = found.low, found.high
+        centres, means, worst = stretches(quality, points)
+        parts.append((quality.mean(axis=1), quality.min(axis=1), low, high, means, worst, _shares(quality, edges)))
+    mean, least, low, high, means, worst, shares = map(np.concatenate, zip(*parts, strict=True))
     for index, ns in enumerate(grid.ns):
         check_interval(f"mean quality of trial {data.trial_id} within {ns} ns ({clock} time)", low[index], float(mean[index]), high[index])
-    centres, means, worst = stretches(quality, points)
-    edges = np.linspace(0, max(ideal, float(quality.max())) or 1.0, BINS + 1)
-    return Curve(
-        ideal=ideal,
-        mean=mean,
-        worst=quality.min(axis=1),
-        low=low,
-        high=high,
-        rounds=means,
-        worst_rounds=worst,
-        centres=centres,
-        shares=_shares(quality, edges),
-        edges=edges,
-    )
+    return Curve(ideal, mean, least, low, high, means, worst, centres, shares, edges)
 
 
 def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:

@@ -14,16 +14,21 @@ from orchestrator.report.figures.times import NS_PER_MS
 
 MOST_SAMPLES = 200
 MOST_MOMENTS = 150
+MOST_CHECKS = 1000
+"""Of a trial's trajectory; of more, evenly chosen ones are drawn, the first and the last among them."""
 
 
 def settling_chart(reading: Reading) -> Chart:
     """Return the rJSD trajectory of every trial."""
-    series, bounds = [], set()
+    series, bounds, thinned = [], set(), ""
     for entry in reading.entries:
         rows = [dict(check) for check in (entry.data.record.stopping.checks if entry.data.record.stopping else ())]
         bounds |= {row["rjsd_bound"] for row in rows if row.get("rjsd_bound") is not None}
         for clock in SHOWN_CLOCKS:
             seen = [(row["rounds"], row[f"rjsd_{clock}"]) for row in rows if row.get(f"rjsd_{clock}") is not None]
+            if len(seen) > MOST_CHECKS:
+                seen = [seen[index] for index in np.linspace(0, len(seen) - 1, MOST_CHECKS).astype(np.int64)]
+                thinned = f" Of more than {MOST_CHECKS:,} checks of a trial so many are drawn."
             if seen:
                 rounds, values = np.array(seen, dtype=np.float64).T
                 series.append(Series(entry.label, rounds, values, "line", entry.key, tags={"clock": clock}))
@@ -36,7 +41,7 @@ def settling_chart(reading: Reading) -> Chart:
         name="rjsd",
         title="How the density settled (rJSD)",
         note="Distance of the density of all times so far from five earlier ones, at each check while the trial ran. It says that the "
-        "density is stable, and nothing of the tail.",
+        "density is stable, and nothing of the tail." + thinned,
         x=Axis("rounds"),
         y=Axis("rJSD", log=True),
         series=series,

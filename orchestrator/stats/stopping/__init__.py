@@ -10,7 +10,7 @@ from orchestrator.stats.stopping.bounds import Bounded
 from orchestrator.stats.stopping.certify import Certify
 from orchestrator.stats.stopping.paper import Paper
 from orchestrator.stats.stopping.rounds import Rounds
-from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Decision, RoundObservation, RuleSettings, StoppingRule
+from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Decision, RoundObservation, RuleSettings, StoppingRule, check_columns
 from orchestrator.stats.stopping.settled import Settled
 
 __all__ = ["CHECK_COLUMNS", "Decision", "RoundObservation", "StoppingRule", "make_rule"]
@@ -38,7 +38,7 @@ def make_rule(
     Raises
     ------
     InputError
-        for an unknown rule or a primary threshold that is none.
+        for an unknown rule, one whose checks would fill a column that no trajectory has, or a primary threshold that is none.
     """
     rules: dict[str, Callable[[], StoppingRule]] = {
         "settled": lambda: Settled(min_rounds, half_width, primary),
@@ -50,4 +50,6 @@ def make_rule(
         nearest = difflib.get_close_matches(name, rules, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"choose one of {', '.join(rules)}"
         raise InputError(f"measurement.rule={name}: there is no such rule; {hint}")
-    return Bounded(rules[name](), RuleSettings(min_rounds, max_rounds, max_seconds))
+    rule = rules[name]()
+    check_columns(name, rule.columns)
+    return Bounded(rule, RuleSettings(min_rounds, max_rounds, max_seconds))

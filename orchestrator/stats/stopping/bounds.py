@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestrator.stats.stopping.rule import Decision, RoundObservation, RuleSettings, StoppingRule
 
 
@@ -13,6 +15,11 @@ class Bounded:
         self._rule = rule
         self._settings = settings
         self._enough_since_s: float | None = None
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Those of the rule."""
+        return self._rule.columns
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Ask the rule, then apply the bounds."""

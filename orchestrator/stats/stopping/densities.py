@@ -6,6 +6,10 @@ from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.stopping.rule import CheckRow, RoundObservation
 
 BOUND = 0.05
+CLOCKS = ("inference", "total")
+OF_A_CLOCK = ("rjsd_{}", "rjsd_{}_as_in_paper_code", "bandwidth_{}", "bandwidth_{}_method")
+COLUMNS = ("rounds", "rjsd_bound", *(name.format(clock) for clock in CLOCKS for name in OF_A_CLOCK))
+"""What `BothClocks.check` fills."""
 
 
 class BothClocks:

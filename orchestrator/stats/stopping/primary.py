@@ -13,6 +13,9 @@ from orchestrator.stats.thresholds import (
 )
 from orchestrator.stats.times import Times
 
+COLUMNS = ("primary_threshold", "primary_threshold_ns", "primary_threshold_origin", "quality_mean", "half_width")
+"""What `PrimaryQuality.columns` fills."""
+
 
 class RunningThreshold:
     """The primary threshold as far as it is known while a trial runs.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from orchestrator.contracts import InputError
 
 CheckRow: TypeAlias = dict[str, float | int | str | None]
 """One row of a trial's trajectory, or a part of it."""
@@ -92,6 +94,16 @@ class Decision:
     check: Mapping[str, float | int | str | None] | None = None
 
 
+def check_columns(name: str, columns: Sequence[str]) -> None:
+    """Raise InputError for a column that a rule of that name would fill and no trajectory has."""
+    for column in columns:
+        if column not in CHECK_COLUMNS:
+            raise InputError(
+                f"measurement.rule={name}: no column {column!r} in the trajectory; add it to CHECK_COLUMNS in "
+                "orchestrator/stats/stopping/rule.py"
+            )
+
+
 def check_row(*parts: CheckRow) -> CheckRow:
     """Return one row of all columns from the parts that are known. Raises ValueError for a value that has no column."""
     known: CheckRow = {column: value for part in parts for column, value in part.items()}
@@ -103,6 +115,10 @@ def check_row(*parts: CheckRow) -> CheckRow:
 
 class StoppingRule(Protocol):
     """One way to tell that enough was measured. It sees every round and knows no bounds."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of `CHECK_COLUMNS` that its checks may fill. They are looked up before anything is measured."""
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round; ``now_s`` is a clock that only ever grows."""

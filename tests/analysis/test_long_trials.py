@@ -1,0 +1,123 @@
+"""Memory is linear in rounds and in thresholds, and a stranger's few megabytes ask for no more than that."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from benchmarks.report import write
+from orchestrator.analysis import quality
+from orchestrator.analysis.compare_sides import baseline_of
+from orchestrator.analysis.results import analyse
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.config import AnalysisConfig
+from orchestrator.contracts import InputError
+from orchestrator.report.figures.all_charts import figures
+from orchestrator.report.figures.bands import bands
+from orchestrator.stats.deadline import certify_deadline
+from orchestrator.storage.losses import refuse_gap
+from orchestrator.storage.matrix import round_matrix
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.schema import OUTCOMES, ROUNDS, TIMINGS
+from orchestrator.storage.tables import conform
+
+Build = Callable[..., TrialData]
+MIB = 2**20
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Return the most bytes that Python and NumPy held at once while something was done."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(scope="module")
+def long_trial(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """A stored trial of 100,000 rounds of one sample."""
+    directory = tmp_path_factory.mktemp("long") / "campaign"
+    write(directory, 1, 100_000, 1)
+    return open_campaign(directory)
+
+
+@pytest.mark.slow
+def test_a_report_holds_no_table_of_all_rounds_and_thresholds(long_trial: Campaign) -> None:
+    few = AnalysisConfig(thresholds_ms=(5.0,))
+    many = AnalysisConfig(thresholds_ms=tuple(4 + place / 100 for place in range(500)))
+    of_few, of_many = (peak(lambda asked=asked: analyse(long_trial, asked)) for asked in (few, many))
+    all_at_once = 500 * 100_000 * 8
+    assert of_many < of_few + all_at_once
+
+
+@pytest.mark.slow
+def test_figures_of_a_long_trial_are_thinned_and_small(long_trial: Campaign) -> None:
+    results = analyse(long_trial, AnalysisConfig())
+    drawn = figures(results)
+    assert max(series.y.shape[-1] for _, chart in drawn.values() for series in chart.series) <= 1000
+    assert peak(lambda: figures(results)) < 700 * MIB
+
+
+@pytest.mark.slow
+def test_a_baseline_of_a_long_trial_is_small(long_trial: Campaign) -> None:
+    assert peak(lambda: baseline_of(long_trial, AnalysisConfig())) < 400 * MIB
+
+
+def test_equal_rounds_are_found_without_an_object_per_round() -> None:
+    curve = np.tile(np.arange(50_000) % 7 / 7, (8, 1))
+    stake = quality.Stake(1.0, True)
+    assert peak(lambda: bands(curve, 1.0, stake, 0)) < 80 * MIB
+
+
+def test_figures_in_blocks_are_those_of_one_block(build: Build, noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestrator.analysis.groups import grouped
+    from orchestrator.analysis.tail_quality import tail_quality_rows
+
+    data = build("one", noise(40, 20, 10.0), right=15)
+    asked = AnalysisConfig(thresholds_ms=(9.0, 10.0, 11.0, 12.0))
+    [group] = grouped([data], asked)
+    whole = list(tail_quality_rows(data, group.thresholds, (), asked))
+    monkeypatch.setattr(quality, "MOST_VALUES", 80)  # two thresholds of 40 rounds
+    parts = list(tail_quality_rows(data, group.thresholds, (), asked))
+    for one, other in zip(whole, parts, strict=True):
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            assert other[name] == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value)
+
+
+def test_rounds_of_ever_other_samples_make_no_square() -> None:
+    rounds = 60_000
+    numbers = pa.array(np.arange(rounds), pa.int32())
+    some = pa.array(np.full(rounds, 1000), pa.int64())
+    outcome = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rounds, np.int8)), list(OUTCOMES))
+    stages = dict.fromkeys(("start_gap_ns", "preprocess_ns", "inference_ns", "postprocess_ns"), some)
+    timings = conform(pa.table({"round": numbers, "sample": numbers, "outcome": outcome, **stages}), TIMINGS)
+    evidence = {
+        "round": numbers,
+        "started_at": pa.array(np.arange(rounds), pa.timestamp("us", "UTC")),
+        "started_monotonic_ns": some,
+        "duration_ns": some,
+        "process": pa.array(np.zeros(rounds), pa.int32()),
+        "incomplete": np.ones(rounds, dtype=bool),
+    }
+    told = conform(pa.table(evidence), ROUNDS)
+    with pytest.raises(InputError, match="60,000 rows of 60,000 rounds and 60,000 samples, where every round has a row"):
+        round_matrix(timings, told)
+
+
+def test_a_part_of_an_absurd_number_costs_nothing() -> None:
+    with pytest.raises(InputError, match=r"part-00002\.parquet is missing"):
+        refuse_gap(Path("timings"), [0, 1, 999_999_999])
+
+
+def test_a_look_at_ever_so_many_rounds_costs_nothing() -> None:
+    found = certify_deadline(range(1, 60), looks=(59, 10**9), late_share=0.05)
+    assert found.ns == 59.0
+    assert found.allowed_error == 0.05
