@@ -81,9 +81,13 @@ def run_trials(
             stop.set()
 
     def run_machine(machine: str) -> None:
-        await_leftovers(machines[machine], executor, writer)
-        for stage in turns(machines[machine], executor.cores_of):
-            in_threads([partial(run_lane, lane) for lane in stage], machine)
+        try:
+            await_leftovers(machines[machine], executor, writer)
+            for stage in turns(machines[machine], executor.cores_of):
+                in_threads([partial(run_lane, lane) for lane in stage], machine)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
 
     in_threads([partial(run_machine, machine) for machine in machines], "campaign", executor.leave)
     if failures:

@@ -149,6 +149,7 @@ FaultName = Literal[
     "process killed",
     "process failed",
     "host lost",
+    "ray lost",
     "hang",
     "out of memory",
     "load failed",
