@@ -31,6 +31,8 @@ from orchestrator.trial.judge import TrialJudge, judge_samples
 KERNEL_TIMEOUT_S = 60.0
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
+STOPPED_EVERY_S = 0.5
+"""How often it is looked whether the user has stopped, while a process gets ready."""
 TURN_EVERY_S = 1.0
 """How often a machine is asked whether another campaign has done."""
 FAULTS_FORGIVEN = 1
@@ -154,7 +156,9 @@ class TrialRun:
         measurement = self._trial.measurement
         limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS)
         self._session = self._executor.open(self._trial, self.trial_id, self._process)
-        found = self._session.identify().result(timeout=limit_s)
+        found = self._await(self._session.identify(), limit_s)
+        if found is None:
+            return self._let_go()
         process = Process(
             process=self._process, pid=found.pid, host=found.host, boot_id=found.boot_id, created_s=found.created_s,
             started_at=datetime.now(UTC),
@@ -165,6 +169,8 @@ class TrialRun:
         if not self._take_turn(limit_s):
             return self._interrupted()
         prepared = self._await(self._session.prepare(), limit_s)
+        if prepared is None:
+            return self._let_go()
         self._raised = {}
         self._store_prepared(prepared)
         one_by_one = self._alternating or self._session.shares_machine
@@ -172,18 +178,35 @@ class TrialRun:
         self._observer.trial_prepared(self._planned, prepared)
         return None
 
-    def _await(self, job: Job[Answer], limit_s: float) -> Answer:
-        """Wait for a long call, and now and then look whether its host is still there. Raises what `Job.result` does."""
+    def _await(self, job: Job[Answer], limit_s: float) -> Answer | None:
+        """Wait for a long call before anything is timed, and now and then look whether its host is still there.
+
+        Returns None where the user has stopped meanwhile: a model may load for minutes, and there is no round to finish. Raises what
+        `Job.result` does.
+        """
         assert self._session is not None
-        began = time.monotonic()
+        began = looked = time.monotonic()
+        round_timeout_s = self._trial.measurement.round_timeout_s
         while True:
             try:
-                return job.result(timeout=self._trial.measurement.round_timeout_s)
+                return job.result(timeout=min(STOPPED_EVERY_S, round_timeout_s))
             except TimeoutError:
-                if time.monotonic() - began >= limit_s:
-                    raise
-                if not self._session.host_answers():
-                    raise SessionLost("the host does not answer", cause="machine") from None
+                if self._stop.is_set():
+                    return None
+                now = time.monotonic()
+                if now - began >= limit_s:
+                    raise TimeoutError(f"no answer within {limit_s:g} s") from None
+                if now - looked >= round_timeout_s:
+                    looked = now
+                    if not self._session.host_answers():
+                        raise SessionLost("the host does not answer", cause="machine") from None
+
+    def _let_go(self) -> End:
+        """End a process that is in the midst of getting ready."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.abandon()
+        return self._interrupted()
 
     def _take_turn(self, limit_s: float) -> bool:
         """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
