@@ -6,25 +6,31 @@ configuration or plan; 3 the gate has no verdict; 130 interrupted.
 
 from __future__ import annotations
 
+from orchestrator.execution.signals import receive_signals
+
+if __name__ == "__main__":
+    receive_signals()  # before anything that takes long to import
+
 import errno
 import os
-import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
-from orchestrator.execution.signals import handled_by, ignore_all
+from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.restart import Restart, go_on
+from orchestrator.execution.signals import handled_by, received, stop_at_once
 from orchestrator.report.printable import printable
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | None = None) -> int:
+    """Run one command and return its exit code. ``restart`` goes on where what runs the timed processes has died, if it can."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with handled_by(signal.default_int_handler):
+        with handled_by(stop_at_once):
             code = line.run(words)
             sys.stdout.flush()
     except InputError as error:
@@ -32,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Restart as lost:
+        return lost.give_up() if restart is None else restart(lost)
+    except ClusterLost as lost:
+        print(f"error: {lost}; nothing was measured yet: start the command again", file=sys.stderr)  # noqa: T201
+        return 1
     except BrokenPipeError:
         # The reader of our output is gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,10 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def program() -> None:
-    """Run one command and leave with its exit code, whatever signal comes while Python and Ray end."""
-    code = main()
-    ignore_all()
-    sys.exit(code)
+    """Run one command and leave with its exit code, whatever signal comes and however Ray's core would end."""
+    receive_signals()
+    try:
+        code = main(restart=go_on)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # the terminal is gone, as after a SIGHUP
+        code = 1
+    # Not by way of Python's end: what Ray has left in the process could take its time there, or end it in another way.
+    os._exit(code if received() is None else 130)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ FaultName = Literal[
     "process killed",
     "process failed",
     "host lost",
+    "ray lost",
     "hang",
     "out of memory",
     "load failed",

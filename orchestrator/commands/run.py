@@ -19,7 +19,9 @@ from orchestrator.commands.report import write_report
 from orchestrator.commands.shared_options import Composing
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.signals import handled_by, ignore_all
+from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.restart import Restart
+from orchestrator.execution.signals import handled_by, received, stop_at_once
 from orchestrator.execution.site import Site
 from orchestrator.measurement.code_digest import digest_code
 from orchestrator.measurement.code_files import CodeFiles
@@ -28,7 +30,7 @@ from orchestrator.report.printable import printable
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import trials_counted
 from orchestrator.stats.stopping import StoppingRule
-from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 
 TOLD = "told"
@@ -79,22 +81,24 @@ def measure(
     quiet: bool,
     site: Site,
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
+    accept_changes: bool = False,
 ) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code.
 
-    ``rule_of`` gives the stopping rule of a trial with the primary threshold.
+    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` holds also where the program goes on in
+    a fresh Ray.
     """
     stop = threading.Event()
     with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr) as progress:
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
         try:
             with site.executor() as executor:
-                # Ray sets handlers of its own when it starts: ours come after, and stay until the report is written.
+                # Until the report is written. While Ray starts there is no round to finish, and one signal is enough.
                 signals.enter_context(stop_on_signals(stop, progress))
                 try:
                     run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
                 except KeyboardInterrupt:
-                    _stopped_at_once(writer)  # before Ray ends: it may end this process with it
+                    _stopped_at_once(writer)  # before Ray ends, which may take a while
                     raise KeyboardInterrupt(TOLD) from None
             writer.look_after()
             write_report(writer.directory, campaign.analysis)
@@ -103,6 +107,12 @@ def measure(
             if TOLD not in interrupt.args:
                 _stopped_at_once(writer)
             raise
+        except ClusterLost as lost:
+            keep_losses(writer, str(lost))
+            if received() is None:
+                raise Restart(str(lost), writer.directory, _options(quiet, accept_changes), _how_to_go_on(writer)) from None
+            print(f"{lost}; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
+            return 130
         except OSError as error:
             if error.errno is None:
                 raise
@@ -116,8 +126,10 @@ def measure(
     for told in writer.disturbances:
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
     states = {planned.state for planned in writer.record.trials}
-    if stop.is_set() and states & {"planned", "interrupted"}:
-        print(printable(f"interrupted; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
+    if stop.is_set():
+        unfinished = states & {"planned", "interrupted"}
+        how = f"interrupted; {_how_to_go_on(writer)}" if unfinished else "interrupted when all was measured and reported"
+        print(printable(how), file=sys.stderr)  # noqa: T201
         return 130
     return 1 if states - {"done"} or writer.disturbances else 0
 
@@ -136,6 +148,25 @@ def mark_interrupted(writer: CampaignWriter) -> None:
     for planned in writer.record.trials:
         if planned.state == "running":
             writer.set_state(planned.trial_id, "interrupted", "stopped at once by the user")
+
+
+def keep_losses(writer: CampaignWriter, told: str) -> None:
+    """Record in the trials under way that a round in flight was lost with what ran it; it is measured again under its number."""
+    for planned in writer.record.trials:
+        record = writer.read_trial(planned.trial_id) if planned.state == "running" else None
+        if record is None:
+            continue
+        of_trial = writer.trial(planned.trial_id)
+        fault = Fault(name="ray lost", message=told, process=max(0, len(record.processes) - 1), round=of_trial.rounds)
+        of_trial.flush()
+        of_trial.write_record(record.model_copy(update={"faults": (*record.faults, fault)}))
+        writer.set_state(planned.trial_id, "interrupted", told)
+
+
+def _options(quiet: bool, accept_changes: bool) -> list[str]:
+    """Return the options of a command that hold also when it is gone on with; the code that it has run it may run again."""
+    kept = {"--trust": True, "--quiet": quiet, "--accept-changes": accept_changes}
+    return [option for option, given in kept.items() if given]
 
 
 def results_directory(campaign: CampaignConfig, name: str) -> Path:
@@ -158,11 +189,11 @@ def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]
         if stop.is_set():
             if time.monotonic() - first_s < SAME_SIGNAL_S:
                 return
-            ignore_all()
-            raise KeyboardInterrupt
+            stop_at_once(number, frame)
         stop.set()
         first_s = time.monotonic()
-        progress.say(f"{signal.Signals(number).name}: finishing the round, then stopping; once more to stop at once")
+        with suppress(OSError, RuntimeError):  # the terminal is gone, or a line is being written this very moment
+            progress.say(f"{signal.Signals(number).name}: finishing the round, then stopping; once more to stop at once")
 
     with handled_by(on_signal):
         yield

@@ -11,6 +11,7 @@ from orchestrator.distributed.joined import JoinedRay
 from orchestrator.distributed.local import embedded_ray, own_folder
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor
+from orchestrator.execution.guard import Guard, guarded
 from orchestrator.execution.site import Site
 from orchestrator.measurement.machine import read_machine
 
@@ -21,10 +22,10 @@ def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
 
     Raises InputError for a folder of ``code`` that cannot be shipped.
     """
-    with staged_code(config) as staged, embedded_ray(staged):
+    with guarded() as guard, staged_code(config, guard) as staged, embedded_ray(staged, guard):
         from orchestrator.distributed.site import RaySite
 
-        yield RaySite(config.cluster, str(cache_dir), own=read_machine())
+        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), guard=guard)
 
 
 @contextmanager
@@ -41,16 +42,16 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     Raises InputError for a cluster that cannot be joined, and for a folder of ``code`` that cannot be shipped.
     """
     assert config.cluster.address is not None
-    with staged_code(config) as staged, JoinedRay(config.cluster.address, staged):
+    with guarded() as guard, staged_code(config, guard) as staged, JoinedRay(config.cluster.address, staged):
         from orchestrator.distributed.site import RaySite
 
-        yield RaySite(config.cluster, cache_of_each_host(cache_dir))
+        yield RaySite(config.cluster, cache_of_each_host(cache_dir), guard=guard)
 
 
 @contextmanager
-def staged_code(config: CampaignConfig) -> Iterator[Path]:
+def staged_code(config: CampaignConfig, guard: Guard) -> Iterator[Path]:
     """Yield a folder with the code that every worker imports; delete it afterwards."""
-    with own_folder() as folder:
+    with own_folder(guard) as folder:
         staged = folder / "code"
         stage_code(staged, config.code)
         yield staged

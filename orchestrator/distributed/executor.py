@@ -19,8 +19,10 @@ from orchestrator.config import SystemConfig, Trial
 from orchestrator.distributed.actor import TimedActor
 from orchestrator.distributed.local import first_line
 from orchestrator.distributed.probe import on_node, wait_for
+from orchestrator.distributed.watch import ask
 from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import SessionLost, as_fault
+from orchestrator.execution.guard import Guard
 from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.machine import Machine, cores_offered
@@ -54,7 +56,7 @@ class RayJob(Generic[T]):
     def result(self, timeout: float | None = None) -> T:
         """Wait for the call. Raises TimeoutError, SessionLost, InputError, or TrialFailed for whatever else the call raised."""
         try:
-            value = ray.get(self._reference, timeout=timeout)
+            value = ask(ray.get, self._reference, timeout=timeout)
         except GetTimeoutError as error:
             raise TimeoutError(f"no answer within {timeout:g} s") from error
         except RayTaskError as error:
@@ -73,7 +75,8 @@ class RayJob(Generic[T]):
 class RaySession:
     """One actor on a node. ``shares_machine`` is True where the driver runs on that machine too."""
 
-    def __init__(self, handle: Any, node_id: str, shares_machine: bool, leaving: threading.Event) -> None:
+    def __init__(self, handle: Any, node_id: str, shares_machine: bool, leaving: threading.Event, guard: Guard | None = None) -> None:
+        self._guard = guard
         self._handle = handle
         self._leaving = leaving
         self._node_id = node_id
@@ -86,7 +89,9 @@ class RaySession:
         scratch = self._handle.scratch.remote()
 
         def keep(identity: Identity) -> Identity:
-            self._identity, self._scratch = identity, ray.get(scratch, timeout=CLOSE_TIMEOUT_S)
+            self._identity, self._scratch = identity, ask(ray.get, scratch, timeout=CLOSE_TIMEOUT_S)
+            if self.shares_machine and self._guard is not None:
+                self._guard.remove_at_end(Path(self._scratch))
             return identity
 
         return RayJob(self._handle.identify.remote(), self._leaving, keep)
@@ -116,18 +121,18 @@ class RaySession:
         if self.shares_machine:
             return True
         try:
-            ray.get(on_node(self._node_id, own_identity), timeout=ANSWER_TIMEOUT_S)
+            ask(ray.get, on_node(self._node_id, own_identity), timeout=ANSWER_TIMEOUT_S)
         except RayError:
             return False
         return True
 
     def forget(self) -> None:
         """Have the process killed as soon as its node can be reached."""
-        ray.kill(self._handle)
+        ask(ray.kill, self._handle)
 
     def abandon(self) -> Stamps | None:
         """Kill the process and return what it has left of the round in flight. Raises TrialFailed for stamps that cannot be trusted."""
-        ray.kill(self._handle)
+        ask(ray.kill, self._handle)
         self._await_end()
         if self._scratch is None:
             return None
@@ -135,7 +140,7 @@ class RaySession:
         if self.shares_machine and is_own(scratch):
             return take_stamps(scratch)  # on a busy machine another process takes long to start, and what was left would be lost
         try:
-            stamps: Stamps | None = ray.get(on_node(self._node_id, take_stamps, scratch), timeout=STAMPS_TIMEOUT_S)
+            stamps: Stamps | None = ask(ray.get, on_node(self._node_id, take_stamps, scratch), timeout=STAMPS_TIMEOUT_S)
         except RayTaskError as error:
             if isinstance(error.cause, TrialFailed):
                 raise error.cause from None
@@ -147,8 +152,8 @@ class RaySession:
     def close(self) -> None:
         """End the process and wait until it is gone, so that the next trial has the machine to itself."""
         with suppress(RayError):  # a process that hangs or is gone has nothing to say; it is killed below
-            ray.get(self._handle.close.remote(), timeout=CLOSE_TIMEOUT_S)
-        ray.kill(self._handle)
+            ask(ray.get, self._handle.close.remote(), timeout=CLOSE_TIMEOUT_S)
+        ask(ray.kill, self._handle)
         self._await_end()
 
     def _await_end(self) -> None:
@@ -159,7 +164,7 @@ class RaySession:
             end_process(*arguments)
             return
         with suppress(RayError):  # a node that is gone has no processes
-            ray.get(on_node(self._node_id, end_process, *arguments), timeout=2 * CLOSE_TIMEOUT_S)
+            ask(ray.get, on_node(self._node_id, end_process, *arguments), timeout=2 * CLOSE_TIMEOUT_S)
 
 
 class RayExecutor:
@@ -175,11 +180,19 @@ class RayExecutor:
         that of the driver's machine.
     cache_dir
         folder for derived files on every host (``~`` is that host's home).
+    guard
+        deletes what a timed process on the driver's machine leaves when the driver is killed.
     """
 
     def __init__(
-        self, machine: Callable[[SystemConfig], Machine], machine_id: Callable[[Machine], str], own_id: str, cache_dir: str
+        self,
+        machine: Callable[[SystemConfig], Machine],
+        machine_id: Callable[[Machine], str],
+        own_id: str,
+        cache_dir: str,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard
         self._machine = machine
         self._machine_id = machine_id
         self._own_id = own_id
@@ -220,19 +233,20 @@ class RayExecutor:
             runtime_env=runtime_env,
             scheduling_strategy=NodeAffinitySchedulingStrategy(machine.node_id, soft=False),
         )
-        handle = actor.remote(  # type: ignore[attr-defined]
-            resolved(trial).model_dump(mode="json"), trial_id, process, self._cache_dir, turn_of(trial, self._campaign), this_campaign()
-        )
+        handle = ask(
+            actor.remote,  # type: ignore[attr-defined]
+            resolved(trial).model_dump(mode="json"), trial_id, process, self._cache_dir, turn_of(trial, self._campaign), this_campaign(),
+        )  # fmt: skip
         self._handles.add(handle)
         if self._leaving.is_set():
             self.leave()
-        return RaySession(handle, machine.node_id, self.machine_of(trial) == self._own_id, self._leaving)
+        return RaySession(handle, machine.node_id, self.machine_of(trial) == self._own_id, self._leaving, self._guard)
 
     def leave(self) -> None:
         """Kill every process, so that whoever waits for one wakes up and ends."""
         self._leaving.set()
         for handle in list(self._handles):
-            ray.kill(handle)
+            ask(ray.kill, handle)
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.contracts import InputError
-from orchestrator.distributed.local import end_ray, first_line, prepare_environment, signals_deferred
+from orchestrator.distributed.local import first_line, prepare_environment
+from orchestrator.execution.signals import deferred
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (?:node )?(\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
@@ -43,7 +44,7 @@ class JoinedRay:
         from ray.exceptions import AuthenticationError, RaySystemError
 
         try:
-            with quiet_stderr(), signals_deferred():
+            with quiet_stderr(), deferred():
                 # Says within moments whether the token is right; ``ray.init`` would try again and again.
                 GcsClient(address=self._address).get_all_node_info(timeout=CONNECT_TIMEOUT_S)
                 ray.init(
@@ -53,15 +54,17 @@ class JoinedRay:
                     runtime_env={"working_dir": str(self._working_dir)},
                 )
         except AuthenticationError as error:
-            end_ray()
+            ray.shutdown()
             raise InputError(f"cluster.address={self._address}: {REFUSED}") from error
         except (ConnectionError, RuntimeError, RaySystemError, ValueError, TimeoutError, OSError) as error:
-            end_ray()
+            ray.shutdown()
             raise InputError(f"cluster.address={self._address}: {why_not_joined(str(error))}") from error
         return self
 
     def __exit__(self, *exception: object) -> None:
-        end_ray()
+        import ray
+
+        ray.shutdown()
 
 
 def has_token() -> bool:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from orchestrator.execution.signals import handled_by
+from orchestrator.distributed.watch import Watch, watched
+from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.guard import MARK, Guard
 
 PREFIX = "tq-"
 OWNER, OWNED = "owner", "r"
 OLD_S = 600.0
+SHUTDOWN_S = 6.0
+"""How long Ray may take to end by itself; it takes a second or two."""
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 """Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is."""
 
@@ -45,7 +52,7 @@ def first_line(message: str, otherwise: str) -> str:
 
 
 @contextmanager
-def own_folder() -> Iterator[Path]:
+def own_folder(guard: Guard) -> Iterator[Path]:
     """Yield a new private folder, short enough for the names of Ray's sockets; delete it, and those whose owners are dead.
 
     Ray opens its own folder to every user of the machine, and processes import code from there: it has to lie within one that
@@ -54,6 +61,7 @@ def own_folder() -> Iterator[Path]:
     """
     remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    guard.remove_at_end(folder)
     with (folder / OWNER).open("xb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
@@ -97,50 +105,76 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def embedded_ray(working_dir: Path) -> Iterator[None]:
-    """Have ``ray.init(address="local")``; ``working_dir`` holds the code that its workers import."""
+def embedded_ray(working_dir: Path, guard: Guard) -> Iterator[None]:
+    """Have ``ray.init(address="local")``; ``working_dir`` holds the code that its workers import.
+
+    The guard ends at the end whatever of Ray has not ended itself: its agents would live on for half a minute. Raises ClusterLost where Ray
+    dies while it starts.
+    """
     prepare_environment()
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    with own_folder() as folder:
+    with own_folder(guard) as folder, private_variables(guard.mark):
         import ray
 
+        # The kernel ends Ray's processes with the thread that has started them.
+        over = threading.Event()
+        watch = Watch(folder)
         try:
-            with signals_deferred():
-                ray.init(
-                    address="local",
-                    _node_ip_address=LOOPBACK,
-                    _temp_dir=str(folder),
-                    include_dashboard=False,
-                    configure_logging=False,
-                    log_to_driver=False,
-                    object_store_memory=256 * 2**20,
-                    runtime_env={"working_dir": str(working_dir)},
-                )
-            yield
+            with watched(watch):
+                watch.call(partial(_start, folder, working_dir), stay=over)
+                yield
         finally:
-            end_ray()
-            os.environ.pop("RAY_AUTH_TOKEN", None)
-
-
-def end_ray() -> None:
-    """Disconnect from Ray, which takes moments that no signal cuts short, and have signals reach our handlers again."""
-    import ray
-
-    with handled_by(lambda number, frame: None):
-        ray.shutdown()
+            with suppress(ClusterLost, TimeoutError):
+                watch.call(ray.shutdown, within_s=SHUTDOWN_S)
+            guard.end()
+            over.set()
 
 
 @contextmanager
-def signals_deferred() -> Iterator[None]:
-    """Have a signal that asks to stop wait until Ray has started: in the midst of that it aborts the whole process.
-
-    Ray's handler of SIGTERM, which ends the program by itself, gives way to the one that was there.
-    """
-    seen: list[int] = []
+def private_variables(mark: str) -> Iterator[None]:
+    """Have what is started meanwhile inherit a token of its own and the guard's mark."""
+    own = {"RAY_AUTH_TOKEN": secrets.token_hex(32), MARK: mark}
+    os.environ.update(own)
     try:
-        with handled_by(lambda number, frame: seen.append(number)):
-            yield
-    except SystemExit as error:  # Ray's own handler, once it is in place
-        raise KeyboardInterrupt from error
-    if seen:
-        raise KeyboardInterrupt
+        yield
+    finally:
+        for name in own:
+            os.environ.pop(name, None)
+
+
+def _start(folder: Path, working_dir: Path) -> None:
+    import ray
+
+    # Signals are ours alone, and what Ray says of its own handler is of no use to anybody.
+    logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM handler" not in record.getMessage())
+    with in_groups_of_their_own():
+        ray.init(
+            address="local",
+            _node_ip_address=LOOPBACK,
+            _temp_dir=str(folder),
+            include_dashboard=False,
+            configure_logging=False,
+            log_to_driver=False,
+            object_store_memory=256 * 2**20,
+            runtime_env={"working_dir": str(working_dir)},
+        )
+
+
+class _Groups:
+    own = False
+    hooked = False
+
+
+@contextmanager
+def in_groups_of_their_own() -> Iterator[None]:
+    """Have processes that are started meanwhile leave our group: a signal to all of it, as from a terminal, is meant for us alone.
+
+    It would end Ray in the midst of the round that is to be finished.
+    """
+    if not _Groups.hooked:
+        os.register_at_fork(after_in_child=lambda: os.setpgid(0, 0) if _Groups.own else None)
+        _Groups.hooked = True
+    _Groups.own = True
+    try:
+        yield
+    finally:
+        _Groups.own = False

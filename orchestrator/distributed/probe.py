@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.contracts import InputError
 from orchestrator.distributed.local import first_line
 from orchestrator.distributed.shipping import import_shipped
+from orchestrator.distributed.watch import ask
 from orchestrator.measurement.inspection import Inspector, Look
 from orchestrator.measurement.machine import Machine, read_machine
 from orchestrator.measurement.turn import check_turn
@@ -38,13 +39,13 @@ def on_node(node_id: str, call: Callable[..., T], *arguments: Any, python: str |
     }
     if python is not None:
         options["runtime_env"] = {"py_executable": shlex.quote(python)}
-    return ray.remote(call).options(**options).remote(*arguments)
+    return ask(ray.remote(call).options(**options).remote, *arguments)
 
 
 def wait_for(reference: Any, host: str) -> Any:
     """Return what a call on a node returned, or raise what it raised. Raises InputError where the node does not answer."""
     try:
-        return ray.get(reference, timeout=PROBE_TIMEOUT_S)
+        return ask(ray.get, reference, timeout=PROBE_TIMEOUT_S)
     except GetTimeoutError as error:
         raise InputError(
             f"{host} does not answer within {PROBE_TIMEOUT_S:g} s; see whether its Ray node is alive with `ray status`"

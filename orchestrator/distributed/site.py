@@ -14,8 +14,10 @@ from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.heap import steady_heap
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.probe import look_here, on_node, python_mismatch, read_here, wait_for
+from orchestrator.distributed.watch import ask
 from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import Executor
+from orchestrator.execution.guard import Guard
 from orchestrator.measurement.environment import boot_id
 from orchestrator.measurement.inspection import Look, path_options
 from orchestrator.measurement.machine import Machine
@@ -27,7 +29,8 @@ class RaySite:
     ``own`` is the driver's machine where it is known already, as with an embedded Ray, whose processes inherit all from the driver.
     """
 
-    def __init__(self, cluster: ClusterConfig, cache_dir: str, own: Machine | None = None) -> None:
+    def __init__(self, cluster: ClusterConfig, cache_dir: str, own: Machine | None = None, guard: Guard | None = None) -> None:
+        self._guard = guard
         self._cluster = cluster
         self._cache_dir = cache_dir
         self._nodes = living_nodes()
@@ -58,7 +61,7 @@ class RaySite:
         own = choose_node(SystemConfig(name="own"), self._nodes)
         own_id = own.node_id if self._cluster.machines == "node" else boot_id()
         with steady_heap():
-            yield RayExecutor(self.machine, self._machine_id, own_id, self._cache_dir)
+            yield RayExecutor(self.machine, self._machine_id, own_id, self._cache_dir, self._guard)
 
     def _machine_id(self, machine: Machine) -> str:
         return machine.node_id if self._cluster.machines == "node" else machine.boot_id
@@ -80,7 +83,7 @@ def living_nodes() -> tuple[Node, ...]:
     own = ray.get_runtime_context().get_node_id()
     return tuple(
         Node(entry["NodeID"], entry["NodeManagerAddress"], dict(entry.get("Labels") or {}), entry["NodeID"] == own)
-        for entry in ray.nodes()  # type: ignore[no-untyped-call]
+        for entry in ask(ray.nodes)
         if entry["Alive"]
     )
 

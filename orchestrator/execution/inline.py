@@ -15,6 +15,7 @@ from uuid import uuid4
 from orchestrator.config import Trial
 from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import as_fault
+from orchestrator.execution.guard import guarded
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.environment import boot_id
 from orchestrator.measurement.machine import cores_offered, numa_cores
@@ -132,6 +133,7 @@ class InlineExecutor:
 
 @contextmanager
 def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns, monotonic: Clock = time.monotonic_ns) -> Iterator[InlineExecutor]:
-    """Yield an executor; remove its stamps afterwards."""
-    with tempfile.TemporaryDirectory(prefix="tail-quality-", dir=scratch_root()) as folder:
+    """Yield an executor; remove its stamps afterwards, and have the guard do it where the program is killed."""
+    with guarded() as guard, tempfile.TemporaryDirectory(prefix="tail-quality-", dir=scratch_root()) as folder:
+        guard.remove_at_end(Path(folder))
         yield InlineExecutor(Path(folder), cache_dir, clock, monotonic)

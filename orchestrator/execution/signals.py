@@ -1,9 +1,16 @@
-"""Ctrl-C, SIGTERM and SIGHUP: one handler for all three, wherever the program stands."""
+"""Ctrl-C, SIGTERM and SIGHUP: received in one place from the program's first moments to its last.
+
+The program blocks these signals in all its threads, and one thread waits for them. Whatever handler a library puts in place then never
+runs: Ray and its core set some of their own when they start and when they end, and any of them would end the program in its own way. The
+waiting thread passes each signal on to the main thread, by a signal that nobody else uses, and there our handler is called.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,31 +18,107 @@ from typing import Any
 
 Handler = Callable[[int, FrameType | None], Any]
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RELAY = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
+"""What wakes the main thread, also in the midst of a system call."""
+GIVE_UP_S = 15.0
+"""How long the program may take to clean up once it is to stop at once; what is left then is the guard's."""
+
+
+class _Reception:
+    """Which signals are received, those that have come, and who is told of them."""
+
+    blocked: frozenset[int] = frozenset()
+    come: list[int] = []  # noqa: RUF012 - one program, one reception
+    untold: deque[int] = deque()  # noqa: RUF012
+    handler: Handler | None = None
+
+
+def receive_signals() -> None:
+    """Receive signals from here to the end of the program, but for those that are ignored, as under ``nohup``. Idempotent.
+
+    Called from the main thread of a program of ours alone: the handlers of a program that uses this package as a library are its own.
+    """
+    if _Reception.blocked:
+        return
+    signal.signal(RELAY, _tell)
+    _Reception.blocked = frozenset(number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _Reception.blocked)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELAY})
+    # A program that we start answers to signals as ever.
+    os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _Reception.blocked))
+    threading.Thread(target=_wait, name="signals", daemon=True).start()
+
+
+def received() -> int | None:
+    """Return the first signal that has come and asks to stop, or None."""
+    if _Reception.come:
+        return _Reception.come[0]
+    return next(iter(signal.sigpending() & _Reception.blocked), None)
 
 
 @contextmanager
 def handled_by(handler: Handler) -> Iterator[None]:
-    """Have a handler called for every signal that asks to stop, but for those that are ignored, as under ``nohup``.
-
-    Signals reach the main thread alone: in another one nothing happens. What the handler has had ignored (``ignore_all``) stays so
-    afterwards. The handlers are set anew at the end also where Python believes them in place: Ray gives SIGTERM back to the system when it
-    ends, and Python is not told.
-    """
+    """Have a handler called in the main thread for every signal that is received. In another thread nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    for number, known in before.items():
-        if known is not signal.SIG_IGN:
-            signal.signal(number, handler)
+    before, _Reception.handler = _Reception.handler, handler
     try:
+        _tell(RELAY, None)  # what has come before anybody could be told
         yield
     finally:
-        for number, known in before.items():
-            signal.signal(number, signal.SIG_IGN if signal.getsignal(number) is signal.SIG_IGN else known)
+        if _Reception.handler is not ignored:
+            _Reception.handler = before
+
+
+def stop_at_once(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, once: no later signal cuts short the cleaning up that follows."""
+    _leave_soon()
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Have a signal wait until a library's call has come back that leaves half a state behind where it is cut short."""
+    seen: list[int] = []
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        _leave_soon()
+        seen.append(number)
+
+    with handled_by(keep):
+        yield
+    if seen:
+        raise KeyboardInterrupt
+
+
+def _leave_soon() -> None:
+    """Ignore what else comes, and end the program where it cleans up for too long, or a library has swallowed the interrupt."""
+    ignore_all()
+    limit = threading.Timer(GIVE_UP_S, os._exit, (130,))
+    limit.daemon = True
+    limit.start()
+
+
+def ignored(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the program is stopping."""
 
 
 def ignore_all() -> None:
-    """Ignore every signal that asks to stop from here on: the program is stopping, and none may cut its cleaning up short."""
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)
+    """Call no handler from here on."""
+    _Reception.handler = ignored
+
+
+def _wait() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    while True:
+        number = signal.sigwait(_Reception.blocked)
+        _Reception.come.append(number)
+        _Reception.untold.append(number)
+        signal.pthread_kill(main, RELAY)
+
+
+def _tell(relayed: int, frame: FrameType | None) -> None:
+    while _Reception.untold and _Reception.handler is not None:
+        _Reception.handler(_Reception.untold.popleft(), frame)

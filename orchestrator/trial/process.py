@@ -17,6 +17,8 @@ from orchestrator.trial.steps import asking, step
 
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
+STOPPED_EVERY_S = 0.5
+"""How often it is looked whether the user has stopped, while a process gets ready."""
 TURN_EVERY_S = 1.0
 """How often a machine is asked whether another campaign has done."""
 
@@ -43,12 +45,12 @@ class TimedProcess:
         assert self._session is not None
         return self._session
 
-    def start(self, number: int) -> Identity:
-        """Start a fresh process and return which one it is."""
+    def start(self, number: int, stop: threading.Event) -> Identity | None:
+        """Start a fresh process and return which one it is, or None where the user has stopped meanwhile."""
         with step("starting its process"):
             self._session = self._executor.open(self._trial, self._trial_id, number)
         with asking("asking which process it is"):
-            return self._session.identify().result(timeout=self._limit_s)
+            return self._await(self._session.identify(), stop)
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
         """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
@@ -63,10 +65,10 @@ class TimedProcess:
                     return False
         return True
 
-    def prepare(self) -> Prepared:
-        """Pin, load, warm up."""
+    def prepare(self, stop: threading.Event) -> Prepared | None:
+        """Pin, load, warm up. Return None where the user has stopped meanwhile."""
         with asking("preparing its process"):
-            return self._await(self.session.prepare())
+            return self._await(self.session.prepare(), stop)
 
     def calls(self, first: int, alternating: bool) -> RoundCalls:
         """Return the calls for rounds from a number on, of which none is under way yet."""
@@ -100,14 +102,24 @@ class TimedProcess:
                     session.abandon()
                 raise
 
-    def _await(self, job: Job[Answer]) -> Answer:
-        """Wait for a long call, and now and then look whether its host is still there. Raises what `Job.result` does."""
-        began = time.monotonic()
+    def _await(self, job: Job[Answer], stop: threading.Event) -> Answer | None:
+        """Wait for a long call before anything is timed, and now and then look whether its host is still there.
+
+        Returns None where the user has stopped meanwhile: a model may load for minutes, and there is no round to finish. Raises what
+        `Job.result` does.
+        """
+        began = looked = time.monotonic()
+        round_timeout_s = self._trial.measurement.round_timeout_s
         while True:
             try:
-                return job.result(timeout=self._trial.measurement.round_timeout_s)
+                return job.result(timeout=min(STOPPED_EVERY_S, round_timeout_s))
             except TimeoutError:
-                if time.monotonic() - began >= self._limit_s:
-                    raise
-                if not self.session.host_answers():
-                    raise SessionLost("the host does not answer", cause="machine") from None
+                if stop.is_set():
+                    return None
+                now = time.monotonic()
+                if now - began >= self._limit_s:
+                    raise TimeoutError(f"no answer within {self._limit_s:g} s") from None
+                if now - looked >= round_timeout_s:
+                    looked = now
+                    if not self.session.host_answers():
+                        raise SessionLost("the host does not answer", cause="machine") from None

@@ -118,7 +118,9 @@ class TrialRun(TrialLife):
         if self._stop.is_set():
             return self._interrupted()
         assert self._book is not None
-        found = self._process.start(self._number)
+        found = self._process.start(self._number, self._stop)
+        if found is None:
+            return self._let_go()
         process = Process(
             process=self._number, pid=found.pid, host=found.host, boot_id=found.boot_id, created_s=found.created_s,
             started_at=datetime.now(UTC),
@@ -128,13 +130,20 @@ class TrialRun(TrialLife):
         self._number += 1
         if not self._process.take_turn(self._stop, partial(self._observer.turn_awaited, self._planned)):
             return self._interrupted()
-        prepared = self._process.prepare()
+        prepared = self._process.prepare(self._stop)
+        if prepared is None:
+            return self._let_go()
         self._raised = {}
         self._store_prepared(prepared)
         self._calls = self._process.calls(self._next, self._alternating)
         with step("telling that it is prepared"):
             self._observer.trial_prepared(self._planned, prepared)
         return None
+
+    def _let_go(self) -> End:
+        """End a process that is in the midst of getting ready."""
+        self._process.abandon(answers=True)
+        return self._interrupted()
 
     def _take_rounds(self) -> End | None:
         assert self._calls is not None

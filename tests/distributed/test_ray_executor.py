@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from orchestrator.distributed.local import own_folder
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor, SessionLost
+from orchestrator.execution.guard import guarded
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.user_code import kept_traceback
@@ -36,10 +37,20 @@ MODEL = {
 }
 
 
-def trial(cores: int | None = 1, **model: object) -> object:
+HANGS = {
+    **{key: MODEL[key] for key in ("name", "kind", "runtimes")},
+    "target": "null_targets:FaultyModel",
+    "fault": "hang",
+    "at_round": 0,
+    "sample": 0,
+}
+"""Never comes back from its first round."""
+
+
+def trial(cores: int | None = 1, kind: Mapping[str, object] = MODEL, **model: object) -> object:
     return parse_trial(
         {
-            "model": MODEL | model,
+            "model": {**kind, **model},
             "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 5},
             "system": {"name": "here", "cores": cores},
             "runtime": {"name": "torch"},
@@ -136,12 +147,12 @@ def test_a_process_that_dies_is_lost(executor: Executor) -> None:
 
 
 @pytest.mark.cluster
-def test_a_round_has_a_time_limit(executor: Executor) -> None:
-    session = executor.open(trial(sleep_ms=200), "t-r0", 0)
+def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
+    session = executor.open(trial(kind=HANGS, once=str(tmp_path / "once")), "t-r0", 0)
     session.prepare().result(60)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
         session.run_rounds(0, 1).result(0.1)
-    session.close()
+    session.abandon()
 
 
 def test_labels_choose_the_node() -> None:
@@ -188,7 +199,7 @@ def test_folders_of_dead_owners_are_removed(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "tq-1-dead" / "owner").touch()
     (tmp_path / "tq-1-anew" / "r" / "session").mkdir(parents=True)
     os.utime(tmp_path / "tq-1-anew", (0, 0))
-    with own_folder() as first, own_folder() as second:
+    with guarded() as guard, own_folder(guard) as first, own_folder(guard) as second:
         assert first.is_dir()
         assert second.is_dir()
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.parent.name, second.parent.name, "tq-notes-x"])

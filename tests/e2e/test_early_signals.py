@@ -1,75 +1,153 @@
-"""Signals that come before anything is measured, a second one, and one that is not meant for us."""
+"""Signals at every stage, one, two or five of them, and one that is not meant for us: exit code 130, and nothing is left."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=2"]
 RULE = ["measurement.rule=rounds", "measurement.min_rounds=40", "measurement.max_rounds=40"]
+LONG = ["measurement.warmup_rounds=50", "measurement.min_rounds=4000", "measurement.max_rounds=4000"]
+ENDLESS_S = 120
+"""Keeps a test that hangs from hanging for ever."""
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Iterator[Path]:
+    """The folder of the campaign's temporary files, with a name that is short enough for Ray's sockets."""
+    with tempfile.TemporaryDirectory(prefix="tq") as folder:
+        (tmp_path / "t").symlink_to(folder)
+        yield Path(folder)
 
 
 def start(folder: Path, *words: str, ignore: int | None = None) -> subprocess.Popen[str]:
-    prelude = f"import signal; signal.signal({ignore}, signal.SIG_IGN); " if ignore is not None else ""
-    program = f"{prelude}import runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
+    """Start a campaign whose temporary files lie in a folder of its own, also where this process ignores signals."""
+    ways = dict.fromkeys((signal.SIGTERM, signal.SIGHUP), "SIG_DFL") | ({} if ignore is None else {ignore: "SIG_IGN"})
+    prelude = "".join(f"signal.signal({number:d}, signal.{way}); " for number, way in ways.items())
+    interrupt = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"import signal; {prelude}{interrupt}; import runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
     chosen = {word.partition("=")[0]: word for word in [*RULE, *words]}
     command = [sys.executable, "-c", program, *WORDS, "results_dir=r", *chosen.values()]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "TMPDIR": str((folder / "t").readlink())}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.slow
-@pytest.mark.cluster
-@pytest.mark.parametrize(("sent", "after_s"), [(signal.SIGTERM, 3.0), (signal.SIGHUP, 4.5)])
-def test_a_signal_while_ray_starts_ends_the_program_with_130(tmp_path: Path, sent: signal.Signals, after_s: float) -> None:
-    with start(tmp_path) as driver:
-        time.sleep(after_s)
-        driver.send_signal(sent)
-        _, told = driver.communicate(timeout=60)
+def wait_until(true: Callable[[], object]) -> None:
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < ENDLESS_S
+        time.sleep(0.01)
+
+
+def read_until(driver: subprocess.Popen[str], words: str) -> str:
+    assert driver.stderr is not None
+    told = ""
+    while words not in told:
+        line = driver.stderr.readline()
+        assert line, told
+        told += line
+    return told
+
+
+def receives_signals(driver: subprocess.Popen[str]) -> bool:
+    """Whether the program has entered its main module: it blocks these signals in its main thread from then on."""
+    lines = dict(line.split(":\t", 1) for line in Path(f"/proc/{driver.pid}/status").read_text().splitlines())
+    mask = sum(1 << (number - 1) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+    return int(lines["SigBlk"], 16) == mask
+
+
+def children(driver: subprocess.Popen[str]) -> Mapping[str, psutil.Process]:
+    """The driver's child processes by name."""
+    return {child.name(): child for child in psutil.Process(driver.pid).children()}
+
+
+def nothing_is_left(folder: Path) -> bool:
+    """Whether no file of the campaign is left but its results, and no process works on one."""
+    temporary = (folder / "t").readlink()
+    return not list(temporary.iterdir()) and not any(str(temporary) in " ".join(words) for words in command_lines())
+
+
+def command_lines() -> list[list[str]]:
+    return [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+
+
+pytestmark = pytest.mark.usefixtures("temporary")
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc: run it on Linux")
+
+
+@needs_proc
+@pytest.mark.parametrize(("sent", "times"), [(signal.SIGTERM, 1), (signal.SIGHUP, 5), (signal.SIGINT, 2)])
+def test_a_signal_in_the_first_moment_ends_the_program_with_130(tmp_path: Path, sent: signal.Signals, times: int) -> None:
+    with start(tmp_path, "cluster=inline") as driver:
+        wait_until(lambda: receives_signals(driver))
+        for _ in range(times):
+            driver.send_signal(sent)
+        _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 130, told
     assert "Traceback" not in told
-    if (tmp_path / "r" / "campaign.json").exists():
-        assert "go on with: python -m orchestrator resume r" in told
-    assert not list(Path("/tmp").glob(f"tq-{driver.pid}-*"))
+    wait_until(lambda: nothing_is_left(tmp_path))
+
+
+@needs_proc
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -> None:
+    with start(tmp_path) as driver:
+        wait_until(lambda: "gcs_server" in children(driver))
+        driver.send_signal(signal.SIGTERM)
+        driver.send_signal(signal.SIGTERM)
+        _, told = driver.communicate(timeout=ENDLESS_S)
+    assert driver.returncode == 130, told
+    assert "Traceback" not in told
+    assert "go on with: python -m orchestrator resume r" in told
+    wait_until(lambda: nothing_is_left(tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize(("sent", "until"), [(signal.SIGTERM, "loading"), (signal.SIGINT, "loading"), (signal.SIGINT, "round")])
+@pytest.mark.parametrize(("sent", "until"), [(signal.SIGTERM, "loading"), (signal.SIGINT, "round")])
 def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent: signal.Signals, until: str) -> None:
-    with start(tmp_path, "measurement.warmup_rounds=50", "measurement.min_rounds=4000", "measurement.max_rounds=4000") as driver:
-        assert driver.stderr is not None
-        told = ""
-        while until not in told:
-            told += driver.stderr.readline()
+    with start(tmp_path, *LONG) as driver:
+        told = read_until(driver, until)
         driver.send_signal(sent)
-        time.sleep(0.8)
-        driver.send_signal(sent)
-        time.sleep(0.2)
-        if driver.poll() is None:
-            driver.send_signal(sent)  # a third one, while Ray ends, changes nothing
-        told += driver.communicate(timeout=60)[1]
+        told += read_until(driver, "finishing the round")
+        time.sleep(0.7)  # for one that comes sooner is the same signal, told twice
+        for _ in range(4):
+            driver.send_signal(sent)
+        told += driver.communicate(timeout=ENDLESS_S)[1]
     assert driver.returncode == 130, told
     assert told.splitlines()[-1].endswith("; go on with: python -m orchestrator resume r")
     assert json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]["state"] == "interrupted"
     assert json.loads(next(tmp_path.glob("r/trials/*/trial.json")).read_text())["faults"] == []
-    assert not list(Path("/tmp").glob(f"tq-{driver.pid}-*"))
+    wait_until(lambda: nothing_is_left(tmp_path))
+
+
+def test_a_signal_when_all_is_measured_ends_the_program_with_130(tmp_path: Path) -> None:
+    with start(tmp_path, "cluster=inline") as driver:
+        told = read_until(driver, "[1/1]")
+        driver.send_signal(signal.SIGTERM)
+        told += driver.communicate(timeout=ENDLESS_S)[1]
+    assert driver.returncode == 130, told
+    assert "interrupted when all was measured and reported" in told
+    assert (tmp_path / "r" / "report.html").exists()
 
 
 def test_a_hang_up_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
     """As under nohup: the terminal goes, and the campaign goes on."""
     with start(tmp_path, "cluster=inline", ignore=signal.SIGHUP) as driver:
-        began = time.monotonic()
-        while not list(tmp_path.glob("r/trials/*/timings/part-*")):
-            assert time.monotonic() - began < 60
-            time.sleep(0.02)
+        wait_until(lambda: list(tmp_path.glob("r/trials/*/timings/part-*")))
         driver.send_signal(signal.SIGHUP)
-        _, told = driver.communicate(timeout=60)
+        _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 0, told
     assert "SIGHUP" not in told

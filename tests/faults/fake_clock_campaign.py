@@ -1,6 +1,6 @@
-"""A whole campaign in one process on a fake clock: ``fake_clock_campaign.py DIR`` begins it, or goes on with what is there.
+"""A whole campaign in one process on a fake clock: ``fake_clock_campaign.py DIR [ROUND]`` begins it, or goes on with what is there.
 
-Run as a program of its own, so that it can be killed at any moment.
+Run as a program of its own, so that it can be killed at any moment. It never comes past ROUND, if there is one, and says so.
 """
 
 from __future__ import annotations
@@ -49,15 +49,20 @@ class Clock:
 class Sessions(InlineExecutor):
     """Tells the clock which round begins."""
 
-    def __init__(self, scratch: Path, cache_dir: Path, clock: Clock) -> None:
+    def __init__(self, scratch: Path, cache_dir: Path, clock: Clock, hold_at: int | None) -> None:
         super().__init__(scratch, cache_dir, clock, clock)
         self._told = clock
+        self._hold_at = hold_at
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         session = super().open(trial, trial_id, process)
         run_rounds = session.run_rounds
 
         def told(first: int, count: int) -> InlineJob[list[RoundResult]]:
+            if self._hold_at is not None and first >= self._hold_at:
+                sys.stdout.write("held\n")
+                sys.stdout.flush()
+                threading.Event().wait()
             self._told.begin(first)
             return run_rounds(first, count)
 
@@ -84,7 +89,7 @@ def planned() -> tuple[PlannedTrial, ...]:
     return make_plan_of(candidates).trials
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, hold_at: int | None = None) -> None:
     # The machine's own speed is real, and no part of what is compared.
     flags.LARGEST_CHANGE = float("inf")
     sys.path.append(str(Path(__file__).parents[1] / "support" / "code"))
@@ -95,10 +100,10 @@ def main(directory: Path) -> None:
         trials = planned()
         writer = CampaignWriter.create(directory, CampaignRecord(code_version="test", name="test", trials=trials))
     with writer, tempfile.TemporaryDirectory() as scratch:
-        executor = Sessions(Path(scratch), directory.parent / "cache", Clock())
+        executor = Sessions(Path(scratch), directory.parent / "cache", Clock(), hold_at)
         run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
     write_results(directory, analyse(open_campaign(directory), AnalysisConfig()).tables, {})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

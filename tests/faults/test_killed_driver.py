@@ -23,7 +23,7 @@ ROUNDS = 40
 
 
 def run(directory: Path, kill_after_s: float | None = None) -> bool:
-    """Run the program; return whether it came to its end. It is killed after so many seconds, counted from its first file."""
+    """Run the program; return whether it came to its end. It is killed after so many seconds."""
     program = subprocess.Popen([sys.executable, PROGRAM, directory], stderr=subprocess.PIPE, text=True)
     try:
         _, complaint = program.communicate(timeout=kill_after_s)
@@ -38,6 +38,14 @@ def run(directory: Path, kill_after_s: float | None = None) -> bool:
 def without(table: pa.Table) -> pa.Table:
     """A table without what tells of processes: the flag that rounds of several processes may earn."""
     return table.drop_columns([name for name in ("flags",) if name in table.column_names])
+
+
+def die_at(directory: Path, number: int) -> None:
+    """Begin a campaign and kill it when it is about to measure a round."""
+    with subprocess.Popen([sys.executable, PROGRAM, directory, str(number)], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "held\n"
+        program.kill()
 
 
 def check_whole(directory: Path, undisturbed: Path, rounds: int) -> None:
@@ -71,10 +79,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_is_lost_and_nothing_measured_twice(seed: int, undisturbed: Path, tmp_path: Path) -> None:
     moments = random.Random(seed)
     directory = tmp_path / "results"
-    kills = 0
-    while not run(directory, kill_after_s=moments.uniform(0.9, 2.4) if kills < 3 else None):
-        kills += 1
-    assert kills
+    die_at(directory, moments.randrange(1, ROUNDS))
+    for after_s in (moments.uniform(0.9, 2.4), moments.uniform(0.9, 2.4), None):
+        run(directory, kill_after_s=after_s)
     check_whole(directory, undisturbed, ROUNDS)
 
 

@@ -1,0 +1,221 @@
+"""What deaths and signals cost: kills at random moments, and signals at every stage, of small campaigns.
+
+    python benchmarks/kills.py [--only kills|signals] [--count N] [--first N]     # Linux; no option: 60 kills, then 40 signals
+
+Each case is a campaign of two trials, disturbed once at a moment that its number decides. Counted are rounds that were stored and are
+gone, rounds that were measured twice, deaths that were not noticed and programs that did not end, exit codes of signals, and what is left
+ten seconds after the program has ended. Exits 1 if any bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from kills_campaign import SLOW_S, Campaign
+
+KILLS, SIGNALS = 60, 40
+NOTICED_S, ENDED_S, CLEAN_S = 15.0, 20.0, 10.0
+TARGETS = ("driver under ray", "driver inline", "actor", "raylet", "gcs_server")
+STAGES = ("python starts", "composing", "planning", "ray starts", "loading", "warm-up", "measuring", "ray ends", "reporting")
+PATTERNS = ("once", "twice", "five times")
+SENT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass
+class Outcome:
+    """What one case came to. ``said`` is in a person's words; it has failed where anything is counted."""
+
+    what: str
+    lost: int = 0
+    repeated: int = 0
+    hang: bool = False
+    wrong_code: bool = False
+    left: list[str] = field(default_factory=list)
+    unfinished: bool = False
+    said: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.lost or self.repeated or self.hang or self.wrong_code or self.left or self.unfinished)
+
+
+def kill_once(number: int) -> Outcome:
+    """Kill one process of a campaign at a moment of its life, let it go on or resume it, and count."""
+    moments = random.Random(number)
+    target = TARGETS[number % len(TARGETS)]
+    engine = "inline" if target == "driver inline" else "ray"
+    campaign = Campaign(number, engine, rounds=60)
+    outcome = Outcome(f"kill {target}")
+    victim = target.partition(" ")[0]
+    measuring = moments.random() < 0.7
+    wanted = "rounds/part-*" if measuring else "trial.json"
+    if victim != "driver" or measuring:
+        campaign.wait_until(lambda: list(campaign.results.glob(f"trials/*/{wanted}")) and campaign.find(victim))
+    time.sleep(moments.uniform(0, 3.0 if measuring else 0.8) if victim != "driver" or measuring else moments.uniform(0.05, 6.0))
+    before = campaign.stored()
+    process = campaign.find(victim)
+    if process is None or campaign.driver.poll() is not None:
+        outcome.said = "was over before the kill"
+    else:
+        killed_at = time.monotonic()
+        process.kill()
+        outcome.said = f"{len(before)} rounds stored"
+        if victim in ("raylet", "gcs_server"):
+            named = campaign.wait_until(lambda: f"lost its process {victim}" in campaign.told() or time.monotonic() - killed_at > NOTICED_S)
+            outcome.said += f", named after {time.monotonic() - killed_at:.1f} s" if f"process {victim}" in campaign.told() else ""
+            # A death while Ray ends, when all is measured, is nobody's trouble.
+            outcome.hang = not named and campaign.driver.poll() is None
+    end(campaign, outcome, limit_s=SLOW_S)
+    settle(campaign, outcome, before)
+    return outcome
+
+
+def signal_once(number: int) -> Outcome:
+    """Send one, two or five signals at a stage of a campaign's life, and count."""
+    moments = random.Random(1000 + number)
+    stage = STAGES[number % len(STAGES)]
+    pattern = PATTERNS[(number // len(STAGES) + number) % len(PATTERNS)]
+    sent = moments.choice(SENT)
+    engine = "ray" if stage.startswith("ray") or moments.random() < 0.75 else "inline"
+    campaign = Campaign(number, engine, rounds=30, warmup_rounds=40)
+    outcome = Outcome(f"{stage}, {pattern}", said=f"{sent.name} {engine}")
+    before = {}
+    if reach(campaign, stage, moments):
+        before = campaign.stored()
+        gap_s = moments.uniform(0.01, 3.0) if pattern == "twice" else moments.uniform(0.02, 0.4)
+        times = {"once": 1, "twice": 2, "five times": 5}[pattern]
+        came = campaign.driver.poll() is None
+        for again in range(times):
+            if campaign.driver.poll() is None:
+                campaign.driver.send_signal(sent)
+                if again < times - 1:
+                    time.sleep(gap_s)
+        end(campaign, outcome, limit_s=ENDED_S)
+        outcome.wrong_code = came and campaign.driver.returncode != 130
+        outcome.said += f", exit code {campaign.driver.returncode}" if came else ", was over before the signal"
+    else:
+        outcome.said += ", the stage was not reached"
+        outcome.unfinished = True
+        end(campaign, outcome, limit_s=ENDED_S)
+    settle(campaign, outcome, before)
+    return outcome
+
+
+def reach(campaign: Campaign, stage: str, moments: random.Random) -> bool:
+    """Wait until a stage has begun, and a random while into it. Return whether it was reached."""
+    status = Path(f"/proc/{campaign.driver.pid}/status")
+    mask = sum(1 << (number - 1) for number in SENT)
+
+    def entered() -> bool:
+        blocked = next((line for line in status.read_text().splitlines() if line.startswith("SigBlk")), "SigBlk: 0")
+        return int(blocked.split()[1], 16) == mask  # all of them are blocked for a moment when a thread starts
+
+    if not campaign.wait_until(entered):
+        return False
+    if stage in ("python starts", "composing", "planning"):
+        low, high = {"python starts": (0.0, 0.05), "composing": (0.2, 1.2), "planning": (1.0, 2.0)}[stage]
+        time.sleep(moments.uniform(low, high))
+        return True
+    done = {"ray starts": lambda: campaign.find("gcs_server"), "loading": lambda: ": loading" in campaign.told()}
+    done["warm-up"] = lambda: any(part for part in campaign.results.glob("trials/*/trial.json")) and ": loading" in campaign.told()
+    done["measuring"] = lambda: list(campaign.results.glob("trials/*/rounds/part-*"))
+    done["ray ends"] = done["reporting"] = lambda: "[2/2]" in campaign.told()
+    reached = campaign.wait_until(done[stage])
+    if stage == "reporting":
+        campaign.wait_until(lambda: not campaign.find("gcs_server"))
+    # Reporting follows at once, and takes about as long.
+    longest = {"ray starts": 3.0, "loading": 0.5, "warm-up": 2.0, "measuring": 2.0, "ray ends": 0.8, "reporting": 0.3}[stage]
+    time.sleep(moments.uniform(0, longest))
+    return reached
+
+
+def end(campaign: Campaign, outcome: Outcome, limit_s: float) -> None:
+    """Wait for the driver's end. One that hangs is counted and killed."""
+    try:
+        campaign.driver.wait(limit_s)
+    except Exception:
+        outcome.hang = True
+        masks = Path(f"/proc/{campaign.driver.pid}/status").read_text().splitlines()
+        print("    hangs: " + ", ".join(line.replace("\t", " ") for line in masks if line.startswith(("Sig", "Shd"))))
+        campaign.driver.kill()
+        campaign.driver.wait()
+
+
+def settle(campaign: Campaign, outcome: Outcome, before: dict[tuple[str, int], tuple[int, int]]) -> None:
+    """Look at what is left, go on until all is done, and compare the rounds."""
+    began = time.monotonic()
+    while (left := campaign.left()) and time.monotonic() - began < CLEAN_S:
+        time.sleep(0.1)
+    outcome.left = left
+    outcome.said += f", clean after {time.monotonic() - began:.1f} s"
+    try:
+        at_end = campaign.stored()
+        outcome.unfinished |= not campaign.goes_on()
+        after = campaign.stored()
+        known = {**before, **at_end}
+        outcome.lost = sum(key not in after for key in known)
+        outcome.repeated = sum(after.get(key, began) != began for key, began in known.items())
+        if campaign.results.exists() and (campaign.results / "campaign.json").exists():
+            ids = [trial["trial_id"] for trial in campaign.states()]
+            outcome.lost += len({(one, place) for one in ids for place in range(campaign.rounds)} - set(after))
+    except ValueError:
+        outcome.repeated += 1
+    for process in campaign.processes():
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    if outcome.failed:
+        print(f"    kept: {campaign.folder}")
+    else:
+        shutil.rmtree(campaign.folder, ignore_errors=True)
+
+
+def table(outcomes: list[Outcome]) -> bool:
+    """Print what was counted by kind of disturbance; return whether every bar holds."""
+    heads = ("what", "cases", "rounds lost", "repeated", "hangs", "exit code not 130", "left after 10 s", "not finished")
+    print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
+    for what in sorted({outcome.what.partition(", ")[0] for outcome in outcomes}):
+        of = [outcome for outcome in outcomes if outcome.what.partition(", ")[0] == what]
+        counts = [
+            len(of), sum(one.lost for one in of), sum(one.repeated for one in of), sum(one.hang for one in of),
+            sum(one.wrong_code for one in of), sum(bool(one.left) for one in of), sum(one.unfinished for one in of),
+        ]  # fmt: skip
+        print(f"| {what} | " + " | ".join(map(str, counts)) + " |")
+    return not any(outcome.failed for outcome in outcomes)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=["kills", "signals"])
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
+    options = parser.parse_args()
+    for number in SENT:
+        signal.signal(number, signal.SIG_DFL)  # a shell has a command in the background ignore some, and its programs with it
+    outcomes = []
+    for name, case, count in (("kills", kill_once, KILLS), ("signals", signal_once, SIGNALS)):
+        if options.only in (None, name):
+            for number in range(options.first, options.first + (options.count or count)):
+                outcome = case(number)
+                outcomes.append(outcome)
+                marks = [word for word in ("lost", "repeated", "hang", "wrong_code", "left", "unfinished") if getattr(outcome, word)]
+                print(f"{name} {number}: {outcome.what}: {outcome.said}{' FAILED ' if marks else ''}{', '.join(marks)}", flush=True)
+                if outcome.left:
+                    print(f"    left: {'; '.join(outcome.left)[:400]}")
+    return 0 if table(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

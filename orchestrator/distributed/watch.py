@@ -1,0 +1,150 @@
+"""Know at once when a process that the embedded Ray cannot do without has died. Ray itself would wait for it for a minute, or for ever.
+
+The kernel tells: GCS and raylet are children of this process, and a sleeping thread waits for each. Every call to Ray is made in a thread
+of its own while the caller waits for the answer or the death, whichever comes; a call that never returns then holds nobody up.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from orchestrator.execution.executor import ClusterLost
+
+T = TypeVar("T")
+
+VITAL = ("gcs_server", "raylet")
+LOOK_EVERY_S = 0.2
+"""How often Ray's processes are looked for while it starts, and no longer."""
+SETTLE_S = 1.0
+"""How long after an error of Ray's a death may still become known that is behind it."""
+
+
+class Watch:
+    """The two processes of one embedded Ray, whose files lie in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._lock = threading.Lock()
+        self._waiting: set[Future[Any]] = set()
+        self._lost: str | None = None
+        self._known = threading.Event()
+        self._ended = threading.Event()
+        self._before = {child.pid for child in psutil.Process().children()}
+        threading.Thread(target=self._find, name="ray's processes", daemon=True).start()
+
+    def call(self, call: Callable[[], T], within_s: float | None = None, stay: threading.Event | None = None) -> T:
+        """Make a call to Ray and return its answer. Its thread stays until ``stay`` is set.
+
+        Raises ClusterLost as soon as Ray is lost, TimeoutError where there is no answer in time, and whatever else the call raises.
+        """
+        from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+
+        answer: Future[T] = Future()
+        with self._lock:
+            if self._lost is not None:
+                raise ClusterLost(self._lost)
+            self._waiting.add(answer)
+
+        def run() -> None:
+            try:
+                _settle(answer, result=call())
+            except BaseException as error:
+                _settle(answer, error=error)
+            if stay is not None:
+                stay.wait()
+
+        threading.Thread(target=run, name="call to ray", daemon=True).start()
+        try:
+            return answer.result(within_s)
+        except (RayTaskError, GetTimeoutError):
+            raise
+        except RayError:
+            if self._known.wait(SETTLE_S):
+                raise ClusterLost(self._lost) from None
+            raise
+        finally:
+            with self._lock:
+                self._waiting.discard(answer)
+
+    def end(self) -> None:
+        """Look no more: Ray is about to end."""
+        self._ended.set()
+
+    def _find(self) -> None:
+        """Look for the two processes until both are found, and wait for each."""
+        found: set[str] = set()
+        while len(found) < len(VITAL) and not self._ended.wait(LOOK_EVERY_S):
+            for child in psutil.Process().children():
+                with suppress(psutil.Error):
+                    name = child.name()
+                    if child.pid not in self._before and name in VITAL and name not in found and self._is_ours(child):
+                        found.add(name)
+                        threading.Thread(target=self._await_death, args=(child.pid, name), name=name, daemon=True).start()
+
+    def _is_ours(self, child: psutil.Process) -> bool:
+        return child.status() == psutil.STATUS_ZOMBIE or any(self._folder in word for word in child.cmdline())
+
+    def _await_death(self, pid: int, name: str) -> None:
+        how = ""
+        if hasattr(os, "waitid"):
+            with suppress(ChildProcessError):  # Ray has asked first how it died
+                end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+                how = "" if end is None else f" ({_how(end.si_code, end.si_status)})"
+        else:
+            with suppress(psutil.Error):
+                while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                    time.sleep(LOOK_EVERY_S)
+        if not self._ended.is_set():
+            self._lose(f"the embedded Ray has lost its process {name}{how}")
+
+    def _lose(self, told: str) -> None:
+        with self._lock:
+            if self._lost is None:
+                self._lost = told
+            waiting = list(self._waiting)
+        self._known.set()
+        for answer in waiting:
+            _settle(answer, error=ClusterLost(self._lost))
+
+
+def _how(code: int, status: int) -> str:
+    return f"exit code {status}" if code == os.CLD_EXITED else f"signal {status}"
+
+
+def _settle(answer: Future[Any], result: Any = None, error: BaseException | None = None) -> None:
+    """Give the answer to whoever waits; the first one counts."""
+    with suppress(InvalidStateError):
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)
+
+
+class _Current:
+    watch: Watch | None = None
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Have every ``ask`` answered under a watch: there is one Ray in a process."""
+    _Current.watch = watch
+    try:
+        yield
+    finally:
+        watch.end()
+        _Current.watch = None
+
+
+def ask(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Make a call to Ray. Raises ClusterLost as soon as the embedded Ray is lost; a cluster that was joined has no watch."""
+    watch = _Current.watch
+    return call(*arguments, **options) if watch is None else watch.call(lambda: call(*arguments, **options))
