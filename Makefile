@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 # Four at a time even on 2 cores: many tests wait for processes to start, and none asserts how long anything takes.
 PARALLEL := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 TEST_STAMP := $(VENV)/.installed-for-tests
+# Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test cluster-demo fast-test lint bench clean
 

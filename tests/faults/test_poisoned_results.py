@@ -47,6 +47,7 @@ POISONS = [
     "{{ 7 * 7 }}{% include 'x' %}",
     "%s%n{0}{x!r}",
 ]  # fmt: skip
+pytestmark = pytest.mark.slow
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
@@ -276,7 +277,6 @@ def test_exports_hold_poison_as_text(work: Path, capsys: pytest.CaptureFixture[s
     assert any("script" in str(label) or "=" in str(label) for label in labels)
 
 
-@pytest.mark.slow
 def test_mlflow_holds_poison_as_text(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
