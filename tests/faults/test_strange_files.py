@@ -20,14 +20,8 @@ from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.storage.schema import RESULT_TABLES
 
-<<<<<<< HEAD
-MUTATIONS = int(os.environ.get("MUT", 300))
-FIRST = int(os.environ.get("FIRST", 0))
-OF_ANALYSIS = int(os.environ.get("OFA", 1))
-=======
 MUTATIONS = 200
 OF_ANALYSIS = 1
->>>>>>> readers
 """Verbs that compute everything, run per mutation; which ones, changes from one to the next."""
 DEEP = 500
 
