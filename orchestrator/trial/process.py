@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from orchestrator.config import Trial
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
-from orchestrator.measurement.results import Identity, Prepared
+from orchestrator.measurement.results import Identity, Prepared, TrialFailed
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.trial.calls import RoundCalls
 from orchestrator.trial.steps import asking, step
@@ -81,14 +81,18 @@ class TimedProcess:
 
     def abandon(self, answers: bool) -> Stamps | None:
         """Let go of the process on a host that does not answer; else kill it and return what it has left of the round in flight."""
-        left, session = None, self._session
-        self._session = None
-        if session is not None:
+        left = None
+        if self._session is not None:
             with step("killing its process"):
-                if answers:
-                    left = session.abandon()
-                else:
-                    session.forget()
+                try:
+                    if answers:
+                        left = self._session.abandon()
+                    else:
+                        self._session.forget()
+                except TrialFailed:  # it is gone, and what it has left cannot be trusted
+                    self._session = None
+                    raise
+            self._session = None
         return left
 
     def close(self) -> None:
