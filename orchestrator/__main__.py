@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.cluster_lost import ClusterLost
 from orchestrator.execution.restart import Restart, go_on
 from orchestrator.execution.signals import handled_by, received, stop_at_once
 from orchestrator.report.printable import printable

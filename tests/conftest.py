@@ -18,6 +18,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 __all__ = ["four_hosts", "hosts_script", "traces_of"]
 
+# The workers of pytest-xdist are told the width of its terminal; the output of tests goes into a pipe.
+os.environ.pop("COLUMNS", None)
+
 # A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")

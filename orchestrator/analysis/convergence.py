@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from orchestrator.stats.stopping import CHECK_COLUMNS
 from orchestrator.storage.records import TrialRecord
 
 WINDOW = 5
@@ -22,7 +23,7 @@ def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
             **record.labels(),
             "rule": record.stopping.rule,
             "reason": record.stopping.reason,
-            **check,
+            **{name: check.get(name) for name in CHECK_COLUMNS},  # a stranger's file may hold others
             "method": "Gaussian kernel density of log time, improved Sheather-Jones",
             "parameters": {"window": float(WINDOW), "confidence": CONFIDENCE},
             "flags": list(record.flags_of_figures),

@@ -19,7 +19,7 @@ from orchestrator.commands.report import write_report
 from orchestrator.commands.shared_options import Composing
 from orchestrator.config import CampaignConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.cluster_lost import ClusterLost
 from orchestrator.execution.restart import Restart
 from orchestrator.execution.signals import handled_by, received, stop_at_once
 from orchestrator.execution.site import Site

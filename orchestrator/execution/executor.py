@@ -34,13 +34,6 @@ class SessionLost(RuntimeError):
         self.cause = cause
 
 
-class ClusterLost(BaseException):
-    """What runs the timed processes has died with the host alive; nothing can be asked of it any more.
-
-    No ``Exception``: it is the trouble of all trials, and none may take it for its own.
-    """
-
-
 def as_fault(error: Exception) -> Exception:
     """Return what the timed process raised so that nobody takes it for the driver's own trouble, such as a full disk."""
     if isinstance(error, InputError | TrialFailed | SessionLost):

@@ -195,8 +195,9 @@ def test_a_stray_module_on_a_host_is_refused(tmp_path: Path) -> None:
 def test_folders_of_dead_owners_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "tq-notes-x").mkdir()
-    (tmp_path / "tq-1-dead").mkdir()
+    (tmp_path / "tq-1-dead").mkdir(0o700)
     (tmp_path / "tq-1-dead" / "owner").touch()
+    (tmp_path / "tq-1-anew").mkdir(0o700)
     (tmp_path / "tq-1-anew" / "r" / "session").mkdir(parents=True)
     os.utime(tmp_path / "tq-1-anew", (0, 0))
     with guarded() as guard, own_folder(guard) as first, own_folder(guard) as second:

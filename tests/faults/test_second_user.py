@@ -23,6 +23,7 @@ from stranger import NOBODY, as_stranger, needs_root, stranger
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.distributed.local import OWNED, OWNER, own_folder, remove_leftovers
+from orchestrator.execution.guard import guarded
 from orchestrator.measurement.lock_folder import VARIABLE, own_folder_path
 from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
@@ -291,7 +292,7 @@ def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tup
 
 def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
-    with own_folder() as folder:
+    with guarded() as guard, own_folder(guard) as folder:
         (folder / "code.py").touch()
         victim = os.getpid()
         attacks: list[Callable[[], object]] = [
@@ -379,5 +380,5 @@ def test_stamps_that_cannot_be_trusted_end_the_trial_by_name(campaign: Callable[
     assert code == 1
     (record,) = (json.loads(path.read_text()) for path in (tmp_path / "results").glob("trials/*/trial.json"))
     assert record["state"] == "failed"
-    assert [fault["name"] for fault in record["faults"]] == ["clock broken"]
+    assert [fault["name"] for fault in record["faults"]] == ["too many errors", "clock broken"]
     assert f"belongs to user nobody ({NOBODY})" in record["reason"]
