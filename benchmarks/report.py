@@ -153,7 +153,7 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
             **{name: pa.array(values.ravel().astype(np.int64), mask=missing) for name, values in stages.items()},
         }
     )
-    durations = sum(stages[name].astype(np.int64).sum(axis=1) for name in schema.STAGES)
+    durations = sum(values.astype(np.int64).sum(axis=1) for values in stages.values())  # gaps between samples included
     begun = int(started.timestamp() * 1e6) + (np.cumsum(durations) - durations) // 1000
     evidence = pa.table(
         {
