@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.intervals import RESAMPLES, ROUNDING, check_confidence
@@ -101,8 +101,8 @@ def compare_rounds(
         return Difference(difference, difference, difference, confidence, "exact", rounds)
     degrees = 1 / sum((variance / sum(variances)) ** 2 / (part.size - 1) for variance, part in zip(variances, parts, strict=True))
     method: Method = "paired t" if paired else "welch"
-    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
-    p_value = float(2 * stats.t.sf(abs(difference) / error, degrees))
+    half = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees)) * error
+    p_value = float(2 * scipy.stats.t.sf(abs(difference) / error, degrees))
     found = rounds | {"t": difference / error, "df": degrees, "p_value": p_value}
     return Difference(difference, difference - half, difference + half, confidence, method, found)
 
@@ -200,7 +200,7 @@ def compare_many_samples(on_time_scores_a: ArrayLike, on_time_scores_b: ArrayLik
     least = (ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max()))) ** 2
     if min(len(a), len(b), a.shape[1]) == 1 or variance <= least:
         return Difference(difference, -math.inf, math.inf, confidence, "none", _given(a, b))
-    half = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
+    half = float(scipy.stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
     return Difference(difference, difference - half, difference + half, confidence, "two-way variance", _given(a, b))
 
 

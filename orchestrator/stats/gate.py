@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.holm import holm_adjusted
@@ -142,7 +142,7 @@ def _verdict(found: _Repeats, adjusted: tuple[float, float], tolerance: float, l
     outcome: Outcome
     if math.isfinite(found.error):
         outcome = "worse" if p_worse <= level else "better" if p_better <= level else "no difference shown"
-        reach = float(stats.t.isf(level / trials, found.degrees)) * found.error
+        reach = float(scipy.stats.t.isf(level / trials, found.degrees)) * found.error
         detectable = tolerance + smallest_detectable(found.sd, found.count_a, found.count_b, trials=trials, level=level)
     else:
         within = found.enough and abs(found.difference) <= tolerance
@@ -167,7 +167,7 @@ def _below(found: _Repeats, limit: float, upper: bool = False) -> float:
     if not math.isfinite(found.error):
         return 1.0
     t = (found.difference - limit) / found.error
-    return float(stats.t.sf(t, found.degrees) if upper else stats.t.cdf(t, found.degrees))
+    return float(scipy.stats.t.sf(t, found.degrees) if upper else scipy.stats.t.cdf(t, found.degrees))
 
 
 def _adjusted(p_values: list[float]) -> list[float]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.bootstrap import bootstrap_t_limits, in_stretches, resample_counts
@@ -212,8 +212,8 @@ def clopper_pearson(successes: float, n: float, confidence: float = 0.95) -> tup
     if not 0 <= successes <= n:
         raise InputError(f"{successes} successes of {n}: must lie between 0 and their number")
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if n - successes > 0 else 1.0
+    low = float(scipy.stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
+    high = float(scipy.stats.beta.ppf(1 - tail, successes + 1, n - successes)) if n - successes > 0 else 1.0
     return low, high
 
 
@@ -249,7 +249,7 @@ def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
         return Interval(*clopper_pearson(float(score.sum()), n, confidence), confidence, "clopper-pearson", {"samples": n})
     if n == 1:
         return Interval(0.0, math.inf, confidence, "none", {"samples": 1})
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * score.std(ddof=1) / math.sqrt(n))
+    half = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1) * score.std(ddof=1) / math.sqrt(n))
     low, high = max(float(score.mean()) - half, float(score.min())), min(float(score.mean()) + half, float(score.max()))
     return Interval(low, high, confidence, "t", {"samples": n})
 
@@ -265,4 +265,4 @@ def _shrink(n: float, rounds: int, confidence: float) -> float:
     if n <= rounds:
         return 1.0
     quantile = (1 + confidence) / 2
-    return float((stats.t.ppf(quantile, n - 1) / stats.t.ppf(quantile, rounds - 1)) ** 2)
+    return float((scipy.stats.t.ppf(quantile, n - 1) / scipy.stats.t.ppf(quantile, rounds - 1)) ** 2)

@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
@@ -156,7 +156,7 @@ def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) 
     >>> percentile_rank_limits(100, 50)
     (40, 61)
     """
-    binomial = stats.binom(n, float(Fraction(str(percentile)) / 100))
+    binomial = scipy.stats.binom(n, float(Fraction(str(percentile)) / 100))
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")
     tail = (1 - confidence) / 2

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 from scipy.fft import irfft, next_fast_len, rfft
 
 from orchestrator.stats.density import Floats
@@ -132,7 +132,7 @@ def _binomials(probabilities: Floats, sizes: ArrayLike) -> list[Floats]:
     lengths = np.asarray(sizes) + 1
     ends = np.cumsum(lengths)
     events = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
-    masses = stats.binom.pmf(events, np.repeat(lengths - 1, lengths), np.repeat(probabilities, lengths))
+    masses = scipy.stats.binom.pmf(events, np.repeat(lengths - 1, lengths), np.repeat(probabilities, lengths))
     return [law / law.sum() for law in np.split(np.asarray(masses), ends[:-1])]
 
 

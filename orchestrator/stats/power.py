@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from scipy import optimize, stats
+import scipy
 
 from orchestrator.contracts import InputError
 
@@ -60,8 +60,8 @@ def smallest_detectable(sd: float, repeats_a: int, repeats_b: int, *, trials: in
 @cache
 def _noncentrality(level: float, degrees: int, power: float) -> float:
     """Return the noncentrality at which t exceeds its critical value with the given power; kept, as trials of a gate share it."""
-    critical = float(stats.t.isf(level, degrees))
+    critical = float(scipy.stats.t.isf(level, degrees))
     highest = 2 * critical + 10
-    while stats.nct.sf(critical, degrees, highest) < power:
+    while scipy.stats.nct.sf(critical, degrees, highest) < power:
         highest *= 2
-    return float(optimize.brentq(lambda shift: float(stats.nct.sf(critical, degrees, shift)) - power, 0, highest, xtol=1e-9))
+    return float(scipy.optimize.brentq(lambda shift: float(scipy.stats.nct.sf(critical, degrees, shift)) - power, 0, highest, xtol=1e-9))

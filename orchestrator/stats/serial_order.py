@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from orchestrator.contracts import InputError
 
@@ -51,13 +51,13 @@ def trend_p_value(series: ArrayLike) -> float:
     x = _checked(series)
     if _says_nothing(x):
         return 1.0
-    ranks = stats.rankdata(x)
+    ranks = scipy.stats.rankdata(x)
     if x.size <= EVERY_ORDER and np.unique(ranks).size < x.size:
         first, second = np.triu_indices(x.size, 1)
         ordered = ranks[_every_order(x.size)]
         s = np.sign(ordered[:, second] - ordered[:, first]).sum(axis=1)
         return float((np.abs(s) >= abs(s[0])).mean())
-    return float(stats.kendalltau(np.arange(x.size), ranks).pvalue)
+    return float(scipy.stats.kendalltau(np.arange(x.size), ranks).pvalue)
 
 
 def autocorrelation_p_value(series: ArrayLike) -> float:
@@ -90,13 +90,13 @@ def autocorrelation_p_value(series: ArrayLike) -> float:
     x = _checked(series)
     if _says_nothing(x):
         return 1.0
-    values = x if np.isfinite(x).all() else stats.rankdata(x)
+    values = x if np.isfinite(x).all() else scipy.stats.rankdata(x)
     centred = values - values.mean()
     centred /= np.abs(centred).max()
     mean, variance = _moments(centred)
     distance = abs(float(centred[:-1] @ centred[1:]) - mean)
     if x.size > SHUFFLED:
-        return float(2 * stats.norm.sf(distance / math.sqrt(variance)))
+        return float(2 * scipy.stats.norm.sf(distance / math.sqrt(variance)))
     if x.size <= EVERY_ORDER:
         return float((np.abs(_products(centred[_every_order(x.size)]) - mean) >= distance - ROUNDING).mean())
     found, drawn = 0, 0

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from scipy.fft import dct
-from scipy.optimize import brentq
 
 BINS = 2048
 STAGES = 7
@@ -87,7 +87,7 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
     with np.errstate(divide="ignore"):  # so few points that all is diffused away: the next time is infinite and no root is near
         for below, above in pairwise(ladder):
             if excess(below) < 0 <= excess(above):
-                root = brentq(excess, below, above, xtol=1e-300, rtol=1e-12)
+                root = scipy.optimize.brentq(excess, below, above, xtol=1e-300, rtol=1e-12)
                 return float(np.sqrt(root) * length)
         return resolution if excess(shortest) >= 0 else None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
@@ -89,10 +89,10 @@ def ranks(reading: Reading, clock: str) -> dict[str, Floats]:
     """Return the place of every trial at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
     means = np.stack([np.round(reading.curves[clock, entry.key].mean, 9) for entry in reading.entries])
     worst = np.stack([np.round(reading.curves[clock, entry.key].worst, 9) for entry in reading.entries])
-    orders = [rankdata(-worst[:, index], method="dense") for index in range(means.shape[1])]
+    orders = [scipy.stats.rankdata(-worst[:, index], method="dense") for index in range(means.shape[1])]
     size = len(means) + 1
-    keys = np.stack([rankdata(-means[:, index], method="dense") * size + order for index, order in enumerate(orders)], axis=1)
-    places = rankdata(keys, method="min", axis=0).astype(np.float64)
+    keys = np.stack([scipy.stats.rankdata(-means[:, index], method="dense") * size + order for index, order in enumerate(orders)], axis=1)
+    places = scipy.stats.rankdata(keys, method="min", axis=0).astype(np.float64)
     return {entry.key: places[number] for number, entry in enumerate(reading.entries)}
 
 
