@@ -31,6 +31,13 @@ def parse_bytes(value: object) -> int:
     return int(float(match[1]) * SIZE_UNITS[match[2] or "B"])
 
 
+def _no_truth(value: object) -> object:
+    """Refuse true and false where a number is wanted: Python counts them as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
 def _plain_name(value: str) -> str:
     """Refuse names that could not be part of a file name on every system."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", value) or ".." in value:
@@ -84,7 +91,7 @@ Modules = Annotated[Names, AfterValidator(_module_names)]
 Programs = Annotated[Names, AfterValidator(_program_names)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**60)]
 Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
-Milliseconds = Annotated[float, Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
+Milliseconds = Annotated[float, BeforeValidator(_no_truth), Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 
 
 class Frozen(BaseModel):
@@ -323,6 +330,8 @@ def _rule(kind: str, context: Mapping[str, Any]) -> str | None:
     """Return the rule that a value breaks and the remedy, where Pydantic's own words would not do."""
     if kind == "tuple_type":
         return "Must be a list such as [12]"
+    if kind in ("model_type", "model_attributes_type"):
+        return "Must be a group of keys; set one of them, as KEY.NAME=VALUE"
     if kind == "less_than_equal":
         return f"Must be at most {int(context['le']):,}; write a smaller number"
     if kind == "greater_than_equal":

@@ -74,6 +74,11 @@ def without_values(trial: Trial, text: str) -> str:
     return text
 
 
+def hidden(trial: Trial, told: Any) -> Any:
+    """Return plain values that a target has told, such as a model's facts, with expressions in place of values, in keys too."""
+    return _each_text(told, lambda text: without_values(trial, text))
+
+
 def names_in(trial: Trial) -> tuple[str, ...]:
     """Return the names of the variables that a trial's options and paths hold, sorted."""
     found: set[str] = set()
@@ -105,7 +110,7 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {name: _each_text(inside, change) for name, inside in value.items()}
+        return {change(name) if isinstance(name, str) else name: _each_text(inside, change) for name, inside in value.items()}
     if isinstance(value, list | tuple):
         return [_each_text(inside, change) for inside in value]
     return value

@@ -12,6 +12,8 @@ from orchestrator.contracts import InputError
 
 HELP_WIDTH = 120
 OPTION_WIDTH = 26
+MOST = 10**9
+"""Of a count: rounds are numbered with 32 bits."""
 
 
 class LineParser(argparse.ArgumentParser):
@@ -77,13 +79,13 @@ def listed(text: str) -> tuple[str, ...]:
 
 
 def count(text: str) -> int:
-    """Read a whole number of 1 or more."""
+    """Read a whole number from 1 to `MOST`."""
     try:
         number = int(text)
     except ValueError:
         number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number of 1 or more")
+    if not 1 <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a whole number from 1 to {MOST:,}")
     return number
 
 

@@ -67,7 +67,10 @@ def _chosen(writer: CampaignWriter, options: GoingOn) -> list[PlannedTrial]:
 
 
 def _advice(writer: CampaignWriter) -> str:
-    failed = sum(planned.state == "failed" for planned in writer.record.trials)
+    states = [planned.state for planned in writer.record.trials]
+    if unfinished := sum(state in UNFINISHED for state in states):
+        return f"; {unfinished} trials are not finished: finish them first with `resume {writer.directory}`"
+    failed = states.count("failed")
     return f"; {failed} trials failed: add --retry-failed to try them again" if failed else ""
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from orchestrator.contracts import InputError
+from orchestrator.environment_values import hidden
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.measurement.plausible import refuse_short
 from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
@@ -304,7 +305,7 @@ class TrialRun(TrialLife):
             environment=dict(prepared.environment),
             digests=dict(prepared.digests),
             cold_start=dict(prepared.cold_start),
-            facts=dict(prepared.facts),
+            facts=hidden(self._trial, dict(prepared.facts)),
             flags=tuple(dict.fromkeys(flags)),
             metrics=tuple(prepared.metrics),
             ideal=self._judge.ideals,

@@ -45,6 +45,8 @@ def test_the_value_reaches_the_model_and_not_the_results(
     assert (tmp_path / "seen").read_text() == f"{TOKEN} Bearer {TOKEN}"
     assert TOKEN not in written(tmp_path / "r") + answer.err + answer.out
     (planned,) = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]
+    record = json.loads((tmp_path / "r" / "trials" / planned["trial_id"] / "trial.json").read_text())
+    assert record["facts"]["hub"] == [{"token": "${oc.env:TQ_TEST_TOKEN}", "${oc.env:TQ_TEST_TOKEN}": True}]
     assert planned["trial"]["model"]["options"] == {
         "token": "${oc.env:TQ_TEST_TOKEN}", "header": {"authorization": "Bearer ${oc.env:TQ_TEST_TOKEN}"}, "seen": "seen", "refused": False,
     }  # fmt: skip

@@ -82,7 +82,7 @@ def test_mistakes_are_told_in_one_line(monday: Path, capsys: pytest.CaptureFixtu
         ([monday, "null", "x"], "3 were given"),
         ([monday, "null"], "begins 2 trials"),
         ([monday, "other"], "is not in this campaign"),
-        ([monday, "null1", "--top", "0"], "'0': must be a whole number of 1 or more"),
+        ([monday, "null1", "--top", "0"], "'0': must be a whole number from 1 to 1,000,000,000"),
         ([monday, "--top", "3"], "--top 3: counts answers of a trial, and none is named"),
         ([monday, "null1", "a=b"], "a=b: inspect takes no KEY=VALUE"),
         ([monday.parent, "null1"], "holds no campaign.json"),

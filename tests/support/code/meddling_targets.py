@@ -81,4 +81,6 @@ class SecretModel(NullModel):
     def load(self, context: LoadContext) -> Loaded:
         if self._refused:
             raise PermissionError(f"401 for https://hub/?token={self._token}")
-        return super().load(context)
+        loaded = super().load(context)
+        loaded.facts = {"threads": {}, "hub": [{"token": self._token, self._token: True}]}
+        return loaded
