@@ -34,7 +34,7 @@ class SessionLost(RuntimeError):
         self.cause = cause
 
 
-def as_fault(error: Exception) -> Exception:
+def as_fault(error: BaseException) -> Exception:
     """Return what the timed process raised so that nobody takes it for the driver's own trouble, such as a full disk."""
     if isinstance(error, InputError | TrialFailed | SessionLost):
         return error

@@ -40,7 +40,9 @@ class InlineJob(Generic[T]):
         """Make the call. The time limit cannot be kept within one process."""
         try:
             return self._call()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
             raise as_fault(error) from error
 
 

@@ -28,7 +28,7 @@ class TrialFailed(RuntimeError):
         return str(self.args[0])
 
 
-def unexpected(error: Exception) -> TrialFailed:
+def unexpected(error: BaseException) -> TrialFailed:
     """Return what nobody was to raise in a timed process as its fault, told with its place and with its traceback kept."""
     told = told_with_place(error)
     failed = TrialFailed(told, fault_of(told, "process failed"))
@@ -44,7 +44,9 @@ def tracebacks_kept() -> Iterator[None]:
     except (InputError, TrialFailed) as error:
         keep_traceback(error)
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
         raise unexpected(error) from error
 
 

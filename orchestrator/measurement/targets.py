@@ -73,7 +73,9 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
     except AttributeError as error:
         module, _, name = target.partition(":")
         raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
         raise InputError(f"{where}: importing it raised {told_with_place(error)}; correct the module") from error
     _check_options(block, target, found, options)
     with faults_of(f"{block}.target={target}"):
@@ -85,12 +87,12 @@ def faults_of(where: str) -> Iterator[None]:
     """Tell what a user's file or class raises in one line that says where it was."""
     try:
         yield
-    except InputError:
+    except (InputError, KeyboardInterrupt):
         raise
     except OSError as error:
         reason = f"{error.strerror}{place_of(error)}" if error.strerror else told_with_place(error)
         raise InputError(f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions") from error
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
         raise InputError(f"{where}: raised {told_with_place(error)}; check its options, or the class itself") from error
 
 

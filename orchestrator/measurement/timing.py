@@ -94,7 +94,9 @@ def run_batches(
         try:
             time_batches(batches, stages, stamps, answers, first, clock)
             break
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
             failed = first
             while stamps[STAMPS * failed + 3]:
                 failed += 1

@@ -228,9 +228,9 @@ class Worker:
         )
         try:
             return model.load(context)
-        except InputError:
+        except (InputError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
             told = told_with_place(error)
             raise TrialFailed(f"model {self._trial.model.name} raised while loading: {told}", fault_of(told, "load failed")) from error
 
