@@ -15,7 +15,7 @@ run: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=vision
 
 test: $(TEST_STAMP)
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) --durations=30
 
 fast-test: $(TEST_STAMP)
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)

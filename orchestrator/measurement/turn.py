@@ -134,7 +134,7 @@ def _state_of_users(common: Path) -> tuple[bool, str | None]:
     folder, every_user = open_common_folder(common)
     try:
         other = other_user(folder, common)
-        return every_user, None if other is None else told_of(folder, other)
+        return every_user, None if other is None else told_of(folder, other, common)
     finally:
         os.close(folder)
 

@@ -45,7 +45,7 @@ class UserTurn:
         try:
             other = _try(folder, self.path)
             if other is not None:
-                return told_of(folder, other)
+                return told_of(folder, other, self.path)
             with suppress(OSError):  # it keeps nobody out: /proc/locks tells by it which process takes part
                 fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self._held, folder = folder, -1
@@ -88,10 +88,15 @@ def other_user(folder: int, path: Path) -> int | None:
     return None
 
 
-def told_of(folder: int, uid: int) -> str:
-    """Return who measures, as those who wait are told: the user, and the processes where the kernel shows them."""
+def told_of(folder: int, uid: int, path: Path) -> str:
+    """Return who measures, as those who wait are told: the user and the processes.
+
+    Anybody who can open the folder can lock the byte of another user. Where the kernel shows no process of that user, this is said.
+    """
     pids = [pid for pid, owner in holders_of(os.fstat(folder)) if owner == uid]
-    return f"{user_told(uid)}, process {', '.join(map(str, pids))}," if pids else user_told(uid)
+    if pids:
+        return f"{user_told(uid)}, process {', '.join(map(str, pids))},"
+    return f"somebody under the number of {user_told(uid)} (`fuser -v {path}`, as root, names the process)"
 
 
 def _lock(folder: int, kind: int, path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 import secrets
 import shutil
+import struct
 import sys
 import tempfile
 import threading
@@ -28,6 +30,7 @@ from orchestrator.measurement.lock_folder import VARIABLE, own_folder_path
 from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
 from orchestrator.measurement.turn import Turn, check_turn, read_turn
+from orchestrator.measurement.user_turns import LOCK, SET
 from orchestrator.storage.atomic import write_parquet
 from orchestrator.storage.reader import open_campaign
 
@@ -274,6 +277,19 @@ def test_a_campaign_waits_for_another_user_and_says_for_whom(
     assert code == 0
     assert f"waits: {told} measures on that machine" in said
     assert times_are_real(tmp_path / "results")
+
+
+def test_whoever_locks_under_another_users_number_is_not_taken_for_that_user(common: Path) -> None:
+    number = 12345
+    assert number not in {status.pw_uid for status in pwd.getpwall()}
+
+    def attack() -> None:
+        fcntl.fcntl(os.open(common, os.O_RDONLY), SET, struct.pack(LOCK, fcntl.F_RDLCK, os.SEEK_SET, number, 1, 0))
+
+    with stranger(attack) as other:
+        assert other.told == "done"
+        told = Turn("ours", "our campaign").take()
+    assert told == f"somebody under the number of user {number} (`fuser -v {common}`, as root, names the process)"
 
 
 def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
