@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ End = tuple[State, str | None]
 """The state in which a trial has ended, and why."""
 
 
-class TrialLife:
+class TrialLife(ABC):
     """One trial between its beginning and its end; what it does in between is its subclass's.
 
     Only an OSError of the disk leaves it: what cannot be stored is the trouble of all trials.
@@ -47,13 +48,13 @@ class TrialLife:
         assert self._book is not None
         self._book.change(state, reason, **values)
 
+    @abstractmethod
     def close(self) -> None:
         """End the process, where there is one. Idempotent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _recover(self, error: Exception) -> End | None:
         """Go on after a fault of the timed process, or return how the trial has ended."""
-        raise NotImplementedError
 
     def _attempt(self, action: Callable[[], End | None]) -> bool:
         """Do one step, which returns how the trial has ended or None; return whether it goes on."""
