@@ -10,6 +10,7 @@ from four_hosts import four_hosts, hosts_script, traces_of
 from hypothesis import settings
 
 from orchestrator.distributed.local import prepare_environment
+from orchestrator.measurement import worker
 from orchestrator.measurement.lock_folder import own_folder_path
 
 # Read when OpenMP starts: threads that wait for each other sleep, since tests share the cores with other tests.
@@ -31,10 +32,17 @@ prepare_environment()
 SUPPORT = Path(__file__).parent / "support"
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, so that none of them is left over at the end for one process alone."""
+    """Begin with what takes long, so that none of it is left over at the end for one process alone; one process does all of a file.
+
+    All files that need the four hosts are done by one process, which starts them once.
+    """
+    on_hosts = {item.path for item in items if "four_hosts" in getattr(item, "fixturenames", ())}
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in on_hosts, item.path not in slow))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("four hosts" if item.path in on_hosts else f"{item.path.parent.name}/{item.path.stem}"))
 
 
 @pytest.fixture
@@ -55,6 +63,14 @@ def own_turns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     status = folder.stat()
     (own_folder_path() / f"turn-{status.st_dev}-{status.st_ino}").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def steady_machine() -> Iterator[None]:
+    """Let the machine seem equally fast all the time to trials that tests measure in this process: a busy one is not, and earns a flag."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "kernel_ns", lambda: 1_000_000)
+        yield
 
 
 @pytest.fixture(autouse=True)

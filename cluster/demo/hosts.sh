@@ -76,10 +76,8 @@ up() {
     make_quota "$host"
   done
   say_what_is_shared
-  launch head
-  await head
-  for host in "${HOSTS[@]}"; do launch "$host"; done
-  for host in "${HOSTS[@]}"; do await "$host"; done
+  # One after the other: Ray gives each 30 s, which four at once may need on a busy machine.
+  for host in head "${HOSTS[@]}"; do start_node "$host"; done
   for host in "${HOSTS[@]}"; do quota "$host" on; done
   trap - EXIT INT TERM HUP
   echo "four hosts are up; remove them with: $here/hosts.sh down $folder" >&2
@@ -114,8 +112,7 @@ start() {
   # shellcheck source=/dev/null
   source "$folder/env.sh"
   quota "$1" off
-  launch "$1"
-  await "$1"
+  start_node "$1"
   quota "$1" on
 }
 

@@ -58,12 +58,23 @@ launch() { # HOST: starts its Ray node in the background
   disown # else bash reports its death
 }
 
-await() { # HOST: until its node has started
-  local deadline=$((SECONDS + START_TIMEOUT_S)) said
+start_node() { # HOST: up to three times where the machine is so busy that Ray gives up
+  local said
+  for _ in {1..3}; do
+    launch "$1"
+    ! await "$1" || return 0
+    grep -qs 'timed out during startup' "$folder/$1.log" || break
+    kill_processes "$1"
+  done
+  said=$(grep -v '^\s*$' "$folder/$1.log" | tail -n 1)
+  fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s: $said; where a firewall is on, let it accept $subnet.0/24"
+}
+
+await() { # HOST: until its node has started; false where it does not
+  local deadline=$((SECONDS + START_TIMEOUT_S))
   until grep -qs 'Ray runtime started' "$folder/$1.log"; do
     if ! kill -0 "${launched[$(number "$1")]}" 2>/dev/null || ((SECONDS > deadline)); then
-      said=$(grep -v '^\s*$' "$folder/$1.log" | tail -n 1)
-      fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s: $said; where a firewall is on, let it accept $subnet.0/24"
+      return 1
     fi
     sleep 0.1
   done

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.contracts import InputError
-from orchestrator.distributed.local import first_line, prepare_environment
+from orchestrator.distributed.local import first_line, forget_token, prepare_environment
 from orchestrator.execution.signals import deferred
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
@@ -43,6 +43,7 @@ class JoinedRay:
         from ray._raylet import GcsClient  # type: ignore[attr-defined]
         from ray.exceptions import AuthenticationError, RaySystemError
 
+        forget_token()
         try:
             with quiet_stderr(), deferred():
                 # Says within moments whether the token is right; ``ray.init`` would try again and again.

@@ -131,14 +131,29 @@ def embedded_ray(working_dir: Path, guard: Guard) -> Iterator[None]:
 
 @contextmanager
 def private_variables(mark: str) -> Iterator[None]:
-    """Have what is started meanwhile inherit a token of its own and the guard's mark."""
+    """Have what is started meanwhile inherit a token of its own and the guard's mark; the user's own token is back afterwards."""
     own = {"RAY_AUTH_TOKEN": secrets.token_hex(32), MARK: mark}
+    before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
+    forget_token()
     try:
         yield
     finally:
-        for name in own:
-            os.environ.pop(name, None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def forget_token() -> None:
+    """Have Ray read the token anew where another Ray begins: its core keeps the first token that a process has used.
+
+    Not where a Ray ends: threads of its core that still run end the process where they find no token.
+    """
+    from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
+
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _start(folder: Path, working_dir: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import orchestrator
 from orchestrator.config import Trial
@@ -69,13 +71,13 @@ class CodeFiles:
         if name not in self._mentioned:
             path = self._paths[name]
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            tree = _parsed(path)
-            found = set(imported(tree, package))
+            read = read_imports(path.read_bytes(), package)
+            found = read.imported
             if not name.startswith("orchestrator."):
-                found |= {text for text in named_in_strings(tree) if text in self._paths}
-            if name.partition(".")[0] not in OURS and loads_by_name(tree):
+                found |= read.named_in_strings & self._paths.keys()
+            if name.partition(".")[0] not in OURS and read.loads_by_name:
                 found |= {other for other in self._paths if other.partition(".")[0] not in OURS}
-            self._mentioned[name] = frozenset(found)
+            self._mentioned[name] = found
         return self._mentioned[name]
 
     def _digest(self, name: str) -> str:
@@ -90,37 +92,42 @@ class CodeFiles:
         return path.relative_to(self._home).as_posix() if name.partition(".")[0] in OURS else str(path)
 
 
-def imported(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yield what the import statements of a file in ``package`` name: modules, and what may be modules in them."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".") if package else []
-            above = parents[: len(parents) - node.level + 1] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            yield base
-            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
+class Imports(NamedTuple):
+    """What a file imports, as far as it can be read."""
+
+    imported: frozenset[str]
+    """What import statements name: modules, and what may be modules in them."""
+    named_in_strings: frozenset[str]
+    """What stands before the first colon of its strings."""
+    loads_by_name: bool
+    """Whether it calls what imports a module by its name, or runs text as code."""
 
 
-def named_in_strings(tree: ast.AST) -> Iterator[str]:
-    """Yield what stands before the first colon of every string."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value.partition(":")[0]
-
-
-def loads_by_name(tree: ast.AST) -> bool:
-    """Return whether a file calls what imports a module by its name, or runs text as code."""
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any((call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "")) in LOADERS for call in calls)
-
-
-def _parsed(path: Path) -> ast.AST:
+@cache
+def read_imports(content: bytes, package: str) -> Imports:
+    """Return what a file in ``package`` imports; nothing for one that is not Python. Equal files are read once in a process."""
     try:
-        return ast.parse(path.read_bytes())
+        nodes = list(ast.walk(ast.parse(content)))
     except (SyntaxError, ValueError):
-        return ast.Module([], [])
+        nodes = []
+    texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    calls = (node.func for node in nodes if isinstance(node, ast.Call))
+    return Imports(
+        frozenset(name for node in nodes for name in _imported(node, package)),
+        frozenset(text.partition(":")[0] for text in texts),
+        any((call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "")) in LOADERS for call in calls),
+    )
+
+
+def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        parents = package.split(".") if package else []
+        above = parents[: len(parents) - node.level + 1] if node.level else []
+        base = ".".join([*above, *filter(None, [node.module])])
+        yield base
+        yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
 
 
 def _with_packages(name: str) -> Iterator[str]:

@@ -17,6 +17,8 @@ from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     "tail-quality", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "prediction", "stages", "evidence",
     "rjsd", "input-size",

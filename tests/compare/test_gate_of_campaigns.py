@@ -14,6 +14,8 @@ from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
+pytestmark = pytest.mark.slow
+
 
 def verdicts(path: Path) -> dict[str, str]:
     return {row["system"]: row["verdict"] for row in json.loads(path.read_text())["trials"]}

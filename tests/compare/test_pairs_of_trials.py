@@ -16,6 +16,8 @@ from orchestrator.storage.load import read_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
 
+pytestmark = pytest.mark.slow
+
 
 def change_records(directory: Path, **changes: Any) -> None:
     """Write something else into every trial.json, sealed as a program would."""

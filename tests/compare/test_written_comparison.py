@@ -16,6 +16,8 @@ from orchestrator.report.compare_tables import comparison_tables
 from orchestrator.report.compare_text import sentences
 from orchestrator.storage.reader import open_campaign
 
+pytestmark = pytest.mark.slow
+
 NASTY = '<img src=x onerror=alert(1)> [link](https://x.example) @somebody & | "'
 
 

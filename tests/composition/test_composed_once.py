@@ -17,6 +17,8 @@ from orchestrator.composition import compose_trials, shipped_folder
 from orchestrator.keys import is_schema_key
 from orchestrator.sweep import combinations, parse_sweep
 
+pytestmark = pytest.mark.slow
+
 SWEEPS = sorted((shipped_folder() / "sweep").rglob("*.yaml"))
 NULL = ["model=echo", "task=numbers"]
 

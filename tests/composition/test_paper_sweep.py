@@ -6,6 +6,8 @@ import pytest
 
 from orchestrator.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lines() -> list[str]:

@@ -9,6 +9,8 @@ from orchestrator.config import parse_campaign, parse_trial
 from orchestrator.measurement.inspection import options_here
 from orchestrator.measurement.targets import resolve
 
+pytestmark = pytest.mark.slow
+
 GROUPS = ("model", "task", "system", "runtime", "measurement", "analysis", "cluster")
 FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).rglob("*.yaml"))
 SWEEPS = sorted((shipped_folder() / "sweep").rglob("*.yaml"))

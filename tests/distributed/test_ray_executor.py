@@ -14,7 +14,7 @@ import pytest
 from orchestrator.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import open_local_executor
-from orchestrator.distributed.local import own_folder
+from orchestrator.distributed.local import forget_token, own_folder, private_variables
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor, SessionLost
@@ -22,6 +22,8 @@ from orchestrator.execution.guard import guarded
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.user_code import kept_traceback
+
+pytestmark = pytest.mark.slow
 
 SUPPORT = Path(__file__).parents[1] / "support" / "code"
 MODEL = {
@@ -57,6 +59,23 @@ def trial(cores: int | None = 1, kind: Mapping[str, object] = MODEL, **model: ob
             "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1},
         }
     )
+
+
+@pytest.mark.cluster
+def test_rays_of_one_process_have_each_a_token_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's core keeps the first token that a process has used, whichever cluster that was for."""
+    from ray._raylet import AuthenticationTokenLoader
+
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 32)
+    token = AuthenticationTokenLoader.instance().get_raw_token
+    forget_token()
+    told = [token()]
+    for number in range(2):
+        with private_variables(f"mark{number}"):
+            told.append(token())
+            assert told[-1] == os.environ["RAY_AUTH_TOKEN"]
+    assert len(set(told)) == 3
+    assert os.environ["RAY_AUTH_TOKEN"] == told[0] == "0" * 32
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ def command_lines() -> list[list[str]]:
     return [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
 
 
-pytestmark = pytest.mark.usefixtures("temporary")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("temporary")]
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc: run it on Linux")
 
 
@@ -100,7 +100,6 @@ def test_a_signal_in_the_first_moment_ends_the_program_with_130(tmp_path: Path, 
 
 
 @needs_proc
-@pytest.mark.slow
 @pytest.mark.cluster
 def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -> None:
     with start(tmp_path) as driver:
@@ -114,7 +113,6 @@ def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -
     wait_until(lambda: nothing_is_left(tmp_path))
 
 
-@pytest.mark.slow
 @pytest.mark.cluster
 @pytest.mark.parametrize(("sent", "until"), [(signal.SIGTERM, "loading"), (signal.SIGINT, "round")])
 def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent: signal.Signals, until: str) -> None:

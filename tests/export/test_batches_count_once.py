@@ -15,6 +15,8 @@ from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.other_figures import rounds_needed_tables
 from orchestrator.storage.reader import Campaign, open_campaign
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Path]
 Plan = Callable[..., Any]
 WHO = {"trial", "match_key", "model", "batch", "samples"}

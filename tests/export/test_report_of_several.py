@@ -18,6 +18,8 @@ from orchestrator.report.html.page import render
 from orchestrator.storage.atomic import write_json
 from orchestrator.storage.reader import open_campaign
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Path]
 Plan = Callable[..., object]
 

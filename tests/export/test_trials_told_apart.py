@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from orchestrator.analysis.results import analyse
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
 from orchestrator.report.verdict import verdict
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
+
+pytestmark = pytest.mark.slow
 
 Campaigns = Callable[..., Path]
 Plan = Callable[..., PlannedTrial]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -50,6 +51,9 @@ def dying(directory: Path, after: int) -> None:
 
 def main(folder: Path) -> None:
     fake_clock_campaign.ROUNDS = ROUNDS
+    # All that is imported and read once in a process is so here, before the many that are made of this one.
+    with tempfile.TemporaryDirectory() as first:
+        fake_clock_campaign.main(Path(first) / "results")
     for after in itertools.count():
         directory = folder / str(after)
         directory.mkdir()

@@ -32,6 +32,8 @@ from orchestrator.trial import faults, run
 from orchestrator.trial.calls import RoundCalls
 from orchestrator.vocabulary import FaultName, InFlight, LossCause, Outcome
 
+pytestmark = pytest.mark.slow
+
 TARGET = {"kind": "image_classification"}
 VICTIMS_SAMPLES = 7
 SCHEDULES = ("sequential", "interleaved")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,11 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from effort import EFFORT
 
 PROGRAM = Path(__file__).with_name("fake_clock_campaign.py")
 EACH_WRITE = Path(__file__).with_name("death_after_each_write.py")
-CAMPAIGNS = int(os.environ.get("KILLED_CAMPAIGNS", "3"))
-"""How many campaigns are killed; a longer run takes 100."""
+CAMPAIGNS = 2 * EFFORT
+"""How many campaigns are killed."""
 TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
 ROUNDS = 40
 

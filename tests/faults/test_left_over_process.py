@@ -33,7 +33,7 @@ def test_it_never_overlaps_a_new_round(tmp_path: Path) -> None:
     )
     began = time.monotonic()
     while not list((tmp_path / "r").glob("trials/*/rounds/part-*")):
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 240
         time.sleep(0.05)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()

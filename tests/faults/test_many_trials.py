@@ -1,4 +1,4 @@
-"""A campaign of 200 trials, every tenth of which is made to fail, reports exactly those."""
+"""A campaign of many trials, every tenth of which is made to fail, reports exactly those."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from effort import EFFORT
 from program import orchestrator
 
 SUPPORT = Path(__file__).parents[1] / "support"
-TRIALS = 200
+TRIALS = min(60 * EFFORT, 600)
 
 
 @pytest.mark.slow

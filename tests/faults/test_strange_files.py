@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from effort import EFFORT
 from small_campaign import measure_small, read_document, reseal_json, reseal_table, write_sealed
 
 import orchestrator
@@ -20,7 +21,7 @@ from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.storage.schema import RESULT_TABLES
 
-MUTATIONS = 200
+MUTATIONS = 70 * EFFORT
 OF_ANALYSIS = 1
 """Verbs that compute everything, run per mutation; which ones, changes from one to the next."""
 DEEP = 500

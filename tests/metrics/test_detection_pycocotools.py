@@ -17,6 +17,8 @@ from pycocotools.cocoeval import COCOeval
 from orchestrator.metrics import Answers, find_metric
 from orchestrator.metrics.detection_overlap import box_overlap
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 UNDEFINED = -1
 
@@ -131,7 +133,6 @@ def test_random_cases_at_every_threshold_and_round(seed, case):
     assert (curves[:2, 3] > 0.02).all(), "a case where nothing is found tests nothing"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_more_random_cases(seed):
     random = np.random.default_rng(seed)

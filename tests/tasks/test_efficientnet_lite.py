@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from effort import EFFORT
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
 from tasks.imagenet import ImageNet
@@ -42,8 +42,7 @@ def test_there_are_twenty_labelled_pictures(samples: list[tuple[Sample, Any]]) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
-@pytest.mark.parametrize("variant", ["lite0", "lite2"])
+@pytest.mark.parametrize(("variant", "runtime"), [("lite0", "torch"), ("lite0", "onnxruntime"), ("lite2", "torch")])
 def test_eighteen_of_twenty_are_right(
     variant: str, runtime: str, samples: list[tuple[Sample, Any]], make_context: MakeContext, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,19 +66,17 @@ def test_eighteen_of_twenty_are_right(
     assert capfd.readouterr() == ("", "")
 
 
-OTHERS = [("torchscript", 1e-4), ("torch_compile", 1e-4), ("onnxruntime", 1e-4), ("tensorflow", 1e-3)]
+OTHERS = [("torchscript", 1e-4), ("onnxruntime", 1e-4), ("tensorflow", 1e-3)]
+"""Compiling all of it takes minutes: test_torch_compile.py compiles one of the blocks that it is made of."""
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # compiling takes a minute of a core's time, and a busy machine more
 @pytest.mark.parametrize(("runtime", "bound"), OTHERS, ids=[runtime for runtime, _ in OTHERS])
 def test_all_runtimes_give_the_logits_of_torch(
     runtime: str, bound: float, samples: list[tuple[Sample, Any]], make_context: MakeContext
 ) -> None:
     if runtime == "tensorflow" and find_spec("tensorflow") is None:
         pytest.skip("tensorflow is not installed: run `pip install 'tail-quality[tensorflow]'`")
-    if runtime == "torch_compile" and shutil.which("g++") is None:
-        pytest.skip("there is no g++: install it, such as with `apt install g++`")
     pictures = [picture for _, picture in samples]
     model = EfficientNetLite("lite0", class_count=1000)
     eager, other = model.load(make_context(batch=10)), model.load(make_context(runtime, batch=10))
@@ -100,22 +97,24 @@ def test_all_runtimes_give_the_logits_of_torch(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_thousand_pictures_give_the_known_accuracy(make_context: MakeContext) -> None:
+def test_a_third_of_a_thousand_pictures_gives_the_known_accuracy(make_context: MakeContext) -> None:
     if not THOUSAND.is_dir():
         pytest.skip(f"{THOUSAND} is not there")
     task = ImageNet(str(THOUSAND), class_count=1000)
     task.check()
     drawn = task.samples()
     assert len(drawn) == 1000
+    drawn = drawn[:: max(1, 3 // EFFORT)]
+    within = 2 * np.sqrt(0.872 * 0.128 / len(drawn))  # two standard errors
     # One thread: two wait for each other where other programs compute.
     lite0 = EfficientNetLite("lite0", class_count=1000)
     model = lite0.load(make_context("onnxruntime", threads=1))
     answers = [row for sample in drawn for row in answer(model, [task.decode(sample.read())], batch=1)]
     references = [sample.reference for sample in drawn]
-    assert share_right(answers, references, 1) == pytest.approx(0.872, abs=0.01)
-    assert share_right(answers, references, 5) == pytest.approx(0.975, abs=0.01)
+    assert share_right(answers, references, 1) == pytest.approx(0.872, abs=within)
+    assert share_right(answers, references, 5) == pytest.approx(0.975, abs=within)
     eager = lite0.load(make_context("torch", threads=1))
-    some = range(0, 1000, 10)
+    some = range(0, len(drawn), 10)
     assert [answer(eager, [task.decode(drawn[place].read())], batch=1)[0] for place in some] == [answers[place] for place in some]
 
 

@@ -20,6 +20,8 @@ from tasks.coco import Coco
 from tasks.models.nanodet import NanoDet, blue_green_red
 from tasks.runtimes.onnx_file import onnx_files
 
+pytestmark = pytest.mark.slow
+
 MakeContext = Callable[..., LoadContext]
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 SIDE, STRIDES, BINS, CLASSES = 64, (8, 16, 32), 8, 2

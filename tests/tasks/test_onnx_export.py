@@ -17,6 +17,8 @@ from tasks.runtimes import onnx_export
 from tasks.runtimes.onnx_export import content_digest, exported_graph
 from tasks.runtimes.session import open_session
 
+pytestmark = pytest.mark.slow
+
 MakeContext = Callable[..., LoadContext]
 EXAMPLE = np.zeros((1, 4), dtype=np.float32)
 

@@ -12,6 +12,8 @@ from orchestrator.contracts import InputError, LoadContext
 from tasks.runtimes.comparison import measured_difference, relative_tolerance
 from tasks.runtimes.session import open_session
 
+pytestmark = pytest.mark.slow
+
 MakeContext = Callable[..., LoadContext]
 RUNTIMES = ("torch", "torchscript", "onnxruntime")  # test_torch_compile.py has the other one, which takes a compiler and its time
 

@@ -21,6 +21,8 @@ from tasks.scene_layout import Scene
 from tasks.training.scene_detector import loss_of
 from tasks.training.scene_targets import targets
 
+pytestmark = pytest.mark.slow
+
 MakeContext = Callable[..., LoadContext]
 
 
@@ -104,7 +106,6 @@ def test_the_loss_is_lowest_for_the_right_answer() -> None:
     assert loss(-right, reach) > 100
 
 
-@pytest.mark.slow
 def test_the_training_script_writes_weights_that_load(tmp_path: Path, make_context: MakeContext) -> None:
     out = tmp_path / "new" / "weights.safetensors"
     command = [sys.executable, "-m", "tasks.training.scene_detector", "--steps", "3", "--out", str(out)]

@@ -15,6 +15,8 @@ from PIL import Image
 from orchestrator.contracts import InputError, LoadContext
 from tasks.models.torchvision_classifier import TorchvisionClassifier, builder_arguments, published_input
 
+pytestmark = pytest.mark.slow
+
 MakeContext = Callable[..., LoadContext]
 SMALL = "mobilenet_v3_small"
 

@@ -14,6 +14,8 @@ from torchvision.transforms.functional import pil_to_tensor
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.models.torchvision_detector import TorchvisionDetector, unit_pixels
 
+pytestmark = pytest.mark.slow
+
 MakeContext = Callable[..., LoadContext]
 SMALL = "ssdlite320_mobilenet_v3_large"
 CLASSES = 12
