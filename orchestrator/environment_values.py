@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.config import Target, Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.inspection import path_options
+from orchestrator.path_options import path_options
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"

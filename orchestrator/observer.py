@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.measurement.results import Prepared
 from orchestrator.stats.stopping import Decision
+from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.vocabulary import State
 

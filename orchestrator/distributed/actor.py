@@ -11,11 +11,11 @@ import ray
 
 from orchestrator.config import Trial
 from orchestrator.distributed.shipping import import_shipped
-from orchestrator.measurement.processes import own_identity
-from orchestrator.measurement.results import Identity, Packed, Prepared, pack
+from orchestrator.measurement.processes import Identity, own_identity
 from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.turn import Turn
 from orchestrator.measurement.worker import Worker
+from orchestrator.storage.handover import Packed, Prepared, pack
 
 
 class TimedActor:

@@ -25,13 +25,14 @@ from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
 from orchestrator.measurement.affinity import THREAD_VARIABLES
 from orchestrator.measurement.device import visible_devices
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.machine import Machine, cores_offered
-from orchestrator.measurement.processes import end_process, own_identity
-from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed, unpack
+from orchestrator.measurement.processes import Identity, end_process, own_identity
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import take_stamps
 from orchestrator.measurement.shared_folders import is_own
 from orchestrator.measurement.turn import this_campaign, turn_of
+from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
 T = TypeVar("T")
 

@@ -12,8 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from orchestrator.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.results import Identity, Prepared, RoundResult, TrialFailed, unexpected
+from orchestrator.measurement.failures import TrialFailed, unexpected
+from orchestrator.measurement.processes import Identity
 from orchestrator.measurement.salvage import Stamps
+from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.vocabulary import LossCause
 
 T_co = TypeVar("T_co", covariant=True)

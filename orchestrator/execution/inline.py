@@ -19,13 +19,13 @@ from orchestrator.execution.guard import guarded
 from orchestrator.measurement.affinity import allowed_cores
 from orchestrator.measurement.environment import boot_id
 from orchestrator.measurement.machine import cores_offered, numa_cores
-from orchestrator.measurement.processes import own_identity
-from orchestrator.measurement.results import Identity, Prepared, RoundResult
+from orchestrator.measurement.processes import Identity, own_identity
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import scratch_root, take_stamps
 from orchestrator.measurement.timing import Clock
 from orchestrator.measurement.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.worker import Worker
+from orchestrator.storage.handover import Prepared, RoundResult
 
 T = TypeVar("T")
 

@@ -6,12 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-import orchestrator
 
 
 def digest_code(folders: Iterable[str] = ()) -> str:
     """Return the SHA-256 of every Python file's name and content, 64 hexadecimal digits."""
-    ours = Path(orchestrator.__file__).parent
+    ours = Path(__file__).parents[1]
     roots = [ours, ours.parent / "tasks", *(Path(folder).expanduser() for folder in folders)]
     digest = hashlib.sha256()
     for root in roots:

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import orchestrator
 from orchestrator.config import Trial
 
 OURS = ("orchestrator", "tasks")
@@ -34,7 +33,7 @@ class CodeFiles:
     """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
-        self._home = Path(orchestrator.__file__).parents[1]
+        self._home = Path(__file__).parents[2]
         self._paths: dict[str, Path] = {}
         own = [(folder, folder) for folder in (Path(name).expanduser() for name in folders)]
         for root, start in [*((self._home, self._home / name) for name in OURS), *own]:

@@ -24,9 +24,7 @@ from orchestrator.measurement.samples import (
 )
 from orchestrator.measurement.subset import draw_subset
 from orchestrator.measurement.targets import check_packages, faults_of, resolve
-
-PATH_OPTIONS = ("path", "root")
-"""Options of models and tasks that are paths by their name."""
+from orchestrator.path_options import path_options
 
 
 @dataclass(frozen=True)
@@ -284,23 +282,3 @@ def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
             raise InputError(f"system.paths.{key}: neither model nor task has this option; write task.KEY or model.KEY of a YAML")
         options[block][name] = path
     return options["model"], options["task"]
-
-
-def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str, str]:
-    """Return the options that are paths, made absolute: they name what exists, and are called so, look so or hold the files.
-
-    A plain word such as ``split: val`` is no path because a folder of that name happens to be in the working directory.
-    """
-    absolute = {file.absolute() for file in files}
-    known = {parent for file in absolute for parent in file.parents} | absolute
-    texts = {name: value for name, value in options.items() if isinstance(value, str)}
-    return {name: str(Path(value).expanduser().absolute()) for name, value in texts.items() if _is_path(name, value, known)}
-
-
-def _is_path(name: str, value: str, known: set[Path]) -> bool:
-    path = Path(value).expanduser().absolute()
-    try:
-        exists = path.exists()
-    except OSError:
-        return False
-    return exists and (name in PATH_OPTIONS or "/" in value or "\\" in value or path in known)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.measurement.results import RoundResult, TrialFailed
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.short_rounds import short_round
 from orchestrator.vocabulary import FaultName
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 
 import psutil
 
 from orchestrator.measurement.environment import boot_id
-from orchestrator.measurement.results import Identity
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process as its operating system knows it; ``created_s`` is when it began, s since 1970."""
+
+    pid: int
+    host: str
+    boot_id: str
+    created_s: float
 
 SAME_START_S = 1.0
 """A process is the same one if it began at the same time, to within the resolution of the kernel's clock."""

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from orchestrator.config import Trial
 from orchestrator.measurement.batches import batches_of_round
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.plausible import FAULT, refuse_impossible
-from orchestrator.measurement.results import RoundResult, TrialFailed
 from orchestrator.storage import schema
+from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.tables import columns_batch, one_row
 from orchestrator.vocabulary import InFlight
 

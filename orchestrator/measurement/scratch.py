@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.contracts import InputError
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.plausible import FAULT
-from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.shared_folders import MEMORY, is_safe, user_told
 from orchestrator.measurement.timing import STAMPS

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import Sample
-from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.user_code import told_with_place
 from orchestrator.storage import schema
 from orchestrator.storage.tables import columns_batch

@@ -18,6 +18,7 @@ from orchestrator.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from orchestrator.measurement import affinity, device, environment, evidence, tables
 from orchestrator.measurement.batches import batches_of_round
+from orchestrator.measurement.failures import TrialFailed, tracebacks_kept
 from orchestrator.measurement.fault_names import fault_of
 from orchestrator.measurement.inspection import open_subject
 from orchestrator.measurement.kernel import kernel_ns
@@ -25,11 +26,11 @@ from orchestrator.measurement.machine import cores_offered, numa_cores
 from orchestrator.measurement.placement import placement_kept, read_own, read_placement
 from orchestrator.measurement.plausible import refuse_impossible
 from orchestrator.measurement.preload import stages_for
-from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, run_batches
 from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_text
 from orchestrator.storage import schema
+from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.tables import one_row
 
 COLLECT_EVERY_S = 0.25

@@ -28,7 +28,7 @@ def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) 
     return Table(
         title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, total time) within {bound(threshold)}",
         columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
-        rows=[_cells(rows, group) for rows in trials],
+        rows=[_comparison_cells(rows, group) for rows in trials],
         note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
         "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds tell: only repeats "
         "(measurement.repeat=3 or more) give a verdict on whether a system is better or worse. It stands in the row of the first "
@@ -39,7 +39,7 @@ def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) 
     )
 
 
-def _cells(rows: Sequence[Row], group: Group) -> list[str]:
+def _comparison_cells(rows: Sequence[Row], group: Group) -> list[str]:
     scopes = {row["scope"]: row for row in rows}
     first = rows[0]
     baseline = next(data.record for data in group.trials if data.trial_id == first["baseline"])

@@ -10,7 +10,7 @@ from orchestrator.report.rows import Row, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality_at_least
 
-NOTE = (
+DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
     "after the deadline counts as failed. The first rounds count, as many as were fixed beforehand. What was seen promises nothing.{common}"
 )
@@ -29,13 +29,13 @@ def deadline_tables(results: Results) -> Iterator[Table]:
             yield Table(
                 title=f"Deadlines that can be promised on {group.task} ({group.trials[0].metric}, total time)",
                 columns=[*who_columns(group), "keep at least", "deadline", f"seen in {1 - wanted.late_share:.0%} of rounds", "rounds"],
-                rows=[_cells(row, group) for row in rows],
-                note=NOTE.format(confidence=wanted.confidence, kept=1 - wanted.late_share, quality=wanted.quality, common=common),
+                rows=[_deadline_cells(row, group) for row in rows],
+                note=DEADLINE_NOTE.format(confidence=wanted.confidence, kept=1 - wanted.late_share, quality=wanted.quality, common=common),
                 right=frozenset(["keep at least", "rounds"]),
             )
 
 
-def _cells(row: Row, group: Group) -> list[str]:
+def _deadline_cells(row: Row, group: Group) -> list[str]:
     floor = quality_at_least(row["floor"]) + (" (common)" if row["reference"] == "common" else "")
     return [*who(row, group), floor, _deadline(row), milliseconds(row["observed_ns"]), str(row["rounds"])]
 

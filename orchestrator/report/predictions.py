@@ -11,7 +11,7 @@ from orchestrator.report.table import Table
 from orchestrator.report.text import quality
 
 SHOWN = "p95"
-NOTE = (
+PREDICTION_NOTE = (
     "The first rounds predict the last; the threshold is a percentile of the first alone. block-bootstrap keeps the samples of a round "
     "together; poisson-binomial and monte-carlo take every sample as independent. Worst: the median worst round of as many as were "
     "tested. Variance ratio: how much more quality varies between rounds than independent samples would make it; far above 1, whole "
@@ -27,13 +27,13 @@ def prediction_tables(results: Results) -> Iterator[Table]:
             yield Table(
                 title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
                 columns=[*who_columns(group), "method", "mean", "observed", "worst", "observed worst", "rounds", "variance ratio"],
-                rows=[_cells(row, group) for row in rows],
-                note=NOTE + flag_note(rows),
+                rows=[_prediction_cells(row, group) for row in rows],
+                note=PREDICTION_NOTE + flag_note(rows),
                 right=frozenset(["mean", "observed", "worst", "observed worst", "rounds", "variance ratio"]),
             )
 
 
-def _cells(row: Row, group: Group) -> list[str]:
+def _prediction_cells(row: Row, group: Group) -> list[str]:
     ratio = row["variance_ratio"]
     return [
         *who(row, group),

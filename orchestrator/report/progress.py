@@ -13,11 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.measurement.results import Prepared
 from orchestrator.observer import RoundDone
 from orchestrator.report.printable import printable
 from orchestrator.report.text import milliseconds, seconds
 from orchestrator.stats.stopping import Decision
+from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.vocabulary import State
 

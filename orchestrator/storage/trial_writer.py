@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.results import RoundResult
 from orchestrator.storage import encoding, schema
 from orchestrator.storage.atomic import make_folder, write_json, write_parquet, write_text
+from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_table
 from orchestrator.storage.merge import merge, recover

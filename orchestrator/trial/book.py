@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError
 from orchestrator.environment_values import without_values
-from orchestrator.measurement.results import RoundResult
+from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialError, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.trial.steps import storing

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from orchestrator.config import MeasurementConfig
 from orchestrator.execution.executor import Job, Session
-from orchestrator.measurement.results import RoundResult
+from orchestrator.storage.handover import RoundResult
 
 CALL_S, MOST_AT_ONCE = 0.05, 20
 """Rounds that take less than this together may be asked for in one call, and how many at most."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.results import RoundResult, TrialFailed
+from orchestrator.storage.handover import RoundResult
 from orchestrator.vocabulary import FaultName
 
 Raised = dict[int, tuple[int, str]]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean, judge
-from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_of
 from orchestrator.metrics import Answers, Judged
 from orchestrator.metrics.detection_categories import names_other_categories

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.contracts import InputError
 from orchestrator.environment_values import without_values
 from orchestrator.execution.executor import SessionLost
-from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.user_code import kept_traceback, traceback_of
 from orchestrator.observer import Observer
 from orchestrator.storage.records import PlannedTrial

@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from orchestrator.config import Trial
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
-from orchestrator.measurement.results import Identity, Prepared, TrialFailed
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.processes import Identity
 from orchestrator.measurement.salvage import Stamps
+from orchestrator.storage.handover import Prepared
 from orchestrator.trial.calls import RoundCalls
 from orchestrator.trial.steps import asking, step
 

@@ -10,12 +10,13 @@ from functools import partial
 from orchestrator.contracts import InputError
 from orchestrator.environment_values import hidden
 from orchestrator.execution.executor import Executor, SessionLost
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.plausible import refuse_short
-from orchestrator.measurement.results import Prepared, RoundResult, TrialFailed
 from orchestrator.measurement.salvage import Stamps, incomplete_round
 from orchestrator.measurement.user_code import kept_traceback, one_line
 from orchestrator.observer import Observer, RoundDone
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
+from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.records import Fault, PlannedTrial, Process
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.trial.book import TrialBook, refuse_changed

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import SessionLost
-from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_of
 
 TOLD = (InputError, TrialFailed)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.config import Trial
 from orchestrator.measurement.batches import first_of_batches
-from orchestrator.measurement.results import RoundResult
+from orchestrator.storage.handover import RoundResult
 
 
 def p99_ns(times_ns: NDArray[np.float64]) -> float:

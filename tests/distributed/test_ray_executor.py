@@ -20,7 +20,7 @@ from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.execution.guard import guarded
 from orchestrator.measurement.affinity import allowed_cores
-from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.user_code import kept_traceback
 
 pytestmark = pytest.mark.slow

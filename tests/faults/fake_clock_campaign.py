@@ -17,9 +17,9 @@ from orchestrator.config import AnalysisConfig, Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.measurement.inspection import inspect
 from orchestrator.measurement.machine import read_machine
-from orchestrator.measurement.results import RoundResult
 from orchestrator.pipeline import run_trials
 from orchestrator.report.progress import Progress
+from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial

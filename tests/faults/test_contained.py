@@ -15,10 +15,10 @@ from orchestrator.campaign import Candidate, make_plan_of
 from orchestrator.config import parse_trial
 from orchestrator.execution.executor import SessionLost
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession, open_inline
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.fault_names import fault_of
 from orchestrator.measurement.inspection import inspect
 from orchestrator.measurement.machine import read_machine
-from orchestrator.measurement.results import TrialFailed
 from orchestrator.measurement.salvage import Stamps, incomplete_round
 from orchestrator.pipeline import own_rule, run_trials
 from orchestrator.report.progress import Progress

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.config import parse_trial
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.plausible import refuse_impossible, refuse_short
-from orchestrator.measurement.results import RoundResult, TrialFailed
 from orchestrator.measurement.salvage import Stamps, incomplete_round
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.tables import timings_batch
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage import schema
+from orchestrator.storage.handover import RoundResult
 
 WHOLE = [[10, 12, 15, 16], [17, 18, 20, 20], [20, 21, 22, 23]]
 RAISED = [[10, 12, 15, 16], [0, 0, 0, 19], [20, 21, 22, 23]]

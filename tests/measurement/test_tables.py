@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.contracts import Sample
 from orchestrator.measurement import tables
-from orchestrator.measurement.results import TrialFailed
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.storage import schema
 
 STAMPS = np.array([[100, 110, 130, 160], [170, 190, 220, 260]], dtype=np.int64)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
+from orchestrator.measurement.failures import TrialFailed, tracebacks_kept
 from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.results import TrialFailed, tracebacks_kept
 from orchestrator.measurement.targets import resolve
 from orchestrator.measurement.user_code import MOST_CHARACTERS, is_users, kept_traceback, place_of, traceback_text
 from orchestrator.storage.tracebacks import MOST_BYTES, RULE, read_tracebacks, with_traceback
