@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.latency import CLUSTERED, percentile_inverted_cdf
 from orchestrator.stats.stopping.cadence import Cadence
-from orchestrator.stats.stopping.densities import COLUMNS, BothClocks
+from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
 from orchestrator.stats.stopping.rule import CheckRow, Decision, RoundObservation, check_row
 from orchestrator.stats.thresholds import FREEZING_ROUNDS
 
@@ -29,7 +29,7 @@ class Certify:
     and this rule looks again and again, as LoadGen does; it says when to stop and is no certificate by itself.
     """
 
-    columns = (*COLUMNS, "percentile", "overruns", "samples_needed", "samples_effective", "design_effect")
+    columns = (*DENSITY_COLUMNS, "percentile", "overruns", "samples_needed", "samples_effective", "design_effect")
 
     def __init__(self) -> None:
         self._first_rounds: list[NDArray[np.float64]] = []

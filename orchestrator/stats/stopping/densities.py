@@ -8,7 +8,7 @@ from orchestrator.stats.stopping.rule import CheckRow, RoundObservation
 BOUND = 0.05
 CLOCKS = ("inference", "total")
 OF_A_CLOCK = ("rjsd_{}", "rjsd_{}_as_in_paper_code", "bandwidth_{}", "bandwidth_{}_method")
-COLUMNS = ("rounds", "rjsd_bound", *(name.format(clock) for clock in CLOCKS for name in OF_A_CLOCK))
+DENSITY_COLUMNS = ("rounds", "rjsd_bound", *(name.format(clock) for clock in CLOCKS for name in OF_A_CLOCK))
 """What `BothClocks.check` fills."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.stats.stopping.densities import COLUMNS, BothClocks
+from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
 from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
 
 FIT_EVERY = 2
@@ -12,7 +12,7 @@ FIT_EVERY = 2
 class Paper:
     """Stop once rJSD is within its bound on both clocks (Yang et al., arXiv 2212.13925v3, equation 5)."""
 
-    columns = COLUMNS
+    columns = DENSITY_COLUMNS
 
     def __init__(self) -> None:
         self._densities = BothClocks()

@@ -13,7 +13,7 @@ from orchestrator.stats.thresholds import (
 )
 from orchestrator.stats.times import Times
 
-COLUMNS = ("primary_threshold", "primary_threshold_ns", "primary_threshold_origin", "quality_mean", "half_width")
+QUALITY_COLUMNS = ("primary_threshold", "primary_threshold_ns", "primary_threshold_origin", "quality_mean", "half_width")
 """What `PrimaryQuality.columns` fills."""
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from orchestrator.stats.stopping.cadence import Cadence
-from orchestrator.stats.stopping.densities import COLUMNS, BothClocks
+from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
 from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
 
 
 class Rounds:
     """Never stop: ``max_rounds`` does. The densities are followed all the same, for the record."""
 
-    columns = COLUMNS
+    columns = DENSITY_COLUMNS
 
     def __init__(self) -> None:
         self._densities = BothClocks()

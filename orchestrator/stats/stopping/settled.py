@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from orchestrator.stats.exchangeability import exchangeability_flag
 from orchestrator.stats.stopping.cadence import Cadence
-from orchestrator.stats.stopping.densities import COLUMNS, BothClocks
-from orchestrator.stats.stopping.primary import COLUMNS as OF_QUALITY
+from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
+from orchestrator.stats.stopping.primary import QUALITY_COLUMNS
 from orchestrator.stats.stopping.primary import PrimaryQuality
 from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
 
@@ -29,7 +29,7 @@ class Settled:
         the user's primary threshold, or None for the trial's own p95, frozen from its first 10 rounds.
     """
 
-    columns = (*COLUMNS, *OF_QUALITY, "half_width_bound", "not_exchangeable")
+    columns = (*DENSITY_COLUMNS, *QUALITY_COLUMNS, "half_width_bound", "not_exchangeable")
 
     def __init__(self, min_rounds: int, half_width: float, primary: str | None = None) -> None:
         self._min_rounds = min_rounds
