@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from orchestrator.analysis.compare_campaigns import ALARM, PASSED, UNDECIDED, Comparison, compare
+from orchestrator.compare.campaigns import ALARM, PASSED, UNDECIDED, Comparison, compare
 from orchestrator.storage.reader import open_campaign
 
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"

@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from orchestrator.config import Trial, parse_trial
-from orchestrator.storage import encoding, schema
-from orchestrator.storage.atomic import write_parquet
+from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.storage import schema
+from orchestrator.storage import tables as encoding
+from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import TrialFolder, part_name, trial_folder
+from orchestrator.storage.merge import FORMS
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Process, Stopping, TrialRecord
 from orchestrator.storage.tables import conform
-from orchestrator.storage.twins import FORMS
 from orchestrator.storage.writer import CampaignWriter
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

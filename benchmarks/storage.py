@@ -3,7 +3,7 @@
     python benchmarks/storage.py          # TMPDIR=DIR chooses the disk
     python benchmarks/storage.py DIR      # what the trials of a real campaign take, by file
 
-The first table is how ``orchestrator/storage/encoding.py`` was chosen. An ideal coder needs about log2(4.13 x sd) bits for a
+The first table is how ``orchestrator/storage/tables.py`` was chosen. An ideal coder needs about log2(4.13 x sd) bits for a
 normal duration with that standard deviation in ns (the differential entropy, Cover and Thomas, Elements of Information Theory,
 eq. 8.9), which the last column shows.
 """
@@ -22,11 +22,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema
+from orchestrator.storage import tables as encoding
 from orchestrator.storage.layout import TrialFolder
+from orchestrator.storage.merge import both
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.trial_writer import TrialWriter
-from orchestrator.storage.twins import both
 
 ENCODINGS = {"plain": "PLAIN", "delta": "DELTA_BINARY_PACKED", "split": "BYTE_STREAM_SPLIT"}
 MEDIANS = {"start_gap_ns": 300.0, "preprocess_ns": 5e6, "inference_ns": 10e6, "postprocess_ns": 5e4}

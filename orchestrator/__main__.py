@@ -18,10 +18,9 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
-from orchestrator.execution.cluster_lost import ClusterLost
-from orchestrator.execution.restart import Restart, go_on
-from orchestrator.execution.signals import handled_by, received, stop_at_once
-from orchestrator.report.printable import printable
+from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.signals import Restart, go_on, handled_by, received, stop_at_once
+from orchestrator.report.text import printable
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 

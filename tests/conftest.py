@@ -10,8 +10,8 @@ from four_hosts import four_hosts, hosts_script, traces_of
 from hypothesis import settings
 
 from orchestrator.distributed.local import prepare_environment
+from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement import worker
-from orchestrator.measurement.lock_folder import own_folder_path
 
 # Read when OpenMP starts: threads that wait for each other sleep, since tests share the cores with other tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -25,9 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.studies.scenarios import LOGNORMAL, ROUND_EFFECTS, WITH_BAR, Scenario, generator, scores
-from orchestrator.stats.comparison import compare_rounds
+from orchestrator.stats.comparison import compare_rounds, holm_adjusted
 from orchestrator.stats.gate import gate
-from orchestrator.stats.holm import holm_adjusted
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.tail_quality import quality_curve
 

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.on_time import on_time_scores, one_inference
-from orchestrator.analysis.parallel import map_in_threads
+from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.quality import MOST_VALUES
 from orchestrator.analysis.threshold_sets import ThresholdSet
-from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf

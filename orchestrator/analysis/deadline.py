@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.deadline import certify_deadline, mean_deadlines, round_deadlines
 from orchestrator.stats.latency import percentile_inverted_cdf
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.latency import latency_percentiles
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
 from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
 

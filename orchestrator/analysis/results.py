@@ -15,15 +15,14 @@ from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.law import check_intervals
-from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.threshold_sets import check_analysis
-from orchestrator.analysis.trial_data import TrialData, load_trials
-from orchestrator.config import AnalysisConfig
+from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.result_schema import FORMS
+from orchestrator.storage.schema import FORMS
 from orchestrator.storage.tables import table_of
 
 Row: TypeAlias = dict[str, Any]

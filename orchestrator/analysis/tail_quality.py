@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import JudgedMean, Stake, in_blocks, intervals_of, judge
 from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.intervals import RESAMPLES, Interval, sampling_interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize

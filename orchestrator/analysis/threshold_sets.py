@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.trial_data import CLOCKS, TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference, Threshold

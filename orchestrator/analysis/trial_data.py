@@ -2,22 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestrator.analysis.inferences import times_per_inference
-from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
 from orchestrator.contracts import InputError
-from orchestrator.measurement.batches import batch_numbers
 from orchestrator.metrics import Answers, Judged
 from orchestrator.storage.load import MEASURE_AGAIN
+from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
+from orchestrator.subject.batches import batch_numbers, first_of_batches
+
+Times = Mapping[str, NDArray[np.float64]]
+
+
+def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) -> Times:
+    """Return one time per inference and clock, [R, B], of the times of all samples, [R, S]: the same arrays where a batch is one sample.
+
+    Raises InputError where samples of one batch have different times.
+    """
+    if record.trial.measurement.batch == 1:
+        return times
+    first = _first(record, matrix)
+    return {clock: np.take_along_axis(of_samples, first, axis=1) for clock, of_samples in times.items()}
+
+
+def rows_per_inference(record: TrialRecord, matrix: RoundMatrix, timings: pa.Table) -> pa.Table:
+    """Return of stored timings one row per inference; errors are those of `times_per_inference`."""
+    if record.trial.measurement.batch == 1:
+        return timings
+    chosen = np.zeros(matrix.outcome.shape, dtype=bool)
+    np.put_along_axis(chosen, _first(record, matrix), True, axis=1)
+    row = np.searchsorted(matrix.rounds, timings.column("round").to_numpy())
+    column = np.searchsorted(matrix.samples, timings.column("sample").to_numpy())
+    return timings.filter(pa.array(chosen[row, column]))
+
+
+def _first(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp]:
+    try:
+        return first_of_batches(record.trial, matrix.rounds, matrix.total_ns, matrix.incomplete)
+    except InputError as error:
+        raise InputError(f"{record.trial_id}: {error}") from error
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+MOST_THREADS = 8
+"""More would hold the arrays of more trials in memory at once than they save time."""
+
+
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return what the function makes of each item, in their order.
+
+    NumPy and Arrow let go of the interpreter while they sort, search and multiply, so that threads share the machine's cores. The
+    function must depend on its item alone, so that the order of work cannot be seen in the results.
+    """
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, items))
+
 
 CLOCKS = ("inference", "total")
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.analysis.compare_campaigns import compare
 from orchestrator.commands.verbs.compare import Options
-from orchestrator.composition import override_analysis
+from orchestrator.compare.baseline import Baseline, read_baseline
+from orchestrator.compare.campaigns import compare
+from orchestrator.compare.documents import to_comment, to_document, to_page
+from orchestrator.compare.tables import comparison_tables, sentences
+from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
-from orchestrator.report.compare_json import to_document
-from orchestrator.report.compare_markdown import to_comment
-from orchestrator.report.compare_page import to_page
-from orchestrator.report.compare_tables import comparison_tables
-from orchestrator.report.compare_text import sentences
 from orchestrator.report.terminal import Terminal
-from orchestrator.storage.atomic import write_json, write_text
-from orchestrator.storage.baseline import Baseline, read_baseline
+from orchestrator.storage.files import write_json, write_text
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import Campaign, open_campaign
 

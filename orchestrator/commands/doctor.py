@@ -8,17 +8,15 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from orchestrator.commands.caches import cache_dir
+from orchestrator.commands.folders import cache_dir
 from orchestrator.commands.verbs.doctor import Options
-from orchestrator.composition import compose_places
-from orchestrator.config import CampaignConfig, ClusterConfig, Frozen, SystemConfig, explain
+from orchestrator.configuration.composition import compose_places
+from orchestrator.configuration.config import CampaignConfig, ClusterConfig, Frozen, SystemConfig, explain
 from orchestrator.contracts import InputError
-from orchestrator.health.examined import Examined, host_names
-from orchestrator.health.finding import GRADES, Finding
-from orchestrator.health.judge import judge_all
-from orchestrator.health.judge_cluster import judge_system, missing_system
-from orchestrator.health.reading import read_host
-from orchestrator.measurement.machine import read_machine
+from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, read_host
+from orchestrator.doctor.judge import judge_all
+from orchestrator.doctor.judge_cluster import judge_system, missing_system
+from orchestrator.machine.host import read_machine
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
@@ -57,8 +55,8 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
     from orchestrator.distributed.cluster import open_joined
 
     with open_joined(CampaignConfig(cluster=cluster), cache_dir()):
-        from orchestrator.distributed.health import examine_nodes
         from orchestrator.distributed.placement import Node, choose_node
+        from orchestrator.distributed.probe import examine_nodes
         from orchestrator.distributed.site import living_nodes
 
         nodes = living_nodes()

@@ -10,14 +10,13 @@ import pyarrow as pa
 from orchestrator.analysis.results import Results, analyse
 from orchestrator.commands.folders import make_folder, refuse_campaign_folder
 from orchestrator.commands.verbs.export import USAGE, Options
-from orchestrator.composition import override_analysis
+from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
-from orchestrator.export.csv_tables import to_csv
-from orchestrator.export.latex import latex_tables
+from orchestrator.export.tables import latex_tables, to_csv
 from orchestrator.export.tidy import write_tidy
 from orchestrator.export.to_mlflow import export_to_mlflow
-from orchestrator.report.printable import printable
-from orchestrator.storage.atomic import write_text
+from orchestrator.report.text import printable
+from orchestrator.storage.files import write_text
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.results import Results as Stored
 
@@ -79,7 +78,7 @@ WRITERS: dict[str, Callable[[Results, Campaign, Path], None]] = {"csv": _csv, "l
 
 
 def _write_baseline(path: Path, campaign: Campaign, overrides: Sequence[str]) -> None:
-    from orchestrator.analysis.compare_sides import write_baseline
+    from orchestrator.compare.sides import write_baseline
 
     refuse_campaign_folder(path, "baseline", [campaign.directory])
     if path.is_dir() or not path.absolute().parent.is_dir():

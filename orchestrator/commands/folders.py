@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import platformdirs
+
 from orchestrator.contracts import InputError
 from orchestrator.storage.layout import CAMPAIGN
 
@@ -26,3 +28,8 @@ def make_folder(path: Path, option: str) -> Path:
     except OSError as error:
         raise InputError(f"{option} {path} cannot be a folder ({error.strerror}): name another place") from error
     return folder
+
+
+def cache_dir() -> Path:
+    """Return the user's cache folder for exported graphs and digests."""
+    return Path(platformdirs.user_cache_dir("tail-quality"))

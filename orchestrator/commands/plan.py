@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from orchestrator.campaign import Plan
 from orchestrator.commands.planning import compose_campaign, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
-from orchestrator.measurement.machine import cores_offered
+from orchestrator.machine.host import cores_offered
+from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal

@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from orchestrator.campaign import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
-from orchestrator.commands.caches import cache_dir
-from orchestrator.commands.estimates import earlier_durations, known_campaigns
+from orchestrator.commands.folders import cache_dir
 from orchestrator.commands.shared_options import Composing
-from orchestrator.composition import Composition, compose_trials
-from orchestrator.config import CampaignConfig, Trial, parse_campaign, parse_trial
+from orchestrator.configuration.composition import Composition, compose_trials, list_choices, shipped_folder, to_yaml
+from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.execution.site import LocalSite, Site
-from orchestrator.identity import slug
-from orchestrator.measurement.inspection import UNKNOWN, Look
-from orchestrator.measurement.machine import Machine
-from orchestrator.measurement.surroundings import check_surroundings
-from orchestrator.measurement.targets import add_code_folders, check_packages
-from orchestrator.measurement.turn import check_turn
-from orchestrator.stack import why_stacks_differ
+from orchestrator.execution.executor import LocalSite, Site
+from orchestrator.machine.host import Machine
+from orchestrator.machine.surroundings import check_surroundings
+from orchestrator.machine.turn import check_turn
+from orchestrator.planning.feasibility import why_stacks_differ
+from orchestrator.planning.identity import slug
+from orchestrator.planning.plan import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
+from orchestrator.report.text import printable
 from orchestrator.stats.stopping import make_rule
 from orchestrator.stats.thresholds import primary_threshold
-from orchestrator.storage.result_schema import CONVERGENCE
+from orchestrator.storage.load import read_regular
+from orchestrator.storage.schema import CONVERGENCE
+from orchestrator.subject.inspection import UNKNOWN, Look
+from orchestrator.subject.targets import add_code_folders, check_packages
+
+
+def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, float]:
+    """Return how long the latest finished trial of each match key took, from start to end, in s.
+
+    Parameters
+    ----------
+    match_keys
+        of the trials that are planned; those never measured before are missing from the result.
+    campaigns
+        results directories to look into. Files that cannot be read are passed over.
+    """
+    found: dict[str, float] = {}
+    for key in set(match_keys):
+        spans = [span for folder in campaigns for path in folder.glob(f"trials/{key}-r*/trial.json") if (span := _span(path))]
+        if spans:
+            started, ended = max(spans, key=lambda span: span[1])
+            found[key] = (ended - started).total_seconds()
+    return found
+
+
+def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
+    """Return the results directories below ``results``, and those beside the one the user chose."""
+    beside = Path(results_dir).expanduser().parent.glob("*") if results_dir else ()
+    return [folder for folder in [*results.glob("*/*"), *beside] if (folder / "campaign.json").is_file()]
+
+
+def _span(path: Path) -> tuple[datetime, datetime] | None:
+    try:
+        record = json.loads(read_regular(path))
+        if record["state"] != "done":
+            return None
+        return datetime.fromisoformat(record["started_at"]), datetime.fromisoformat(record["ended_at"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
 
 SAY_FROM = 50
 """Composing this many trials takes seconds, so it says how far it is."""
@@ -141,5 +180,17 @@ def _check_rules(trials: list[Trial], primary: str | None) -> None:
         if lacking := [column for column in rule.columns if column not in CONVERGENCE.names]:
             raise InputError(
                 f"measurement.rule={measurement.rule}: convergence.parquet has no column {lacking[0]} for its checks; add it to "
-                "CONVERGENCE in orchestrator/storage/result_schema.py"
+                "CONVERGENCE in orchestrator/storage/schema.py"
             )
+
+
+def show(options: Composing) -> int:
+    """Print what the command line asks for on stdout. Returns the exit code."""
+    if options.shows == "choices":
+        print(printable(" ".join(map(str, ["configuration folders:", shipped_folder(), *options.config_dirs]))))  # noqa: T201
+        for group, choices in list_choices(options.config_dirs).items():
+            print(printable(f"{group}: {' '.join(choices) or '(none)'}"))  # noqa: T201
+        return 0
+    composition = compose_trials(options.overrides, options.multirun, options.config_dirs, many=options.many)
+    print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201
+    return 0

@@ -2,30 +2,101 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.machinery import all_suffixes
 from itertools import chain
+from pathlib import Path
 
-from orchestrator.campaign import NOWHERE
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
 from orchestrator.commands.shared_options import GoingOn
-from orchestrator.commands.trust import refuse_strangers_code
-from orchestrator.composition import override_cluster
-from orchestrator.config import CampaignConfig, Trial
+from orchestrator.configuration.composition import override_cluster
+from orchestrator.configuration.config import CampaignConfig, Trial
+from orchestrator.configuration.environment_values import names_in
 from orchestrator.contracts import InputError
-from orchestrator.environment_values import names_in
-from orchestrator.execution.site import Site
-from orchestrator.identity import match_key
-from orchestrator.measurement.code_digest import digest_code
-from orchestrator.measurement.code_files import CodeFiles
-from orchestrator.measurement.targets import add_code_folders, check_packages
-from orchestrator.pipeline import own_rule
+from orchestrator.execution.executor import Site
+from orchestrator.planning.identity import match_key
+from orchestrator.planning.plan import NOWHERE
 from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import own_rule
 from orchestrator.stats.stopping import StoppingRule, make_rule
+from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.code_files import CodeFiles, digest_code
+from orchestrator.subject.targets import add_code_folders, check_packages
+
+
+def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust: bool) -> None:
+    """Refuse to run code that another user could have chosen or written; with ``trust``, say so on stderr instead.
+
+    Parameters
+    ----------
+    directory
+        a campaign's: its records name the code that is run.
+    code
+        the folders of the user's own modules that it names.
+
+    Raises
+    ------
+    InputError
+        where ``trust`` is not given and a file or folder belongs to another user, or can be written by everybody.
+    """
+    found = list(strangers([*records_of(directory), *code_of(code)]))
+    if not found:
+        return
+    more = f" (and {len(found) - 1} more of its files and folders)" if len(found) > 1 else ""
+    told = f"{found[0]}{more}: {verb} runs the code that a campaign names, as you"
+    if not trust:
+        raise InputError(f"{told}; see that you trust all of it, and add --trust")
+    print(f"--trust: {told}", file=sys.stderr)  # noqa: T201
+
+
+def records_of(directory: Path) -> Iterator[Path]:
+    """Yield what says which code a campaign runs: its records, and the folders in which they could be replaced."""
+    yield directory
+    yield from (path for path in (directory / CAMPAIGN, directory / OVERRIDES, directory / "trials") if path.exists())
+    for trial in sorted(directory.glob("trials/*")):
+        yield trial
+        if (trial / "trial.json").exists():
+            yield trial / "trial.json"
+
+
+def code_of(folders: Iterable[str]) -> Iterator[Path]:
+    """Yield folders of code, and all folders in them and files that Python could import."""
+    importable = tuple(all_suffixes())
+    for folder in folders:
+        path = Path(folder).expanduser()
+        yield path
+        yield from sorted(found for found in path.rglob("*") if found.name.endswith(importable) or found.is_dir())
+
+
+def strangers(paths: Iterable[Path]) -> Iterator[str]:
+    """Say, one line each, which of these another user owns or may write. What is not there is passed over."""
+    ours = os.geteuid()
+    for path in paths:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        if status.st_uid != ours:
+            yield f"{path} belongs to {_user(status.st_uid)}, another user"
+        elif status.st_mode & stat.S_IWOTH:
+            yield f"{path} can be written by every user"
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return f"user {uid}"
+
 
 FILES_NAMED = 5
 UNFINISHED = ("planned", "running", "interrupted")

@@ -13,25 +13,21 @@ from pathlib import Path
 from types import FrameType
 
 import orchestrator
-from orchestrator.campaign import Plan
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
 from orchestrator.commands.shared_options import Composing
-from orchestrator.config import CampaignConfig
+from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.cluster_lost import ClusterLost
-from orchestrator.execution.restart import Restart
-from orchestrator.execution.signals import handled_by, received, stop_at_once
-from orchestrator.execution.site import Site
-from orchestrator.measurement.code_digest import digest_code
-from orchestrator.measurement.code_files import CodeFiles
-from orchestrator.pipeline import own_rule, run_trials
-from orchestrator.report.printable import printable
+from orchestrator.execution.executor import ClusterLost, Site
+from orchestrator.execution.signals import Restart, handled_by, received, stop_at_once
+from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress
-from orchestrator.report.text import trials_counted
+from orchestrator.report.text import printable, trials_counted
+from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.code_files import CodeFiles, digest_code
 
 TOLD = "told"
 """An interrupt that the user has been told of."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.commands.line import Line
+from orchestrator.commands.line import Line, one_directory, overrides_alone
 from orchestrator.commands.parser import LineParser, path
-from orchestrator.commands.words import one_directory, overrides_alone
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import ray
 
-from orchestrator.config import Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.distributed.shipping import import_shipped
-from orchestrator.measurement.processes import Identity, own_identity
+from orchestrator.machine.processes import Identity, own_identity
+from orchestrator.machine.turn import Turn
 from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
-from orchestrator.measurement.turn import Turn
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Packed, Prepared, pack
 

@@ -15,23 +15,23 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.config import SystemConfig, Trial
+from orchestrator.configuration.config import SystemConfig, Trial
+from orchestrator.configuration.environment_values import resolved
 from orchestrator.distributed.actor import TimedActor
 from orchestrator.distributed.local import first_line
 from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
-from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
-from orchestrator.measurement.affinity import THREAD_VARIABLES
+from orchestrator.machine.cores import THREAD_VARIABLES
+from orchestrator.machine.host import Machine, cores_offered
+from orchestrator.machine.processes import Identity, end_process, own_identity
+from orchestrator.machine.surroundings import is_own
+from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.machine import Machine, cores_offered
-from orchestrator.measurement.processes import Identity, end_process, own_identity
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import take_stamps
-from orchestrator.measurement.shared_folders import is_own
-from orchestrator.measurement.turn import this_campaign, turn_of
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
 T = TypeVar("T")

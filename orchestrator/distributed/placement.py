@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.config import SystemConfig
+from orchestrator.configuration.config import SystemConfig
 from orchestrator.contracts import InputError
 
 RAY_LABELS = "ray.io/"

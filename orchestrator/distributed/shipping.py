@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orchestrator
 from orchestrator.contracts import InputError
-from orchestrator.measurement.targets import check_packages
+from orchestrator.subject.targets import check_packages
 
 CODE = "user_code"
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "conf")

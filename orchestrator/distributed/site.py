@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import ray
 
-from orchestrator.config import ClusterConfig, SystemConfig, Trial
+from orchestrator.configuration.config import ClusterConfig, SystemConfig, Trial
+from orchestrator.configuration.environment_values import resolved
+from orchestrator.configuration.path_options import path_options
 from orchestrator.contracts import InputError
 from orchestrator.distributed.executor import RayExecutor
-from orchestrator.distributed.heap import steady_heap
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.probe import look_here, on_node, python_mismatch, read_here, wait_for
 from orchestrator.distributed.watch import ask
-from orchestrator.environment_values import resolved
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.guard import Guard
-from orchestrator.measurement.environment import boot_id
-from orchestrator.measurement.inspection import Look, path_options
-from orchestrator.measurement.machine import Machine
+from orchestrator.machine.environment import boot_id
+from orchestrator.machine.host import Machine
+from orchestrator.subject.inspection import Look
+
+LARGE = 128 * 2**10
+"""The limit, in bytes, that glibc begins with."""
+LARGEST = 32 * 2**20
+"""The limit, in bytes, up to which glibc raises it by itself."""
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
+
+@contextmanager
+def steady_heap() -> Iterator[None]:
+    """Have glibc give every block above 128 KiB a mapping of its own, and give it back when it is freed. Elsewhere nothing changes.
+
+    glibc takes larger and larger blocks from the heap, the more of them a program frees. They end up among the small ones of the rounds
+    that follow, and the heap grows although no more of it is in use (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, LARGE)
+    try:
+        yield
+    finally:
+        # Analysis, which follows, frees and takes the same large blocks over and over.
+        mallopt(_M_MMAP_THRESHOLD, LARGEST)
 
 
 class RaySite:

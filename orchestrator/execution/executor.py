@@ -7,16 +7,20 @@ the last one is stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
-from orchestrator.config import Trial
+from orchestrator.configuration.config import SystemConfig, Trial
+from orchestrator.configuration.environment_values import resolved
 from orchestrator.contracts import InputError
+from orchestrator.machine.host import Machine, read_machine
+from orchestrator.machine.processes import Identity
 from orchestrator.measurement.failures import TrialFailed, unexpected
-from orchestrator.measurement.processes import Identity
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.storage.handover import Prepared, RoundResult
-from orchestrator.vocabulary import LossCause
+from orchestrator.storage.vocabulary import LossCause
+from orchestrator.subject.inspection import Inspector, Look
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -97,3 +101,53 @@ class Executor(Protocol):
 
     def leave(self) -> None:
         """End every process: the driver is about to. Calls under way raise SystemExit, which ends the thread that waits for them."""
+
+
+class ClusterLost(BaseException):
+    """What runs the timed processes has died with the host alive; nothing can be asked of it any more.
+
+    No ``Exception``: it is the trouble of all trials, and none may take it for its own.
+    """
+
+
+class Site(Protocol):
+    """A place with machines. Looking at it starts no trial and times nothing."""
+
+    def machine(self, system: SystemConfig) -> Machine:
+        """Return the machine that a system means. Raises InputError where there is none."""
+
+    def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
+        """Return what each trial would find on the machine, which is that of all their systems.
+
+        Raises InputError for a mistake that no machine would forgive.
+        """
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Return the executor over the machines."""
+
+
+class LocalSite:
+    """The driver's machine alone. No Ray is started before ``executor`` is entered."""
+
+    def __init__(self, open_executor: Callable[[], AbstractContextManager[Executor]]) -> None:
+        self._open_executor = open_executor
+        self._machine = read_machine()
+        self._inspector = Inspector()
+
+    def machine(self, system: SystemConfig) -> Machine:
+        """Return this machine, whatever the system's labels are: what does not fit is told by the plan."""
+        return self._machine
+
+    def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
+        """Look in this process."""
+        return [self._inspector.look(resolved(trial)) for trial in trials]
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Return the executor that was asked for."""
+        return self._open_executor()
+
+    def __enter__(self) -> LocalSite:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing was opened."""

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from orchestrator.config import Trial
-from orchestrator.environment_values import resolved
+from orchestrator.configuration.config import Trial
+from orchestrator.configuration.environment_values import resolved
 from orchestrator.execution.executor import as_fault
 from orchestrator.execution.guard import guarded
-from orchestrator.measurement.affinity import allowed_cores
-from orchestrator.measurement.environment import boot_id
-from orchestrator.measurement.machine import cores_offered, numa_cores
-from orchestrator.measurement.processes import Identity, own_identity
+from orchestrator.machine.cores import allowed_cores
+from orchestrator.machine.environment import boot_id
+from orchestrator.machine.host import cores_offered, numa_cores
+from orchestrator.machine.processes import Identity, own_identity
+from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.salvage import Stamps
 from orchestrator.measurement.scratch import scratch_root, take_stamps
 from orchestrator.measurement.timing import Clock
-from orchestrator.measurement.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Prepared, RoundResult
 

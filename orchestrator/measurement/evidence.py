@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.measurement.environment import read_text
+from orchestrator.machine.environment import read_text
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 LONGEST_LINE = 160

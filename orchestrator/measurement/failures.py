@@ -1,14 +1,27 @@
-"""How a timed process fails: in one line, as a fault with a name, and with a traceback that is kept."""
+"""How a timed process fails: one line, a fault with a name, and a traceback that is kept."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_text
-from orchestrator.vocabulary import FaultName
+from orchestrator.storage.vocabulary import FaultName
+from orchestrator.subject.user_code import keep_traceback, told_with_place, traceback_text
+
+OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory", re.IGNORECASE)
+PLACE = re.compile(r" \([^()]*, line \d+, in [^()]*\)$")
+"""Where it was raised: the name of a file says nothing of the cause."""
+GPU = re.compile(r"\bCUDA\b|cuDNN|cuBLAS|NCCL|device-side assert", re.IGNORECASE)
+
+
+def fault_of(message: str, otherwise: FaultName) -> FaultName:
+    """Return the fault that a message tells of: memory, the GPU, or ``otherwise``."""
+    said = PLACE.sub("", message)
+    if OUT_OF_MEMORY.search(said):
+        return "out of memory"
+    return "gpu error" if GPU.search(said) else otherwise
 
 
 class TrialFailed(RuntimeError):

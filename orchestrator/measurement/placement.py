@@ -8,11 +8,12 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from orchestrator.config import Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement import affinity, environment
-from orchestrator.measurement.machine import numa_cores
-from orchestrator.measurement.quota import read_quota
+from orchestrator.machine import cores as affinity
+from orchestrator.machine import environment
+from orchestrator.machine.cores import read_quota
+from orchestrator.machine.host import numa_cores
 
 MEASURING = "the thread that measures may use cores"
 OWN = {

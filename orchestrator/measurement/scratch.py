@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.contracts import InputError
+from orchestrator.machine.surroundings import MEMORY, is_safe, user_told
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.plausible import FAULT
-from orchestrator.measurement.salvage import Stamps
-from orchestrator.measurement.shared_folders import MEMORY, is_safe, user_told
+from orchestrator.measurement.salvage import FAULT, Stamps
 from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from orchestrator.contracts import Sample
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.user_code import told_with_place
 from orchestrator.storage import schema
 from orchestrator.storage.tables import columns_batch
+from orchestrator.subject.user_code import told_with_place
 
 Groups = Sequence[Sequence[int]]
 """The sample numbers of each batch, in the order they ran."""

@@ -14,24 +14,48 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.config import Trial
-from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
-from orchestrator.measurement import affinity, device, environment, evidence, tables
-from orchestrator.measurement.batches import batches_of_round
-from orchestrator.measurement.failures import TrialFailed, tracebacks_kept
-from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.inspection import open_subject
-from orchestrator.measurement.kernel import kernel_ns
-from orchestrator.measurement.machine import cores_offered, numa_cores
+from orchestrator.configuration.config import Trial
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
+from orchestrator.machine import cores as affinity
+from orchestrator.machine import environment
+from orchestrator.machine.host import cores_offered, numa_cores
+from orchestrator.machine.kernel import kernel_ns
+from orchestrator.measurement import device, evidence, tables
+from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
 from orchestrator.measurement.placement import placement_kept, read_own, read_placement
-from orchestrator.measurement.plausible import refuse_impossible
-from orchestrator.measurement.preload import stages_for
+from orchestrator.measurement.salvage import refuse_impossible
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.timing import Clock, run_batches
-from orchestrator.measurement.user_code import keep_traceback, told_with_place, traceback_text
+from orchestrator.measurement.timing import Clock, Stages, run_batches
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.tables import one_row
+from orchestrator.subject.batches import batches_of_round
+from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.user_code import keep_traceback, told_with_place, traceback_text
+
+Items = Sequence[Any]
+
+
+def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: LoadedModel) -> tuple[Items, Stages]:
+    """Return one item per sample and the stages that take lists of such items.
+
+    ``bytes`` holds encoded samples, ``none`` holds nothing (the file is read inside ``preprocess``), ``decoded`` holds decoded
+    samples.
+    """
+    decode, preprocess = task.decode, model.preprocess
+
+    def from_bytes(items: Sequence[bytes]) -> Any:
+        return preprocess([decode(item) for item in items])
+
+    def from_files(items: Sequence[Sample]) -> Any:
+        return preprocess([decode(item.read()) for item in items])
+
+    if preload == "none":
+        return samples, Stages(from_files, model.infer, model.postprocess)
+    if preload == "decoded":
+        return [decode(sample.read()) for sample in samples], Stages(preprocess, model.infer, model.postprocess)
+    return [sample.read() for sample in samples], Stages(from_bytes, model.infer, model.postprocess)
+
 
 COLLECT_EVERY_S = 0.25
 

@@ -10,9 +10,8 @@ import difflib
 from importlib.metadata import EntryPoint, entry_points
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics.accuracy import Accuracy
-from orchestrator.metrics.f1_macro import F1Macro
-from orchestrator.metrics.f1_micro import F1Micro
+from orchestrator.metrics.accuracy import Accuracy, SubjectAccuracy, Top1, Top5
+from orchestrator.metrics.f1 import F1Macro, F1Micro
 from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, WholeTaskMetric
 from orchestrator.metrics.map import Map
 from orchestrator.metrics.map50 import Map50
@@ -20,9 +19,6 @@ from orchestrator.metrics.map75 import Map75
 from orchestrator.metrics.map_large import MapLarge
 from orchestrator.metrics.map_medium import MapMedium
 from orchestrator.metrics.map_small import MapSmall
-from orchestrator.metrics.subject_accuracy import SubjectAccuracy
-from orchestrator.metrics.top1 import Top1
-from orchestrator.metrics.top5 import Top5
 
 __all__ = ["ENTRY_POINT_GROUP", "METRICS", "Answers", "Judged", "MeanMetric", "Metric", "WholeTaskMetric", "find_metric"]
 

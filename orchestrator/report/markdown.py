@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from orchestrator.analysis.results import Results
-from orchestrator.report.markdown_text import markdown_text
-from orchestrator.report.printable import printable
 from orchestrator.report.table import to_markdown
 from orchestrator.report.tables import all_tables
+from orchestrator.report.text import markdown_text, printable
 from orchestrator.report.verdict import verdict
 
 METHOD = """## Method

@@ -12,7 +12,7 @@ from orchestrator.analysis.results import Results
 from orchestrator.report.rows import Row, bound, flag_note, mark, read_at, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality, quality_within
-from orchestrator.stats.rounds_per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
 
 FEWEST_ROUNDS, MOST_ROUNDS = 55, 200

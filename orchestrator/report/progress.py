@@ -13,13 +13,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.observer import RoundDone
-from orchestrator.report.printable import printable
-from orchestrator.report.text import milliseconds, seconds
+from orchestrator.report.text import milliseconds, printable, seconds
+from orchestrator.running.observer import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
-from orchestrator.vocabulary import State
+from orchestrator.storage.vocabulary import State
 
 DRAW_EVERY_S = 0.5
 LINE_EVERY_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.markdown_text import markdown_text
+from orchestrator.report.text import markdown_text
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.results import Results
-from orchestrator.report.comparisons import comparison_tables
-from orchestrator.report.deadlines import deadline_tables
+from orchestrator.report.claims import comparison_tables, deadline_tables, prediction_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.other_figures import other_figure_tables, rounds_needed_tables
-from orchestrator.report.predictions import prediction_tables
 from orchestrator.report.rows import Row, flag_note, mark, rows_of, who, who_columns
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds

@@ -4,16 +4,147 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from orchestrator.report.arrangement import Block, arrange, stacked, wrapped
-from orchestrator.report.printable import printable
 from orchestrator.report.table import Table
+from orchestrator.report.text import printable
+
+NAMES = frozenset(
+    ["campaign", "trial", "model", "task", "system", "runtime", "batch", "settings", "repeat", "clock", "threshold", "metric", "slice"]
+) | {"system / runtime", "sample", "round", "pair"}
+"""Headings of columns that say what a row is about."""
+COMFORTABLE = 24
+"""Columns that a long text is given at least where there is another way."""
+FRAME, EDGE = 3, 1
+"""What lines and blanks take: so much per column, and so much once."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some columns of a table, by place, each as wide as ``widths`` says, in cells of a terminal."""
+
+    columns: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Return the width with all lines and blanks."""
+        return _framed(self.widths)
+
+
+def arrange(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str] = frozenset(), width: int | None = None
+) -> list[Block]:
+    """Return the blocks that a table is printed in, one below the other; none where its rows must be written one under another.
+
+    Every block has the columns that tell the rows apart. Every word of a cell stands whole, and lines break at spaces alone; figures do
+    not break at all, unless there is no other way.
+
+    Parameters
+    ----------
+    heads, rows
+        as they are printed.
+    right
+        headings of columns that hold figures.
+    width
+        of the terminal, in cells; None where nothing limits it.
+    """
+    natural = [max((cell_len(text) for text in column), default=0) for column in _columns(heads, rows)]
+    everything = tuple(range(len(heads)))
+    if width is None or _framed(natural) <= width:
+        return [Block(everything, tuple(natural))]
+    words = [_longest_word(column) for column in _columns(heads, rows)]
+    names = identity(heads, rows)
+    cells = [max((cell_len(row[place]) for row in rows), default=0) for place in everything]
+    comfortable = [
+        max(words[place], cells[place] if place in names or heads[place] in right else min(natural[place], COMFORTABLE))
+        for place in everything
+    ]
+    for least in (comfortable, words):
+        if blocks := _blocks(names, [place for place in everything if place not in names], least, width):
+            return [Block(columns, _spread([least[at] for at in columns], [natural[at] for at in columns], width)) for columns in blocks]
+    return []
+
+
+def identity(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """Return the places of the columns that tell the rows apart: those with names, and as many others as it takes, from the left."""
+    chosen = {place for place, head in enumerate(heads) if head in NAMES}
+    different = len({tuple(row) for row in rows})
+    for place in range(len(heads)):
+        if chosen and len({tuple(row[at] for at in sorted(chosen)) for row in rows}) == different:
+            break
+        chosen.add(place)
+    return tuple(sorted(chosen))
+
+
+def wrapped(text: str, width: int | None) -> Iterator[str]:
+    """Yield lines of at most this width, broken at spaces; a word that is longer has a line of its own."""
+    line = ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and width is not None and cell_len(longer) > width:
+            yield line
+            longer = word
+        line = longer
+    yield line
+
+
+def stacked(heads: Sequence[str], row: Sequence[str], width: int | None) -> Iterator[str]:
+    """Yield the lines of one row whose cells stand one under another, each after its heading."""
+    for head, cell in zip(heads, row, strict=True):
+        if cell:
+            first, *more = wrapped(f"{head}: {cell}", width)
+            yield first
+            for line in wrapped(" ".join(more), None if width is None else width - 2) if more else ():
+                yield line if width is not None and cell_len(line) + 2 > width else f"  {line}"
+
+
+def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[head, *(row[place] for row in rows)] for place, head in enumerate(heads)]
+
+
+def _framed(widths: Sequence[int]) -> int:
+    return sum(widths) + FRAME * len(widths) + EDGE
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max((cell_len(word) for text in texts for word in text.split(" ")), default=0)
+
+
+def _blocks(names: Sequence[int], others: Sequence[int], least: Sequence[int], width: int) -> list[tuple[int, ...]]:
+    """Return the columns of each block, as few blocks as there can be in this order; nothing where a column fits beside no names."""
+
+    def fits(chosen: Sequence[int]) -> bool:
+        return _framed([least[place] for place in (*names, *chosen)]) <= width
+
+    blocks: list[list[int]] = [[]]
+    for place in others:
+        if not fits([place]):
+            return []
+        if not fits([*blocks[-1], place]):
+            blocks.append([])
+        blocks[-1].append(place)
+    return [tuple(sorted((*names, *block))) for block in blocks] if fits([]) else []
+
+
+def _spread(least: Sequence[int], natural: Sequence[int], width: int) -> tuple[int, ...]:
+    """Return widths that fill what there is, no column wider than it needs; those that need little get it first."""
+    widths = list(least)
+    left = width - _framed(widths)
+    wanting = sorted((place for place in range(len(widths)) if natural[place] > widths[place]), key=lambda at: natural[at] - widths[at])
+    for count, place in enumerate(wanting):
+        more = min(natural[place] - widths[place], left // (len(wanting) - count))
+        widths[place] += more
+        left -= more
+    return tuple(widths)
+
 
 WIDEST = 1_000_000
 """Of rich, which must break no line that is not broken already; a height goes with it, or a dumb terminal counts as 80 wide."""

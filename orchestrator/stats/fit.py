@@ -8,9 +8,8 @@ import numpy as np
 
 from orchestrator.stats.density import REACH_IQRS, Bandwidth, Floats, select_bandwidth
 from orchestrator.stats.divergence import jensen_shannon_divergence
-from orchestrator.stats.histogram import LogHistogram
+from orchestrator.stats.histogram import REACH, LogHistogram, smoothed
 from orchestrator.stats.sheather_jones import BINS
-from orchestrator.stats.smoothing import REACH, smoothed
 
 NS_PER_S = 1e9
 CELLS_PER_BIN = 4

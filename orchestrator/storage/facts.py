@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.storage.result_schema import CONVERGENCE
+from orchestrator.storage.schema import CONVERGENCE
 
 Rule = tuple[str, Callable[[Any], bool]]
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.config import explain
+from orchestrator.configuration.config import explain
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
+from orchestrator.storage.files import BrokenSeal, check_json, check_parquet
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
 from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
-from orchestrator.storage.seal import BrokenSeal, check_json, check_parquet
 from orchestrator.storage.tables import conform
 
 T = TypeVar("T", bound=BaseModel)

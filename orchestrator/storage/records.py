@@ -9,12 +9,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from orchestrator.config import CampaignConfig, Frozen, Trial
+from orchestrator.configuration.config import CampaignConfig, Frozen, Trial
 from orchestrator.contracts import InputError
 from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
-from orchestrator.vocabulary import FaultName, State
+from orchestrator.storage.vocabulary import FaultName, State
 
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
 """States of a trial that has a ``trial.json``, since it is written first."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.storage.files import write_parquet, write_text
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.tables import table_of
 
@@ -124,3 +126,11 @@ class Results:
     def comparison(self) -> pa.Table:
         """Return differences of tail quality from a baseline, per threshold and scope."""
         return self._campaign.table("comparison")
+
+
+def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:
+    """Write result tables as ``<name>.parquet`` and texts under their own names; each file is whole or not there."""
+    for name, table in tables.items():
+        write_parquet(directory / f"{name}.parquet", table)
+    for name, text in texts.items():
+        write_text(directory / name, text)

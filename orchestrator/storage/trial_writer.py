@@ -5,22 +5,50 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import encoding, schema
-from orchestrator.storage.atomic import make_folder, write_json, write_parquet, write_text
+from orchestrator.storage import schema
+from orchestrator.storage import tables as encoding
+from orchestrator.storage.files import make_folder, write_json, write_parquet, write_text
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
-from orchestrator.storage.load import MEASURE_AGAIN, read_table
-from orchestrator.storage.merge import merge, recover
+from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
+from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.tables import conform, outcome_codes
-from orchestrator.storage.tracebacks import read_tracebacks, with_traceback
-from orchestrator.storage.twins import both, rounds
+
+MOST_BYTES = 64 * 1024
+"""The oldest make room for the newest."""
+RULE = "=" * 20
+
+
+def with_traceback(known: str, heading: str, text: str) -> str:
+    """Return the content of the file with one traceback more, within ``MOST_BYTES``; as it was where the same one stands there."""
+    body = text.strip()
+    if body in known:
+        return known
+    sections = [*_sections(known), f"{RULE} {heading}\n{body}\n"]
+    while len(sections) > 1 and len("\n".join(sections).encode(errors="backslashreplace")) > MOST_BYTES:
+        del sections[0]
+    return "\n".join(sections)
+
+
+def read_tracebacks(path: Path) -> str:
+    """Return what the file holds. One that is missing, is no regular file or is not ours to read counts as empty."""
+    try:
+        return read_regular(path)[: 2 * MOST_BYTES].decode(errors="replace")
+    except (InputError, OSError):
+        return ""
+
+
+def _sections(text: str) -> list[str]:
+    return [f"{RULE}{part.rstrip()}\n" for part in text.split(RULE)[1:]]
+
 
 FLUSH_EVERY_S = 1.0
 

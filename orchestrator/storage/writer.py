@@ -8,23 +8,47 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import DRAFT, make_folder, remove_drafts, sync_folder, write_json, write_link, write_text
-from orchestrator.storage.campaign_text import campaign_text, trial_text
+from orchestrator.storage.files import (
+    DRAFT,
+    json_text,
+    make_folder,
+    remove_drafts,
+    sealed_json,
+    sync_folder,
+    write_json,
+    write_link,
+    write_text,
+)
 from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, trial_folder
 from orchestrator.storage.load import read_campaign, read_json, read_trial
-from orchestrator.storage.lock import CampaignLock
-from orchestrator.storage.no_campaign import refuse_no_campaign
-from orchestrator.storage.presence import Presence
+from orchestrator.storage.presence import CampaignLock, Presence
+from orchestrator.storage.reader import refuse_no_campaign
 from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
 from orchestrator.storage.trial_writer import TrialWriter
-from orchestrator.vocabulary import State
+from orchestrator.storage.vocabulary import State
+
+NO_TRIALS = '\n "trials": []'
+"""How an empty list reads at this depth; no text within the document holds a line break."""
+
+
+def trial_text(planned: PlannedTrial) -> str:
+    """Return one trial as it stands in the list of trials."""
+    return "  " + json_text(planned.model_dump(mode="json")).replace("\n", "\n  ")
+
+
+def campaign_text(record: CampaignRecord, trials: Iterable[str]) -> str:
+    """Return the sealed text of a record whose trials have these texts; its own are not looked at."""
+    texts = ",\n".join(trials)
+    rest = json_text(record.model_copy(update={"trials": ()}).model_dump(mode="json"))
+    return sealed_json(rest.replace(NO_TRIALS, f'\n "trials": [\n{texts}\n ]', 1) if texts else rest)
+
 
 WRITE_EVERY_S = 1.0
 """``campaign.json`` is written once in so many seconds at most."""

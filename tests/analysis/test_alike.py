@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.analysis.answers import alike
+from orchestrator.analysis.groups import alike
 
 
 @pytest.mark.parametrize(

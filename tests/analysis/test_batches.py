@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.comparison import comparison_rows
 from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.on_time import on_time_scores, one_inference
+from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.quality import at_stake, intervals_of, judge
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.metrics import Answers
 from orchestrator.stats.thresholds import Threshold
 

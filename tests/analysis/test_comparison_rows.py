@@ -9,8 +9,8 @@ from scipy import stats
 from orchestrator.analysis.comparison import comparison_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import AnalysisConfig
-from orchestrator.storage.result_schema import COMPARISON
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.schema import COMPARISON
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 

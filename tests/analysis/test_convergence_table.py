@@ -10,7 +10,7 @@ from orchestrator.analysis.convergence import convergence_rows
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
 from orchestrator.storage.records import Stopping, TrialRecord
-from orchestrator.storage.result_schema import CONVERGENCE, LABELS
+from orchestrator.storage.schema import CONVERGENCE, LABELS
 
 
 def test_every_column_of_a_check_is_stored() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import AnalysisConfig, DeadlineConfig
-from orchestrator.storage.result_schema import DEADLINE
+from orchestrator.configuration.config import AnalysisConfig, DeadlineConfig
+from orchestrator.storage.schema import DEADLINE
 
 ANALYSIS = AnalysisConfig(seed=0)
 

@@ -11,8 +11,8 @@ from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval,
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.threshold_sets import threshold_set
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import AnalysisConfig
-from orchestrator.storage.result_schema import FORMS
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.schema import FORMS
 
 Noise = Callable[[int, int, float], NDArray[np.float64]]
 MARGINAL = ("f1_micro", "f1_macro")

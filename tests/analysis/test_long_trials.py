@@ -12,13 +12,13 @@ import pytest
 
 from benchmarks.report import write
 from orchestrator.analysis import quality
-from orchestrator.analysis.compare_sides import baseline_of
 from orchestrator.analysis.results import analyse
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.config import AnalysisConfig
+from orchestrator.compare.sides import baseline_of
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.all_charts import figures
-from orchestrator.report.figures.bands import bands
+from orchestrator.report.figures.curves import bands
 from orchestrator.stats.deadline import certify_deadline
 from orchestrator.storage.losses import refuse_gap
 from orchestrator.storage.matrix import round_matrix

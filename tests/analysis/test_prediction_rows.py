@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.prediction import prediction_rows
-from orchestrator.config import AnalysisConfig
-from orchestrator.storage.result_schema import PREDICTION
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.schema import PREDICTION
 
 ANALYSIS = AnalysisConfig(seed=0)
 

@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.results import Results, analyse
-from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.config import parse_trial
+from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import open_inline
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
-from orchestrator.pipeline import run_trials
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.figures.evidence import Evidence, read_evidence
 from orchestrator.report.html.page import render
 from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, LeftOut, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

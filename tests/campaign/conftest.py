@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import Trial
-from orchestrator.measurement.inspection import Inspection
-from orchestrator.measurement.machine import Machine
+from orchestrator.configuration.config import Trial
+from orchestrator.machine.host import Machine
+from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.composition import compose_trials
-from orchestrator.config import Trial, parse_trial
-from orchestrator.measurement.code_files import RUNS_EVERY_TRIAL, CodeFiles
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.subject.code_files import RUNS_EVERY_TRIAL, CodeFiles
 
 FILES = {
     "numbers_task.py": "import shared\nclass Numbers: ...\n",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.measurement.digests import digest_files
+from orchestrator.subject.digests import digest_files
 
 LONG_AGO_NS = 1_600_000_000_123_456_789
 

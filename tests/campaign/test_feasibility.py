@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.feasibility import why_infeasible
-from orchestrator.measurement.inspection import Inspection
-from orchestrator.measurement.machine import Machine, cores_offered
+from orchestrator.machine.host import Machine, cores_offered
+from orchestrator.planning.feasibility import why_infeasible
+from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.config import Trial
-from orchestrator.identity import LONGEST_SLUG, hash8, identity, match_key, slug, trial_id
-from orchestrator.measurement.inspection import Inspection
+from orchestrator.configuration.config import Trial
+from orchestrator.planning.identity import LONGEST_SLUG, hash8, identity, match_key, slug, trial_id
+from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import RuntimeConfig, Trial
+from orchestrator.configuration.config import RuntimeConfig, Trial
 from orchestrator.contracts import InputError, Model, Task
-from orchestrator.measurement.inspection import Inspector, check_runtime, inspect, open_subject, options_here, path_options
-from orchestrator.measurement.samples import estimate_decoded
+from orchestrator.subject.inspection import Inspector, check_runtime, inspect, open_subject, options_here, path_options
+from orchestrator.subject.samples import estimate_decoded
 
 SOURCE = '''
 from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.measurement.machine import format_cores, parse_cores, read_machine
+from orchestrator.machine.host import format_cores, parse_cores, read_machine
 
 
 @given(st.sets(st.integers(0, 300)))

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.campaign import Candidate, make_plan_of, pair_up
-from orchestrator.config import Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.inspection import Inspection
-from orchestrator.measurement.machine import Machine
+from orchestrator.machine.host import Machine
+from orchestrator.planning.plan import Candidate, make_plan_of, pair_up
+from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]
 

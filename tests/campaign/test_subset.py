@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import Sample
-from orchestrator.measurement.subset import draw_subset, share_out
+from orchestrator.subject.samples import draw_subset, share_out
 
 sizes_of = st.dictionaries(st.text(max_size=3), st.integers(1, 40), min_size=1, max_size=12)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.targets import add_code_folders, check_packages, faults_of, resolve
+from orchestrator.subject.targets import add_code_folders, check_packages, faults_of, resolve
 
 
 @pytest.fixture

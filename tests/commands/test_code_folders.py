@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.storage.atomic import write_json
+from orchestrator.storage.files import write_json
 
 Call = Callable[..., tuple[int, str, str]]
 SUPPORT = Path(__file__).parents[1] / "support"

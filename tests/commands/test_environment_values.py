@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.composition import compose_trials
-from orchestrator.config import parse_trial
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.config import parse_trial
+from orchestrator.configuration.environment_values import known_by_digests, names_in, resolved, resolved_text
 from orchestrator.contracts import InputError
-from orchestrator.environment_values import known_by_digests, names_in, resolved, resolved_text
 
 TOKEN = "hf_Xy7-not-to-be-stored"
 SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.estimates import earlier_durations, known_campaigns
+from orchestrator.commands.planning import earlier_durations, known_campaigns
 
 KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
 

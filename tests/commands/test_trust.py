@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import CampaignConfig
+from orchestrator.configuration.config import CampaignConfig
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 

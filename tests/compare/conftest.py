@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.campaign import Candidate, make_plan_of
 from orchestrator.commands.compare import execute
 from orchestrator.commands.verbs.compare import Options
-from orchestrator.config import Trial, parse_trial
+from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
-from orchestrator.pipeline import run_trials
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
 
 Measure = Callable[..., Path]
 INFERENCE = 3

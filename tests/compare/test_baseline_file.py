@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.analysis.compare_sides import write_baseline
-from orchestrator.config import AnalysisConfig
+from orchestrator.compare.baseline import read_baseline
+from orchestrator.compare.sides import write_baseline
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import write_json
-from orchestrator.storage.baseline import read_baseline
+from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.compare_campaigns import compare as compare_campaigns
-from orchestrator.analysis.compare_rows import measured
-from orchestrator.analysis.compare_sides import load, reduce
-from orchestrator.config import AnalysisConfig
-from orchestrator.storage.atomic import write_json
+from orchestrator.compare.campaigns import compare as compare_campaigns
+from orchestrator.compare.rows import measured
+from orchestrator.compare.sides import load, reduce
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import trial_folder
 from orchestrator.storage.load import read_json
 from orchestrator.storage.reader import open_campaign

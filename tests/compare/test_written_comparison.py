@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.analysis.compare_campaigns import compare as compare_campaigns
-from orchestrator.config import AnalysisConfig
-from orchestrator.report.compare_markdown import to_comment
-from orchestrator.report.compare_page import to_page
-from orchestrator.report.compare_tables import comparison_tables
-from orchestrator.report.compare_text import sentences
+from orchestrator.compare.campaigns import compare as compare_campaigns
+from orchestrator.compare.documents import to_comment, to_page
+from orchestrator.compare.tables import comparison_tables, sentences
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.bounded_yaml import MOST_BYTES, MOST_VALUES, check_size, count
-from orchestrator.composition import compose_trials
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.plain_values import MOST_BYTES, MOST_VALUES, check_size, count
 from orchestrator.contracts import InputError
 
 Write = Callable[[str, str], Path]

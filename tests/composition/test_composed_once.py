@@ -12,10 +12,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from orchestrator import composition
-from orchestrator.composition import compose_trials, shipped_folder
-from orchestrator.keys import is_schema_key
-from orchestrator.sweep import combinations, parse_sweep
+from orchestrator.configuration import composition
+from orchestrator.configuration.composition import compose_trials, shipped_folder
+from orchestrator.configuration.keys import is_schema_key
+from orchestrator.configuration.sweep import combinations, parse_sweep
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.composition import Composition, compose_trials, list_choices, override_analysis, shipped_folder, to_yaml
-from orchestrator.config import AnalysisConfig, parse_campaign, parse_trial
+from orchestrator.configuration.composition import Composition, compose_trials, list_choices, override_analysis, shipped_folder, to_yaml
+from orchestrator.configuration.config import AnalysisConfig, parse_campaign, parse_trial
 from orchestrator.contracts import InputError
 
 Write = Callable[[str, str], Path]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.composition import compose_trials
+from orchestrator.configuration.composition import compose_trials
 from orchestrator.contracts import InputError
 
 Write = Callable[[str, str], Path]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.composition import compose_trials
-from orchestrator.keys import BLOCKS, schema_keys
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.keys import BLOCKS, schema_keys
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 TEXT = PAGE.read_text()

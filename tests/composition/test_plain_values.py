@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.composition import compose_trials
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.plain_values import DEEPEST, check_plain
 from orchestrator.contracts import InputError
-from orchestrator.plain_values import DEEPEST, check_plain
 
 Write = Callable[[str, str], Path]
 MODEL = "name: odd\nkind: numbers\ntarget: null_targets:NullModel\nruntimes: [torch]\n"

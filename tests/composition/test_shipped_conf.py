@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.composition import compose_trials, shipped_folder
-from orchestrator.config import parse_campaign, parse_trial
-from orchestrator.measurement.inspection import options_here
-from orchestrator.measurement.targets import resolve
+from orchestrator.configuration.composition import compose_trials, shipped_folder
+from orchestrator.configuration.config import parse_campaign, parse_trial
+from orchestrator.subject.inspection import options_here
+from orchestrator.subject.targets import resolve
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.configuration.sweep import Note, SweepFile, combinations, notes_on, parse_sweep
 from orchestrator.contracts import InputError
-from orchestrator.sweep import Note, SweepFile, combinations, notes_on, parse_sweep
 
 values = st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(tuple)
 axes_of = st.dictionaries(st.sampled_from(["model", "task", "system", "runtime"]), values, max_size=4)

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from orchestrator.distributed.heap import steady_heap
+from orchestrator.distributed.site import steady_heap
 
 class Use(ctypes.Structure):  # mallinfo2(3)
     _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks mapped mapped_bytes usmblks fsmblks used free top".split()]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.distributed.joined import JoinedRay, answers, why_not_joined
+from orchestrator.distributed.cluster import JoinedRay, answers, why_not_joined
 from orchestrator.distributed.local import prepare_environment
-from orchestrator.measurement.machine import read_machine
-from orchestrator.stack import why_stacks_differ
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.feasibility import why_stacks_differ
 
 
 @pytest.mark.parametrize("address", ["somewhere", "10.0.0.1", ":6379", "10.0.0.1:", "ray://10.0.0.1:10001", "a b:1"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.config import CampaignConfig, parse_trial
+from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import open_local_executor
 from orchestrator.distributed.local import forget_token, own_folder, private_variables
@@ -19,9 +19,9 @@ from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.shipping import stage_code
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.execution.guard import guarded
-from orchestrator.measurement.affinity import allowed_cores
+from orchestrator.machine.cores import allowed_cores
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.user_code import kept_traceback
+from orchestrator.subject.user_code import kept_traceback
 
 pytestmark = pytest.mark.slow
 

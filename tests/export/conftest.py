@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from orchestrator.analysis.results import analyse
-from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.config import parse_trial
+from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import open_inline
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
-from orchestrator.pipeline import run_trials
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
-from orchestrator.storage.result_files import write_results
+from orchestrator.storage.results import write_results
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
 
 Campaigns = Callable[..., Path]
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.analysis.results import Results, analyse
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.other_figures import rounds_needed_tables

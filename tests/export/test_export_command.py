@@ -16,8 +16,7 @@ from orchestrator.__main__ import main
 from orchestrator.analysis.results import analyse
 from orchestrator.commands.export import execute
 from orchestrator.commands.verbs.export import Options
-from orchestrator.export.csv_tables import to_csv
-from orchestrator.export.latex import escape, to_latex
+from orchestrator.export.tables import escape, to_csv, to_latex
 from orchestrator.report.table import Table
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.schema import RESULT_TABLES

@@ -13,7 +13,7 @@ import orchestrator
 from orchestrator.commands.export import execute
 from orchestrator.commands.verbs.export import Options
 from orchestrator.contracts import InputError
-from orchestrator.export.mlflow_names import mlflow_name
+from orchestrator.export.to_mlflow import mlflow_name
 
 
 def export(directory: Path, to: Path) -> int:

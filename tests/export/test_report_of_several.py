@@ -11,11 +11,11 @@ from orchestrator.__main__ import main
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
 from orchestrator.commands.report import execute
 from orchestrator.commands.verbs.report import Options
-from orchestrator.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.html.page import render
-from orchestrator.storage.atomic import write_json
+from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow

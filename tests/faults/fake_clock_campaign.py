@@ -12,20 +12,20 @@ import threading
 from pathlib import Path
 
 from orchestrator.analysis.results import analyse
-from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.config import AnalysisConfig, Trial, parse_trial
+from orchestrator.configuration.config import AnalysisConfig, Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
-from orchestrator.pipeline import run_trials
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
+from orchestrator.running import judge as flags
+from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
-from orchestrator.storage.result_files import write_results
+from orchestrator.storage.results import write_results
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial import flags
+from orchestrator.subject.inspection import inspect
 
 ROUNDS = 40
 

@@ -11,26 +11,26 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 import pytest
 
-from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.config import parse_trial
+from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.executor import SessionLost
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession, open_inline
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
+from orchestrator.machine.host import read_machine
+from orchestrator.measurement.failures import TrialFailed, fault_of
 from orchestrator.measurement.salvage import Stamps, incomplete_round
-from orchestrator.pipeline import own_rule, run_trials
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
+from orchestrator.running import steps as faults
+from orchestrator.running import trial as run
+from orchestrator.running.attempt import RoundCalls
+from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage import schema
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
 from orchestrator.storage.trial_writer import TrialWriter
+from orchestrator.storage.vocabulary import FaultName, InFlight, LossCause, Outcome
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial import faults, run
-from orchestrator.trial.calls import RoundCalls
-from orchestrator.vocabulary import FaultName, InFlight, LossCause, Outcome
+from orchestrator.subject.inspection import inspect
 
 pytestmark = pytest.mark.slow
 

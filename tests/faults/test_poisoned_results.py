@@ -25,7 +25,7 @@ from small_campaign import contents, measure_small, read_document, reseal_json, 
 
 import orchestrator
 from orchestrator.__main__ import main
-from orchestrator.storage.baseline import Baseline
+from orchestrator.compare.baseline import Baseline
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.schema import RESULT_TABLES
 

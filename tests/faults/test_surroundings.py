@@ -16,9 +16,9 @@ import pytest
 from stranger import elsewhere, needs_root
 
 from orchestrator.__main__ import main
-from orchestrator.measurement.lock_folder import VARIABLE
+from orchestrator.machine.locks import VARIABLE
+from orchestrator.machine.turn import check_turn
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.turn import check_turn
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "measurement.rule=rounds"]

@@ -5,27 +5,27 @@ from typing import Any
 
 import pytest
 
-from orchestrator.health.activity import Activity
-from orchestrator.health.clocks import Clocks, Offset
-from orchestrator.health.finding import Finding, graded, worst
-from orchestrator.health.gpus import Gpu
-from orchestrator.health.judge_clocks import judge_timer, judge_wall_clock
-from orchestrator.health.judge_gpus import judge_gpu, judge_gpus, judge_throttling
-from orchestrator.health.judge_processor import (
+from orchestrator.doctor.activity import Activity, Processor
+from orchestrator.doctor.clocks import Clocks, Offset
+from orchestrator.doctor.findings import Finding, graded, worst
+from orchestrator.doctor.gpus import Gpu
+from orchestrator.doctor.judge import judge_load, judge_noise, judge_steal, judge_swap, judge_turn
+from orchestrator.doctor.judge_cluster import judge_timer, judge_wall_clock
+from orchestrator.doctor.judge_machine import (
     judge_cores,
     judge_governor,
+    judge_gpu,
+    judge_gpus,
     judge_niceness,
     judge_pinning,
     judge_quota,
     judge_siblings,
+    judge_throttling,
     judge_turbo,
 )
-from orchestrator.health.judge_quiet import judge_load, judge_noise, judge_steal, judge_swap
-from orchestrator.health.judge_turn import judge_turn
-from orchestrator.health.noise import Noise
-from orchestrator.health.processor import Processor
-from orchestrator.measurement.quota import Quota
-from orchestrator.measurement.turn import TurnState
+from orchestrator.doctor.noise import Noise
+from orchestrator.machine.cores import Quota
+from orchestrator.machine.turn import TurnState
 
 CLOCKS = Clocks(overhead_ns=60, resolution_ns=1, wall_resolution_ns=1, backwards=0, source="tsc")
 PROCESSOR = Processor("a chip", (0, 1), 4, siblings=(), governors=("performance",), turbo=False, is_virtual=False)

@@ -4,17 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.config import SystemConfig
-from orchestrator.health.activity import Activity
-from orchestrator.health.clocks import Clocks, Offset
-from orchestrator.health.examined import Examined, host_names
-from orchestrator.health.judge import judge_all
-from orchestrator.health.judge_cluster import judge_node, judge_system, judge_versions
-from orchestrator.health.noise import Noise
-from orchestrator.health.processor import Processor
-from orchestrator.health.reading import Reading
-from orchestrator.measurement.machine import Machine
-from orchestrator.measurement.turn import TurnState
+from orchestrator.configuration.config import SystemConfig
+from orchestrator.doctor.activity import Activity, Processor
+from orchestrator.doctor.clocks import Clocks, Offset
+from orchestrator.doctor.findings import Examined, Reading, host_names
+from orchestrator.doctor.judge import judge_all
+from orchestrator.doctor.judge_cluster import judge_node, judge_system, judge_versions
+from orchestrator.doctor.noise import Noise
+from orchestrator.machine.host import Machine
+from orchestrator.machine.turn import TurnState
 
 MACHINE = Machine(host="one", cores=(2, 3), memory_bytes=2**33, boot_id="aaaaaaaaaa", versions={"python": "3.11.7", "torch": "2.7"})
 READING = Reading(

@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.health.activity import busiest
-from orchestrator.health.clocks import Trip, offset_from, steps_of
-from orchestrator.health.noise import read_noise
-from orchestrator.health.processor import read_governors, read_siblings
-from orchestrator.health.reading import read_host
-from orchestrator.measurement.quota import Quota, find_quota, read_quota
+from orchestrator.doctor.activity import busiest, read_governors, read_siblings
+from orchestrator.doctor.clocks import Trip, offset_from, steps_of
+from orchestrator.doctor.findings import read_host
+from orchestrator.doctor.noise import read_noise
+from orchestrator.machine.cores import Quota, find_quota, read_quota
 
 
 def test_this_machine_is_read_as_plain_values_and_its_mask_put_back() -> None:
@@ -45,7 +44,7 @@ def test_this_machine_is_read_as_plain_values_and_its_mask_put_back() -> None:
 def test_pinning_touches_no_other_thread() -> None:
     script = """
 import os, threading
-from orchestrator.health.noise import read_noise
+from orchestrator.doctor.noise import read_noise
 done, mask = threading.Event(), []
 other = threading.Thread(target=lambda: (done.wait(), mask.append(os.sched_getaffinity(0))))
 other.start()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.affinity import ThreadMask, allowed_cores, check_pinning, choose_cores
+from orchestrator.machine.cores import ThreadMask, allowed_cores, check_pinning, choose_cores
 
 PIN_IN_A_FRESH_PROCESS = """
 import json, threading, time

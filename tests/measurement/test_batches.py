@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.config import Trial, parse_trial
+from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.batches import AHEAD, batch_numbers, batches_of_round, batches_that_ran, first_of_batches
 from orchestrator.measurement.salvage import Stamps, incomplete_round
+from orchestrator.running.attempt import MOST_AT_ONCE
+from orchestrator.running.judge import clocks, per_inference
 from orchestrator.storage.handover import RoundResult
-from orchestrator.trial.calls import MOST_AT_ONCE
-from orchestrator.trial.times import clocks, per_inference
+from orchestrator.subject.batches import AHEAD, batch_numbers, batches_of_round, batches_that_ran, first_of_batches
 
 
 def make(batch: int, order: str = "fixed") -> Trial:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import time
 
-from orchestrator.measurement.affinity import allowed_cores
-from orchestrator.measurement.environment import boot_id, environment, memory_peak_bytes, stack
+from orchestrator.machine.cores import allowed_cores
+from orchestrator.machine.environment import boot_id, environment, memory_peak_bytes, stack
 from orchestrator.measurement.evidence import Counters, GpuEvidence, difference, read_counters
 from orchestrator.storage import schema
 

@@ -7,10 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.config import parse_trial
+from orchestrator.configuration.config import parse_trial
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.plausible import refuse_impossible, refuse_short
-from orchestrator.measurement.salvage import Stamps, incomplete_round
+from orchestrator.measurement.salvage import Stamps, incomplete_round, refuse_impossible, refuse_short
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.tables import timings_batch
 from orchestrator.measurement.worker import Worker

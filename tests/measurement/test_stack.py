@@ -3,7 +3,7 @@ from __future__ import annotations
 import pynvml
 import pytest
 
-from orchestrator.measurement.environment import gpu_driver, stack
+from orchestrator.machine.environment import gpu_driver, stack
 
 
 def test_a_gpus_driver_belongs_to_the_stack_of_what_runs_on_it(monkeypatch: pytest.MonkeyPatch) -> None:

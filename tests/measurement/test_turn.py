@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.lock_folder import VARIABLE, own_folder_path
-from orchestrator.measurement.lock_holders import pids_in
-from orchestrator.measurement.turn import Turn, check_turn, read_turn
+from orchestrator.machine.locks import VARIABLE, own_folder_path, pids_in
+from orchestrator.machine.turn import Turn, check_turn, read_turn
 
 HOLD = """
 import sys, time
-from orchestrator.measurement.turn import Turn
+from orchestrator.machine.turn import Turn
 assert Turn(sys.argv[1], "campaign " + sys.argv[1]).take() is None
 print("taken", flush=True)
 time.sleep(60)

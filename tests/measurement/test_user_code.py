@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.measurement.failures import TrialFailed, tracebacks_kept
-from orchestrator.measurement.fault_names import fault_of
-from orchestrator.measurement.targets import resolve
-from orchestrator.measurement.user_code import MOST_CHARACTERS, is_users, kept_traceback, place_of, traceback_text
-from orchestrator.storage.tracebacks import MOST_BYTES, RULE, read_tracebacks, with_traceback
+from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
+from orchestrator.storage.trial_writer import MOST_BYTES, RULE, read_tracebacks, with_traceback
+from orchestrator.subject.targets import resolve
+from orchestrator.subject.user_code import MOST_CHARACTERS, is_users, kept_traceback, place_of, traceback_text
 
 MODEL = """\
 import json

@@ -9,11 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import METRICS, Answers, Judged, WholeTaskMetric, detection, detection_boxes, detection_overlap, find_metric
+from orchestrator.metrics import (
+    METRICS,
+    Answers,
+    Judged,
+    WholeTaskMetric,
+    detection,
+    detection_boxes,
+    find_metric,
+)
+from orchestrator.metrics import (
+    detection_boxes as detection_overlap,
+)
 from orchestrator.metrics.detection import judge_detections, mean_average_precision_curve
-from orchestrator.metrics.detection_boxes import detections, ground_truth
+from orchestrator.metrics.detection_boxes import box_overlap, detections, ground_truth
 from orchestrator.metrics.detection_matching import match_detections
-from orchestrator.metrics.detection_overlap import box_overlap
 
 NAMES = [name for name in METRICS if name.startswith("map")]
 BOX, ELSEWHERE = [10, 10, 50, 50], [200, 10, 50, 50]

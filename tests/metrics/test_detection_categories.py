@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.metrics import Answers
-from orchestrator.metrics.detection_categories import names_other_categories
+from orchestrator.metrics.detection import names_other_categories
 
 IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
 """COCO's 80 category ids."""

@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from orchestrator.metrics import Answers, find_metric
-from orchestrator.metrics.detection_overlap import box_overlap
+from orchestrator.metrics.detection_boxes import box_overlap
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, MeanMetric, WholeTaskMetric, f1, f1_macro, f1_micro, find_metric
-from orchestrator.metrics.f1 import classified
-from orchestrator.metrics.f1_macro import F1Macro
-from orchestrator.metrics.f1_micro import F1Micro
+from orchestrator.metrics import Answers, Judged, MeanMetric, WholeTaskMetric, f1, find_metric
+from orchestrator.metrics import f1 as f1_macro
+from orchestrator.metrics import f1 as f1_micro
+from orchestrator.metrics.f1 import F1Macro, F1Micro, classified
 from orchestrator.stats.tail_quality import quality_curve
 
 BOTH = pytest.mark.parametrize("metric", [F1Micro(), F1Macro()], ids=["micro", "macro"])

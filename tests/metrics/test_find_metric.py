@@ -10,7 +10,7 @@ import pytest
 from orchestrator import metrics
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers, Judged, MeanMetric, WholeTaskMetric, find_metric
-from orchestrator.metrics.top1 import Top1
+from orchestrator.metrics.accuracy import Top1
 
 PLUGIN = '''
 import numpy as np

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, MeanMetric, find_metric, subject_accuracy
-from orchestrator.metrics.subject_accuracy import SubjectAccuracy
+from orchestrator.metrics import Answers, MeanMetric, find_metric
+from orchestrator.metrics import accuracy as subject_accuracy
+from orchestrator.metrics.accuracy import SubjectAccuracy
 from orchestrator.stats.tail_quality import quality_curve
 
 QUESTIONS = st.lists(

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, top1, top5, top_k
-from orchestrator.metrics.top1 import Top1
-from orchestrator.metrics.top5 import Top5
-from orchestrator.metrics.top_k import top_k_scores
+from orchestrator.metrics import Answers
+from orchestrator.metrics import accuracy as top1
+from orchestrator.metrics import accuracy as top5
+from orchestrator.metrics import accuracy as top_k
+from orchestrator.metrics.accuracy import Top1, Top5, top_k_scores
 
 
 @pytest.mark.parametrize("module", [top1, top5, top_k])

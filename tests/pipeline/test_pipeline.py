@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.config import parse_trial
+from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import open_inline
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
-from orchestrator.pipeline import run_trials
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
+from orchestrator.running.judge import kernel_flags
+from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial.flags import kernel_flags
+from orchestrator.subject.inspection import inspect
 
 MODEL = {
     "name": "null",
@@ -252,7 +252,7 @@ def test_a_metric_that_raises_says_where(measure: Callable[..., Campaign], monke
     def raising(name: str, answers: object) -> object:
         raise ValueError("no such form")
 
-    monkeypatch.setattr("orchestrator.trial.judge.judge", raising)
+    monkeypatch.setattr("orchestrator.running.judge.judge", raising)
     trials = planned()
     campaign = measure(trials)
     reason = campaign.record.trials[0].reason or ""

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.config import parse_trial
+from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.inline import open_inline
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
+from orchestrator.machine.host import read_machine
 from orchestrator.measurement.placement import placement_kept, read_own
-from orchestrator.pipeline import run_trials
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
+from orchestrator.running.judge import process_flags
+from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.trial.flags import process_flags
+from orchestrator.subject.inspection import inspect
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity; run this on Linux")
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.config import Trial, parse_trial
+from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.running.pipeline import turns
 from orchestrator.storage.records import PlannedTrial
-from orchestrator.turns import turns
 
 
 def planned(name: str, cores: list[int], exclusive: bool = True, schedule: str = "sequential") -> PlannedTrial:

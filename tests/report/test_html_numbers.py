@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.quality import Stake
-from orchestrator.report.figures.bands import bands
-from orchestrator.report.figures.curves import stretches
-from orchestrator.report.figures.times import counted, density_on
-from orchestrator.report.html.encoding import Arrays, script_json
+from orchestrator.report.figures.curves import bands, stretches
+from orchestrator.report.figures.grid import counted, density_on
+from orchestrator.report.html.moving import Arrays, script_json
 from orchestrator.stats.density import bandwidth_isj, kde_on_grid
 from orchestrator.stats.intervals import rounds_interval
 from orchestrator.stats.latency import percentile_inverted_cdf

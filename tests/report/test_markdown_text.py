@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from orchestrator.report.markdown_text import markdown_text
-from orchestrator.report.printable import printable
 from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.text import markdown_text, printable
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 APART = "<!-- -->"

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from orchestrator.__main__ import main
-from orchestrator.report.printable import printable
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
+from orchestrator.report.text import printable
 
 STEERING = [
     *map(chr, range(0x20)),

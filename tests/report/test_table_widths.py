@@ -18,9 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from orchestrator.report.arrangement import arrange, identity
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal, width_of
+from orchestrator.report.terminal import Terminal, arrange, identity, width_of
 
 WORDS = st.text(string.ascii_letters + string.digits + "_.-/é漢", min_size=1, max_size=12)
 NAMES = st.builds(lambda start, end: (start * 9)[: 60 - len(end)] + end, st.sampled_from(["cpu_all-", "torch_", "x"]), WORDS)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import exchangeability, holm, serial_order
-from orchestrator.stats.exchangeability import exchangeability_flag
-from orchestrator.stats.holm import holm_adjusted
-from orchestrator.stats.serial_order import autocorrelation_p_value, trend_p_value
+from orchestrator.stats import comparison as holm
+from orchestrator.stats import exchangeability
+from orchestrator.stats import exchangeability as serial_order
+from orchestrator.stats.comparison import holm_adjusted
+from orchestrator.stats.exchangeability import autocorrelation_p_value, exchangeability_flag, trend_p_value
 
 
 @pytest.mark.parametrize("module", [exchangeability, holm, serial_order])

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.gate import gate
-from orchestrator.stats.holm import holm_adjusted
-from orchestrator.stats.power import smallest_detectable
+from orchestrator.stats.comparison import holm_adjusted
+from orchestrator.stats.gate import gate, smallest_detectable
 
 MEANS = st.lists(st.integers(0, 600).map(lambda right: right / 600), min_size=1, max_size=6)
 UNKNOWN = "no verdict: noise floor unknown"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from orchestrator.stats.moments import RunningMoments
+from orchestrator.stats.stopping.settled import RunningMoments
 
 
 def moments_of(numbers: list[float]) -> RunningMoments:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.rounds_per_sample import rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.per_sample import rounds_each_sample_needs, rounds_needed_by_share
 
 
 def test_steady_samples_need_the_fewest_rounds_and_drifting_ones_more() -> None:

@@ -11,9 +11,7 @@ import pytest
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.stopping import CHECK_COLUMNS, Decision, RoundObservation, make_rule, settled
-from orchestrator.stats.stopping.bounds import Bounded
-from orchestrator.stats.stopping.cadence import Cadence
-from orchestrator.stats.stopping.rule import RuleSettings, StoppingRule, check_row
+from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
 
 SAMPLES = 200
 MS = 1e6

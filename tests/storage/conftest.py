@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.config import Trial, parse_trial
+from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.storage import schema
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import DRAFT, draft_of, remove_drafts, replacing, write_json, write_link, write_parquet
+from orchestrator.storage.files import DRAFT, draft_of, remove_drafts, replacing, write_json, write_link, write_parquet
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ import pytest
 import yaml
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.campaign_text import campaign_text, trial_text
+from orchestrator.storage.files import sealed_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.seal import sealed_json
-from orchestrator.storage.writer import CampaignWriter, overrides_yaml
+from orchestrator.storage.writer import CampaignWriter, campaign_text, overrides_yaml, trial_text
 
 NewRecord = Callable[..., CampaignRecord]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.lock import CampaignLock
+from orchestrator.storage.presence import CampaignLock
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 
@@ -42,7 +42,7 @@ def test_a_refused_start_lets_go_of_the_lock(directory: Path, new_record: Callab
 
 def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from orchestrator.storage.lock import CampaignLock\n"
+        "import sys, pathlib; from orchestrator.storage.presence import CampaignLock\n"
         "lock = CampaignLock(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]

@@ -13,8 +13,8 @@ from sample_tables import samples_of
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.vocabulary import State
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 FIRST, SECOND, THIRD, FOURTH = (f"part-0000{number}.parquet" for number in range(4))

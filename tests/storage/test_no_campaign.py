@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.no_campaign import refuse_no_campaign
+from orchestrator.storage.reader import refuse_no_campaign
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 

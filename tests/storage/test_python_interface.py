@@ -16,10 +16,9 @@ from sample_tables import samples_of
 import orchestrator
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
-from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage.files import write_parquet
 from orchestrator.storage.records import Stopping, TrialRecord
-from orchestrator.storage.result_schema import FORMS
-from orchestrator.storage.schema import RESULT_TABLES
+from orchestrator.storage.schema import FORMS, RESULT_TABLES
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]

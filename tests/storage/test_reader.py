@@ -11,8 +11,8 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import twins
-from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage import merge as twins
+from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import trial_folder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import write_json
+from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
 from orchestrator.storage.records import CampaignRecord, LeftOut, PlannedTrial, Process, Stopping, TrialError, TrialRecord
 

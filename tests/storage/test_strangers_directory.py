@@ -11,14 +11,14 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.atomic import draft_of, write_parquet, write_text
+from orchestrator.storage.files import draft_of, write_parquet, write_text
 from orchestrator.storage.layout import inside
 from orchestrator.storage.load import read_regular
-from orchestrator.storage.lock import CampaignLock
+from orchestrator.storage.presence import CampaignLock
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.result_files import write_results
-from orchestrator.storage.result_schema import FORMS
+from orchestrator.storage.results import write_results
+from orchestrator.storage.schema import FORMS
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]

@@ -11,11 +11,11 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import seal
-from orchestrator.storage.atomic import write_parquet
+from orchestrator.storage import files as seal
+from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import identity
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.result_schema import FORMS
+from orchestrator.storage.schema import FORMS
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]

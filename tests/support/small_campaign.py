@@ -17,18 +17,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.campaign import Candidate, make_plan_of
-from orchestrator.config import AnalysisConfig, CampaignConfig, parse_trial
+from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, parse_trial
 from orchestrator.execution.inline import open_inline
-from orchestrator.measurement.inspection import inspect
-from orchestrator.measurement.machine import read_machine
-from orchestrator.pipeline import run_trials
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.storage.atomic import write_parquet
+from orchestrator.running.pipeline import run_trials
+from orchestrator.storage.files import sealed_json, write_parquet
 from orchestrator.storage.layout import identity
 from orchestrator.storage.records import CampaignRecord, LeftOut
-from orchestrator.storage.seal import sealed_json
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
 
 CODE = Path(__file__).parent / "code"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
-from orchestrator.measurement.subset import draw_subset
+from orchestrator.subject.samples import draw_subset
 from tasks.models.sentence_classifier import HEAD, SentenceClassifier
 from tasks.models.sentence_network import build_head
 from tasks.movie_reviews import MovieReviews

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from orchestrator.config import ModelConfig, TaskConfig
+from orchestrator.configuration.config import ModelConfig, TaskConfig
 from orchestrator.contracts import InputError, Model, Task
-from orchestrator.measurement.targets import resolve
+from orchestrator.subject.targets import resolve
 
 BROUGHT_BY_USER = {"keras_classifier", "nanodet"}
 CONF = Path(__file__).parents[2] / "conf"

@@ -12,9 +12,9 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from orchestrator.config import ModelConfig, TaskConfig
+from orchestrator.configuration.config import ModelConfig, TaskConfig
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Task
-from orchestrator.measurement.targets import resolve
+from orchestrator.subject.targets import resolve
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.commands.line import Line
+from orchestrator.commands.line import Line, counted, split
 from orchestrator.commands.parser import LineParser, path
-from orchestrator.commands.words import counted, split
 from orchestrator.contracts import InputError
 
 SUMMARY = "did the tail get worse from one campaign to another?"

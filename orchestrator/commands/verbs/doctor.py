@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.commands.line import Line
+from orchestrator.commands.line import Line, overrides_alone
 from orchestrator.commands.parser import LineParser
 from orchestrator.commands.shared_options import add_config_dir, add_quiet
-from orchestrator.commands.words import overrides_alone
 
 SUMMARY = "is every host fit for timing: good, doubtful or bad, and why"
 ABOUT = "Look at this machine, or at every node of a cluster, and judge what disturbs timings there. Starts no trial."

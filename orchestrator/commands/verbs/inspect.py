@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.commands.line import Line
+from orchestrator.commands.line import Line, counted, split
 from orchestrator.commands.parser import LineParser, count
-from orchestrator.commands.words import counted, split
 from orchestrator.contracts import InputError
 
 SUMMARY = "the latest answers of a trial, one by one"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.commands.line import Line
+from orchestrator.commands.line import Line, split
 from orchestrator.commands.parser import LineParser, among, listed, path
-from orchestrator.commands.words import split
 from orchestrator.contracts import InputError
 
 SUMMARY = "tables and report.html again, from the stored files alone"

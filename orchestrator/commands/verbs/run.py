@@ -25,7 +25,7 @@ def read(line: Line) -> Composing:
 def execute(options: Composing) -> int:
     """Run the campaign, or print what ``--cfg`` and ``--info`` ask for. Returns the exit code."""
     if options.shows is not None:
-        from orchestrator.commands.configuration import show
+        from orchestrator.commands.planning import show
 
         return show(options)
     from orchestrator.commands.run import execute

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.commands.line import Line
+from orchestrator.commands.line import Line, one_directory
 from orchestrator.commands.parser import LineParser
-from orchestrator.commands.words import one_directory
 
 SUMMARY = "how far a campaign has come"
 ABOUT = "List the trials of a campaign: state, rounds, faults, host, and why each ended. A running campaign is not disturbed."

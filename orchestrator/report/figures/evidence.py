@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.analysis.inferences import rows_per_inference
-from orchestrator.analysis.parallel import map_in_threads
+from orchestrator.analysis.trial_data import map_in_threads, rows_per_inference
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.schema import STAGES

@@ -6,8 +6,8 @@ import numpy as np
 
 from orchestrator.analysis.results import Results
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
+from orchestrator.report.figures.grid import NS_PER_MS, density_on
 from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
-from orchestrator.report.figures.times import NS_PER_MS, density_on
 from orchestrator.stats.latency import MIN_BEYOND
 
 PLACES = 240

@@ -9,8 +9,8 @@ import numpy as np
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.curves import stretches
 from orchestrator.report.figures.evidence import MEASURES
+from orchestrator.report.figures.grid import NS_PER_MS
 from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
-from orchestrator.report.figures.times import NS_PER_MS
 
 MOST_SAMPLES = 200
 MOST_MOMENTS = 150

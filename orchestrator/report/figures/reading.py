@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.parallel import map_in_threads
 from orchestrator.analysis.results import Results
-from orchestrator.analysis.trial_data import CLOCKS
+from orchestrator.analysis.trial_data import CLOCKS, map_in_threads
 from orchestrator.report.figures.curves import Curve, curve_of
 from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.grid import Grid, threshold_grid
+from orchestrator.report.figures.grid import Grid, Times, counted, threshold_grid
 from orchestrator.report.figures.pools import Entry, Pool, pools
-from orchestrator.report.figures.times import Times, counted
 
 DRAWN_VALUES = 1_000_000
 """Of quality by round and threshold, mean and worst, for all trials and both clocks: 2 bytes each in the page."""

@@ -15,7 +15,7 @@ from orchestrator.report.figures.all_charts import figures
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading
-from orchestrator.storage.atomic import replacing
+from orchestrator.storage.files import replacing
 
 FORMATS = ("svg", "pdf", "png")
 COLOURS = ("#0072b2", "#c24e00", "#00795a", "#a6458a", "#7a5c00", "#2f6f9f", "#6b4fb3", "#b0304a", "#4d6b1f", "#5a5a5a")

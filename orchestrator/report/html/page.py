@@ -14,8 +14,7 @@ from markupsafe import Markup
 from orchestrator.analysis.results import Results
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import readings
-from orchestrator.report.html.encoding import Arrays, chart_data, script_json
-from orchestrator.report.html.moving import moving_data
+from orchestrator.report.html.moving import Arrays, chart_data, moving_data, script_json
 from orchestrator.report.html.sections import environments, overhead, problems, task_section, unwell
 from orchestrator.report.table import Table
 from orchestrator.report.verdict import verdict

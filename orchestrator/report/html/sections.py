@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.results import Results
-from orchestrator.report.comparisons import comparison_tables
-from orchestrator.report.deadlines import deadline_tables
+from orchestrator.report.claims import comparison_tables, deadline_tables, prediction_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.all_charts import charts_of
 from orchestrator.report.figures.chart import Chart
@@ -16,7 +15,6 @@ from orchestrator.report.figures.quality_charts import MOST_FLIPS, flips
 from orchestrator.report.figures.reading import Reading
 from orchestrator.report.html.moving import MovingRow, moving_rows
 from orchestrator.report.other_figures import other_figure_tables
-from orchestrator.report.predictions import prediction_tables
 from orchestrator.report.table import Table
 from orchestrator.report.tables import (
     cross_system_tables,

@@ -6,11 +6,10 @@ import difflib
 from collections.abc import Callable
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.stopping.bounds import Bounded
 from orchestrator.stats.stopping.certify import Certify
 from orchestrator.stats.stopping.paper import Paper
 from orchestrator.stats.stopping.rounds import Rounds
-from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Decision, RoundObservation, RuleSettings, StoppingRule, check_columns
+from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Bounded, Decision, RoundObservation, RuleSettings, StoppingRule, check_columns
 from orchestrator.stats.stopping.settled import Settled
 
 __all__ = ["CHECK_COLUMNS", "Decision", "RoundObservation", "StoppingRule", "make_rule"]

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.latency import CLUSTERED, percentile_inverted_cdf
-from orchestrator.stats.stopping.cadence import Cadence
-from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
-from orchestrator.stats.stopping.rule import CheckRow, Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Cadence, CheckRow, Decision, RoundObservation, check_row
 from orchestrator.stats.thresholds import FREEZING_ROUNDS
 
 PERCENTILE = 99

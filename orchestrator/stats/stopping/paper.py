@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
-from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Decision, RoundObservation, check_row
 
 FIT_EVERY = 2
 """Rounds from one fit to the next, as in the paper's program."""

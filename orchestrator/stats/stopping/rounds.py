@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.stats.stopping.cadence import Cadence
-from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
-from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Cadence, Decision, RoundObservation, check_row
 
 
 class Rounds:

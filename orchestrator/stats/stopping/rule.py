@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.convergence import DensityConvergence
 
 CheckRow: TypeAlias = dict[str, float | int | str | None]
 """One row of a trial's trajectory, or a part of it."""
@@ -122,3 +123,100 @@ class StoppingRule(Protocol):
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round; ``now_s`` is a clock that only ever grows."""
+
+
+ROUNDS_APART = 2
+SECONDS_APART = 0.5
+GROWTH = 1.05
+
+
+class Cadence:
+    """When a check is due: every 2 rounds, at most twice a second, and not before the history has grown by 5 %.
+
+    Checks take time on the machine between its rounds, about 8 ms each; so their share of it stays small however short a round or
+    long a trial. Two rounds are the paper's own distance between fits; a rule whose every look may err takes fewer.
+    """
+
+    def __init__(self, rounds_apart: int = ROUNDS_APART) -> None:
+        self._rounds_apart = rounds_apart
+        self._rounds = 0
+        self._at_s = float("-inf")
+
+    def due(self, rounds: int, now_s: float) -> bool:
+        """Return whether to check after so many rounds; a check that is due counts as made."""
+        grown = rounds >= self._rounds + self._rounds_apart and rounds >= GROWTH * self._rounds
+        if not grown or now_s < self._at_s + SECONDS_APART:
+            return False
+        self._rounds, self._at_s = rounds, now_s
+        return True
+
+
+class Bounded:
+    """Any rule, held to ``min_rounds``, ``max_rounds`` and ``max_seconds``.
+
+    The seconds count from the end of the last of ``min_rounds`` rounds, so that they never cost a trial a round it must have.
+    """
+
+    def __init__(self, rule: StoppingRule, settings: RuleSettings) -> None:
+        self._rule = rule
+        self._settings = settings
+        self._enough_since_s: float | None = None
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Those of the rule."""
+        return self._rule.columns
+
+    def update(self, observation: RoundObservation, now_s: float) -> Decision:
+        """Ask the rule, then apply the bounds."""
+        decision = self._rule.update(observation, now_s)
+        bound = self._bound_reached(observation.rounds, now_s)
+        if self._enough_since_s is not None and decision.stop:
+            return decision
+        if bound is not None:
+            return Decision(True, decision.reason or bound, decision.check)
+        return Decision(False, None, decision.check)
+
+    def _bound_reached(self, rounds: int, now_s: float) -> str | None:
+        """Return the name of the upper bound that ends the trial, if one does."""
+        if rounds < self._settings.min_rounds:
+            return None
+        if self._enough_since_s is None:
+            self._enough_since_s = now_s
+        if rounds >= self._settings.max_rounds:
+            return "max_rounds"
+        allowed_s = self._settings.max_seconds
+        return "max_seconds" if allowed_s is not None and now_s - self._enough_since_s >= allowed_s else None
+
+
+BOUND = 0.05
+CLOCKS = ("inference", "total")
+OF_A_CLOCK = ("rjsd_{}", "rjsd_{}_as_in_paper_code", "bandwidth_{}", "bandwidth_{}_method")
+DENSITY_COLUMNS = ("rounds", "rjsd_bound", *(name.format(clock) for clock in CLOCKS for name in OF_A_CLOCK))
+"""What `BothClocks.check` fills."""
+
+
+class BothClocks:
+    """Density convergence of the inference and the total clock side by side."""
+
+    def __init__(self, bound: float = BOUND) -> None:
+        self._clocks = {"inference": DensityConvergence(threshold=bound), "total": DensityConvergence(threshold=bound)}
+        self._bound = bound
+        self.converged = False
+
+    def add(self, observation: RoundObservation) -> None:
+        """Take in one round without a check."""
+        self._clocks["inference"].add(observation.inference_ns)
+        self._clocks["total"].add(observation.total_ns)
+
+    def check(self) -> CheckRow:
+        """Fit both densities and return the columns of the trajectory."""
+        found = {clock: density.check() for clock, density in self._clocks.items()}
+        self.converged = all(check.converged for check in found.values())
+        row: CheckRow = {"rounds": found["total"].rounds, "rjsd_bound": self._bound}
+        for clock, check in found.items():
+            row[f"rjsd_{clock}"] = check.rjsd
+            row[f"rjsd_{clock}_as_in_paper_code"] = check.rjsd_as_in_paper_code
+            row[f"bandwidth_{clock}"] = check.bandwidth.value if check.bandwidth else None
+            row[f"bandwidth_{clock}_method"] = check.bandwidth.method if check.bandwidth else None
+        return row

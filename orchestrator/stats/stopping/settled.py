@@ -2,12 +2,135 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+from scipy.special import stdtrit
+
 from orchestrator.stats.exchangeability import exchangeability_flag
-from orchestrator.stats.stopping.cadence import Cadence
-from orchestrator.stats.stopping.densities import DENSITY_COLUMNS, BothClocks
-from orchestrator.stats.stopping.primary import QUALITY_COLUMNS
-from orchestrator.stats.stopping.primary import PrimaryQuality
-from orchestrator.stats.stopping.rule import Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Cadence, CheckRow, Decision, RoundObservation, check_row
+from orchestrator.stats.thresholds import (
+    DEFAULT_PRIMARY,
+    FREEZING_ROUNDS,
+    Threshold,
+    primary_threshold,
+    thresholds_from_percentiles,
+)
+from orchestrator.stats.times import Times
+
+
+class RunningMoments:
+    """Mean and variance of numbers that arrive one by one: Welford, Technometrics 4 (1962).
+
+    Examples
+    --------
+    >>> moments = RunningMoments()
+    >>> for x in (1.0, 2.0, 3.0):
+    ...     moments.add(x)
+    >>> moments.mean, moments.variance
+    (2.0, 1.0)
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = 0.0
+        self._squares = 0.0
+
+    def add(self, x: float) -> None:
+        """Take one more number into account."""
+        self.count += 1
+        difference = x - self.mean
+        self.mean += difference / self.count
+        self._squares += difference * (x - self.mean)
+
+    @property
+    def variance(self) -> float | None:
+        """Unbiased variance; None of fewer than two numbers."""
+        return self._squares / (self.count - 1) if self.count > 1 else None
+
+    def half_width(self, confidence: float = 0.95) -> float | None:
+        """Return half the width of Student's t interval of the mean; None of fewer than two numbers."""
+        if self.variance is None:
+            return None
+        return float(stdtrit(self.count - 1, (1 + confidence) / 2) * math.sqrt(self.variance / self.count))
+
+
+QUALITY_COLUMNS = ("primary_threshold", "primary_threshold_ns", "primary_threshold_origin", "quality_mean", "half_width")
+"""What `PrimaryQuality.columns` fills."""
+
+
+class RunningThreshold:
+    """The primary threshold as far as it is known while a trial runs.
+
+    A time is known from the start. A percentile is the trial's own, frozen from its first 10 rounds and to be applied to the
+    others; where more samples have no time than it allows, there is none.
+
+    Raises
+    ------
+    InputError
+        if the label is neither a percentile nor a time.
+    """
+
+    def __init__(self, label: str | None) -> None:
+        chosen = (label or DEFAULT_PRIMARY).strip()
+        self.threshold: Threshold | None = primary_threshold(chosen, None)
+        self._percentile = None if self.threshold else float(chosen.removeprefix("p"))
+        self._first_rounds: list[Times] = []
+
+    def applies(self, observation: RoundObservation) -> Threshold | None:
+        """Return the threshold to apply to this round; None to those that choose it, and where there is none."""
+        if self._percentile is None or len(self._first_rounds) == FREEZING_ROUNDS:
+            return self.threshold
+        self._first_rounds.append(observation.total_ns)
+        if len(self._first_rounds) == FREEZING_ROUNDS:
+            found = thresholds_from_percentiles(np.concatenate(self._first_rounds), [self._percentile], "own")
+            self.threshold = found[0] if found else None
+        return None
+
+    def columns(self) -> CheckRow:
+        """Return the columns of the trajectory that name the threshold."""
+        if self.threshold is None:
+            return {}
+        return {
+            "primary_threshold": self.threshold.label,
+            "primary_threshold_ns": self.threshold.ns,
+            "primary_threshold_origin": self.threshold.origin,
+        }
+
+
+class PrimaryQuality:
+    """Tail quality at the primary threshold, round by round.
+
+    log_medians, qualities : [R]
+        of the rounds to which the threshold was applied: logarithm of the median total time (+inf where most samples have
+        none), and tail quality.
+    """
+
+    def __init__(self, label: str | None) -> None:
+        self._threshold = RunningThreshold(label)
+        self._moments = RunningMoments()
+        self.log_medians: list[float] = []
+        self.qualities: list[float] = []
+
+    def add(self, observation: RoundObservation) -> None:
+        """Take a round into account."""
+        threshold = self._threshold.applies(observation)
+        if threshold is None:
+            return
+        quality = observation.quality(threshold.ns)
+        self._moments.add(quality)
+        self.qualities.append(quality)
+        self.log_medians.append(float(np.log(np.median(observation.total_ns))))
+
+    def half_width(self) -> float | None:
+        """Return the half-width of the 95 % interval of mean tail quality (Student's t); None of fewer than two rounds."""
+        return self._moments.half_width()
+
+    def columns(self) -> CheckRow:
+        """Return the columns of the trajectory that tell how well tail quality is known."""
+        mean = self._moments.mean if self._moments.count else None
+        return {**self._threshold.columns(), "quality_mean": mean, "half_width": self.half_width()}
+
 
 TREND = "not settled: trend"
 

@@ -1,0 +1,126 @@
+"""A comparison as JSON, Markdown and HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+from orchestrator.compare.baseline import Baseline
+from orchestrator.compare.campaigns import Comparison
+from orchestrator.compare.rows import Compared
+from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.text import markdown_text
+from orchestrator.stats.comparison import Difference
+from orchestrator.storage.schema import SCHEMA_VERSION
+
+
+def to_document(comparison: Comparison, allow_no_verdict: bool) -> dict[str, Any]:
+    """Return the comparison as mappings, lists, texts and finite numbers."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "gate_exit_code": comparison.exit_code(allow_no_verdict),
+        "allow_no_verdict": allow_no_verdict,
+        "baseline": _campaign(comparison.before),
+        "candidate": _campaign(comparison.after),
+        "trials": [_row(row) for row in comparison.rows],
+        "only_in_candidate": list(comparison.only_after),
+        "changes": [
+            {"what": change.name, "baseline": change.before, "candidate": change.after, "systems": list(change.systems)}
+            for change in comparison.changes
+        ],
+    }
+
+
+def _campaign(side: Baseline) -> dict[str, Any]:
+    return {
+        "name": side.name,
+        "measured_at": side.measured_at.isoformat(),
+        "code_version": side.code_version,
+        "code_digest": side.code_digest,
+    }
+
+
+def _row(row: Compared) -> dict[str, Any]:
+    trial, threshold, scopes = row.trial, row.threshold, row.scopes
+    return {
+        "match_key": row.match_key,
+        "model": trial.model.name,
+        "task": trial.task.name,
+        "system": trial.system.name,
+        "runtime": trial.runtime.name,
+        "batch": trial.measurement.batch,
+        "metric": row.metric,
+        "clock": "total",
+        "threshold": threshold and threshold.label,
+        "threshold_ns": threshold and threshold.ns,
+        "threshold_origin": threshold and threshold.origin,
+        "verdict": row.outcome,
+        "why": row.why or None,
+        "baseline_ideal": row.ideal_before,
+        "ideal": row.ideal,
+        "baseline_mean": _mean(row.means_before),
+        "mean": _mean(row.means),
+        "baseline_repeat_means": list(row.means_before),
+        "repeat_means": list(row.means),
+        "fresh_processes": _fresh_processes(row),
+        "this_data_set": _difference(scopes.this_data_set),
+        "samples_like_these": _difference(scopes.samples_like_these),
+        "flags": list(row.flags),
+    }
+
+
+def _fresh_processes(row: Compared) -> dict[str, Any] | None:
+    found = row.verdict
+    if found is None:
+        return None
+    return {
+        "difference": found.difference,
+        "low": _finite(found.low),
+        "high": _finite(found.high),
+        "p_worse": found.p_worse,
+        "p_better": found.p_better,
+        "sd": _finite(found.sd),
+        "degrees_of_freedom": found.degrees,
+        "baseline_repeats": found.repeats_a,
+        "repeats": found.repeats_b,
+        "detectable_drop": _finite(found.detectable_drop),
+        "detectable_slow_down": row.slow_down,
+    }
+
+
+def _difference(found: Difference | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "difference": found.difference,
+        "low": _finite(found.low),
+        "high": _finite(found.high),
+        "confidence": found.confidence,
+        "method": found.method,
+    }
+
+
+def _mean(means: tuple[float, ...]) -> float | None:
+    return float(np.mean(means)) if means else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def to_comment(title: str, told: Sequence[str], tables: Sequence[Table]) -> str:
+    """Return the text; whatever names and reasons hold is shown as it is."""
+    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(sentence, at_start=True)}" for sentence in told), ""]
+    return "\n".join([*head, *(to_markdown(table) for table in tables)])
+
+
+def to_page(title: str, told: Sequence[str], tables: Sequence[Table]) -> str:
+    """Return the page."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = (files("orchestrator.compare") / "compare_page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(title=title, told=told, tables=tables)

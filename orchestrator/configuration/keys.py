@@ -1,0 +1,110 @@
+"""The keys a command line may set: which are known, which are axes, and the nearest name for one that is not there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from pydantic import BaseModel
+
+from orchestrator.configuration.config import (
+    AnalysisConfig,
+    ClusterConfig,
+    MeasurementConfig,
+    ModelConfig,
+    RuntimeConfig,
+    SystemConfig,
+    TaskConfig,
+)
+from orchestrator.contracts import InputError
+
+BLOCKS: dict[str, type[BaseModel]] = {
+    "model": ModelConfig,
+    "task": TaskConfig,
+    "system": SystemConfig,
+    "runtime": RuntimeConfig,
+    "measurement": MeasurementConfig,
+    "analysis": AnalysisConfig,
+    "cluster": ClusterConfig,
+}
+"""The configuration groups, each with what its YAML may hold."""
+
+WITH_OPTIONS = ("model", "task")
+"""Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed."""
+
+PLAIN_KEYS = ("code", "require_same_stack", "results_dir")
+OPEN_KEYS = ("system.labels.", "system.paths.")
+"""Mappings of the user's own names."""
+
+CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)
+"""What all trials of a campaign share, so nothing a sweep can vary."""
+
+SHOWN = 12
+
+
+def is_group(key: str) -> bool:
+    """Tell whether a key chooses one YAML of a group."""
+    return key in BLOCKS
+
+
+def is_schema_key(key: str) -> bool:
+    """Tell whether a key may be set even where the chosen YAML does not write it."""
+    block, _, name = key.partition(".")
+    return key.startswith(OPEN_KEYS) or key in PLAIN_KEYS or (block in BLOCKS and name in schema_keys(block))
+
+
+def schema_keys(block: str) -> frozenset[str]:
+    """Return the keys of a block that every YAML of its group may hold: ``deadline``, and ``deadline.quality`` within it."""
+    return frozenset(_keys_of(BLOCKS[block])) - {"options"}
+
+
+def _keys_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _keys_of(field.annotation))
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that no configuration has. A target's own options are checked when its YAML has been read.
+
+    Raises
+    ------
+    InputError
+        with the nearest key that there is.
+    """
+    block, dot, name = key.partition(".")
+    if block == "hydra" or key.startswith("hydra/"):
+        remedy = "use results_dir=" if key in ("hydra.run.dir", "hydra.sweep.dir") else "use results_dir= and --config-dir"
+        raise InputError(f"{key}: Hydra only composes here and its own settings have no effect; {remedy}")
+    if key in PLAIN_KEYS or key.startswith(OPEN_KEYS) or (block in BLOCKS and not dot):
+        return
+    if block not in BLOCKS:
+        raise InputError(f"{key}: no such key; {nearest(block, [*BLOCKS, *PLAIN_KEYS, 'sweep'])}")
+    if block not in WITH_OPTIONS and name not in schema_keys(block):
+        raise InputError(f"{key}: no such key; {nearest_key(key, schema_keys(block))}")
+
+
+def check_axis(key: str) -> None:
+    """Refuse to sweep over what all trials of a campaign share. Raises InputError."""
+    if key.partition(".")[0] in CAMPAIGN_BLOCKS:
+        raise InputError(f"{key}: all trials of a campaign share it; give one value, or run a campaign for each")
+
+
+def nearest_key(key: str, names: Iterable[str]) -> str:
+    """Return advice as ``nearest`` does, for the last part of a dotted key among the names that could stand there."""
+    parent, _, name = key.rpartition(".")
+    outer = parent.partition(".")[2]
+    known = [known.removeprefix(f"{outer}.") for known in names if not outer or known.startswith(f"{outer}.")] or list(names)
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {parent}.{near[0]}?" if near else nearest(name, known)
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """Return advice: the option nearest to a word, or the options where none is near."""
+    known = sorted(set(options))
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"there is {', '.join(known[:SHOWN])}{more}" if known else "there are none"

@@ -1,0 +1,111 @@
+"""Values as YAML and the command line give them: plain, and bounded in number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import yaml
+
+from orchestrator.contracts import InputError
+
+DEEPEST = 30
+"""So deep may the value of a key be nested."""
+
+PLAIN = "null, true, false, a number, text, a list or a mapping"
+SHOWN = 80
+
+
+def check_plain(document: object, path: tuple[str, ...] = ()) -> None:
+    """Refuse whatever is no null, bool, finite number, valid Unicode text, list, or mapping with text keys.
+
+    Parameters
+    ----------
+    document
+        a configuration: blocks of keys with their values.
+    path
+        where in the configuration it stands.
+
+    Raises
+    ------
+    InputError
+        with the first key whose value breaks a rule.
+    """
+    key = ".".join(path)[:SHOWN]
+    if len(path) > DEEPEST + 2:  # a block, its key, and what is inside
+        raise InputError(f"{'.'.join(path[:2])}: is nested more than {DEEPEST} deep; flatten it, or put it into a file of its own")
+    if isinstance(document, Mapping):
+        for name, value in document.items():
+            if not isinstance(name, str):
+                raise InputError(f"{key}: its key {_shown(name)} is no text; put it into quotes")
+            _check_text(f"a key of {key}" if key else "a key", name)
+            check_plain(value, (*path, name))
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            check_plain(value, (*path, str(index)))
+    elif isinstance(document, str):
+        _check_text(key, document)
+    elif isinstance(document, int | float):
+        _check_number(key, document)
+    elif document is not None:
+        raise InputError(f"{key}={_shown(document)}: must be {PLAIN}; write it as text")
+
+
+def _check_text(key: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{key}={_shown(text)}: holds half of a surrogate pair and is no Unicode text; write the character itself"
+        ) from error
+
+
+def _check_number(key: str, number: float) -> None:
+    try:
+        finite = math.isfinite(float(number))
+    except OverflowError:  # a whole number beyond all floats; Python would not even print it
+        raise InputError(f"{key}: is a whole number beyond 1.8e308; write a smaller one, or text") from None
+    if not finite:
+        raise InputError(f"{key}={number}: must be a finite number; write null for none, or a number that is large enough")
+
+
+def _shown(value: object) -> str:
+    return ascii(value)[:SHOWN]
+
+
+MOST_VALUES = 20_000
+"""Values of one file, each alias counted as all that it stands for. The largest file shipped has a hundredth of it."""
+MOST_BYTES = 2 * 2**20
+
+
+def check_size(text: str, name: str) -> None:
+    """Refuse a file that would come to too many values.
+
+    Raises
+    ------
+    InputError
+        with the name and the bound.
+    yaml.YAMLError, RecursionError
+        for what is no YAML, or is nested deeper than Python's stack.
+    """
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MOST_BYTES:
+        raise InputError(f"{name}: has {size:,} bytes, and a configuration has at most {MOST_BYTES:,}: put data into a file of its own")
+    if count(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MOST_VALUES:
+        raise InputError(f"{name}: comes to more than {MOST_VALUES:,} values with its aliases (*name) written out: put data elsewhere")
+
+
+def count(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Return how many values a node comes to; ``known`` remembers those of nodes that are reached again by an alias.
+
+    A node inside itself counts once there: whoever writes it out will find that it has no end.
+    """
+    if node is None:
+        return 0
+    if id(node) not in known:
+        known[id(node)] = 1
+        if isinstance(node, yaml.SequenceNode):
+            known[id(node)] = 1 + sum(count(child, known) for child in node.value)
+        elif isinstance(node, yaml.MappingNode):
+            known[id(node)] = 1 + sum(count(child, known) for pair in node.value for child in pair)
+    return known[id(node)]

@@ -1,0 +1,226 @@
+"""Which cores and how much of their time a process may use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.contracts import InputError
+from orchestrator.machine.environment import read_text
+
+CAN_PIN = hasattr(os, "sched_setaffinity")
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+"""Read by numerical libraries when they are imported; set before that, from the process's own environment."""
+
+BUSY_SHARE = 0.05
+"""A thread that has used this share of the measuring thread's CPU time computes. Ray's own use a hundredth of it."""
+
+
+@dataclass(frozen=True)
+class ThreadMask:
+    """One thread of this process as ``/proc/self/task`` shows it."""
+
+    tid: int
+    name: str
+    cores: tuple[int, ...]
+    cpu_ns: int
+
+    def as_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {"tid": self.tid, "name": self.name, "cores": list(self.cores), "cpu_ns": self.cpu_ns}
+
+
+def allowed_cores() -> tuple[int, ...]:
+    """Return the cores this process may use."""
+    if CAN_PIN:
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def choose_cores(wanted: int | Iterable[int] | None, allowed: Iterable[int]) -> tuple[int, ...]:
+    """Return the cores a system asks for, out of those that are allowed.
+
+    A number takes the highest ones: the lowest serve most interrupts. Raises InputError for cores that are not there.
+    """
+    have = tuple(sorted(allowed))
+    if wanted is None:
+        return have
+    if isinstance(wanted, int):
+        if wanted > len(have):
+            raise InputError(f"system.cores={wanted}: this machine allows {len(have)} ({_ranges(have)}); ask for fewer")
+        return have[-wanted:]
+    asked = tuple(sorted(set(wanted)))
+    missing = sorted(set(asked) - set(have))
+    if not asked or missing:
+        raise InputError(f"system.cores={list(asked)}: core {_ranges(missing) or 'list is empty'}; this machine allows {_ranges(have)}")
+    return asked
+
+
+def _ranges(cores: Iterable[int]) -> str:
+    """Write cores as ``0-3,8``."""
+    parts: list[list[int]] = []
+    for core in sorted(cores):
+        if parts and core == parts[-1][1] + 1:
+            parts[-1][1] = core
+        else:
+            parts.append([core, core])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def pin(cores: tuple[int, ...]) -> tuple[int, ...]:
+    """Pin the calling thread to ``cores`` and move the threads that exist already to other cores, where there are any.
+
+    Threads that are created from now on by the calling thread inherit its mask. Returns the ids of the threads moved.
+    """
+    others = tuple(sorted(set(allowed_cores()) - set(cores))) or cores
+    moved = tuple(tid for tid in _task_ids() if tid != threading.get_native_id())
+    for tid in moved:
+        try:
+            os.sched_setaffinity(tid, others)
+        except ProcessLookupError:
+            continue
+    os.sched_setaffinity(0, cores)
+    return moved
+
+
+def read_threads() -> list[ThreadMask]:
+    """Return every thread of this process with its mask and the CPU time it has used."""
+    threads = []
+    for tid in _task_ids():
+        folder = Path(f"/proc/self/task/{tid}")
+        try:
+            name = (folder / "comm").read_text().strip()
+            cpu_ns = int((folder / "schedstat").read_text().split()[0]) if (folder / "schedstat").exists() else 0
+            cores = tuple(sorted(os.sched_getaffinity(tid)))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        threads.append(ThreadMask(tid, name, cores, cpu_ns))
+    return threads
+
+
+def check_pinning(
+    cores: tuple[int, ...], allowed: tuple[int, ...], threads: list[ThreadMask], moved: Collection[int] = (), measuring: int | None = None
+) -> list[ThreadMask]:
+    """Return the threads that compute, or raise InputError naming one that is not where it should be.
+
+    A thread computes unless it sits on the other cores and has cause to: it existed before pinning and was moved there, or it was
+    started by one of those and has hardly run. A library that binds its workers to the wrong cores is found by the time they use.
+
+    Parameters
+    ----------
+    cores, allowed
+        of the trial, and of the process before it was pinned.
+    threads
+        as `read_threads` returns them, after warm-up.
+    moved, measuring
+        ids of the threads that `pin` moved, and of the thread that times.
+    """
+    others = tuple(sorted(set(allowed) - set(cores)))
+    busy_ns = BUSY_SHARE * max((thread.cpu_ns for thread in threads if thread.tid == measuring), default=0)
+
+    def computes(thread: ThreadMask) -> bool:
+        if thread.tid == measuring or not others or thread.cores != others:
+            return True
+        return thread.tid not in moved and 0 < busy_ns <= thread.cpu_ns
+
+    computing = [thread for thread in threads if computes(thread)]
+    for thread in computing:
+        if not set(thread.cores) <= set(cores):
+            raise InputError(
+                f"thread {thread.name} ({thread.tid}) runs on cores {_ranges(thread.cores)} and not on {_ranges(cores)}: the "
+                "model's library sets masks of its own; turn that off or choose system.cores to fit"
+            )
+    return computing
+
+
+def _task_ids() -> list[int]:
+    return sorted(int(path.name) for path in Path("/proc/self/task").iterdir())
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The tightest quota above this process. ``cores`` is processor time per time; ``version`` that of the control groups."""
+
+    cores: float
+    period_us: int
+    version: int
+
+
+def read_quota() -> Quota | None:
+    """Return this process's quota, or None where there is none."""
+    return find_quota(read_text(Path("/proc/self/cgroup")) or "", read_text(Path("/proc/self/mountinfo")) or "")
+
+
+def find_quota(cgroup: str, mountinfo: str) -> Quota | None:
+    """Return the tightest quota among a process's groups and those they are in.
+
+    Parameters
+    ----------
+    cgroup, mountinfo
+        texts of the files of these names in ``/proc/PID``.
+    """
+    own = dict(_own_groups(cgroup))
+    quotas = [
+        quota
+        for version, root, mount in _mounts(mountinfo)
+        if version in own
+        for folder in _upward(own[version], root, mount)
+        if (quota := _quota(folder, version)) is not None
+    ]
+    return min(quotas, key=lambda quota: quota.cores, default=None)
+
+
+def _own_groups(cgroup: str) -> Iterator[tuple[int, str]]:
+    for line in cgroup.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            yield 2, path
+        elif "cpu" in controllers.split(","):
+            yield 1, path
+
+
+def _mounts(mountinfo: str) -> Iterator[tuple[int, str, Path]]:
+    """Yield version, the group that is mounted, and where."""
+    for line in mountinfo.splitlines():
+        place, _, system = line.partition(" - ")
+        root, mount = (text.replace("\\040", " ") for text in place.split()[3:5])
+        kind, *_, options = system.split()
+        if kind == "cgroup2":
+            yield 2, root, Path(mount)
+        elif kind == "cgroup" and "cpu" in options.split(","):
+            yield 1, root, Path(mount)
+
+
+def _upward(own: str, root: str, mount: Path) -> Iterator[Path]:
+    """Yield the folder of a group and of those it is in, as far as they are mounted.
+
+    In a container the group may lie outside what is mounted: there the mount itself is the group.
+    """
+    below = Path(own).relative_to(root) if Path(own).is_relative_to(root) else Path()
+    folder = mount / below
+    if ".." in below.parts or not folder.is_dir():
+        folder = mount
+    yield folder
+    yield from (parent for parent in folder.parents if parent.is_relative_to(mount))
+
+
+def _quota(folder: Path, version: int) -> Quota | None:
+    if version == 2:
+        quota, _, period = (read_text(folder / "cpu.max") or "").partition(" ")
+    else:
+        quota, period = (read_text(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period"))
+    if not (quota.isdigit() and period.isdigit()):  # "max" and -1 are none
+        return None
+    return Quota(int(quota) / int(period), int(period), version)

@@ -1,0 +1,149 @@
+"""What one machine has to offer, read without a framework."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.configuration.config import SystemConfig
+from orchestrator.contracts import InputError
+from orchestrator.machine.cores import allowed_cores, choose_cores
+from orchestrator.machine.environment import boot_id, gpu_driver, installed_versions
+
+NODES = Path("/sys/devices/system/node")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The facts a plan is held against.
+
+    cores
+        those this process may use.
+    memory_bytes
+        physical memory.
+    device_memory
+        accelerators besides ``cpu``, ``cuda:0`` and so on and their UUIDs, with the memory each has in bytes, None where the driver
+        does not tell.
+    numa
+        cores of each NUMA node.
+    labels
+        labels of the Ray node, none for an embedded Ray.
+    node_id, boot_id
+        the Ray node, empty where there is none, and the physical machine it is on.
+    versions
+        of Python, Ray, the frameworks and the GPU driver that are installed there.
+    """
+
+    host: str
+    cores: tuple[int, ...]
+    memory_bytes: int
+    device_memory: Mapping[str, int | None] = field(default_factory=dict)
+    numa: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    node_id: str = ""
+    boot_id: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the accelerators."""
+        return tuple(self.device_memory)
+
+
+def read_machine() -> Machine:
+    """Return what this machine has to offer."""
+    import psutil
+
+    return Machine(
+        host=socket.gethostname(),
+        cores=allowed_cores(),
+        memory_bytes=int(psutil.virtual_memory().total),
+        device_memory=dict(_devices()),
+        numa=numa_cores(),
+        boot_id=boot_id(),
+        versions={**installed_versions(), **gpu_driver()},
+    )
+
+
+def numa_cores() -> dict[int, tuple[int, ...]]:
+    """Return the cores of each NUMA node."""
+    return {int(node.name[4:]): parse_cores((node / "cpulist").read_text()) for node in sorted(NODES.glob("node[0-9]*"))}
+
+
+def cores_offered(system: SystemConfig, allowed: Iterable[int], numa: Mapping[int, tuple[int, ...]], host: str) -> tuple[int, ...]:
+    """Return the cores that a system is given out of those allowed. Raises InputError for cores or a NUMA node that are not there."""
+    if system.numa is None:
+        return choose_cores(system.cores, allowed)
+    if system.numa not in numa:
+        raise InputError(
+            f"system.numa={system.numa}: {host} has the NUMA nodes {', '.join(map(str, numa)) or 'none'}; choose one of these or null"
+        )
+    there = set(allowed) & set(numa[system.numa])
+    if not there:
+        raise InputError(f"system.numa={system.numa}: this process may use none of its cores on {host}; choose another node")
+    return choose_cores(system.cores, there)
+
+
+def parse_cores(text: str) -> tuple[int, ...]:
+    """Return the cores that a kernel file lists as ``0-3,8``."""
+    cores: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        low, _, high = part.partition("-")
+        cores.extend(range(int(low), int(high or low) + 1))
+    return tuple(cores)
+
+
+def format_cores(cores: Iterable[int]) -> str:
+    """Return cores as ``parse_cores`` reads them."""
+    spans: list[tuple[int, int]] = []
+    for core in sorted(cores):
+        if spans and core == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], core)
+        else:
+            spans.append((core, core))
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+
+
+def _devices() -> Iterator[tuple[str, int | None]]:
+    """Yield the GPUs that the driver shows and the MIG parts of each, with their memory; none where there is no driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return
+    try:
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            memory = _memory(handle)
+            yield f"cuda:{index}", memory
+            yield str(pynvml.nvmlDeviceGetUUID(handle)), memory
+            yield from _parts(handle)
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _memory(handle: object) -> int | None:
+    import pynvml
+
+    try:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+    except pynvml.NVMLError:
+        return None
+
+
+def _parts(handle: object) -> Iterator[tuple[str, int | None]]:
+    import pynvml
+
+    try:
+        count = pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)
+    except pynvml.NVMLError:
+        return
+    for index in range(count):
+        try:
+            part = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+            yield str(pynvml.nvmlDeviceGetUUID(part)), _memory(part)
+        except pynvml.NVMLError:
+            return

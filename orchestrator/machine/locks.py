@@ -1,0 +1,135 @@
+"""Where the locks of the turns lie, and who holds one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.contracts import InputError
+from orchestrator.machine.surroundings import MEMORY, ROOT, is_safe, user_told, why_unsafe
+
+VARIABLE = "ORCHESTRATOR_LOCK_DIR"
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+HOW_TO_MAKE = "have the administrator make it with `install -d -m 1777 FOLDER`"
+
+
+def own_folder_path() -> Path:
+    """Return where this user's locks lie: the same for every process of theirs, whatever its TMPDIR.
+
+    Not in XDG_RUNTIME_DIR, which some processes of a user have and others have not; nor first in shared memory, which some systems empty
+    of a user's files when they log out, while their campaign runs on.
+    """
+    temporary = Path("/tmp").resolve()  # noqa: S108 - a folder there is looked at before it is used
+    fit = [root for root in (temporary, MEMORY) if os.access(root, os.W_OK) and is_safe(root)]
+    return (fit or [temporary])[0] / f"orchestrator-locks-{os.geteuid()}"
+
+
+def common_folder_path() -> Path | None:
+    """Return the folder that ORCHESTRATOR_LOCK_DIR names, or None."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else None
+
+
+def open_own_folder() -> int:
+    """Make and open this user's folder. Raises InputError where it is not this user's alone."""
+    path, user = own_folder_path(), user_told(os.geteuid())
+    try:
+        path.mkdir(0o700)
+        made = True
+    except FileExistsError:
+        made = False
+    except OSError as error:
+        raise InputError(f"{path} cannot be made ({error.strerror}), and holds the locks of {user}: make its parent writable") from error
+    remedy = f"it is to hold the locks of {user} alone: have it removed, by its owner or root"
+    try:
+        descriptor = os.open(path, FOLDER)
+    except OSError as error:
+        raise InputError(f"{path} {_whose(path)} and cannot be opened as a folder ({error.strerror}); {remedy}") from error
+    if made:
+        os.fchmod(descriptor, 0o700)  # whatever the umask
+    status = os.fstat(descriptor)
+    if status.st_uid == os.geteuid() and not status.st_mode & 0o077:
+        with suppress(OSError):  # what clears old files out of /tmp passes over a folder that is locked
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return descriptor
+    os.close(descriptor)
+    raise InputError(f"{path} {_whose(path)} and has mode {stat.S_IMODE(status.st_mode):o}; {remedy}")
+
+
+def open_common_folder(path: Path) -> tuple[int, bool]:
+    """Open the administrator's folder and return whether every user of the machine can.
+
+    Raises InputError for one that is not there, or that somebody but root and this user could exchange.
+    """
+    if not path.is_absolute():
+        raise InputError(f"{VARIABLE}={path} must be an absolute path, such as /var/lock/orchestrator; correct it")
+    try:
+        descriptor = os.open(path, FOLDER)
+    except FileNotFoundError as error:
+        raise InputError(f"{VARIABLE}={path}: there is no such folder; {HOW_TO_MAKE}, or unset it") from error
+    except OSError as error:
+        raise InputError(f"{VARIABLE}={path} cannot be opened as a folder ({error.strerror}); {HOW_TO_MAKE}, or unset it") from error
+    try:
+        status = os.fstat(descriptor)
+        _refuse_unsafe(path, path, status)
+        parents = {parent: parent.lstat() for parent in {*path.parents, *path.resolve().parents}}
+        for parent, found in sorted(parents.items()):
+            if not stat.S_ISLNK(found.st_mode) or found.st_uid not in (ROOT, os.geteuid()):
+                _refuse_unsafe(path, parent, found)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    every_user = bool(status.st_mode & 0o004) and all(parent.st_mode & 0o001 for parent in parents.values())
+    return descriptor, every_user
+
+
+def _refuse_unsafe(named: Path, place: Path, status: os.stat_result) -> None:
+    why = why_unsafe(status)
+    if why is not None:
+        where = "" if place == named else f" lies in {place}, which"
+        remedy = "a folder of locks is root's or yours, and others may write into it and those above only where it is sticky (mode 1777)"
+        raise InputError(f"{VARIABLE}={named}{where} {why}: {remedy}; {HOW_TO_MAKE}, or unset it")
+
+
+def _whose(path: Path) -> str:
+    try:
+        return f"belongs to {user_told(path.lstat().st_uid)}"
+    except OSError:
+        return "is gone again"
+
+
+LOCKS = Path("/proc/locks")
+
+
+def holders_of(status: os.stat_result) -> list[tuple[int, int]]:
+    """Return number and user of every process that holds a ``flock`` on a file; none where the kernel does not show them."""
+    try:
+        lines = LOCKS.read_text().splitlines()
+    except OSError:
+        return []
+    return [(pid, owner) for pid in pids_in(lines, status) if (owner := _owner(pid)) is not None]
+
+
+def pids_in(lines: Iterable[str], status: os.stat_result) -> list[int]:
+    """Return the processes that have a ``flock`` on a file, as lines of /proc/locks tell (pure)."""
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    found = []
+    for line in lines:
+        fields = line.split()
+        # A lock that is waited for has an arrow in its second place.
+        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5] == place and int(fields[4]) > 0:
+            found.append(int(fields[4]))
+    return sorted(set(found))
+
+
+def _owner(pid: int) -> int | None:
+    """Return the effective user of a process. The owner of its folder in /proc would be root's for one that has changed its user."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[2]) for line in lines if line.startswith("Uid:")), None)

@@ -1,0 +1,121 @@
+"""What a machine must offer before anything is measured: room, shared memory, short names, locks."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pwd
+import resource
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from orchestrator.contracts import InputError
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - what lies there is made new, under a name that nobody can guess or is looked at first
+ROOT = 0
+
+
+def is_safe(folder: Path) -> bool:
+    """Return whether nobody but root and this user can take away or replace what this user keeps in a folder."""
+    try:
+        return why_unsafe(folder.lstat()) is None
+    except OSError:
+        return False
+
+
+def is_own(path: Path) -> bool:
+    """Return whether something lies there that belongs to this user."""
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def why_unsafe(status: os.stat_result) -> str | None:
+    """Return in words why another user could take away or replace what lies in a folder, or None."""
+    if not stat.S_ISDIR(status.st_mode):
+        return "is no folder"
+    if status.st_uid not in (ROOT, os.geteuid()):
+        return f"belongs to {user_told(status.st_uid)}"
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        return f"has mode {stat.S_IMODE(status.st_mode):o}, with which others may take away what lies there"
+    return None
+
+
+def user_told(uid: int) -> str:
+    """Return what a person knows a user by."""
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return f"user {uid}"
+
+
+MIB = 2**20
+LEAST_FREE = {False: 1 * MIB, True: 32 * MIB}
+"""Bytes that must be free in the folder for temporary files, without and with an embedded Ray: its logs, and the code it imports."""
+LEAST_FILE = {False: 16 * MIB, True: 512 * MIB}
+"""How large a file must be allowed to become: tables of results, and Ray's memory for objects, which is one file."""
+LONGEST_SOCKET = 107
+"""Bytes in the name of a Unix socket."""
+SOCKET = "/tq-{pid}-12345678/r/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
+"""The longest name of Ray's in the folder for temporary files."""
+
+
+def check_surroundings(with_ray: bool) -> None:
+    """Raise InputError where a campaign on this machine would end before its first round, or Ray would not start.
+
+    Parameters
+    ----------
+    with_ray
+        whether a Ray is started for it.
+    """
+    folder = _temporary_folder()
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE[with_ray]:
+        raise InputError(
+            f"{folder}: {free / MIB:.1f} MiB are free, and temporary files need {LEAST_FREE[with_ray] / MIB:.0f}; free some, or name "
+            "another folder with TMPDIR"
+        )
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_FILE[with_ray]:
+        what = "Ray's memory for objects" if with_ray else "a table of results"
+        raise InputError(
+            f"ulimit -f: files may become {limit / MIB:.3g} MiB long, and {what} needs {LEAST_FILE[with_ray] / MIB:.0f}; raise it with "
+            "`ulimit -f unlimited`"
+        )
+    if with_ray:
+        _check_for_ray(folder)
+
+
+def _check_for_ray(folder: Path) -> None:
+    most = LONGEST_SOCKET - len(SOCKET.format(pid=os.getpid()))
+    length = len(os.fsencode(folder))
+    if length > most:
+        raise InputError(
+            f"{folder}: {length} bytes are too long a name for the folder of temporary files: Ray's sockets lie there, and their names "
+            f"leave it {most}; name a shorter one with TMPDIR"
+        )
+    if MEMORY.is_dir() and not os.access(MEMORY, os.W_OK):
+        raise InputError(f"{MEMORY} cannot be written, and Ray keeps its objects there: mount it writable, mode 1777")
+
+
+def _temporary_folder() -> Path:
+    """Return where temporary files go. Python itself goes on to other folders where it cannot write, in the end to the working one."""
+    named = os.environ.get("TMPDIR")
+    try:
+        folder = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"TMPDIR={named or ''}: neither there nor in /tmp can a temporary file be written; free space there, or name a folder that "
+            "can be written with TMPDIR"
+        ) from error
+    if named:
+        try:
+            with tempfile.TemporaryFile(dir=named) as file:
+                file.write(bytes(mmap.PAGESIZE))
+        except OSError as error:
+            told = f"TMPDIR={named}: no file can be written there ({error.strerror}); free space, make it writable, or unset it"
+            raise InputError(told) from error
+    return folder

@@ -1,0 +1,77 @@
+"""What makes two trials the same work: the readable id and the hash inside it.
+
+Pure, but for the environment, where options name its variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.configuration.config import Target, Trial
+from orchestrator.configuration.environment_values import known_by_digests
+from orchestrator.subject.inspection import Inspection
+
+LONGEST_SLUG = 100
+LONGEST_NAME = 22
+"""Four names of this length, their hyphens and a batch of five digits fit into the longest slug."""
+
+NO_WORK = {
+    "model": {"runtimes", "classes", "parameters", "options"},
+    "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
+    "system": {"paths", "python"},
+    "runtime": {"packages", "programs", "dtypes"},
+    "measurement": {"repeat", "round_timeout_s", "max_errors"},
+}
+"""Keys outside the hash. They check, guard or locate the work and do not change it; which samples a limit draws is told by the
+digest of the data. Options are added one by one, without those that are paths: what a path holds is told by a digest."""
+
+
+def match_key(trial: Trial, inspection: Inspection) -> str:
+    """Return the id of a trial without its repeat: ``<readable slug>-<hash8>``."""
+    return f"{slug(trial)}-{hash8(identity(trial, inspection))}"
+
+
+def trial_id(key: str, repeat: int) -> str:
+    """Return the id of one repeat."""
+    return f"{key}-r{repeat}"
+
+
+def slug(trial: Trial) -> str:
+    """Return the readable part: model, task, system, runtime (with its number format, if it is not fp32) and batch."""
+    runtime = trial.runtime.name if trial.runtime.dtype == "fp32" else f"{trial.runtime.name}_{trial.runtime.dtype}"
+    names = [_safe(name) for name in (trial.model.name, trial.task.name, trial.system.name, runtime)]
+    batch = f"b{trial.measurement.batch}"
+    whole = "-".join([*names, batch])
+    return whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[:LONGEST_NAME] for name in names), batch])
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name)
+
+
+def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
+    """Return everything that the hash covers, as plain JSON values."""
+    blocks: dict[str, dict[str, Any]] = {
+        name: getattr(trial, name).model_dump(mode="json", exclude=left_out) for name, left_out in NO_WORK.items()
+    }
+    blocks["model"]["options"] = _options(trial.model, inspection.model_paths)
+    blocks["task"]["options"] = _options(trial.task, inspection.task_paths)
+    return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
+
+
+def _options(target: Target, paths: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options that are no paths, values of the environment by digests.
+
+    One that is null says nothing, just as if its YAML did not write it.
+    """
+    return {name: known_by_digests(value) for name, value in target.options.items() if value is not None and name not in paths}
+
+
+def hash8(document: dict[str, Any]) -> str:
+    """Return the first 8 hexadecimal digits of the SHA-256 of a document as canonical JSON."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

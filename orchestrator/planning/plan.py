@@ -1,0 +1,211 @@
+"""From composed trials to a plan: what pairs, who is who, what can run, in which order (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from orchestrator.configuration.config import AnalysisConfig, Target, Trial
+from orchestrator.configuration.environment_values import has_expression
+from orchestrator.contracts import InputError
+from orchestrator.machine.host import Machine
+from orchestrator.planning.feasibility import why_infeasible
+from orchestrator.planning.identity import match_key, trial_id
+from orchestrator.storage.records import LeftOut, PlannedTrial
+from orchestrator.subject.inspection import Inspection
+
+NOWHERE = Machine("-", (), 0)
+"""Of a trial whose system no machine is."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One composed trial, with what is known of its subject and of the machine it would run on.
+
+    missing
+        what its model, data or runtime lacks here, one line each.
+    note
+        what the sweep file says of it.
+    fetches
+        what its model downloads on first use, or None.
+    """
+
+    trial: Trial
+    inspection: Inspection
+    machine: Machine
+    missing: tuple[str, ...] = ()
+    note: str = ""
+    fetches: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every trial of a campaign in its order, repeats expanded.
+
+    left_out
+        choices that were not paired, each once, and why.
+    candidates, estimates_s
+        by match key: what a trial was planned from, and how long it took before (s), where that is known.
+    duplicates
+        number of trials that were composed more than once.
+    unpaired
+        one line for each trial that was left out and of which the sweep file has something to say.
+    """
+
+    trials: tuple[PlannedTrial, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)
+    estimates_s: Mapping[str, float] = field(default_factory=dict)
+    duplicates: int = 0
+    unpaired: tuple[str, ...] = ()
+
+    @property
+    def infeasible(self) -> tuple[PlannedTrial, ...]:
+        """Trials that their machine cannot run."""
+        return tuple(planned for planned in self.trials if planned.state == "infeasible")
+
+    def with_estimates(self, estimates_s: Mapping[str, float]) -> Plan:
+        """Return this plan with how long its trials took before, in s by match key."""
+        return replace(self, estimates_s=dict(estimates_s))
+
+
+def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
+    """Return the trials whose model fits task and runtime, and the pairs that were left out.
+
+    Raises
+    ------
+    InputError
+        where nothing is left, or a model has another number of classes than its task.
+    """
+    fitting: list[Trial] = []
+    left_out: dict[LeftOut, None] = {}
+    for trial in trials:
+        reason = why_no_pair(trial)
+        if reason is None:
+            _check_classes(trial)
+            fitting.append(trial)
+        else:
+            left_out[reason] = None
+    if not fitting:
+        first = next(iter(left_out)).reason if left_out else "the sweep is empty"
+        more = f" (and {len(left_out) - 1} more pairs)" if len(left_out) > 1 else ""
+        raise InputError(f"nothing is left to run: {first}{more}")
+    return fitting, tuple(left_out)
+
+
+def why_no_pair(trial: Trial) -> LeftOut | None:
+    """Return why a trial's model fits its task or its runtime not, or None where it fits both."""
+    model, task, runtime = trial.model, trial.task, trial.runtime
+    if model.kind != task.kind:
+        reason = f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"
+        return LeftOut(pair=(model.name, task.name), reason=reason)
+    if runtime.name not in model.runtimes:
+        reason = f"model {model.name} offers the runtimes {', '.join(model.runtimes)}, not {runtime.name}"
+        return LeftOut(pair=(model.name, runtime.name), reason=reason)
+    return None
+
+
+def _check_classes(trial: Trial) -> None:
+    model, task = trial.model, trial.task
+    if model.classes is not None and task.classes is not None and model.classes != task.classes:
+        raise InputError(
+            f"model {model.name} has classes={model.classes} and task {task.name} classes={task.classes}, which must be equal; "
+            "choose another model, or correct the number in its YAML"
+        )
+
+
+def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
+    """Return the plan of a campaign.
+
+    Order: as composed. All first repeats come before all second ones, so that a machine's drift reaches every trial alike.
+
+    Parameters
+    ----------
+    candidates
+        composed trials that pair, repeats not expanded.
+    left_out
+        for the record.
+
+    Raises
+    ------
+    InputError
+        where two different trials would have one id.
+    """
+    by_key: dict[str, Candidate] = {}
+    names: dict[str, str] = {}
+    for candidate in map(_with_absolute_paths, candidates):
+        key = match_key(candidate.trial, candidate.inspection)
+        other = by_key.setdefault(key, candidate)
+        # Some file systems take A and a for one name.
+        if other.trial != candidate.trial or names.setdefault(key.lower(), key) != key:
+            raise InputError(_collision(key, other.trial, candidate.trial))
+    repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
+    planned = tuple(
+        _planned(key, candidate, repeat)
+        for repeat in range(repeats)
+        for key, candidate in by_key.items()
+        if repeat < candidate.trial.measurement.repeat
+    )
+    return Plan(planned, tuple(left_out), by_key, duplicates=len(candidates) - len(by_key))
+
+
+def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
+    """Refuse a reference or slice that could be found missing only when everything has been measured.
+
+    Raises
+    ------
+    InputError
+        where ``analysis.reference`` is neither the id nor the match key of a trial that can run, or no sample has a slice.
+    """
+    wanted = analysis.reference
+    matching = [planned for planned in plan.trials if wanted in (planned.trial_id, planned.match_key)]
+    if wanted is not None and not matching:
+        raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
+    if wanted is not None and all(planned.state != "planned" for planned in matching):
+        raise InputError(f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can")
+    seen = [candidate.inspection for candidate in plan.candidates.values() if candidate.inspection.samples]
+    if seen:
+        analysis.check_slices(name for inspection in seen for name in inspection.slices)
+
+
+def _with_absolute_paths(candidate: Candidate) -> Candidate:
+    """Make paths among the options absolute: the timed process starts in another folder."""
+    trial, inspection = candidate.trial, candidate.inspection
+    model = trial.model.model_copy(update={"options": {**trial.model.options, **_written_out(trial.model, inspection.model_paths)}})
+    task = trial.task.model_copy(update={"options": {**trial.task.options, **_written_out(trial.task, inspection.task_paths)}})
+    return replace(candidate, trial=trial.model_copy(update={"model": model, "task": task}))
+
+
+def _written_out(target: Target, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths of those options that do not come from a variable of the environment, whose value is not stored."""
+    return {name: path for name, path in paths.items() if not has_expression(target.options.get(name))}
+
+
+def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
+    machine = candidate.machine
+    found = None if machine is NOWHERE else why_infeasible(candidate.trial, candidate.inspection, machine)
+    reason = "; ".join(filter(None, (*candidate.missing, found))) or None
+    return PlannedTrial(
+        trial_id=trial_id(key, repeat),
+        match_key=key,
+        trial=candidate.trial.model_copy(update={"repeat": repeat}),
+        state="infeasible" if reason else "planned",
+        reason=reason,
+    )
+
+
+def _collision(key: str, one: Trial, other: Trial) -> str:
+    """Tell which keys two trials of one id differ in."""
+    one_values, other_values = _flat(one.model_dump()), _flat(other.model_dump())
+    keys = sorted(name for name in one_values.keys() | other_values.keys() if one_values.get(name) != other_values.get(name))
+    return f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value"
+
+
+def _flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, prefix if name == "options" else f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

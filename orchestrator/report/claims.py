@@ -1,0 +1,140 @@
+"""Tables of what is claimed beyond what was seen: deadlines, comparisons, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.results import Results
+from orchestrator.report.rows import Row, bound, flag_note, mark, read_at, rows_of, who, who_columns
+from orchestrator.report.table import Table
+from orchestrator.report.text import milliseconds, quality, quality_at_least, signed
+from orchestrator.stats.thresholds import Threshold
+
+DEADLINE_NOTE = (
+    "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
+    "after the deadline counts as failed. The first rounds count, as many as were fixed beforehand. What was seen promises nothing.{common}"
+)
+COMMON = " Where models differ in ideal quality, the floor that all of them can keep stands beside each one's own (common)."
+
+
+def deadline_tables(results: Results) -> Iterator[Table]:
+    """Yield per task the deadlines on the total clock: for each trial's own ideal quality, and for a common one where that is lower."""
+    wanted = results.analysis.deadline
+    for group in results.groups:
+        rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == "total"]
+        own = {row["trial"]: row["floor"] for row in rows if row["reference"] == "own"}
+        rows = [row for row in rows if row["reference"] == "own" or 0 < row["floor"] < own[row["trial"]]]
+        common = COMMON if any(row["reference"] == "common" for row in rows) else ""
+        if rows:
+            yield Table(
+                title=f"Deadlines that can be promised on {group.task} ({group.trials[0].metric}, total time)",
+                columns=[*who_columns(group), "keep at least", "deadline", f"seen in {1 - wanted.late_share:.0%} of rounds", "rounds"],
+                rows=[_deadline_cells(row, group) for row in rows],
+                note=DEADLINE_NOTE.format(confidence=wanted.confidence, kept=1 - wanted.late_share, quality=wanted.quality, common=common),
+                right=frozenset(["keep at least", "rounds"]),
+            )
+
+
+def _deadline_cells(row: Row, group: Group) -> list[str]:
+    floor = quality_at_least(row["floor"]) + (" (common)" if row["reference"] == "common" else "")
+    return [*who(row, group), floor, _deadline(row), milliseconds(row["observed_ns"]), str(row["rounds"])]
+
+
+def _deadline(row: Row) -> str:
+    return milliseconds(row["deadline_ns"]) if row["certified"] else f"not certified: {row['reason']}"
+
+
+def comparison_tables(results: Results, everywhere: bool = False) -> Iterator[Table]:
+    """Yield per task the differences from each model's baseline at the primary threshold, or ``everywhere``: at all common ones."""
+    for group in results.groups:
+        found = rows_of(results, "comparison", group)
+        for threshold in read_at(group, everywhere):
+            rows = [row for row in found if row["threshold_ns"] == threshold.ns]
+            trials = list(dict.fromkeys(row["trial"] for row in rows))
+            if trials:
+                yield _table(group, threshold, [[row for row in rows if row["trial"] == trial] for trial in trials])
+
+
+def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) -> Table:
+    return Table(
+        title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, total time) within {bound(threshold)}",
+        columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
+        rows=[_comparison_cells(rows, group) for rows in trials],
+        note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
+        "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds tell: only repeats "
+        "(measurement.repeat=3 or more) give a verdict on whether a system is better or worse. It stands in the row of the first "
+        "repeat, at the primary threshold, with one-sided bounds that hold for all trials together."
+        + flag_note([row for rows in trials for row in rows]),
+        right=frozenset(["this data set", "samples like these"]),
+        within_ns=threshold.ns,
+    )
+
+
+def _comparison_cells(rows: Sequence[Row], group: Group) -> list[str]:
+    scopes = {row["scope"]: row for row in rows}
+    first = rows[0]
+    baseline = next(data.record for data in group.trials if data.trial_id == first["baseline"])
+    verdict = scopes.get(FRESH_PROCESSES)
+    return [
+        *who(first, group),
+        f"{baseline.trial.system.name} with {baseline.trial.runtime.name}",
+        _difference(scopes.get(THIS_DATA_SET)),
+        _difference(scopes.get(SAMPLES_LIKE_THESE)),
+        _verdict(verdict) if verdict is not None else "",
+    ]
+
+
+def _verdict(row: Row) -> str:
+    """Write a verdict with its figure: the difference of means over repeats, its bounds and what would have been found."""
+    if row["interval_low"] is None:
+        return str(row["verdict"])
+    parameters = dict(row["parameters"])
+    found = f"{row['verdict']}: {signed(row['difference'])} [{signed(row['interval_low'])}, {signed(row['interval_high'])}]"
+    return f"{found}, a drop of {parameters['detectable_drop']:.3f} would show{mark(row['flags'])}"
+
+
+def _difference(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    low, high = row["interval_low"], row["interval_high"]
+    interval = f"[{signed(low)}, {signed(high)}]" if low is not None and high is not None else "[unknown]"
+    return f"{signed(row['difference'])} {interval}{mark(row['flags'])}"
+
+
+SHOWN = "p95"
+PREDICTION_NOTE = (
+    "The first rounds predict the last; the threshold is a percentile of the first alone. block-bootstrap keeps the samples of a round "
+    "together; poisson-binomial and monte-carlo take every sample as independent. Worst: the median worst round of as many as were "
+    "tested. Variance ratio: how much more quality varies between rounds than independent samples would make it; far above 1, whole "
+    "rounds are slow, and independence promises too much."
+)
+
+
+def prediction_tables(results: Results) -> Iterator[Table]:
+    """Yield per task what the first rounds predicted of the last, on the total clock at the first rounds' p95."""
+    for group in results.groups:
+        rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == ("total", SHOWN)]
+        if rows:
+            yield Table(
+                title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
+                columns=[*who_columns(group), "method", "mean", "observed", "worst", "observed worst", "rounds", "variance ratio"],
+                rows=[_prediction_cells(row, group) for row in rows],
+                note=PREDICTION_NOTE + flag_note(rows),
+                right=frozenset(["mean", "observed", "worst", "observed worst", "rounds", "variance ratio"]),
+            )
+
+
+def _prediction_cells(row: Row, group: Group) -> list[str]:
+    ratio = row["variance_ratio"]
+    return [
+        *who(row, group),
+        row["method"],
+        quality(row["predicted_mean"]) + mark(row["flags"]),
+        quality(row["observed_mean"]),
+        quality(row["predicted_minimum"]),
+        quality(row["observed_minimum"]),
+        f"{row['fit_rounds']} + {row['test_rounds']}",
+        "-" if ratio is None else f"{ratio:.1f}",
+    ]

@@ -1,0 +1,214 @@
+"""One process of a trial: started, asked for rounds ahead, timed, ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import pyarrow as pa
+
+from orchestrator.configuration.config import MeasurementConfig, Trial
+from orchestrator.execution.executor import Executor, Job, Session, SessionLost
+from orchestrator.machine.processes import Identity
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.salvage import Stamps
+from orchestrator.running.steps import asking, step
+from orchestrator.storage.handover import Prepared, RoundResult
+
+CALL_S, MOST_AT_ONCE = 0.05, 20
+"""Rounds that take less than this together may be asked for in one call, and how many at most."""
+
+
+class RoundCalls:
+    """The calls under way to one process, in order.
+
+    Parameters
+    ----------
+    next_round
+        number of the first round to ask for.
+    one_by_one
+        ask for one round at a time and never ahead: where driver and process share a machine, or trials alternate.
+    """
+
+    def __init__(self, session: Session, measurement: MeasurementConfig, next_round: int, one_by_one: bool) -> None:
+        self._session = session
+        self._measurement = measurement
+        self._next = next_round
+        self._one_by_one = one_by_one
+        self._under_way: deque[Job[Sequence[RoundResult]]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._under_way)
+
+    def ask_ahead(self, round_s: float) -> None:
+        """Have two calls under way, so that a remote process never waits for us.
+
+        Before ``min_rounds`` no rule can stop. After that the next call waits for the rule's answer to the last one.
+        """
+        while len(self._under_way) < (1 if self._one_by_one else 2):
+            if self._under_way and self._next >= self._measurement.min_rounds:
+                return
+            count = 1 if self._one_by_one else rounds_at_once(self._next, round_s, self._measurement)
+            self._under_way.append(self._session.run_rounds(self._next, count))
+            self._next += count
+
+    def take(self) -> Sequence[RoundResult]:
+        """Wait for the oldest call. Raises what it raises, TimeoutError, or SessionLost."""
+        return self._under_way.popleft().result(timeout=self._measurement.round_timeout_s)
+
+
+def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -> int:
+    """Return how many rounds to ask a remote process for in one call: short ones would cost more to send than to measure.
+
+    Parameters
+    ----------
+    first
+        number of the next round. A call never goes beyond ``min_rounds`` before it has reached them, nor beyond ``max_rounds``.
+    round_s
+        duration of the last round, s.
+    """
+    bound = measurement.min_rounds if first < measurement.min_rounds else measurement.max_rounds
+    return max(1, min(int(CALL_S / max(round_s, 1e-9)), MOST_AT_ONCE, bound - first))
+
+
+PREPARE_ROUNDS = 5
+"""Loading may take as long as this many rounds are allowed to, besides the warm-up."""
+STOPPED_EVERY_S = 0.5
+"""How often it is looked whether the user has stopped, while a process gets ready."""
+TURN_EVERY_S = 1.0
+"""How often a machine is asked whether another campaign has done."""
+
+Answer = TypeVar("Answer")
+
+
+class TimedProcess:
+    """The process that times a trial now, where there is one; after a fault another takes its place."""
+
+    def __init__(self, executor: Executor, trial: Trial, trial_id: str) -> None:
+        self._executor = executor
+        self._trial = trial
+        self._trial_id = trial_id
+        measurement = trial.measurement
+        self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS)
+        self._session: Session | None = None
+
+    def __bool__(self) -> bool:
+        return self._session is not None
+
+    @property
+    def session(self) -> Session:
+        """The session with the process that there is."""
+        assert self._session is not None
+        return self._session
+
+    def start(self, number: int, stop: threading.Event) -> Identity | None:
+        """Start a fresh process and return which one it is, or None where the user has stopped meanwhile."""
+        with step("starting its process"):
+            self._session = self._executor.open(self._trial, self._trial_id, number)
+        with asking("asking which process it is"):
+            return self._await(self._session.identify(), stop)
+
+    def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
+        """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
+        told = None
+        with asking("waiting for its turn on the machine"):
+            while (holder := self.session.take_turn().result(timeout=self._limit_s)) is not None:
+                if holder != told:
+                    with step("telling that it waits"):
+                        tell(holder)
+                told = holder
+                if stop.wait(TURN_EVERY_S):
+                    return False
+        return True
+
+    def prepare(self, stop: threading.Event) -> Prepared | None:
+        """Pin, load, warm up. Return None where the user has stopped meanwhile."""
+        with asking("preparing its process"):
+            return self._await(self.session.prepare(), stop)
+
+    def calls(self, first: int, alternating: bool) -> RoundCalls:
+        """Return the calls for rounds from a number on, of which none is under way yet."""
+        return RoundCalls(self.session, self._trial.measurement, first, alternating or self.session.shares_machine)
+
+    def answers(self) -> bool:
+        """Return whether the host answers; true where no process has been started."""
+        with step("asking whether its host answers"):
+            return self._session is None or self._session.host_answers()
+
+    def abandon(self, answers: bool) -> Stamps | None:
+        """Let go of the process on a host that does not answer; else kill it and return what it has left of the round in flight."""
+        left = None
+        if self._session is not None:
+            with step("killing its process"):
+                try:
+                    if answers:
+                        left = self._session.abandon()
+                    else:
+                        self._session.forget()
+                except TrialFailed:  # it is gone, and what it has left cannot be trusted
+                    self._session = None
+                    raise
+            self._session = None
+        return left
+
+    def close(self) -> None:
+        """End the process, where there is one. Idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            try:
+                session.close()
+            except Exception:
+                with suppress(Exception):  # it may not live on beside whatever is timed next
+                    session.abandon()
+                raise
+
+    def _await(self, job: Job[Answer], stop: threading.Event) -> Answer | None:
+        """Wait for a long call before anything is timed, and now and then look whether its host is still there.
+
+        Returns None where the user has stopped meanwhile: a model may load for minutes, and there is no round to finish. Raises what
+        `Job.result` does.
+        """
+        began = looked = time.monotonic()
+        round_timeout_s = self._trial.measurement.round_timeout_s
+        while True:
+            try:
+                return job.result(timeout=min(STOPPED_EVERY_S, round_timeout_s))
+            except TimeoutError:
+                if stop.is_set():
+                    return None
+                now = time.monotonic()
+                if now - began >= self._limit_s:
+                    raise TimeoutError(f"no answer within {self._limit_s:g} s") from None
+                if now - looked >= round_timeout_s:
+                    looked = now
+                    if not self.session.host_answers():
+                        raise SessionLost("the host does not answer", cause="machine") from None
+
+
+class RoundClock:
+    """Seconds since the first round of a trial began, in ns inside. Between two processes there counts a pause as it was before.
+
+    ``own_rounds_only`` counts the rounds' own durations alone, for trials whose rounds alternate with those of others.
+    """
+
+    def __init__(self, own_rounds_only: bool) -> None:
+        self._own_rounds_only = own_rounds_only
+        self._process: int | None = None
+        self._ended_ns = 0
+        self._pause_ns = 0
+        self._elapsed_ns = 0
+
+    def tick(self, row: pa.RecordBatch) -> float:
+        """Take in one round, a row of ``schema.ROUNDS``, and return the seconds that have passed at its end."""
+        process, began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("process", "started_monotonic_ns", "duration_ns"))
+        if process == self._process:
+            self._pause_ns = began_ns - self._ended_ns
+        if self._process is not None and not self._own_rounds_only:
+            self._elapsed_ns += self._pause_ns
+        self._elapsed_ns += duration_ns
+        self._process, self._ended_ns = process, began_ns + duration_ns
+        return self._elapsed_ns / 1e9

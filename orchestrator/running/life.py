@@ -1,0 +1,129 @@
+"""How a trial begins, goes on and ends: whatever goes wrong on the way ends this trial alone, and names the step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from orchestrator.configuration.environment_values import without_values
+from orchestrator.contracts import InputError
+from orchestrator.execution.executor import SessionLost
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.running.book import TrialBook, end_alone
+from orchestrator.running.observer import Observer
+from orchestrator.running.steps import Unstorable, message_of, step
+from orchestrator.storage.records import PlannedTrial
+from orchestrator.storage.vocabulary import State
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.user_code import kept_traceback, traceback_of
+
+End = tuple[State, str | None]
+"""The state in which a trial has ended, and why."""
+
+
+class TrialLife(ABC):
+    """One trial between its beginning and its end; what it does in between is its subclass's.
+
+    Only an OSError of the disk leaves it: what cannot be stored is the trouble of all trials.
+    """
+
+    def __init__(self, planned: PlannedTrial, campaign: CampaignWriter, observer: Observer) -> None:
+        self.state: State | None = None
+        self._planned = planned
+        self._campaign = campaign
+        self._observer = observer
+        self._book: TrialBook | None = None
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's id."""
+        return self._planned.trial_id
+
+    def _change(self, state: State, reason: str | None, **values: Any) -> None:
+        """Store the trial's record and state."""
+        assert self._book is not None
+        self._book.change(state, reason, **values)
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the process, where there is one. Idempotent."""
+
+    @abstractmethod
+    def _recover(self, error: Exception) -> End | None:
+        """Go on after a fault of the timed process, or return how the trial has ended."""
+
+    def _attempt(self, action: Callable[[], End | None]) -> bool:
+        """Do one step, which returns how the trial has ended or None; return whether it goes on."""
+        try:
+            ended = self._contained(action)
+            if ended is not None:
+                self._end(*ended)
+        except Unstorable as trouble:
+            raise trouble.__cause__ or trouble from None
+        return ended is None
+
+    def _contained(self, action: Callable[[], End | None]) -> End | None:
+        """Do something, and return how the trial has ended, be it by whatever goes wrong. Raises Unstorable alone."""
+        try:
+            return action()
+        except Unstorable:
+            raise
+        except (SessionLost, TimeoutError, TrialFailed) as error:
+            return self._after("failed", self._message(error), partial(self._recover, error))
+        except Exception as error:
+            return self._after("failed", self._message(error), partial(self._tell_traceback, error))
+
+    def _after(self, state: State, reason: str | None, action: Callable[[], End | None]) -> End | None:
+        """Do something after what has happened so far. What goes wrong now is told after that, and hides it never."""
+        try:
+            return action()
+        except Unstorable:
+            if reason is not None:  # the disk's trouble is told by whoever ends the campaign
+                with suppress(Exception):
+                    self._observer.trial_ended(self._planned, state, reason)
+            raise
+        except Exception as error:
+            return "failed", "; then, ".join(filter(None, (reason, self._message(error))))
+
+    def _message(self, error: Exception) -> str:
+        """Return what is told of an exception, without the values of variables that the trial's options name."""
+        return without_values(self._planned.trial, message_of(error))
+
+    def _tell_traceback(self, error: Exception) -> End:
+        """Store where something went wrong, and return that the trial has failed."""
+        if self._book is not None and (kept_traceback(error) or not isinstance(error, InputError)):
+            self._book.store_traceback("what ended the trial", traceback_of(error))
+        return "failed", self._message(error)
+
+    def _end(self, state: State, reason: str | None) -> None:
+        """Give the trial its final state."""
+        for action in (self._end_process, self._finish, self._store_end):
+            state, reason = self._after(state, reason, partial(action, state, reason)) or (state, reason)
+        self.state = state
+        # It has ended, and is stored: what goes wrong with telling so must not keep the others from going on.
+        with suppress(Exception):
+            self._observer.trial_ended(self._planned, state, reason)
+
+    def _end_process(self, state: State, reason: str | None) -> End:
+        with step("ending its process"):
+            self.close()
+        return state, reason
+
+    def _finish(self, state: State, reason: str | None) -> End:
+        if self._book is not None:
+            self._book.finish()
+        return state, reason
+
+    def _store_end(self, state: State, reason: str | None) -> End:
+        """Store the final state: with all that is known, or alone where that cannot be stored."""
+        if self._book is not None:
+            ended = self._after(state, reason, partial(self._change, state, reason, ended_at=datetime.now(UTC)))
+            if ended is None:
+                return state, reason
+            state, reason = ended
+        end_alone(self._campaign, self.trial_id, state, reason)
+        return state, reason

@@ -1,0 +1,221 @@
+"""The loop: prepare a trial, ask for rounds, store each, check the stopping rule, stop. Knows no Ray.
+
+Trials of one machine take turns, unless they do without it being theirs alone; machines work at the same time, each in a thread of its own.
+Where driver and system share a machine, everything of ours happens between rounds; a remote system is asked for its next round before the
+last one is stored.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from orchestrator.configuration.config import Trial
+from orchestrator.execution.executor import Executor
+from orchestrator.running.book import end_alone
+from orchestrator.running.observer import Observer
+from orchestrator.running.steps import TOLD, StepFailed, Unstorable, message_of, step
+from orchestrator.running.trial import TrialRun
+from orchestrator.stats.stopping import StoppingRule, make_rule
+from orchestrator.storage.records import PlannedTrial
+from orchestrator.storage.vocabulary import State
+from orchestrator.storage.writer import CampaignWriter
+
+Unit = tuple[PlannedTrial, ...]
+"""One trial, or several whose rounds alternate."""
+Lane = tuple[Unit, ...]
+"""Units that follow one another."""
+
+
+def turns(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int, ...]]) -> tuple[tuple[Lane, ...], ...]:
+    """Return the stages of one machine. Stages follow one another; the lanes of a stage run at once.
+
+    Trials that want the machine to themselves (``system.exclusive``) make one lane and come first. Of the others, those whose cores
+    overlap share a lane.
+
+    Parameters
+    ----------
+    trials
+        of one machine, in the order of the plan.
+    cores_of
+        the cores a trial is given.
+    """
+    alone = [planned for planned in trials if planned.trial.system.exclusive]
+    others = [planned for planned in trials if not planned.trial.system.exclusive]
+    stages: list[tuple[Lane, ...]] = [(_lane(alone),)] if alone else []
+    if others:
+        stages.append(tuple(_lane(lane) for lane in _by_cores(others, cores_of)))
+    return tuple(stages)
+
+
+def _lane(trials: Sequence[PlannedTrial]) -> Lane:
+    """Return units in order; the interleaved trials are one, in the place of the first of them."""
+    alternating = tuple(planned for planned in trials if planned.trial.measurement.schedule == "interleaved")
+    units: list[Unit] = []
+    for planned in trials:
+        if planned not in alternating:
+            units.append((planned,))
+        elif planned is alternating[0]:
+            units.append(alternating)
+    return tuple(units)
+
+
+def _by_cores(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int, ...]]) -> list[list[PlannedTrial]]:
+    lanes: list[tuple[set[int], list[PlannedTrial]]] = []
+    for planned in trials:
+        cores = set(cores_of(planned.trial))
+        joined = [lane for lane in lanes if lane[0] & cores]
+        lanes = [lane for lane in lanes if not lane[0] & cores]
+        members = [member for _, lane in joined for member in lane]
+        lanes.append((cores.union(*(held for held, _ in joined)), [*members, planned]))
+    order = {planned.trial_id: place for place, planned in enumerate(trials)}
+    return [sorted(lane, key=lambda planned: order[planned.trial_id]) for _, lane in lanes]
+
+
+LEAVE_S = 5.0
+"""How long threads have to end when the program is to stop at once."""
+
+
+def own_rule(planned: PlannedTrial, primary: str | None) -> StoppingRule:
+    """Return the stopping rule that a trial's own settings name."""
+    measurement = planned.trial.measurement
+    return make_rule(
+        measurement.rule,
+        min_rounds=measurement.min_rounds,
+        max_rounds=measurement.max_rounds,
+        max_seconds=measurement.max_seconds,
+        half_width=measurement.half_width,
+        primary=primary,
+    )
+
+
+def run_trials(
+    trials: Sequence[PlannedTrial],
+    executor: Executor,
+    writer: CampaignWriter,
+    observer: Observer,
+    stop: threading.Event,
+    primary: str | None = None,
+    rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
+) -> dict[str, State]:
+    """Run the trials and return the state each ended in.
+
+    Parameters
+    ----------
+    stop
+        set from outside (Ctrl-C): the round under way is finished and stored, then every machine stops.
+    primary
+        the user's primary threshold, or None.
+    rule_of
+        the rule of a trial with a primary threshold; its own one by default.
+
+    Raises
+    ------
+    BaseException
+        what a machine's thread raised beyond a trial's own failure: a disk that is full.
+    """
+    states: dict[str, State] = {}
+    failures: list[BaseException] = []
+
+    def fail(failed: Sequence[PlannedTrial], error: Exception) -> None:
+        for planned in failed:
+            fail_before_start(planned, error, writer, observer)
+            states[planned.trial_id] = "failed"
+
+    machines: dict[str, list[PlannedTrial]] = {}
+    for planned in trials:
+        try:
+            with step("finding its machine"):
+                machine = executor.machine_of(planned.trial)
+        except (*TOLD, StepFailed) as error:
+            fail([planned], error)
+        else:
+            machines.setdefault(machine, []).append(planned)
+
+    def guarded(call: Callable[[], None]) -> None:
+        try:
+            call()
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+
+    def run_lane(lane: Lane) -> None:
+        for unit in lane:
+            if not stop.is_set():
+                alternating = len(unit) > 1
+                runs = [
+                    TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop, alternating) for planned in unit
+                ]
+                run_alternating(runs)
+                states.update({run.trial_id: run.state for run in runs if run.state is not None})
+
+    def run_machine(machine: str) -> None:
+        try:
+            with step("waiting for what an earlier driver has left"):
+                await_leftovers(machines[machine], executor, writer)
+            with step("planning the turns of its machine"):
+                stages = turns(machines[machine], executor.cores_of)
+        except (*TOLD, StepFailed) as error:
+            fail(machines[machine], error)  # nothing may be timed beside what an earlier driver has left
+            return
+        for stage in stages:
+            in_threads([partial(guarded, partial(run_lane, lane)) for lane in stage], machine)
+
+    in_threads([partial(guarded, partial(run_machine, machine)) for machine in machines], "campaign", executor.leave)
+    if failures:
+        raise failures[0]
+    return states
+
+
+def await_leftovers(trials: Sequence[PlannedTrial], executor: Executor, writer: CampaignWriter) -> None:
+    """Wait until every process that an earlier driver has left on a machine is gone: none may overlap a new round."""
+    for planned in trials:
+        record = writer.read_trial(planned.trial_id)
+        for process in record.processes[-1:] if record is not None else ():
+            executor.await_end(planned.trial, process.pid, process.created_s, process.boot_id)
+
+
+def run_alternating(runs: Sequence[TrialRun]) -> None:
+    """Run trials to their ends, one round of each in turn; a single one runs round after round."""
+    try:
+        active = [run for run in runs if run.start()]
+        while active:
+            active = [run for run in active if run.step()]
+    finally:
+        for run in runs:
+            with suppress(Exception):  # none are left unless something worse is on its way up
+                run.close()
+
+
+def fail_before_start(planned: PlannedTrial, error: Exception, writer: CampaignWriter, observer: Observer) -> None:
+    """Give a trial that cannot begin its final state. Raises OSError where that cannot be stored."""
+    reason = message_of(error)
+    try:
+        with suppress(StepFailed):
+            end_alone(writer, planned.trial_id, "failed", reason)
+    except Unstorable as trouble:
+        raise trouble.__cause__ or trouble from None
+    with suppress(Exception):
+        observer.trial_ended(planned, "failed", reason)
+
+
+def in_threads(calls: Sequence[Callable[[], None]], name: str, at_once: Callable[[], None] | None = None) -> None:
+    """Make all calls at once and wait for them.
+
+    ``at_once`` is called when a second Ctrl-C comes, and has the calls end soon: one that went on while Ray ends would end the program
+    in its own way. Daemon threads: the program does not wait for a round that may never end.
+    """
+    threads = [threading.Thread(target=call, name=f"{name[:8]}-{number}", daemon=True) for number, call in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        if at_once is not None:
+            at_once()
+        for thread in threads:
+            thread.join(LEAVE_S / len(threads))
+        raise

@@ -1,0 +1,222 @@
+"""Files that are whole or not there, sealed by a checksum."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestrator.contracts import InputError
+from orchestrator.storage import tables as encoding
+from orchestrator.storage.layout import identity
+
+MAGIC = b"TQSEAL02"
+OLD_MAGIC = b"TQSEAL01"
+"""Begins seals that cover the content alone."""
+SEAL_BYTES = len(MAGIC) + hashlib.sha256().digest_size
+PARQUET_END = struct.Struct("<I4s")
+CHUNK = 2**20
+ZEROS = "0" * 64
+JSON_SEAL = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
+
+
+class BrokenSeal(ValueError):
+    """A file is not what was once written, or was never whole."""
+
+
+def seal_parquet(file: BinaryIO, path: Path) -> None:
+    """Put a seal into a Parquet file that has just been written, open for reading and writing, and will have this path."""
+    start = _footer_start(file)
+    file.seek(start)
+    footer = file.read()
+    digest = _digest(file, start, footer, identity(path))
+    file.seek(start)
+    file.write(MAGIC + digest + footer)
+
+
+def check_parquet(path: Path) -> None:
+    """Raise BrokenSeal where a Parquet file is not what was written. A file that has not changed since is not read again."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BrokenSeal("it is no regular file")
+    _check_parquet(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _check_parquet(path: Path, inode: int, size: int, changed_ns: int) -> None:
+    with path.open("rb") as file:
+        start = _footer_start(file) - SEAL_BYTES
+        if start < 0:
+            raise BrokenSeal("it is too short")
+        file.seek(start)
+        seal, footer = file.read(SEAL_BYTES), file.read()
+        magic, digest = seal[: len(MAGIC)], seal[len(MAGIC) :]
+        if magic not in (MAGIC, OLD_MAGIC):
+            raise BrokenSeal("it has no seal of this program")
+        if digest != _digest(file, start, footer, identity(path) if magic == MAGIC else ""):
+            raise BrokenSeal("its checksum does not fit: it has changed, or is the file of another trial or table")
+
+
+def _footer_start(file: BinaryIO) -> int:
+    size = file.seek(0, 2)
+    if size < PARQUET_END.size:
+        raise BrokenSeal("it is too short")
+    file.seek(size - PARQUET_END.size)
+    length, magic = PARQUET_END.unpack(file.read(PARQUET_END.size))
+    start: int = size - PARQUET_END.size - length
+    if magic != b"PAR1" or start < len(magic):
+        raise BrokenSeal("it does not end as Parquet does")
+    return start
+
+
+def _digest(file: BinaryIO, until: int, footer: bytes, what: str) -> bytes:
+    """Return the SHA-256 of what the file is, its first ``until`` bytes and the footer."""
+    digest = hashlib.sha256(what.encode())
+    file.seek(0)
+    left = until
+    while left:
+        block = file.read(min(CHUNK, left))
+        if not block:
+            raise BrokenSeal("it is cut short")
+        digest.update(block)
+        left -= len(block)
+    digest.update(footer)
+    return digest.digest()
+
+
+def sealed_json(text: str) -> str:
+    """Return a JSON object's text, as ``json.dumps`` writes it with an indent of 1, with a seal as its last key."""
+    body = text.removesuffix("\n}")
+    open_text = f'{body}{"" if body.endswith("{") else ","}\n "sha256": "{ZEROS}"\n}}\n'
+    before, _, after = open_text.rpartition(ZEROS)
+    return before + hashlib.sha256(open_text.encode()).hexdigest() + after
+
+
+def check_json(content: bytes) -> None:
+    """Raise BrokenSeal where a JSON file's text is not what was written."""
+    found = JSON_SEAL.search(content)
+    if found is None:
+        raise BrokenSeal("it has no checksum at its end")
+    unsealed = content[: found.start(1)] + ZEROS.encode() + content[found.end(1) :]
+    if hashlib.sha256(unsealed).hexdigest().encode() != found[1]:
+        raise BrokenSeal("its checksum does not fit")
+
+
+SURROGATES = re.compile(r"[\ud800-\udfff]")
+"""What Python makes of bytes that are no UTF-8, as in some file names, and no file of UTF-8 can hold."""
+
+DRAFT = re.compile(r"\..+\.\d+\.tmp")
+"""Names of files that are not whole yet. The number is the writing process, so that two never share one."""
+
+
+def draft_of(path: Path) -> Path:
+    """Return the name under which a file is written before it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` once the block has ended well, and leaves it alone otherwise."""
+    draft = draft_of(path)
+    draft.unlink(missing_ok=True)
+    try:
+        with draft.open("x+b") as file:  # never through a link that somebody else has put there
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Delete what writers that have died left half written. A living one holds a lock on its draft."""
+    for path in folder.iterdir():
+        if DRAFT.fullmatch(path.name):
+            with suppress(OSError), open(path, "rb", opener=_open_plain) as draft:
+                fcntl.flock(draft, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+def _open_plain(path: str, flags: int) -> int:
+    """Open what lies there, but follow no link and wait for no pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot flush a folder; they order renames themselves.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder if it is missing, and make that survive a loss of power."""
+    if not folder.is_dir():
+        folder.mkdir()
+        sync_folder(folder.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 text, what UTF-8 does not have with backslash escapes."""
+    with replacing(path) as file:
+        file.write(text.encode(errors="backslashreplace"))
+
+
+def json_text(document: Any) -> str:
+    """Return plain values as JSON with an indent of 1. Raises ValueError for NaN and infinities, which JSON does not have.
+
+    Text that no UTF-8 can hold comes back from the file as its backslash escapes.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    return SURROGATES.sub(lambda match: f"\\\\u{ord(match[0]):04x}", text)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a mapping of plain values as JSON, sealed. Raises ValueError for NaN and infinities, which JSON does not have."""
+    try:
+        text = json_text(document)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}; store None for a number that does not exist") from error
+    write_text(path, sealed_json(text))
+
+
+def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
+    """Write a table as one sealed Parquet file with zstd and a checksum on every page. ``options`` are those of ``write_table``."""
+    with replacing(path) as file:
+        pq.write_table(table, file, **{**encoding.OTHER, **options})
+        seal_parquet(file, path)
+
+
+def write_link(link: Path, target: Path) -> None:
+    """Point a symbolic link at ``target`` by a relative path, in one step. Raises InputError where it is no link."""
+    if link.exists() and not link.is_symlink():
+        raise InputError(f"{link} is to be a link to the newest results but is something else: move it away")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    draft = draft_of(link)
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(os.path.relpath(target.resolve(), link.parent.resolve()))
+    draft.replace(link)

@@ -1,0 +1,284 @@
+"""What a trial would work on, seen without a framework: samples, digests of data and weights, and mistakes in either."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.configuration.config import DeviceKind, ModelConfig, RuntimeConfig, Target, TaskConfig, Trial
+from orchestrator.configuration.path_options import path_options
+from orchestrator.contracts import InputError, Model, Sample, Task
+from orchestrator.subject.digests import digest_files
+from orchestrator.subject.samples import (
+    check_classes,
+    check_names,
+    class_range,
+    digest_contents,
+    digest_data,
+    digest_lines,
+    draw_subset,
+    estimate_decoded,
+)
+from orchestrator.subject.targets import check_packages, faults_of, resolve
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What identifies and limits a trial besides its configuration.
+
+    samples, all_samples
+        number of samples drawn, and of those the task has.
+    encoded_bytes, held_bytes
+        size of the samples drawn, and of what ``task.preload`` keeps of them in memory (estimated where that is decoded).
+    data_digest, model_digest
+        SHA-256 of the samples drawn (names, contents, references) and of the model's files.
+    model_paths, task_paths
+        options that are paths on this machine, absolute.
+    slices
+        names of the slices that samples belong to.
+    metrics
+        names of the task's metrics, the primary one first.
+    """
+
+    samples: int
+    all_samples: int
+    encoded_bytes: int
+    held_bytes: int
+    data_digest: str
+    model_digest: str
+    model_paths: Mapping[str, str]
+    task_paths: Mapping[str, str]
+    slices: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
+"""Of a trial whose model or data is not there."""
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model that has checked itself, not loaded yet."""
+
+    model: Model
+    digest: str
+    paths: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class OpenTask:
+    """A task that has checked itself, and the samples drawn from it. ``class_range`` is over all samples."""
+
+    task: Task
+    samples: tuple[Sample, ...]
+    all_samples: int
+    class_range: tuple[int, int] | None
+    encoded_bytes: int
+    held_bytes: int
+    digest: str
+    paths: Mapping[str, str]
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at a trial's model and data found.
+
+    ``missing`` says, one line each, what the trial would lack, and ``fetches`` what its model downloads on first use.
+    """
+
+    inspection: Inspection
+    missing: tuple[str, ...] = ()
+    fetches: str | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a model, not loaded yet, and the samples drawn from a task."""
+
+    model: Model
+    task: Task
+    samples: tuple[Sample, ...]
+    inspection: Inspection
+
+
+class Inspector:
+    """Opens the subjects of trials; a model or task that several trials share is opened once.
+
+    Parameters
+    ----------
+    digest_cache
+        where digests of files are remembered; the user's cache folder by default.
+    """
+
+    def __init__(self, digest_cache: Path | None = None) -> None:
+        self._digest_cache = digest_cache
+        self._models: dict[str, OpenModel] = {}
+        self._tasks: dict[str, OpenTask] = {}
+
+    def open(self, trial: Trial) -> Subject:
+        """Construct a trial's model and task, let them check themselves, draw the samples and digest everything.
+
+        Imports no framework, as long as the targets keep to their contract.
+
+        Raises
+        ------
+        InputError
+            for whatever is wrong with options, files, labels or samples.
+        """
+        check_packages()
+        check_runtime(trial.runtime, trial.system.device_kind)
+        model_options, task_options = options_here(trial)
+        model, task = self._model(trial, model_options), self._task(trial, task_options)
+        check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
+        inspection = Inspection(
+            samples=len(task.samples),
+            all_samples=task.all_samples,
+            encoded_bytes=task.encoded_bytes,
+            held_bytes=task.held_bytes,
+            data_digest=task.digest,
+            model_digest=model.digest,
+            model_paths=model.paths,
+            task_paths=task.paths,
+            slices=tuple(sorted({name for sample in task.samples for name in sample.slices})),
+            metrics=task.metrics,
+        )
+        return Subject(model.model, task.task, task.samples, inspection)
+
+    def look(self, trial: Trial) -> Look:
+        """Return what ``open`` finds, or everything that it would refuse.
+
+        Raises
+        ------
+        InputError
+            for a mistake that no machine would forgive, such as classes that do not fit.
+        """
+        try:
+            subject = self.open(trial)
+            return Look(subject.inspection, fetches=_fetches(subject.model))
+        except InputError:
+            missing = self.missing(trial)
+            if not missing:
+                raise
+        try:
+            return Look(UNKNOWN, missing, _fetches(self._model(trial, options_here(trial)[0]).model))
+        except InputError:
+            return Look(UNKNOWN, missing)
+
+    def missing(self, trial: Trial) -> tuple[str, ...]:
+        """Return everything that ``open`` would refuse, one line each, where it raises at the first."""
+        model_options, task_options = options_here(trial)
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: check_runtime(trial.runtime, trial.system.device_kind),
+            lambda: self._model(trial, model_options),
+            lambda: self._task(trial, task_options),
+        )
+        return tuple(filter(None, map(_complaint, steps)))
+
+    def _model(self, trial: Trial, options: Mapping[str, Any]) -> OpenModel:
+        key = json.dumps([trial.model.target, options], sort_keys=True, default=str)
+        if key not in self._models:
+            self._models[key] = open_model(trial.model, options, self._digest_cache)
+        return self._models[key]
+
+    def _task(self, trial: Trial, options: Mapping[str, Any]) -> OpenTask:
+        key = json.dumps([trial.task.model_dump(), options], sort_keys=True, default=str)
+        if key not in self._tasks:
+            self._tasks[key] = open_task(trial.task, options, self._digest_cache)
+        return self._tasks[key]
+
+
+def _fetches(model: Model) -> str | None:
+    """Return what a model says that it downloads; those that never do need not say so."""
+    found: str | None = getattr(model, "fetches", lambda: None)()
+    return found
+
+
+def _complaint(step: Callable[[], object]) -> str | None:
+    try:
+        step()
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def check_runtime(runtime: RuntimeConfig, device: DeviceKind) -> None:
+    """Raise InputError for the first module or program that a runtime needs and this machine lacks. Imports and starts none."""
+    for module in runtime.packages:
+        if importlib.util.find_spec(module) is None:
+            raise InputError(f"runtime={runtime.name} needs the package {module}, which is not installed; install it or choose another")
+    for program in runtime.programs.get(device, ()):
+        if shutil.which(program) is None:
+            raise InputError(f"runtime={runtime.name} needs the program {program}, which is not on PATH; install it or choose another")
+
+
+def open_subject(trial: Trial) -> Subject:
+    """Open one trial's subject, as ``Inspector`` does for many. Raises InputError."""
+    return Inspector().open(trial)
+
+
+def inspect(trial: Trial) -> Inspection:
+    """Return what there is to know about a trial's model and data. Raises InputError."""
+    return open_subject(trial).inspection
+
+
+def open_model(config: ModelConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenModel:
+    """Construct a model, let it check itself and digest its files. Raises InputError."""
+    model: Model = resolve("model", config.target, options)
+    with faults_of(f"model {config.name} ({config.target})"):
+        model.check()
+        files = list(model.files())
+        return OpenModel(model, digest_lines(digest_files(files, digest_cache)), path_options(options, files))
+
+
+def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenTask:
+    """Construct a task, let it check itself, draw its samples and digest them. Raises InputError."""
+    task: Task = resolve("task", config.target, options)
+    with faults_of(f"task {config.name} ({config.target})"):
+        task.check()
+        every = list(task.samples())
+        check_names(config.name, every)
+        found = class_range(every)
+        check_classes(f"task {config.name}", config.classes, found)
+        samples = tuple(draw_subset(every, config.limit, config.subset_seed))
+        digest = digest_data(samples, digest_contents(samples, digest_cache))
+        paths = path_options(options, [sample.path for sample in every if sample.path is not None])
+        encoded = sum(sample.encoded_size() for sample in samples)
+        held = _held_bytes(config.preload, samples, encoded, task)
+        return OpenTask(task, samples, len(every), found, encoded, held, digest, paths, _metrics(config.name, task))
+
+
+def _metrics(name: str, task: Task) -> tuple[str, ...]:
+    """Return the names of a task's metrics, which the driver looks up: a metric of another package need be installed there alone."""
+    metrics = task.metrics
+    named = isinstance(metrics, Sequence) and not isinstance(metrics, str) and all(isinstance(metric, str) for metric in metrics)
+    if not named or not metrics:
+        raise InputError(f"task {name}: metrics={metrics!r}: must be a list of at least one metric's name, the primary one first")
+    return tuple(metrics)
+
+
+def _held_bytes(preload: str, samples: Sequence[Sample], encoded: int, task: Task) -> int:
+    if preload == "decoded":
+        return estimate_decoded(samples, task.decode)
+    return encoded if preload == "bytes" else 0
+
+
+def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of model and task as they are on this trial's host.
+
+    ``system.paths`` maps keys such as ``task.root`` or ``model.path`` to where that is on the host. Raises InputError for a key
+    that neither has.
+    """
+    blocks: dict[str, Target] = {"model": trial.model, "task": trial.task}
+    options = {block: dict(target.options) for block, target in blocks.items()}
+    for key, path in trial.system.paths.items():
+        block, _, name = key.partition(".")
+        if name not in options.get(block, {}):
+            raise InputError(f"system.paths.{key}: neither model nor task has this option; write task.KEY or model.KEY of a YAML")
+        options[block][name] = path
+    return options["model"], options["task"]
