@@ -1,0 +1,40 @@
+"""A campaign that was stored before the modules were regrouped (2026-11) is reported with the same figures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from program import orchestrator
+
+from orchestrator.storage.schema import RESULT_TABLES
+
+STORED = Path(__file__).parents[1] / "data" / "before_the_house"
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the campaign, with a report of today."""
+    folder = tmp_path_factory.mktemp("before") / "campaign"
+    shutil.copytree(STORED / "campaign", folder)
+    done = orchestrator("report", folder, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", RESULT_TABLES)
+def test_every_table_is_equal(reported: Path, name: str) -> None:
+    expected, found = (pq.read_table(folder / f"{name}.parquet") for folder in (STORED / "expected", reported))
+    assert found.schema.equals(expected.schema, check_metadata=False)
+    assert found.equals(expected)
+
+
+def test_every_row_of_the_report_is_equal(reported: Path) -> None:
+    expected, found = (
+        [line for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("|")]
+        for folder in (STORED / "expected", reported)
+    )
+    assert len(expected) > 40
+    assert found == expected
