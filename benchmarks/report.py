@@ -23,8 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.storage import schema
-from orchestrator.storage import tables as encoding
+from orchestrator.storage import encoding, schema
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import TrialFolder, part_name, trial_folder
 from orchestrator.storage.merge import FORMS

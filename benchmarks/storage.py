@@ -22,8 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.storage import schema
-from orchestrator.storage import tables as encoding
+from orchestrator.storage import encoding, schema
 from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.merge import both
 from orchestrator.storage.reader import open_campaign

@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import schema
-from orchestrator.storage import tables as encoding
+from orchestrator.storage import encoding, schema
 from orchestrator.storage.files import replacing
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord

@@ -10,9 +10,8 @@ from typing import Any
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.machine import cores as affinity
 from orchestrator.machine import environment
-from orchestrator.machine.cores import read_quota
+from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_pinning, read_quota, read_threads
 from orchestrator.machine.host import numa_cores
 
 MEASURING = "the thread that measures may use cores"
@@ -29,7 +28,7 @@ POLICIES = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR"
 def read_own() -> dict[str, Any]:
     """Return what the thread that measures has of its own: cores, niceness, scheduling policy, and the threads of frameworks."""
     return {
-        "measuring_cores": list(affinity.allowed_cores()),
+        "measuring_cores": list(allowed_cores()),
         "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "scheduling_policy": _policy(),
         "framework_threads": _framework_threads(),
@@ -87,8 +86,8 @@ def read_placement(
     by the thread that times. Raises InputError where a thread that computes is on
     another core, or the runtime has another number of threads.
     """
-    masks = affinity.read_threads() if affinity.CAN_PIN else []
-    computing = affinity.check_pinning(cores, allowed, masks, moved, threading.get_native_id()) if pinned else masks
+    masks = read_threads() if CAN_PIN else []
+    computing = check_pinning(cores, allowed, masks, moved, threading.get_native_id()) if pinned else masks
     quota = read_quota()
     found = dict(facts.get("threads", {}))
     for pool, count in found.items():
@@ -109,6 +108,6 @@ def read_placement(
         "runtime_threads": found,
         "computing_threads": [mask.as_json() for mask in computing],
         "other_threads": len(masks) - len(computing),
-        "thread_variables": {name: os.environ.get(name) for name in affinity.THREAD_VARIABLES},
+        "thread_variables": {name: os.environ.get(name) for name in THREAD_VARIABLES},
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }

@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
-from orchestrator.machine import cores as affinity
-from orchestrator.machine import environment
+from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.machine.kernel import kernel_ns
 from orchestrator.measurement import device, evidence, tables
@@ -95,8 +94,8 @@ class Worker:
         self._scratch_path = scratch
         self._cache_dir = cache_dir
         self._clock = clock
-        self._pin = pin and affinity.CAN_PIN
-        self._allowed = affinity.allowed_cores()
+        self._pin = pin and cores.CAN_PIN
+        self._allowed = cores.allowed_cores()
         self._cores = cores_offered(trial.system, self._allowed, numa_cores(), socket.gethostname())
         self._threads = trial.system.threads or len(self._cores)
         self._first_answers: list[Any] | None = None
@@ -114,7 +113,7 @@ class Worker:
             where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up, and for whatever nobody expects.
         """
         started = time.perf_counter_ns()
-        moved = affinity.pin(self._cores) if self._pin else ()
+        moved = cores.pin(self._cores) if self._pin else ()
         kernel_before_ns = kernel_ns()
         subject = open_subject(self._trial)
         model = self._load(subject.model)

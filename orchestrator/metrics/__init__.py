@@ -1,41 +1,35 @@
-"""Quality metrics, found by name: those of this table, and those that installed packages offer.
+"""Quality metrics, found by name: those in the files of this folder, and those that installed packages offer.
 
-A package offers a metric through an entry point of the group ``orchestrator.metrics`` whose name is the metric's and whose
-value is a class that takes no arguments, of the form `interface.MeanMetric` or `interface.WholeTaskMetric` describes.
+A metric is one file here: a class without arguments of the form that `interface.MeanMetric` or `interface.WholeTaskMetric`
+describes, known by its ``name``. A package offers such a class through an entry point of the group ``orchestrator.metrics``,
+under the name of the metric.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import iter_modules
+from typing import cast
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics.accuracy import Accuracy, SubjectAccuracy, Top1, Top5
-from orchestrator.metrics.f1 import F1Macro, F1Micro
 from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, WholeTaskMetric
-from orchestrator.metrics.map import Map
-from orchestrator.metrics.map50 import Map50
-from orchestrator.metrics.map75 import Map75
-from orchestrator.metrics.map_large import MapLarge
-from orchestrator.metrics.map_medium import MapMedium
-from orchestrator.metrics.map_small import MapSmall
 
 __all__ = ["ENTRY_POINT_GROUP", "METRICS", "Answers", "Judged", "MeanMetric", "Metric", "WholeTaskMetric", "find_metric"]
 
-METRICS: dict[str, type[MeanMetric] | type[WholeTaskMetric]] = {
-    "top1": Top1,
-    "top5": Top5,
-    "accuracy": Accuracy,
-    "subject_accuracy": SubjectAccuracy,
-    "f1_micro": F1Micro,
-    "f1_macro": F1Macro,
-    "map": Map,
-    "map50": Map50,
-    "map75": Map75,
-    "map_small": MapSmall,
-    "map_medium": MapMedium,
-    "map_large": MapLarge,
-}
+
+def _of_this_folder() -> Iterator[tuple[str, type[Metric]]]:
+    """Yield the classes of this folder's files that have a ``name`` and the ``kinds`` of tasks that they judge, by their name."""
+    for found in iter_modules(__path__, f"{__name__}."):
+        for one in vars(import_module(found.name)).values():
+            if inspect.isclass(one) and one.__module__ == found.name and {"name", "kinds"} <= set(dir(one)):
+                yield one.name, cast(type[Metric], one)
+
+
+METRICS: dict[str, type[Metric]] = dict(_of_this_folder())
 
 ENTRY_POINT_GROUP = "orchestrator.metrics"
 

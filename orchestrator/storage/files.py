@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import tables as encoding
+from orchestrator.storage import encoding
 from orchestrator.storage.layout import identity
 
 MAGIC = b"TQSEAL02"

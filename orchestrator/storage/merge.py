@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import schema
-from orchestrator.storage import tables as encoding
+from orchestrator.storage import encoding, schema
 from orchestrator.storage.files import remove_drafts, replacing, seal_parquet, sync_folder
 from orchestrator.storage.layout import TWINS, TrialFolder, answers, part_name, parts
 from orchestrator.storage.load import opened, read_table

@@ -9,8 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import merge as twins
-from orchestrator.storage import schema
+from orchestrator.storage import merge, schema
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
 from orchestrator.storage.losses import refuse_short_rounds
@@ -92,7 +91,7 @@ class Campaign:
 
     def rounds(self, trial_id: str) -> pa.Table:
         """Return one row per stored round, sorted by round; columns of ``schema.ROUNDS``."""
-        return twins.rounds(*self._measured(trial_id))
+        return merge.rounds(*self._measured(trial_id))
 
     def matrix(self, trial_id: str) -> RoundMatrix:
         """Return the times of all stored rounds as matrices over rounds and samples."""
@@ -145,7 +144,7 @@ class Campaign:
     def _both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
         """Return timings and rounds of a trial. Raises InputError also for a round that is shorter than what was timed in it."""
         folder, least = self._measured(trial_id)
-        timings, rounds = twins.both(folder, least)
+        timings, rounds = merge.both(folder, least)
         refuse_short_rounds(folder, timings, rounds, self.record.planned(trial_id).trial.measurement.batch)
         return timings, rounds
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from orchestrator.storage import schema
 
@@ -118,34 +116,3 @@ def _outcomes(chunk: pa.Array) -> pa.DictionaryArray:
         unknown = sorted(set(encoded.dictionary.to_pylist()) - set(schema.OUTCOMES), key=str)
         raise ValueError(f"outcome {unknown[0]!r} is none of {', '.join(schema.OUTCOMES)}")
     return pa.DictionaryArray.from_arrays(codes.cast(pa.int8()), OUTCOMES)
-
-
-ROW_GROUP = 2**20
-"""Rows per row group of a merged file: about 9 MB, and the most that a merge holds in memory."""
-
-PAGE_ROWS = 2**17
-"""Rows per page: then one stream of bytes fills exactly one 128 KiB block of zstd, with a code of its own."""
-
-DELTA = ("round", "sample")
-SPLIT = ("start_gap_ns", *schema.STAGES, "cuda_inference_ns")
-
-OTHER: dict[str, Any] = {
-    "compression": "zstd",
-    "write_page_checksum": True,
-    # Of short trials, a copy of the schema and least and largest values in each footer are a third of all bytes.
-    "store_schema": False,
-    "write_statistics": False,
-}
-"""Options of pyarrow's writer for all tables but timings."""
-
-TIMINGS: dict[str, Any] = OTHER | {
-    "use_dictionary": ["outcome"],
-    "column_encoding": dict.fromkeys(DELTA, "DELTA_BINARY_PACKED") | dict.fromkeys(SPLIT, "BYTE_STREAM_SPLIT"),
-    "data_page_size": PAGE_ROWS * 8,
-    "write_statistics": list(DELTA),
-}
-"""Options for timings. Row groups can be passed over by round and sample."""
-
-if "max_rows_per_page" in inspect.signature(pq.ParquetWriter.__init__).parameters:
-    # Newer pyarrow ends a page at 20,000 rows unless told; older pyarrow knows no such limit.
-    TIMINGS["max_rows_per_page"] = PAGE_ROWS

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import schema
-from orchestrator.storage import tables as encoding
+from orchestrator.storage import encoding, schema
 from orchestrator.storage.files import make_folder, write_json, write_parquet, write_text
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts

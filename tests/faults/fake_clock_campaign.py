@@ -17,7 +17,7 @@ from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSessi
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.running import judge as flags
+from orchestrator.running import judge
 from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import CAMPAIGN
@@ -91,7 +91,7 @@ def planned() -> tuple[PlannedTrial, ...]:
 
 def main(directory: Path, hold_at: int | None = None) -> None:
     # The machine's own speed is real, and no part of what is compared.
-    flags.LARGEST_CHANGE = float("inf")
+    judge.LARGEST_CHANGE = float("inf")
     sys.path.append(str(Path(__file__).parents[1] / "support" / "code"))
     if (directory / CAMPAIGN).exists():
         writer = CampaignWriter.reopen(directory)

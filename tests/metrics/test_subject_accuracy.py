@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, MeanMetric, find_metric
-from orchestrator.metrics import accuracy as subject_accuracy
+from orchestrator.metrics import Answers, MeanMetric, accuracy, find_metric
 from orchestrator.metrics.accuracy import SubjectAccuracy
 from orchestrator.stats.tail_quality import quality_curve
 
@@ -30,7 +29,7 @@ def by_subject(questions, threshold):
 
 
 def test_examples_run():
-    result = doctest.testmod(subject_accuracy)
+    result = doctest.testmod(accuracy)
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -8,14 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers
-from orchestrator.metrics import accuracy as top1
-from orchestrator.metrics import accuracy as top5
-from orchestrator.metrics import accuracy as top_k
+from orchestrator.metrics import Answers, accuracy
 from orchestrator.metrics.accuracy import Top1, Top5, top_k_scores
 
 
-@pytest.mark.parametrize("module", [top1, top5, top_k])
+@pytest.mark.parametrize("module", [accuracy])
 def test_examples_run(module):
     result = doctest.testmod(module, extraglobs={"Answers": Answers})
     assert result.attempted > 0

@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import comparison as holm
-from orchestrator.stats import exchangeability
-from orchestrator.stats import exchangeability as serial_order
+from orchestrator.stats import comparison, exchangeability
 from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.exchangeability import autocorrelation_p_value, exchangeability_flag, trend_p_value
 
 
-@pytest.mark.parametrize("module", [exchangeability, holm, serial_order])
+@pytest.mark.parametrize("module", [exchangeability, comparison])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -75,10 +73,10 @@ def test_trend_does_not_see_monotone_transformations_and_takes_infinity():
 
 @pytest.mark.parametrize("block", [1, 1000, 2**17])
 def test_shuffles_are_as_many_as_said_and_hold_the_same_values(monkeypatch, block):
-    monkeypatch.setattr(serial_order, "BLOCK", block * 12)
-    monkeypatch.setattr(serial_order, "SHUFFLES", 1999)
+    monkeypatch.setattr(exchangeability, "BLOCK", block * 12)
+    monkeypatch.setattr(exchangeability, "SHUFFLES", 1999)
     x = np.random.default_rng(3).normal(size=12)
-    shuffled = np.concatenate(list(serial_order._shuffles(x)))
+    shuffled = np.concatenate(list(exchangeability._shuffles(x)))
     assert shuffled.shape == (1999, 12)
     assert (np.sort(shuffled, axis=1) == np.sort(x)).all()
 
@@ -87,10 +85,10 @@ def test_shuffles_are_as_many_as_said_and_hold_the_same_values(monkeypatch, bloc
 @pytest.mark.parametrize("seed", range(6))
 def test_shuffling_ends_once_enough_series_lie_as_far_out(monkeypatch, seed, block):
     x = np.random.default_rng(seed).normal(size=30) + 0.4 * np.sin(np.arange(30) / 4)
-    monkeypatch.setattr(serial_order, "BLOCK", block * 30)
-    monkeypatch.setattr(serial_order, "SHUFFLES", 2000)
-    products = [neighbour_products(row) for row in np.concatenate(list(serial_order._shuffles(x - x.mean()))).tolist()]
-    mean, _ = serial_order._moments(x - x.mean())
+    monkeypatch.setattr(exchangeability, "BLOCK", block * 30)
+    monkeypatch.setattr(exchangeability, "SHUFFLES", 2000)
+    products = [neighbour_products(row) for row in np.concatenate(list(exchangeability._shuffles(x - x.mean()))).tolist()]
+    mean, _ = exchangeability._moments(x - x.mean())
     as_far = np.abs(np.array(products) - mean) >= abs(neighbour_products((x - x.mean()).tolist()) - mean) - 1e-9
     expected = 100 / (np.flatnonzero(as_far)[99] + 1) if as_far.sum() >= 100 else (as_far.sum() + 1) / 2001
     assert autocorrelation_p_value(x) == pytest.approx(expected)
@@ -99,7 +97,7 @@ def test_shuffling_ends_once_enough_series_lie_as_far_out(monkeypatch, seed, blo
 def test_shuffles_agree_with_the_normal_law():
     x = np.cumsum(np.random.default_rng(9).normal(size=600)) * 0.05 + np.random.default_rng(10).normal(size=600)
     centred = x - x.mean()
-    mean, variance = serial_order._moments(centred)
+    mean, variance = exchangeability._moments(centred)
     normal = 2 * stats.norm.sf(abs(neighbour_products(x.tolist()) - mean) / math.sqrt(variance))
     assert autocorrelation_p_value(x) == pytest.approx(normal, abs=0.02)
 
@@ -109,7 +107,7 @@ def test_shuffles_agree_with_the_normal_law():
 def test_moments_over_all_orders(x):
     centred = np.array(x) - np.mean(x)
     values = [neighbour_products(order) for order in itertools.permutations(x)]
-    mean, variance = serial_order._moments(centred)
+    mean, variance = exchangeability._moments(centred)
     assert mean == pytest.approx(np.mean(values), abs=1e-9)
     assert variance == pytest.approx(np.var(values), abs=1e-9)
 

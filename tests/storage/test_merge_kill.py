@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.storage import tables as encoding
+from orchestrator.storage import encoding
 from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.merge import merge, recover
 from orchestrator.storage.reader import open_campaign

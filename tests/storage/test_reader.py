@@ -11,7 +11,7 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import merge as twins
+from orchestrator.storage import merge
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import trial_folder
 from orchestrator.storage.reader import open_campaign
@@ -136,7 +136,7 @@ def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, tri
 def test_a_folder_that_is_renamed_before_it_is_listed_is_not_empty(
     campaign: CampaignWriter, three_parts: Path, trial_id: str, monkeypatch: pytest.MonkeyPatch, twin: str
 ) -> None:
-    listed = twins.parts
+    listed = merge.parts
     before = open_campaign(campaign.directory).timings(trial_id)
     for call in (1, 2):  # before and after the parts are read
         calls = 0
@@ -153,7 +153,7 @@ def test_a_folder_that_is_renamed_before_it_is_listed_is_not_empty(
             folder.with_name("away").rename(folder)
             return found
 
-        monkeypatch.setattr(twins, "parts", list_late)
+        monkeypatch.setattr(merge, "parts", list_late)
         assert open_campaign(campaign.directory).timings(trial_id).equals(before)
         assert calls > call
 
@@ -170,7 +170,7 @@ def test_a_merge_amid_reading_shows_no_gap(
     place: int,
 ) -> None:
     writer = campaign.trial(trial_id)
-    read = twins.read_table
+    read = merge.read_table
     pending = [6, 7]
 
     def read_late(path: Path, form: pa.Schema) -> pa.Table:
@@ -181,7 +181,7 @@ def test_a_merge_amid_reading_shows_no_gap(
                 writer.flush()
         return read(path, form)
 
-    monkeypatch.setattr(twins, "read_table", read_late)
+    monkeypatch.setattr(merge, "read_table", read_late)
     timings = open_campaign(campaign.directory).timings(trial_id)
     seen = timings.column("round").unique().to_pylist()
     assert pending == []

@@ -11,7 +11,7 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import files as seal
+from orchestrator.storage import files as sealed_files
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import identity
 from orchestrator.storage.reader import open_campaign
@@ -105,9 +105,9 @@ def test_what_a_file_is_does_not_depend_on_the_campaigns_folder(path: str, expec
 
 def test_a_seal_of_the_content_alone_is_still_read(campaign: CampaignWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     path = campaign.directory / "latency.parquet"
-    monkeypatch.setattr(seal, "MAGIC", seal.OLD_MAGIC)
-    monkeypatch.setattr(seal, "identity", lambda path: "")
+    monkeypatch.setattr(sealed_files, "MAGIC", sealed_files.OLD_MAGIC)
+    monkeypatch.setattr(sealed_files, "identity", lambda path: "")
     write_parquet(path, FORMS["latency"].empty_table())
     monkeypatch.undo()
-    assert seal.OLD_MAGIC in path.read_bytes()
+    assert sealed_files.OLD_MAGIC in path.read_bytes()
     assert open_campaign(campaign.directory).table("latency").num_rows == 0
