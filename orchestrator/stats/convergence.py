@@ -70,7 +70,7 @@ class Check:
         square root of the mean Jensen-Shannon divergence between this fit and those of the window; None without a fit or before
         the window is full.
     rjsd_as_in_paper_code
-        the figure of the paper's program, see `paper_code.as_in_paper_code`.
+        the figure of the paper's program, see `as_in_paper_code`.
     converged
         ``rjsd`` is within the threshold.
     """
