@@ -26,7 +26,8 @@ def _of_this_folder() -> Iterator[tuple[str, type[Metric]]]:
     for found in iter_modules(__path__, f"{__name__}."):
         for one in vars(import_module(found.name)).values():
             if inspect.isclass(one) and one.__module__ == found.name and {"name", "kinds"} <= set(dir(one)):
-                yield one.name, cast(type[Metric], one)
+                metric = cast(type[Metric], one)
+                yield metric.name, metric
 
 
 METRICS: dict[str, type[Metric]] = dict(_of_this_folder())
