@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from four_hosts import four_hosts, hosts_script, traces_of
@@ -32,17 +33,22 @@ prepare_environment()
 SUPPORT = Path(__file__).parent / "support"
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that none of it is left over at the end for one process alone; one process does all of a file.
-
-    All files that need the four hosts are done by one process, which starts them once.
-    """
-    on_hosts = {item.path for item in items if "four_hosts" in getattr(item, "fixturenames", ())}
+    """Begin with the files that take long, so that none of them is left over at the end for one process alone."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: (item.path not in on_hosts, item.path not in slow))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("four hosts" if item.path in on_hosts else f"{item.path.parent.name}/{item.path.stem}"))
+    items.sort(key=lambda item: (item.path.parent.name != "cluster", item.path not in slow))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process do all of a file, and all files of ``tests/cluster/``, which share four hosts."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "tests/cluster" if file.startswith("tests/cluster/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture

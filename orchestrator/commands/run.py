@@ -18,7 +18,8 @@ from orchestrator.commands.report import write_report
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import ClusterLost, Site
+from orchestrator.execution.cluster_lost import ClusterLost
+from orchestrator.execution.executor import Site
 from orchestrator.execution.signals import Restart, handled_by, received, stop_at_once
 from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.distributed.watch import Watch, watched
-from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.cluster_lost import ClusterLost
 from orchestrator.execution.guard import MARK, Guard
 
 PREFIX = "tq-"

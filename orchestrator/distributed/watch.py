@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from orchestrator.execution.executor import ClusterLost
+from orchestrator.execution.cluster_lost import ClusterLost
 
 T = TypeVar("T")
 

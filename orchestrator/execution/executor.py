@@ -103,13 +103,6 @@ class Executor(Protocol):
         """End every process: the driver is about to. Calls under way raise SystemExit, which ends the thread that waits for them."""
 
 
-class ClusterLost(BaseException):
-    """What runs the timed processes has died with the host alive; nothing can be asked of it any more.
-
-    No ``Exception``: it is the trouble of all trials, and none may take it for its own.
-    """
-
-
 class Site(Protocol):
     """A place with machines. Looking at it starts no trial and times nothing."""
 

@@ -14,7 +14,7 @@ from orchestrator.machine.cores import ThreadMask, allowed_cores, check_pinning,
 
 PIN_IN_A_FRESH_PROCESS = """
 import json, threading, time
-from orchestrator.measurement import affinity
+from orchestrator.machine import cores as affinity
 before = threading.Event()
 old = threading.Thread(target=before.wait, daemon=True); old.start()
 allowed = affinity.allowed_cores()
