@@ -104,15 +104,16 @@ def test_a_third_of_a_thousand_pictures_gives_the_known_accuracy(make_context: M
     task.check()
     drawn = task.samples()
     assert len(drawn) == 1000
-    drawn = drawn[:: max(1, 3 // EFFORT)]
-    within = 2 * np.sqrt(0.872 * 0.128 / len(drawn))  # two standard errors
+    every = max(1, 3 // EFFORT)
+    drawn = drawn[::every]
+    top1, top5 = {1: (0.872, 0.975), 3: (0.892, 0.976)}[every]
     # One thread: two wait for each other where other programs compute.
     lite0 = EfficientNetLite("lite0", class_count=1000)
     model = lite0.load(make_context("onnxruntime", threads=1))
     answers = [row for sample in drawn for row in answer(model, [task.decode(sample.read())], batch=1)]
     references = [sample.reference for sample in drawn]
-    assert share_right(answers, references, 1) == pytest.approx(0.872, abs=within)
-    assert share_right(answers, references, 5) == pytest.approx(0.975, abs=within)
+    assert share_right(answers, references, 1) == pytest.approx(top1, abs=0.01)
+    assert share_right(answers, references, 5) == pytest.approx(top5, abs=0.01)
     eager = lite0.load(make_context("torch", threads=1))
     some = range(0, len(drawn), 10)
     assert [answer(eager, [task.decode(drawn[place].read())], batch=1)[0] for place in some] == [answers[place] for place in some]
