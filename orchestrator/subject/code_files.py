@@ -29,7 +29,7 @@ class CodeFiles:
 
     Of two files with one name the first counts, as it does for Python. What a trial runs is found by reading, not by running: all that
     its files import anywhere, and what they name in a string (``"tasks.runtimes.onnx_runtime:Session"``). A file of the user's that loads
-    modules by names that it makes up stands for all files of the user's folders.
+    modules by names that it makes up stands for all files of the user's folders; a package of ours that does so, for all its files.
     """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
@@ -74,8 +74,10 @@ class CodeFiles:
             found = read.imported
             if not name.startswith("orchestrator."):
                 found |= read.named_in_strings & self._paths.keys()
-            if name.partition(".")[0] not in OURS and read.loads_by_name:
+            if read.loads_by_name and name.partition(".")[0] not in OURS:
                 found |= {other for other in self._paths if other.partition(".")[0] not in OURS}
+            elif read.loads_by_name and path.name == "__init__.py":
+                found |= {other for other in self._paths if other.startswith(f"{name}.")}
             self._mentioned[name] = found
         return self._mentioned[name]
 

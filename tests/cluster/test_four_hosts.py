@@ -34,7 +34,7 @@ def probe():
     }
 
 places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in sys.argv[1:]]
-print(json.dumps(ray.get([probe.options(scheduling_strategy=place).remote() for place in places])))
+print("answer:", json.dumps(ray.get([probe.options(scheduling_strategy=place).remote() for place in places])))
 """
 
 LIST = """
@@ -43,7 +43,7 @@ from ray._raylet import GcsClient
 
 nodes = GcsClient(address=os.environ["TAIL_QUALITY_ADDRESS"]).get_all_node_info(timeout=30).items()
 alive = {node_id.hex(): node for node_id, node in nodes if not node.state}
-print(json.dumps({key: [node.node_manager_hostname, node.node_manager_address, node.labels.get("system")] for key, node in alive.items()}))
+print("answer:", json.dumps({key: [node.node_manager_hostname, node.node_manager_address, node.labels.get("system")] for key, node in alive.items()}))
 """
 
 
@@ -55,7 +55,8 @@ def python(script: str, environment: Mapping[str, str], *arguments: str) -> subp
 def answer(script: str, hosts: Any, *arguments: str) -> Any:
     done = python(script, hosts.environment, *arguments)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])  # Ray may have told of a node that died
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("answer: ")]  # Ray writes there too, at any time
+    return json.loads(line.removeprefix("answer: "))
 
 
 def reach(address: str) -> str:
