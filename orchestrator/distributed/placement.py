@@ -43,9 +43,10 @@ def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
         known = sorted({f"{key}={value}" for node in nodes for key, value in node.labels.items() if not key.startswith(RAY_LABELS)})
         raise InputError(f"system.labels of {system.name}: no node has {wanted}; labels there: {', '.join(known) or 'none'}")
     there = ", ".join(sorted(node.name for node in matching))
-    raise InputError(
-        f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); add a label that one of them has alone"
-    )
+    remedy = "add a label that one of them has alone"
+    if len({node.address for node in matching}) < len(matching):
+        remedy += "; if one was started anew a moment ago, wait a minute: Ray may not have noticed yet that its old node is gone"
+    raise InputError(f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); {remedy}")
 
 
 def _matches(system: SystemConfig, node: Node) -> bool:
