@@ -17,8 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
-from orchestrator.contracts import InputError
-from orchestrator.execution.cluster_lost import ClusterLost
+from orchestrator.contracts import ClusterLost, InputError
 from orchestrator.execution.signals import Restart, go_on, handled_by, received, stop_at_once
 from orchestrator.report.text import printable
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.groups import Group
+from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.quality import MOST_VALUES
-from orchestrator.analysis.threshold_sets import ThresholdSet
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples

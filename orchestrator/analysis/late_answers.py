@@ -16,7 +16,7 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
-from orchestrator.subject.batches import batches_that_ran
+from orchestrator.subject.samples import batches_that_ran
 
 RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "ok"))
 """In which order outcomes are told: those with a cause first."""

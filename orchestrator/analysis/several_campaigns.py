@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.results import Results, analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.layout import TrialFolder, trial_folder
@@ -136,7 +136,7 @@ def _labels(records: Sequence[CampaignRecord]) -> Iterator[str]:
         yield f"{label} ({seen[label]})" if twice[label] > 1 else label
 
 
-def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> Results:
+def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> CampaignAnalysis:
     """Compute every table of several campaigns, all read at the same thresholds.
 
     Raises
@@ -167,7 +167,7 @@ def _check_comparable(several: SeveralCampaigns) -> None:
             )
 
 
-def stored_tables(results: Results, campaign: SeveralCampaigns) -> Mapping[str, pa.Table]:
+def stored_tables(results: CampaignAnalysis, campaign: SeveralCampaigns) -> Mapping[str, pa.Table]:
     """Return the result tables with a column ``campaign`` in front, and match keys, tasks and systems as they are in every campaign.
 
     Trial ids keep their campaign's label, so that ``trial``, ``baseline`` and ``threshold_reference`` still name one trial each.

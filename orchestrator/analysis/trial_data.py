@@ -19,7 +19,7 @@ from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.subject.batches import batch_numbers, first_of_batches
+from orchestrator.subject.samples import batch_numbers, first_of_batches
 
 Times = Mapping[str, NDArray[np.float64]]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from orchestrator.commands.folders import cache_dir
 from orchestrator.commands.shared_options import Composing
-from orchestrator.configuration.composition import Composition, compose_trials, list_choices, shipped_folder, to_yaml
+from orchestrator.configuration.composer import shipped_folder
+from orchestrator.configuration.composition import Composition, compose_trials, list_choices, to_yaml
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import LocalSite, Site
@@ -26,6 +26,7 @@ from orchestrator.stats.stopping import make_rule
 from orchestrator.stats.thresholds import primary_threshold
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.schema import CONVERGENCE
+from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.inspection import UNKNOWN, Look
 from orchestrator.subject.targets import add_code_folders, check_packages
 

@@ -17,8 +17,7 @@ from orchestrator.commands.planning import Composed, compose_campaign, open_site
 from orchestrator.commands.report import write_report
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import CampaignConfig
-from orchestrator.contracts import InputError
-from orchestrator.execution.cluster_lost import ClusterLost
+from orchestrator.contracts import ClusterLost, InputError
 from orchestrator.execution.executor import Site
 from orchestrator.execution.signals import Restart, handled_by, received, stop_at_once
 from orchestrator.planning.plan import Plan

@@ -29,8 +29,7 @@ from orchestrator.machine.processes import Identity, end_process, own_identity
 from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.scratch import take_stamps
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 

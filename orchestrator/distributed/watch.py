@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from orchestrator.execution.cluster_lost import ClusterLost
+from orchestrator.contracts import ClusterLost
 
 T = TypeVar("T")
 

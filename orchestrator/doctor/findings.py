@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.doctor.activity import Activity, Processor, read_activity, read_processor
 from orchestrator.doctor.clocks import Clocks, Offset, read_clocks
 from orchestrator.doctor.gpus import Gpu, read_gpus
-from orchestrator.doctor.noise import Noise, read_noise
+from orchestrator.doctor.noise import Activity, Noise, Processor, read_activity, read_noise, read_processor
 from orchestrator.machine.cores import Quota, read_quota
 from orchestrator.machine.host import Machine, read_machine
 from orchestrator.machine.turn import TurnState, read_turn
@@ -48,7 +47,7 @@ def told(host: str, what: str, grade: Grade, seen: str, rule: str, remedy: str) 
 
 
 @dataclass(frozen=True)
-class Reading:
+class HostReading:
     """One machine as one process sees it."""
 
     machine: Machine
@@ -62,9 +61,9 @@ class Reading:
     gpus: tuple[Gpu, ...]
 
 
-def read_host() -> Reading:
+def read_host() -> HostReading:
     """Read this machine in this process; it takes about three seconds."""
-    return Reading(
+    return HostReading(
         machine=read_machine(),
         clocks=read_clocks(),
         processor=read_processor(),
@@ -101,7 +100,7 @@ class Examined:
     labels: Mapping[str, str] = field(default_factory=dict)
     is_own: bool = False
     python: str | None = None
-    reading: Reading | None = None
+    reading: HostReading | None = None
     offset: Offset | None = None
     failure: str = ""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from orchestrator.doctor.activity import Activity
-from orchestrator.doctor.findings import Examined, Finding, Grade, Reading, graded, host_names, told, worst
+from orchestrator.doctor.findings import Examined, Finding, Grade, HostReading, graded, host_names, told, worst
 from orchestrator.doctor.judge_cluster import boot_ids, judge_node, judge_timer, judge_versions, judge_wall_clock
 from orchestrator.doctor.judge_machine import (
     judge_cores,
@@ -18,7 +17,7 @@ from orchestrator.doctor.judge_machine import (
     judge_siblings,
     judge_turbo,
 )
-from orchestrator.doctor.noise import Noise
+from orchestrator.doctor.noise import Activity, Noise
 from orchestrator.machine.host import format_cores
 from orchestrator.machine.turn import TurnState
 
@@ -114,7 +113,7 @@ def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], r
             yield judge_versions(host, node.reading.machine.versions, reference)
 
 
-def judge_reading(host: str, reading: Reading) -> Iterator[Finding]:
+def judge_reading(host: str, reading: HostReading) -> Iterator[Finding]:
     """Yield the lines that one machine's reading alone decides."""
     yield judge_timer(host, reading.clocks)
     yield judge_cores(host, reading.processor)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.doctor.activity import Processor
 from orchestrator.doctor.findings import Finding, Grade, graded, told, worst
 from orchestrator.doctor.gpus import Gpu
-from orchestrator.doctor.noise import Noise
+from orchestrator.doctor.noise import Noise, Processor
 from orchestrator.machine.cores import Quota
 from orchestrator.machine.host import format_cores
 

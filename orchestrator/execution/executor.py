@@ -16,8 +16,7 @@ from orchestrator.configuration.environment_values import resolved
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine, read_machine
 from orchestrator.machine.processes import Identity
-from orchestrator.measurement.failures import TrialFailed, unexpected
-from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.vocabulary import LossCause
 from orchestrator.subject.inspection import Inspector, Look

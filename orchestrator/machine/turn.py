@@ -18,8 +18,15 @@ from typing import Any
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.machine.locks import common_folder_path, open_common_folder, open_own_folder, own_folder_path
-from orchestrator.machine.user_turns import UserTurn, other_user, told_of
+from orchestrator.machine.locks import (
+    UserTurn,
+    common_folder_path,
+    open_common_folder,
+    open_own_folder,
+    other_user,
+    own_folder_path,
+    told_of,
+)
 
 LONGEST = 400
 """Bytes of what the holder says of itself that are read."""

@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from orchestrator.contracts import InputError
 from orchestrator.machine.surroundings import MEMORY, is_safe, user_told
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.salvage import FAULT, Stamps
+from orchestrator.measurement.failures import FAULT, Stamps, TrialFailed
 from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"

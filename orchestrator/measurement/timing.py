@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
 
-from orchestrator.subject.user_code import told_with_place
+from orchestrator.subject.targets import told_with_place
 
 Clock = Callable[[], int]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.results import Results
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality
@@ -16,7 +16,7 @@ from orchestrator.storage import schema
 MOST_SAMPLES = 20
 
 
-def fault_tables(results: Results) -> Iterator[Table]:
+def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield the faults of all trials, accepted changes, the samples without an answer, and both readings of incomplete rounds."""
     faults = [(record, fault) for record in results.records for fault in record.faults]
     if faults:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.results import Results
-from orchestrator.report.rows import bound
+from orchestrator.report.table import bound
 from orchestrator.report.text import quality, quality_within
 
 
-def verdict(results: Results) -> Iterator[str]:
+def verdict(results: CampaignAnalysis) -> Iterator[str]:
     """Yield one sentence per task and model: the best and the worst system at the primary threshold."""
     if not results.groups:
         yield "No trial has a stored round."
@@ -22,7 +22,7 @@ def verdict(results: Results) -> Iterator[str]:
     yield from _shared_machines(results)
 
 
-def _different_data(results: Results) -> Iterator[str]:
+def _different_data(results: CampaignAnalysis) -> Iterator[str]:
     """Say why trials of one task stand in several tables."""
     tasks = Counter(group.trials[0].group[0] for group in results.groups)
     for task, count in tasks.items():
@@ -30,7 +30,7 @@ def _different_data(results: Results) -> Iterator[str]:
             yield f"Trials of {task} measured {count} different sets of data (their digests differ), and each set has tables of its own."
 
 
-def _shared_machines(results: Results) -> Iterator[str]:
+def _shared_machines(results: CampaignAnalysis) -> Iterator[str]:
     """Say that hosts were told to count as machines which are one: their trials ran at once and slowed each other down."""
     hosts: dict[str, set[str]] = {}
     for record in results.records:
@@ -44,7 +44,7 @@ def _shared_machines(results: Results) -> Iterator[str]:
             )
 
 
-def _of_group(results: Results, group: Group) -> Iterator[str]:
+def _of_group(results: CampaignAnalysis, group: Group) -> Iterator[str]:
     primary = group.thresholds.primary
     if primary is None:
         yield f"{group.task}: no trial can be the reference, so there is no common threshold."

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from orchestrator.configuration.environment_values import without_values
 from orchestrator.contracts import InputError
@@ -19,7 +18,7 @@ from orchestrator.running.steps import Unstorable, message_of, step
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.user_code import kept_traceback, traceback_of
+from orchestrator.subject.targets import kept_traceback, traceback_of
 
 End = tuple[State, str | None]
 """The state in which a trial has ended, and why."""
@@ -42,11 +41,6 @@ class TrialLife(ABC):
     def trial_id(self) -> str:
         """The trial's id."""
         return self._planned.trial_id
-
-    def _change(self, state: State, reason: str | None, **values: Any) -> None:
-        """Store the trial's record and state."""
-        assert self._book is not None
-        self._book.change(state, reason, **values)
 
     @abstractmethod
     def close(self) -> None:
@@ -121,7 +115,7 @@ class TrialLife(ABC):
     def _store_end(self, state: State, reason: str | None) -> End:
         """Store the final state: with all that is known, or alone where that cannot be stored."""
         if self._book is not None:
-            ended = self._after(state, reason, partial(self._change, state, reason, ended_at=datetime.now(UTC)))
+            ended = self._after(state, reason, partial(self._book.change, state, reason, ended_at=datetime.now(UTC)))
             if ended is None:
                 return state, reason
             state, reason = ended

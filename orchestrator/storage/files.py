@@ -180,6 +180,16 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+def make_output_folder(path: Path, option: str) -> Path:
+    """Create a folder that the user names and that may be there already, and return it. Raises InputError where it cannot be one."""
+    folder = path.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be a folder ({error.strerror}): name another place") from error
+    return folder
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file of UTF-8 text, what UTF-8 does not have with backslash escapes."""
     with replacing(path) as file:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
-from orchestrator.storage.tables import outcome_codes
+from orchestrator.storage.stored_form import outcome_codes
 
 EXACT_LIMIT = 2**53
 """Integers below are exact as float64: 104 days in nanoseconds."""

@@ -19,7 +19,7 @@ from orchestrator.storage.files import remove_drafts, replacing, seal_parquet, s
 from orchestrator.storage.layout import TWINS, TrialFolder, answers, part_name, parts
 from orchestrator.storage.load import opened, read_table
 from orchestrator.storage.losses import refuse_gap, refuse_lost_rounds, refuse_many_alone, refuse_unpaired
-from orchestrator.storage.tables import conform
+from orchestrator.storage.stored_form import conform
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from orchestrator.storage.losses import refuse_short_rounds
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.schema import FORMS
-from orchestrator.storage.tables import conform_samples
+from orchestrator.storage.stored_form import conform_samples
 
 BELOW = ("*", "*/*", "results/*/*")
 """Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``."""

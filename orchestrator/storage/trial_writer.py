@@ -19,7 +19,7 @@ from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.tables import conform, outcome_codes
+from orchestrator.storage.stored_form import conform, outcome_codes
 
 MOST_BYTES = 64 * 1024
 """The oldest make room for the newest."""

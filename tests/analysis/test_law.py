@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from orchestrator.analysis.threshold_sets import threshold_set
 
 from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval, check_intervals
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.threshold_sets import threshold_set
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.schema import FORMS

@@ -81,7 +81,8 @@ def disturbed(four_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> It
     )  # fmt: skip
     results = folder / "r"
     try:
-        wait_until(lambda: all(list(results.glob(f"trials/*-{system}-*/rounds/part-*")) for system in SYSTEMS))
+        wait_until(lambda: driver.poll() or all(list(results.glob(f"trials/*-{system}-*/rounds/part-*")) for system in SYSTEMS))
+        assert driver.poll() is None, driver.communicate()[1]
         time.sleep(random.Random(7).uniform(0, 1))
         four_hosts.cut("half-core")
         four_hosts.kill("quarter-core")

@@ -15,13 +15,12 @@ from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import open_local_executor
 from orchestrator.distributed.local import forget_token, own_folder, private_variables
-from orchestrator.distributed.placement import Node, choose_node
-from orchestrator.distributed.shipping import stage_code
+from orchestrator.distributed.placement import Node, choose_node, stage_code
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.execution.guard import guarded
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.subject.user_code import kept_traceback
+from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow
 
@@ -185,6 +184,9 @@ def test_labels_choose_the_node() -> None:
     zone = slow.model_copy(update={"labels": {"zone": "a"}})
     with pytest.raises(InputError, match=r"2 nodes have zone=a \(10\.0\.0\.1 \(system=fast, zone=a\), 10\.0\.0\.2"):
         choose_node(zone, nodes)
+    anew = [*nodes, Node("3", "10.0.0.2", {"system": "slow", "zone": "a"})]
+    with pytest.raises(InputError, match=r"2 nodes have system=slow .* started anew a moment ago, wait a minute"):
+        choose_node(slow, anew)
     unknown = slow.model_copy(update={"labels": {"system": "none"}})
     with pytest.raises(InputError, match=r"no node has system=none; labels there: system=fast, system=slow"):
         choose_node(unknown, nodes)
@@ -204,7 +206,7 @@ def test_a_stray_module_on_a_host_is_refused(tmp_path: Path) -> None:
     stage_code(tmp_path, [])
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "tasks.py").write_text("")
-    script = "import pathlib; from orchestrator.distributed.shipping import import_shipped; import_shipped(pathlib.Path.cwd())"
+    script = "import pathlib; from orchestrator.distributed.placement import import_shipped; import_shipped(pathlib.Path.cwd())"
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'elsewhere'}:{tmp_path}", "PYTHONSAFEPATH": "1"}
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0

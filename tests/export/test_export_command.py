@@ -13,10 +13,9 @@ import pytest
 
 import orchestrator
 from orchestrator.__main__ import main
-from orchestrator.analysis.results import analyse
-from orchestrator.commands.export import execute
-from orchestrator.commands.verbs.export import Options
-from orchestrator.export.tables import escape, to_csv, to_latex
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.commands.verbs.export import Options, execute
+from orchestrator.export.csv_and_latex import escape, to_csv, to_latex
 from orchestrator.report.table import Table
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.schema import RESULT_TABLES

@@ -8,8 +8,7 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.analysis.late_answers import latest_answers
-from orchestrator.commands.inspect import execute
-from orchestrator.commands.verbs.inspect import Options
+from orchestrator.commands.verbs.inspect import Options, execute
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 

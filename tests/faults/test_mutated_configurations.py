@@ -13,7 +13,7 @@ import yaml
 from effort import EFFORT
 
 from orchestrator.__main__ import main
-from orchestrator.configuration.composition import shipped_folder
+from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.keys import BLOCKS, PLAIN_KEYS, schema_keys
 
 SUPPORT = Path(__file__).parents[1] / "support"

@@ -6,7 +6,7 @@ import pytest
 from orchestrator.contracts import InputError
 from orchestrator.stats.stopping import CHECK_COLUMNS
 from orchestrator.stats.stopping.rule import check_columns
-from orchestrator.storage.tables import columns_batch, one_row, table_of
+from orchestrator.storage.stored_form import columns_batch, one_row, table_of
 
 FORM = pa.schema([pa.field("round", pa.int32()), pa.field("mean", pa.float64())])
 

@@ -15,9 +15,9 @@ from orchestrator.storage.files import draft_of, write_parquet, write_text
 from orchestrator.storage.layout import inside
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.presence import CampaignLock
+from orchestrator.storage.python_interface import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.results import write_results
 from orchestrator.storage.schema import FORMS
 from orchestrator.storage.writer import CampaignWriter
 

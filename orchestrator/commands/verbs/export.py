@@ -62,6 +62,10 @@ def read(line: Line) -> Options:
 
 def execute(options: Options) -> int:
     """Export one campaign. Returns the exit code."""
-    from orchestrator.commands.export import execute
+    from orchestrator.commands.export import export_baseline, export_files
 
-    return execute(options)
+    if options.baseline is not None:
+        export_baseline(options.directory, options.overrides, options.baseline)
+    elif options.to is not None:
+        export_files(options.directory, options.overrides, options.to, options.formats)
+    return 0

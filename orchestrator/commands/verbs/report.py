@@ -57,6 +57,10 @@ def read(line: Line) -> Options:
 
 def execute(options: Options) -> int:
     """Report one campaign, or several side by side. Returns the exit code."""
-    from orchestrator.commands.report import execute
+    from orchestrator.commands.report import report_one, report_several
 
-    return execute(options)
+    if len(options.directories) == 1:
+        report_one(options.directories[0], options.overrides, options.figures, options.only)
+    else:
+        report_several(options.directories, options.overrides, options.figures, options.only, options.into)
+    return 0

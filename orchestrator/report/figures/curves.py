@@ -12,9 +12,9 @@ import numpy as np
 
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.quality import Stake, in_blocks, intervals_of
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
-from orchestrator.report.figures.pools import Entry
 
 RESAMPLES = 999
 """Of a band's bootstrap; the figures of tables have 4,999."""
@@ -87,7 +87,7 @@ class Curve:
     edges: Floats
 
 
-def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, points: int) -> Curve:
+def curve_of(data: TrialData, clock: str, grid: Grid, stake: Stake, known: Known, points: int, seed: int) -> Curve:
     """Return the curve of a trial.
 
     Parameters
@@ -99,7 +99,6 @@ def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, p
     points
         at most so many stretches of rounds.
     """
-    data, seed = entry.data, entry.results.analysis.seed
     judged = data.judged(data.metric)
     ideal = judged.ideal()
     times = data.times[clock]
@@ -116,7 +115,7 @@ def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, p
             if ns in known:
                 low[place], high[place] = known[ns]["interval_low"], known[ns]["interval_high"]
             elif grid.labels[index]:
-                random = np.random.default_rng([seed, zlib.crc32(f"{entry.key} {clock} {ns}".encode())])
+                random = np.random.default_rng([seed, zlib.crc32(f"0:{data.trial_id} {clock} {ns}".encode())])
                 [found] = intervals_of(quality[place][None], ideal, stake, random)
                 low[place], high[place] = found.low, found.high
         centres, means, worst = stretches(quality, points)

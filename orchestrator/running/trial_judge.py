@@ -1,0 +1,150 @@
+"""What is made of a trial's answers and times: scores, flags, and what its stopping rule is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from orchestrator.analysis.quality import JudgedMean, judge
+from orchestrator.configuration.config import Trial
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.metrics import Answers, Judged
+from orchestrator.metrics.detection import names_other_categories
+from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.records import OTHER_USERS
+from orchestrator.subject.samples import first_of_batches
+from orchestrator.subject.targets import keep_traceback, told_with_place, traceback_of
+
+
+@dataclass(frozen=True)
+class TrialJudge:
+    """The primary metric of a trial as a function of times, and the ideal of every metric that has one.
+
+    samples
+        the answers, with the score of each sample for metrics that are means.
+    other_categories
+        whether boxes are called by other categories than the references have.
+    """
+
+    samples: pa.Table
+    ideals: dict[str, float]
+    primary: str
+    _judged: Judged
+    other_categories: bool = False
+
+    @property
+    def ideal(self) -> float:
+        """Quality without a threshold."""
+        return self.ideals[self.primary]
+
+    def quality(self, times_ns: NDArray[np.float64], threshold_ns: float) -> float:
+        """Return tail quality of one round, [S] times in ns, at a threshold in ns."""
+        return float(self._judged.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
+
+
+def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> TrialJudge:
+    """Judge the answers of all samples.
+
+    Parameters
+    ----------
+    samples
+        ``prediction``, ``reference`` and ``slice_...`` of each sample.
+    metrics
+        names, the primary one first.
+
+    Raises
+    ------
+    TrialFailed
+        for answers of another form, and where the primary metric is undefined.
+    """
+    columns = {name: samples.column(name) for name in samples.column_names}
+    slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
+    answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
+    try:
+        judged = {name: judge(name, answers) for name in metrics}
+        ideals = {name: found for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
+        other_categories = names_other_categories(answers, kind)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
+        told = f"{what} ({told_with_place(error)}); docs/tasks.md shows their form"
+        failed = TrialFailed(told, "answers malformed")
+        keep_traceback(failed, traceback_of(error))
+        raise failed from error
+    if metrics[0] not in ideals:
+        raise TrialFailed(f"metric {metrics[0]} is undefined: the task has nothing it could be right about", "answers malformed")
+    for name, metric in judged.items():
+        if isinstance(metric, JudgedMean) and f"score_{name}" not in columns:
+            samples = samples.append_column(f"score_{name}", pa.array(metric.scores, pa.float64()))
+    return TrialJudge(samples, ideals, metrics[0], judged[metrics[0]], other_categories)
+
+
+DIFFERS = "answers beyond tolerance of eager PyTorch's"
+OTHER_CATEGORIES = "boxes fit but their categories are not the references': class numbers in place of category ids?"
+NEVER_RIGHT = "no answer is right even without a threshold"
+SHARED = "machine shared with other trials"
+PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
+"""What processes of one trial are to have in common."""
+LARGEST_CHANGE = 0.1
+"""A fixed piece of work may take so much longer or shorter after the rounds before it is told, as a share."""
+
+
+def fact_flags(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader must know of a model as it was loaded."""
+    difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
+    differs = difference is not None and tolerance is not None and difference > tolerance
+    return (DIFFERS,) if differs else ()
+
+
+def quality_flags(ideal: float, other_categories: bool = False) -> tuple[str, ...]:
+    """Return what a reader must know of a model that is never right, or whose classes are not the task's."""
+    return (*([NEVER_RIGHT] if ideal == 0 else []), *([OTHER_CATEGORIES] if other_categories else []))
+
+
+def placement_flags(trial: Trial, placement: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader must know of where a trial ran."""
+    shared = () if trial.system.exclusive else (SHARED,)
+    return shared if placement["turn"]["every_user"] else (*shared, OTHER_USERS)
+
+
+def process_flags(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a flag where a later process of a trial is placed otherwise than the one before it."""
+    changed = [name for name in PLACEMENT if name in before and before[name] != now.get(name)]
+    return (f"a later process has another placement ({', '.join(changed)})",) if changed else ()
+
+
+def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:
+    """Return a flag where a fixed piece of work took another time after the rounds than before them."""
+    change = after_ns / before_ns - 1
+    return (f"machine {'slower' if change > 0 else 'faster'} at the end",) if abs(change) > LARGEST_CHANGE else ()
+
+
+def p99_ns(times_ns: NDArray[np.float64]) -> float:
+    """Return the 99th percentile of one round's times, one per inference."""
+    return float(np.percentile(times_ns, 99, method="inverted_cdf"))
+
+
+def per_inference(trial: Trial, result: RoundResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return inference and total time of each inference of a round in ns; a batch has one, which all its samples carry."""
+    inference_ns, total_ns = clocks(result.timings)
+    if trial.measurement.batch == 1:
+        return inference_ns, total_ns
+    number, incomplete = (result.round.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
+    [first] = first_of_batches(trial, number, total_ns[np.newaxis], incomplete)
+    return inference_ns[first], total_ns[first]
+
+
+def clocks(timings: pa.RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return inference and total time of each sample in ns; +inf where the outcome is not ``ok``."""
+    late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
+    stages = [
+        timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
+    ]
+    return np.where(late, np.inf, stages[1]), np.where(late, np.inf, stages[0] + stages[1] + stages[2])
