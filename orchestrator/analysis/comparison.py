@@ -21,6 +21,7 @@ from orchestrator.stats.comparison import Difference, compare_rounds, compare_sa
 from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import Threshold, default_reference
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 THIS_DATA_SET = "this data set"
 SAMPLES_LIKE_THESE = "samples like these"
@@ -57,7 +58,7 @@ class Contest:
     @property
     def bounds(self) -> tuple[Threshold, ...]:
         """The thresholds that compare systems."""
-        return self.thresholds.common("total")
+        return self.thresholds.common(PRIMARY_CLOCK)
 
 
 def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
@@ -85,14 +86,14 @@ def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[dict[str, Any
 
 
 def _contests(group: Group) -> Iterator[Contest]:
-    bounds = [threshold.ns for threshold in group.thresholds.common("total")]
+    bounds = [threshold.ns for threshold in group.thresholds.common(PRIMARY_CLOCK)]
     models: dict[str, list[TrialData]] = {}
     for data in group.trials:
         models.setdefault(data.record.trial.model.name, []).append(data)
     for trials in models.values():
         sides: dict[str, list[Side]] = {}
         for data in trials:
-            small = len(bounds) * len(data.times["total"]) <= MOST_VALUES
+            small = len(bounds) * len(data.times[PRIMARY_CLOCK]) <= MOST_VALUES
             side = Side(data, bounds, _curve(data, bounds) if small else None, group.flags[data.trial_id])
             sides.setdefault(data.record.match_key, []).append(side)
         baseline = sides.pop(_baseline(trials, group.thresholds))
@@ -100,7 +101,7 @@ def _contests(group: Group) -> Iterator[Contest]:
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> NDArray[np.float64]:
-    return data.judged(data.metric).curve(data.times["total"], bounds)
+    return data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds)
 
 
 def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
@@ -108,7 +109,7 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
     keys = {data.trial_id: data.record.match_key for data in trials}
     if common.reference is not None and common.reference.trial in keys:
         return keys[common.reference.trial]
-    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences["total"], 50) for data in trials}
+    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences[PRIMARY_CLOCK], 50) for data in trials}
     chosen = default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
 
@@ -141,7 +142,7 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
         for key, members in contest.others.items():
             before[key] = [float(side.quality(index).mean()) for side in contest.baseline]
             after[key] = [float(side.quality(index).mean()) for side in members]
-            resolutions[key] = 1 / min(side.data.inferences["total"].size for side in members)
+            resolutions[key] = 1 / min(side.data.inferences[PRIMARY_CLOCK].size for side in members)
             flags = dict.fromkeys(flag for side in (*members, *contest.baseline) for flag in side.flags)
             rows[key] = _row(members[0], contest.baseline[0], primary, contest.thresholds, FRESH_PROCESSES) | {"flags": list(flags)}
     found = gate(before, after, resolutions=resolutions)
@@ -187,7 +188,7 @@ def _row(side: Side, partner: Side, threshold: Threshold, common: ThresholdSet, 
         **side.data.record.labels(),
         "baseline": partner.data.trial_id,
         "metric": side.data.metric,
-        "clock": "total",
+        "clock": PRIMARY_CLOCK,
         "threshold": threshold.label,
         "threshold_ns": threshold.ns,
         "threshold_origin": threshold.origin,

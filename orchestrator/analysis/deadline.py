@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean
-from orchestrator.analysis.trial_data import CLOCKS, TrialData
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.deadline import certify_deadline, mean_deadlines, round_deadlines
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.times import Clock
 
 NOTHING_TO_KEEP: dict[str, Any] = {
     "deadline_ns": None,
@@ -46,8 +47,8 @@ def _rows(data: TrialData, qualities: Mapping[str, float], flags: Sequence[str],
     """Yield a row per reference quality and clock."""
     wanted = analysis.deadline
     floors = {reference: wanted.quality * quality for reference, quality in qualities.items()}
-    by_clock = {clock: _of_rounds(data, clock, sorted({floor for floor in floors.values() if floor > 0})) for clock in CLOCKS}
-    for reference, clock in product(qualities, CLOCKS):
+    by_clock = {clock: _of_rounds(data, clock, sorted({floor for floor in floors.values() if floor > 0})) for clock in Clock}
+    for reference, clock in product(qualities, Clock):
         asked = {
             **data.record.labels(),
             "metric": data.metric,
@@ -86,7 +87,7 @@ def _rows(data: TrialData, qualities: Mapping[str, float], flags: Sequence[str],
         }
 
 
-def _of_rounds(data: TrialData, clock: str, floors: Sequence[float]) -> dict[float, NDArray[np.float64]]:
+def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[float, NDArray[np.float64]]:
     """Return by quality floor the deadline of every round, [R]."""
     judged, times = data.judged(data.metric), data.times[clock]
     if isinstance(judged, JudgedMean):

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.convergence import flags_of
-from orchestrator.analysis.trial_data import CLOCKS, TrialData, map_in_threads
+from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference, Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class ThresholdSet:
     """
 
     reference: Reference | None
-    percentiles: Mapping[str, tuple[Threshold, ...]]
+    percentiles: Mapping[Clock, tuple[Threshold, ...]]
     absolute: tuple[Threshold, ...]
     primary: Threshold | None
 
-    def common(self, clock: str) -> tuple[Threshold, ...]:
+    def common(self, clock: Clock) -> tuple[Threshold, ...]:
         """Return every threshold of a clock that compares systems; the primary one is among those of the total clock."""
         found = self.percentiles[clock] + self.absolute
-        if clock != "total" or self.primary is None or self.primary in found:
+        if clock != PRIMARY_CLOCK or self.primary is None or self.primary in found:
             return found
         return (*found, self.primary)
 
@@ -51,7 +52,7 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     InputError
         where ``analysis.reference`` names no trial of the campaign's tasks.
     """
-    ends = {data.trial_id: percentiles_inverted_cdf(data.inferences["total"], [50, 99]) for data in trials}
+    ends = {data.trial_id: percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], [50, 99]) for data in trials}
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
@@ -64,10 +65,10 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
             clock: ()
             if chosen is None
             else thresholds.thresholds_from_percentiles(chosen.inferences[clock], analysis.percentiles, "reference")
-            for clock in CLOCKS
+            for clock in Clock
         },
         absolute=tuple(absolute[ns] for ns in sorted(absolute)),
-        primary=thresholds.primary_threshold(analysis.primary, None if chosen is None else chosen.inferences["total"]),
+        primary=thresholds.primary_threshold(analysis.primary, None if chosen is None else chosen.inferences[PRIMARY_CLOCK]),
     )
 
 

@@ -9,19 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.trial_data import CLOCKS, TrialData
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
 from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
 FIGURES = ("mean", "variance", "minimum")
 
 
 def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield the rows of one trial for ``prediction.parquet``, for the primary metric; none where there are too few rounds."""
-    if len(data.times["total"]) < ROUNDS_TO_VALIDATE:
+    if len(data.times[PRIMARY_CLOCK]) < ROUNDS_TO_VALIDATE:
         return
-    for clock in CLOCKS:
+    for clock in Clock:
         ratios: list[float] | None = None
         for method in _methods(data):
             random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
@@ -44,7 +45,7 @@ def _methods(data: TrialData) -> tuple[Method, ...]:
     return ("block-bootstrap", "poisson-binomial" if np.isin(scores, (0, 1)).all() else "monte-carlo")
 
 
-def _validated(data: TrialData, clock: str, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
+def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
     """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn on its own is an inference."""
     times, scores = data.inferences[clock], data.scores_per_inference()
     if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
@@ -53,7 +54,7 @@ def _validated(data: TrialData, clock: str, method: Method, random: np.random.Ge
     return validate_from_curve(curve, data.times[clock], random=random, method=method, inferences=times)
 
 
-def _variance_ratios(data: TrialData, clock: str, found: Sequence[Validation]) -> list[float]:
+def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation]) -> list[float]:
     """Return one ratio per threshold, over the fitted rounds, of independent inferences; NaN where there is no contrast."""
     scores = data.scores_per_inference()
     if not found or scores is None:
@@ -63,7 +64,7 @@ def _variance_ratios(data: TrialData, clock: str, found: Sequence[Validation]) -
     return ratios
 
 
-def _row(data: TrialData, clock: str, method: Method, found: Validation, ratio: float, flags: Sequence[str]) -> dict[str, Any]:
+def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio: float, flags: Sequence[str]) -> dict[str, Any]:
     compared = {
         "predicted": found.predicted,
         "observed": found.observed,

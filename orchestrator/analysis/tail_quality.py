@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import ThresholdSet
 from orchestrator.analysis.quality import JudgedMean, Stake, in_blocks, intervals_of, judge
-from orchestrator.analysis.trial_data import CLOCKS, TrialData
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.intervals import RESAMPLES, Interval, sampling_interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
 LOWER = (10.0, 5.0, 1.0)
 """Percentiles over rounds that are stored."""
@@ -30,15 +31,15 @@ MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
 
 def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield the rows of one trial for ``tail_quality.parquet``. Quality is judged by sample, own percentiles are those of inferences."""
-    own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in CLOCKS}
-    in_sample, first_round = own["total"].in_sample, own["total"].first_round
+    own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in Clock}
+    in_sample, first_round = own[PRIMARY_CLOCK].in_sample, own[PRIMARY_CLOCK].first_round
     for metric, slice_name, members in _figures(data, analysis.slices):
         figure = _Figure(data, metric, slice_name, members, analysis.seed)
         if figure.defined:
             own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
             reference = common.reference.trial if common.reference else None
-            yield from figure.rows({clock: common.common(clock) for clock in CLOCKS}, 0, flags, reference)
+            yield from figure.rows({clock: common.common(clock) for clock in Clock}, 0, flags, reference)
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -82,19 +83,19 @@ class _Figure:
             yield "threshold not certified"
 
     def rows(
-        self, thresholds: Mapping[str, Sequence[Threshold]], first_round: int, flags: Sequence[str], reference: str | None = None
+        self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str], reference: str | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
         places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
         members = slice(None) if self._members.all() else self._members  # a slice copies nothing
         times = {clock: self._data.times[clock][first_round:, members] for clock in thresholds}
-        for some in in_blocks(places, len(self._data.times["total"]) - first_round):
+        for some in in_blocks(places, len(self._data.times[PRIMARY_CLOCK]) - first_round):
             yield from self._rows(some, times, first_round, flags, reference)
 
     def _rows(
         self,
         places: Sequence[tuple[str, Threshold]],
-        times: Mapping[str, NDArray[np.float64]],
+        times: Mapping[Clock, NDArray[np.float64]],
         first_round: int,
         flags: Sequence[str],
         reference: str | None,
@@ -105,7 +106,7 @@ class _Figure:
         bounds = {clock: [threshold.ns for of, threshold in places if of == clock] for clock in times}
         curve = np.concatenate([self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock])
         rounds = curve.shape[1]
-        chosen_from = (first_round or rounds) * self._data.inferences["total"].shape[1]
+        chosen_from = (first_round or rounds) * self._data.inferences[PRIMARY_CLOCK].shape[1]
         resamples = RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY
         intervals = intervals_of(curve, self._ideal, self._stake, random, resamples)
         for (clock, threshold), quality, interval in zip(places, curve, intervals, strict=True):

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.subject.samples import batch_numbers, first_of_batches
 
-Times = Mapping[str, NDArray[np.float64]]
+Times = Mapping[Clock, NDArray[np.float64]]
 
 
 def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) -> Times:
@@ -48,7 +49,7 @@ def rows_per_inference(record: TrialRecord, matrix: RoundMatrix, timings: pa.Tab
 
 def _first(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp]:
     try:
-        return first_of_batches(record.trial, matrix.rounds, matrix.total_ns, matrix.incomplete)
+        return first_of_batches(record.trial, matrix.rounds, matrix.times[PRIMARY_CLOCK], matrix.incomplete)
     except InputError as error:
         raise InputError(f"{record.trial_id}: {error}") from error
 
@@ -69,9 +70,6 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) ->
         return list(pool.map(function, items))
 
 
-CLOCKS = ("inference", "total")
-
-
 @dataclass(frozen=True)
 class TrialData:
     """One trial with at least one complete round.
@@ -90,8 +88,8 @@ class TrialData:
     """
 
     record: TrialRecord
-    times: Mapping[str, NDArray[np.float64]]
-    inferences: Mapping[str, NDArray[np.float64]]
+    times: Mapping[Clock, NDArray[np.float64]]
+    inferences: Mapping[Clock, NDArray[np.float64]]
     references: Sequence[Any]
     predictions: Sequence[Any]
     slices: Mapping[str, Sequence[str | None]]
@@ -199,7 +197,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
     if not np.array_equal(matrix.samples, samples.column("sample").to_numpy()):
         told = f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to {samples.num_rows}, which are not the same"
         raise InputError(f"{told}: {MEASURE_AGAIN}")
-    times = {"inference": matrix.inference_ns, "total": matrix.total_ns}
+    times = matrix.times
     return TrialData(
         record=record,
         times=times,

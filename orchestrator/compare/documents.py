@@ -16,6 +16,7 @@ from orchestrator.compare.rows import Compared
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text
 from orchestrator.stats.comparison import Difference
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.schema import SCHEMA_VERSION
 
 
@@ -55,7 +56,7 @@ def _row(row: Compared) -> dict[str, Any]:
         "runtime": trial.runtime.name,
         "batch": trial.measurement.batch,
         "metric": row.metric,
-        "clock": "total",
+        "clock": PRIMARY_CLOCK,
         "threshold": threshold and threshold.label,
         "threshold_ns": threshold and threshold.ns,
         "threshold_origin": threshold and threshold.origin,

@@ -16,6 +16,7 @@ from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial, store_baseline
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial, TrialRecord
 
@@ -149,8 +150,8 @@ def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysi
         not_done=not_done(repeats),
         metric=data.metric,
         ideal=ideal,
-        samples=data.times["total"].shape[1],
-        rounds=tuple(len(one.times["total"]) for one in loaded),
+        samples=data.times[PRIMARY_CLOCK].shape[1],
+        rounds=tuple(len(one.times[PRIMARY_CLOCK]) for one in loaded),
         thresholds=tuple(
             BaselineThreshold(label=threshold.label, ns=threshold.ns, origin=origin(threshold), means=tuple(of_repeats), slowed=curve)
             for threshold, of_repeats, curve in zip(thresholds, means_at(loaded, thresholds), curves, strict=True)
@@ -167,7 +168,7 @@ def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> 
     That is the percentile of the total times of its inferences, all repeats pooled, so that every trial is judged where it feels speed,
     however fast it is; the candidate has no part in it. The user's absolute thresholds follow.
     """
-    pooled = np.concatenate([data.inferences["total"].ravel() for data in loaded])
+    pooled = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in loaded])
     primary = primary_threshold(analysis.primary, pooled)
     found = [*([] if primary is None else [primary]), *thresholds_from_ms(analysis.thresholds_ms)]
     return tuple({threshold.ns: threshold for threshold in reversed(found)}.values())[::-1]
@@ -176,7 +177,7 @@ def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> 
 def means_at(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> list[list[float]]:
     """Return mean tail quality on the total clock per threshold and repeat."""
     bounds = [threshold.ns for threshold in thresholds]
-    curves = [mean_curve(data.judged(data.metric), data.times["total"], bounds) for data in loaded]
+    curves = [mean_curve(data.judged(data.metric), data.times[PRIMARY_CLOCK], bounds) for data in loaded]
     return [[float(curve[index]) for curve in curves] for index in range(len(bounds))]
 
 
@@ -217,6 +218,6 @@ def _slowed(loaded: Sequence[TrialData], threshold: Threshold) -> tuple[float, .
     means = []
     for data in loaded:
         judged = data.judged(data.metric)
-        times = data.times["total"] if isinstance(judged, JudgedMean) else data.times["total"][:FEW_ROUNDS]
+        times = data.times[PRIMARY_CLOCK] if isinstance(judged, JudgedMean) else data.times[PRIMARY_CLOCK][:FEW_ROUNDS]
         means.append(mean_curve(judged, times, bounds))
     return tuple(float(mean) for mean in np.mean(means, axis=0))

@@ -127,7 +127,7 @@ class RuntimeConfig(Frozen):
 
 
 class MeasurementConfig(Frozen):
-    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``."""
+    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``; ``rule_options`` are the rule's own."""
 
     batch: int = Field(1, gt=0, le=MOST_SAMPLES)
     rule: Name = "settled"
@@ -142,6 +142,7 @@ class MeasurementConfig(Frozen):
     garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
     repeat: int = Field(1, gt=0, le=MOST_REPEATS)
     max_errors: int = Field(0, ge=0, le=10**18)
+    rule_options: dict[Name, bool | int | float | str] = Field({}, exclude_if=lambda options: not options)
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> MeasurementConfig:

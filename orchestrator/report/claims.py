@@ -14,6 +14,7 @@ from orchestrator.report.table import Row, Table, bound, flag_note, mark, read_a
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
@@ -26,7 +27,7 @@ def deadline_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task the deadlines on the total clock: for each trial's own ideal quality, and for a common one where that is lower."""
     wanted = results.analysis.deadline
     for group in results.groups:
-        rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == "total"]
+        rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == PRIMARY_CLOCK]
         own = {row["trial"]: row["floor"] for row in rows if row["reference"] == "own"}
         rows = [row for row in rows if row["reference"] == "own" or 0 < row["floor"] < own[row["trial"]]]
         common = COMMON if any(row["reference"] == "common" for row in rows) else ""
@@ -118,7 +119,7 @@ PREDICTION_NOTE = (
 def prediction_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task what the first rounds predicted of the last, on the total clock at the first rounds' p95."""
     for group in results.groups:
-        rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == ("total", SHOWN)]
+        rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
         if rows:
             yield Table(
                 title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
@@ -156,7 +157,7 @@ def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> 
             rows = [
                 row
                 for row in found
-                if (row["clock"], row["threshold"], row["threshold_ns"]) == ("total", threshold.label, threshold.ns)
+                if (row["clock"], row["threshold"], row["threshold_ns"]) == (PRIMARY_CLOCK, threshold.label, threshold.ns)
                 and row["threshold_origin"] == threshold.origin
                 and (row["metric"], row["slice"]) != (group.trials[0].metric, "all")
             ]
@@ -196,7 +197,7 @@ def rounds_needed_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for group in results.groups:
         cells = []
         for data in group.trials:
-            times = data.times["total"] if data.batch_of is None else data.inferences["total"]
+            times = data.times[PRIMARY_CLOCK] if data.batch_of is None else data.inferences[PRIMARY_CLOCK]
             if len(times) < FEWEST_ROUNDS:
                 continue
             some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], most)).astype(np.int64))

@@ -11,6 +11,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage import schema
 
 MOST_SAMPLES = 20
@@ -71,11 +72,11 @@ def _two_readings(group: Group) -> Iterator[Table]:
         return
     primary = group.thresholds.primary
     # Where so much is missing that no percentile is a time, every answer that came at all is on time.
-    bound_ns = primary.ns if primary is not None else max(float(data.times["total"][~data.incomplete].max()) for data in interrupted)
+    bound_ns = primary.ns if primary is not None else max(float(data.times[PRIMARY_CLOCK][~data.incomplete].max()) for data in interrupted)
     label = primary.label if primary is not None else "the longest time measured"
     rows = []
     for data in interrupted:
-        rounds = data.judged(data.metric).curve(data.times["total"], [bound_ns])[0]
+        rounds = data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], [bound_ns])[0]
         whole = rounds[~data.incomplete]
         rows.append(
             [data.trial_id, str(int(data.incomplete.sum())), *map(quality, (rounds.mean(), rounds.min(), whole.mean(), whole.min()))]

@@ -10,6 +10,7 @@ from orchestrator.report.claims import comparison_tables, deadline_tables, other
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.table import Row, Table, flag_note, mark, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import OTHER_USERS, TrialRecord
 
 NOT_CERTIFIED = "not certified"
@@ -46,7 +47,7 @@ def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for group in results.groups:
         metric = group.trials[0].metric
         rows = [row for row in rows_of(results, "tail_quality", group) if row["slice"] == "all"]
-        rows = [row for row in rows if row["clock"] == "total" and row["metric"] == metric]
+        rows = [row for row in rows if row["clock"] == PRIMARY_CLOCK and row["metric"] == metric]
         reference = group.thresholds.reference
         if reference is not None:
             note = f"Thresholds are percentiles of the total time of {reference.trial}"
@@ -144,7 +145,7 @@ def _latency_cell(row: Row) -> str:
 
 def trials_table(results: CampaignAnalysis) -> Table:
     """Return where each trial ran, how it stopped and what it cost before its first round."""
-    rounds = {data.trial_id: len(data.times["total"]) for group in results.groups for data in group.trials}
+    rounds = {data.trial_id: len(data.times[PRIMARY_CLOCK]) for group in results.groups for data in group.trials}
     rows = []
     for record in results.records:
         placement, cold = record.placement, record.cold_start

@@ -10,6 +10,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.text import markdown_text, milliseconds
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def read_at(group: Group, everywhere: bool) -> list[Threshold]:
     primary = group.thresholds.primary
     if not everywhere:
         return [primary] if primary is not None else []
-    found = {threshold.ns: threshold for threshold in reversed(group.thresholds.common("total"))}
+    found = {threshold.ns: threshold for threshold in reversed(group.thresholds.common(PRIMARY_CLOCK))}
     if primary is not None:
         found[primary.ns] = primary
     return [found[ns] for ns in sorted(found)]

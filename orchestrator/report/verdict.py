@@ -10,6 +10,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality, quality_within
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 
 def verdict(results: CampaignAnalysis) -> Iterator[str]:
@@ -55,7 +56,7 @@ def _of_group(results: CampaignAnalysis, group: Group) -> Iterator[str]:
         row
         for row in results.tables["tail_quality"].to_pylist()
         if row["trial"] in members
-        and (row["clock"], row["metric"], row["slice"]) == ("total", metric, "all")
+        and (row["clock"], row["metric"], row["slice"]) == (PRIMARY_CLOCK, metric, "all")
         and row["threshold_origin"] != "own"
         and row["threshold_ns"] == primary.ns
     ]

@@ -21,6 +21,7 @@ from orchestrator.running.trial_judge import (
     quality_flags,
 )
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.records import Fault
 from orchestrator.storage.vocabulary import InFlight
@@ -129,11 +130,11 @@ class Course:
         with step("asking its stopping rule"):
             judge, measured = self.judge, result.round
             self.round_s = measured.column("duration_ns")[0].as_py() / 1e9
-            _, total_ns = clocks(result.timings)
+            of_samples = clocks(result.timings)[PRIMARY_CLOCK]
             observation = RoundObservation(
                 measured.column("round")[0].as_py(),
-                *per_inference(self._trial, result),
-                lambda threshold_ns: judge.quality(total_ns, threshold_ns),
+                per_inference(self._trial, result),
+                lambda threshold_ns: judge.quality(of_samples, threshold_ns),
                 judge.ideal,
             )
             return self._rule.update(observation, self._clock.tick(measured))

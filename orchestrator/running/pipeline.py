@@ -88,6 +88,7 @@ def own_rule(planned: PlannedTrial, primary: str | None) -> StoppingRule:
         max_seconds=measurement.max_seconds,
         half_width=measurement.half_width,
         primary=primary,
+        options=measurement.rule_options,
     )
 
 

@@ -17,6 +17,7 @@ from orchestrator.running.observer import Observer, RoundDone
 from orchestrator.running.steps import asking, fault_name, step, storing
 from orchestrator.running.trial_judge import kernel_flags, p99_ns, per_inference
 from orchestrator.stats.stopping import Decision, StoppingRule
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import Fault, PlannedTrial, Process
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import kept_traceback, one_line
@@ -139,7 +140,7 @@ class TrialRun(TrialLife):
         for result, decision in zip(results, decisions, strict=True):
             course.store(result, decision)
         with step("telling how far it is"):
-            done = RoundDone(course.next_round, course.round_s, p99_ns(per_inference(self._planned.trial, results[-1])[1]))
+            done = RoundDone(course.next_round, course.round_s, p99_ns(per_inference(self._planned.trial, results[-1])[PRIMARY_CLOCK]))
             self._observer.round_done(self._planned, done, decisions[-1])
         if stopping is not None:
             course.stop(stopping.reason)

@@ -17,8 +17,10 @@ from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
 from orchestrator.metrics.detection import names_other_categories
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import OTHER_USERS
+from orchestrator.storage.schema import STAGES
 from orchestrator.subject.samples import first_of_batches
 from orchestrator.subject.targets import keep_traceback, told_with_place, traceback_of
 
@@ -130,21 +132,21 @@ def p99_ns(times_ns: NDArray[np.float64]) -> float:
     return float(np.percentile(times_ns, 99, method="inverted_cdf"))
 
 
-def per_inference(trial: Trial, result: RoundResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return inference and total time of each inference of a round in ns; a batch has one, which all its samples carry."""
-    inference_ns, total_ns = clocks(result.timings)
+Times = dict[Clock, NDArray[np.float64]]
+
+
+def per_inference(trial: Trial, result: RoundResult) -> Times:
+    """Return the times of each inference of a round in ns, per clock; a batch has one, which all its samples carry."""
+    times = clocks(result.timings)
     if trial.measurement.batch == 1:
-        return inference_ns, total_ns
+        return times
     number, incomplete = (result.round.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
-    [first] = first_of_batches(trial, number, total_ns[np.newaxis], incomplete)
-    return inference_ns[first], total_ns[first]
+    [first] = first_of_batches(trial, number, times[PRIMARY_CLOCK][np.newaxis], incomplete)
+    return {clock: of_clock[first] for clock, of_clock in times.items()}
 
 
-def clocks(timings: pa.RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return inference and total time of each sample in ns; +inf where the outcome is not ``ok``."""
+def clocks(timings: pa.RecordBatch) -> Times:
+    """Return the times of each sample in ns, per clock; +inf where the outcome is not ``ok``."""
     late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
-    stages = [
-        timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
-        for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
-    ]
-    return np.where(late, np.inf, stages[1]), np.where(late, np.inf, stages[0] + stages[1] + stages[2])
+    stages = {name: timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) for name in STAGES}
+    return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)) for clock in Clock}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from orchestrator.stats.times import Clock
 from orchestrator.storage.vocabulary import Outcome
 
 LABELS = [
@@ -137,14 +138,10 @@ CONVERGENCE = pa.schema(
         pa.field("reason", pa.string()),
         pa.field("rounds", pa.int32(), nullable=False),
         pa.field("rjsd_bound", pa.float64()),
-        pa.field("rjsd_inference", pa.float64()),
-        pa.field("rjsd_total", pa.float64()),
-        pa.field("rjsd_inference_as_in_paper_code", pa.float64()),
-        pa.field("rjsd_total_as_in_paper_code", pa.float64()),
-        pa.field("bandwidth_inference", pa.float64()),
-        pa.field("bandwidth_total", pa.float64()),
-        pa.field("bandwidth_inference_method", pa.string()),
-        pa.field("bandwidth_total_method", pa.string()),
+        *(pa.field(f"rjsd_{clock}", pa.float64()) for clock in Clock),
+        *(pa.field(f"rjsd_{clock}_as_in_paper_code", pa.float64()) for clock in Clock),
+        *(pa.field(f"bandwidth_{clock}", pa.float64()) for clock in Clock),
+        *(pa.field(f"bandwidth_{clock}_method", pa.string()) for clock in Clock),
         pa.field("primary_threshold", pa.string()),
         pa.field("primary_threshold_ns", pa.int64()),
         pa.field("primary_threshold_origin", pa.string()),

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.analysis.convergence import convergence_rows
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
+from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Stopping, TrialRecord
 from orchestrator.storage.schema import CONVERGENCE, LABELS
 
@@ -25,7 +26,10 @@ def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason
     checks = []
     for number, times in enumerate(noise(60, 100, 20) * 1e6):
         decision = rule.update(
-            RoundObservation(number, times / 2, times, lambda bound, t=times: float(np.mean(t <= bound)), 1.0), float(number)
+            RoundObservation(
+                number, {Clock.INFERENCE: times / 2, Clock.TOTAL: times}, lambda bound, t=times: float(np.mean(t <= bound)), 1.0
+            ),
+            float(number),
         )
         checks += [dict(decision.check)] if decision.check is not None else []
         if decision.stop:

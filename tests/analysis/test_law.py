@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from orchestrator.analysis.threshold_sets import threshold_set
 
+from orchestrator.analysis.groups import threshold_set
 from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval, check_intervals
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData

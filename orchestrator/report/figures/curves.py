@@ -15,6 +15,7 @@ from orchestrator.analysis.quality import Stake, in_blocks, intervals_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
+from orchestrator.stats.times import Clock
 
 RESAMPLES = 999
 """Of a band's bootstrap; the figures of tables have 4,999."""
@@ -87,7 +88,7 @@ class Curve:
     edges: Floats
 
 
-def curve_of(data: TrialData, clock: str, grid: Grid, stake: Stake, known: Known, points: int, seed: int) -> Curve:
+def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Known, points: int, seed: int) -> Curve:
     """Return the curve of a trial.
 
     Parameters

@@ -14,6 +14,7 @@ from orchestrator.report.figures.chart import Floats
 from orchestrator.stats.divergence import Fit, fit_density
 from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import Clock
 
 NS_PER_MS = 1e6
 MOST_CELLS = 2**14
@@ -111,7 +112,7 @@ class Grid:
         return self.ns / NS_PER_MS
 
 
-def grid_of(group: Group, clock: str, times: Sequence[Times]) -> Grid:
+def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
     """Return the common thresholds of a clock and others between the fastest and the slowest time of all trials."""
     common = group.thresholds.common(clock)
     mean = isinstance(group.trials[0].judged(group.trials[0].metric), JudgedMean)

@@ -10,11 +10,12 @@ import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group, ThresholdSet
-from orchestrator.analysis.trial_data import CLOCKS, TrialData, map_in_threads
+from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.curves import Curve, curve_of
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.grid import Grid, Times, counted, grid_of
+from orchestrator.stats.times import Clock
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,6 @@ DRAWN_VALUES = 1_000_000
 """Of quality by round and threshold, mean and worst, for all trials and both clocks: 2 bytes each in the page."""
 FEWEST_POINTS, MOST_POINTS = 20, 400
 
-SHOWN_CLOCKS = ("total", "inference")
-"""The first one is shown at first."""
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -98,9 +96,9 @@ class Reading:
     results: CampaignAnalysis
     group: Group
     entries: tuple[Entry, ...]
-    grids: Mapping[str, Grid]
-    times: Mapping[tuple[str, str], Times]
-    curves: Mapping[tuple[str, str], Curve]
+    grids: Mapping[Clock, Grid]
+    times: Mapping[tuple[Clock, str], Times]
+    curves: Mapping[tuple[Clock, str], Curve]
     evidence: Mapping[str, Evidence]
     points: int
 
@@ -149,14 +147,14 @@ def _reading(
     trials: int,
 ) -> Reading:
     entries, metric, seed = entries_of(group), group.trials[0].metric, results.analysis.seed
-    members = [(clock, entry) for entry in entries for clock in CLOCKS]
+    members = [(clock, entry) for entry in entries for clock in Clock]
     counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
     times = {(clock, entry.key): count for (clock, entry), count in zip(members, counts, strict=True)}
-    grids = {clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries]) for clock in CLOCKS}
+    grids = {clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries]) for clock in Clock}
     per_point = 2 * sum(len(grid.ns) for grid in grids.values()) * trials
     points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_VALUES // per_point))
 
-    def curve(member: tuple[str, Entry]) -> Curve:
+    def curve(member: tuple[Clock, Entry]) -> Curve:
         clock, entry = member
         stake = entry.data.stake(entry.data.judged(metric), np.ones(len(entry.data.references), dtype=bool))
         return curve_of(entry.data, clock, grids[clock], stake, known.get((entry.key, clock), {}), points, seed)

@@ -15,6 +15,7 @@ from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.files import replacing
 
 FORMATS = ("svg", "pdf", "png")
@@ -100,7 +101,7 @@ def _first(chart: Chart) -> dict[str, str]:
 
 def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series]) -> None:
     styles = {entry.key: (COLOURS[entry.colour % len(COLOURS)], DASHES[entry.dash % len(DASHES)]) for entry in reading.entries}
-    grid = reading.grids["total"]
+    grid = reading.grids[PRIMARY_CLOCK]
     left: Any = 0.0
     for series in shown:
         colour, dash = styles.get(series.entry, ("#777777", "dashed"))

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.charts.quality import ranks
-from orchestrator.report.figures.reading import SHOWN_CLOCKS, Entry, Reading
+from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.text import milliseconds, quality, quality_within
+from orchestrator.stats.times import SHOWN_CLOCKS, Clock
 
 LEVELS = 65_534
 """Quality by round is drawn in so many steps; 65,535 stands for nothing."""
@@ -157,7 +158,7 @@ def flags_everywhere(entry: Entry) -> list[str]:
     return [*entry.flags, *([] if stake.balanced else [UNEQUAL])]
 
 
-def in_sample(reading: Reading, entry: Entry, clock: str) -> list[int]:
+def in_sample(reading: Reading, entry: Entry, clock: Clock) -> list[int]:
     """Return the places in the grid of thresholds that are percentiles of this trial's own times."""
     thresholds = reading.thresholds
     if thresholds.reference is None or thresholds.reference.trial != entry.data.trial_id:

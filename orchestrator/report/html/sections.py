@@ -22,6 +22,7 @@ from orchestrator.report.result_tables import (
 )
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis) -> Ta
         for anchor, (title, first, then, folded) in described.items()
         if charts.get(anchor) or first or then or folded
     ]
-    grid = reading.grids["total"]
+    grid = reading.grids[PRIMARY_CLOCK]
     return TaskSection(
         number=number,
         title=reading.title,

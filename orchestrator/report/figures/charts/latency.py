@@ -7,8 +7,9 @@ import numpy as np
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.grid import NS_PER_MS, density_on
-from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
+from orchestrator.report.figures.reading import Reading
 from orchestrator.stats.latency import MIN_BEYOND
+from orchestrator.stats.times import SHOWN_CLOCKS, Clock
 
 PLACES = 240
 """At which a density is drawn."""
@@ -42,7 +43,7 @@ def density_chart(reading: Reading) -> Chart:
     )
 
 
-def _places(reading: Reading, clock: str) -> Floats:
+def _places(reading: Reading, clock: Clock) -> Floats:
     ends = [reading.times[clock, entry.key].at(np.array([OUTERMOST, 1 - OUTERMOST])) for entry in reading.entries]
     lows, highs = (np.array([end[side] for end in ends]) for side in (0, 1))
     if not np.isfinite(lows).any():

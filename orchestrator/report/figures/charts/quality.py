@@ -9,7 +9,8 @@ import numpy as np
 import scipy
 
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
-from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
+from orchestrator.report.figures.reading import Reading
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
 
 TIME = "threshold (ms)"
 MOST_FLIPS = 40
@@ -44,7 +45,9 @@ def curve_chart(reading: Reading) -> Chart:
 def rounds_chart(reading: Reading) -> Chart:
     """Return tail quality over rounds at the chosen threshold."""
     series = []
-    longest = max(-(-len(entry.data.times["total"]) // reading.curves["total", entry.key].centres.size) for entry in reading.entries)
+    longest = max(
+        -(-len(entry.data.times[PRIMARY_CLOCK]) // reading.curves[PRIMARY_CLOCK, entry.key].centres.size) for entry in reading.entries
+    )
     together = longest > 1
     for clock in SHOWN_CLOCKS:
         for entry in reading.entries:
@@ -91,7 +94,7 @@ def histogram_chart(reading: Reading) -> Chart:
     )
 
 
-def ranks(reading: Reading, clock: str) -> dict[str, Floats]:
+def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
     """Return the place of every trial at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
     means = np.stack([np.round(reading.curves[clock, entry.key].mean, 9) for entry in reading.entries])
     worst = np.stack([np.round(reading.curves[clock, entry.key].worst, 9) for entry in reading.entries])
@@ -130,8 +133,8 @@ def flips(reading: Reading) -> Iterator[tuple[str, str, str, str, bool]]:
 
     Who is ahead at first, who afterwards, both thresholds, and whether the intervals lie apart at both.
     """
-    grid, entries = reading.grids["total"], reading.entries
-    curves = [reading.curves["total", entry.key] for entry in entries]
+    grid, entries = reading.grids[PRIMARY_CLOCK], reading.entries
+    curves = [reading.curves[PRIMARY_CLOCK, entry.key] for entry in entries]
     means, lows, highs = (np.stack([getattr(curve, name) for curve in curves]) for name in ("mean", "low", "high"))
     for before, after in pairwise(index for index, label in enumerate(grid.labels) if label):
         first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))

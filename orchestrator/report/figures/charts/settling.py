@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.report.figures.chart import Axis, Chart, Series
-from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
+from orchestrator.report.figures.reading import Reading
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
 
 MOST_CHECKS = 1000
 """Of a trial's trajectory; of more, evenly chosen ones are drawn, the first and the last among them."""
@@ -64,7 +65,7 @@ def prediction_chart(reading: Reading) -> Chart:
                         names = [pair[2] for pair in pairs]
                         series.append(Series(entry.label, x, y, "points", entry.key, tags=tags, names=names))
     if series:
-        best = max(reading.curves["total", entry.key].ideal for entry in reading.entries)
+        best = max(reading.curves[PRIMARY_CLOCK, entry.key].ideal for entry in reading.entries)
         series.append(Series("as predicted", np.array([0.0, best]), np.array([0.0, best]), "line", faint=True))
     return Chart(
         name="prediction",
