@@ -49,11 +49,11 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     Raises
     ------
     InputError
-        for an analysis key that names no trial, slice or threshold, and for files that cannot be read.
+        for an analysis key that names no trial, metric, slice or threshold, and for files that cannot be read.
     BrokenInterval
         for an interval that excludes its own figure.
     """
-    trials = load_trials(campaign)
+    trials = load_trials(campaign, analysis.metrics)
     check_analysis(trials, analysis)
     groups = grouped(trials, analysis)
     records = tuple(campaign.trials())

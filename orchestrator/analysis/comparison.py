@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
-from orchestrator.analysis.quality import MOST_VALUES
+from orchestrator.analysis.quality import MOST_VALUES, Scale, scale_of
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
@@ -116,13 +116,14 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
 
 def _rows(side: Side, partner: Side, index: int, threshold: Threshold, common: ThresholdSet, seed: int) -> Iterator[dict[str, Any]]:
     mine, theirs = side.quality(index), partner.quality(index)
-    means = {"baseline_mean": float(theirs.mean()), "mean": float(mine.mean())}
+    scale = scale_of(side.data.judged(side.data.metric))
+    means = {"baseline_mean": scale.shown(float(theirs.mean())), "mean": scale.shown(float(mine.mean()))}
     this = compare_rounds(theirs, mine, resolution=one_inference([partner.data, side.data]))
-    yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(this)
+    yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(this, scale)
     scores = on_time_scores([partner.data], [side.data], threshold)
     if scores is not None:
         random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
-        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(*scores, random))
+        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(*scores, random), scale)
 
 
 def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
@@ -134,6 +135,7 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
     after: dict[str, list[float]] = {}
     resolutions: dict[str, float] = {}
     rows: dict[str, dict[str, Any]] = {}
+    scales: dict[str, Scale] = {}
     for contest in contests:
         primary = contest.thresholds.primary
         if primary is None or primary not in contest.bounds:
@@ -142,14 +144,15 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
         for key, members in contest.others.items():
             before[key] = [float(side.quality(index).mean()) for side in contest.baseline]
             after[key] = [float(side.quality(index).mean()) for side in members]
+            scales[key] = scale_of(members[0].data.judged(members[0].data.metric))
             resolutions[key] = 1 / min(side.data.inferences[PRIMARY_CLOCK].size for side in members)
             flags = dict.fromkeys(flag for side in (*members, *contest.baseline) for flag in side.flags)
             rows[key] = _row(members[0], contest.baseline[0], primary, contest.thresholds, FRESH_PROCESSES) | {"flags": list(flags)}
     found = gate(before, after, resolutions=resolutions)
-    return {key: rows[key] | _verdict(before[key], after[key], found[key], len(found)) for key in rows}
+    return {key: rows[key] | _verdict(before[key], after[key], found[key], len(found), scales[key]) for key in rows}
 
 
-def _verdict(before: Sequence[float], after: Sequence[float], found: Verdict, trials: int) -> dict[str, Any]:
+def _verdict(before: Sequence[float], after: Sequence[float], found: Verdict, trials: int, scale: Scale) -> dict[str, Any]:
     parameters = {
         "repeats": found.repeats_b,
         "baseline_repeats": found.repeats_a,
@@ -160,23 +163,25 @@ def _verdict(before: Sequence[float], after: Sequence[float], found: Verdict, tr
         "detectable_drop": found.detectable_drop,
         "one_sided_level": LEVEL / trials,
     }
+    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
     return {
-        "baseline_mean": float(np.mean(before)),
-        "mean": float(np.mean(after)),
-        "difference": found.difference,
-        "interval_low": _finite(found.low),
-        "interval_high": _finite(found.high),
+        "baseline_mean": scale.shown(float(np.mean(before))),
+        "mean": scale.shown(float(np.mean(after))),
+        "difference": scale.shown_difference(found.difference),
+        "interval_low": _finite(low),
+        "interval_high": _finite(high),
         "verdict": found.outcome,
         "method": "pooled t on repeats, Holm over trials; one-sided bounds, Bonferroni",
         "parameters": {name: float(value) for name, value in parameters.items() if math.isfinite(value)},
     }
 
 
-def _figures(found: Difference) -> dict[str, Any]:
+def _figures(found: Difference, scale: Scale) -> dict[str, Any]:
+    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
     return {
-        "difference": found.difference,
-        "interval_low": _finite(found.low),
-        "interval_high": _finite(found.high),
+        "difference": scale.shown_difference(found.difference),
+        "interval_low": _finite(low),
+        "interval_high": _finite(high),
         "method": found.method,
         "parameters": {"confidence": found.confidence, **found.parameters},
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.quality import JudgedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.deadline import certify_deadline, mean_deadlines, round_deadlines
@@ -28,7 +28,7 @@ NOTHING_TO_KEEP: dict[str, Any] = {
 
 
 def lowest_ideal(trials: Sequence[TrialData]) -> float:
-    """Return the lowest ideal quality among trials, which every model can keep; 0 where none is ever right."""
+    """Return the lowest ideal quality among trials, as what is gained, which every model can keep; 0 where none is ever right."""
     ideals = (data.judged(data.metric).ideal() for data in trials)
     return min((ideal for ideal in ideals if ideal > 0), default=0.0)
 
@@ -45,7 +45,7 @@ def deadline_rows(data: TrialData, common: float, flags: Sequence[str], analysis
 
 def _rows(data: TrialData, qualities: Mapping[str, float], flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
     """Yield a row per reference quality and clock."""
-    wanted = analysis.deadline
+    wanted, scale = analysis.deadline, scale_of(data.judged(data.metric))
     floors = {reference: wanted.quality * quality for reference, quality in qualities.items()}
     by_clock = {clock: _of_rounds(data, clock, sorted({floor for floor in floors.values() if floor > 0})) for clock in Clock}
     for reference, clock in product(qualities, Clock):
@@ -54,9 +54,9 @@ def _rows(data: TrialData, qualities: Mapping[str, float], flags: Sequence[str],
             "metric": data.metric,
             "clock": clock,
             "reference": reference,
-            "reference_quality": qualities[reference],
+            "reference_quality": scale.shown(qualities[reference]),
             "quality_share": wanted.quality,
-            "floor": floors[reference],
+            "floor": scale.shown(floors[reference]),
             "late_share": wanted.late_share,
             "confidence": wanted.confidence,
             "threshold_origin": "own",

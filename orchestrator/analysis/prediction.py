@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
@@ -65,11 +66,13 @@ def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation])
 
 
 def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio: float, flags: Sequence[str]) -> dict[str, Any]:
+    judged = data.judged(data.metric)
+    scale = scale_of(judged)
     compared = {
-        "predicted": found.predicted,
-        "observed": found.observed,
-        "difference": found.difference,
-        "difference_as_in_paper": found.difference_as_in_paper,
+        "predicted": (found.predicted, scale.shown),
+        "observed": (found.observed, scale.shown),
+        "difference": (found.difference, scale.shown_difference),
+        "difference_as_in_paper": (found.difference_as_in_paper, scale.shown_difference),
     }
     return {
         **data.record.labels(),
@@ -82,8 +85,12 @@ def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio
         "parameters": {"minimum_of_rounds": float(found.test_rounds), **({"draws": float(DRAWS)} if method == "monte-carlo" else {})},
         "fit_rounds": found.fit_rounds,
         "test_rounds": found.test_rounds,
-        "ideal": data.judged(data.metric).ideal(),
-        **{f"{which}_{name}": _number(value) for which, figures in compared.items() for name, value in zip(FIGURES, figures, strict=True)},
+        "ideal": scale.shown(judged.ideal()),
+        **{
+            f"{which}_{name}": _number(value if name == "variance" else shown(value))
+            for which, (figures, shown) in compared.items()
+            for name, value in zip(FIGURES, figures, strict=True)
+        },
         "recomputed_threshold_ns": math.ceil(found.recomputed_threshold_ns) if math.isfinite(found.recomputed_threshold_ns) else None,
         "variance_ratio": _number(ratio),
         "flags": list(flags),

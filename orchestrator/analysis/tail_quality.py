@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import ThresholdSet
-from orchestrator.analysis.quality import JudgedMean, Stake, in_blocks, intervals_of, judge
+from orchestrator.analysis.quality import JudgedMean, Stake, in_blocks, intervals_of, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.intervals import RESAMPLES, Interval, sampling_interval
@@ -57,8 +57,7 @@ class _Figure:
 
     def __init__(self, data: TrialData, metric: str, slice_name: str, members: NDArray[np.bool_], seed: int) -> None:
         self._data, self._metric, self._slice, self._members, self._seed = data, metric, slice_name, members, seed
-        answers = data.answers(members)
-        self._judged = data.judged(metric) if members.all() else judge(metric, answers)
+        self._judged = data.judged(metric) if members.all() else data.judged_of_some(metric, members)
         self._ideal = self._judged.ideal()
         self._stake = data.stake(self._judged, members) if self.defined else Stake(0.0, True)
         self._sampling = self._sampling_interval()
@@ -109,8 +108,11 @@ class _Figure:
         chosen_from = (first_round or rounds) * self._data.inferences[PRIMARY_CLOCK].shape[1]
         resamples = RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY
         intervals = intervals_of(curve, self._ideal, self._stake, random, resamples)
+        scale, sampling = scale_of(self._judged), self._sampling
+        ideal_low, ideal_high = (None, None) if sampling is None else scale.shown_limits(sampling.low, sampling.high)
         for (clock, threshold), quality, interval in zip(places, curve, intervals, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
+            low, high = scale.shown_limits(interval.low, interval.high)
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,
@@ -120,17 +122,17 @@ class _Figure:
                 "threshold_ns": threshold.ns,
                 "threshold_origin": threshold.origin,
                 "threshold_reference": reference if threshold.origin == "reference" else None,
-                "ideal": summary.ideal,
-                "mean": summary.mean,
-                "worst": summary.worst,
+                "ideal": scale.shown(summary.ideal),
+                "mean": scale.shown(summary.mean),
+                "worst": scale.shown(summary.worst),
                 "sd": None if math.isnan(summary.sd) else summary.sd,
-                **{f"p{lower.percentile:g}": lower.quality if lower.certified else None for lower in summary.lower},
-                "interval_low": interval.low,
-                "interval_high": interval.high,
+                **{f"p{lower.percentile:g}": scale.shown(lower.quality) if lower.certified else None for lower in summary.lower},
+                "interval_low": low,
+                "interval_high": high,
                 "interval_method": interval.method,
                 "interval_parameters": {"confidence": interval.confidence, **interval.parameters},
-                "ideal_low": self._sampling.low if self._sampling else None,
-                "ideal_high": self._sampling.high if self._sampling else None,
+                "ideal_low": ideal_low,
+                "ideal_high": ideal_high,
                 "first_round": first_round,
                 "rounds": summary.rounds,
                 "samples": int(self._members.sum()),

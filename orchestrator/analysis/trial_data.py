@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
+from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judged_mean
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged
+from orchestrator.metrics import Answers, Judged, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix
@@ -85,6 +85,8 @@ class TrialData:
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     slices
         per name of a slice the group of each sample, None where it belongs to none.
+    scores
+        per metric that is a mean the stored score of each sample, [S].
     """
 
     record: TrialRecord
@@ -98,6 +100,7 @@ class TrialData:
     names: Sequence[str] = ()
     outcome: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property
@@ -114,13 +117,27 @@ class TrialData:
         """Return the answers of all samples compared with the references, which is done once per metric."""
         if metric not in self._judged:
             try:
-                self._judged[metric] = judge(metric, self.answers(np.ones(len(self.references), dtype=bool)))
+                self._judged[metric] = self._judge(metric)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 if isinstance(error, InputError):
                     raise
                 told = (str(error).splitlines() or [type(error).__name__])[0][:200]
                 raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({told}): {MEASURE_AGAIN}") from error
         return self._judged[metric]
+
+    def _judge(self, metric: str) -> Judged:
+        """Return the answers as a metric that is known here judges them; of one that is not, by the stored scores where there are some."""
+        try:
+            find_metric(metric)
+        except InputError:
+            if metric not in self.scores:
+                raise
+            return judged_mean(metric, self.scores[metric], self.record.late.get(metric))
+        return judge(metric, self.answers(np.ones(len(self.references), dtype=bool)))
+
+    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
+        """Return the answers to the samples that are ``members``, [S], compared with their references. Raises InputError."""
+        return judge(metric, self.answers(members))
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
         """Return references and predictions of the samples that are ``members``, [S]."""
@@ -182,9 +199,13 @@ class TrialData:
         return tuple(dict.fromkeys(found))
 
 
-def load_trials(campaign: Campaign) -> list[TrialData]:
-    """Return every trial of a campaign that has at least one round, in the order of the plan."""
-    started = [record for record in campaign.trials() if record.started_at is not None]
+def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialData]:
+    """Return every trial of a campaign that has at least one round, in the order of the plan.
+
+    ``metrics``, the primary one first, take the place of those that it was measured by.
+    """
+    records = (record.model_copy(update={"metrics": tuple(metrics)}) if metrics else record for record in campaign.trials())
+    started = [record for record in records if record.started_at is not None]
     return [data for data in map_in_threads(lambda record: _load(campaign, record), started) if data is not None]
 
 
@@ -207,6 +228,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         slices={
             name.removeprefix("slice_"): samples.column(name).to_pylist() for name in samples.column_names if name.startswith("slice_")
         },
+        scores={name.removeprefix("score_"): samples.column(name).to_numpy() for name in samples.column_names if name.startswith("score_")},
         input_sizes=samples.column("input_size").to_numpy(),
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
-from orchestrator.configuration.composition import override_analysis
+from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.evidence import read_evidence
@@ -24,6 +24,7 @@ from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.python_interface import write_results
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import utc_now
+from orchestrator.subject.targets import add_code_folders
 
 
 def analyse_directories(directories: Sequence[Path], overrides: Sequence[str]) -> tuple[SeveralCampaigns, CampaignAnalysis]:
@@ -109,6 +110,7 @@ def _cells(label: str, campaign: Campaign) -> list[str]:
 
 def report_one(directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str]) -> None:
     """Report one campaign again."""
+    overrides = _without_code(overrides)
     write_report(directory, override_analysis(open_campaign(directory).record.config.analysis, overrides), formats, only)
 
 
@@ -127,10 +129,18 @@ def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
     print_summary(results, directory / "report.html")
 
 
+def _without_code(overrides: Sequence[str]) -> Sequence[str]:
+    """Make metrics in the folders of ``code=[DIR]`` known, and return the other overrides. A campaign's own folders are not looked into."""
+    folders, others = code_folders(overrides)
+    add_code_folders(folders)
+    return others
+
+
 def report_several(
     directories: Sequence[Path], overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], into: Path | None
 ) -> None:
     """Report several campaigns side by side."""
+    overrides = _without_code(overrides)
     folder = report_folder(into, directories)
     several, results = analyse_directories(directories, overrides)
     make_output_folder(folder, "--into")

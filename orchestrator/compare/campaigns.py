@@ -62,7 +62,7 @@ def compare(before: Campaign | Baseline, after: Campaign, analysis: AnalysisConf
         if row is not None:
             rows.append(row)
             continue
-        loaded = load(after, repeats)
+        loaded = load(after, repeats, analysis.metrics)
         rows += measured(trial, loaded_before, loaded, analysis.seed, len(repeats))
         stacks.append((trial.trial.system.name, trial.stack, stack_of(data.record for data in loaded)))
     whole = before if isinstance(before, Baseline) else described(before, analysis)
@@ -83,7 +83,7 @@ def _sides(before: Campaign | Baseline, analysis: AnalysisConfig, power: bool) -
             yield trial.model_copy(update={"thresholds": kept}), ()
         return
     for repeats in by_match_key(before).values():
-        loaded = load(before, repeats)
+        loaded = load(before, repeats, analysis.metrics)
         yield reduce(repeats, loaded, analysis, slowed=power), loaded
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.convergence import flags_of
-from orchestrator.analysis.quality import JudgedMean, mean_curve
+from orchestrator.analysis.quality import PLAIN, JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial, store_baseline
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.reader import Campaign
@@ -103,7 +104,9 @@ def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> 
 
 def baseline_of(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
     """Return a campaign as a baseline; the timings of one match key at a time are in memory."""
-    trials = [reduce(planned, load(campaign, planned), analysis, slowed=True) for planned in by_match_key(campaign).values()]
+    trials = [
+        reduce(planned, load(campaign, planned, analysis.metrics), analysis, slowed=True) for planned in by_match_key(campaign).values()
+    ]
     return described(campaign, analysis).model_copy(update={"trials": tuple(trials), "slow_downs": SLOW_DOWNS})
 
 
@@ -127,12 +130,21 @@ def by_match_key(campaign: Campaign) -> dict[str, list[PlannedTrial]]:
     return found
 
 
-def load(campaign: Campaign, repeats: Iterable[PlannedTrial]) -> list[TrialData]:
-    """Return those repeats that are done, with their timings."""
+def load(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: Sequence[str] = ()) -> list[TrialData]:
+    """Return those repeats that are done, with their timings.
+
+    Raises InputError for a metric whose late answers have a score of their own, which no baseline holds.
+    """
     chosen = tuple(planned for planned in repeats if planned.state == "done")
     part = copy.copy(campaign)
     part.record = campaign.record.model_copy(update={"trials": chosen})
-    return load_trials(part)
+    loaded = load_trials(part, metrics)
+    for data in loaded:
+        if scale_of(data.judged(data.metric)) != PLAIN:
+            raise InputError(
+                f"{data.trial_id}: compare takes metrics whose late answers score 0, and {data.metric} is another; use `report`"
+            )
+    return loaded
 
 
 def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysis: AnalysisConfig, *, slowed: bool) -> BaselineTrial:

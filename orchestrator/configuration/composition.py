@@ -155,7 +155,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
         settings = [_plain(composer.setting(override)) for override in overrides]
         for key, _ in settings:
             if key.partition(".")[0] != "analysis":
-                raise InputError(f"{key}: a report takes analysis keys only; another {key} needs a new measurement")
+                raise InputError(f"{key}: stored timings are read by analysis keys only; another {key} needs a new measurement")
         if any(key == "analysis" for key, _ in settings):
             return parse_campaign({"analysis": composer.analysis(settings)}).analysis
         with told_in_one_line():
@@ -163,6 +163,15 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             for key, text in settings:
                 OmegaConf.update(block, key, composer.parse(f"{key}={text}").value(), force_add=True)
             return parse_campaign(resolved(block)).analysis
+
+
+def code_folders(overrides: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the folders that ``code=[DIR]`` names on a command line, and the other overrides. Raises InputError."""
+    with Composer() as composer:
+        own = [override for override in overrides if override.partition("=")[0] == "code"]
+        folders = [composer.parse(override).value() for override in own]
+    named = tuple(str(folder) for value in folders for folder in (value if isinstance(value, list) else [value]))
+    return named, tuple(override for override in overrides if override not in own)
 
 
 def override_cluster(stored: CampaignConfig, overrides: Sequence[str]) -> CampaignConfig:

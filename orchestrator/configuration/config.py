@@ -163,7 +163,10 @@ class DeadlineConfig(Frozen):
 
 
 class AnalysisConfig(Frozen):
-    """How stored timings are read. These keys never need a new measurement."""
+    """How stored timings are read. These keys never need a new measurement.
+
+    ``metrics``, the first of which trials are compared by, take the place of those that the task names.
+    """
 
     thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
     percentiles: tuple[Percentile, ...] = Field((90, 95, 99, 99.9), max_length=MOST_THRESHOLDS)
@@ -172,6 +175,7 @@ class AnalysisConfig(Frozen):
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     slices: Names = ()
     deadline: DeadlineConfig = DeadlineConfig()
+    metrics: Names = Field((), exclude_if=lambda names: not names)
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
         """Return what to raise where ``reference`` is none of these trials."""

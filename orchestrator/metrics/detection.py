@@ -13,8 +13,6 @@ from orchestrator.metrics.interface import Answers
 from orchestrator.stats.tail_quality import check_curve, comparable_bounds
 from orchestrator.stats.times import checked_times
 
-KINDS = ("object_detection",)
-
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 ALL_AREAS = (0.0, 1e5**2)
@@ -132,7 +130,7 @@ def names_other_categories(answers: Answers, kind: str) -> bool:
     >>> names_other_categories(Answers(predictions=[found], references=[right]), "object_detection")
     True
     """
-    if kind not in KINDS:
+    if kind != "object_detection":
         return False
     truth, found = ground_truth(answers.references), detections(answers.predictions)
     if not truth.label.size or not found.label.size:
@@ -157,7 +155,6 @@ class Map:
     """COCO's mean average precision (AP): the mean over IoU thresholds 0.50, 0.55, ..., 0.95."""
 
     name = "map"
-    kinds: tuple[str, ...] = KINDS
     iou_thresholds = IOU_THRESHOLDS
     areas = ALL_AREAS
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
+from orchestrator.analysis.quality import Scale
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
@@ -123,6 +126,7 @@ class Course:
             flags=tuple(dict.fromkeys(flags)),
             metrics=tuple(prepared.metrics),
             ideal=self._judge.ideals,
+            late=self._judge.lates,
         )
 
     def decide(self, result: RoundResult) -> Decision:
@@ -134,10 +138,11 @@ class Course:
             observation = RoundObservation(
                 measured.column("round")[0].as_py(),
                 per_inference(self._trial, result),
-                lambda threshold_ns: judge.quality(of_samples, threshold_ns),
+                lambda threshold_ns: judge.gained(of_samples, threshold_ns),
                 judge.ideal,
             )
-            return self._rule.update(observation, self._clock.tick(measured))
+            decision = self._rule.update(observation, self._clock.tick(measured))
+            return _shown(decision, judge.scale)
 
     def store(self, result: RoundResult, decision: Decision) -> None:
         """Store a round about which the rule has been asked."""
@@ -158,6 +163,14 @@ class Course:
         extends = self.book.extends
         looks = (*self.book.record.looks, self.next_round) if extends else ()
         self.book.note(stopping=self.book.stopped("extended" if extends else reason), looks=looks, extension=None)
+
+
+def _shown(decision: Decision, scale: Scale) -> Decision:
+    """Return a decision whose check tells quality as a reader knows it."""
+    check = decision.check
+    if check is None or not isinstance(mean := check.get("quality_mean"), float):
+        return decision
+    return replace(decision, check={**check, "quality_mean": scale.shown(mean)})
 
 
 class RoundClock:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, judge
+from orchestrator.analysis.quality import PLAIN, JudgedMean, JudgedSignedMean, Scale, judge, scale_of
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
@@ -31,23 +31,30 @@ class TrialJudge:
 
     samples
         the answers, with the score of each sample for metrics that are means.
+    ideals, lates
+        quality without a threshold, and of metrics that say so where all is late.
     other_categories
         whether boxes are called by other categories than the references have.
     """
 
     samples: pa.Table
     ideals: dict[str, float]
-    primary: str
+    lates: dict[str, float]
     _judged: Judged
     other_categories: bool = False
 
     @property
-    def ideal(self) -> float:
-        """Quality without a threshold."""
-        return self.ideals[self.primary]
+    def scale(self) -> Scale:
+        """How quality is counted."""
+        return scale_of(self._judged)
 
-    def quality(self, times_ns: NDArray[np.float64], threshold_ns: float) -> float:
-        """Return tail quality of one round, [S] times in ns, at a threshold in ns."""
+    @property
+    def ideal(self) -> float:
+        """What is gained without a threshold."""
+        return self._judged.ideal()
+
+    def gained(self, times_ns: NDArray[np.float64], threshold_ns: float) -> float:
+        """Return what one round gains, [S] times in ns, at a threshold in ns."""
         return float(self._judged.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
 
 
@@ -71,7 +78,8 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
     try:
         judged = {name: judge(name, answers) for name in metrics}
-        ideals = {name: found for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
+        scales = {name: scale_of(metric) for name, metric in judged.items()}
+        ideals = {name: scales[name].shown(found) for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
         other_categories = names_other_categories(answers, kind)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
@@ -82,9 +90,10 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     if metrics[0] not in ideals:
         raise TrialFailed(f"metric {metrics[0]} is undefined: the task has nothing it could be right about", "answers malformed")
     for name, metric in judged.items():
-        if isinstance(metric, JudgedMean) and f"score_{name}" not in columns:
-            samples = samples.append_column(f"score_{name}", pa.array(metric.scores, pa.float64()))
-    return TrialJudge(samples, ideals, metrics[0], judged[metrics[0]], other_categories)
+        if isinstance(metric, JudgedMean | JudgedSignedMean) and f"score_{name}" not in columns:
+            samples = samples.append_column(f"score_{name}", pa.array(metric.raw, pa.float64()))
+    lates = {name: scale.late for name, scale in scales.items() if scale != PLAIN}
+    return TrialJudge(samples, ideals, lates, judged[metrics[0]], other_categories)
 
 
 DIFFERS = "answers beyond tolerance of eager PyTorch's"

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, model_validator
 
 from orchestrator.configuration.config import CampaignConfig, Frozen, Trial
 from orchestrator.contracts import InputError
@@ -189,6 +189,7 @@ class TrialRecord(PlannedTrial):
     facts: dict[str, Any] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     ideal: dict[str, float] = Field(default_factory=dict)
+    late: dict[str, FiniteFloat] = Field(default_factory=dict, exclude_if=lambda late: not late)
     stopping: Stopping | None = None
     errors: tuple[TrialError, ...] = ()
     started_at: UtcTime | None = None

@@ -20,6 +20,7 @@ from pathlib import Path
 from traceback import TracebackException, walk_tb
 from typing import Any
 
+from orchestrator import metrics
 from orchestrator.contracts import InputError
 
 OURS = ("orchestrator", "tasks")
@@ -39,6 +40,7 @@ def add_code_folders(folders: Sequence[str]) -> None:
             raise InputError(f"code={folder}: there is no such folder; it must hold the modules that your YAML files name")
         if str(path) not in sys.path:
             sys.path.append(str(path))
+        metrics.add_folders([path])
 
 
 def check_packages(home: Path | None = None) -> None:

@@ -10,8 +10,10 @@ from orchestrator.commands.parser import LineParser, among, listed, path
 from orchestrator.contracts import InputError
 
 SUMMARY = "tables and report.html again, from the stored files alone"
-ABOUT = "Write the result tables, report.md and report.html of a campaign again, or one report of several campaigns."
-WORDS = "DIR... [analysis.KEY=VALUE...]"
+ABOUT = """\
+Write the result tables, report.md and report.html of a campaign again, or one report of several campaigns. No code of a
+campaign is run; code=[DIR] names a folder of yours with metrics for analysis.metrics=[NAME]."""
+WORDS = "DIR... [analysis.KEY=VALUE...] [code=[DIR]]"
 FORMATS = ("svg", "pdf", "png")
 EXAMPLES = ("report results/latest 'analysis.thresholds_ms=[40]'", "report results/monday results/friday --into reports/week")
 

@@ -96,8 +96,8 @@ def histogram_chart(reading: Reading) -> Chart:
 
 def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
     """Return the place of every trial at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
-    means = np.stack([np.round(reading.curves[clock, entry.key].mean, 9) for entry in reading.entries])
-    worst = np.stack([np.round(reading.curves[clock, entry.key].worst, 9) for entry in reading.entries])
+    means = np.stack([np.round(reading.curves[clock, entry.key].oriented("mean"), 9) for entry in reading.entries])
+    worst = np.stack([np.round(reading.curves[clock, entry.key].oriented("worst"), 9) for entry in reading.entries])
     orders = [scipy.stats.rankdata(-worst[:, index], method="dense") for index in range(means.shape[1])]
     size = len(means) + 1
     keys = np.stack([scipy.stats.rankdata(-means[:, index], method="dense") * size + order for index, order in enumerate(orders)], axis=1)
@@ -135,7 +135,7 @@ def flips(reading: Reading) -> Iterator[tuple[str, str, str, str, bool]]:
     """
     grid, entries = reading.grids[PRIMARY_CLOCK], reading.entries
     curves = [reading.curves[PRIMARY_CLOCK, entry.key] for entry in entries]
-    means, lows, highs = (np.stack([getattr(curve, name) for curve in curves]) for name in ("mean", "low", "high"))
+    means, lows, highs = (np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high"))
     for before, after in pairwise(index for index, label in enumerate(grid.labels) if label):
         first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))
         for one, other in np.argwhere((first > LEAST) & (last < -LEAST)):
