@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
@@ -85,7 +85,7 @@ def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio
         "parameters": {"minimum_of_rounds": float(found.test_rounds), **({"draws": float(DRAWS)} if method == "monte-carlo" else {})},
         "fit_rounds": found.fit_rounds,
         "test_rounds": found.test_rounds,
-        "ideal": scale.shown(judged.ideal()),
+        "ideal": ideal_quality(judged),
         **{
             f"{which}_{name}": _number(value if name == "variance" else shown(value))
             for which, (figures, shown) in compared.items()

@@ -146,13 +146,26 @@ class Stake:
     sway: Sway | None = None
 
 
+class NothingToKeep(InputError):
+    """Answers are worth exactly what late ones are."""
+
+
+def ideal_quality(judged: Judged) -> float:
+    """Return quality without a threshold as a reader knows it."""
+    if isinstance(judged, JudgedMean | JudgedSignedMean):
+        return float(judged.raw.mean())
+    return judged.judged.ideal() if isinstance(judged, JudgedOnScale) else judged.ideal()
+
+
 def judge(metric: str, answers: Answers) -> Judged:
     """Compare answers with references.
 
     Raises
     ------
     InputError
-        for an unknown metric, and where answers are worth exactly what late ones are.
+        for an unknown metric.
+    NothingToKeep
+        where answers are worth exactly what late ones are.
     """
     found = find_metric(metric)
     late: float | None = getattr(found, "late", None)
@@ -165,7 +178,7 @@ def judge(metric: str, answers: Answers) -> Judged:
 def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) -> Judged:
     """Return a metric that is a mean of scores, [S]; ``late`` is the score of a late sample, None where the metric does not say.
 
-    Raises InputError where answers are worth exactly what late ones are.
+    Raises NothingToKeep where answers are worth exactly what late ones are.
     """
     if late is None:
         return JudgedMean(scores)
@@ -176,7 +189,7 @@ def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) ->
 
 def _scale(metric: str, ideal: float, late: float) -> Scale:
     if ideal == late:
-        raise InputError(
+        raise NothingToKeep(
             f"metric {metric}: quality without a threshold is {late:g}, as if all were late: there is nothing to keep; look at the answers"
         )
     return Scale(late, 1.0 if ideal > late else -1.0)

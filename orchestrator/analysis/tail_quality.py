@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import ThresholdSet
-from orchestrator.analysis.quality import JudgedMean, Stake, in_blocks, intervals_of, scale_of
+from orchestrator.analysis.quality import JudgedMean, NothingToKeep, Stake, ideal_quality, in_blocks, intervals_of, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.intervals import RESAMPLES, Interval, sampling_interval
@@ -34,7 +34,10 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
     own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in Clock}
     in_sample, first_round = own[PRIMARY_CLOCK].in_sample, own[PRIMARY_CLOCK].first_round
     for metric, slice_name, members in _figures(data, analysis.slices):
-        figure = _Figure(data, metric, slice_name, members, analysis.seed)
+        try:
+            figure = _Figure(data, metric, slice_name, members, analysis.seed)
+        except NothingToKeep:
+            continue
         if figure.defined:
             own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
@@ -122,7 +125,7 @@ class _Figure:
                 "threshold_ns": threshold.ns,
                 "threshold_origin": threshold.origin,
                 "threshold_reference": reference if threshold.origin == "reference" else None,
-                "ideal": scale.shown(summary.ideal),
+                "ideal": ideal_quality(self._judged),
                 "mean": scale.shown(summary.mean),
                 "worst": scale.shown(summary.worst),
                 "sd": None if math.isnan(summary.sd) else summary.sd,

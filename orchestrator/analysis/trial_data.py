@@ -116,27 +116,27 @@ class TrialData:
     def judged(self, metric: str) -> Judged:
         """Return the answers of all samples compared with the references, which is done once per metric."""
         if metric not in self._judged:
+            every = np.ones(len(self.references), dtype=bool)
             try:
-                self._judged[metric] = self._judge(metric)
+                self._judged[metric] = self.judged_of_some(metric, every)
+            except InputError as error:
+                raise InputError(f"{self.trial_id}: {error}") from error
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                if isinstance(error, InputError):
-                    raise
                 told = (str(error).splitlines() or [type(error).__name__])[0][:200]
                 raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({told}): {MEASURE_AGAIN}") from error
         return self._judged[metric]
 
-    def _judge(self, metric: str) -> Judged:
-        """Return the answers as a metric that is known here judges them; of one that is not, by the stored scores where there are some."""
+    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
+        """Return the answers to the samples that are ``members``, [S], compared with their references.
+
+        A metric that is not known here is read from the stored scores, where there are some. Raises InputError.
+        """
         try:
             find_metric(metric)
         except InputError:
             if metric not in self.scores:
                 raise
-            return judged_mean(metric, self.scores[metric], self.record.late.get(metric))
-        return judge(metric, self.answers(np.ones(len(self.references), dtype=bool)))
-
-    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
-        """Return the answers to the samples that are ``members``, [S], compared with their references. Raises InputError."""
+            return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
         return judge(metric, self.answers(members))
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:

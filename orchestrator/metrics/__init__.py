@@ -21,7 +21,18 @@ from typing import Any
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, WholeTaskMetric
 
-__all__ = ["ENTRY_POINT_GROUP", "METRICS", "Answers", "Judged", "MeanMetric", "Metric", "WholeTaskMetric", "add_folders", "find_metric"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "METRICS",
+    "Answers",
+    "Judged",
+    "MeanMetric",
+    "Metric",
+    "WholeTaskMetric",
+    "add_folders",
+    "find_metric",
+    "names_in",
+]
 
 ENTRY_POINT_GROUP = "orchestrator.metrics"
 
@@ -83,11 +94,11 @@ def _named_in_folders() -> Iterator[tuple[str, Path]]:
     """Yield what the classes of the user's files are named, read without running them, and the file; of equal names the first counts."""
     for folder in reversed(_FOLDERS):
         for path in sorted(folder.glob("*.py"), reverse=True):
-            yield from ((name, path) for name in _names_in(path))
+            yield from ((name, path) for name in names_in(path))
 
 
-def _names_in(path: Path) -> Iterator[str]:
-    """Yield each ``name = "..."`` of the classes of a file that have ``score`` or ``judge``."""
+def names_in(path: Path) -> Iterator[str]:
+    """Yield the names of the metrics in a file, read without running it: ``name = "..."`` of classes that have ``score`` or ``judge``."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):

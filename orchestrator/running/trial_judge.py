@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import PLAIN, JudgedMean, JudgedSignedMean, Scale, judge, scale_of
+from orchestrator.analysis.quality import PLAIN, JudgedMean, JudgedSignedMean, Scale, ideal_quality, judge, scale_of
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
@@ -79,7 +79,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     try:
         judged = {name: judge(name, answers) for name in metrics}
         scales = {name: scale_of(metric) for name, metric in judged.items()}
-        ideals = {name: scales[name].shown(found) for name, metric in judged.items() if not math.isnan(found := metric.ideal())}
+        ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
         other_categories = names_other_categories(answers, kind)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.law import check_interval
-from orchestrator.analysis.quality import PLAIN, Stake, in_blocks, intervals_of, scale_of
+from orchestrator.analysis.quality import PLAIN, Stake, ideal_quality, in_blocks, intervals_of, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
@@ -138,7 +138,7 @@ def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Kno
     mean, least, low, high, means, worst, edges = (scale.shown_all(each) for each in (mean, least, low, high, means, worst, edges))
     if scale.sign < 0:
         shares, edges = shares[:, ::-1], edges[::-1]
-    return Curve(scale.shown(ideal), mean, least, low, high, means, worst, centres, shares, edges, scale.sign)
+    return Curve(ideal_quality(judged), mean, least, low, high, means, worst, centres, shares, edges, scale.sign)
 
 
 def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
