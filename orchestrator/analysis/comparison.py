@@ -80,9 +80,7 @@ def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[dict[str, Any
     """Return the rows of one trial against the baseline's repeat of its number, or the first one."""
     by_repeat = {partner.data.record.trial.repeat: partner for partner in contest.baseline}
     partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
-    return [
-        row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, contest.thresholds, seed)
-    ]
+    return [row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, seed)]
 
 
 def _contests(group: Group) -> Iterator[Contest]:
@@ -114,16 +112,16 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
 
 
-def _rows(side: Side, partner: Side, index: int, threshold: Threshold, common: ThresholdSet, seed: int) -> Iterator[dict[str, Any]]:
+def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int) -> Iterator[dict[str, Any]]:
     mine, theirs = side.quality(index), partner.quality(index)
     scale = scale_of(side.data.judged(side.data.metric))
     means = {"baseline_mean": scale.shown(float(theirs.mean())), "mean": scale.shown(float(mine.mean()))}
     this = compare_rounds(theirs, mine, resolution=one_inference([partner.data, side.data]))
-    yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(this, scale)
+    yield _row(side, partner, threshold, THIS_DATA_SET) | means | _figures(this, scale)
     scores = on_time_scores([partner.data], [side.data], threshold)
     if scores is not None:
         random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
-        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(*scores, random), scale)
+        yield _row(side, partner, threshold, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(*scores, random), scale)
 
 
 def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
@@ -147,7 +145,7 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
             scales[key] = scale_of(members[0].data.judged(members[0].data.metric))
             resolutions[key] = 1 / min(side.data.inferences[PRIMARY_CLOCK].size for side in members)
             flags = dict.fromkeys(flag for side in (*members, *contest.baseline) for flag in side.flags)
-            rows[key] = _row(members[0], contest.baseline[0], primary, contest.thresholds, FRESH_PROCESSES) | {"flags": list(flags)}
+            rows[key] = _row(members[0], contest.baseline[0], primary, FRESH_PROCESSES) | {"flags": list(flags)}
     found = gate(before, after, resolutions=resolutions)
     return {key: rows[key] | _verdict(before[key], after[key], found[key], len(found), scales[key]) for key in rows}
 
@@ -187,17 +185,13 @@ def _figures(found: Difference, scale: Scale) -> dict[str, Any]:
     }
 
 
-def _row(side: Side, partner: Side, threshold: Threshold, common: ThresholdSet, scope: str) -> dict[str, Any]:
-    reference = common.reference.trial if common.reference is not None and threshold.origin == "reference" else None
+def _row(side: Side, partner: Side, threshold: Threshold, scope: str) -> dict[str, Any]:
     return {
         **side.data.record.labels(),
         "baseline": partner.data.trial_id,
         "metric": side.data.metric,
         "clock": PRIMARY_CLOCK,
-        "threshold": threshold.label,
-        "threshold_ns": threshold.ns,
-        "threshold_origin": threshold.origin,
-        "threshold_reference": reference,
+        **threshold.columns(),
         "scope": scope,
         "verdict": None,
         "flags": list(dict.fromkeys((*side.flags, *partner.flags))),

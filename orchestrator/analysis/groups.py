@@ -56,19 +56,23 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
-    users = thresholds.thresholds_from_ms(analysis.thresholds_ms)
     spans = [(p50, p99) for p50, p99 in ends.values()]
-    absolute = {threshold.ns: threshold for threshold in (*thresholds.common_thresholds(spans), *users)}
+    primary = (
+        thresholds.primary_threshold(analysis.primary, None)
+        if chosen is None
+        else thresholds.primary_threshold(analysis.primary, chosen.inferences[PRIMARY_CLOCK], chosen.trial_id)
+    )
+    absolute = {threshold.ns: threshold for threshold in (*thresholds.common_thresholds(spans), *analysis.thresholds)}
     return ThresholdSet(
         reference=reference,
         percentiles={
             clock: ()
             if chosen is None
-            else thresholds.thresholds_from_percentiles(chosen.inferences[clock], analysis.percentiles, "reference")
+            else thresholds.thresholds_from_percentiles(chosen.inferences[clock], analysis.percentiles, "reference", chosen.trial_id)
             for clock in Clock
         },
         absolute=tuple(absolute[ns] for ns in sorted(absolute)),
-        primary=thresholds.primary_threshold(analysis.primary, None if chosen is None else chosen.inferences[PRIMARY_CLOCK]),
+        primary=primary,
     )
 
 

@@ -41,8 +41,7 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
         if figure.defined:
             own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
-            reference = common.reference.trial if common.reference else None
-            yield from figure.rows({clock: common.common(clock) for clock in Clock}, 0, flags, reference)
+            yield from figure.rows({clock: common.common(clock) for clock in Clock}, 0, flags)
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -75,24 +74,22 @@ class _Figure:
         drawn = self._data.record.trial.task.limit is not None
         return sampling_interval(self._judged.scores) if drawn and isinstance(self._judged, JudgedMean) else None
 
-    def _flags(self, threshold: Threshold, reference: str | None, chosen_from: int) -> Iterator[str]:
+    def _flags(self, threshold: Threshold, chosen_from: int) -> Iterator[str]:
         """Yield what a reader must know of one threshold."""
         if not self._stake.balanced:
             yield UNEQUAL
-        if threshold.origin == "reference" and reference == self._data.trial_id:
+        if threshold.reference == self._data.trial_id:
             yield IN_SAMPLE
-        if threshold.origin == "own" and chosen_from * (100 - float(threshold.label.removeprefix("p"))) / 100 < MIN_BEYOND:
+        if threshold.origin == "own" and threshold.percentile is not None and chosen_from * (100 - threshold.percentile) / 100 < MIN_BEYOND:
             yield "threshold not certified"
 
-    def rows(
-        self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str], reference: str | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def rows(self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
         places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
         members = slice(None) if self._members.all() else self._members  # a slice copies nothing
         times = {clock: self._data.times[clock][first_round:, members] for clock in thresholds}
         for some in in_blocks(places, len(self._data.times[PRIMARY_CLOCK]) - first_round):
-            yield from self._rows(some, times, first_round, flags, reference)
+            yield from self._rows(some, times, first_round, flags)
 
     def _rows(
         self,
@@ -100,7 +97,6 @@ class _Figure:
         times: Mapping[Clock, NDArray[np.float64]],
         first_round: int,
         flags: Sequence[str],
-        reference: str | None,
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of some clocks and thresholds. All rows of a figure share their resamples, in whatever blocks they come."""
         key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
@@ -121,10 +117,7 @@ class _Figure:
                 "metric": self._metric,
                 "slice": self._slice,
                 "clock": clock,
-                "threshold": threshold.label,
-                "threshold_ns": threshold.ns,
-                "threshold_origin": threshold.origin,
-                "threshold_reference": reference if threshold.origin == "reference" else None,
+                **threshold.columns(),
                 "ideal": ideal_quality(self._judged),
                 "mean": scale.shown(summary.mean),
                 "worst": scale.shown(summary.worst),
@@ -139,5 +132,5 @@ class _Figure:
                 "first_round": first_round,
                 "rounds": summary.rounds,
                 "samples": int(self._members.sum()),
-                "flags": [*flags, *self._flags(threshold, reference, chosen_from)],
+                "flags": [*flags, *self._flags(threshold, chosen_from)],
             }

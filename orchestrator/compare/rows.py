@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.compare.baseline import BaselineThreshold, BaselineTrial
+from orchestrator.compare.baseline import BaselineTrial
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done
 from orchestrator.configuration.config import Target, Trial
 from orchestrator.planning.identity import NO_WORK
@@ -217,7 +217,7 @@ def measured(
     if not before.thresholds:
         yield _row(before, f"{NO_VERDICT}: no threshold", "too many samples of the baseline have no time")
         return
-    thresholds = [threshold_of(stored) for stored in before.thresholds]
+    thresholds = [stored.threshold for stored in before.thresholds]
     inferences = loaded[0].inferences[PRIMARY_CLOCK].shape[1]
     fewest = min(*before.rounds, *(len(data.times[PRIMARY_CLOCK]) for data in loaded))
     flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded, thresholds[0])))
@@ -237,11 +237,6 @@ def measured(
             scopes=scopes_of(loaded_before, loaded, threshold, seed),
             flags=tuple(flags),
         )
-
-
-def threshold_of(stored: BaselineThreshold) -> Threshold:
-    """Return a stored threshold as one."""
-    return Threshold(stored.label, stored.ns, stored.origin)
 
 
 def _row(before: BaselineTrial, outcome: str, why: str = "") -> Compared:

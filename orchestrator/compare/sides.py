@@ -16,7 +16,7 @@ from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial, store_baseline
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
+from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial, TrialRecord
@@ -165,7 +165,13 @@ def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysi
         samples=data.times[PRIMARY_CLOCK].shape[1],
         rounds=tuple(len(one.times[PRIMARY_CLOCK]) for one in loaded),
         thresholds=tuple(
-            BaselineThreshold(label=threshold.label, ns=threshold.ns, origin=origin(threshold), means=tuple(of_repeats), slowed=curve)
+            BaselineThreshold(
+                label=threshold.label,
+                ns=threshold.ns,
+                origin="absolute" if threshold.origin == "absolute" else "reference",
+                means=tuple(of_repeats),
+                slowed=curve,
+            )
             for threshold, of_repeats, curve in zip(thresholds, means_at(loaded, thresholds), curves, strict=True)
         ),
         digests=digests_of(loaded),
@@ -182,7 +188,7 @@ def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> 
     """
     pooled = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in loaded])
     primary = primary_threshold(analysis.primary, pooled)
-    found = [*([] if primary is None else [primary]), *thresholds_from_ms(analysis.thresholds_ms)]
+    found = [*([] if primary is None else [primary]), *analysis.thresholds]
     return tuple({threshold.ns: threshold for threshold in reversed(found)}.values())[::-1]
 
 
@@ -217,11 +223,6 @@ def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:
         for planned in repeats
         if planned.state != "done"
     )
-
-
-def origin(threshold: Threshold) -> str:
-    """Return where a threshold comes from: a percentile is one of the baseline's, whatever it is applied to."""
-    return "absolute" if threshold.origin == "absolute" else "reference"
 
 
 def _slowed(loaded: Sequence[TrialData], threshold: Threshold) -> tuple[float, ...]:

@@ -32,6 +32,7 @@ from orchestrator.configuration.fields import (
     explain,
 )
 from orchestrator.contracts import InputError
+from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -176,6 +177,11 @@ class AnalysisConfig(Frozen):
     slices: Names = ()
     deadline: DeadlineConfig = DeadlineConfig()
     metrics: Names = Field((), exclude_if=lambda names: not names)
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """The user's own thresholds."""
+        return thresholds_from_ms(self.thresholds_ms)
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
         """Return what to raise where ``reference`` is none of these trials."""

@@ -104,10 +104,6 @@ class Scratch:
         """Return a copy of the stamps, shape [B, 4], in ns."""
         return np.array(self.stamps, dtype=np.int64).reshape(self.batches, STAMPS)
 
-    def remove(self) -> None:
-        """Delete the file. The mapping lives until the process ends."""
-        self.path.unlink(missing_ok=True)
-
 
 def take_stamps(path: Path) -> Stamps | None:
     """Return what a timed process that is gone has left, and delete the file; None where it never began a round.

@@ -157,8 +157,8 @@ def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> 
             rows = [
                 row
                 for row in found
-                if (row["clock"], row["threshold"], row["threshold_ns"]) == (PRIMARY_CLOCK, threshold.label, threshold.ns)
-                and row["threshold_origin"] == threshold.origin
+                if row["clock"] == PRIMARY_CLOCK
+                and threshold.is_of(row)
                 and (row["metric"], row["slice"]) != (group.trials[0].metric, "all")
             ]
             if rows:

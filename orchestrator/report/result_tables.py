@@ -8,7 +8,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, rounds_needed_tables
 from orchestrator.report.faults import fault_tables
-from orchestrator.report.table import Row, Table, flag_note, mark, rows_of, who, who_columns
+from orchestrator.report.table import Row, Table, bound, flag_note, mark, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import OTHER_USERS, TrialRecord
@@ -60,14 +60,15 @@ def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
 
 def _cross_system(group: Group, results: CampaignAnalysis, metric: str, origin: str, rows: Sequence[Row], note: str) -> Table:
     rows = [row for row in rows if row["threshold_origin"] == origin]
-    thresholds = sorted({(row["threshold_ns"], row["threshold"]) for row in rows})
-    heads = [f"{label} ({milliseconds(ns)})" if origin == "reference" else label for ns, label in thresholds]
+    common = dict.fromkeys(threshold for threshold in group.thresholds.common(PRIMARY_CLOCK) if threshold.origin == origin)
+    thresholds = sorted(common, key=lambda threshold: (threshold.ns, threshold.label))
+    heads = [bound(threshold) for threshold in thresholds]
     cells: dict[str, list[str]] = {}
     for row in rows:
         cells.setdefault(row["trial"], [*who(row, group), quality(row["ideal"])])
     for threshold in thresholds:
         for row in rows:
-            if (row["threshold_ns"], row["threshold"]) == threshold:
+            if threshold.is_of(row):
                 cells[row["trial"]].append(_kept(row))
     kind = "the reference trial's percentiles" if origin == "reference" else "absolute thresholds"
     return Table(

@@ -24,8 +24,6 @@ from orchestrator.storage import encoding
 from orchestrator.storage.layout import identity
 
 MAGIC = b"TQSEAL02"
-OLD_MAGIC = b"TQSEAL01"
-"""Begins seals that cover the content alone."""
 SEAL_BYTES = len(MAGIC) + hashlib.sha256().digest_size
 PARQUET_END = struct.Struct("<I4s")
 CHUNK = 2**20
@@ -64,9 +62,9 @@ def _check_parquet(path: Path, inode: int, size: int, changed_ns: int) -> None:
         file.seek(start)
         seal, footer = file.read(SEAL_BYTES), file.read()
         magic, digest = seal[: len(MAGIC)], seal[len(MAGIC) :]
-        if magic not in (MAGIC, OLD_MAGIC):
+        if magic != MAGIC:
             raise BrokenSeal("it has no seal of this program")
-        if digest != _digest(file, start, footer, identity(path) if magic == MAGIC else ""):
+        if digest != _digest(file, start, footer, identity(path)):
             raise BrokenSeal("its checksum does not fit: it has changed, or is the file of another trial or table")
 
 

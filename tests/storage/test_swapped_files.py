@@ -11,7 +11,6 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import files as sealed_files
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import identity
 from orchestrator.storage.reader import open_campaign
@@ -101,13 +100,3 @@ def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: Campai
 )
 def test_what_a_file_is_does_not_depend_on_the_campaigns_folder(path: str, expected: str) -> None:
     assert identity(Path("results") / path) == identity(Path("/elsewhere") / path) == expected
-
-
-def test_a_seal_of_the_content_alone_is_still_read(campaign: CampaignWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = campaign.directory / "latency.parquet"
-    monkeypatch.setattr(sealed_files, "MAGIC", sealed_files.OLD_MAGIC)
-    monkeypatch.setattr(sealed_files, "identity", lambda path: "")
-    write_parquet(path, FORMS["latency"].empty_table())
-    monkeypatch.undo()
-    assert sealed_files.OLD_MAGIC in path.read_bytes()
-    assert open_campaign(campaign.directory).table("latency").num_rows == 0

@@ -95,11 +95,8 @@ class RunningThreshold:
         """Return the columns of the trajectory that name the threshold."""
         if self.threshold is None:
             return {}
-        return {
-            "primary_threshold": self.threshold.label,
-            "primary_threshold_ns": self.threshold.ns,
-            "primary_threshold_origin": self.threshold.origin,
-        }
+        names = ("threshold", "threshold_ns", "threshold_origin")
+        return {f"primary_{name}": self.threshold.columns()[name] for name in names}
 
 
 class PrimaryQuality:
