@@ -9,22 +9,32 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from orchestrator.analysis.comparison import comparison_rows
-from orchestrator.analysis.convergence import convergence_rows
-from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
+from orchestrator.analysis.comparison import ComparisonRow, comparison_rows
+from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
+from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
 from orchestrator.analysis.groups import Group, check_analysis, grouped
-from orchestrator.analysis.latency import latency_rows
+from orchestrator.analysis.latency import LatencyRow, latency_rows
 from orchestrator.analysis.law import check_intervals
-from orchestrator.analysis.prediction import prediction_rows
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.prediction import PredictionRow, prediction_rows
+from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.schema import FORMS
 from orchestrator.storage.stored_form import table_of
+from orchestrator.storage.typed_rows import form_of
 
-Row: TypeAlias = dict[str, Any]
+Row: TypeAlias = Mapping[str, Any]
+ROWS: dict[str, Any] = {
+    "tail_quality": TailQualityRow,
+    "latency": LatencyRow,
+    "convergence": CONVERGENCE_ROW,
+    "prediction": PredictionRow,
+    "deadline": DeadlineRow,
+    "comparison": ComparisonRow,
+}
+"""The rows of every result table, by the name of its file."""
+FORMS = {name: form_of(row) for name, row in ROWS.items()}
 TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 
@@ -11,13 +11,48 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.exchangeability import exchangeability_flag
 from orchestrator.stats.stopping import CHECK_COLUMNS
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 WINDOW = 5
 """Earlier fits that a density is compared with."""
 CONFIDENCE = 0.95
 """Of half-widths."""
+
+
+MEANINGS = {
+    "rounds": "how many rounds there were",
+    "rjsd_bound": "at most this is settled",
+    "primary_threshold": "label of the primary threshold",
+    "primary_threshold_ns": "the time bound",
+    "primary_threshold_origin": "`absolute` or `own`",
+    "quality_mean": "mean tail quality there so far",
+    "half_width": "half of the width of its 95 % interval",
+    "half_width_bound": "at most this is precise enough",
+    "not_exchangeable": "whether the rounds drift or resemble their neighbours",
+    "percentile": "that is to be certified",
+    "overruns": "inferences beyond it that are allowed",
+    "samples_needed": "inferences that are needed",
+    "samples_effective": "independent inferences that there are",
+    "design_effect": "by how much the share beyond varies more between rounds than between independent inferences",
+    **{f"rjsd_{clock}": f"distance of the density of {clock} times from earlier ones" for clock in Clock},
+    **{f"rjsd_{clock}_as_in_paper_code": "the same as the paper's program computes it" for clock in Clock},
+    **{f"bandwidth_{clock}": f"of the density of the logarithm of {clock} time" for clock in Clock},
+    **{f"bandwidth_{clock}_method": "how it was chosen" for clock in Clock},
+}
+OF_TYPE = {int: Int64, float: float, str: str, bool: bool}
+CONVERGENCE_ROW: dict[str, Any] = {
+    **get_type_hints(Labels, include_extras=True),
+    "rule": Annotated[str, "its name"],
+    "reason": Annotated[str | None, "why it stopped the trial"],
+    **{name: Annotated[OF_TYPE[kind] | None, MEANINGS[name]] for name, kind in CHECK_COLUMNS.items()},
+    "rounds": Annotated[Int32, MEANINGS["rounds"]],
+    "method": Annotated[str, "how densities are estimated"],
+    "parameters": Annotated[Parameters, "what the method was given, and the numbers that a rule tells of its own, by name"],
+    "flags": Annotated[list[str], "what a reader must know of the trial"],
+}
+"""The columns of a row: one per check of a stopping rule, as it was made while the trial ran."""
 
 
 def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 LOWER = (10.0, 5.0, 1.0)
 """Percentiles over rounds that are stored."""
@@ -29,7 +30,36 @@ MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
 """Rounds from which on 999 resamples do instead of 4,999: limits that so many rounds set hardly move."""
 
 
-def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+class TailQualityRow(Labels):
+    """One row per trial, metric, slice, clock and threshold."""
+
+    metric: Annotated[str, "its name"]
+    slice: Annotated[str, "`all`, or one group of a slice as `NAME=GROUP`"]
+    clock: Annotated[str, "`inference` or `total`"]
+    threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
+    threshold_ns: Annotated[Int64, "an answer is on time when its time is at most this"]
+    threshold_origin: Annotated[str, "`absolute`, `reference` or `own`"]
+    threshold_reference: Annotated[str | None, "the trial whose percentile it is, where the origin is `reference`"]
+    ideal: Annotated[float, "quality without a threshold"]
+    mean: Annotated[float, "tail quality, a mean over rounds"]
+    worst: Annotated[float, "tail quality of the worst round"]
+    sd: Annotated[float | None, "standard deviation over rounds; null of one round"]
+    p10: Annotated[float | None, "tail quality that 10 % of rounds lie below; null where fewer than 10 rounds do"]
+    p5: Annotated[float | None, "the same of 5 %"]
+    p1: Annotated[float | None, "the same of 1 %"]
+    interval_low: Annotated[float, "lower limit of the 95 % interval of `mean`"]
+    interval_high: Annotated[float, "upper limit"]
+    interval_method: Annotated[str, "how it was found; see [statistics.md](statistics.md)"]
+    interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
+    ideal_low: Annotated[float | None, "lower limit of `ideal` over samples like these, where `task.limit` drew them"]
+    ideal_high: Annotated[float | None, "upper limit"]
+    first_round: Annotated[Int32, "the figures cover rounds from this one on"]
+    rounds: Annotated[Int32, "how many rounds they cover"]
+    samples: Annotated[Int32, "how many samples"]
+    flags: Annotated[list[str], "what a reader must know of the figures"]
+
+
+def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[TailQualityRow]:
     """Yield the rows of one trial for ``tail_quality.parquet``. Quality is judged by sample, own percentiles are those of inferences."""
     own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in Clock}
     in_sample, first_round = own[PRIMARY_CLOCK].in_sample, own[PRIMARY_CLOCK].first_round
@@ -83,7 +113,7 @@ class _Figure:
         if threshold.origin == "own" and threshold.percentile is not None and chosen_from * (100 - threshold.percentile) / 100 < MIN_BEYOND:
             yield "threshold not certified"
 
-    def rows(self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def rows(self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str]) -> Iterator[TailQualityRow]:
         """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
         places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
         members = slice(None) if self._members.all() else self._members  # a slice copies nothing
@@ -97,7 +127,7 @@ class _Figure:
         times: Mapping[Clock, NDArray[np.float64]],
         first_round: int,
         flags: Sequence[str],
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[TailQualityRow]:
         """Yield the rows of some clocks and thresholds. All rows of a figure share their resamples, in whatever blocks they come."""
         key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
         random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
@@ -112,6 +142,7 @@ class _Figure:
         for (clock, threshold), quality, interval in zip(places, curve, intervals, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
             low, high = scale.shown_limits(interval.low, interval.high)
+            lower = {each.percentile: scale.shown(each.quality) if each.certified else None for each in summary.lower}
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,
@@ -122,7 +153,9 @@ class _Figure:
                 "mean": scale.shown(summary.mean),
                 "worst": scale.shown(summary.worst),
                 "sd": None if math.isnan(summary.sd) else summary.sd,
-                **{f"p{lower.percentile:g}": scale.shown(lower.quality) if lower.certified else None for lower in summary.lower},
+                "p10": lower[10],
+                "p5": lower[5],
+                "p1": lower[1],
                 "interval_low": low,
                 "interval_high": high,
                 "interval_method": interval.method,

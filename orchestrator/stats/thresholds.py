@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,15 @@ FREEZING_ROUNDS = 10
 ROUNDS_TO_FREEZE = 20
 """...where there are at least this many rounds."""
 DEFAULT_PRIMARY = "p95"
+
+
+class ThresholdColumns(TypedDict):
+    """How a threshold stands in a row of a result table."""
+
+    threshold: str
+    threshold_ns: int
+    threshold_origin: str
+    threshold_reference: str | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Threshold:
         if not 1 <= self.ns <= LONGEST_NS:
             raise InputError(f"threshold {self.label}: must lie between 1 ns and 292 years")
 
-    def columns(self) -> dict[str, str | int | None]:
+    def columns(self) -> ThresholdColumns:
         """Return the columns by which every result table knows it."""
         return {
             "threshold": self.label,

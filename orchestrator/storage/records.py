@@ -14,6 +14,7 @@ from orchestrator.contracts import InputError
 from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
+from orchestrator.storage.typed_rows import Labels
 from orchestrator.storage.vocabulary import FaultName, State
 
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
@@ -56,7 +57,7 @@ class PlannedTrial(Frozen):
         fields = {name: getattr(self, name) for name in PlannedTrial.model_fields}
         return PlannedTrial.model_validate({**fields, "state": state, "reason": reason})
 
-    def labels(self) -> dict[str, str | int]:
+    def labels(self) -> Labels:
         """Return the columns that every result table begins with."""
         return {
             "trial": self.trial_id,

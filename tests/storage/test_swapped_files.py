@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from sample_tables import samples_of
 
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import identity
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.schema import FORMS
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]

@@ -15,30 +15,26 @@ from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 CheckRow: TypeAlias = dict[str, float | int | str | None]
 """One row of a trial's trajectory, or a part of it."""
 
-CHECK_COLUMNS = (
-    "rounds",
-    "rjsd_bound",
-    "rjsd_inference",
-    "rjsd_total",
-    "rjsd_inference_as_in_paper_code",
-    "rjsd_total_as_in_paper_code",
-    "bandwidth_inference",
-    "bandwidth_total",
-    "bandwidth_inference_method",
-    "bandwidth_total_method",
-    "primary_threshold",
-    "primary_threshold_ns",
-    "primary_threshold_origin",
-    "quality_mean",
-    "half_width",
-    "half_width_bound",
-    "not_exchangeable",
-    "percentile",
-    "overruns",
-    "samples_needed",
-    "samples_effective",
-    "design_effect",
-)
+CHECK_COLUMNS: dict[str, type] = {
+    "rounds": int,
+    "rjsd_bound": float,
+    **{f"rjsd_{clock}": float for clock in Clock},
+    **{f"rjsd_{clock}_as_in_paper_code": float for clock in Clock},
+    **{f"bandwidth_{clock}": float for clock in Clock},
+    **{f"bandwidth_{clock}_method": str for clock in Clock},
+    "primary_threshold": str,
+    "primary_threshold_ns": int,
+    "primary_threshold_origin": str,
+    "quality_mean": float,
+    "half_width": float,
+    "half_width_bound": float,
+    "not_exchangeable": bool,
+    "percentile": float,
+    "overruns": int,
+    "samples_needed": int,
+    "samples_effective": float,
+    "design_effect": float,
+}
 """What every row tells, None where its rule does not look or does not know yet, so that rows of different rules make one table. A rule
 may tell numbers of its own besides, which stand in ``parameters`` of that table."""
 
@@ -110,7 +106,7 @@ def check_row(*parts: CheckRow) -> CheckRow:
     Raises TypeError where that is no number.
     """
     known: CheckRow = {column: value for part in parts for column, value in part.items()}
-    for column in known.keys() - set(CHECK_COLUMNS):
+    for column in known.keys() - CHECK_COLUMNS.keys():
         if not isinstance(known[column], int | float):
             raise TypeError(f"{column}={known[column]!r}: what a rule tells of its own must be a number")
     return {**dict.fromkeys(CHECK_COLUMNS), **known}

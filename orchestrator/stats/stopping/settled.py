@@ -95,8 +95,11 @@ class RunningThreshold:
         """Return the columns of the trajectory that name the threshold."""
         if self.threshold is None:
             return {}
-        names = ("threshold", "threshold_ns", "threshold_origin")
-        return {f"primary_{name}": self.threshold.columns()[name] for name in names}
+        return {
+            "primary_threshold": self.threshold.label,
+            "primary_threshold_ns": self.threshold.ns,
+            "primary_threshold_origin": self.threshold.origin,
+        }
 
 
 class PrimaryQuality:
