@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.python_interface import Results
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.export.csv_and_latex import latex_tables, to_csv
@@ -16,7 +17,6 @@ from orchestrator.export.to_mlflow import export_to_mlflow
 from orchestrator.report.text import printable
 from orchestrator.storage.files import make_output_folder, write_text
 from orchestrator.storage.layout import refuse_campaign_folder
-from orchestrator.storage.python_interface import Results
 from orchestrator.storage.reader import Campaign, open_campaign
 
 

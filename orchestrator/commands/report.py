@@ -19,9 +19,8 @@ from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import markdown_text
 from orchestrator.report.verdict import verdict
-from orchestrator.storage.files import make_output_folder
+from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
-from orchestrator.storage.python_interface import write_results
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import utc_now
 from orchestrator.subject.targets import add_code_folders

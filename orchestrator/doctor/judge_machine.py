@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.doctor.findings import Finding, Grade, graded, told, worst
-from orchestrator.doctor.gpus import Gpu
+from orchestrator.doctor.findings import Finding, Gpu, Grade, graded, told, worst
 from orchestrator.doctor.noise import Noise, Processor
 from orchestrator.machine.cores import Quota
 from orchestrator.machine.host import format_cores

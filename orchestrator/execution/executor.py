@@ -14,8 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.contracts import InputError
-from orchestrator.machine.host import Machine, read_machine
-from orchestrator.machine.processes import Identity
+from orchestrator.machine.host import Identity, Machine, read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.vocabulary import LossCause

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
-from orchestrator.machine.processes import Identity
+from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
 from orchestrator.running.steps import asking, step
 from orchestrator.storage.handover import Prepared, RoundResult

@@ -1,21 +1,24 @@
-"""How a trial begins, goes on and ends: whatever goes wrong on the way ends this trial alone, and names the step."""
+"""How a trial begins, goes on and ends, and who is told: whatever goes wrong on the way ends this trial alone, and names the step."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 from orchestrator.configuration.environment_values import without_values
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.running.book import TrialBook, end_alone
-from orchestrator.running.observer import Observer
 from orchestrator.running.steps import Unstorable, message_of, step
-from orchestrator.storage.records import PlannedTrial
+from orchestrator.stats.stopping import Decision
+from orchestrator.storage.handover import Prepared
+from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import kept_traceback, traceback_of
@@ -121,3 +124,34 @@ class TrialLife(ABC):
             state, reason = ended
         end_alone(self._campaign, self.trial_id, state, reason)
         return state, reason
+
+
+@dataclass(frozen=True)
+class RoundDone:
+    """How far a trial has come: rounds stored, and of the last one its duration and 99th percentile of total time."""
+
+    rounds: int
+    duration_s: float
+    p99_ns: float
+
+
+class Observer(Protocol):
+    """Is told what happens, between rounds only."""
+
+    def trial_started(self, planned: PlannedTrial) -> None:
+        """A trial's process is being prepared."""
+
+    def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
+        """Another campaign measures on the trial's machine, and this one waits."""
+
+    def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
+        """A trial is loaded and warm."""
+
+    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
+        """A round was measured and stored."""
+
+    def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
+        """A process of a trial ended before its time."""
+
+    def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
+        """A trial has its final state."""

@@ -15,7 +15,7 @@ from functools import partial
 from orchestrator.configuration.config import Trial
 from orchestrator.execution.executor import Executor
 from orchestrator.running.book import end_alone
-from orchestrator.running.observer import Observer
+from orchestrator.running.life import Observer
 from orchestrator.running.steps import TOLD, StepFailed, Unstorable, message_of, step
 from orchestrator.running.trial import TrialRun
 from orchestrator.stats.stopping import StoppingRule, make_rule

@@ -12,8 +12,7 @@ from orchestrator.measurement.failures import TrialFailed, refuse_short
 from orchestrator.running.attempt import RoundCalls, TimedProcess
 from orchestrator.running.book import TrialBook
 from orchestrator.running.course import Course
-from orchestrator.running.life import End, TrialLife
-from orchestrator.running.observer import Observer, RoundDone
+from orchestrator.running.life import End, Observer, RoundDone, TrialLife
 from orchestrator.running.steps import asking, fault_name, step, storing
 from orchestrator.running.trial_judge import kernel_flags, p99_ns, per_inference
 from orchestrator.stats.stopping import Decision, StoppingRule

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -228,3 +228,11 @@ def write_link(link: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(os.path.relpath(target.resolve(), link.parent.resolve()))
     draft.replace(link)
+
+
+def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:
+    """Write result tables as ``<name>.parquet`` and texts under their own names; each file is whole or not there."""
+    for name, table in tables.items():
+        write_parquet(directory / f"{name}.parquet", table)
+    for name, text in texts.items():
+        write_text(directory / name, text)

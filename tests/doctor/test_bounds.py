@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.doctor.clocks import Clocks, Offset
-from orchestrator.doctor.findings import Finding, graded, worst
-from orchestrator.doctor.gpus import Gpu
+from orchestrator.doctor.findings import Finding, Gpu, graded, worst
 from orchestrator.doctor.judge import judge_load, judge_noise, judge_steal, judge_swap, judge_turn
 from orchestrator.doctor.judge_cluster import judge_timer, judge_wall_clock
 from orchestrator.doctor.judge_machine import (

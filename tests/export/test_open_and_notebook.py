@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import orchestrator
-from orchestrator.storage import python_interface
+from orchestrator.analysis import python_interface
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "read_results.ipynb"
 

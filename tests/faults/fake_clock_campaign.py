@@ -19,9 +19,9 @@ from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.running import trial_judge
 from orchestrator.running.pipeline import run_trials
+from orchestrator.storage.files import write_results
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import CAMPAIGN
-from orchestrator.storage.python_interface import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter

@@ -59,7 +59,7 @@ def test_settled_stops_at_the_first_check_that_has_all_it_wants() -> None:
     assert (rounds, decisions[-1].reason) == (30, "settled")
     seen = list(rows(decisions))
     assert [row["rounds"] for row in seen] == list(range(2, 32, 2))
-    assert all(tuple(row) == CHECK_COLUMNS for row in seen)
+    assert all(tuple(row) == tuple(CHECK_COLUMNS) for row in seen)
     assert json.loads(json.dumps(seen, allow_nan=False)) == seen
     assert seen[4]["rjsd_total"] is None
     last = seen[-1]
@@ -187,7 +187,7 @@ def test_paper_looks_at_the_densities_alone_after_every_second_round() -> None:
     seen = list(rows(decisions))
     assert [row["rounds"] for row in seen] == list(range(2, rounds + 1, 2))
     assert seen[-1]["half_width"] is None
-    assert tuple(seen[-1]) == CHECK_COLUMNS
+    assert tuple(seen[-1]) == tuple(CHECK_COLUMNS)
     assert run(make("paper"), steady())[0] == 30
 
 
@@ -195,14 +195,14 @@ def test_rounds_runs_to_max_rounds_whatever_the_times_say_and_keeps_the_trajecto
     rounds, decisions = run(make("rounds", max_rounds=37), steady())
     assert (rounds, decisions[-1].reason) == (37, "max_rounds")
     assert [row["rounds"] for row in rows(decisions)] == list(range(2, 38, 2))
-    assert all(tuple(row) == CHECK_COLUMNS for row in rows(decisions))
+    assert all(tuple(row) == tuple(CHECK_COLUMNS) for row in rows(decisions))
 
 
 def test_certify_needs_what_loadgen_needs() -> None:
     rounds, decisions = run(make("certify", min_rounds=1), steady())
     assert (rounds, decisions[-1].reason) == (15, "certified")
     last = list(rows(decisions))[-1]
-    assert tuple(last) == CHECK_COLUMNS
+    assert tuple(last) == tuple(CHECK_COLUMNS)
     assert (last["percentile"], last["overruns"], last["samples_needed"], last["samples_effective"]) == (99, 1, 662, 3000)
     assert next(rows(decisions))["design_effect"] is None
 

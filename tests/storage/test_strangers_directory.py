@@ -12,11 +12,10 @@ from sample_tables import samples_of
 
 from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.contracts import InputError
-from orchestrator.storage.files import draft_of, write_parquet, write_text
+from orchestrator.storage.files import draft_of, write_parquet, write_results, write_text
 from orchestrator.storage.layout import inside
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.presence import CampaignLock
-from orchestrator.storage.python_interface import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.writer import CampaignWriter

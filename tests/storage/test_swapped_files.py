@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from sample_tables import samples_of
 
+import orchestrator
 from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_parquet
@@ -56,10 +57,10 @@ def test_a_result_table_has_the_columns_of_its_name(campaign: CampaignWriter) ->
     path = campaign.directory / "deadline.parquet"
     write_parquet(path, FORMS["latency"].empty_table())
     with pytest.raises(InputError, match=r"deadline\.parquet is no deadline table of this program \(column metric\): write it with"):
-        open_campaign(campaign.directory).table("deadline")
+        orchestrator.open(campaign.directory).deadline()
     more = FORMS["deadline"].empty_table().append_column("later", pa.array([], pa.int8()))
     write_parquet(path, more)
-    assert open_campaign(campaign.directory).table("deadline").equals(more)
+    assert orchestrator.open(campaign.directory).deadline().equals(more)
 
 
 def test_a_result_table_tells_of_trials_of_its_campaign(campaign: CampaignWriter) -> None:

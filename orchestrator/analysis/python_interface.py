@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.storage.files import write_parquet, write_text
+from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.stored_form import table_of
 
@@ -101,36 +101,36 @@ class Results:
 
     def table(self, name: str) -> pa.Table:
         """Return a result table by the name of its file, such as ``tail_quality``."""
-        return self._campaign.table(name)
+        table = self._campaign.table(name)
+        types = dict(zip(table.schema.names, table.schema.types, strict=True))
+        differing = [field.name for field in FORMS[name] if types.get(field.name) != field.type]
+        if differing:
+            raise InputError(
+                f"{self.directory / name}.parquet is no {name} table of this program (column {differing[0]}): "
+                f"write it with `python -m orchestrator report {self.directory}`"
+            )
+        return table
 
     def tail_quality(self) -> pa.Table:
         """Return tail quality per trial, metric, slice, clock and threshold."""
-        return self._campaign.table("tail_quality")
+        return self.table("tail_quality")
 
     def latency(self) -> pa.Table:
         """Return percentiles of the times per trial and clock."""
-        return self._campaign.table("latency")
+        return self.table("latency")
 
     def convergence(self) -> pa.Table:
         """Return the trajectory of each trial's stopping rule."""
-        return self._campaign.table("convergence")
+        return self.table("convergence")
 
     def deadline(self) -> pa.Table:
         """Return the deadline that each trial can promise, per clock and quality floor."""
-        return self._campaign.table("deadline")
+        return self.table("deadline")
 
     def prediction(self) -> pa.Table:
         """Return tail quality predicted from the first rounds beside what the last rounds showed, per method."""
-        return self._campaign.table("prediction")
+        return self.table("prediction")
 
     def comparison(self) -> pa.Table:
         """Return differences of tail quality from a baseline, per threshold and scope."""
-        return self._campaign.table("comparison")
-
-
-def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:
-    """Write result tables as ``<name>.parquet`` and texts under their own names; each file is whole or not there."""
-    for name, table in tables.items():
-        write_parquet(directory / f"{name}.parquet", table)
-    for name, text in texts.items():
-        write_text(directory / name, text)
+        return self.table("comparison")
