@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 
 class InputError(ValueError):
-    """A user's mistake, told in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
+    """A user's mistake, in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
 
 
 @dataclass(frozen=True)

@@ -162,8 +162,8 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
     task, digest = trials[0].group
     task = f"{task} (data {digest[:8]})" if by_digest else task
     found = threshold_set(trials, analysis)
-    told = map_in_threads(lambda data: flags_of(data, found.primary), trials)
-    flags = {data.trial_id: of_trial for data, of_trial in zip(trials, told, strict=True)}
+    found_flags = map_in_threads(lambda data: flags_of(data, found.primary), trials)
+    flags = {data.trial_id: of_trial for data, of_trial in zip(trials, found_flags, strict=True)}
     return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)), telling_settings(trials))
 
 
@@ -177,13 +177,13 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
     alike: dict[tuple[Any, ...], list[str]] = {}
     for trial_id, of_trial in settings.items():
         alike.setdefault(tuple(of_trial.get(key) for key in NAMED), []).append(trial_id)
-    told = {}
+    differences = {}
     for members in alike.values():
         keys = sorted({key for trial_id in members for key in settings[trial_id]})
         differing = [key for key in keys if len({str(settings[trial_id].get(key)) for trial_id in members}) > 1]
         for trial_id in members:
-            told[trial_id] = ", ".join(f"{key}={settings[trial_id].get(key)}" for key in differing)
-    return told
+            differences[trial_id] = ", ".join(f"{key}={settings[trial_id].get(key)}" for key in differing)
+    return differences
 
 
 def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,7 +20,7 @@ from orchestrator.storage.reader import Campaign
 from orchestrator.subject.samples import batches_that_ran
 
 RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "ok"))
-"""In which order outcomes are told: those with a cause first."""
+"""The order in which outcomes are listed: those with a cause first."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
     if unknown := set(matrix.samples.tolist()) - names.keys():
         raise InputError(f"{trial_id} has timings of sample {min(unknown)}, which its predictions.parquet lacks: restore it from a copy")
     found: list[Answer] = []
-    told: set[tuple[int, int, int]] = set()
+    seen: set[tuple[int, int, int]] = set()
     orders: dict[int, list[list[int]]] = {}
     for row, column in _by_lateness(matrix):
         number, outcome = int(matrix.rounds[row]), int(matrix.outcome[row, column])
@@ -69,8 +69,8 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
             orders[number] = batches_that_ran(record.trial, number, total_ns, bool(matrix.incomplete[row]))
         batches = orders[number]
         place = next(at for at, batch in enumerate(batches) if int(matrix.samples[column]) in batch)
-        if (number, place, outcome) not in told:
-            told.add((number, place, outcome))
+        if (number, place, outcome) not in seen:
+            seen.add((number, place, outcome))
             found.append(_answer(matrix, row, column, batches, place, names))
         if len(found) == count:
             break

@@ -38,8 +38,8 @@ class Results:
 
     def __repr__(self) -> str:
         counts = Counter(planned.state for planned in self._campaign.record.trials)
-        told = ", ".join(f"{count} {state}" for state, count in counts.items())
-        return f"<results of {self.name!r}, {self.created_at:%Y-%m-%d %H:%M} UTC, trials: {told}>"
+        states = ", ".join(f"{count} {state}" for state, count in counts.items())
+        return f"<results of {self.name!r}, {self.created_at:%Y-%m-%d %H:%M} UTC, trials: {states}>"
 
     @property
     def directory(self) -> Path:

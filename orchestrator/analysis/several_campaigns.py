@@ -1,4 +1,4 @@
-"""Campaigns of different days or places read as one: their trials stand side by side, each told apart by its campaign."""
+"""Campaigns of different days or places read as one: their trials stand side by side, each known by its campaign."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SeveralCampaigns(Campaign):
     """Campaigns as one that analysis takes like any other; it has no files of its own.
 
     A trial's id and match key begin with the label of its campaign, so that the same trial of another day is another trial and no
-    repeat of it. A system's name ends with the label: what differs between days is told of systems. A task's name ends with a digest
+    repeat of it. A system's name ends with the label: what differs between days is said of systems. A task's name ends with a digest
     where campaigns measured different data under that name, which keeps them in tables of their own.
 
     labels
@@ -158,8 +158,8 @@ def _check_comparable(several: SeveralCampaigns) -> None:
         first, expected = firsts.setdefault((record.trial.task.name, record.digests["data"]), (record, names))
         if record.metrics[:1] != first.metrics[:1]:
             one, other = (", ".join(of.metrics[:1]) or "nothing" for of in (first, record))
-            told = f"{first.trial_id} is judged by {one} and {record.trial_id} by {other}"
-            raise InputError(f"{told}, which cannot stand in one table: report the campaigns apart")
+            difference = f"{first.trial_id} is judged by {one} and {record.trial_id} by {other}"
+            raise InputError(f"{difference}, which cannot stand in one table: report the campaigns apart")
         if names != expected:
             raise InputError(
                 f"{record.trial_id} has other samples than {first.trial_id} under one data digest, so that one of them is damaged: "

@@ -122,8 +122,8 @@ class TrialData:
             except InputError as error:
                 raise InputError(f"{self.trial_id}: {error}") from error
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-                raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({told}): {MEASURE_AGAIN}") from error
+                message = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): {MEASURE_AGAIN}") from error
         return self._judged[metric]
 
     def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
@@ -216,8 +216,10 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
     matrix = campaign.matrix(record.trial_id)
     samples = campaign.samples(record.trial_id)
     if not np.array_equal(matrix.samples, samples.column("sample").to_numpy()):
-        told = f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to {samples.num_rows}, which are not the same"
-        raise InputError(f"{told}: {MEASURE_AGAIN}")
+        message = (
+            f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to {samples.num_rows}, which are not the same"
+        )
+        raise InputError(f"{message}: {MEASURE_AGAIN}")
     times = matrix.times
     return TrialData(
         record=record,

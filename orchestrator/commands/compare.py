@@ -26,13 +26,13 @@ def compare_campaigns(baseline: Path, candidate: Path, overrides: Sequence[str],
 
 def tell(comparison: Comparison, gate: bool, allow_no_verdict: bool, power: bool, files: Mapping[str, Path | None]) -> None:
     """Print a comparison, and write it as ``json``, ``markdown`` or ``html`` into those of ``files`` that are named."""
-    told = list(sentences(comparison, gate, allow_no_verdict))
+    found = list(sentences(comparison, gate, allow_no_verdict))
     tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
     for table in tables:
         terminal.table(table)
         terminal.line()
-    for sentence in told:
+    for sentence in found:
         terminal.line(sentence)
     title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
     for form, path in files.items():
@@ -40,7 +40,7 @@ def tell(comparison: Comparison, gate: bool, allow_no_verdict: bool, power: bool
             if form == "json":
                 write_json(path, to_document(comparison, allow_no_verdict))
             else:
-                write_text(path, (to_comment if form == "markdown" else to_page)(title, told, tables))
+                write_text(path, (to_comment if form == "markdown" else to_page)(title, found, tables))
             terminal.line(f"written: {path}")
 
 

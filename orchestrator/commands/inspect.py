@@ -59,8 +59,8 @@ def find_trial(campaign: Campaign, wanted: str) -> str:
         return wanted
     found = [trial_id for trial_id in ids if trial_id.startswith(wanted)]
     if len(found) > 1:
-        told = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        raise InputError(f"trial {wanted!r} begins {len(found)} trials ({told}): write as much of one as tells it from the others")
+        some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        raise InputError(f"trial {wanted!r} begins {len(found)} trials ({some}): write enough of one to tell it from the others")
     return found[0] if found else campaign.record.planned(wanted).trial_id
 
 
@@ -140,8 +140,8 @@ def print_trials(campaign: Campaign) -> None:
     terminal = Terminal()
     terminal.table(_trials_table(campaign, records))
     counts = Counter(record.state for record in records)
-    told = ", ".join(f"{count} {state}" for state, count in counts.items())
-    terminal.line(f"{trials_counted(len(records))}: {told}")
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    terminal.line(f"{trials_counted(len(records))}: {states}")
 
 
 def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:

@@ -51,8 +51,8 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
 
 def to_combined_report(several: SeveralCampaigns, results: CampaignAnalysis) -> str:
     """Return the report of several campaigns as Markdown."""
-    told = [f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences(several, results)]
-    head = ["# Tail quality of several campaigns", "", *told, ""]
+    lines = [f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences(several, results)]
+    head = ["# Tail quality of several campaigns", "", *lines, ""]
     tables = [campaigns_table(several), *all_tables(results)]
     return "\n".join([*head, *(to_markdown(table) for table in tables), METHOD])
 
@@ -73,8 +73,8 @@ def sentences(several: SeveralCampaigns, results: CampaignAnalysis) -> Iterator[
 
 def _different_data(several: SeveralCampaigns) -> Iterator[str]:
     for task, digests in several.different_data.items():
-        told = "; ".join(f"{', '.join(labels)} (digest {short(digest)})" for digest, labels in digests.items())
-        yield f"{task}: the data differ, so that these trials share no table: {told}."
+        data = "; ".join(f"{', '.join(labels)} (digest {short(digest)})" for digest, labels in digests.items())
+        yield f"{task}: the data differ, so that these trials share no table: {data}."
 
 
 def campaigns_table(several: SeveralCampaigns) -> Table:
@@ -144,7 +144,7 @@ def report_several(
     several, results = analyse_directories(directories, overrides)
     make_output_folder(folder, "--into")
     evidence = read_evidence(several)
-    page = render(results, evidence, told=list(sentences(several, results)), combined=campaigns_table(several))
+    page = render(results, evidence, sentences=list(sentences(several, results)), combined=campaigns_table(several))
     texts = {"report.md": to_combined_report(several, results), "report.html": page}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
@@ -152,12 +152,12 @@ def report_several(
     print_summary(results, folder / "report.html", sentences(several, results), [campaigns_table(several)])
 
 
-def print_summary(results: CampaignAnalysis, path: Path, told: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
-    """Print the verdict, or what else is told, and the cross-system tables; the last line says where the report is."""
+def print_summary(results: CampaignAnalysis, path: Path, said: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
+    """Print the verdict, or what else is to be said, and the cross-system tables; the last line says where the report is."""
     terminal = Terminal()
     for table in (*first, *summary_tables(results)):
         terminal.table(table)
         terminal.line()
-    for sentence in verdict(results) if told is None else told:
+    for sentence in verdict(results) if said is None else said:
         terminal.line(sentence)
     terminal.line(f"report: {path}")

@@ -26,7 +26,7 @@ def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool) -> It
     counted = ", ".join(f"{kinds[kind]} {kind}" for kind in SEVERITY if kinds[kind])
     yield f"{trials_counted(kinds.total())} of the baseline: {counted}."
     if comparison.only_after:
-        yield f"Only the candidate has {', '.join(comparison.only_after)}: told, and not judged."
+        yield f"Only the candidate has {', '.join(comparison.only_after)}: listed, not judged."
     if gated:
         yield f"Gate: {gate_sentence(comparison, allow_no_verdict)}"
 

@@ -114,14 +114,14 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def to_comment(title: str, told: Sequence[str], tables: Sequence[Table]) -> str:
+def to_comment(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
     """Return the text; whatever names and reasons hold is shown as it is."""
-    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(sentence, at_start=True)}" for sentence in told), ""]
+    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences), ""]
     return "\n".join([*head, *(to_markdown(table) for table in tables)])
 
 
-def to_page(title: str, told: Sequence[str], tables: Sequence[Table]) -> str:
+def to_page(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
     """Return the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = (files("orchestrator.compare") / "compare_page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(title=title, told=told, tables=tables)
+    return environment.from_string(template).render(title=title, sentences=sentences, tables=tables)

@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers.oc import env
 
 from orchestrator.configuration.environment_values import expression, keep_expressions, resolved_text
-from orchestrator.configuration.hydra_errors import SHOWN, told_in_one_line
+from orchestrator.configuration.hydra_errors import SHOWN, in_one_line
 from orchestrator.configuration.keys import (
     BLOCKS,
     check_key,
@@ -100,7 +100,7 @@ class Composer:
     def parse(self, text: str) -> Override:
         """Return one override as Hydra's grammar reads it."""
         if text not in self._parsed:
-            with told_in_one_line(text[:SHOWN]):
+            with in_one_line(text[:SHOWN]):
                 self._parsed[text] = self._parser.parse_overrides([text])[0]
         return self._parsed[text]
 
@@ -132,7 +132,7 @@ class Composer:
         if isinstance(value, Glob):
             return tuple(value.filter(self.choices(override.key_or_group)))
         if override.is_discrete_sweep():
-            with told_in_one_line():
+            with in_one_line():
                 values = tuple(islice(override.sweep_string_iterator(), MOST_VALUES + 1))
             if len(values) > MOST_VALUES:
                 raise InputError(f"{text}: an axis has at most {MOST_VALUES:,} values; narrow it")
@@ -152,12 +152,12 @@ class Composer:
 
     def choices(self, group: str) -> list[str]:
         """Return the names of the YAML files of one group."""
-        with told_in_one_line():
+        with in_one_line():
             return sorted(GlobalHydra.instance().config_loader().get_group_options(group, overrides=self._search))
 
     def read_sweep(self, name: str) -> Any:
         """Return the sweep file alone, unresolved: its interpolations belong to the trials."""
-        with told_in_one_line(f"sweep={name}"):
+        with in_one_line(f"sweep={name}"):
             found = self._by_hydra([f"+sweep={name}"], f"sweep={name}").get("sweep")
             raw = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
         with named_sweep(name):
@@ -170,13 +170,13 @@ class Composer:
         for group in ("model", "task"):
             if choices[group] is None:
                 raise InputError(f"no {group} was chosen: add {group}=NAME; {nearest('', self.choices(group))}")
-        with told_in_one_line(_files(choices)):
+        with in_one_line(_files(choices)):
             return resolved(composed)
 
     def analysis(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return the analysis block alone. Raises InputError."""
         composed, _ = self._compose(settings)
-        with told_in_one_line():
+        with in_one_line():
             return resolved(OmegaConf.masked_copy(composed, ["analysis"]))["analysis"]  # type: ignore[no-any-return]
 
     def _compose(self, settings: Sequence[tuple[str, str]]) -> Base:
@@ -186,7 +186,7 @@ class Composer:
             last.pop(key, None)
             last[key] = value
         base, choices = self._base(tuple((key, value) for key, value in last.items() if is_group(key)))
-        with told_in_one_line(_files(choices)):
+        with in_one_line(_files(choices)):
             composed = copy.deepcopy(base)
         for key, value in last.items():
             if not is_group(key):
@@ -196,7 +196,7 @@ class Composer:
     def _base(self, groups: tuple[tuple[str, str], ...]) -> Base:
         """Return what the groups alone compose to. Hydra takes far longer than all the rest, so it composes each choice once."""
         if groups not in self._bases:
-            with told_in_one_line(_files(dict(groups))):
+            with in_one_line(_files(dict(groups))):
                 composed = self._by_hydra([f"{group}={name}" for group, name in groups], _files(dict(groups)))
                 with open_dict(composed):
                     choices = composed.pop("hydra").runtime.choices
@@ -213,7 +213,7 @@ class Composer:
         """Set one value as Hydra does: ``++key=value`` where the YAML need not write the key, else ``key=value``."""
         line = f"{key}={text}"
         value = self.parse(line).value()
-        with told_in_one_line(line[:SHOWN]):
+        with in_one_line(line[:SHOWN]):
             try:
                 OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
             except OmegaConfBaseException as error:

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from orchestrator.configuration.composer import Composer, Setting, named_sweep, resolved
 from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
-from orchestrator.configuration.hydra_errors import told_in_one_line
+from orchestrator.configuration.hydra_errors import in_one_line
 from orchestrator.configuration.keys import (
     BLOCKS,
     CAMPAIGN_BLOCKS,
@@ -136,7 +136,7 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         documents = []
         for system in systems:
             composed, _ = composer._compose([*rest, *([("system", system)] if system else [])])
-            with told_in_one_line():
+            with in_one_line():
                 documents.append(resolved(OmegaConf.masked_copy(composed, ["cluster", "system"] if named else ["cluster"])))
         return documents
 
@@ -158,7 +158,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
                 raise InputError(f"{key}: stored timings are read by analysis keys only; another {key} needs a new measurement")
         if any(key == "analysis" for key, _ in settings):
             return parse_campaign({"analysis": composer.analysis(settings)}).analysis
-        with told_in_one_line():
+        with in_one_line():
             block = OmegaConf.create({"analysis": stored.model_dump(mode="json")})
             for key, text in settings:
                 OmegaConf.update(block, key, composer.parse(f"{key}={text}").value(), force_add=True)

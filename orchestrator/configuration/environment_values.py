@@ -75,9 +75,9 @@ def without_values(trial: Trial, text: str) -> str:
     return text
 
 
-def hidden(trial: Trial, told: Any) -> Any:
-    """Return plain values that a target has told, such as a model's facts, with expressions in place of values, in keys too."""
-    return _each_text(told, lambda text: without_values(trial, text))
+def hidden(trial: Trial, values: Any) -> Any:
+    """Return plain values from a target, such as a model's facts, with expressions in place of values, in keys too."""
+    return _each_text(values, lambda text: without_values(trial, text))
 
 
 def names_in(trial: Trial) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ SHOWN = 80
 
 
 @contextmanager
-def told_in_one_line(where: str = "a value") -> Iterator[None]:
+def in_one_line(where: str = "a value") -> Iterator[None]:
     """Turn the exceptions of Hydra, OmegaConf and the YAML reader into an InputError, by their type.
 
     ``where`` names what is read. None of them says where a value was that nests deeper than Python's stack.
@@ -34,8 +34,8 @@ def told_in_one_line(where: str = "a value") -> Iterator[None]:
     except InputError:
         raise
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
-        told = _explain(error, where).encode(errors="backslashreplace").decode()  # half of a surrogate pair cannot be printed
-        raise InputError(told) from error
+        message = _explain(error, where).encode(errors="backslashreplace").decode()  # half of a surrogate pair cannot be printed
+        raise InputError(message) from error
     except RecursionError as error:
         raise InputError(f"{where}: is nested too deeply, or inside itself; a value may be nested {DEEPEST} deep") from error
 

@@ -32,8 +32,8 @@ class Node:
     @property
     def name(self) -> str:
         """What a person knows the node by."""
-        told = ", ".join(f"{key}={value}" for key, value in self.labels.items() if not key.startswith(RAY_LABELS))
-        return f"{self.address} ({told})" if told else self.address
+        labels = ", ".join(f"{key}={value}" for key, value in self.labels.items() if not key.startswith(RAY_LABELS))
+        return f"{self.address} ({labels})" if labels else self.address
 
 
 def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:

@@ -53,19 +53,19 @@ def _read(index: int) -> Gpu:
     import pynvml
 
     handle: Any = pynvml.nvmlDeviceGetHandleByIndex(index)
-    persistence = _told(lambda: int(pynvml.nvmlDeviceGetPersistenceMode(handle)))
+    persistence = _asked(lambda: int(pynvml.nvmlDeviceGetPersistenceMode(handle)))
     return Gpu(
         index=index,
         name=str(pynvml.nvmlDeviceGetName(handle)),
         uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
-        memory_bytes=_told(lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)),
+        memory_bytes=_asked(lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)),
         persistence=None if persistence is None else persistence == pynvml.NVML_FEATURE_ENABLED,
-        processes=_told(lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle))),
-        throttle_reasons=_told(lambda: int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))),
+        processes=_asked(lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle))),
+        throttle_reasons=_asked(lambda: int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))),
     )
 
 
-def _told(ask: Callable[[], T]) -> T | None:
+def _asked(ask: Callable[[], T]) -> T | None:
     import pynvml
 
     try:
@@ -101,7 +101,7 @@ def worst(*grades: Grade) -> Grade:
     return max(grades, key=GRADES.index)
 
 
-def told(host: str, what: str, grade: Grade, seen: str, rule: str, remedy: str) -> Finding:
+def finding(host: str, what: str, grade: Grade, seen: str, rule: str, remedy: str) -> Finding:
     """Return a finding that names the remedy only where one is needed."""
     return Finding(host, what, grade, seen, rule if grade == "good" else f"{rule}; {remedy}")
 

@@ -214,14 +214,14 @@ class Processor:
 
 def read_processor() -> Processor:
     """Read the processor."""
-    cores, told = allowed_cores(), environment()
+    cores, known = allowed_cores(), environment()
     return Processor(
-        name=str(told["processor"]),
+        name=str(known["processor"]),
         cores=cores,
         logical_cores=os.cpu_count() or 1,
         siblings=read_siblings(CPUS, cores),
         governors=read_governors(CPUS, cores),
-        turbo=told["turbo"],
+        turbo=known["turbo"],
         is_virtual=" hypervisor" in (read_text(Path("/proc/cpuinfo")) or ""),
     )
 

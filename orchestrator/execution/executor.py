@@ -126,7 +126,7 @@ class LocalSite:
         self._inspector = Inspector()
 
     def machine(self, system: SystemConfig) -> Machine:
-        """Return this machine, whatever the system's labels are: what does not fit is told by the plan."""
+        """Return this machine, whatever the system's labels are: the plan reports what does not fit."""
         return self._machine
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.contracts import InputError
-from orchestrator.machine.surroundings import MEMORY, ROOT, is_safe, user_told, why_unsafe
+from orchestrator.machine.surroundings import MEMORY, ROOT, is_safe, user_named, why_unsafe
 
 VARIABLE = "ORCHESTRATOR_LOCK_DIR"
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -46,7 +46,7 @@ def common_folder_path() -> Path | None:
 
 def open_own_folder() -> int:
     """Make and open this user's folder. Raises InputError where it is not this user's alone."""
-    path, user = own_folder_path(), user_told(os.geteuid())
+    path, user = own_folder_path(), user_named(os.geteuid())
     try:
         path.mkdir(0o700)
         made = True
@@ -107,7 +107,7 @@ def _refuse_unsafe(named: Path, place: Path, status: os.stat_result) -> None:
 
 def _whose(path: Path) -> str:
     try:
-        return f"belongs to {user_told(path.lstat().st_uid)}"
+        return f"belongs to {user_named(path.lstat().st_uid)}"
     except OSError:
         return "is gone again"
 
@@ -169,7 +169,7 @@ class UserTurn:
         try:
             other = _try(folder, self.path)
             if other is not None:
-                return told_of(folder, other, self.path)
+                return holder_named(folder, other, self.path)
             with suppress(OSError):  # it keeps nobody out: /proc/locks tells by it which process takes part
                 fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self._held, folder = folder, -1
@@ -212,15 +212,15 @@ def other_user(folder: int, path: Path) -> int | None:
     return None
 
 
-def told_of(folder: int, uid: int, path: Path) -> str:
-    """Return who measures, as those who wait are told: the user and the processes.
+def holder_named(folder: int, uid: int, path: Path) -> str:
+    """Return who measures, described for those who wait: the user and the processes.
 
     Anybody who can open the folder can lock the byte of another user. Where the kernel shows no process of that user, this is said.
     """
     pids = [pid for pid, owner in holders_of(os.fstat(folder)) if owner == uid]
     if pids:
-        return f"{user_told(uid)}, process {', '.join(map(str, pids))},"
-    return f"somebody under the number of {user_told(uid)} (`fuser -v {path}`, as root, names the process)"
+        return f"{user_named(uid)}, process {', '.join(map(str, pids))},"
+    return f"somebody under the number of {user_named(uid)} (`fuser -v {path}`, as root, names the process)"
 
 
 def _lock(folder: int, kind: int, path: Path) -> None:

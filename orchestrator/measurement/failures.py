@@ -20,7 +20,7 @@ from orchestrator.storage.losses import short_round
 from orchestrator.storage.stored_form import columns_batch, one_row
 from orchestrator.storage.vocabulary import FaultName, InFlight
 from orchestrator.subject.samples import batches_of_round
-from orchestrator.subject.targets import keep_traceback, told_with_place, traceback_text
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_text
 
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory", re.IGNORECASE)
 PLACE = re.compile(r" \([^()]*, line \d+, in [^()]*\)$")
@@ -37,7 +37,7 @@ def fault_of(message: str, otherwise: FaultName) -> FaultName:
 
 
 class TrialFailed(RuntimeError):
-    """A process of a trial cannot go on, told in one line; ``fault`` names what happened."""
+    """A process of a trial cannot go on; the message is one line, and ``fault`` names what happened."""
 
     def __init__(self, message: str, fault: FaultName) -> None:
         # Both among the arguments: that is how exceptions travel between processes.
@@ -50,9 +50,9 @@ class TrialFailed(RuntimeError):
 
 
 def unexpected(error: BaseException) -> TrialFailed:
-    """Return what nobody was to raise in a timed process as its fault, told with its place and with its traceback kept."""
-    told = told_with_place(error)
-    failed = TrialFailed(told, fault_of(told, "process failed"))
+    """Return what nobody was to raise in a timed process as its fault, with its place in the message and its traceback kept."""
+    message = message_with_place(error)
+    failed = TrialFailed(message, fault_of(message, "process failed"))
     keep_traceback(failed, traceback_text(error))
     return failed
 
@@ -89,18 +89,18 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
     ended = stamps[:, 3] > 0
     if bool((np.diff(ended.astype(np.int8)) > 0).any()):
         raise _impossible(f"batch {int(np.argmin(ended))} has no end, and later ones have")
-    told = stamps[ended]
-    raised = (told[:, :3] == 0).all(axis=1)
-    within = np.diff(told, axis=1)
+    times = stamps[ended]
+    raised = (times[:, :3] == 0).all(axis=1)
+    within = np.diff(times, axis=1)
     wrong = ~raised & ((within < 0).any(axis=1) | (within[:, 1] == 0))
     if bool(wrong.any()):
         raise _impossible(f"the stamps of batch {int(np.argmax(wrong))} do not ascend")
-    starts = np.where(raised, told[:, 3], told[:, 0])
-    before = np.concatenate([[began_ns], told[:, 3]])[: len(told)]
+    starts = np.where(raised, times[:, 3], times[:, 0])
+    before = np.concatenate([[began_ns], times[:, 3]])[: len(times)]
     wrong = starts < before
     if bool(wrong.any()):
         raise _impossible(f"batch {int(np.argmax(wrong))} starts before what was there before it ended")
-    if ended_ns is not None and len(told) and int(told[-1, 3]) > ended_ns:
+    if ended_ns is not None and len(times) and int(times[-1, 3]) > ended_ns:
         raise _impossible("the last batch ends after its round")
 
 
@@ -108,7 +108,7 @@ def refuse_short(result: RoundResult, batch: int) -> None:
     """Raise TrialFailed where a round took less time than what was timed in it."""
     short = short_round(result.timings, result.round, batch)
     if short is not None:
-        raise _impossible(short.told)
+        raise _impossible(short.complaint)
 
 
 def _impossible(what: str) -> TrialFailed:

@@ -16,7 +16,7 @@ from orchestrator.contracts import Sample
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import columns_batch
-from orchestrator.subject.targets import told_with_place
+from orchestrator.subject.targets import message_with_place
 
 Groups = Sequence[Sequence[int]]
 """The sample numbers of each batch, in the order they ran."""
@@ -100,8 +100,8 @@ def right_form(kind: str, what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        told = f"{what} have not the form that kind {kind} has ({told_with_place(error)}); docs/tasks.md shows it"
-        raise TrialFailed(told, "answers malformed") from error
+        message = f"{what} have not the form that kind {kind} has ({message_with_place(error)}); docs/tasks.md shows it"
+        raise TrialFailed(message, "answers malformed") from error
 
 
 def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], input_sizes: Sequence[int]) -> pa.Table:

@@ -29,7 +29,7 @@ from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.stored_form import one_row
 from orchestrator.subject.inspection import open_subject
 from orchestrator.subject.samples import batches_of_round
-from orchestrator.subject.targets import keep_traceback, told_with_place, traceback_text
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_text
 
 Items = Sequence[Any]
 
@@ -254,8 +254,10 @@ class Worker:
         except (InputError, KeyboardInterrupt):
             raise
         except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
-            told = told_with_place(error)
-            raise TrialFailed(f"model {self._trial.model.name} raised while loading: {told}", fault_of(told, "load failed")) from error
+            message = message_with_place(error)
+            raise TrialFailed(
+                f"model {self._trial.model.name} raised while loading: {message}", fault_of(message, "load failed")
+            ) from error
 
     def _groups(self, number: int) -> list[list[int]]:
         """Return the sample numbers of each batch of a round."""

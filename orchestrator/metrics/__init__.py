@@ -116,8 +116,8 @@ def _import(name: str, path: Path) -> Metric:
     try:
         return dict(_metrics_of(import_module(path.stem)))[name]()  # type: ignore[no-any-return]
     except Exception as error:
-        told = "importing it gives another module of that name" if isinstance(error, KeyError) else error
-        raise InputError(f"metric {name!r} of {path}: cannot be used ({told}); repair it") from error
+        why = "importing it gives another module of that name" if isinstance(error, KeyError) else error
+        raise InputError(f"metric {name!r} of {path}: cannot be used ({why}); repair it") from error
 
 
 def _load(point: EntryPoint) -> Metric:

@@ -202,8 +202,8 @@ def rounds_needed_tables(results: CampaignAnalysis) -> Iterator[Table]:
                 continue
             some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], most)).astype(np.int64))
             needed = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
-            told = [f"{needed[share]:.0f}" if needed[share] < inf else "-" for share in SHARES]
-            cells.append([*who(dict(data.record.labels()), group), *told])
+            rounds_needed = [f"{needed[share]:.0f}" if needed[share] < inf else "-" for share in SHARES]
+            cells.append([*who(dict(data.record.labels()), group), *rounds_needed])
         if cells:
             heads = [f"{share:g} % of samples" for share in SHARES]
             yield Table(

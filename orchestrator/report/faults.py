@@ -60,9 +60,9 @@ def _unanswered(group: Group) -> Iterator[Table]:
 def _unanswered_rows(data: TrialData) -> list[list[str]]:
     """Return the samples that had no time in some round, those that hung or raised first."""
     counts = np.stack([(data.outcome == code).sum(axis=0) for code in range(1, len(schema.OUTCOMES))])
-    told = [int(sample) for sample in np.flatnonzero(counts.any(axis=0))]
+    affected = [int(sample) for sample in np.flatnonzero(counts.any(axis=0))]
     lost = schema.LOST - 1
-    order = sorted(told, key=lambda sample: (-int(counts[:lost, sample].sum()), sample))
+    order = sorted(affected, key=lambda sample: (-int(counts[:lost, sample].sum()), sample))
     return [[data.trial_id, data.names[sample], *(str(int(count)) for count in counts[:, sample])] for sample in order]
 
 

@@ -181,10 +181,10 @@ def trials_table(results: CampaignAnalysis) -> Table:
 
 
 def _other_users(results: CampaignAnalysis) -> str:
-    """Return what is to be told of other users of the machines, once for all trials."""
-    told = sorted({str(record.placement.get("host", "")) for record in results.records if OTHER_USERS in record.flags})
-    hosts = ", ".join(told)
-    return f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if told else ""
+    """Return a sentence on other users of the machines, once for all trials."""
+    found = sorted({str(record.placement.get("host", "")) for record in results.records if OTHER_USERS in record.flags})
+    hosts = ", ".join(found)
+    return f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if found else ""
 
 
 def _last(record: TrialRecord, column: str) -> str:
@@ -243,9 +243,9 @@ def _stack_differences(records: Sequence[TrialRecord]) -> str:
             systems = found.setdefault(name, {}).setdefault(str(version), [])
             if version and name != "platform" and record.trial.system.name not in systems:
                 systems.append(record.trial.system.name)
-    told = []
+    changes = []
     for name, versions in found.items():
         had = [f"{version} ({', '.join(systems)})" for version, systems in versions.items() if systems]
         if len(had) > 1:
-            told.append(f"{name} {' and '.join(had)}")
-    return f"Stacks differ: {'; '.join(told)}." if told else ""
+            changes.append(f"{name} {' and '.join(had)}")
+    return f"Stacks differ: {'; '.join(changes)}." if changes else ""

@@ -33,7 +33,7 @@ def _different_data(results: CampaignAnalysis) -> Iterator[str]:
 
 
 def _shared_machines(results: CampaignAnalysis) -> Iterator[str]:
-    """Say that hosts were told to count as machines which are one: their trials ran at once and slowed each other down."""
+    """Say that hosts counted as machines of their own although they are one: their trials ran at once and slowed each other down."""
     hosts: dict[str, set[str]] = {}
     for record in results.records:
         if record.placement:

@@ -139,13 +139,13 @@ class TimedProcess:
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
         """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
-        told = None
+        announced = None
         with asking("waiting for its turn on the machine"):
             while (holder := self.session.take_turn().result(timeout=self._limit_s)) is not None:
-                if holder != told:
+                if holder != announced:
                     with step("telling that it waits"):
                         tell(holder)
-                told = holder
+                announced = holder
                 if stop.wait(TURN_EVERY_S):
                     return False
         return True

@@ -1,4 +1,4 @@
-"""How a trial begins, goes on and ends, and who is told: whatever goes wrong on the way ends this trial alone, and names the step."""
+"""How a trial begins, goes on and ends, and who follows it: whatever goes wrong on the way ends this trial alone, and names the step."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class TrialLife(ABC):
             return self._after("failed", self._message(error), partial(self._tell_traceback, error))
 
     def _after(self, state: State, reason: str | None, action: Callable[[], End | None]) -> End | None:
-        """Do something after what has happened so far. What goes wrong now is told after that, and hides it never."""
+        """Do something after what has happened so far. A message about what goes wrong now comes after that and never hides it."""
         try:
             return action()
         except Unstorable:
-            if reason is not None:  # the disk's trouble is told by whoever ends the campaign
+            if reason is not None:  # whoever ends the campaign reports the disk's trouble
                 with suppress(Exception):
                     self._observer.trial_ended(self._planned, state, reason)
             raise
@@ -87,7 +87,7 @@ class TrialLife(ABC):
             return "failed", "; then, ".join(filter(None, (reason, self._message(error))))
 
     def _message(self, error: Exception) -> str:
-        """Return what is told of an exception, without the values of variables that the trial's options name."""
+        """Return the message for an exception, without the values of variables that the trial's options name."""
         return without_values(self._planned.trial, message_of(error))
 
     def _tell_traceback(self, error: Exception) -> End:
@@ -136,7 +136,7 @@ class RoundDone:
 
 
 class Observer(Protocol):
-    """Is told what happens, between rounds only."""
+    """Receives what happens, between rounds only."""
 
     def trial_started(self, planned: PlannedTrial) -> None:
         """A trial's process is being prepared."""

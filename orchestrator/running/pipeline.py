@@ -16,7 +16,7 @@ from orchestrator.configuration.config import Trial
 from orchestrator.execution.executor import Executor
 from orchestrator.running.book import end_alone
 from orchestrator.running.life import Observer
-from orchestrator.running.steps import TOLD, StepFailed, Unstorable, message_of, step
+from orchestrator.running.steps import OUR_ERRORS, StepFailed, Unstorable, message_of, step
 from orchestrator.running.trial import TrialRun
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import PlannedTrial
@@ -130,7 +130,7 @@ def run_trials(
         try:
             with step("finding its machine"):
                 machine = executor.machine_of(planned.trial)
-        except (*TOLD, StepFailed) as error:
+        except (*OUR_ERRORS, StepFailed) as error:
             fail([planned], error)
         else:
             machines.setdefault(machine, []).append(planned)
@@ -158,7 +158,7 @@ def run_trials(
                 await_leftovers(machines[machine], executor, writer)
             with step("planning the turns of its machine"):
                 stages = turns(machines[machine], executor.cores_of)
-        except (*TOLD, StepFailed) as error:
+        except (*OUR_ERRORS, StepFailed) as error:
             fail(machines[machine], error)  # nothing may be timed beside what an earlier driver has left
             return
         for stage in stages:

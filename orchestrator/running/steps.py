@@ -9,11 +9,11 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.failures import TrialFailed, fault_of
 from orchestrator.storage.vocabulary import FaultName
-from orchestrator.subject.targets import keep_traceback, told_with_place, traceback_of
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
-TOLD = (InputError, TrialFailed)
+OUR_ERRORS = (InputError, TrialFailed)
 """Say in one line what is wrong."""
-OF_THE_PROCESS = (*TOLD, SessionLost, TimeoutError)
+OF_THE_PROCESS = (*OUR_ERRORS, SessionLost, TimeoutError)
 """What a call to the timed process may raise as its own fault."""
 
 
@@ -26,14 +26,14 @@ class Unstorable(RuntimeError):
 
 
 @contextmanager
-def step(name: str, told: tuple[type[Exception], ...] = TOLD) -> Iterator[None]:
-    """Name the step that an exception comes from, but for those that are ``told`` by whoever raised them."""
+def step(name: str, known: tuple[type[Exception], ...] = OUR_ERRORS) -> Iterator[None]:
+    """Name the step that an exception comes from, but for those of the types ``known``, whose messages say enough."""
     try:
         yield
     except Exception as error:
-        if isinstance(error, (*told, StepFailed, Unstorable)):
+        if isinstance(error, (*known, StepFailed, Unstorable)):
             raise
-        failed = StepFailed(f"in the driver, while {name}: {told_with_place(error)}")
+        failed = StepFailed(f"in the driver, while {name}: {message_with_place(error)}")
         keep_traceback(failed, traceback_of(error))
         raise failed from error
 
@@ -54,10 +54,10 @@ def asking(name: str) -> AbstractContextManager[None]:
 
 
 def message_of(error: Exception) -> str:
-    """Return what is told of an exception: its message where it is ours, which says all, and else where it was raised too."""
+    """Return the message for an exception: its own where it is ours, which says all, and else the place where it was raised too."""
     if isinstance(error, (*OF_THE_PROCESS, StepFailed)):
         return str(error) or type(error).__name__
-    return f"in the driver: {told_with_place(error)}"
+    return f"in the driver: {message_with_place(error)}"
 
 
 def fault_name(error: Exception) -> FaultName:

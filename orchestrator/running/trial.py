@@ -177,7 +177,7 @@ class TrialRun(TrialLife):
         course = self._course
         try:
             left = self._process.abandon(answers)
-            # A process that told of its fault itself was killed by us, in the midst of a round that it was asked for ahead.
+            # A process that reported its fault itself was killed by us, in the midst of a round that it was asked for ahead.
             ours = isinstance(error, TrialFailed)
             if left is not None and course is not None and salvage and not ours and left.round >= course.next_round and not left.finished:
                 course.store_left(left, fault)

@@ -22,7 +22,7 @@ from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import OTHER_USERS
 from orchestrator.storage.schema import STAGES
 from orchestrator.subject.samples import first_of_batches
-from orchestrator.subject.targets import keep_traceback, told_with_place, traceback_of
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
         other_categories = names_other_categories(answers, kind)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
-        told = f"{what} ({told_with_place(error)}); docs/tasks.md shows their form"
-        failed = TrialFailed(told, "answers malformed")
+        message = f"{what} ({message_with_place(error)}); docs/tasks.md shows their form"
+        failed = TrialFailed(message, "answers malformed")
         keep_traceback(failed, traceback_of(error))
         raise failed from error
     if metrics[0] not in ideals:
@@ -103,7 +103,7 @@ SHARED = "machine shared with other trials"
 PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
 """What processes of one trial are to have in common."""
 LARGEST_CHANGE = 0.1
-"""A fixed piece of work may take so much longer or shorter after the rounds before it is told, as a share."""
+"""A fixed piece of work may take longer or shorter after the rounds by this share; beyond it the trial is flagged."""
 
 
 def fact_flags(facts: Mapping[str, Any]) -> tuple[str, ...]:

@@ -104,8 +104,8 @@ class Campaign:
         try:
             return conform_samples(table, self.record.planned(trial_id).trial.task.kind)
         except (pa.ArrowException, ValueError) as error:
-            told = str(error).splitlines()[0][:200]
-            raise InputError(f"{path} is not what this program writes ({told}): {MEASURE_AGAIN}") from error
+            why = str(error).splitlines()[0][:200]
+            raise InputError(f"{path} is not what this program writes ({why}): {MEASURE_AGAIN}") from error
 
     def warmup(self, trial_id: str) -> pa.Table:
         """Return the timings of the warm-up rounds; no rows where there are none yet."""

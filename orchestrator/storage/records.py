@@ -160,7 +160,7 @@ class TrialError(Frozen):
 OTHER_USERS = "other users not excluded"
 """The turn on the machine was taken among this user's campaigns alone."""
 NOTES = frozenset({OTHER_USERS})
-"""Flags that say something of the machine and take nothing from a figure: told where machines are described."""
+"""Flags that say something of the machine and take nothing from a figure: they stand where machines are described."""
 
 
 class Fault(Frozen):

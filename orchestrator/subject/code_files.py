@@ -65,7 +65,8 @@ class CodeFiles:
             while waiting:
                 found = {package for name in waiting for package in _with_packages(name)} - reached
                 reached |= found
-                waiting = {mention for name in found & self._paths.keys() for mention in self._mentions(name)}
+                # The package itself imports only for scripts that call ``orchestrator.open``.
+                waiting = {mention for name in found & self._paths.keys() - {"orchestrator"} for mention in self._mentions(name)}
             self._reached[targets] = frozenset(reached)
         return self._reached[targets]
 

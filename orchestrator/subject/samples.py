@@ -92,7 +92,7 @@ def estimate_decoded(samples: Sequence[Sample], decode: Callable[[bytes], Any]) 
 
 
 def decoded_size(value: Any) -> int:
-    """Return the bytes that a picture, an array or a text takes; what cannot be told counts as Python's own estimate."""
+    """Return the bytes that a picture, an array or a text takes; what is none of these counts as Python's own estimate."""
     if hasattr(value, "getbands"):
         return int(value.width * value.height * len(value.getbands()))
     return int(value.nbytes) if hasattr(value, "nbytes") else sys.getsizeof(value)

@@ -86,7 +86,7 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
-        raise InputError(f"{where}: importing it raised {told_with_place(error)}; correct the module") from error
+        raise InputError(f"{where}: importing it raised {message_with_place(error)}; correct the module") from error
     _check_options(block, target, found, options)
     with faults_of(f"{block}.target={target}"):
         return found(**options)
@@ -100,10 +100,10 @@ def faults_of(where: str) -> Iterator[None]:
     except (InputError, KeyboardInterrupt):
         raise
     except OSError as error:
-        reason = f"{error.strerror}{place_of(error)}" if error.strerror else told_with_place(error)
+        reason = f"{error.strerror}{place_of(error)}" if error.strerror else message_with_place(error)
         raise InputError(f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions") from error
     except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
-        raise InputError(f"{where}: raised {told_with_place(error)}; check its options, or the class itself") from error
+        raise InputError(f"{where}: raised {message_with_place(error)}; check its options, or the class itself") from error
 
 
 def _advice(target: str, missing: str | None) -> str:
@@ -143,7 +143,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
 
 
-def told_with_place(error: BaseException) -> str:
+def message_with_place(error: BaseException) -> str:
     """Return the kind, the first line of the message and, where there is one, the place in the user's own code."""
     return f"{one_line(error)}{place_of(error)}"
 

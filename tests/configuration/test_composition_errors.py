@@ -53,7 +53,7 @@ def complaint(folder: Path, *overrides: str, multirun: bool = False) -> str:
         ("model=alpha,beta", "model=alpha,beta: several values make several trials; add -m"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_told_in_one_line(own_conf: Path, override: str, message: str) -> None:
+def test_a_mistake_on_the_command_line_is_in_one_line(own_conf: Path, override: str, message: str) -> None:
     assert complaint(own_conf, "model=alpha", "task=first", override).startswith(message)
 
 
@@ -127,12 +127,12 @@ def test_no_model_and_no_task_are_said_so(own_conf: Path) -> None:
         ("name: ${nope.x}\n", "model.name: Interpolation key 'nope.x' not found"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_in_one_line(own_conf: Path, write: Write, text: str, message: str) -> None:
+def test_a_mistake_in_a_file_is_in_one_line(own_conf: Path, write: Write, text: str, message: str) -> None:
     write("model/broken", text)
     assert message in complaint(own_conf, "model=broken", "task=first")
 
 
-def test_a_file_that_is_no_text_is_told_in_one_line(own_conf: Path) -> None:
+def test_a_file_that_is_no_text_is_in_one_line(own_conf: Path) -> None:
     (own_conf / "model/broken.yaml").write_bytes(b"\xff\xfe\x00")
     assert "not UTF-8 text" in complaint(own_conf, "model=broken", "task=first")
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_no_text_is_told_in_one_line(own_conf: Path) -> None:
         ("axes: {model: alpha}\nexclude: [{task: first}]\n", "task: pair and exclude name it, but it is no axis"),
     ],
 )
-def test_a_mistake_in_a_sweep_file_is_told_in_one_line(own_conf: Path, write: Write, text: str, message: str) -> None:
+def test_a_mistake_in_a_sweep_file_is_in_one_line(own_conf: Path, write: Write, text: str, message: str) -> None:
     write("sweep/bad", text)
     assert complaint(own_conf, "+sweep=bad").startswith(message)
 

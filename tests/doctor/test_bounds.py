@@ -201,7 +201,7 @@ def test_gpu(changed: dict[str, Any], grade: str) -> None:
         (0x80, "bad", "power brake"),
         (0x8, "bad", "hardware slowdown"),
         (0x1000, "doubtful", "reasons 0x1000"),
-        (None, "doubtful", "not told"),
+        (None, "doubtful", "unknown"),
     ],
 )
 def test_throttling(mask: int | None, grade: str, seen: str) -> None:

@@ -56,7 +56,7 @@ def test_every_line_stands_on_the_page(capsys: pytest.CaptureFixture[str]) -> No
         (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere must be HOST:PORT"),
     ],
 )
-def test_mistakes_are_told_in_one_line(overrides: list[str], complaint: str) -> None:
+def test_mistakes_are_in_one_line(overrides: list[str], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint) as raised:
         doctor(*overrides)
     assert "\n" not in str(raised.value)

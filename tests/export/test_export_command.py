@@ -148,7 +148,7 @@ def test_latex_prints_any_text_as_it_is() -> None:
     assert "x \\\\\n{[}2cm{]} \\\\\n{*} \\\\\n" in row
 
 
-def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("x", "utf-8")
     out = tmp_path / "o"
     for words, told in (

@@ -76,7 +76,7 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
     assert "more of its batch" in capsys.readouterr().out
 
 
-def test_mistakes_are_told_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, told in (
         ([], "takes a results directory and a trial, none was given"),
         ([monday, "null", "x"], "3 were given"),

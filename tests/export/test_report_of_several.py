@@ -128,7 +128,7 @@ def test_the_page_takes_them_as_one_campaign(campaigns: Make, planned: Plan) -> 
     assert "cpu_all @ 2026-03-05 12:30" in page
 
 
-def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "link"
     other.symlink_to(monday)
     for directories, into, told in (

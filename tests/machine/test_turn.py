@@ -100,7 +100,7 @@ def test_turns_in_different_folders_know_nothing_of_each_other(tmp_path: Path, m
         ("/proc/self/environ", "cannot be opened as a folder"),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, complaint: str) -> None:
+def test_a_folder_that_cannot_be_used_is_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, complaint: str) -> None:
     monkeypatch.setenv(VARIABLE, name)
     with pytest.raises(InputError, match=rf"^{VARIABLE}={name}:? .*{complaint.split()[0]}") as told:
         check_turn()

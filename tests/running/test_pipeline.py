@@ -214,7 +214,7 @@ def test_a_model_that_is_never_right_is_flagged(measure: Callable[..., Campaign]
 
 
 @pytest.mark.parametrize("answer", ["cat", ["cat"], {"label": 1}, [float("nan")]])
-def test_answers_of_another_form_are_told_in_one_line(measure: Callable[..., Campaign], answer: object) -> None:
+def test_answers_of_another_form_are_in_one_line(measure: Callable[..., Campaign], answer: object) -> None:
     trials = planned(model={"target": "null_targets:OddModel", "answer": answer}) + planned()
     first, second = measure(trials).record.trials
     assert first.state == "failed"

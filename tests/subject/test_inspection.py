@@ -201,7 +201,7 @@ def test_a_program_that_a_runtime_needs_is_looked_for() -> None:
         ({"target": "Files", "rot": "x"}, "unexpected|missing"),
     ],
 )
-def test_mistakes_are_told_in_one_line(subject: Callable[..., Trial], keys: dict[str, Any], message: str) -> None:
+def test_mistakes_are_in_one_line(subject: Callable[..., Trial], keys: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         inspect(subject(**keys))
     assert "\n" not in str(caught.value)

@@ -43,7 +43,7 @@ def test_options_that_do_not_fit_are_named(null_targets: Path) -> None:
     assert "unexpected keyword argument 'cuont'" in told("null_targets:Numbers", count=3, cuont=4)
 
 
-def test_what_a_class_raises_is_told_in_one_line() -> None:
+def test_what_a_class_raises_is_in_one_line() -> None:
     with (
         pytest.raises(InputError, match=r"^here: raised TypeError: first \(test_targets.py, line \d+, in test_\w+\); check its options"),
         faults_of("here"),

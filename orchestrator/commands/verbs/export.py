@@ -31,8 +31,8 @@ class Options:
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     parser.option("--to", type=path, metavar="FOLDER", help="the folder to write into; it may be there already")
-    told = f"csv (if none is given), or of {', '.join(FORMATS)}, with commas between them"
-    parser.option("--format", type=among(FORMATS), metavar="FORMATS", help=told)
+    help_text = f"csv (if none is given), or of {', '.join(FORMATS)}, with commas between them"
+    parser.option("--format", type=among(FORMATS), metavar="FORMATS", help=help_text)
     parser.option("--baseline", type=path, metavar="FILE", help="another way to write `export baseline FILE DIR`")
 
 

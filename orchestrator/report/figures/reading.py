@@ -160,8 +160,8 @@ def _reading(
         return curve_of(entry.data, clock, grids[clock], stake, known.get((entry.key, clock), {}), points, seed)
 
     curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}
-    told = {entry.key: evidence[entry.key] for entry in entries if entry.key in evidence}
-    return Reading(results, group, entries, grids, times, curves, told, points)
+    of_entries = {entry.key: evidence[entry.key] for entry in entries if entry.key in evidence}
+    return Reading(results, group, entries, grids, times, curves, of_entries, points)
 
 
 def _known(results: CampaignAnalysis) -> dict[tuple[str, str], dict[int, Row]]:

@@ -124,7 +124,7 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
     places = ranks(reading, clock)
     best = sorted(reading.entries, key=lambda entry: places[entry.key][at])[:SHOWN_AT_ONCE]
     chosen = {entry.key for entry in best}
-    told = told_by_clock(reading)
+    claims = claims_by_clock(reading)
     rows = []
     for entry in reading.entries:
         curve, trial = reading.curves[clock, entry.key], entry.data.record.trial
@@ -143,8 +143,8 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
                 mean=quality(float(curve.mean[at])),
                 interval=quality_within(float(curve.low[at]), float(curve.high[at])),
                 worst=quality(float(curve.worst[at])),
-                p99=told[entry.key][clock]["p99"],
-                deadline=told[entry.key][clock]["deadline"],
+                p99=claims[entry.key][clock]["p99"],
+                deadline=claims[entry.key][clock]["deadline"],
                 rounds=len(entry.data.times[clock]),
                 flags=", ".join([*flags_everywhere(entry), *([IN_SAMPLE] if at in in_sample(reading, entry, clock) else [])]),
             )
@@ -167,7 +167,7 @@ def in_sample(reading: Reading, entry: Entry, clock: Clock) -> list[int]:
     return [place for place, ns in enumerate(reading.grids[clock].ns) if int(ns) in own]
 
 
-def told_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
+def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
     """Return per trial and clock what the tables hold of p99 and of the deadline it can promise, as text."""
     tables = reading.results.tables
     latency = {(row["trial"], row["clock"]): row for row in tables["latency"].to_pylist() if row["percentile"] == 99}
@@ -198,7 +198,7 @@ def _deadline(row: Mapping[str, Any] | None) -> str:
 
 def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
     """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
-    told = told_by_clock(reading)
+    claims = claims_by_clock(reading)
     places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
     return {
         "clocks": {
@@ -218,7 +218,7 @@ def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
                         },
                         "in_sample": in_sample(reading, entry, clock),
                         "place": [int(place) for place in places[clock][entry.key]],
-                        **told[entry.key][clock],
+                        **claims[entry.key][clock],
                     }
                     for clock in SHOWN_CLOCKS
                 },

@@ -26,7 +26,7 @@ HERE = files("orchestrator.report.html")
 def render(
     results: CampaignAnalysis,
     evidence: Mapping[str, Evidence] | None = None,
-    told: Sequence[str] = (),
+    sentences: Sequence[str] = (),
     combined: Table | None = None,
 ) -> str:
     """Return the page. Equal results, settings and seed give equal text.
@@ -37,7 +37,7 @@ def render(
         the campaign that is reported, or several read as one.
     evidence
         by trial, from `read_evidence`; what needs it is left out where it was not read.
-    told, combined
+    sentences, combined
         where ``results`` are of several campaigns read as one: what is said of them in place of the verdict, and the table of them.
 
     Raises
@@ -69,7 +69,7 @@ def render(
         data=Markup(data),  # noqa: S704 - JSON in which nothing can begin or end markup
         campaign=results.campaign,
         combined=combined,
-        verdict=told or list(verdict(results)),
+        verdict=sentences or list(verdict(results)),
         sections=sections,
         problems=problems(results),
         unwell=unwell(results),

@@ -108,11 +108,11 @@ def gap_table(reading: Reading) -> Iterator[Table]:
     """Yield what our own loop took between two samples, as it was measured in each trial."""
     rows = []
     for entry in reading.entries:
-        told = reading.evidence.get(entry.key)
-        if told is not None and told.gap_ns is not None:
-            total = sum(told.stage_means_ns.values())
-            share = f"{told.gap_ns[0] / total:.2%}".replace("%", " %") if total else "-"
-            rows.append([entry.label, microseconds(told.gap_ns[0]), microseconds(told.gap_ns[1]), share])
+        seen = reading.evidence.get(entry.key)
+        if seen is not None and seen.gap_ns is not None:
+            total = sum(seen.stage_means_ns.values())
+            share = f"{seen.gap_ns[0] / total:.2%}".replace("%", " %") if total else "-"
+            rows.append([entry.label, microseconds(seen.gap_ns[0]), microseconds(seen.gap_ns[1]), share])
     if rows:
         yield Table(
             title="Our own loop between two samples",
@@ -134,14 +134,14 @@ def unwell(results: CampaignAnalysis) -> str:
     planned = results.campaign.trials
     missing = sum(trial.state != "done" for trial in planned)
     faults = sum(len(record.faults) for record in results.records)
-    told = [f"{missing} of {trials_counted(len(planned))} {'is' if missing == 1 else 'are'} not done"] if missing else []
-    told += [f"{faults} fault{'' if faults == 1 else 's'} occurred"] if faults else []
-    return ", ".join(told)
+    parts = [f"{missing} of {trials_counted(len(planned))} {'is' if missing == 1 else 'are'} not done"] if missing else []
+    parts += [f"{faults} fault{'' if faults == 1 else 's'} occurred"] if faults else []
+    return ", ".join(parts)
 
 
 def overhead(found: Mapping[str, Evidence]) -> str:
     """Return the sentence on what our own loop costs, of the trial where it is largest."""
-    gaps = [told.gap_ns[0] for told in found.values() if told.gap_ns is not None]
+    gaps = [seen.gap_ns[0] for seen in found.values() if seen.gap_ns is not None]
     if not gaps:
         return ""
     return (

@@ -90,7 +90,7 @@ class Decision:
     stop
         whether the trial ends here.
     reason
-        why it stops; with ``stop`` false, what stands against stopping and is told where a bound ends the trial.
+        why it stops; with ``stop`` false, what stands against stopping; it is the reason where a bound ends the trial.
     check
         a row of the trajectory, where the rule checked.
     """

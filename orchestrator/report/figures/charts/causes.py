@@ -49,11 +49,11 @@ def size_chart(reading: Reading) -> Chart:
 def stage_chart(reading: Reading) -> Chart:
     """Return the mean time per stage."""
     names = [entry.label for entry in reading.entries if entry.key in reading.evidence]
-    told = [reading.evidence[entry.key] for entry in reading.entries if entry.key in reading.evidence]
+    seen = [reading.evidence[entry.key] for entry in reading.entries if entry.key in reading.evidence]
     series = [
-        Series(stage, names, np.array([one.stage_means_ns.get(stage, np.nan) for one in told]) / NS_PER_MS, "bars")
+        Series(stage, names, np.array([one.stage_means_ns.get(stage, np.nan) for one in seen]) / NS_PER_MS, "bars")
         for stage in ("preprocess", "inference", "postprocess")
-        if told
+        if seen
     ]
     return Chart(
         name="stages",
@@ -73,11 +73,11 @@ def evidence_chart(reading: Reading) -> Chart:
     series, measures, together = [], [], 1
     for measure in MEASURES:
         for entry in reading.entries:
-            told = reading.evidence.get(entry.key)
-            if told is not None and measure in told.measures:
-                _, values, _ = stretches(told.measures[measure][None, :], MOST_MOMENTS)
-                _, when, _ = stretches(told.started_ms[None, :], MOST_MOMENTS)
-                together = max(together, -(-told.started_ms.size // MOST_MOMENTS))
+            seen = reading.evidence.get(entry.key)
+            if seen is not None and measure in seen.measures:
+                _, values, _ = stretches(seen.measures[measure][None, :], MOST_MOMENTS)
+                _, when, _ = stretches(seen.started_ms[None, :], MOST_MOMENTS)
+                together = max(together, -(-seen.started_ms.size // MOST_MOMENTS))
                 series.append(Series(entry.label, when[0], values[0], "line", entry.key, tags={"measure": measure}))
                 measures.append(measure)
     drawn = f" A point is the mean of up to {together} rounds in a row." if together > 1 else ""
