@@ -28,7 +28,7 @@ from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import TrialFolder, part_name, trial_folder
 from orchestrator.storage.merge import FORMS
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Process, Stopping, TrialRecord
-from orchestrator.storage.tables import conform
+from orchestrator.storage.stored_form import conform
 from orchestrator.storage.writer import CampaignWriter
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -176,7 +176,7 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
 
 def steps(directory: Path) -> None:
     """Report in this process and print the cost of each step."""
-    from orchestrator.analysis.results import analyse
+    from orchestrator.analysis.campaign_analysis import analyse
     from orchestrator.report.figures.evidence import read_evidence
     from orchestrator.report.html.page import render
     from orchestrator.report.markdown import to_report

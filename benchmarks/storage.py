@@ -3,7 +3,7 @@
     python benchmarks/storage.py          # TMPDIR=DIR chooses the disk
     python benchmarks/storage.py DIR      # what the trials of a real campaign take, by file
 
-The first table is how ``orchestrator/storage/tables.py`` was chosen. An ideal coder needs about log2(4.13 x sd) bits for a
+The first table is how ``orchestrator/storage/stored_form.py`` was chosen. An ideal coder needs about log2(4.13 x sd) bits for a
 normal duration with that standard deviation in ns (the differential entropy, Cover and Thomas, Elements of Information Theory,
 eq. 8.9), which the last column shows.
 """

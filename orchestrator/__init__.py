@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.storage.results import Results
+    from orchestrator.analysis.python_interface import Results
 
 __version__: str
 
@@ -40,7 +40,7 @@ def open(directory: Path | str) -> Results:  # noqa: A001 - read as orchestrator
     >>> results.tail_quality().column_names[:4]
     ['trial', 'match_key', 'model', 'task']
     """
-    from orchestrator.storage.results import Results
+    from orchestrator.analysis.python_interface import Results
 
     return Results(directory)
 

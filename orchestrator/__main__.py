@@ -17,8 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
-from orchestrator.contracts import InputError
-from orchestrator.execution.cluster_lost import ClusterLost
+from orchestrator.contracts import ClusterLost, InputError
 from orchestrator.execution.signals import Restart, go_on, handled_by, received, stop_at_once
 from orchestrator.report.text import printable
 
@@ -43,8 +42,8 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
         print(f"error: {lost}; nothing was measured yet: start the command again", file=sys.stderr)  # noqa: T201
         return 1
     except SystemExit as error:  # nothing of ours raises it
-        told = f"code of a model, task or metric asked to end the program (SystemExit: {error.code})"
-        print(printable(f"error: {told}; let it raise an exception that says what is wrong"), file=sys.stderr)  # noqa: T201
+        message = f"code of a model, task or metric asked to end the program (SystemExit: {error.code})"
+        print(printable(f"error: {message}; let it raise an exception that says what is wrong"), file=sys.stderr)  # noqa: T201
         return 1
     except BrokenPipeError:
         # The reader of our output is gone; Python would complain once more when it flushes at exit.

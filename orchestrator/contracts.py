@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 
 class InputError(ValueError):
-    """A user's mistake, told in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
+    """A user's mistake, in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
 
 
 @dataclass(frozen=True)
@@ -131,3 +131,10 @@ class Task(Protocol):
 
     def decode(self, encoded: bytes) -> Any:
         """Turn encoded bytes into what models of this kind preprocess: an RGB ``PIL.Image.Image``, a ``str``."""
+
+
+class ClusterLost(BaseException):
+    """What runs the timed processes has died with the host alive; nothing can be asked of it any more.
+
+    No ``Exception``: it is the trouble of all trials, and none may take it for its own.
+    """

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.studies.scenarios import IDEAL
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.times import Clock
 
 ROUND_S = 1.0
 """A round takes a second, so that the clock never holds a check back."""
@@ -23,7 +24,7 @@ def rounds_until_stop(rule: StoppingRule, times: NDArray[np.float64], score: NDA
     still = np.full(times.shape[1], 1e6)
     decision = Decision(False)
     for number, total in enumerate(times):
-        observation = RoundObservation(number, still, total, partial(_quality, score, total), IDEAL)
+        observation = RoundObservation(number, {Clock.INFERENCE: still, Clock.TOTAL: total}, partial(_quality, score, total), IDEAL)
         decision = rule.update(observation, (number + 1) * ROUND_S)
         if decision.stop:
             return number + 1, decision

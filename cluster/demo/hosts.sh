@@ -111,6 +111,7 @@ start() {
   [[ -z $(processes "$1") ]] || fail 2 "$1 is running; kill it first"
   # shellcheck source=/dev/null
   source "$folder/env.sh"
+  await_gone "$1"
   quota "$1" off
   start_node "$1"
   quota "$1" on

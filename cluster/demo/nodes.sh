@@ -70,6 +70,21 @@ start_node() { # HOST: up to three times where the machine is so busy that Ray g
   fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s: $said; where a firewall is on, let it accept $subnet.0/24"
 }
 
+await_gone() { # HOST: until Ray has noticed that its last node is gone, else two nodes have one label
+  "$python" -P - "$subnet.1:$port" "$subnet.$(number "$1")" <<'SCRIPT' || fail 1 "Ray still lists the last node of $1: start it later"
+import sys
+import time
+
+from ray._raylet import GcsClient
+
+nodes, deadline = GcsClient(address=sys.argv[1]), time.monotonic() + 120
+while any(node.node_manager_address == sys.argv[2] and not node.state for node in nodes.get_all_node_info(timeout=30).values()):
+    if time.monotonic() > deadline:
+        sys.exit(1)
+    time.sleep(0.2)
+SCRIPT
+}
+
 await() { # HOST: until its node has started; false where it does not
   local deadline=$((SECONDS + START_TIMEOUT_S))
   until grep -qs 'Ray runtime started' "$folder/$1.log"; do

@@ -7,25 +7,48 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.groups import Group
+from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
-from orchestrator.analysis.quality import MOST_VALUES
-from orchestrator.analysis.threshold_sets import ThresholdSet
+from orchestrator.analysis.quality import MOST_VALUES, Scale, scale_of
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import Threshold, default_reference
+from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 THIS_DATA_SET = "this data set"
 SAMPLES_LIKE_THESE = "samples like these"
 FRESH_PROCESSES = "fresh processes"
+
+
+class ComparisonRow(Labels):
+    """One row per trial, threshold and scope: its quality minus the baseline's, on the total clock."""
+
+    baseline: Annotated[str, "the trial that it is compared with"]
+    metric: Annotated[str, "the primary metric"]
+    clock: Annotated[str, "`total`"]
+    threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
+    threshold_ns: Annotated[Int64, "the time bound"]
+    threshold_origin: Annotated[str, "`absolute` or `reference`"]
+    threshold_reference: Annotated[str | None, "the trial whose percentile it is, where the origin is `reference`"]
+    scope: Annotated[str, "`this data set` (rounds vary), `samples like these` (samples too) or `fresh processes` (repeats)"]
+    baseline_mean: Annotated[float, "mean tail quality of the baseline"]
+    mean: Annotated[float, "mean tail quality of the trial"]
+    difference: Annotated[float, "of tail quality, trial minus baseline"]
+    interval_low: Annotated[float | None, "lower limit of its interval; null where nothing bounds it"]
+    interval_high: Annotated[float | None, "upper limit; null where nothing bounds it"]
+    verdict: Annotated[str | None, "what the repeats show; of the scope `fresh processes` alone"]
+    method: Annotated[str, "how the interval was found"]
+    parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
+    flags: Annotated[list[str], "what a reader must know of either trial"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +81,10 @@ class Contest:
     @property
     def bounds(self) -> tuple[Threshold, ...]:
         """The thresholds that compare systems."""
-        return self.thresholds.common("total")
+        return self.thresholds.common(PRIMARY_CLOCK)
 
 
-def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterator[ComparisonRow]:
     """Yield the rows of a campaign for ``comparison.parquet``, on the total clock and for the primary metric of each task."""
     contests = [contest for group in groups for contest in _contests(group) if contest.bounds and contest.others]
     verdicts = _verdicts(contests)
@@ -76,24 +99,22 @@ def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterat
                 yield verdicts[key]
 
 
-def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[dict[str, Any]]:
+def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[ComparisonRow]:
     """Return the rows of one trial against the baseline's repeat of its number, or the first one."""
     by_repeat = {partner.data.record.trial.repeat: partner for partner in contest.baseline}
     partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
-    return [
-        row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, contest.thresholds, seed)
-    ]
+    return [row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, seed)]
 
 
 def _contests(group: Group) -> Iterator[Contest]:
-    bounds = [threshold.ns for threshold in group.thresholds.common("total")]
+    bounds = [threshold.ns for threshold in group.thresholds.common(PRIMARY_CLOCK)]
     models: dict[str, list[TrialData]] = {}
     for data in group.trials:
         models.setdefault(data.record.trial.model.name, []).append(data)
     for trials in models.values():
         sides: dict[str, list[Side]] = {}
         for data in trials:
-            small = len(bounds) * len(data.times["total"]) <= MOST_VALUES
+            small = len(bounds) * len(data.times[PRIMARY_CLOCK]) <= MOST_VALUES
             side = Side(data, bounds, _curve(data, bounds) if small else None, group.flags[data.trial_id])
             sides.setdefault(data.record.match_key, []).append(side)
         baseline = sides.pop(_baseline(trials, group.thresholds))
@@ -101,7 +122,7 @@ def _contests(group: Group) -> Iterator[Contest]:
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> NDArray[np.float64]:
-    return data.judged(data.metric).curve(data.times["total"], bounds)
+    return data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds)
 
 
 def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
@@ -109,23 +130,24 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
     keys = {data.trial_id: data.record.match_key for data in trials}
     if common.reference is not None and common.reference.trial in keys:
         return keys[common.reference.trial]
-    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences["total"], 50) for data in trials}
+    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences[PRIMARY_CLOCK], 50) for data in trials}
     chosen = default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
 
 
-def _rows(side: Side, partner: Side, index: int, threshold: Threshold, common: ThresholdSet, seed: int) -> Iterator[dict[str, Any]]:
+def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int) -> Iterator[ComparisonRow]:
     mine, theirs = side.quality(index), partner.quality(index)
-    means = {"baseline_mean": float(theirs.mean()), "mean": float(mine.mean())}
+    scale = scale_of(side.data.judged(side.data.metric))
+    means = scale.shown(float(theirs.mean())), scale.shown(float(mine.mean()))
     this = compare_rounds(theirs, mine, resolution=one_inference([partner.data, side.data]))
-    yield _row(side, partner, threshold, common, THIS_DATA_SET) | means | _figures(this)
+    yield _row(side, partner, threshold, THIS_DATA_SET, means, _figures(this, scale))
     scores = on_time_scores([partner.data], [side.data], threshold)
     if scores is not None:
         random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
-        yield _row(side, partner, threshold, common, SAMPLES_LIKE_THESE) | means | _figures(compare_samples(*scores, random))
+        yield _row(side, partner, threshold, SAMPLES_LIKE_THESE, means, _figures(compare_samples(*scores, random), scale))
 
 
-def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
+def _verdicts(contests: Sequence[Contest]) -> dict[str, ComparisonRow]:
     """Return per match key what its repeats show against the baseline's at the primary threshold.
 
     All match keys of the campaign are one family, so that no more than 5 % of campaigns call any system worse that is not.
@@ -133,7 +155,7 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
     before: dict[str, list[float]] = {}
     after: dict[str, list[float]] = {}
     resolutions: dict[str, float] = {}
-    rows: dict[str, dict[str, Any]] = {}
+    sides: dict[str, tuple[Sequence[Side], Sequence[Side], Threshold]] = {}
     for contest in contests:
         primary = contest.thresholds.primary
         if primary is None or primary not in contest.bounds:
@@ -142,14 +164,21 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, dict[str, Any]]:
         for key, members in contest.others.items():
             before[key] = [float(side.quality(index).mean()) for side in contest.baseline]
             after[key] = [float(side.quality(index).mean()) for side in members]
-            resolutions[key] = 1 / min(side.data.inferences["total"].size for side in members)
-            flags = dict.fromkeys(flag for side in (*members, *contest.baseline) for flag in side.flags)
-            rows[key] = _row(members[0], contest.baseline[0], primary, contest.thresholds, FRESH_PROCESSES) | {"flags": list(flags)}
+            resolutions[key] = 1 / min(side.data.inferences[PRIMARY_CLOCK].size for side in members)
+            sides[key] = members, contest.baseline, primary
     found = gate(before, after, resolutions=resolutions)
-    return {key: rows[key] | _verdict(before[key], after[key], found[key], len(found)) for key in rows}
+    return {key: _verdict(*sides[key], before[key], after[key], found[key], len(found)) for key in sides}
 
 
-def _verdict(before: Sequence[float], after: Sequence[float], found: Verdict, trials: int) -> dict[str, Any]:
+def _verdict(
+    members: Sequence[Side],
+    baseline: Sequence[Side],
+    primary: Threshold,
+    before: Sequence[float],
+    after: Sequence[float],
+    found: Verdict,
+    trials: int,
+) -> ComparisonRow:
     parameters = {
         "repeats": found.repeats_b,
         "baseline_repeats": found.repeats_a,
@@ -160,41 +189,60 @@ def _verdict(before: Sequence[float], after: Sequence[float], found: Verdict, tr
         "detectable_drop": found.detectable_drop,
         "one_sided_level": LEVEL / trials,
     }
-    return {
-        "baseline_mean": float(np.mean(before)),
-        "mean": float(np.mean(after)),
-        "difference": found.difference,
-        "interval_low": _finite(found.low),
-        "interval_high": _finite(found.high),
-        "verdict": found.outcome,
+    scale = scale_of(members[0].data.judged(members[0].data.metric))
+    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
+    figures: _Figures = {
+        "difference": scale.shown_difference(found.difference),
+        "interval_low": _finite(low),
+        "interval_high": _finite(high),
         "method": "pooled t on repeats, Holm over trials; one-sided bounds, Bonferroni",
         "parameters": {name: float(value) for name, value in parameters.items() if math.isfinite(value)},
     }
+    means = scale.shown(float(np.mean(before))), scale.shown(float(np.mean(after)))
+    row = _row(members[0], baseline[0], primary, FRESH_PROCESSES, means, figures, found.outcome)
+    return {**row, "flags": list(dict.fromkeys(flag for side in (*members, *baseline) for flag in side.flags))}
 
 
-def _figures(found: Difference) -> dict[str, Any]:
+class _Figures(TypedDict):
+    difference: float
+    interval_low: float | None
+    interval_high: float | None
+    method: str
+    parameters: Mapping[str, float]
+
+
+def _figures(found: Difference, scale: Scale) -> _Figures:
+    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
     return {
-        "difference": found.difference,
-        "interval_low": _finite(found.low),
-        "interval_high": _finite(found.high),
+        "difference": scale.shown_difference(found.difference),
+        "interval_low": _finite(low),
+        "interval_high": _finite(high),
         "method": found.method,
         "parameters": {"confidence": found.confidence, **found.parameters},
     }
 
 
-def _row(side: Side, partner: Side, threshold: Threshold, common: ThresholdSet, scope: str) -> dict[str, Any]:
-    reference = common.reference.trial if common.reference is not None and threshold.origin == "reference" else None
+def _row(
+    side: Side,
+    partner: Side,
+    threshold: Threshold,
+    scope: str,
+    means: tuple[float, float],
+    figures: _Figures,
+    verdict: str | None = None,
+) -> ComparisonRow:
+    """Return a row; ``means`` are those of the partner and of the side."""
     return {
         **side.data.record.labels(),
         "baseline": partner.data.trial_id,
         "metric": side.data.metric,
-        "clock": "total",
-        "threshold": threshold.label,
-        "threshold_ns": threshold.ns,
-        "threshold_origin": threshold.origin,
-        "threshold_reference": reference,
+        "clock": PRIMARY_CLOCK,
+        **threshold.columns(),
         "scope": scope,
-        "verdict": None,
+        "baseline_mean": means[0],
+        "mean": means[1],
+        **figures,
+        "verdict": verdict,
         "flags": list(dict.fromkeys((*side.flags, *partner.flags))),
     }
 

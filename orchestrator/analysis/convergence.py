@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 
@@ -11,12 +11,48 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.exchangeability import exchangeability_flag
 from orchestrator.stats.stopping import CHECK_COLUMNS
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 WINDOW = 5
 """Earlier fits that a density is compared with."""
 CONFIDENCE = 0.95
 """Of half-widths."""
+
+
+MEANINGS = {
+    "rounds": "how many rounds there were",
+    "rjsd_bound": "at most this is settled",
+    "primary_threshold": "label of the primary threshold",
+    "primary_threshold_ns": "the time bound",
+    "primary_threshold_origin": "`absolute` or `own`",
+    "quality_mean": "mean tail quality there so far",
+    "half_width": "half of the width of its 95 % interval",
+    "half_width_bound": "at most this is precise enough",
+    "not_exchangeable": "whether the rounds drift or resemble their neighbours",
+    "percentile": "that is to be certified",
+    "overruns": "inferences beyond it that are allowed",
+    "samples_needed": "inferences that are needed",
+    "samples_effective": "independent inferences that there are",
+    "design_effect": "by how much the share beyond varies more between rounds than between independent inferences",
+    **{f"rjsd_{clock}": f"distance of the density of {clock} times from earlier ones" for clock in Clock},
+    **{f"rjsd_{clock}_as_in_paper_code": "the same as the paper's program computes it" for clock in Clock},
+    **{f"bandwidth_{clock}": f"of the density of the logarithm of {clock} time" for clock in Clock},
+    **{f"bandwidth_{clock}_method": "how it was chosen" for clock in Clock},
+}
+OF_TYPE = {int: Int64, float: float, str: str, bool: bool}
+CONVERGENCE_ROW: dict[str, Any] = {
+    **get_type_hints(Labels, include_extras=True),
+    "rule": Annotated[str, "its name"],
+    "reason": Annotated[str | None, "why it stopped the trial"],
+    **{name: Annotated[OF_TYPE[kind] | None, MEANINGS[name]] for name, kind in CHECK_COLUMNS.items()},
+    "rounds": Annotated[Int32, MEANINGS["rounds"]],
+    "method": Annotated[str, "how densities are estimated"],
+    "parameters": Annotated[Parameters, "what the method was given, and the numbers that a rule tells of its own, by name"],
+    "flags": Annotated[list[str], "what a reader must know of the trial"],
+}
+"""The columns of a row: one per check of a stopping rule, as it was made while the trial ran."""
 
 
 def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
@@ -28,11 +64,16 @@ def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
             **record.labels(),
             "rule": record.stopping.rule,
             "reason": record.stopping.reason,
-            **{name: check.get(name) for name in CHECK_COLUMNS},  # a stranger's file may hold others
+            **{name: check.get(name) for name in CHECK_COLUMNS},
             "method": "Gaussian kernel density of log time, improved Sheather-Jones",
-            "parameters": {"window": float(WINDOW), "confidence": CONFIDENCE},
+            "parameters": {"window": float(WINDOW), "confidence": CONFIDENCE, **_own_numbers(check)},
             "flags": list(record.flags_of_figures),
         }
+
+
+def _own_numbers(check: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers that a rule tells beside the columns that all rules have."""
+    return {name: float(value) for name, value in check.items() if name not in CHECK_COLUMNS and isinstance(value, int | float)}
 
 
 NOT_EXCHANGEABLE = "rounds not exchangeable"
@@ -43,10 +84,10 @@ def flags_of(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
 
     The median of a round is that of its inferences, its quality that of its samples.
     """
-    total = data.times["total"]
+    total = data.times[PRIMARY_CLOCK]
     if primary is None or len(total) < 3:
         return data.flags
     quality = data.judged(data.metric).curve(total, [primary.ns])[0]
-    log_medians = np.log(np.median(data.inferences["total"], axis=1))
+    log_medians = np.log(np.median(data.inferences[PRIMARY_CLOCK], axis=1))
     flagged = exchangeability_flag(log_medians, quality).flagged
     return (*data.flags, NOT_EXCHANGEABLE) if flagged else data.flags

@@ -1,18 +1,96 @@
-"""Which trials may stand in one table."""
+"""Which trials may stand in one table, at which thresholds, and what tells them apart."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.convergence import flags_of
-from orchestrator.analysis.settings import telling_settings
-from orchestrator.analysis.threshold_sets import ThresholdSet, threshold_set
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.stats import thresholds
+from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.thresholds import Reference, Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+
+
+@dataclass(frozen=True)
+class ThresholdSet:
+    """The thresholds that all trials of one task and data set share.
+
+    reference
+        the trial whose percentiles are thresholds, or None where no trial can be one.
+    percentiles
+        its percentiles, per clock.
+    absolute
+        the user's thresholds and the common ones, the same on both clocks, rising.
+    primary
+        the one threshold for rules and gates, on the total clock.
+    """
+
+    reference: Reference | None
+    percentiles: Mapping[Clock, tuple[Threshold, ...]]
+    absolute: tuple[Threshold, ...]
+    primary: Threshold | None
+
+    def common(self, clock: Clock) -> tuple[Threshold, ...]:
+        """Return every threshold of a clock that compares systems; the primary one is among those of the total clock."""
+        found = self.percentiles[clock] + self.absolute
+        if clock != PRIMARY_CLOCK or self.primary is None or self.primary in found:
+            return found
+        return (*found, self.primary)
+
+
+def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> ThresholdSet:
+    """Return the common thresholds of trials of one task; percentiles are those of inferences, in which a batch counts once.
+
+    Raises
+    ------
+    InputError
+        where ``analysis.reference`` names no trial of the campaign's tasks.
+    """
+    ends = {data.trial_id: percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], [50, 99]) for data in trials}
+    p50s = {trial: p50 for trial, (p50, _) in ends.items()}
+    reference = _reference(trials, p50s, analysis.reference)
+    chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
+    spans = [(p50, p99) for p50, p99 in ends.values()]
+    primary = (
+        thresholds.primary_threshold(analysis.primary, None)
+        if chosen is None
+        else thresholds.primary_threshold(analysis.primary, chosen.inferences[PRIMARY_CLOCK], chosen.trial_id)
+    )
+    absolute = {threshold.ns: threshold for threshold in (*thresholds.common_thresholds(spans), *analysis.thresholds)}
+    return ThresholdSet(
+        reference=reference,
+        percentiles={
+            clock: ()
+            if chosen is None
+            else thresholds.thresholds_from_percentiles(chosen.inferences[clock], analysis.percentiles, "reference", chosen.trial_id)
+            for clock in Clock
+        },
+        absolute=tuple(absolute[ns] for ns in sorted(absolute)),
+        primary=primary,
+    )
+
+
+def _reference(trials: Sequence[TrialData], p50s: Mapping[str, float], wanted: str | None) -> Reference | None:
+    matching = [data.trial_id for data in trials if wanted in (data.trial_id, data.record.match_key)]
+    if matching:
+        return Reference(matching[0])
+    return thresholds.default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
+
+
+def check_analysis(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
+    """Raise InputError where ``analysis.reference`` names no trial at all, or ``analysis.slices`` what no trial's samples have."""
+    wanted = analysis.reference
+    if wanted is not None and not any(wanted in (data.trial_id, data.record.match_key) for data in trials):
+        raise analysis.unknown_reference([data.trial_id for data in trials])
+    if trials:
+        analysis.check_slices(name for data in trials for name in data.slices)
+
 
 TOLERANCE = 1e-3
 
@@ -84,6 +162,34 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
     task, digest = trials[0].group
     task = f"{task} (data {digest[:8]})" if by_digest else task
     found = threshold_set(trials, analysis)
-    told = map_in_threads(lambda data: flags_of(data, found.primary), trials)
-    flags = {data.trial_id: of_trial for data, of_trial in zip(trials, told, strict=True)}
+    found_flags = map_in_threads(lambda data: flags_of(data, found.primary), trials)
+    flags = {data.trial_id: of_trial for data, of_trial in zip(trials, found_flags, strict=True)}
     return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)), telling_settings(trials))
+
+
+NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
+"""Settings that every table shows."""
+
+
+def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
+    """Return per trial id the settings in which it differs from others of equal names, as on the command line; empty where none do."""
+    settings = {data.trial_id: dict(_flattened(data.record.trial.model_dump(mode="json"))) for data in trials}
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for trial_id, of_trial in settings.items():
+        alike.setdefault(tuple(of_trial.get(key) for key in NAMED), []).append(trial_id)
+    differences = {}
+    for members in alike.values():
+        keys = sorted({key for trial_id in members for key in settings[trial_id]})
+        differing = [key for key in keys if len({str(settings[trial_id].get(key)) for trial_id in members}) > 1]
+        for trial_id in members:
+            differences[trial_id] = ", ".join(f"{key}={settings[trial_id].get(key)}" for key in differing)
+    return differences
+
+
+def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and values; the options of a target stand beside its other keys, as in its YAML."""
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, prefix if key == "options" else f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", "null" if value is None else value

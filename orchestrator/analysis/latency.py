@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.latency import latency_percentiles
+from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 
-def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+class LatencyRow(Labels):
+    """One row per trial, clock and percentile. All of it is over inferences: a batch counts once."""
+
+    clock: Annotated[str, "`inference` or `total`"]
+    percentile: Annotated[float, "in percent"]
+    value_ns: Annotated[Int64 | None, "the time; null where it falls on an inference without one"]
+    interval_low_ns: Annotated[Int64 | None, "lower limit of its 95 % interval"]
+    interval_high_ns: Annotated[Int64 | None, "upper limit; null where nothing bounds it"]
+    certified: Annotated[bool, "whether at least 10 independent times lie beyond"]
+    samples_beyond: Annotated[Int64, "how many independent times lie beyond"]
+    samples: Annotated[Int64, "how many inferences"]
+    effective_samples: Annotated[Int64, "how many independent ones they are worth"]
+    design_effect: Annotated[float | None, "by how much the share beyond varies more between rounds than between independent inferences"]
+    mean_ns: Annotated[float | None, "mean of the times there are"]
+    min_ns: Annotated[Int64 | None, "shortest time"]
+    max_ns: Annotated[Int64 | None, "longest time"]
+    without_time: Annotated[Int64, "inferences without a time"]
+    threshold_origin: Annotated[str, "`own`: percentiles are those of the trial itself"]
+    method: Annotated[str, "how the interval was found"]
+    parameters: Annotated[Parameters, "what the method was given, numbers by name"]
+    flags: Annotated[list[str], "what a reader must know of the figures"]
+
+
+def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[LatencyRow]:
     """Yield the rows of one trial for ``latency.parquet``, every figure over inferences: a batch counts once.
 
     Times are null where they fall on an inference without one.

@@ -4,24 +4,55 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from orchestrator.analysis.trial_data import CLOCKS, TrialData
+from orchestrator.analysis.quality import ideal_quality, scale_of
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
 from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
-FIGURES = ("mean", "variance", "minimum")
+
+class PredictionRow(Labels):
+    """One row per trial, clock, threshold and method: what the first rounds predict, and what the last ones showed."""
+
+    metric: Annotated[str, "the primary metric"]
+    clock: Annotated[str, "`inference` or `total`"]
+    threshold: Annotated[str, "a percentile of the first rounds"]
+    threshold_ns: Annotated[Int64, "the time bound"]
+    threshold_origin: Annotated[str, "`own`"]
+    method: Annotated[str, "how it was predicted"]
+    parameters: Annotated[Parameters, "what the method was given, numbers by name"]
+    fit_rounds: Annotated[Int32, "how many rounds predict"]
+    test_rounds: Annotated[Int32, "how many rounds are predicted"]
+    ideal: Annotated[float, "quality without a threshold"]
+    predicted_mean: Annotated[float | None, "mean tail quality, predicted from the first rounds"]
+    predicted_variance: Annotated[float | None, "variance of tail quality between rounds, predicted from the first rounds"]
+    predicted_minimum: Annotated[float | None, "tail quality of the worst round, predicted from the first rounds"]
+    observed_mean: Annotated[float | None, "mean tail quality, observed in the last rounds"]
+    observed_variance: Annotated[float | None, "variance of tail quality between rounds, observed in the last rounds"]
+    observed_minimum: Annotated[float | None, "tail quality of the worst round, observed in the last rounds"]
+    difference_mean: Annotated[float | None, "mean tail quality, observed minus predicted"]
+    difference_variance: Annotated[float | None, "variance of tail quality between rounds, observed minus predicted"]
+    difference_minimum: Annotated[float | None, "tail quality of the worst round, observed minus predicted"]
+    recomputed_threshold_ns: Annotated[Int64 | None, "the same percentile of the last rounds"]
+    difference_as_in_paper_mean: Annotated[float | None, "`difference_mean` where the last rounds choose their own threshold"]
+    difference_as_in_paper_variance: Annotated[float | None, "the same of the variance"]
+    difference_as_in_paper_minimum: Annotated[float | None, "the same of the worst round"]
+    variance_ratio: Annotated[float | None, "variance between rounds over what it were if inferences were independent"]
+    flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
-def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[PredictionRow]:
     """Yield the rows of one trial for ``prediction.parquet``, for the primary metric; none where there are too few rounds."""
-    if len(data.times["total"]) < ROUNDS_TO_VALIDATE:
+    if len(data.times[PRIMARY_CLOCK]) < ROUNDS_TO_VALIDATE:
         return
-    for clock in CLOCKS:
+    for clock in Clock:
         ratios: list[float] | None = None
         for method in _methods(data):
             random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
@@ -44,7 +75,7 @@ def _methods(data: TrialData) -> tuple[Method, ...]:
     return ("block-bootstrap", "poisson-binomial" if np.isin(scores, (0, 1)).all() else "monte-carlo")
 
 
-def _validated(data: TrialData, clock: str, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
+def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
     """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn on its own is an inference."""
     times, scores = data.inferences[clock], data.scores_per_inference()
     if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
@@ -53,7 +84,7 @@ def _validated(data: TrialData, clock: str, method: Method, random: np.random.Ge
     return validate_from_curve(curve, data.times[clock], random=random, method=method, inferences=times)
 
 
-def _variance_ratios(data: TrialData, clock: str, found: Sequence[Validation]) -> list[float]:
+def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation]) -> list[float]:
     """Return one ratio per threshold, over the fitted rounds, of independent inferences; NaN where there is no contrast."""
     scores = data.scores_per_inference()
     if not found or scores is None:
@@ -63,13 +94,11 @@ def _variance_ratios(data: TrialData, clock: str, found: Sequence[Validation]) -
     return ratios
 
 
-def _row(data: TrialData, clock: str, method: Method, found: Validation, ratio: float, flags: Sequence[str]) -> dict[str, Any]:
-    compared = {
-        "predicted": found.predicted,
-        "observed": found.observed,
-        "difference": found.difference,
-        "difference_as_in_paper": found.difference_as_in_paper,
-    }
+def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio: float, flags: Sequence[str]) -> PredictionRow:
+    judged = data.judged(data.metric)
+    scale = scale_of(judged)
+    predicted, observed = (_shown(figures, scale.shown) for figures in (found.predicted, found.observed))
+    difference, as_in_paper = (_shown(figures, scale.shown_difference) for figures in (found.difference, found.difference_as_in_paper))
     return {
         **data.record.labels(),
         "metric": data.metric,
@@ -81,12 +110,35 @@ def _row(data: TrialData, clock: str, method: Method, found: Validation, ratio: 
         "parameters": {"minimum_of_rounds": float(found.test_rounds), **({"draws": float(DRAWS)} if method == "monte-carlo" else {})},
         "fit_rounds": found.fit_rounds,
         "test_rounds": found.test_rounds,
-        "ideal": data.judged(data.metric).ideal(),
-        **{f"{which}_{name}": _number(value) for which, figures in compared.items() for name, value in zip(FIGURES, figures, strict=True)},
+        "ideal": ideal_quality(judged),
+        "predicted_mean": predicted.mean,
+        "predicted_variance": predicted.variance,
+        "predicted_minimum": predicted.minimum,
+        "observed_mean": observed.mean,
+        "observed_variance": observed.variance,
+        "observed_minimum": observed.minimum,
+        "difference_mean": difference.mean,
+        "difference_variance": difference.variance,
+        "difference_minimum": difference.minimum,
         "recomputed_threshold_ns": math.ceil(found.recomputed_threshold_ns) if math.isfinite(found.recomputed_threshold_ns) else None,
+        "difference_as_in_paper_mean": as_in_paper.mean,
+        "difference_as_in_paper_variance": as_in_paper.variance,
+        "difference_as_in_paper_minimum": as_in_paper.minimum,
         "variance_ratio": _number(ratio),
         "flags": list(flags),
     }
+
+
+class _Figures(NamedTuple):
+    mean: float | None
+    variance: float | None
+    minimum: float | None
+
+
+def _shown(figures: Sequence[float], show: Callable[[float], float]) -> _Figures:
+    """Return mean, variance and minimum as a reader knows them; NaN is null."""
+    mean, variance, minimum = figures
+    return _Figures(_number(show(mean)), _number(variance), _number(show(minimum)))
 
 
 def _number(value: float) -> float | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, MeanMetric, find_metric
 from orchestrator.stats.intervals import RESAMPLES, ROUNDING, Interval, rounds_intervals
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
@@ -21,13 +22,63 @@ MOST_VALUES = 2**22
 """Of quality by threshold and round, or of times by round and sample made up here, in memory at once: 32 MiB."""
 
 Item = TypeVar("Item")
+Quality = TypeVar("Quality", float, NDArray[np.float64])
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How quality is counted: as what is gained over the quality of a task of which all is late.
+
+    Gained is never more than without a threshold and 0 where all is late, whichever way a metric runs and wherever it begins; what is
+    kept is gained / gained without a threshold = (late - Q) / (late - ideal), without clipping.
+
+    sign
+        1 where a larger score is the better one, -1 where a smaller one is.
+    """
+
+    late: float = 0.0
+    sign: float = 1.0
+
+    def gained(self, quality: Quality) -> Quality:
+        """Return what quality is worth."""
+        return quality if self == PLAIN else self.sign * (quality - self.late)
+
+    def shown(self, gained: float) -> float:
+        """Return the quality that a reader knows."""
+        return gained if self == PLAIN else self.late + self.sign * gained
+
+    def shown_all(self, gained: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return many qualities as a reader knows them."""
+        return self.late + self.sign * gained
+
+    def kept(self, quality: float, ideal: float) -> float:
+        """Return the share of ideal quality that is kept, (late - Q) / (late - ideal)."""
+        return (self.late - quality) / (self.late - ideal)
+
+    def shown_difference(self, gained: float) -> float:
+        """Return a difference of quality as a reader knows it."""
+        return gained if self == PLAIN else self.sign * gained
+
+    def shown_limits(self, low: float, high: float) -> tuple[float, float]:
+        """Return the limits of an interval as a reader knows them, the lower one first."""
+        return (self.shown(low), self.shown(high)) if self.sign > 0 else (self.shown(high), self.shown(low))
+
+
+PLAIN = Scale()
+"""A larger score is better, and a late sample scores 0."""
 
 
 @dataclass(frozen=True)
 class JudgedMean:
-    """A metric that is a mean of scores, [S]."""
+    """A metric that is a mean of scores, [S], of which none is worse than that of a late sample."""
 
-    scores: NDArray[np.float64]
+    raw: NDArray[np.float64]
+    scale: Scale = PLAIN
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """What each sample gains."""
+        return self.scale.gained(self.raw)
 
     def ideal(self) -> float:
         """Return the mean score."""
@@ -36,6 +87,44 @@ class JudgedMean:
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
         """Return tail quality, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
         return quality_curve(self.scores, times, thresholds)
+
+
+@dataclass(frozen=True)
+class JudgedSignedMean:
+    """A metric that is a mean of scores, [S], some worse than that of a late sample: without these answers quality would be better."""
+
+    raw: NDArray[np.float64]
+    scale: Scale
+
+    def ideal(self) -> float:
+        """Return the mean of what each sample gains."""
+        return float(self.scale.gained(self.raw).mean())
+
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+        """Return tail quality, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
+        gained = self.scale.gained(self.raw)
+        return quality_curve(np.maximum(gained, 0), times, thresholds) - quality_curve(np.maximum(-gained, 0), times, thresholds)
+
+
+@dataclass(frozen=True)
+class JudgedOnScale:
+    """A metric that is no mean, as what is gained."""
+
+    judged: Judged
+    scale: Scale
+
+    def ideal(self) -> float:
+        """Return what is gained without a threshold."""
+        return self.scale.gained(self.judged.ideal())
+
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+        """Return what is gained, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
+        return self.scale.gained(self.judged.curve(times, thresholds))
+
+
+def scale_of(judged: Judged) -> Scale:
+    """Return how a metric's quality is counted."""
+    return getattr(judged, "scale", PLAIN)
 
 
 @dataclass(frozen=True)
@@ -57,10 +146,53 @@ class Stake:
     sway: Sway | None = None
 
 
+class NothingToKeep(InputError):
+    """Answers are worth exactly what late ones are."""
+
+
+def ideal_quality(judged: Judged) -> float:
+    """Return quality without a threshold as a reader knows it."""
+    if isinstance(judged, JudgedMean | JudgedSignedMean):
+        return float(judged.raw.mean())
+    return judged.judged.ideal() if isinstance(judged, JudgedOnScale) else judged.ideal()
+
+
 def judge(metric: str, answers: Answers) -> Judged:
-    """Compare answers with references. Raises InputError for an unknown metric."""
+    """Compare answers with references.
+
+    Raises
+    ------
+    InputError
+        for an unknown metric.
+    NothingToKeep
+        where answers are worth exactly what late ones are.
+    """
     found = find_metric(metric)
-    return JudgedMean(found.score(answers)) if isinstance(found, MeanMetric) else found.judge(answers)
+    late: float | None = getattr(found, "late", None)
+    if isinstance(found, MeanMetric):
+        return judged_mean(metric, found.score(answers), late)
+    judged = found.judge(answers)
+    return judged if late is None else JudgedOnScale(judged, _scale(metric, judged.ideal(), late))
+
+
+def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) -> Judged:
+    """Return a metric that is a mean of scores, [S]; ``late`` is the score of a late sample, None where the metric does not say.
+
+    Raises NothingToKeep where answers are worth exactly what late ones are.
+    """
+    if late is None:
+        return JudgedMean(scores)
+    raw = np.asarray(scores, dtype=np.float64)
+    scale = _scale(metric, float(raw.mean()), late)
+    return JudgedMean(raw, scale) if (scale.gained(raw) >= 0).all() else JudgedSignedMean(raw, scale)
+
+
+def _scale(metric: str, ideal: float, late: float) -> Scale:
+    if ideal == late:
+        raise NothingToKeep(
+            f"metric {metric}: quality without a threshold is {late:g}, as if all were late: there is nothing to keep; look at the answers"
+        )
+    return Scale(late, 1.0 if ideal > late else -1.0)
 
 
 def in_blocks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -84,12 +216,12 @@ def at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None
         number of the inference that each sample goes through; None: every sample has its own.
     """
     of = np.arange(samples) if inference_of is None else np.unique(inference_of, return_inverse=True)[1]
-    mean = isinstance(judged, JudgedMean)
     inferences = int(of.max()) + 1 if samples else 0
     costs = np.asarray(np.bincount(of, weights=judged.scores) if isinstance(judged, JudgedMean) else _costs(judged, of), dtype=np.float64)
     loss, losing, costly = _weighed(costs[costs > 0], inferences / costs.size)
     gain, gaining, _ = _weighed(-costs[costs < 0], inferences / costs.size)
-    return Stake(losing, losing >= BALANCED * costly, None if mean else Sway(loss, losing, gain, gaining))
+    sway = None if isinstance(judged, JudgedMean) else Sway(loss, losing, gain, gaining, _lowest(judged, of))
+    return Stake(losing, losing >= BALANCED * costly, sway)
 
 
 def intervals_of(
@@ -107,8 +239,20 @@ def intervals_of(
         of the bootstrap, for a metric that is a mean.
     """
     if stake.sway is not None:
-        return signed_intervals(curve, ideal, stake.sway)
+        return signed_intervals(curve, ideal, replace(stake.sway, lowest=min(stake.sway.lowest, float(curve.min()))))
     return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, resamples=resamples)
+
+
+def _lowest(judged: Judged, inference_of: NDArray[np.intp]) -> float:
+    """Return the least that a round can gain: where exactly those answers are on time that are worse than late ones.
+
+    Of more than 1,000 inferences, those that were not tried are taken for late.
+    """
+    if scale_of(judged) == PLAIN:
+        return 0.0
+    tried, costs = _tried(inference_of), _costs(judged, inference_of)
+    times = np.where(np.isin(inference_of, tried[costs < 0]), 1.0, np.inf)
+    return min(0.0, float(judged.curve(times[np.newaxis], [1.0])[0, 0]))
 
 
 def _weighed(weights: NDArray[np.float64], share: float) -> tuple[float, float, float]:
@@ -121,11 +265,16 @@ def _weighed(weights: NDArray[np.float64], share: float) -> tuple[float, float, 
 
 def _costs(judged: Judged, inference_of: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the quality that is lost where one inference alone is late, of up to 1,000 inferences spread over all."""
-    inferences = int(inference_of.max()) + 1
-    tried = np.unique(np.linspace(0, inferences - 1, min(inferences, MOST_TRIED)).astype(np.int64))
+    tried = _tried(inference_of)
     kept = [_without(judged, some, inference_of) for some in in_blocks(tried.tolist(), inference_of.size)]
     lost: NDArray[np.float64] = judged.ideal() - np.concatenate(kept)
     return np.where(np.abs(lost) < ROUNDING * judged.ideal(), 0.0, lost)
+
+
+def _tried(inference_of: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return the inferences that are looked at one by one."""
+    inferences = int(inference_of.max()) + 1
+    return np.unique(np.linspace(0, inferences - 1, min(inferences, MOST_TRIED)).astype(np.int64))
 
 
 def _without(judged: Judged, late: Sequence[int], inference_of: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Campaigns of different days or places read as one: their trials stand side by side, each told apart by its campaign."""
+"""Campaigns of different days or places read as one: their trials stand side by side, each known by its campaign."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.results import Results, analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.layout import TrialFolder, trial_folder
@@ -24,7 +24,7 @@ class SeveralCampaigns(Campaign):
     """Campaigns as one that analysis takes like any other; it has no files of its own.
 
     A trial's id and match key begin with the label of its campaign, so that the same trial of another day is another trial and no
-    repeat of it. A system's name ends with the label: what differs between days is told of systems. A task's name ends with a digest
+    repeat of it. A system's name ends with the label: what differs between days is said of systems. A task's name ends with a digest
     where campaigns measured different data under that name, which keeps them in tables of their own.
 
     labels
@@ -136,7 +136,7 @@ def _labels(records: Sequence[CampaignRecord]) -> Iterator[str]:
         yield f"{label} ({seen[label]})" if twice[label] > 1 else label
 
 
-def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> Results:
+def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> CampaignAnalysis:
     """Compute every table of several campaigns, all read at the same thresholds.
 
     Raises
@@ -158,8 +158,8 @@ def _check_comparable(several: SeveralCampaigns) -> None:
         first, expected = firsts.setdefault((record.trial.task.name, record.digests["data"]), (record, names))
         if record.metrics[:1] != first.metrics[:1]:
             one, other = (", ".join(of.metrics[:1]) or "nothing" for of in (first, record))
-            told = f"{first.trial_id} is judged by {one} and {record.trial_id} by {other}"
-            raise InputError(f"{told}, which cannot stand in one table: report the campaigns apart")
+            difference = f"{first.trial_id} is judged by {one} and {record.trial_id} by {other}"
+            raise InputError(f"{difference}, which cannot stand in one table: report the campaigns apart")
         if names != expected:
             raise InputError(
                 f"{record.trial_id} has other samples than {first.trial_id} under one data digest, so that one of them is damaged: "
@@ -167,7 +167,7 @@ def _check_comparable(several: SeveralCampaigns) -> None:
             )
 
 
-def stored_tables(results: Results, campaign: SeveralCampaigns) -> Mapping[str, pa.Table]:
+def stored_tables(results: CampaignAnalysis, campaign: SeveralCampaigns) -> Mapping[str, pa.Table]:
     """Return the result tables with a column ``campaign`` in front, and match keys, tasks and systems as they are in every campaign.
 
     Trial ids keep their campaign's label, so that ``trial``, ``baseline`` and ``threshold_reference`` still name one trial each.

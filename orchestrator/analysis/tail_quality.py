@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, Stake, in_blocks, intervals_of, judge
-from orchestrator.analysis.threshold_sets import ThresholdSet
-from orchestrator.analysis.trial_data import CLOCKS, TrialData
+from orchestrator.analysis.groups import ThresholdSet
+from orchestrator.analysis.quality import JudgedMean, NothingToKeep, Stake, ideal_quality, in_blocks, intervals_of, scale_of
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.intervals import RESAMPLES, Interval, sampling_interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 LOWER = (10.0, 5.0, 1.0)
 """Percentiles over rounds that are stored."""
@@ -28,17 +30,48 @@ MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
 """Rounds from which on 999 resamples do instead of 4,999: limits that so many rounds set hardly move."""
 
 
-def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[dict[str, Any]]:
+class TailQualityRow(Labels):
+    """One row per trial, metric, slice, clock and threshold."""
+
+    metric: Annotated[str, "its name"]
+    slice: Annotated[str, "`all`, or one group of a slice as `NAME=GROUP`"]
+    clock: Annotated[str, "`inference` or `total`"]
+    threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
+    threshold_ns: Annotated[Int64, "an answer is on time when its time is at most this"]
+    threshold_origin: Annotated[str, "`absolute`, `reference` or `own`"]
+    threshold_reference: Annotated[str | None, "the trial whose percentile it is, where the origin is `reference`"]
+    ideal: Annotated[float, "quality without a threshold"]
+    mean: Annotated[float, "tail quality, a mean over rounds"]
+    worst: Annotated[float, "tail quality of the worst round"]
+    sd: Annotated[float | None, "standard deviation over rounds; null of one round"]
+    p10: Annotated[float | None, "tail quality that 10 % of rounds lie below; null where fewer than 10 rounds do"]
+    p5: Annotated[float | None, "the same of 5 %"]
+    p1: Annotated[float | None, "the same of 1 %"]
+    interval_low: Annotated[float, "lower limit of the 95 % interval of `mean`"]
+    interval_high: Annotated[float, "upper limit"]
+    interval_method: Annotated[str, "how it was found; see [statistics.md](statistics.md)"]
+    interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
+    ideal_low: Annotated[float | None, "lower limit of `ideal` over samples like these, where `task.limit` drew them"]
+    ideal_high: Annotated[float | None, "upper limit"]
+    first_round: Annotated[Int32, "the figures cover rounds from this one on"]
+    rounds: Annotated[Int32, "how many rounds they cover"]
+    samples: Annotated[Int32, "how many samples"]
+    flags: Annotated[list[str], "what a reader must know of the figures"]
+
+
+def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[TailQualityRow]:
     """Yield the rows of one trial for ``tail_quality.parquet``. Quality is judged by sample, own percentiles are those of inferences."""
-    own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in CLOCKS}
-    in_sample, first_round = own["total"].in_sample, own["total"].first_round
+    own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in Clock}
+    in_sample, first_round = own[PRIMARY_CLOCK].in_sample, own[PRIMARY_CLOCK].first_round
     for metric, slice_name, members in _figures(data, analysis.slices):
-        figure = _Figure(data, metric, slice_name, members, analysis.seed)
+        try:
+            figure = _Figure(data, metric, slice_name, members, analysis.seed)
+        except NothingToKeep:
+            continue
         if figure.defined:
             own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
-            reference = common.reference.trial if common.reference else None
-            yield from figure.rows({clock: common.common(clock) for clock in CLOCKS}, 0, flags, reference)
+            yield from figure.rows({clock: common.common(clock) for clock in Clock}, 0, flags)
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -56,8 +89,7 @@ class _Figure:
 
     def __init__(self, data: TrialData, metric: str, slice_name: str, members: NDArray[np.bool_], seed: int) -> None:
         self._data, self._metric, self._slice, self._members, self._seed = data, metric, slice_name, members, seed
-        answers = data.answers(members)
-        self._judged = data.judged(metric) if members.all() else judge(metric, answers)
+        self._judged = data.judged(metric) if members.all() else data.judged_of_some(metric, members)
         self._ideal = self._judged.ideal()
         self._stake = data.stake(self._judged, members) if self.defined else Stake(0.0, True)
         self._sampling = self._sampling_interval()
@@ -72,66 +104,66 @@ class _Figure:
         drawn = self._data.record.trial.task.limit is not None
         return sampling_interval(self._judged.scores) if drawn and isinstance(self._judged, JudgedMean) else None
 
-    def _flags(self, threshold: Threshold, reference: str | None, chosen_from: int) -> Iterator[str]:
+    def _flags(self, threshold: Threshold, chosen_from: int) -> Iterator[str]:
         """Yield what a reader must know of one threshold."""
         if not self._stake.balanced:
             yield UNEQUAL
-        if threshold.origin == "reference" and reference == self._data.trial_id:
+        if threshold.reference == self._data.trial_id:
             yield IN_SAMPLE
-        if threshold.origin == "own" and chosen_from * (100 - float(threshold.label.removeprefix("p"))) / 100 < MIN_BEYOND:
+        if threshold.origin == "own" and threshold.percentile is not None and chosen_from * (100 - threshold.percentile) / 100 < MIN_BEYOND:
             yield "threshold not certified"
 
-    def rows(
-        self, thresholds: Mapping[str, Sequence[Threshold]], first_round: int, flags: Sequence[str], reference: str | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def rows(self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str]) -> Iterator[TailQualityRow]:
         """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
         places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
         members = slice(None) if self._members.all() else self._members  # a slice copies nothing
         times = {clock: self._data.times[clock][first_round:, members] for clock in thresholds}
-        for some in in_blocks(places, len(self._data.times["total"]) - first_round):
-            yield from self._rows(some, times, first_round, flags, reference)
+        for some in in_blocks(places, len(self._data.times[PRIMARY_CLOCK]) - first_round):
+            yield from self._rows(some, times, first_round, flags)
 
     def _rows(
         self,
         places: Sequence[tuple[str, Threshold]],
-        times: Mapping[str, NDArray[np.float64]],
+        times: Mapping[Clock, NDArray[np.float64]],
         first_round: int,
         flags: Sequence[str],
-        reference: str | None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[TailQualityRow]:
         """Yield the rows of some clocks and thresholds. All rows of a figure share their resamples, in whatever blocks they come."""
         key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
         random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
         bounds = {clock: [threshold.ns for of, threshold in places if of == clock] for clock in times}
         curve = np.concatenate([self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock])
         rounds = curve.shape[1]
-        chosen_from = (first_round or rounds) * self._data.inferences["total"].shape[1]
+        chosen_from = (first_round or rounds) * self._data.inferences[PRIMARY_CLOCK].shape[1]
         resamples = RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY
         intervals = intervals_of(curve, self._ideal, self._stake, random, resamples)
+        scale, sampling = scale_of(self._judged), self._sampling
+        ideal_low, ideal_high = (None, None) if sampling is None else scale.shown_limits(sampling.low, sampling.high)
         for (clock, threshold), quality, interval in zip(places, curve, intervals, strict=True):
             summary = summarize(quality, self._ideal, LOWER)
+            low, high = scale.shown_limits(interval.low, interval.high)
+            lower = {each.percentile: scale.shown(each.quality) if each.certified else None for each in summary.lower}
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,
                 "slice": self._slice,
                 "clock": clock,
-                "threshold": threshold.label,
-                "threshold_ns": threshold.ns,
-                "threshold_origin": threshold.origin,
-                "threshold_reference": reference if threshold.origin == "reference" else None,
-                "ideal": summary.ideal,
-                "mean": summary.mean,
-                "worst": summary.worst,
+                **threshold.columns(),
+                "ideal": ideal_quality(self._judged),
+                "mean": scale.shown(summary.mean),
+                "worst": scale.shown(summary.worst),
                 "sd": None if math.isnan(summary.sd) else summary.sd,
-                **{f"p{lower.percentile:g}": lower.quality if lower.certified else None for lower in summary.lower},
-                "interval_low": interval.low,
-                "interval_high": interval.high,
+                "p10": lower[10],
+                "p5": lower[5],
+                "p1": lower[1],
+                "interval_low": low,
+                "interval_high": high,
                 "interval_method": interval.method,
                 "interval_parameters": {"confidence": interval.confidence, **interval.parameters},
-                "ideal_low": self._sampling.low if self._sampling else None,
-                "ideal_high": self._sampling.high if self._sampling else None,
+                "ideal_low": ideal_low,
+                "ideal_high": ideal_high,
                 "first_round": first_round,
                 "rounds": summary.rounds,
                 "samples": int(self._members.sum()),
-                "flags": [*flags, *self._flags(threshold, reference, chosen_from)],
+                "flags": [*flags, *self._flags(threshold, chosen_from)],
             }

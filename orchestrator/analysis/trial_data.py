@@ -12,16 +12,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge
+from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judged_mean
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged
+from orchestrator.metrics import Answers, Judged, find_metric
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.subject.batches import batch_numbers, first_of_batches
+from orchestrator.subject.samples import batch_numbers, first_of_batches
 
-Times = Mapping[str, NDArray[np.float64]]
+Times = Mapping[Clock, NDArray[np.float64]]
 
 
 def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) -> Times:
@@ -48,7 +49,7 @@ def rows_per_inference(record: TrialRecord, matrix: RoundMatrix, timings: pa.Tab
 
 def _first(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp]:
     try:
-        return first_of_batches(record.trial, matrix.rounds, matrix.total_ns, matrix.incomplete)
+        return first_of_batches(record.trial, matrix.rounds, matrix.times[PRIMARY_CLOCK], matrix.incomplete)
     except InputError as error:
         raise InputError(f"{record.trial_id}: {error}") from error
 
@@ -69,9 +70,6 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) ->
         return list(pool.map(function, items))
 
 
-CLOCKS = ("inference", "total")
-
-
 @dataclass(frozen=True)
 class TrialData:
     """One trial with at least one complete round.
@@ -87,11 +85,13 @@ class TrialData:
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     slices
         per name of a slice the group of each sample, None where it belongs to none.
+    scores
+        per metric that is a mean the stored score of each sample, [S].
     """
 
     record: TrialRecord
-    times: Mapping[str, NDArray[np.float64]]
-    inferences: Mapping[str, NDArray[np.float64]]
+    times: Mapping[Clock, NDArray[np.float64]]
+    inferences: Mapping[Clock, NDArray[np.float64]]
     references: Sequence[Any]
     predictions: Sequence[Any]
     slices: Mapping[str, Sequence[str | None]]
@@ -100,6 +100,7 @@ class TrialData:
     names: Sequence[str] = ()
     outcome: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property
@@ -115,14 +116,28 @@ class TrialData:
     def judged(self, metric: str) -> Judged:
         """Return the answers of all samples compared with the references, which is done once per metric."""
         if metric not in self._judged:
+            every = np.ones(len(self.references), dtype=bool)
             try:
-                self._judged[metric] = judge(metric, self.answers(np.ones(len(self.references), dtype=bool)))
+                self._judged[metric] = self.judged_of_some(metric, every)
+            except InputError as error:
+                raise InputError(f"{self.trial_id}: {error}") from error
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                if isinstance(error, InputError):
-                    raise
-                told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-                raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({told}): {MEASURE_AGAIN}") from error
+                message = (str(error).splitlines() or [type(error).__name__])[0][:200]
+                raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): {MEASURE_AGAIN}") from error
         return self._judged[metric]
+
+    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
+        """Return the answers to the samples that are ``members``, [S], compared with their references.
+
+        A metric that is not known here is read from the stored scores, where there are some. Raises InputError.
+        """
+        try:
+            find_metric(metric)
+        except InputError:
+            if metric not in self.scores:
+                raise
+            return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
+        return judge(metric, self.answers(members))
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
         """Return references and predictions of the samples that are ``members``, [S]."""
@@ -184,9 +199,13 @@ class TrialData:
         return tuple(dict.fromkeys(found))
 
 
-def load_trials(campaign: Campaign) -> list[TrialData]:
-    """Return every trial of a campaign that has at least one round, in the order of the plan."""
-    started = [record for record in campaign.trials() if record.started_at is not None]
+def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialData]:
+    """Return every trial of a campaign that has at least one round, in the order of the plan.
+
+    ``metrics``, the primary one first, take the place of those that it was measured by.
+    """
+    records = (record.model_copy(update={"metrics": tuple(metrics)}) if metrics else record for record in campaign.trials())
+    started = [record for record in records if record.started_at is not None]
     return [data for data in map_in_threads(lambda record: _load(campaign, record), started) if data is not None]
 
 
@@ -197,9 +216,11 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
     matrix = campaign.matrix(record.trial_id)
     samples = campaign.samples(record.trial_id)
     if not np.array_equal(matrix.samples, samples.column("sample").to_numpy()):
-        told = f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to {samples.num_rows}, which are not the same"
-        raise InputError(f"{told}: {MEASURE_AGAIN}")
-    times = {"inference": matrix.inference_ns, "total": matrix.total_ns}
+        message = (
+            f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to {samples.num_rows}, which are not the same"
+        )
+        raise InputError(f"{message}: {MEASURE_AGAIN}")
+    times = matrix.times
     return TrialData(
         record=record,
         times=times,
@@ -209,6 +230,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         slices={
             name.removeprefix("slice_"): samples.column(name).to_pylist() for name in samples.column_names if name.startswith("slice_")
         },
+        scores={name.removeprefix("score_"): samples.column(name).to_numpy() for name in samples.column_names if name.startswith("score_")},
         input_sizes=samples.column("input_size").to_numpy(),
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,

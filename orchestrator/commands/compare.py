@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.commands.verbs.compare import Options
 from orchestrator.compare.baseline import Baseline, read_baseline
-from orchestrator.compare.campaigns import compare
+from orchestrator.compare.campaigns import Comparison, compare
+from orchestrator.compare.comparison_tables import comparison_tables, sentences
 from orchestrator.compare.documents import to_comment, to_document, to_page
-from orchestrator.compare.tables import comparison_tables, sentences
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.terminal import Terminal
@@ -17,33 +17,31 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import Campaign, open_campaign
 
 
-def execute(options: Options) -> int:
-    """Compare two campaigns. Returns the exit code: with ``--gate`` what the gate says, else 0."""
-    for path in (options.json_file, options.html_file, options.markdown_file):
-        _refuse_no_place(path)
-    before = _baseline(options.baseline)
+def compare_campaigns(baseline: Path, candidate: Path, overrides: Sequence[str], power: bool) -> Comparison:
+    """Compare the campaign of one directory with a baseline: a directory, or a file of ``export baseline``."""
+    before = _baseline(baseline)
     stored = before.analysis if isinstance(before, Baseline) else before.record.config.analysis
-    analysis = override_analysis(stored, options.overrides)
-    comparison = compare(before, _candidate(options), analysis, power=options.power)
-    told = list(sentences(comparison, options.gate, options.allow_no_verdict))
-    tables = list(comparison_tables(comparison, options.power))
+    return compare(before, _candidate(candidate, baseline), override_analysis(stored, overrides), power=power)
+
+
+def tell(comparison: Comparison, gate: bool, allow_no_verdict: bool, power: bool, files: Mapping[str, Path | None]) -> None:
+    """Print a comparison, and write it as ``json``, ``markdown`` or ``html`` into those of ``files`` that are named."""
+    found = list(sentences(comparison, gate, allow_no_verdict))
+    tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
     for table in tables:
         terminal.table(table)
         terminal.line()
-    for sentence in told:
+    for sentence in found:
         terminal.line(sentence)
     title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
-    if options.json_file is not None:
-        write_json(options.json_file, to_document(comparison, options.allow_no_verdict))
-    if options.markdown_file is not None:
-        write_text(options.markdown_file, to_comment(title, told, tables))
-    if options.html_file is not None:
-        write_text(options.html_file, to_page(title, told, tables))
-    for path in (options.json_file, options.markdown_file, options.html_file):
+    for form, path in files.items():
         if path is not None:
+            if form == "json":
+                write_json(path, to_document(comparison, allow_no_verdict))
+            else:
+                write_text(path, (to_comment if form == "markdown" else to_page)(title, found, tables))
             terminal.line(f"written: {path}")
-    return comparison.exit_code(options.allow_no_verdict) if options.gate else 0
 
 
 def _baseline(path: Path) -> Campaign | Baseline:
@@ -54,10 +52,9 @@ def _baseline(path: Path) -> Campaign | Baseline:
     return read_baseline(path) if path.is_file() else open_campaign(path)
 
 
-def _candidate(options: Options) -> Campaign:
-    path = options.candidate
+def _candidate(path: Path, baseline: Path) -> Campaign:
     if path.is_file() and _is_baseline(path):
-        swap = "" if options.baseline.is_file() else f": swap them, `compare {path} {options.baseline}`"
+        swap = "" if baseline.is_file() else f": swap them, `compare {path} {baseline}`"
         raise InputError(f"{path} is a baseline, which stands in for the first campaign only; the candidate is a results directory{swap}")
     return open_campaign(path)
 
@@ -70,6 +67,7 @@ def _is_baseline(path: Path) -> bool:
     return True
 
 
-def _refuse_no_place(path: Path | None) -> None:
+def refuse_no_place(path: Path | None) -> None:
+    """Raise InputError for a file that has no folder to be in."""
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise InputError(f"{path}: must be a file in a folder that exists; name another place")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator.commands.folders import cache_dir
-from orchestrator.commands.verbs.doctor import Options
 from orchestrator.configuration.composition import compose_places
-from orchestrator.configuration.config import CampaignConfig, ClusterConfig, Frozen, SystemConfig, explain
+from orchestrator.configuration.config import CampaignConfig, ClusterConfig, Frozen, SystemConfig
+from orchestrator.configuration.fields import explain
 from orchestrator.contracts import InputError
 from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, read_host
 from orchestrator.doctor.judge import judge_all
@@ -20,6 +20,7 @@ from orchestrator.machine.host import read_machine
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
+from orchestrator.subject.digests import cache_dir
 
 Say = Callable[[str], None]
 
@@ -31,15 +32,15 @@ class Place(Frozen):
     system: SystemConfig | None = None
 
 
-def execute(options: Options) -> int:
-    """Print what was found. Returns the exit code: 1 where anything is bad."""
-    places = [_place(document) for document in compose_places(options.overrides, options.config_dirs)]
+def examine(overrides: Sequence[str], config_dirs: Sequence[Path], quiet: bool) -> bool:
+    """Print what was found. Returns whether nothing is bad."""
+    places = [_place(document) for document in compose_places(overrides, config_dirs)]
     cluster = places[0].cluster
     systems = [place.system for place in places if place.system is not None]
-    with Progress(0, None if options.quiet else sys.stderr) as progress:
+    with Progress(0, None if quiet else sys.stderr) as progress:
         findings = examine_cluster(cluster, systems, progress.say) if cluster.name == "address" else examine_here(cluster, systems)
     print_findings(findings)
-    return 1 if any(finding.grade == "bad" for finding in findings) else 0
+    return all(finding.grade != "bad" for finding in findings)
 
 
 def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig]) -> list[Finding]:

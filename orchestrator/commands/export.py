@@ -7,44 +7,35 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from orchestrator.analysis.results import Results, analyse
-from orchestrator.commands.folders import make_folder, refuse_campaign_folder
-from orchestrator.commands.verbs.export import USAGE, Options
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.python_interface import Results
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
-from orchestrator.export.tables import latex_tables, to_csv
+from orchestrator.export.csv_and_latex import latex_tables, to_csv
 from orchestrator.export.tidy import write_tidy
 from orchestrator.export.to_mlflow import export_to_mlflow
 from orchestrator.report.text import printable
-from orchestrator.storage.files import write_text
+from orchestrator.storage.files import make_output_folder, write_text
+from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.results import Results as Stored
 
 
-def execute(options: Options) -> int:
-    """Export one campaign. Returns the exit code."""
-    campaign = open_campaign(options.directory)
-    if options.baseline is not None:
-        _write_baseline(options.baseline, campaign, options.overrides)
-    elif options.to is not None:
-        _write_files(options.to, campaign, options)
-    return 0
-
-
-def _write_files(to: Path, campaign: Campaign, options: Options) -> None:
+def export_files(directory: Path, overrides: Sequence[str], to: Path, formats: Sequence[str]) -> None:
+    """Write a campaign's figures and timings into the folder ``to``."""
+    campaign = open_campaign(directory)
     refuse_campaign_folder(to, "--to", [campaign.directory])
-    folder = make_folder(to, "--to")
-    if "parquet" in options.formats:
+    folder = make_output_folder(to, "--to")
+    if "parquet" in formats:
         write_tidy(campaign, folder / "timings.parquet")
-    if set(options.formats) - {"parquet"}:
-        results = analyse(campaign, override_analysis(campaign.record.config.analysis, options.overrides))
-        for name in options.formats:
+    if set(formats) - {"parquet"}:
+        results = analyse(campaign, override_analysis(campaign.record.config.analysis, overrides))
+        for name in formats:
             if name in WRITERS:
                 WRITERS[name](results, campaign, folder)
     print(printable(f"exported: {folder}"))  # noqa: T201
 
 
-def _csv(results: Results, campaign: Campaign, folder: Path) -> None:
+def _csv(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None:
     write_text(folder / "trials.csv", to_csv(_trials(campaign)))
     for name, table in results.tables.items():
         write_text(folder / f"{name}.csv", to_csv(table))
@@ -59,29 +50,31 @@ def _trials(campaign: Campaign) -> pa.Table:
         "ended_at": [record.ended_at and record.ended_at.isoformat() for record in records],
         "data_digest": [record.digests.get("data") for record in records],
     }
-    table = Stored(campaign.directory).trials()
+    table = Results(campaign.directory).trials()
     for name, values in found.items():
         table = table.append_column(name, pa.array(values, pa.string()))
     return table
 
 
-def _latex(results: Results, campaign: Campaign, folder: Path) -> None:
+def _latex(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None:
     for name, text in latex_tables(results):
         write_text(folder / f"{name}.tex", text)
 
 
-def _mlflow(results: Results, campaign: Campaign, folder: Path) -> None:
+def _mlflow(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None:
     export_to_mlflow(results, folder)
 
 
-WRITERS: dict[str, Callable[[Results, Campaign, Path], None]] = {"csv": _csv, "latex": _latex, "mlflow": _mlflow}
+WRITERS: dict[str, Callable[[CampaignAnalysis, Campaign, Path], None]] = {"csv": _csv, "latex": _latex, "mlflow": _mlflow}
 
 
-def _write_baseline(path: Path, campaign: Campaign, overrides: Sequence[str]) -> None:
+def export_baseline(directory: Path, overrides: Sequence[str], path: Path) -> None:
+    """Write the file that ``compare`` takes in the place of a campaign."""
     from orchestrator.compare.sides import write_baseline
 
+    campaign = open_campaign(directory)
     refuse_campaign_folder(path, "baseline", [campaign.directory])
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"baseline {path} must be a file in a folder that is there: {USAGE}")
+        raise InputError(f"baseline {path} must be a file in a folder that is there: write `export baseline FILE DIR`")
     write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
     print(printable(f"baseline: {path}"))  # noqa: T201

@@ -1,18 +1,19 @@
-"""``inspect DIR [TRIAL]``: the latest answers of a trial one by one, with their neighbours and what else happened in that round."""
+"""The trials of a campaign and how far they are, and the latest answers of one of them with their neighbours and what else happened."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
-from orchestrator.commands.status import print_trials
-from orchestrator.commands.verbs.inspect import Options
 from orchestrator.contracts import InputError
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
-from orchestrator.report.text import milliseconds
+from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import TrialRecord
 
 MEASURES = {
     "duration_ns": "duration",
@@ -36,20 +37,19 @@ MEASURES = {
 NO_MEDIAN = ("process", "gpu_throttle_reasons")
 
 
-def execute(options: Options) -> int:
-    """Print the latest answers of one trial, or the trials where none is named. Returns the exit code."""
-    campaign = open_campaign(options.directory)
-    if options.trial is None:
+def show_answers(directory: Path, trial: str | None, top: int) -> None:
+    """Print the latest answers of one trial, or the trials where none is named."""
+    campaign = open_campaign(directory)
+    if trial is None:
         print_trials(campaign)
-        Terminal().line(f"choose one: python -m orchestrator inspect {options.directory} TRIAL")
-        return 0
-    trial_id = find_trial(campaign, options.trial)
-    answers = latest_answers(campaign, trial_id, options.top)
+        Terminal().line(f"choose one: python -m orchestrator inspect {directory} TRIAL")
+        return
+    trial_id = find_trial(campaign, trial)
+    answers = latest_answers(campaign, trial_id, top)
     terminal = Terminal()
     terminal.table(_answers_table(trial_id, answers))
     terminal.line()
     terminal.table(_rounds_table(campaign, trial_id, answers))
-    return 0
 
 
 def find_trial(campaign: Campaign, wanted: str) -> str:
@@ -59,8 +59,8 @@ def find_trial(campaign: Campaign, wanted: str) -> str:
         return wanted
     found = [trial_id for trial_id in ids if trial_id.startswith(wanted)]
     if len(found) > 1:
-        told = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        raise InputError(f"trial {wanted!r} begins {len(found)} trials ({told}): write as much of one as tells it from the others")
+        some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        raise InputError(f"trial {wanted!r} begins {len(found)} trials ({some}): write enough of one to tell it from the others")
     return found[0] if found else campaign.record.planned(wanted).trial_id
 
 
@@ -127,3 +127,37 @@ def _measure(name: str, value: float | None) -> str:
 
 def _time(ns: float | None) -> str:
     return milliseconds(ns)
+
+
+def show_status(directory: Path) -> None:
+    """Print one line per trial."""
+    print_trials(open_campaign(directory))
+
+
+def print_trials(campaign: Campaign) -> None:
+    """Print one line per trial, and how many there are of each state."""
+    records = campaign.trials()
+    terminal = Terminal()
+    terminal.table(_trials_table(campaign, records))
+    counts = Counter(record.state for record in records)
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    terminal.line(f"{trials_counted(len(records))}: {states}")
+
+
+def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
+    return Table(
+        title=f"Campaign {campaign.record.name}",
+        columns=["trial", "state", "rounds", "faults", "host", "why"],
+        rows=[
+            [
+                record.trial_id,
+                record.state,
+                str(campaign.rounds(record.trial_id).num_rows) if record.started_at else "0",
+                str(len(record.faults)),
+                str(record.placement.get("host", "")),
+                (record.stopping.reason if record.stopping else None) or record.reason or "",
+            ]
+            for record in records
+        ],
+        right=frozenset(["rounds", "faults"]),
+    )

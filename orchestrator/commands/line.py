@@ -137,7 +137,7 @@ def parse(name: str, rest: Sequence[str], typed: Sequence[str] | None = None) ->
     """
     before, after = _at_dashes(rest)
     parser = parser_of(name)
-    # Options that nobody has may take the next word for theirs: they are told before the words are looked at.
+    # Options that nobody has may take the next word for theirs: they are reported before the words are looked at.
     found, extra = parser.parse_known_intermixed_args(before)
     if strange := [word for word in extra if word.startswith("-")]:
         raise InputError(_explain_option(name, strange[0].partition("=")[0]))

@@ -27,9 +27,9 @@ def execute(options: Composing) -> int:
     for planned in plan.trials:
         candidate = plan.candidates[planned.match_key]
         fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None
-        told = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
-        if told:
-            terminal.line(f"{planned.state}: {planned.trial_id}: {told}")
+        remarks = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
+        if remarks:
+            terminal.line(f"{planned.state}: {planned.trial_id}: {remarks}")
     for left in plan.left_out:
         terminal.line(f"left out: {' x '.join(left.pair)}: {left.reason}")
     for line in plan.unpaired:

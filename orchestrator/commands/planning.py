@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from orchestrator.commands.folders import cache_dir
 from orchestrator.commands.shared_options import Composing
-from orchestrator.configuration.composition import Composition, compose_trials, list_choices, shipped_folder, to_yaml
+from orchestrator.configuration.composer import shipped_folder
+from orchestrator.configuration.composition import Composition, compose_trials, list_choices, to_yaml
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import LocalSite, Site
@@ -25,7 +25,7 @@ from orchestrator.report.text import printable
 from orchestrator.stats.stopping import make_rule
 from orchestrator.stats.thresholds import primary_threshold
 from orchestrator.storage.load import read_regular
-from orchestrator.storage.schema import CONVERGENCE
+from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.inspection import UNKNOWN, Look
 from orchestrator.subject.targets import add_code_folders, check_packages
 
@@ -175,13 +175,14 @@ def _machine(site: Site, trial: Trial) -> Machine | str:
 
 
 def _check_rules(trials: list[Trial], primary: str | None) -> None:
-    for measurement in {trial.measurement for trial in trials}:
-        rule = make_rule(measurement.rule, min_rounds=measurement.min_rounds, max_rounds=measurement.max_rounds, primary=primary)
-        if lacking := [column for column in rule.columns if column not in CONVERGENCE.names]:
-            raise InputError(
-                f"measurement.rule={measurement.rule}: convergence.parquet has no column {lacking[0]} for its checks; add it to "
-                "CONVERGENCE in orchestrator/storage/schema.py"
-            )
+    for measurement in {trial.measurement.model_dump_json(): trial.measurement for trial in trials}.values():
+        make_rule(
+            measurement.rule,
+            min_rounds=measurement.min_rounds,
+            max_rounds=measurement.max_rounds,
+            primary=primary,
+            options=measurement.rule_options,
+        )
 
 
 def show(options: Composing) -> int:

@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from orchestrator.analysis.results import Results, analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
-from orchestrator.commands.folders import make_folder, refuse_campaign_folder
-from orchestrator.commands.verbs.report import Options
-from orchestrator.configuration.composition import override_analysis
+from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import METHOD, to_report
+from orchestrator.report.result_tables import all_tables, summary_tables
 from orchestrator.report.table import Table, to_markdown
-from orchestrator.report.tables import all_tables, summary_tables
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import markdown_text
 from orchestrator.report.verdict import verdict
-from orchestrator.storage.layout import inside
+from orchestrator.storage.files import make_output_folder, write_results
+from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import utc_now
-from orchestrator.storage.results import write_results
+from orchestrator.subject.targets import add_code_folders
 
 
-def analyse_directories(directories: Sequence[Path], overrides: Sequence[str]) -> tuple[SeveralCampaigns, Results]:
+def analyse_directories(directories: Sequence[Path], overrides: Sequence[str]) -> tuple[SeveralCampaigns, CampaignAnalysis]:
     """Return the campaigns of all directories and what analysis finds in them, with the settings of the first."""
     refuse_twice(directories)
     several = SeveralCampaigns([open_campaign(directory) for directory in directories])
@@ -50,15 +49,15 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
     return folder
 
 
-def to_combined_report(several: SeveralCampaigns, results: Results) -> str:
+def to_combined_report(several: SeveralCampaigns, results: CampaignAnalysis) -> str:
     """Return the report of several campaigns as Markdown."""
-    told = [f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences(several, results)]
-    head = ["# Tail quality of several campaigns", "", *told, ""]
+    lines = [f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences(several, results)]
+    head = ["# Tail quality of several campaigns", "", *lines, ""]
     tables = [campaigns_table(several), *all_tables(results)]
     return "\n".join([*head, *(to_markdown(table) for table in tables), METHOD])
 
 
-def sentences(several: SeveralCampaigns, results: Results) -> Iterator[str]:
+def sentences(several: SeveralCampaigns, results: CampaignAnalysis) -> Iterator[str]:
     """Yield the verdict, and what keeps trials of these campaigns from being compared."""
     yield from verdict(results)
     yield from _different_data(several)
@@ -74,8 +73,8 @@ def sentences(several: SeveralCampaigns, results: Results) -> Iterator[str]:
 
 def _different_data(several: SeveralCampaigns) -> Iterator[str]:
     for task, digests in several.different_data.items():
-        told = "; ".join(f"{', '.join(labels)} (digest {short(digest)})" for digest, labels in digests.items())
-        yield f"{task}: the data differ, so that these trials share no table: {told}."
+        data = "; ".join(f"{', '.join(labels)} (digest {short(digest)})" for digest, labels in digests.items())
+        yield f"{task}: the data differ, so that these trials share no table: {data}."
 
 
 def campaigns_table(several: SeveralCampaigns) -> Table:
@@ -108,15 +107,10 @@ def _cells(label: str, campaign: Campaign) -> list[str]:
     ]
 
 
-def execute(options: Options) -> int:
-    """Report one campaign, or several side by side. Returns the exit code."""
-    if len(options.directories) > 1:
-        _report_several(options)
-        return 0
-    directory = options.directories[0]
-    campaign = open_campaign(directory)
-    write_report(directory, override_analysis(campaign.record.config.analysis, options.overrides), options.figures, options.only)
-    return 0
+def report_one(directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str]) -> None:
+    """Report one campaign again."""
+    overrides = _without_code(overrides)
+    write_report(directory, override_analysis(open_campaign(directory).record.config.analysis, overrides), formats, only)
 
 
 def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = ()) -> None:
@@ -126,33 +120,44 @@ def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
     """
     campaign = open_campaign(directory)
     results = analyse(campaign, analysis)
-    evidence = [read_evidence(campaign)]
-    texts = {"report.md": to_report(results), "report.html": render(results, (), evidence)}
+    evidence = read_evidence(campaign)
+    texts = {"report.md": to_report(results), "report.html": render(results, evidence)}
     write_results(directory, results.tables, texts)
     if formats:
-        write_figures(inside(directory, directory / "figures"), formats, only, results, (), evidence)
+        write_figures(inside(directory, directory / "figures"), formats, only, results, evidence)
     print_summary(results, directory / "report.html")
 
 
-def _report_several(options: Options) -> None:
-    folder = report_folder(options.into, options.directories)
-    several, results = analyse_directories(options.directories, options.overrides)
-    make_folder(folder, "--into")
-    evidence = [read_evidence(several)]
-    page = render(results, (), evidence, told=list(sentences(several, results)), combined=campaigns_table(several))
+def _without_code(overrides: Sequence[str]) -> Sequence[str]:
+    """Make metrics in the folders of ``code=[DIR]`` known, and return the other overrides. A campaign's own folders are not looked into."""
+    folders, others = code_folders(overrides)
+    add_code_folders(folders)
+    return others
+
+
+def report_several(
+    directories: Sequence[Path], overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], into: Path | None
+) -> None:
+    """Report several campaigns side by side."""
+    overrides = _without_code(overrides)
+    folder = report_folder(into, directories)
+    several, results = analyse_directories(directories, overrides)
+    make_output_folder(folder, "--into")
+    evidence = read_evidence(several)
+    page = render(results, evidence, sentences=list(sentences(several, results)), combined=campaigns_table(several))
     texts = {"report.md": to_combined_report(several, results), "report.html": page}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
-    if options.figures:
-        write_figures(folder.expanduser() / "figures", options.figures, options.only, results, (), evidence)
+    if formats:
+        write_figures(folder.expanduser() / "figures", formats, only, results, evidence)
     print_summary(results, folder / "report.html", sentences(several, results), [campaigns_table(several)])
 
 
-def print_summary(results: Results, path: Path, told: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
-    """Print the verdict, or what else is told, and the cross-system tables; the last line says where the report is."""
+def print_summary(results: CampaignAnalysis, path: Path, said: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
+    """Print the verdict, or what else is to be said, and the cross-system tables; the last line says where the report is."""
     terminal = Terminal()
     for table in (*first, *summary_tables(results)):
         terminal.table(table)
         terminal.line()
-    for sentence in verdict(results) if told is None else told:
+    for sentence in verdict(results) if said is None else said:
         terminal.line(sentence)
     terminal.line(f"report: {path}")

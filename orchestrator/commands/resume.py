@@ -50,10 +50,10 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     if not found:
         return
     more = f" (and {len(found) - 1} more of its files and folders)" if len(found) > 1 else ""
-    told = f"{found[0]}{more}: {verb} runs the code that a campaign names, as you"
+    message = f"{found[0]}{more}: {verb} runs the code that a campaign names, as you"
     if not trust:
-        raise InputError(f"{told}; see that you trust all of it, and add --trust")
-    print(f"--trust: {told}", file=sys.stderr)  # noqa: T201
+        raise InputError(f"{message}; see that you trust all of it, and add --trust")
+    print(f"--trust: {message}", file=sys.stderr)  # noqa: T201
 
 
 def records_of(directory: Path) -> Iterator[Path]:
@@ -115,10 +115,10 @@ def execute(options: GoingOn) -> int:
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
         with open_site(campaign, [planned.trial for planned in chosen]) as site:
             changes = list_changes(writer, campaign, chosen, site)
-            told = list(dict.fromkeys(chain.from_iterable(changes.values())))
-            if told and not options.accept_changes:
-                more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-                raise InputError(f"{told[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
+            message = list(dict.fromkeys(chain.from_iterable(changes.values())))
+            if message and not options.accept_changes:
+                more = f" (and {len(message) - 1} more)" if len(message) > 1 else ""
+                raise InputError(f"{message[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
             for planned in chosen:
                 until = None if options.rounds is None else writer.trial(planned.trial_id).rounds + options.rounds
                 writer.note(planned.trial_id, changes[planned.trial_id], until)
@@ -175,12 +175,12 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
 
 def _code_changes(record: CampaignRecord, campaign: CampaignConfig, trial: Trial, code: CodeFiles) -> list[str]:
     """Return one line where files that the trial runs have changed, or none. Older campaigns know of all their code together only."""
-    told = f"the code has changed since the campaign was begun with version {record.code_version}"
+    message = f"the code has changed since the campaign was begun with version {record.code_version}"
     if not record.code_files:
-        return [told] if record.code_digest not in (None, digest_code(campaign.code)) else []
+        return [message] if record.code_digest not in (None, digest_code(campaign.code)) else []
     changed = code.changed(trial, record.code_files)
     more = f" and {len(changed) - FILES_NAMED} more" if len(changed) > FILES_NAMED else ""
-    return [f"{told}: {', '.join(changed[:FILES_NAMED])}{more}"] if changed else []
+    return [f"{message}: {', '.join(changed[:FILES_NAMED])}{more}"] if changed else []
 
 
 def _rules(writer: CampaignWriter) -> Callable[[PlannedTrial, str | None], StoppingRule]:

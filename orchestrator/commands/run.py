@@ -17,8 +17,7 @@ from orchestrator.commands.planning import Composed, compose_campaign, open_site
 from orchestrator.commands.report import write_report
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import CampaignConfig
-from orchestrator.contracts import InputError
-from orchestrator.execution.cluster_lost import ClusterLost
+from orchestrator.contracts import ClusterLost, InputError
 from orchestrator.execution.executor import Site
 from orchestrator.execution.signals import Restart, handled_by, received, stop_at_once
 from orchestrator.planning.plan import Plan
@@ -30,8 +29,8 @@ from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.code_files import CodeFiles, digest_code
 
-TOLD = "told"
-"""An interrupt that the user has been told of."""
+REPORTED = "reported"
+"""An interrupt of which the user knows."""
 SAME_SIGNAL_S = 0.5
 
 
@@ -96,12 +95,12 @@ def measure(
                     run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
                 except KeyboardInterrupt:
                     _stopped_at_once(writer)  # before Ray ends, which may take a while
-                    raise KeyboardInterrupt(TOLD) from None
+                    raise KeyboardInterrupt(REPORTED) from None
             writer.look_after()
             write_report(writer.directory, campaign.analysis)
             writer.look_after()
         except KeyboardInterrupt as interrupt:
-            if TOLD not in interrupt.args:
+            if REPORTED not in interrupt.args:
                 _stopped_at_once(writer)
             raise
         except ClusterLost as lost:
@@ -114,14 +113,14 @@ def measure(
             if error.errno is None:
                 raise
             gone = writer.gone()
-            with suppress(OSError):  # the disk is full still: once is told enough
+            with suppress(OSError):  # the disk is full still: once is message enough
                 writer.close()
             where = error.filename or writer.directory
-            told = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
-            print(printable(f"error: {gone or told}"), file=sys.stderr)  # noqa: T201
+            message = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
+            print(printable(f"error: {gone or message}"), file=sys.stderr)  # noqa: T201
             return 1
-    for told in writer.disturbances:
-        print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
+    for message in writer.disturbances:
+        print(printable(f"error: {message}"), file=sys.stderr)  # noqa: T201
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set():
         unfinished = states & {"planned", "interrupted"}
@@ -147,17 +146,17 @@ def mark_interrupted(writer: CampaignWriter) -> None:
             writer.set_state(planned.trial_id, "interrupted", "stopped at once by the user")
 
 
-def keep_losses(writer: CampaignWriter, told: str) -> None:
+def keep_losses(writer: CampaignWriter, message: str) -> None:
     """Record in the trials under way that a round in flight was lost with what ran it; it is measured again under its number."""
     for planned in writer.record.trials:
         record = writer.read_trial(planned.trial_id) if planned.state == "running" else None
         if record is None:
             continue
         of_trial = writer.trial(planned.trial_id)
-        fault = Fault(name="ray lost", message=told, process=max(0, len(record.processes) - 1), round=of_trial.rounds)
+        fault = Fault(name="ray lost", message=message, process=max(0, len(record.processes) - 1), round=of_trial.rounds)
         of_trial.flush()
         of_trial.write_record(record.model_copy(update={"faults": (*record.faults, fault)}))
-        writer.set_state(planned.trial_id, "interrupted", told)
+        writer.set_state(planned.trial_id, "interrupted", message)
 
 
 def _options(quiet: bool, accept_changes: bool) -> list[str]:

@@ -72,8 +72,8 @@ def add_composing(parser: LineParser) -> None:
 
 def add_config_dir(parser: LineParser) -> None:
     """Declare ``--config-dir``."""
-    told = "search DIR for groups of your own; may be given more than once"
-    parser.option("--config-dir", action="append", default=[], type=path, metavar="DIR", help=told)
+    help_text = "search DIR for groups of your own; may be given more than once"
+    parser.option("--config-dir", action="append", default=[], type=path, metavar="DIR", help=help_text)
 
 
 def add_quiet(parser: LineParser) -> None:

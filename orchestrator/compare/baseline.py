@@ -9,6 +9,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from orchestrator.configuration.config import AnalysisConfig, Frozen, Trial
 from orchestrator.contracts import InputError
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema
 from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
@@ -33,6 +34,11 @@ class BaselineThreshold(Frozen):
     origin: Literal["absolute", "reference"]
     means: tuple[Quality, ...] = Field(min_length=1)
     slowed: tuple[Quality, ...] = ()
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold itself."""
+        return Threshold(self.label, self.ns, self.origin)
 
 
 class BaselineTrial(Frozen):

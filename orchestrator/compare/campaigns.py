@@ -13,7 +13,7 @@ from orchestrator.compare.sides import SLOW_DOWNS, Change, by_match_key, changes
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.gate import gate
-from orchestrator.stats.thresholds import primary_threshold, thresholds_from_ms
+from orchestrator.stats.thresholds import primary_threshold
 from orchestrator.storage.reader import Campaign
 
 PASSED, ALARM, UNDECIDED = 0, 1, 3
@@ -62,7 +62,7 @@ def compare(before: Campaign | Baseline, after: Campaign, analysis: AnalysisConf
         if row is not None:
             rows.append(row)
             continue
-        loaded = load(after, repeats)
+        loaded = load(after, repeats, analysis.metrics)
         rows += measured(trial, loaded_before, loaded, analysis.seed, len(repeats))
         stacks.append((trial.trial.system.name, trial.stack, stack_of(data.record for data in loaded)))
     whole = before if isinstance(before, Baseline) else described(before, analysis)
@@ -83,7 +83,7 @@ def _sides(before: Campaign | Baseline, analysis: AnalysisConfig, power: bool) -
             yield trial.model_copy(update={"thresholds": kept}), ()
         return
     for repeats in by_match_key(before).values():
-        loaded = load(before, repeats)
+        loaded = load(before, repeats, analysis.metrics)
         yield reduce(repeats, loaded, analysis, slowed=power), loaded
 
 
@@ -95,7 +95,7 @@ def _stored_thresholds(before: Baseline, analysis: AnalysisConfig) -> set[int]:
             f"analysis.primary={analysis.primary}: the baseline file was written at {stored.primary or 'p95'}; "
             "compare with the campaign's directory, or export the baseline again"
         )
-    wanted, known = ({threshold.ns: threshold.label for threshold in thresholds_from_ms(one.thresholds_ms)} for one in (analysis, stored))
+    wanted, known = ({threshold.ns: threshold.label for threshold in one.thresholds} for one in (analysis, stored))
     if lacking := [label for ns, label in wanted.items() if ns not in known]:
         raise InputError(
             f"analysis.thresholds_ms: the baseline file has no figures at {lacking[0]}; compare with the campaign's directory, "

@@ -16,6 +16,7 @@ from orchestrator.compare.rows import Compared
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text
 from orchestrator.stats.comparison import Difference
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.schema import SCHEMA_VERSION
 
 
@@ -55,7 +56,7 @@ def _row(row: Compared) -> dict[str, Any]:
         "runtime": trial.runtime.name,
         "batch": trial.measurement.batch,
         "metric": row.metric,
-        "clock": "total",
+        "clock": PRIMARY_CLOCK,
         "threshold": threshold and threshold.label,
         "threshold_ns": threshold and threshold.ns,
         "threshold_origin": threshold and threshold.origin,
@@ -113,14 +114,14 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def to_comment(title: str, told: Sequence[str], tables: Sequence[Table]) -> str:
+def to_comment(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
     """Return the text; whatever names and reasons hold is shown as it is."""
-    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(sentence, at_start=True)}" for sentence in told), ""]
+    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences), ""]
     return "\n".join([*head, *(to_markdown(table) for table in tables)])
 
 
-def to_page(title: str, told: Sequence[str], tables: Sequence[Table]) -> str:
+def to_page(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
     """Return the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = (files("orchestrator.compare") / "compare_page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(title=title, told=told, tables=tables)
+    return environment.from_string(template).render(title=title, sentences=sentences, tables=tables)

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.convergence import flags_of
-from orchestrator.analysis.quality import JudgedMean, mean_curve
+from orchestrator.analysis.quality import PLAIN, JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial, store_baseline
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
+from orchestrator.contracts import InputError
+from orchestrator.stats.thresholds import Threshold, primary_threshold
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial, TrialRecord
 
@@ -102,7 +104,9 @@ def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> 
 
 def baseline_of(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
     """Return a campaign as a baseline; the timings of one match key at a time are in memory."""
-    trials = [reduce(planned, load(campaign, planned), analysis, slowed=True) for planned in by_match_key(campaign).values()]
+    trials = [
+        reduce(planned, load(campaign, planned, analysis.metrics), analysis, slowed=True) for planned in by_match_key(campaign).values()
+    ]
     return described(campaign, analysis).model_copy(update={"trials": tuple(trials), "slow_downs": SLOW_DOWNS})
 
 
@@ -126,12 +130,21 @@ def by_match_key(campaign: Campaign) -> dict[str, list[PlannedTrial]]:
     return found
 
 
-def load(campaign: Campaign, repeats: Iterable[PlannedTrial]) -> list[TrialData]:
-    """Return those repeats that are done, with their timings."""
+def load(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: Sequence[str] = ()) -> list[TrialData]:
+    """Return those repeats that are done, with their timings.
+
+    Raises InputError for a metric whose late answers have a score of their own, which no baseline holds.
+    """
     chosen = tuple(planned for planned in repeats if planned.state == "done")
     part = copy.copy(campaign)
     part.record = campaign.record.model_copy(update={"trials": chosen})
-    return load_trials(part)
+    loaded = load_trials(part, metrics)
+    for data in loaded:
+        if scale_of(data.judged(data.metric)) != PLAIN:
+            raise InputError(
+                f"{data.trial_id}: compare takes metrics whose late answers score 0, and {data.metric} is another; use `report`"
+            )
+    return loaded
 
 
 def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysis: AnalysisConfig, *, slowed: bool) -> BaselineTrial:
@@ -149,10 +162,16 @@ def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysi
         not_done=not_done(repeats),
         metric=data.metric,
         ideal=ideal,
-        samples=data.times["total"].shape[1],
-        rounds=tuple(len(one.times["total"]) for one in loaded),
+        samples=data.times[PRIMARY_CLOCK].shape[1],
+        rounds=tuple(len(one.times[PRIMARY_CLOCK]) for one in loaded),
         thresholds=tuple(
-            BaselineThreshold(label=threshold.label, ns=threshold.ns, origin=origin(threshold), means=tuple(of_repeats), slowed=curve)
+            BaselineThreshold(
+                label=threshold.label,
+                ns=threshold.ns,
+                origin="absolute" if threshold.origin == "absolute" else "reference",
+                means=tuple(of_repeats),
+                slowed=curve,
+            )
             for threshold, of_repeats, curve in zip(thresholds, means_at(loaded, thresholds), curves, strict=True)
         ),
         digests=digests_of(loaded),
@@ -167,16 +186,16 @@ def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> 
     That is the percentile of the total times of its inferences, all repeats pooled, so that every trial is judged where it feels speed,
     however fast it is; the candidate has no part in it. The user's absolute thresholds follow.
     """
-    pooled = np.concatenate([data.inferences["total"].ravel() for data in loaded])
+    pooled = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in loaded])
     primary = primary_threshold(analysis.primary, pooled)
-    found = [*([] if primary is None else [primary]), *thresholds_from_ms(analysis.thresholds_ms)]
+    found = [*([] if primary is None else [primary]), *analysis.thresholds]
     return tuple({threshold.ns: threshold for threshold in reversed(found)}.values())[::-1]
 
 
 def means_at(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> list[list[float]]:
     """Return mean tail quality on the total clock per threshold and repeat."""
     bounds = [threshold.ns for threshold in thresholds]
-    curves = [mean_curve(data.judged(data.metric), data.times["total"], bounds) for data in loaded]
+    curves = [mean_curve(data.judged(data.metric), data.times[PRIMARY_CLOCK], bounds) for data in loaded]
     return [[float(curve[index]) for curve in curves] for index in range(len(bounds))]
 
 
@@ -206,17 +225,12 @@ def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:
     )
 
 
-def origin(threshold: Threshold) -> str:
-    """Return where a threshold comes from: a percentile is one of the baseline's, whatever it is applied to."""
-    return "absolute" if threshold.origin == "absolute" else "reference"
-
-
 def _slowed(loaded: Sequence[TrialData], threshold: Threshold) -> tuple[float, ...]:
     """Return mean quality with all times longer by each of `SLOW_DOWNS`: a time t (1 + s) is on time where t <= theta / (1 + s)."""
     bounds = [threshold.ns / (1 + share) for share in SLOW_DOWNS]
     means = []
     for data in loaded:
         judged = data.judged(data.metric)
-        times = data.times["total"] if isinstance(judged, JudgedMean) else data.times["total"][:FEW_ROUNDS]
+        times = data.times[PRIMARY_CLOCK] if isinstance(judged, JudgedMean) else data.times[PRIMARY_CLOCK][:FEW_ROUNDS]
         means.append(mean_curve(judged, times, bounds))
     return tuple(float(mean) for mean in np.mean(means, axis=0))

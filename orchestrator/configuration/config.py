@@ -6,92 +6,35 @@ The words are those of the documentation: a *trial* is one model x task x system
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from orchestrator.configuration.fields import (
+    LARGEST_SEED,
+    MOST_CLASSES,
+    MOST_CORES,
+    MOST_REPEATS,
+    MOST_ROUNDS,
+    MOST_SAMPLES,
+    MOST_SECONDS,
+    MOST_THRESHOLDS,
+    Bytes,
+    DeviceKind,
+    Dtype,
+    Milliseconds,
+    Modules,
+    Name,
+    Names,
+    Percentile,
+    Programs,
+    explain,
+)
 from orchestrator.contracts import InputError
-
-KNOWN_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
-SIZE_UNITS = {
-    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-}  # fmt: skip
-
-
-def parse_bytes(value: object) -> int:
-    """Return a number of bytes from ``4GiB``, ``500MB`` or a plain number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = KNOWN_SIZE.fullmatch(str(value))
-    if match is None:
-        raise ValueError("must be a number of bytes such as 500MB or 4GiB")
-    return int(float(match[1]) * SIZE_UNITS[match[2] or "B"])
-
-
-def _no_truth(value: object) -> object:
-    """Refuse true and false where a number is wanted: Python counts them as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def _plain_name(value: str) -> str:
-    """Refuse names that could not be part of a file name on every system."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", value) or ".." in value:
-        raise ValueError("must be 1 to 100 of the characters A-Z a-z 0-9 _ . + - and start with a letter or digit")
-    return value
-
-
-def _plain_names(value: object) -> object:
-    """Accept one string where a list of strings is wanted."""
-    return (value,) if isinstance(value, str) else value
-
-
-def _module_names(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what Python could not import."""
-    for name in value:
-        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name):
-            raise ValueError(f"must be names of Python modules, and {name[:40]!r} is none")
-    return value
-
-
-def _program_names(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what no file system could hold."""
-    for name in value:
-        if not name.strip() or "\0" in name or len(name) > 200:
-            raise ValueError("must be names of programs of 1 to 200 characters")
-    return value
-
+from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 T = TypeVar("T", bound=BaseModel)
-
-MOST_REPEATS = 1000
-MOST_THRESHOLDS = 1000
-"""Of each kind: tables have a row for each of them, trial and clock."""
-MOST_ROUNDS = 10**9
-"""Rounds are numbered with 32 bits."""
-MOST_SECONDS = 10**6
-"""Of one round, 11 days: systems' own waits take little more."""
-LONGEST_MS = 9 * 10**9
-"""Of a threshold, 104 days: beyond, float64 holds no exact number of nanoseconds."""
-MOST_CORES = 4096
-MOST_CLASSES = MOST_SAMPLES = 10**9
-LARGEST_SEED = 2**63 - 1
-
-DeviceKind = Literal["cpu", "cuda"]
-Dtype = Literal["fp32", "bf16", "fp16"]
-DTYPE_BYTES: Mapping[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
-
-Name = Annotated[str, AfterValidator(_plain_name)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_plain_names)]
-Modules = Annotated[Names, AfterValidator(_module_names)]
-Programs = Annotated[Names, AfterValidator(_program_names)]
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**60)]
-Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
-Milliseconds = Annotated[float, BeforeValidator(_no_truth), Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 
 
 class Frozen(BaseModel):
@@ -185,7 +128,7 @@ class RuntimeConfig(Frozen):
 
 
 class MeasurementConfig(Frozen):
-    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``."""
+    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``; ``rule_options`` are the rule's own."""
 
     batch: int = Field(1, gt=0, le=MOST_SAMPLES)
     rule: Name = "settled"
@@ -200,6 +143,7 @@ class MeasurementConfig(Frozen):
     garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
     repeat: int = Field(1, gt=0, le=MOST_REPEATS)
     max_errors: int = Field(0, ge=0, le=10**18)
+    rule_options: dict[Name, bool | int | float | str] = Field({}, exclude_if=lambda options: not options)
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> MeasurementConfig:
@@ -220,7 +164,10 @@ class DeadlineConfig(Frozen):
 
 
 class AnalysisConfig(Frozen):
-    """How stored timings are read. These keys never need a new measurement."""
+    """How stored timings are read. These keys never need a new measurement.
+
+    ``metrics``, the first of which trials are compared by, take the place of those that the task names.
+    """
 
     thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
     percentiles: tuple[Percentile, ...] = Field((90, 95, 99, 99.9), max_length=MOST_THRESHOLDS)
@@ -229,6 +176,12 @@ class AnalysisConfig(Frozen):
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     slices: Names = ()
     deadline: DeadlineConfig = DeadlineConfig()
+    metrics: Names = Field((), exclude_if=lambda names: not names)
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """The user's own thresholds."""
+        return thresholds_from_ms(self.thresholds_ms)
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
         """Return what to raise where ``reference`` is none of these trials."""
@@ -309,33 +262,3 @@ def _validate(model: type[T], data: Mapping[str, Any]) -> T:
         return model.model_validate(data)
     except ValidationError as error:
         raise InputError(explain(error)) from error
-
-
-def explain(error: ValidationError) -> str:
-    """Return the first complaint of a validation error as one line: key, value, rule."""
-    first = error.errors(include_url=False)[0]
-    # Pydantic names the members of a union too ("constrained-int"): only words and indices are ours.
-    parts = [str(part) for part in first["loc"] if part != "options" and re.fullmatch(r"\w+", str(part))]
-    key = ".".join(parts) or error.title
-    message = _rule(first["type"], first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        return f"{key}: no such key"
-    value = first.get("input")
-    shown = "" if isinstance(value, Mapping) or first["type"] == "missing" else f"={str(value)[:80]}"
-    more = len(error.errors()) - 1
-    return f"{key}{shown}: {message[0].lower() + message[1:]}" + (f" (and {more} more)" if more else "")
-
-
-def _rule(kind: str, context: Mapping[str, Any]) -> str | None:
-    """Return the rule that a value breaks and the remedy, where Pydantic's own words would not do."""
-    if kind == "tuple_type":
-        return "Must be a list such as [12]"
-    if kind in ("model_type", "model_attributes_type"):
-        return "Must be a group of keys; set one of them, as KEY.NAME=VALUE"
-    if kind == "less_than_equal":
-        return f"Must be at most {int(context['le']):,}; write a smaller number"
-    if kind == "greater_than_equal":
-        return f"Must be at least {context['ge']:g}; write a larger number"
-    if kind == "too_long":
-        return f"Must be at most {context['max_length']:,} values; leave some out"
-    return None

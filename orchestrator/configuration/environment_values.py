@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Target, Trial
-from orchestrator.configuration.path_options import path_options
+from orchestrator.configuration.keys import WITH_OPTIONS, schema_keys
 from orchestrator.contracts import InputError
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
@@ -74,9 +75,9 @@ def without_values(trial: Trial, text: str) -> str:
     return text
 
 
-def hidden(trial: Trial, told: Any) -> Any:
-    """Return plain values that a target has told, such as a model's facts, with expressions in place of values, in keys too."""
-    return _each_text(told, lambda text: without_values(trial, text))
+def hidden(trial: Trial, values: Any) -> Any:
+    """Return plain values from a target, such as a model's facts, with expressions in place of values, in keys too."""
+    return _each_text(values, lambda text: without_values(trial, text))
 
 
 def names_in(trial: Trial) -> tuple[str, ...]:
@@ -114,3 +115,79 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return [_each_text(inside, change) for inside in value]
     return value
+
+
+PATH_OPTIONS = ("path", "root")
+"""Options of models and tasks that are paths by their name."""
+
+
+def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str, str]:
+    """Return the options that are paths, made absolute: they name what exists, and are called so, look so or hold the files.
+
+    A plain word such as ``split: val`` is no path because a folder of that name happens to be in the working directory.
+    """
+    absolute = {file.absolute() for file in files}
+    known = {parent for file in absolute for parent in file.parents} | absolute
+    texts = {name: value for name, value in options.items() if isinstance(value, str)}
+    return {name: str(Path(value).expanduser().absolute()) for name, value in texts.items() if _is_path(name, value, known)}
+
+
+def _is_path(name: str, value: str, known: set[Path]) -> bool:
+    path = Path(value).expanduser().absolute()
+    try:
+        exists = path.exists()
+    except OSError:
+        return False
+    return exists and (name in PATH_OPTIONS or "/" in value or "\\" in value or path in known)
+
+
+def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolved_text: Callable[[str], str]) -> dict[str, Any]:
+    """Return a document with expressions in place of values.
+
+    Parameters
+    ----------
+    values, written
+        the document with the values of variables, and with their expressions.
+    resolved_text
+        gives the text with values in place of expressions.
+
+    Raises
+    ------
+    InputError
+        for a text that cannot be had from its expression again.
+    """
+
+    def kept(key: str, value: Any, expressed: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: kept(f"{key}.{name}", inside, _inside(expressed, name)) for name, inside in value.items()}
+        if isinstance(value, list):
+            return [kept(f"{key}.{place}", inside, _inside(expressed, place)) for place, inside in enumerate(value)]
+        if not isinstance(value, str) or value == expressed:
+            return value
+        if not isinstance(expressed, str) or resolved_text(expressed) != value:
+            raise InputError(
+                f"{key}: is made of an environment variable and could not be stored without its value; write ${{oc.env:NAME}} as text"
+            )
+        return expressed
+
+    changed = dict(values)
+    for block in WITH_OPTIONS:
+        if isinstance(values.get(block), dict):
+            ours = schema_keys(block)
+            changed[block] = {
+                name: value if name in ours else kept(f"{block}.{name}", value, _inside(written.get(block), name))
+                for name, value in values[block].items()
+            }
+    system = values.get("system")
+    if isinstance(system, dict) and isinstance(system.get("paths"), dict):
+        paths = kept("system.paths", system["paths"], _inside(written.get("system"), "paths"))
+        changed["system"] = {**system, "paths": paths}
+    return changed
+
+
+def _inside(value: Any, place: str | int) -> Any:
+    """Return a part of a value, None where it has another form."""
+    try:
+        return value[place]
+    except (IndexError, KeyError, TypeError):
+        return None

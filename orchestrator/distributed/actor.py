@@ -10,8 +10,8 @@ from typing import Any
 import ray
 
 from orchestrator.configuration.config import Trial
-from orchestrator.distributed.shipping import import_shipped
-from orchestrator.machine.processes import Identity, own_identity
+from orchestrator.distributed.placement import import_shipped
+from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.turn import Turn
 from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.distributed.local import embedded_ray, first_line, forget_token, own_folder, prepare_environment
-from orchestrator.distributed.shipping import stage_code
+from orchestrator.distributed.placement import stage_code
 from orchestrator.execution.executor import Executor, Site
 from orchestrator.execution.guard import Guard, guarded
 from orchestrator.execution.signals import deferred

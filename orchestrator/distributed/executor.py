@@ -24,13 +24,11 @@ from orchestrator.distributed.watch import ask
 from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
 from orchestrator.machine.cores import THREAD_VARIABLES
-from orchestrator.machine.host import Machine, cores_offered
-from orchestrator.machine.processes import Identity, end_process, own_identity
+from orchestrator.machine.host import Identity, Machine, cores_offered, end_process, own_identity
 from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.scratch import take_stamps
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 

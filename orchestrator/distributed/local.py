@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from orchestrator.contracts import ClusterLost
 from orchestrator.distributed.watch import Watch, watched
-from orchestrator.execution.cluster_lost import ClusterLost
 from orchestrator.execution.guard import MARK, Guard
 
 PREFIX = "tq-"

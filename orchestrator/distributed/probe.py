@@ -17,11 +17,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.contracts import InputError
 from orchestrator.distributed.local import first_line
-from orchestrator.distributed.placement import Node
-from orchestrator.distributed.shipping import import_shipped
+from orchestrator.distributed.placement import Node, import_shipped
 from orchestrator.distributed.watch import ask
 from orchestrator.doctor.clocks import Offset, Trip, offset_from
-from orchestrator.doctor.findings import Examined, Reading, read_host
+from orchestrator.doctor.findings import Examined, HostReading, read_host
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Machine, read_machine
 from orchestrator.machine.turn import check_turn
@@ -137,7 +136,7 @@ def examine_nodes(places: Sequence[Place], say: Callable[[str], None]) -> list[E
     return [found[number] for number in range(len(places))]
 
 
-def read_host_here() -> Reading:
+def read_host_here() -> HostReading:
     """Read this node's machine."""
     import_shipped(Path.cwd())
     return read_host()
@@ -158,7 +157,7 @@ def _examined(place: Place, started: Any) -> Examined:
     try:
         if isinstance(started, Exception):
             raise started
-        reading: Reading = wait_for(started, node.name)
+        reading: HostReading = wait_for(started, node.name)
         offset = _offset(node)
     except (InputError, RayTaskError) as error:
         return _failed(place, error)

@@ -10,8 +10,7 @@ from dataclasses import replace
 import ray
 
 from orchestrator.configuration.config import ClusterConfig, SystemConfig, Trial
-from orchestrator.configuration.environment_values import resolved
-from orchestrator.configuration.path_options import path_options
+from orchestrator.configuration.environment_values import path_options, resolved
 from orchestrator.contracts import InputError
 from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.placement import Node, choose_node

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from orchestrator.execution.cluster_lost import ClusterLost
+from orchestrator.contracts import ClusterLost
 
 T = TypeVar("T")
 
@@ -106,10 +106,10 @@ class Watch:
         if not self._ended.is_set():
             self._lose(f"the embedded Ray has lost its process {name}{how}")
 
-    def _lose(self, told: str) -> None:
+    def _lose(self, message: str) -> None:
         with self._lock:
             if self._lost is None:
-                self._lost = told
+                self._lost = message
             waiting = list(self._waiting)
         self._known.set()
         for answer in waiting:

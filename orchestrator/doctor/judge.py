@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from orchestrator.doctor.activity import Activity
-from orchestrator.doctor.findings import Examined, Finding, Grade, Reading, graded, host_names, told, worst
+from orchestrator.doctor.findings import Examined, Finding, Grade, HostReading, finding, graded, host_names, worst
 from orchestrator.doctor.judge_cluster import boot_ids, judge_node, judge_timer, judge_versions, judge_wall_clock
 from orchestrator.doctor.judge_machine import (
     judge_cores,
@@ -18,7 +17,7 @@ from orchestrator.doctor.judge_machine import (
     judge_siblings,
     judge_turbo,
 )
-from orchestrator.doctor.noise import Noise
+from orchestrator.doctor.noise import Activity, Noise
 from orchestrator.machine.host import format_cores
 from orchestrator.machine.turn import TurnState
 
@@ -35,7 +34,7 @@ def judge_turn(host: str, turn: TurnState) -> Finding:
         grade, seen, remedy = "bad", turn.problem, "no campaign can measure here"
     elif turn.holder is not None:
         grade, remedy = "doubtful", "a campaign waits until it ends"
-    return told(host, "turn", grade, seen, "campaigns of all users take turns, and nobody has it (bad: it cannot be taken)", remedy)
+    return finding(host, "turn", grade, seen, "campaigns of all users take turns, and nobody has it (bad: it cannot be taken)", remedy)
 
 
 P99_RATIO = (1.10, 1.50)
@@ -47,7 +46,7 @@ FOREIGN_SHARE = (0.02, 0.20)
 def judge_noise(host: str, noise: Noise) -> Finding:
     """What the machine alone adds to the tail of a fixed piece of work is in every model's tail too."""
     p99, longest = noise.p99_ns / noise.median_ns, noise.max_ns / noise.median_ns
-    return told(
+    return finding(
         host,
         "noise floor",
         worst(graded(p99, *P99_RATIO), graded(longest, *MAX_RATIO)),
@@ -61,7 +60,7 @@ def judge_noise(host: str, noise: Noise) -> Finding:
 def judge_steal(host: str, noise: Noise, is_virtual: bool) -> Finding:
     """Time that the host of a virtual machine gave to somebody else while ours wanted it."""
     share = noise.steal_ns / noise.duration_ns
-    return told(
+    return finding(
         host,
         "stolen time",
         graded(share, *STEAL_SHARE),
@@ -74,7 +73,7 @@ def judge_steal(host: str, noise: Noise, is_virtual: bool) -> Finding:
 def judge_load(host: str, activity: Activity) -> Finding:
     """What others do on the allowed cores while we sleep."""
     named = ", ".join(f"{name} {share:.0%} of a core" for name, share in activity.busiest)
-    return told(
+    return finding(
         host,
         "foreign load",
         graded(activity.foreign_share, *FOREIGN_SHARE),
@@ -87,7 +86,7 @@ def judge_load(host: str, activity: Activity) -> Finding:
 def judge_swap(host: str, activity: Activity) -> Finding:
     """A page that comes back from swap costs milliseconds."""
     used_mib = activity.swap_used_bytes / 2**20
-    return told(
+    return finding(
         host,
         "swap",
         "bad" if activity.swapped_in else "doubtful" if activity.swap_used_bytes else "good",
@@ -114,7 +113,7 @@ def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], r
             yield judge_versions(host, node.reading.machine.versions, reference)
 
 
-def judge_reading(host: str, reading: Reading) -> Iterator[Finding]:
+def judge_reading(host: str, reading: HostReading) -> Iterator[Finding]:
     """Yield the lines that one machine's reading alone decides."""
     yield judge_timer(host, reading.clocks)
     yield judge_cores(host, reading.processor)

@@ -8,7 +8,7 @@ from typing import Literal
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.contracts import InputError
 from orchestrator.doctor.clocks import Clocks, Offset
-from orchestrator.doctor.findings import Examined, Finding, Grade, graded, told, worst
+from orchestrator.doctor.findings import Examined, Finding, Grade, finding, graded, worst
 from orchestrator.machine.host import Machine, cores_offered, format_cores
 
 RAY_LABELS = "ray.io/"
@@ -39,7 +39,7 @@ def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: L
     if sharing:
         parts.append(f"the same as {', '.join(sharing)}")
     rule = "good is a node that answers, has a label or is the driver's own, and whose boot id no other has"
-    return told(host, "node", grade, ", ".join(filter(None, parts)), rule, "; ".join(remedies))
+    return finding(host, "node", grade, ", ".join(filter(None, parts)), rule, "; ".join(remedies))
 
 
 def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[str, str]) -> Finding:
@@ -50,7 +50,7 @@ def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[st
         for name in names
         if versions.get(name) != reference.get(name)
     ]
-    return told(
+    return finding(
         host,
         "versions",
         "doubtful" if differing else "good",
@@ -116,11 +116,11 @@ def judge_timer(host: str, clocks: Clocks) -> Finding:
         "bad" if clocks.backwards else "good",
     )
     backwards = f", went back {clocks.backwards} times" if clocks.backwards else ""
-    return told(
+    return finding(
         host,
         "timer",
         grade,
-        f"{clocks.overhead_ns:.0f} ns a call, steps of {clocks.resolution_ns} ns, source {clocks.source or 'not told'}{backwards}",
+        f"{clocks.overhead_ns:.0f} ns a call, steps of {clocks.resolution_ns} ns, source {clocks.source or 'unknown'}{backwards}",
         "a call takes at most 200 ns (doubtful to 2 us) and steps are at most 1 us (doubtful to 100 us); it never goes back",
         "where /sys/devices/system/clocksource offers tsc or kvm-clock, choose that",
     )
@@ -131,7 +131,7 @@ def judge_wall_clock(host: str, clocks: Clocks, offset: Offset | None) -> Findin
     resolution = graded(clocks.wall_resolution_ns or WALL_RESOLUTION_NS[1] + 1, *WALL_RESOLUTION_NS)
     steps = f"steps of {_short(clocks.wall_resolution_ns)}"
     if offset is None:
-        return told(
+        return finding(
             host,
             "clock offset",
             resolution,
@@ -139,7 +139,7 @@ def judge_wall_clock(host: str, clocks: Clocks, offset: Offset | None) -> Findin
             "steps are at most 1 ms (doubtful to 20 ms)",
             "rounds that follow one another get equal dates; durations do not suffer",
         )
-    return told(
+    return finding(
         host,
         "clock offset",
         worst(resolution, _offset_grade(offset)),

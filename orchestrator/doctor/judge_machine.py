@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.doctor.activity import Processor
-from orchestrator.doctor.findings import Finding, Grade, graded, told, worst
-from orchestrator.doctor.gpus import Gpu
-from orchestrator.doctor.noise import Noise
+from orchestrator.doctor.findings import Finding, Gpu, Grade, finding, graded, worst
+from orchestrator.doctor.noise import Noise, Processor
 from orchestrator.machine.cores import Quota
 from orchestrator.machine.host import format_cores
 
@@ -17,7 +15,7 @@ NICENESS = (0, 9)
 def judge_cores(host: str, processor: Processor) -> Finding:
     """One core more than the model's takes what is not timed."""
     count = len(processor.cores)
-    return told(
+    return finding(
         host,
         "cores",
         "good" if count >= 2 else "doubtful",
@@ -37,8 +35,8 @@ def judge_pinning(host: str, noise: Noise) -> Finding:
         seen = f"to core {noise.core}: {noise.refused or 'no error'}, reads back {format_cores(noise.read_back)}"
     else:
         grade = "good" if noise.ran_on in (noise.core, None) else "doubtful"
-        seen = f"to core {noise.core}, reads back {noise.core}, ran on {'not told' if noise.ran_on is None else noise.ran_on}"
-    return told(
+        seen = f"to core {noise.core}, reads back {noise.core}, ran on {'unknown' if noise.ran_on is None else noise.ran_on}"
+    return finding(
         host,
         "pinning",
         grade,
@@ -55,7 +53,7 @@ def judge_siblings(host: str, processor: Processor) -> Finding:
     outside = [threads for threads in processor.siblings if len(allowed & set(threads)) == 1]
     shown = [f"{format_cores(threads)} are one core" for threads in inside]
     shown += [f"{format_cores(set(threads) - allowed)} shares the core of {format_cores(allowed & set(threads))}" for threads in outside]
-    return told(
+    return finding(
         host,
         "hyper-threads",
         "doubtful" if shown else "good",
@@ -68,11 +66,11 @@ def judge_siblings(host: str, processor: Processor) -> Finding:
 
 def judge_governor(host: str, processor: Processor) -> Finding:
     """Any governor but ``performance`` changes the frequency while a round runs."""
-    return told(
+    return finding(
         host,
         "governor",
         "good" if processor.governors == ("performance",) else "doubtful",
-        ", ".join(processor.governors) or f"not told{' (virtual machine)' if processor.is_virtual else ''}",
+        ", ".join(processor.governors) or f"unknown{' (virtual machine)' if processor.is_virtual else ''}",
         "performance on every allowed core",
         "cpupower frequency-set -g performance"
         if processor.governors
@@ -82,8 +80,8 @@ def judge_governor(host: str, processor: Processor) -> Finding:
 
 def judge_turbo(host: str, processor: Processor) -> Finding:
     """Turbo frequencies depend on heat, and on how many other cores work."""
-    seen = {True: "on", False: "off", None: f"not told{' (virtual machine)' if processor.is_virtual else ''}"}
-    return told(
+    seen = {True: "on", False: "off", None: f"unknown{' (virtual machine)' if processor.is_virtual else ''}"}
+    return finding(
         host,
         "turbo",
         "good" if processor.turbo is False else "doubtful",
@@ -95,7 +93,7 @@ def judge_turbo(host: str, processor: Processor) -> Finding:
 
 def judge_quota(host: str, quota: Quota | None) -> Finding:
     """A quota stops the process for the rest of a period when its share is used up."""
-    return told(
+    return finding(
         host,
         "CPU quota",
         "good" if quota is None else "doubtful",
@@ -107,7 +105,7 @@ def judge_quota(host: str, quota: Quota | None) -> Finding:
 
 def judge_niceness(host: str, niceness: int) -> Finding:
     """Any process with less niceness goes first."""
-    return told(
+    return finding(
         host,
         "niceness",
         graded(niceness, *NICENESS),
@@ -143,10 +141,10 @@ def judge_gpus(host: str, gpus: Sequence[Gpu]) -> Iterator[Finding]:
 
 def judge_gpu(host: str, gpu: Gpu) -> Finding:
     """A GPU that is shared, or that the driver unloads between uses, answers late."""
-    memory = "memory not told" if gpu.memory_bytes is None else f"{gpu.memory_bytes / 2**30:.1f} GiB"
-    processes = "processes not told" if gpu.processes is None else f"{gpu.processes} foreign processes"
-    persistence = {True: "on", False: "off", None: "not told"}[gpu.persistence]
-    return told(
+    memory = "memory unknown" if gpu.memory_bytes is None else f"{gpu.memory_bytes / 2**30:.1f} GiB"
+    processes = "processes unknown" if gpu.processes is None else f"{gpu.processes} foreign processes"
+    persistence = {True: "on", False: "off", None: "unknown"}[gpu.persistence]
+    return finding(
         host,
         f"GPU {gpu.index}",
         worst(
@@ -169,11 +167,11 @@ def judge_throttling(host: str, gpu: Gpu) -> Finding:
         names.append(f"reasons {unknown:#x}")
     if unknown or mask is None:
         grades.append("doubtful")
-    return told(
+    return finding(
         host,
         f"GPU {gpu.index} throttling",
         worst("good", *grades),
-        "not told" if mask is None else ", ".join(names) or "none",
+        "unknown" if mask is None else ", ".join(names) or "none",
         "0 reasons beyond idleness or clocks that were set (bad: heat, hardware slowdown, power brake)",
         "see nvidia-smi -q -d PERFORMANCE; cool it, or raise or fix its limits",
     )

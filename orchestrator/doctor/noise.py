@@ -1,4 +1,4 @@
-"""Pin this thread to one core, see where it really runs, and time a fixed piece of work there over and over."""
+"""How noisy a machine is: the times of a fixed piece of work on one core, and what else the machine does meanwhile."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import math
 import os
 import statistics
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from orchestrator.machine.cores import CAN_PIN, allowed_cores
-from orchestrator.machine.environment import read_text
-from orchestrator.machine.kernel import time_kernel
-from orchestrator.measurement.evidence import read_counters
+from orchestrator.machine.environment import environment, read_text
+from orchestrator.machine.host import parse_cores
+from orchestrator.measurement.evidence import TICKS_PER_S, read_counters, time_kernel
 
 WARMUP = 50
 AT_ONCE = 50
@@ -96,3 +99,140 @@ def core_of_this_thread() -> int | None:
     """Return the core that the kernel last saw the calling thread on."""
     fields = (read_text(Path("/proc/thread-self/stat")) or "").rpartition(")")[2].split()
     return int(fields[PROCESSOR_FIELD]) if len(fields) > PROCESSOR_FIELD else None
+
+
+LOOK_S = 1.0
+NAMED = 3
+"""So many of the busiest foreign processes are named."""
+LEAST_SHARE = 0.005
+PAGES_IN = "pswpin "
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One second of a machine that has nothing of ours to do.
+
+    foreign_share
+        of the time of the allowed cores that something else took.
+    busiest
+        names of other processes with the share of one core that each took.
+    swapped_in
+        pages that came back from swap meanwhile.
+    """
+
+    cores: tuple[int, ...]
+    foreign_share: float
+    busiest: tuple[tuple[str, float], ...]
+    load: float
+    swap_used_bytes: int
+    swapped_in: int
+
+
+def read_activity(look_s: float = LOOK_S) -> Activity:
+    """Sleep, and see what the others did."""
+    cores = allowed_cores()
+    processes, pages = process_times(), pages_swapped_in()
+    started_s, own_s, busy_s = time.perf_counter(), time.process_time(), busy_time_s(cores)
+    time.sleep(look_s)
+    busy_s, own_s = busy_time_s(cores) - busy_s, time.process_time() - own_s
+    elapsed_s = time.perf_counter() - started_s
+    return Activity(
+        cores=cores,
+        foreign_share=min(1.0, max(0.0, (busy_s - own_s) / (elapsed_s * len(cores)))),
+        busiest=busiest(processes, process_times(), elapsed_s),
+        load=os.getloadavg()[0],
+        swap_used_bytes=int(psutil.swap_memory().used),
+        swapped_in=pages_swapped_in() - pages,
+    )
+
+
+def busy_time_s(cores: Iterable[int]) -> float:
+    """Return how long the cores have been busy since the start of the machine."""
+    ours = {f"cpu{core}" for core in cores}
+    ticks = 0
+    for line in (read_text(Path("/proc/stat")) or "").splitlines():
+        name, *fields = line.split()
+        if name in ours:
+            user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
+            ticks += user + nice + system + irq + softirq
+    return ticks / TICKS_PER_S
+
+
+def process_times() -> dict[int, tuple[str, float]]:
+    """Return name and processor time of every process but this one."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            times = process.cpu_times()
+            if process.pid != os.getpid():
+                found[process.pid] = (process.name(), times.user + times.system)
+        except psutil.Error:
+            continue  # it ended meanwhile, or is not shown to us
+    return found
+
+
+def busiest(
+    before: Mapping[int, tuple[str, float]], after: Mapping[int, tuple[str, float]], elapsed_s: float
+) -> tuple[tuple[str, float], ...]:
+    """Return the processes that took most time between two looks, those of one name together."""
+    shares: dict[str, float] = {}
+    for pid, (name, taken_s) in after.items():
+        shares[name] = shares.get(name, 0.0) + (taken_s - before.get(pid, (name, taken_s))[1]) / elapsed_s
+    ordered = sorted(((name, share) for name, share in shares.items() if share >= LEAST_SHARE), key=lambda each: -each[1])
+    return tuple(ordered[:NAMED])
+
+
+def pages_swapped_in() -> int:
+    """Return how many pages have come back from swap since the start of the machine."""
+    lines = (read_text(Path("/proc/vmstat")) or "").splitlines()
+    return next((int(line.removeprefix(PAGES_IN)) for line in lines if line.startswith(PAGES_IN)), 0)
+
+
+CPUS = Path("/sys/devices/system/cpu")
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The processor as the kernel shows it to this process.
+
+    siblings
+        for every allowed core that shares its physical core with others: all of these, itself included.
+    governors
+        of the allowed cores, each once; empty where the kernel sets no frequency.
+    turbo
+        None where the kernel does not tell.
+    """
+
+    name: str
+    cores: tuple[int, ...]
+    logical_cores: int
+    siblings: tuple[tuple[int, ...], ...]
+    governors: tuple[str, ...]
+    turbo: bool | None
+    is_virtual: bool
+
+
+def read_processor() -> Processor:
+    """Read the processor."""
+    cores, known = allowed_cores(), environment()
+    return Processor(
+        name=str(known["processor"]),
+        cores=cores,
+        logical_cores=os.cpu_count() or 1,
+        siblings=read_siblings(CPUS, cores),
+        governors=read_governors(CPUS, cores),
+        turbo=known["turbo"],
+        is_virtual=" hypervisor" in (read_text(Path("/proc/cpuinfo")) or ""),
+    )
+
+
+def read_siblings(cpus: Path, cores: Iterable[int]) -> tuple[tuple[int, ...], ...]:
+    """Return the sets of two or more threads of one physical core, of which at least one is in ``cores``."""
+    lists = [read_text(cpus / f"cpu{core}" / "topology" / "thread_siblings_list") or "" for core in cores]
+    return tuple(sorted({threads for threads in map(parse_cores, lists) if len(threads) > 1}))
+
+
+def read_governors(cpus: Path, cores: Iterable[int]) -> tuple[str, ...]:
+    """Return the governors of the cores, each once."""
+    texts = [read_text(cpus / f"cpu{core}" / "cpufreq" / "scaling_governor") for core in cores]
+    return tuple(sorted({text for text in texts if text}))

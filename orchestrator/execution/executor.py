@@ -14,10 +14,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.contracts import InputError
-from orchestrator.machine.host import Machine, read_machine
-from orchestrator.machine.processes import Identity
-from orchestrator.measurement.failures import TrialFailed, unexpected
-from orchestrator.measurement.salvage import Stamps
+from orchestrator.machine.host import Identity, Machine, read_machine
+from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.vocabulary import LossCause
 from orchestrator.subject.inspection import Inspector, Look
@@ -128,7 +126,7 @@ class LocalSite:
         self._inspector = Inspector()
 
     def machine(self, system: SystemConfig) -> Machine:
-        """Return this machine, whatever the system's labels are: what does not fit is told by the plan."""
+        """Return this machine, whatever the system's labels are: the plan reports what does not fit."""
         return self._machine
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:

@@ -1,7 +1,7 @@
 """A small process that outlives the program and clears away what it leaves, however the program ends.
 
 The guard sleeps until its pipe is closed, which the operating system does also for a program that was killed. Then it ends every process
-that belongs to the program's private Ray and deletes the files and folders it was told of. It belongs to no terminal and no group of
+that belongs to the program's private Ray and deletes the files and folders that it was given. It belongs to no terminal and no group of
 processes, so that no signal meant for the program reaches it, and it imports nothing besides the standard library.
 
 A process belongs to the private Ray if it has inherited the mark in its environment. Some of Ray's own write their name over their

@@ -18,10 +18,9 @@ from orchestrator.execution.executor import as_fault
 from orchestrator.execution.guard import guarded
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
-from orchestrator.machine.host import cores_offered, numa_cores
-from orchestrator.machine.processes import Identity, own_identity
+from orchestrator.machine.host import Identity, cores_offered, numa_cores, own_identity
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
-from orchestrator.measurement.salvage import Stamps
+from orchestrator.measurement.failures import Stamps
 from orchestrator.measurement.scratch import scratch_root, take_stamps
 from orchestrator.measurement.timing import Clock
 from orchestrator.measurement.worker import Worker

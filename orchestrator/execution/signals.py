@@ -27,7 +27,7 @@ GIVE_UP_S = 15.0
 
 
 class _Reception:
-    """Which signals are received, those that have come, and who is told of them."""
+    """Which signals are received, those that have come, and who receives them."""
 
     blocked: frozenset[int] = frozenset()
     come: list[int] = []  # noqa: RUF012 - one program, one reception
@@ -66,7 +66,7 @@ def handled_by(handler: Handler) -> Iterator[None]:
         return
     before, _Reception.handler = _Reception.handler, handler
     try:
-        _tell(RELAY, None)  # what has come before anybody could be told
+        _tell(RELAY, None)  # what has come before anybody could be message
         yield
     finally:
         if _Reception.handler is not ignored:
@@ -133,8 +133,8 @@ WENT_ON = "TAIL_QUALITY_WENT_ON"
 class Restart(Exception):
     """What runs the timed processes has died, and the campaign in ``directory`` can be gone on with."""
 
-    def __init__(self, told: str, directory: Path, options: Sequence[str], how: str) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, directory: Path, options: Sequence[str], how: str) -> None:
+        super().__init__(message)
         self.words = ["resume", str(directory), *options]
         self._how = how
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from orchestrator.analysis.results import Results
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.contracts import InputError
-from orchestrator.export.tables import to_csv
+from orchestrator.export.csv_and_latex import to_csv
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.records import TrialRecord
 
@@ -49,7 +49,7 @@ STATUS = {"done": "FINISHED", "failed": "FAILED", "infeasible": "FAILED", "inter
 LONGEST_VALUE, AT_ONCE = 500, 100
 
 
-def export_to_mlflow(results: Results, folder: Path) -> None:
+def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
     """Add a campaign to the MLflow store of a folder.
 
     Raises
@@ -62,7 +62,7 @@ def export_to_mlflow(results: Results, folder: Path) -> None:
         _export(_client(folder), results, folder)
 
 
-def _export(client: Any, results: Results, folder: Path) -> None:
+def _export(client: Any, results: CampaignAnalysis, folder: Path) -> None:
     name = f"{results.campaign.name} {results.campaign.created_at:%Y-%m-%dT%H-%M-%SZ}"
     name = mlflow_name(name)
     if client.get_experiment_by_name(name) is not None:
@@ -90,7 +90,7 @@ def _client(folder: Path) -> Any:
     return MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / DATABASE}")
 
 
-def _add_run(client: Any, experiment: str, record: TrialRecord, results: Results, report: str) -> None:
+def _add_run(client: Any, experiment: str, record: TrialRecord, results: CampaignAnalysis, report: str) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     started = record.started_at or results.campaign.created_at
@@ -123,7 +123,7 @@ def params_of(record: TrialRecord) -> dict[str, str]:
     return {mlflow_name(key): text for key, value in found.items() if (text := _storable(str(value))[:LONGEST_VALUE])}
 
 
-def metrics_of(record: TrialRecord, results: Results) -> dict[str, float]:
+def metrics_of(record: TrialRecord, results: CampaignAnalysis) -> dict[str, float]:
     """Return the figures of one trial: tail quality per metric, clock and threshold, latency, and deadlines that are certified."""
     found: dict[str, float | None] = {}
     for row in _of(record, results, "tail_quality"):
@@ -137,12 +137,12 @@ def metrics_of(record: TrialRecord, results: Results) -> dict[str, float]:
     return {mlflow_name(key): float(value) for key, value in found.items() if value is not None}
 
 
-def _of(record: TrialRecord, results: Results, name: str) -> list[dict[str, Any]]:
+def _of(record: TrialRecord, results: CampaignAnalysis, name: str) -> list[dict[str, Any]]:
     table = results.tables[name]
     return list(table.filter(pc.equal(table.column("trial"), record.trial_id)).to_pylist())
 
 
-def _artifacts(record: TrialRecord, results: Results, report: str) -> Iterator[tuple[str, str]]:
+def _artifacts(record: TrialRecord, results: CampaignAnalysis, report: str) -> Iterator[tuple[str, str]]:
     """Yield name and text of the files beside a run; all of them are made here, none is copied from the campaign."""
     yield "trial.json", record.model_dump_json(indent=1)
     yield "report.md", report

@@ -38,13 +38,13 @@ def why_unsafe(status: os.stat_result) -> str | None:
     if not stat.S_ISDIR(status.st_mode):
         return "is no folder"
     if status.st_uid not in (ROOT, os.geteuid()):
-        return f"belongs to {user_told(status.st_uid)}"
+        return f"belongs to {user_named(status.st_uid)}"
     if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
         return f"has mode {stat.S_IMODE(status.st_mode):o}, with which others may take away what lies there"
     return None
 
 
-def user_told(uid: int) -> str:
+def user_named(uid: int) -> str:
     """Return what a person knows a user by."""
     try:
         return f"user {pwd.getpwuid(uid).pw_name} ({uid})"
@@ -116,6 +116,6 @@ def _temporary_folder() -> Path:
             with tempfile.TemporaryFile(dir=named) as file:
                 file.write(bytes(mmap.PAGESIZE))
         except OSError as error:
-            told = f"TMPDIR={named}: no file can be written there ({error.strerror}); free space, make it writable, or unset it"
-            raise InputError(told) from error
+            message = f"TMPDIR={named}: no file can be written there ({error.strerror}); free space, make it writable, or unset it"
+            raise InputError(message) from error
     return folder

@@ -18,8 +18,15 @@ from typing import Any
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.machine.locks import common_folder_path, open_common_folder, open_own_folder, own_folder_path
-from orchestrator.machine.user_turns import UserTurn, other_user, told_of
+from orchestrator.machine.locks import (
+    UserTurn,
+    common_folder_path,
+    holder_named,
+    open_common_folder,
+    open_own_folder,
+    other_user,
+    own_folder_path,
+)
 
 LONGEST = 400
 """Bytes of what the holder says of itself that are read."""
@@ -33,7 +40,7 @@ def turn_of(trial: Trial, campaign: str) -> str:
 
 
 def this_campaign() -> str:
-    """Return what those who wait are told of this driver."""
+    """Return how this driver is described to those who wait."""
     return f"the campaign of process {os.getpid()} on {socket.gethostname()}"
 
 
@@ -134,7 +141,7 @@ def _state_of_users(common: Path) -> tuple[bool, str | None]:
     folder, every_user = open_common_folder(common)
     try:
         other = other_user(folder, common)
-        return every_user, None if other is None else told_of(folder, other, common)
+        return every_user, None if other is None else holder_named(folder, other, common)
     finally:
         os.close(folder)
 

@@ -1,14 +1,26 @@
-"""How a timed process fails: one line, a fault with a name, and a traceback that is kept."""
+"""How a timed process fails, and what a dead one has left of the round in flight."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.storage.vocabulary import FaultName
-from orchestrator.subject.user_code import keep_traceback, told_with_place, traceback_text
+from orchestrator.storage import schema
+from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.losses import short_round
+from orchestrator.storage.stored_form import columns_batch, one_row
+from orchestrator.storage.vocabulary import FaultName, InFlight
+from orchestrator.subject.samples import batches_of_round
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_text
 
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory", re.IGNORECASE)
 PLACE = re.compile(r" \([^()]*, line \d+, in [^()]*\)$")
@@ -25,7 +37,7 @@ def fault_of(message: str, otherwise: FaultName) -> FaultName:
 
 
 class TrialFailed(RuntimeError):
-    """A process of a trial cannot go on, told in one line; ``fault`` names what happened."""
+    """A process of a trial cannot go on; the message is one line, and ``fault`` names what happened."""
 
     def __init__(self, message: str, fault: FaultName) -> None:
         # Both among the arguments: that is how exceptions travel between processes.
@@ -38,9 +50,9 @@ class TrialFailed(RuntimeError):
 
 
 def unexpected(error: BaseException) -> TrialFailed:
-    """Return what nobody was to raise in a timed process as its fault, told with its place and with its traceback kept."""
-    told = told_with_place(error)
-    failed = TrialFailed(told, fault_of(told, "process failed"))
+    """Return what nobody was to raise in a timed process as its fault, with its place in the message and its traceback kept."""
+    message = message_with_place(error)
+    failed = TrialFailed(message, fault_of(message, "process failed"))
     keep_traceback(failed, traceback_text(error))
     return failed
 
@@ -57,3 +69,124 @@ def tracebacks_kept() -> Iterator[None]:
         raise
     except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
         raise unexpected(error) from error
+
+
+FAULT: FaultName = "clock broken"
+REMEDY = "the clock of this host is broken, or something else wrote them; check its clock source"
+
+
+def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns: int | None = None) -> None:
+    """Raise TrialFailed where stamps do not ascend within a batch, from batch to batch, or from the round's start to its end.
+
+    Parameters
+    ----------
+    stamps
+        ns, shape [B, 4]. A batch that a stage raised on has only its end, one that has not ended counts for nothing; both are 0
+        elsewhere.
+    began_ns, ended_ns
+        the clock before the first batch and after the last one, where they are known.
+    """
+    ended = stamps[:, 3] > 0
+    if bool((np.diff(ended.astype(np.int8)) > 0).any()):
+        raise _impossible(f"batch {int(np.argmin(ended))} has no end, and later ones have")
+    times = stamps[ended]
+    raised = (times[:, :3] == 0).all(axis=1)
+    within = np.diff(times, axis=1)
+    wrong = ~raised & ((within < 0).any(axis=1) | (within[:, 1] == 0))
+    if bool(wrong.any()):
+        raise _impossible(f"the stamps of batch {int(np.argmax(wrong))} do not ascend")
+    starts = np.where(raised, times[:, 3], times[:, 0])
+    before = np.concatenate([[began_ns], times[:, 3]])[: len(times)]
+    wrong = starts < before
+    if bool(wrong.any()):
+        raise _impossible(f"batch {int(np.argmax(wrong))} starts before what was there before it ended")
+    if ended_ns is not None and len(times) and int(times[-1, 3]) > ended_ns:
+        raise _impossible("the last batch ends after its round")
+
+
+def refuse_short(result: RoundResult, batch: int) -> None:
+    """Raise TrialFailed where a round took less time than what was timed in it."""
+    short = short_round(result.timings, result.round, batch)
+    if short is not None:
+        raise _impossible(short.complaint)
+
+
+def _impossible(what: str) -> TrialFailed:
+    return TrialFailed(f"{what}: {REMEDY}", FAULT)
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """A file of stamps: the round it is of, when that began (monotonic and UTC, ns), and [B, 4] stamps of its batches in ns."""
+
+    round: int
+    monotonic_ns: int
+    wall_ns: int
+    stamps: npt.NDArray[np.int64]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every batch has ended."""
+        return bool((self.stamps[:, 3] > 0).all())
+
+
+def incomplete_round(
+    trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str
+) -> RoundResult:
+    """Return the round as far as it came: finished samples ``ok``, those in flight ``in_flight``, the rest ``lost``.
+
+    Parameters
+    ----------
+    number
+        the number the round is stored under: rounds of a call that never came back have left theirs.
+    samples
+        number of samples of the trial.
+    in_flight
+        ``timeout`` or ``error``.
+    message
+        what is known of the samples in flight.
+
+    Raises
+    ------
+    TrialFailed
+        for stamps that cannot be those of a round of this trial.
+    """
+    groups = batches_of_round(trial, samples, found.round)
+    if len(found.stamps) != len(groups):
+        raise TrialFailed(f"the process left stamps of {len(found.stamps)} batches, and a round has {len(groups)}", FAULT)
+    refuse_impossible(found.stamps)
+    ended = found.stamps[:, 3] > 0
+    finished = ended & (found.stamps[:, 0] > 0)
+    outcomes = np.full(samples, "lost", dtype=object)
+    durations = np.zeros((samples, 3), dtype=np.int64)
+    in_flight_batch = int(np.argmin(ended)) if not ended.all() else None
+    for batch, group in enumerate(groups):
+        if finished[batch]:
+            outcomes[group] = "ok"
+            durations[group] = np.diff(found.stamps[batch])
+        elif ended[batch]:
+            outcomes[group] = "error"
+        elif batch == in_flight_batch:
+            outcomes[group] = in_flight
+    late = outcomes != "ok"
+    timings = columns_batch(
+        {
+            "round": pa.array(np.full(samples, number, dtype=np.int32)),
+            "sample": pa.array(np.arange(samples, dtype=np.int32)),
+            "outcome": pa.array(outcomes.tolist(), pa.string()).dictionary_encode().cast(schema.TIMINGS.field("outcome").type),
+            "start_gap_ns": pa.nulls(samples, pa.int64()),
+            **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
+            "cuda_inference_ns": pa.nulls(samples, pa.int64()),
+        },
+        schema.TIMINGS,
+    )
+    row = {
+        "round": number,
+        "started_at": datetime.fromtimestamp(found.wall_ns / 1e9, UTC),
+        "started_monotonic_ns": found.monotonic_ns,
+        "duration_ns": int(found.stamps[finished, 3].max() - found.stamps[finished, 0].min()) if finished.any() else 0,
+        "process": process,
+        "incomplete": True,
+    }
+    errors = {} if in_flight_batch is None else dict.fromkeys(groups[in_flight_batch], message)
+    return RoundResult(timings, one_row(row, schema.ROUNDS), None, errors)

@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.contracts import InputError
-from orchestrator.machine.surroundings import MEMORY, is_safe, user_told
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.salvage import FAULT, Stamps
+from orchestrator.machine.surroundings import MEMORY, is_safe, user_named
+from orchestrator.measurement.failures import FAULT, Stamps, TrialFailed
 from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"
@@ -87,8 +86,8 @@ class Scratch:
             self._map = mmap.mmap(descriptor, size)
         except OSError as error:
             path.unlink(missing_ok=True)
-            told = f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, or raise `ulimit -f`"
-            raise InputError(told) from error
+            message = f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, or raise `ulimit -f`"
+            raise InputError(message) from error
         finally:
             os.close(descriptor)
         whole = memoryview(self._map).cast("q")
@@ -104,10 +103,6 @@ class Scratch:
     def array(self) -> npt.NDArray[np.int64]:
         """Return a copy of the stamps, shape [B, 4], in ns."""
         return np.array(self.stamps, dtype=np.int64).reshape(self.batches, STAMPS)
-
-    def remove(self) -> None:
-        """Delete the file. The mapping lives until the process ends."""
-        self.path.unlink(missing_ok=True)
 
 
 def take_stamps(path: Path) -> Stamps | None:
@@ -160,7 +155,7 @@ def _refuse_foreign(path: Path, descriptor: int, size: int | None = None) -> Non
     if not stat.S_ISREG(status.st_mode):
         why = "is no regular file"
     elif status.st_uid != os.geteuid():
-        why = f"belongs to {user_told(status.st_uid)}, and this is {user_told(os.geteuid())}"
+        why = f"belongs to {user_named(status.st_uid)}, and this is {user_named(os.geteuid())}"
     elif stat.S_IMODE(status.st_mode) & 0o077:
         why = f"has mode {stat.S_IMODE(status.st_mode):o}, with which others could have written it"
     elif status.st_nlink != 1:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
 
-from orchestrator.subject.user_code import told_with_place
+from orchestrator.subject.targets import message_with_place
 
 Clock = Callable[[], int]
 
@@ -101,7 +101,7 @@ def run_batches(
             while stamps[STAMPS * failed + 3]:
                 failed += 1
             stamps[STAMPS * failed + 3] = clock()
-            errors[failed] = told_with_place(error)
+            errors[failed] = message_with_place(error)
             if first_raised is not None and not first_raised:
                 first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
             first = failed + 1

@@ -18,19 +18,18 @@ from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
 from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
-from orchestrator.machine.kernel import kernel_ns
-from orchestrator.measurement import device, evidence, tables
-from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
-from orchestrator.measurement.placement import placement_kept, read_own, read_placement
-from orchestrator.measurement.salvage import refuse_impossible
+from orchestrator.measurement import device, evidence, round_tables
+from orchestrator.measurement.evidence import kernel_ns
+from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, tracebacks_kept
+from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, Stages, run_batches
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, RoundResult
-from orchestrator.storage.tables import one_row
-from orchestrator.subject.batches import batches_of_round
+from orchestrator.storage.stored_form import one_row
 from orchestrator.subject.inspection import open_subject
-from orchestrator.subject.user_code import keep_traceback, told_with_place, traceback_text
+from orchestrator.subject.samples import batches_of_round
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_text
 
 Items = Sequence[Any]
 
@@ -133,8 +132,8 @@ class Worker:
         sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
         assert self._first_answers is not None
         kind = self._trial.task.kind
-        with tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):
-            samples = tables.samples_table(kind, subject.samples, self._first_answers, sizes)
+        with round_tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):
+            samples = round_tables.samples_table(kind, subject.samples, self._first_answers, sizes)
         self._model, self._moved = model, moved
         self._placement = self._read_placement()
         return Prepared(
@@ -178,12 +177,12 @@ class Worker:
         after = evidence.read_counters(self._cores)
         gc.enable()
         refuse_impossible(self._scratch.array(), started, started + duration_ns)
-        by_sample, errors = tables.spread(groups, answers, failed)
+        by_sample, errors = round_tables.spread(groups, answers, failed)
         if self._first_answers is None:
             self._first_answers = by_sample
-        with tables.right_form(self._trial.task.kind, f"the answers of model {self._trial.model.name}"):
-            changed = tables.changed_answers(self._trial.task.kind, self._first_answers, by_sample, errors)
-            answers_digest = tables.digest_answers(by_sample)
+        with round_tables.right_form(self._trial.task.kind, f"the answers of model {self._trial.model.name}"):
+            changed = round_tables.changed_answers(self._trial.task.kind, self._first_answers, by_sample, errors)
+            answers_digest = round_tables.digest_answers(by_sample)
         row = {
             "round": number,
             "started_at": datetime.fromtimestamp(wall_ns / 1e9, UTC),
@@ -200,7 +199,7 @@ class Worker:
         }
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
-            timings=tables.timings_batch(number, self._scratch.array(), groups, errors, None if failed else cuda_ns),
+            timings=round_tables.timings_batch(number, self._scratch.array(), groups, errors, None if failed else cuda_ns),
             round=one_row(row, schema.ROUNDS),
             answers=changed,
             errors=errors,
@@ -255,8 +254,10 @@ class Worker:
         except (InputError, KeyboardInterrupt):
             raise
         except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
-            told = told_with_place(error)
-            raise TrialFailed(f"model {self._trial.model.name} raised while loading: {told}", fault_of(told, "load failed")) from error
+            message = message_with_place(error)
+            raise TrialFailed(
+                f"model {self._trial.model.name} raised while loading: {message}", fault_of(message, "load failed")
+            ) from error
 
     def _groups(self, number: int) -> list[list[int]]:
         """Return the sample numbers of each batch of a round."""

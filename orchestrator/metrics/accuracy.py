@@ -24,7 +24,6 @@ class Accuracy:
     """
 
     name = "accuracy"
-    kinds: tuple[str, ...] = ("multiple_choice", "text_classification")
 
     def score(self, answers: Answers) -> NDArray[np.float64]:
         """Return 1 for each right choice, else 0. Raises InputError where text meets numbers, which could never be equal."""
@@ -97,7 +96,6 @@ class Top1:
     """
 
     name = "top1"
-    kinds: tuple[str, ...] = ("image_classification",)
 
     def score(self, answers: Answers) -> NDArray[float64]:
         """Return 1 for each sample answered right, else 0."""
@@ -117,7 +115,6 @@ class Top5:
     """
 
     name = "top5"
-    kinds: tuple[str, ...] = ("image_classification",)
 
     def score(self, answers: Answers) -> NDArray[float64]:
         """Return 1 for each sample with the right class among the first five, else 0."""
@@ -140,7 +137,6 @@ class SubjectAccuracy:
     """
 
     name = "subject_accuracy"
-    kinds: tuple[str, ...] = ("multiple_choice",)
 
     def score(self, answers: Answers) -> NDArray[np.float64]:
         """Return what each sample adds to the average. Raises InputError without subjects, and where `Accuracy` does."""

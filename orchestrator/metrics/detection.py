@@ -1,4 +1,4 @@
-"""Mean average precision as COCO defines it, when pictures that come late have no detections."""
+"""COCO's six figures of detection: mean average precision when pictures that come late have no detections."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from orchestrator.metrics.detection_matching import Matches, MeanAveragePrecisio
 from orchestrator.metrics.interface import Answers
 from orchestrator.stats.tail_quality import check_curve, comparable_bounds
 from orchestrator.stats.times import checked_times
-
-KINDS = ("object_detection",)
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
@@ -132,7 +130,7 @@ def names_other_categories(answers: Answers, kind: str) -> bool:
     >>> names_other_categories(Answers(predictions=[found], references=[right]), "object_detection")
     True
     """
-    if kind not in KINDS:
+    if kind != "object_detection":
         return False
     truth, found = ground_truth(answers.references), detections(answers.predictions)
     if not truth.label.size or not found.label.size:
@@ -151,3 +149,50 @@ def _called_the_same(truth: GroundTruth, found: Detections) -> NDArray[np.bool_]
     detection, box = detection[order], box[order]
     _, surest = np.unique(box, return_index=True)
     return np.asarray(found.label[detection[surest]] == truth.label[box[surest]])
+
+
+class Map:
+    """COCO's mean average precision (AP): the mean over IoU thresholds 0.50, 0.55, ..., 0.95."""
+
+    name = "map"
+    iou_thresholds = IOU_THRESHOLDS
+    areas = ALL_AREAS
+
+    def judge(self, answers: Answers) -> JudgedDetections:
+        """Match predictions with references. Raises InputError as `detection.judge_detections` does."""
+        return judge_detections(answers, iou_thresholds=self.iou_thresholds, areas=self.areas)
+
+
+class Map50(Map):
+    """COCO's mean average precision at an IoU threshold of 0.50 (AP50)."""
+
+    name = "map50"
+    iou_thresholds = IOU_THRESHOLDS[:1]
+
+
+class Map75(Map):
+    """COCO's mean average precision at an IoU threshold of 0.75 (AP75)."""
+
+    name = "map75"
+    iou_thresholds = IOU_THRESHOLDS[5:6]
+
+
+class MapSmall(Map):
+    """COCO's mean average precision of small objects, up to 32 x 32 pixels: the mean over IoU thresholds 0.50 to 0.95."""
+
+    name = "map_small"
+    areas = SMALL
+
+
+class MapMedium(Map):
+    """COCO's mean average precision of medium objects, 32 x 32 to 96 x 96 pixels: the mean over IoU thresholds 0.50 to 0.95."""
+
+    name = "map_medium"
+    areas = MEDIUM
+
+
+class MapLarge(Map):
+    """COCO's mean average precision of large objects, from 96 x 96 pixels: the mean over IoU thresholds 0.50 to 0.95."""
+
+    name = "map_large"
+    areas = LARGE

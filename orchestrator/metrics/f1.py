@@ -16,8 +16,6 @@ from orchestrator.stats.times import checked_times
 
 NO_ANSWER = -1
 
-KINDS = ("text_classification", "image_classification", "multiple_choice")
-
 
 @dataclass(frozen=True)
 class Classified:
@@ -110,7 +108,6 @@ class F1Macro:
     """
 
     name = "f1_macro"
-    kinds: tuple[str, ...] = KINDS
 
     def judge(self, answers: Answers) -> JudgedF1Macro:
         """Compare answers with references. Raises InputError as `f1.classified` does."""
@@ -185,7 +182,6 @@ class F1Micro:
     """
 
     name = "f1_micro"
-    kinds: tuple[str, ...] = KINDS
 
     def judge(self, answers: Answers) -> JudgedF1Micro:
         """Compare answers with references. Raises InputError as `f1.classified` does."""

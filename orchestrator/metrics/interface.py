@@ -1,4 +1,9 @@
-"""What a quality metric must offer. Two kinds: means over samples, and metrics that look at the whole task at once."""
+"""What a quality metric must offer. Two kinds: means over samples, and metrics that look at the whole task at once.
+
+A late sample counts as failed: it scores 0, and a task of which all is late has quality 0. A metric where that is otherwise, because a
+smaller score is the better one or failing has a price, says so by an attribute ``late``: the score of a late sample, which is the
+quality of a task of which all is late. What is kept of quality Q is then (late - Q) / (late - ideal).
+"""
 
 from __future__ import annotations
 
@@ -36,11 +41,9 @@ class MeanMetric(Protocol):
     """A metric that is the mean of one score per sample; ``stats.tail_quality.quality_curve`` makes tail quality of scores."""
 
     name: str
-    kinds: tuple[str, ...]
-    """Kinds of task it applies to."""
 
     def score(self, answers: Answers) -> NDArray[float64]:
-        """Return the score of each sample, [S], finite and not negative; 0 is what a late sample gets."""
+        """Return the score of each sample, [S], finite, and not negative unless the metric has ``late``."""
 
 
 @runtime_checkable
@@ -48,8 +51,6 @@ class WholeTaskMetric(Protocol):
     """A metric that is no mean over samples, such as F1 or mAP."""
 
     name: str
-    kinds: tuple[str, ...]
-    """Kinds of task it applies to."""
 
     def judge(self, answers: Answers) -> Judged:
         """Compare answers with references, once for all thresholds, rounds and clocks."""
@@ -63,7 +64,10 @@ class Judged(Protocol):
         """Return quality without a threshold; NaN where the task has nothing to be right about."""
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[float64]:
-        """Return tail quality, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns, late samples failed; NaN as ideal."""
+        """Return tail quality, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns, late samples failed; NaN as ideal.
+
+        Where all samples are late it is 0, or the metric's ``late``.
+        """
 
 
 Metric: TypeAlias = MeanMetric | WholeTaskMetric

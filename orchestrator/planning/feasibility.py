@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from orchestrator.configuration.config import DTYPE_BYTES, SystemConfig, Trial
+from orchestrator.configuration.config import SystemConfig, Trial
+from orchestrator.configuration.fields import DTYPE_BYTES
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine, cores_offered
 from orchestrator.metrics import find_metric

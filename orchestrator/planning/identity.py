@@ -26,8 +26,8 @@ NO_WORK = {
     "runtime": {"packages", "programs", "dtypes"},
     "measurement": {"repeat", "round_timeout_s", "max_errors"},
 }
-"""Keys outside the hash. They check, guard or locate the work and do not change it; which samples a limit draws is told by the
-digest of the data. Options are added one by one, without those that are paths: what a path holds is told by a digest."""
+"""Keys outside the hash. They check, guard or locate the work and do not change it; the digest of the data
+says which samples a limit draws. Options are added one by one, without those that are paths: a digest says what a path holds."""
 
 
 def match_key(trial: Trial, inspection: Inspection) -> str:

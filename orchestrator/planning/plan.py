@@ -9,6 +9,7 @@ from orchestrator.configuration.config import AnalysisConfig, Target, Trial
 from orchestrator.configuration.environment_values import has_expression
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine
+from orchestrator.metrics import find_metric
 from orchestrator.planning.feasibility import why_infeasible
 from orchestrator.planning.identity import match_key, trial_id
 from orchestrator.storage.records import LeftOut, PlannedTrial
@@ -150,7 +151,7 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
 
 
 def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
-    """Refuse a reference or slice that could be found missing only when everything has been measured.
+    """Refuse a reference, metric or slice that could be found missing only when everything has been measured.
 
     Raises
     ------
@@ -163,6 +164,8 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
         raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
     if wanted is not None and all(planned.state != "planned" for planned in matching):
         raise InputError(f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can")
+    for metric in analysis.metrics:
+        find_metric(metric)
     seen = [candidate.inspection for candidate in plan.candidates.values() if candidate.inspection.samples]
     if seen:
         analysis.check_slices(name for inspection in seen for name in inspection.slices)

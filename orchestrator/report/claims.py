@@ -1,16 +1,20 @@
-"""Tables of what is claimed beyond what was seen: deadlines, comparisons, predictions."""
+"""Tables of what may be claimed of systems, and of figures beside the primary metric."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
+import numpy as np
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.results import Results
-from orchestrator.report.rows import Row, bound, flag_note, mark, read_at, rows_of, who, who_columns
-from orchestrator.report.table import Table
-from orchestrator.report.text import milliseconds, quality, quality_at_least, signed
+from orchestrator.report.table import Row, Table, bound, flag_note, mark, read_at, rows_of, who, who_columns
+from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, signed
+from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
@@ -19,11 +23,11 @@ DEADLINE_NOTE = (
 COMMON = " Where models differ in ideal quality, the floor that all of them can keep stands beside each one's own (common)."
 
 
-def deadline_tables(results: Results) -> Iterator[Table]:
+def deadline_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task the deadlines on the total clock: for each trial's own ideal quality, and for a common one where that is lower."""
     wanted = results.analysis.deadline
     for group in results.groups:
-        rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == "total"]
+        rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == PRIMARY_CLOCK]
         own = {row["trial"]: row["floor"] for row in rows if row["reference"] == "own"}
         rows = [row for row in rows if row["reference"] == "own" or 0 < row["floor"] < own[row["trial"]]]
         common = COMMON if any(row["reference"] == "common" for row in rows) else ""
@@ -46,7 +50,7 @@ def _deadline(row: Row) -> str:
     return milliseconds(row["deadline_ns"]) if row["certified"] else f"not certified: {row['reason']}"
 
 
-def comparison_tables(results: Results, everywhere: bool = False) -> Iterator[Table]:
+def comparison_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:
     """Yield per task the differences from each model's baseline at the primary threshold, or ``everywhere``: at all common ones."""
     for group in results.groups:
         found = rows_of(results, "comparison", group)
@@ -112,10 +116,10 @@ PREDICTION_NOTE = (
 )
 
 
-def prediction_tables(results: Results) -> Iterator[Table]:
+def prediction_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task what the first rounds predicted of the last, on the total clock at the first rounds' p95."""
     for group in results.groups:
-        rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == ("total", SHOWN)]
+        rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
         if rows:
             yield Table(
                 title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
@@ -138,3 +142,75 @@ def _prediction_cells(row: Row, group: Group) -> list[str]:
         f"{row['fit_rounds']} + {row['test_rounds']}",
         "-" if ratio is None else f"{ratio:.1f}",
     ]
+
+
+FEWEST_ROUNDS, MOST_ROUNDS = 55, 200
+MOST_SAMPLES, FEWEST_SAMPLES, MOST_IN_ALL = 100, 10, 1000
+"""The rule fits a density per sample and step: it is applied to so many samples of a trial, spread over all, fewer of many trials."""
+
+
+def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:
+    """Yield per task the other metrics, and all metrics by slice, on the total clock: at the primary threshold, or at all common ones."""
+    for group in results.groups:
+        found = rows_of(results, "tail_quality", group)
+        for threshold in read_at(group, everywhere):
+            rows = [
+                row
+                for row in found
+                if row["clock"] == PRIMARY_CLOCK
+                and threshold.is_of(row)
+                and (row["metric"], row["slice"]) != (group.trials[0].metric, "all")
+            ]
+            if rows:
+                yield _others_within(threshold, rows, group)
+
+
+def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> Table:
+    return Table(
+        title=f"Other metrics and slices of {group.task} (total time) within {bound(threshold)}",
+        columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
+        rows=[
+            [
+                *who(row, group),
+                row["metric"],
+                row["slice"],
+                str(row["samples"]),
+                quality(row["ideal"]),
+                f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{mark(row['flags'])}",
+                quality(row["worst"]),
+            ]
+            for row in rows
+        ],
+        note=flag_note(rows).strip(),
+        right=frozenset(["samples", "ideal", "mean [95 % interval]", "worst"]),
+        within_ns=threshold.ns,
+    )
+
+
+def rounds_needed_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield per task the rounds after which samples have settled one by one, for trials long enough to tell.
+
+    Samples that share a batch in every round have one density between them and count once; where every round puts others together,
+    each sample has its own.
+    """
+    most = max(FEWEST_SAMPLES, min(MOST_SAMPLES, MOST_IN_ALL // max(1, len(results.records))))
+    for group in results.groups:
+        cells = []
+        for data in group.trials:
+            times = data.times[PRIMARY_CLOCK] if data.batch_of is None else data.inferences[PRIMARY_CLOCK]
+            if len(times) < FEWEST_ROUNDS:
+                continue
+            some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], most)).astype(np.int64))
+            needed = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
+            rounds_needed = [f"{needed[share]:.0f}" if needed[share] < inf else "-" for share in SHARES]
+            cells.append([*who(dict(data.record.labels()), group), *rounds_needed])
+        if cells:
+            heads = [f"{share:g} % of samples" for share in SHARES]
+            yield Table(
+                title=f"Rounds that samples of {group.task} need (the paper's rule, total time)",
+                columns=[*who_columns(group), *heads],
+                rows=cells,
+                note="After so many rounds a sample's own density moved by a distance of at most 0.2 over five fits; of up to "
+                f"{most} samples, a batch of the same ones counting once. A dash: more rounds than were measured, or than {MOST_ROUNDS}.",
+                right=frozenset(heads),
+            )

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.results import Results
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage import schema
 
 MOST_SAMPLES = 20
 
 
-def fault_tables(results: Results) -> Iterator[Table]:
+def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield the faults of all trials, accepted changes, the samples without an answer, and both readings of incomplete rounds."""
     faults = [(record, fault) for record in results.records for fault in record.faults]
     if faults:
@@ -59,9 +60,9 @@ def _unanswered(group: Group) -> Iterator[Table]:
 def _unanswered_rows(data: TrialData) -> list[list[str]]:
     """Return the samples that had no time in some round, those that hung or raised first."""
     counts = np.stack([(data.outcome == code).sum(axis=0) for code in range(1, len(schema.OUTCOMES))])
-    told = [int(sample) for sample in np.flatnonzero(counts.any(axis=0))]
+    affected = [int(sample) for sample in np.flatnonzero(counts.any(axis=0))]
     lost = schema.LOST - 1
-    order = sorted(told, key=lambda sample: (-int(counts[:lost, sample].sum()), sample))
+    order = sorted(affected, key=lambda sample: (-int(counts[:lost, sample].sum()), sample))
     return [[data.trial_id, data.names[sample], *(str(int(count)) for count in counts[:, sample])] for sample in order]
 
 
@@ -71,11 +72,11 @@ def _two_readings(group: Group) -> Iterator[Table]:
         return
     primary = group.thresholds.primary
     # Where so much is missing that no percentile is a time, every answer that came at all is on time.
-    bound_ns = primary.ns if primary is not None else max(float(data.times["total"][~data.incomplete].max()) for data in interrupted)
+    bound_ns = primary.ns if primary is not None else max(float(data.times[PRIMARY_CLOCK][~data.incomplete].max()) for data in interrupted)
     label = primary.label if primary is not None else "the longest time measured"
     rows = []
     for data in interrupted:
-        rounds = data.judged(data.metric).curve(data.times["total"], [bound_ns])[0]
+        rounds = data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], [bound_ns])[0]
         whole = rounds[~data.incomplete]
         rows.append(
             [data.trial_id, str(int(data.incomplete.sum())), *map(quality, (rounds.mean(), rounds.min(), whole.mean(), whole.min()))]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.results import Results
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.report.result_tables import all_tables
 from orchestrator.report.table import to_markdown
-from orchestrator.report.tables import all_tables
 from orchestrator.report.text import markdown_text, printable
 from orchestrator.report.verdict import verdict
 
@@ -19,7 +19,7 @@ ms. The exact figures, with every interval, stand in the Parquet files beside th
 """
 
 
-def to_report(results: Results) -> str:
+def to_report(results: CampaignAnalysis) -> str:
     """Return the report of a campaign."""
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
     command = printable(" ".join(results.campaign.command)).replace("`", "'")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.text import milliseconds, printable, seconds
-from orchestrator.running.observer import RoundDone
+from orchestrator.running.life import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
@@ -84,8 +84,8 @@ class Progress:
         shown = self._distances.get(planned.trial_id, "")
         until = f", at least {seconds(left)} left" if left else ""
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
-        told = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}{until}"
-        self._show(planned, told, now=False)
+        message = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}{until}"
+        self._show(planned, message, now=False)
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
         """Say what happened."""

@@ -1,11 +1,16 @@
-"""A table as data, and as Markdown."""
+"""A table as data and as Markdown, and the rows of the result tables that it is made from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from orchestrator.report.text import markdown_text
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.groups import Group
+from orchestrator.report.text import markdown_text, milliseconds
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,59 @@ def to_markdown(table: Table) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(markdown_text, cells))} |"
+
+
+Row = dict[str, Any]
+WHO = ("model", "system", "runtime")
+
+
+def rows_of(results: CampaignAnalysis, name: str, group: Group) -> list[Row]:
+    """Return the rows of a result table that belong to trials of the group."""
+    members = {data.trial_id for data in group.trials}
+    return [row for row in results.tables[name].to_pylist() if row["trial"] in members]
+
+
+def read_at(group: Group, everywhere: bool) -> list[Threshold]:
+    """Return the primary threshold, or ``everywhere``: each common one of the total clock, those of equal time once."""
+    primary = group.thresholds.primary
+    if not everywhere:
+        return [primary] if primary is not None else []
+    found = {threshold.ns: threshold for threshold in reversed(group.thresholds.common(PRIMARY_CLOCK))}
+    if primary is not None:
+        found[primary.ns] = primary
+    return [found[ns] for ns in sorted(found)]
+
+
+def bound(threshold: Threshold) -> str:
+    """Return what a threshold is called; one that is not called by its time comes with it."""
+    return f"{threshold.label} ({milliseconds(threshold.ns)})" if threshold.origin == "reference" else threshold.label
+
+
+def who_columns(group: Group) -> list[str]:
+    """Return the columns that tell the trials of a group apart."""
+    columns = list(WHO)
+    if len({data.record.trial.measurement.batch for data in group.trials}) > 1:
+        columns.append("batch")
+    if any(group.settings.values()):
+        columns.append("settings")
+    keys = [data.record.match_key for data in group.trials]
+    if len(set(keys)) < len(keys):
+        columns.append("repeat")
+    return columns
+
+
+def who(row: Row, group: Group) -> list[str]:
+    """Return the cells of a row that tell its trial from the others."""
+    cells = {**row, "settings": group.settings[row["trial"]]}
+    return [str(cells[column]) for column in who_columns(group)]
+
+
+def mark(flags: Sequence[str]) -> str:
+    """Return what marks a flagged figure."""
+    return " *" if flags else ""
+
+
+def flag_note(rows: Sequence[Row]) -> str:
+    """Return the sentence that explains the mark, or nothing."""
+    flags = sorted({flag for row in rows for flag in row["flags"]})
+    return f" * flagged: {', '.join(flags)}." if flags else ""

@@ -174,9 +174,9 @@ class Terminal:
 
 def width_of(stream: TextIO, environment: Mapping[str, str]) -> int | None:
     """Return what limits a line: COLUMNS where it is set, else the width of the terminal; None where there is neither."""
-    told = environment.get("COLUMNS", "")
-    if told.isascii() and told.isdigit() and int(told):
-        return int(told)
+    columns = environment.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns):
+        return int(columns)
     if not stream.isatty():
         return None
     try:

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.results import Results
-from orchestrator.report.rows import bound
+from orchestrator.analysis.quality import PLAIN, Scale, scale_of
+from orchestrator.report.table import bound
 from orchestrator.report.text import quality, quality_within
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 
-def verdict(results: Results) -> Iterator[str]:
+def verdict(results: CampaignAnalysis) -> Iterator[str]:
     """Yield one sentence per task and model: the best and the worst system at the primary threshold."""
     if not results.groups:
         yield "No trial has a stored round."
@@ -22,7 +24,7 @@ def verdict(results: Results) -> Iterator[str]:
     yield from _shared_machines(results)
 
 
-def _different_data(results: Results) -> Iterator[str]:
+def _different_data(results: CampaignAnalysis) -> Iterator[str]:
     """Say why trials of one task stand in several tables."""
     tasks = Counter(group.trials[0].group[0] for group in results.groups)
     for task, count in tasks.items():
@@ -30,8 +32,8 @@ def _different_data(results: Results) -> Iterator[str]:
             yield f"Trials of {task} measured {count} different sets of data (their digests differ), and each set has tables of its own."
 
 
-def _shared_machines(results: Results) -> Iterator[str]:
-    """Say that hosts were told to count as machines which are one: their trials ran at once and slowed each other down."""
+def _shared_machines(results: CampaignAnalysis) -> Iterator[str]:
+    """Say that hosts counted as machines of their own although they are one: their trials ran at once and slowed each other down."""
     hosts: dict[str, set[str]] = {}
     for record in results.records:
         if record.placement:
@@ -44,18 +46,19 @@ def _shared_machines(results: Results) -> Iterator[str]:
             )
 
 
-def _of_group(results: Results, group: Group) -> Iterator[str]:
+def _of_group(results: CampaignAnalysis, group: Group) -> Iterator[str]:
     primary = group.thresholds.primary
     if primary is None:
         yield f"{group.task}: no trial can be the reference, so there is no common threshold."
         return
     metric = group.trials[0].metric
+    scale = scale_of(group.trials[0].judged(metric))
     members = {data.trial_id for data in group.trials}
     rows = [
         row
         for row in results.tables["tail_quality"].to_pylist()
         if row["trial"] in members
-        and (row["clock"], row["metric"], row["slice"]) == ("total", metric, "all")
+        and (row["clock"], row["metric"], row["slice"]) == (PRIMARY_CLOCK, metric, "all")
         and row["threshold_origin"] != "own"
         and row["threshold_ns"] == primary.ns
     ]
@@ -65,23 +68,24 @@ def _of_group(results: Results, group: Group) -> Iterator[str]:
         for row in unique.values():
             if row["model"] == model:
                 repeats.setdefault(row["match_key"], []).append(row)
-        ranked = sorted((_pooled(members) for members in repeats.values()), key=lambda row: (-row["mean"], -row["worst"]))
+        systems = (_pooled(members, scale) for members in repeats.values())
+        ranked = sorted(systems, key=lambda row: (-scale.gained(row["mean"]), -scale.gained(row["worst"])))
         best, last = ranked[0], ranked[-1]
         start = f"{group.task}, {model}, within {bound(primary)}:"
-        sentence = f"{start} {_place(best, ranked, group)} keeps {_kept(best)}"
+        sentence = f"{start} {_place(best, ranked, group)} keeps {_kept(best, scale)}"
         if len(ranked) > 1 and (best["mean"], best["worst"]) == (last["mean"], last["worst"]):
-            yield f"{start} all {len(ranked)} trials keep {_kept(best)}."
+            yield f"{start} all {len(ranked)} trials keep {_kept(best, scale)}."
         else:
-            yield f"{sentence}; {_place(last, ranked, group)} keeps {_kept(last)}." if len(ranked) > 1 else f"{sentence}."
+            yield f"{sentence}; {_place(last, ranked, group)} keeps {_kept(last, scale)}." if len(ranked) > 1 else f"{sentence}."
 
 
-def _pooled(repeats: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _pooled(repeats: Sequence[dict[str, Any]], scale: Scale) -> dict[str, Any]:
     """Return the row of a system from those of its repeats: the mean of their means, the worst of all their rounds."""
     means = [row["mean"] for row in repeats]
     return {
         **repeats[0],
         "mean": sum(means) / len(means),
-        "worst": min(row["worst"] for row in repeats),
+        "worst": min((row["worst"] for row in repeats), key=scale.gained),
         "means": means,
         "flags": list(dict.fromkeys(flag for row in repeats for flag in row["flags"])),
     }
@@ -96,11 +100,16 @@ def _place(row: dict[str, Any], others: Sequence[dict[str, Any]], group: Group) 
     return f"{place}, {settings}" if settings else place
 
 
-def _kept(row: dict[str, Any]) -> str:
+def _kept(row: dict[str, Any], scale: Scale) -> str:
     means = row["means"]
     if len(means) == 1:
         interval = quality_within(row["interval_low"], row["interval_high"])
     else:
         interval = f"({len(means)} repeats, {quality(min(means))} to {quality(max(means))})"
-    figures = f"{quality(row['mean'])} {interval} of {quality(row['ideal'])} ({row['metric']}), {quality(row['worst'])} in its worst round"
+    worst = f"{quality(row['worst'])} in its worst round"
+    if scale != PLAIN:
+        share = f"{100 * scale.kept(row['mean'], row['ideal']):.1f} % of what there is to keep"
+        figures = f"{share}: {row['metric']} {quality(row['mean'])} {interval}, {quality(row['ideal'])} without a threshold, {worst}"
+    else:
+        figures = f"{quality(row['mean'])} {interval} of {quality(row['ideal'])} ({row['metric']}), {worst}"
     return f"{figures} (flagged: {', '.join(row['flags'])})" if row["flags"] else figures

@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-import pyarrow as pa
-
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
-from orchestrator.machine.processes import Identity
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.salvage import Stamps
+from orchestrator.machine.host import Identity
+from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
 from orchestrator.running.steps import asking, step
 from orchestrator.storage.handover import Prepared, RoundResult
 
@@ -32,14 +29,21 @@ class RoundCalls:
         number of the first round to ask for.
     one_by_one
         ask for one round at a time and never ahead: where driver and process share a machine, or trials alternate.
+
+    Attributes
+    ----------
+    at
+        number of the round that a fault belongs to: the first one of the call that was waited for last.
     """
 
     def __init__(self, session: Session, measurement: MeasurementConfig, next_round: int, one_by_one: bool) -> None:
+        self.at = next_round
         self._session = session
         self._measurement = measurement
         self._next = next_round
         self._one_by_one = one_by_one
-        self._under_way: deque[Job[Sequence[RoundResult]]] = deque()
+        self._under_way: deque[tuple[int, Job[Sequence[RoundResult]]]] = deque()
+        self._raised: dict[int, tuple[int, str]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._under_way)
@@ -49,16 +53,33 @@ class RoundCalls:
 
         Before ``min_rounds`` no rule can stop. After that the next call waits for the rule's answer to the last one.
         """
-        while len(self._under_way) < (1 if self._one_by_one else 2):
-            if self._under_way and self._next >= self._measurement.min_rounds:
-                return
-            count = 1 if self._one_by_one else rounds_at_once(self._next, round_s, self._measurement)
-            self._under_way.append(self._session.run_rounds(self._next, count))
-            self._next += count
+        with asking("asking for rounds"):
+            while len(self._under_way) < (1 if self._one_by_one else 2):
+                if self._under_way and self._next >= self._measurement.min_rounds:
+                    return
+                count = 1 if self._one_by_one else rounds_at_once(self._next, round_s, self._measurement)
+                self._under_way.append((self._next, self._session.run_rounds(self._next, count)))
+                self._next += count
 
     def take(self) -> Sequence[RoundResult]:
         """Wait for the oldest call. Raises what it raises, TimeoutError, or SessionLost."""
-        return self._under_way.popleft().result(timeout=self._measurement.round_timeout_s)
+        self.at, job = self._under_way.popleft()
+        with asking("taking rounds"):
+            return job.result(timeout=self._measurement.round_timeout_s)
+
+    def refuse_too_many_errors(self, results: Sequence[RoundResult]) -> None:
+        """Raise TrialFailed where the model has raised on more samples than may fail, these rounds included."""
+        for result in results:
+            for sample, message in result.errors.items():
+                self._raised.setdefault(sample, (result.round.column("round")[0].as_py(), message))
+        allowed = self._measurement.max_errors
+        if len(self._raised) > allowed:
+            sample, (self.at, message) = next(iter(self._raised.items()))
+            raise TrialFailed(
+                f"the model raised on {len(self._raised)} samples (measurement.max_errors={allowed}), first on sample {sample} "
+                f"in round {self.at}: {message}",
+                fault_of(message, "too many errors"),
+            )
 
 
 def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -> int:
@@ -86,9 +107,13 @@ Answer = TypeVar("Answer")
 
 
 class TimedProcess:
-    """The process that times a trial now, where there is one; after a fault another takes its place."""
+    """The process that times a trial now, where there is one; after a fault another takes its place.
+
+    ``number`` is that of the process, or of the next one where there is none.
+    """
 
     def __init__(self, executor: Executor, trial: Trial, trial_id: str) -> None:
+        self.number = 0
         self._executor = executor
         self._trial = trial
         self._trial_id = trial_id
@@ -105,22 +130,22 @@ class TimedProcess:
         assert self._session is not None
         return self._session
 
-    def start(self, number: int, stop: threading.Event) -> Identity | None:
+    def start(self, stop: threading.Event) -> Identity | None:
         """Start a fresh process and return which one it is, or None where the user has stopped meanwhile."""
         with step("starting its process"):
-            self._session = self._executor.open(self._trial, self._trial_id, number)
+            self._session = self._executor.open(self._trial, self._trial_id, self.number)
         with asking("asking which process it is"):
             return self._await(self._session.identify(), stop)
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
         """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
-        told = None
+        announced = None
         with asking("waiting for its turn on the machine"):
             while (holder := self.session.take_turn().result(timeout=self._limit_s)) is not None:
-                if holder != told:
+                if holder != announced:
                     with step("telling that it waits"):
                         tell(holder)
-                told = holder
+                announced = holder
                 if stop.wait(TURN_EVERY_S):
                     return False
         return True
@@ -187,28 +212,3 @@ class TimedProcess:
                     looked = now
                     if not self.session.host_answers():
                         raise SessionLost("the host does not answer", cause="machine") from None
-
-
-class RoundClock:
-    """Seconds since the first round of a trial began, in ns inside. Between two processes there counts a pause as it was before.
-
-    ``own_rounds_only`` counts the rounds' own durations alone, for trials whose rounds alternate with those of others.
-    """
-
-    def __init__(self, own_rounds_only: bool) -> None:
-        self._own_rounds_only = own_rounds_only
-        self._process: int | None = None
-        self._ended_ns = 0
-        self._pause_ns = 0
-        self._elapsed_ns = 0
-
-    def tick(self, row: pa.RecordBatch) -> float:
-        """Take in one round, a row of ``schema.ROUNDS``, and return the seconds that have passed at its end."""
-        process, began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("process", "started_monotonic_ns", "duration_ns"))
-        if process == self._process:
-            self._pause_ns = began_ns - self._ended_ns
-        if self._process is not None and not self._own_rounds_only:
-            self._elapsed_ns += self._pause_ns
-        self._elapsed_ns += duration_ns
-        self._process, self._ended_ns = process, began_ns + duration_ns
-        return self._elapsed_ns / 1e9

@@ -1,25 +1,27 @@
-"""How a trial begins, goes on and ends: whatever goes wrong on the way ends this trial alone, and names the step."""
+"""How a trial begins, goes on and ends, and who follows it: whatever goes wrong on the way ends this trial alone, and names the step."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Protocol
 
 from orchestrator.configuration.environment_values import without_values
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.running.book import TrialBook, end_alone
-from orchestrator.running.observer import Observer
 from orchestrator.running.steps import Unstorable, message_of, step
-from orchestrator.storage.records import PlannedTrial
+from orchestrator.stats.stopping import Decision
+from orchestrator.storage.handover import Prepared
+from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.user_code import kept_traceback, traceback_of
+from orchestrator.subject.targets import kept_traceback, traceback_of
 
 End = tuple[State, str | None]
 """The state in which a trial has ended, and why."""
@@ -42,11 +44,6 @@ class TrialLife(ABC):
     def trial_id(self) -> str:
         """The trial's id."""
         return self._planned.trial_id
-
-    def _change(self, state: State, reason: str | None, **values: Any) -> None:
-        """Store the trial's record and state."""
-        assert self._book is not None
-        self._book.change(state, reason, **values)
 
     @abstractmethod
     def close(self) -> None:
@@ -78,11 +75,11 @@ class TrialLife(ABC):
             return self._after("failed", self._message(error), partial(self._tell_traceback, error))
 
     def _after(self, state: State, reason: str | None, action: Callable[[], End | None]) -> End | None:
-        """Do something after what has happened so far. What goes wrong now is told after that, and hides it never."""
+        """Do something after what has happened so far. A message about what goes wrong now comes after that and never hides it."""
         try:
             return action()
         except Unstorable:
-            if reason is not None:  # the disk's trouble is told by whoever ends the campaign
+            if reason is not None:  # whoever ends the campaign reports the disk's trouble
                 with suppress(Exception):
                     self._observer.trial_ended(self._planned, state, reason)
             raise
@@ -90,7 +87,7 @@ class TrialLife(ABC):
             return "failed", "; then, ".join(filter(None, (reason, self._message(error))))
 
     def _message(self, error: Exception) -> str:
-        """Return what is told of an exception, without the values of variables that the trial's options name."""
+        """Return the message for an exception, without the values of variables that the trial's options name."""
         return without_values(self._planned.trial, message_of(error))
 
     def _tell_traceback(self, error: Exception) -> End:
@@ -121,9 +118,40 @@ class TrialLife(ABC):
     def _store_end(self, state: State, reason: str | None) -> End:
         """Store the final state: with all that is known, or alone where that cannot be stored."""
         if self._book is not None:
-            ended = self._after(state, reason, partial(self._change, state, reason, ended_at=datetime.now(UTC)))
+            ended = self._after(state, reason, partial(self._book.change, state, reason, ended_at=datetime.now(UTC)))
             if ended is None:
                 return state, reason
             state, reason = ended
         end_alone(self._campaign, self.trial_id, state, reason)
         return state, reason
+
+
+@dataclass(frozen=True)
+class RoundDone:
+    """How far a trial has come: rounds stored, and of the last one its duration and 99th percentile of total time."""
+
+    rounds: int
+    duration_s: float
+    p99_ns: float
+
+
+class Observer(Protocol):
+    """Receives what happens, between rounds only."""
+
+    def trial_started(self, planned: PlannedTrial) -> None:
+        """A trial's process is being prepared."""
+
+    def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
+        """Another campaign measures on the trial's machine, and this one waits."""
+
+    def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
+        """A trial is loaded and warm."""
+
+    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
+        """A round was measured and stored."""
+
+    def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
+        """A process of a trial ended before its time."""
+
+    def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
+        """A trial has its final state."""

@@ -15,8 +15,8 @@ from functools import partial
 from orchestrator.configuration.config import Trial
 from orchestrator.execution.executor import Executor
 from orchestrator.running.book import end_alone
-from orchestrator.running.observer import Observer
-from orchestrator.running.steps import TOLD, StepFailed, Unstorable, message_of, step
+from orchestrator.running.life import Observer
+from orchestrator.running.steps import OUR_ERRORS, StepFailed, Unstorable, message_of, step
 from orchestrator.running.trial import TrialRun
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import PlannedTrial
@@ -88,6 +88,7 @@ def own_rule(planned: PlannedTrial, primary: str | None) -> StoppingRule:
         max_seconds=measurement.max_seconds,
         half_width=measurement.half_width,
         primary=primary,
+        options=measurement.rule_options,
     )
 
 
@@ -129,7 +130,7 @@ def run_trials(
         try:
             with step("finding its machine"):
                 machine = executor.machine_of(planned.trial)
-        except (*TOLD, StepFailed) as error:
+        except (*OUR_ERRORS, StepFailed) as error:
             fail([planned], error)
         else:
             machines.setdefault(machine, []).append(planned)
@@ -157,7 +158,7 @@ def run_trials(
                 await_leftovers(machines[machine], executor, writer)
             with step("planning the turns of its machine"):
                 stages = turns(machines[machine], executor.cores_of)
-        except (*TOLD, StepFailed) as error:
+        except (*OUR_ERRORS, StepFailed) as error:
             fail(machines[machine], error)  # nothing may be timed beside what an earlier driver has left
             return
         for stage in stages:

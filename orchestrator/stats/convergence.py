@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Bandwidth
-from orchestrator.stats.divergence import jensen_shannon_distance
-from orchestrator.stats.fit import MOST_CELLS, NS_PER_S, Fit, divergences, fit_density
+from orchestrator.stats.divergence import MOST_CELLS, NS_PER_S, Fit, divergences, fit_density, jensen_shannon_distance
 from orchestrator.stats.histogram import REACH, LogHistogram, smoothed
 from orchestrator.stats.sheather_jones import bin_linearly
 from orchestrator.stats.times import checked_times

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
-from orchestrator.stats.fit import Fit, divergences, fit_density
+from orchestrator.stats.divergence import Fit, divergences, fit_density
 from orchestrator.stats.histogram import LogHistogram
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.tail_quality import quality_curve

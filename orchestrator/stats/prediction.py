@@ -208,21 +208,6 @@ def variance_ratio(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -
     return _ratio(figures_of(quality, 1)[1], independent * _for_own_mean(observed))
 
 
-def variance_ratio_from_curve(
-    curve: Curve, times: ArrayLike, thresholds: ArrayLike, *, random: np.random.Generator, draws: int = DRAWS
-) -> Floats:
-    """Return the same ratio for any metric, the variance under independence found by Monte Carlo.
-
-    Parameters and errors are those of `predict_from_curve`, the result that of `variance_ratio`, to within the error of that many
-    draws (a relative standard error of about sqrt(2 / draws)).
-    """
-    both = [
-        predict_from_curve(curve, times, thresholds, rounds=1, random=random, method=method, draws=draws)
-        for method in ("block-bootstrap", "monte-carlo")
-    ]
-    return _ratio(both[0].variance, both[1].variance)
-
-
 def _exact_independence(scores: Floats, times: ArrayLike, thresholds: ArrayLike, rounds: int, smooth_from: int | None) -> Prediction:
     """Return the Poisson-binomial prediction of scores of 0 and 1."""
     _check(rounds, DRAWS)

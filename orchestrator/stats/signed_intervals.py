@@ -21,12 +21,15 @@ class Sway:
         those that add to it.
     losing, gaining
         (sum of w)^2 / sum of w^2 of either: their number, where all weigh alike.
+    lowest
+        what no quality lies below.
     """
 
     loss: float
     losing: float
     gain: float
     gaining: float
+    lowest: float = 0.0
 
 
 def signed_intervals(qualities: ArrayLike, ideal: float, sway: Sway, confidence: float = 0.95) -> list[Interval]:
@@ -52,12 +55,12 @@ def signed_intervals(qualities: ArrayLike, ideal: float, sway: Sway, confidence:
 
     Returns
     -------
-    Limits of at least 0; a single round says nothing, and its interval is all that is possible.
+    Limits of at least ``sway.lowest``; a single round says nothing, and its interval is all that is possible.
 
     Raises
     ------
     InputError
-        if there are no rounds, or a quality is not finite or negative.
+        if there are no rounds, or a quality is not finite or below ``sway.lowest``.
 
     Examples
     --------
@@ -68,31 +71,33 @@ def signed_intervals(qualities: ArrayLike, ideal: float, sway: Sway, confidence:
     """
     curve = np.asarray(qualities, dtype=np.float64)
     check_confidence(confidence)
-    if curve.ndim != 2 or not curve.shape[1] or not np.isfinite(curve).all() or curve.min(initial=0) < 0 or not math.isfinite(ideal):
+    finite = bool(np.isfinite(curve).all()) and math.isfinite(ideal)
+    if curve.ndim != 2 or not curve.shape[1] or not finite or curve.min(initial=sway.lowest) < sway.lowest - ROUNDING:
         raise InputError(
-            f"interval over rounds of shape {curve.shape[1:]}: needs [rounds] qualities, finite and not negative, at least one"
+            f"interval over rounds of shape {curve.shape[1:]}: needs at least one round, and qualities that are finite and not below "
+            f"{sway.lowest:g}"
         )
     return [_interval(quality, ideal, sway, confidence) for quality in curve]
 
 
 def _interval(quality: NDArray[np.float64], ideal: float, sway: Sway, confidence: float) -> Interval:
     mean, best = float(quality.mean()), float(quality.max())
-    if ideal <= 0 and best <= 0:
+    if ideal <= 0 and best <= 0 and not sway.lowest:
         return Interval(0.0, 0.0, confidence, "exact")
     if ideal <= 0 or quality.size == 1:
-        return Interval(0.0, max(1.0, ideal + sway.gain, best), confidence, "none", {"rounds": quality.size})
+        return Interval(sway.lowest, max(1.0, ideal + sway.gain, best), confidence, "none", {"rounds": quality.size})
     loss = ideal - quality
     loss[np.abs(loss) < ROUNDING * ideal] = 0
     lost, gained = np.maximum(loss, 0), np.maximum(-loss, 0)
     # What one late answer does alone need not add up: together they lose all of the quality, and gain what was seen.
-    lost_less, lost_more, losses = _limits(lost, max(sway.loss, ideal), sway.losing, confidence)
+    lost_less, lost_more, losses = _limits(lost, max(sway.loss, ideal - sway.lowest), sway.losing, confidence)
     gained_less, gained_more, gains = _limits(gained, max(sway.gain, float(gained.max())), sway.gaining, confidence)
     together = _correlation(lost, gained)
     down = math.sqrt(max(lost_more**2 + gained_less**2 - 2 * together * lost_more * gained_less, 0))
     up = math.sqrt(max(lost_less**2 + gained_more**2 - 2 * together * lost_less * gained_more, 0))
     parameters = {"rounds": quality.size, "correlation": together}
     parameters |= {f"loss_{name}": value for name, value in losses.items()} | {f"gain_{name}": value for name, value in gains.items()}
-    return Interval(max(mean - down, 0.0), mean + up, confidence, "signed korn-graubard", parameters)
+    return Interval(max(mean - down, sway.lowest), mean + up, confidence, "signed korn-graubard", parameters)
 
 
 def _limits(part: NDArray[np.float64], most: float, answers: float, confidence: float) -> tuple[float, float, dict[str, float]]:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.latency import percentiles_inverted_cdf
@@ -26,6 +26,15 @@ ROUNDS_TO_FREEZE = 20
 DEFAULT_PRIMARY = "p95"
 
 
+class ThresholdColumns(TypedDict):
+    """How a threshold stands in a row of a result table."""
+
+    threshold: str
+    threshold_ns: int
+    threshold_origin: str
+    threshold_reference: str | None
+
+
 @dataclass(frozen=True)
 class Threshold:
     """A time bound: *on time* means time <= ``ns``.
@@ -35,15 +44,34 @@ class Threshold:
     origin
         ``absolute`` (given in ms), ``reference`` (a percentile of a named trial) or ``own`` (a percentile of the trial's own
         times, which fixes the share of samples on time and so can rank nothing).
+    percentile
+        in percent, of one that is a percentile.
+    reference
+        the trial whose percentile it is, of one with that origin.
     """
 
     label: str
     ns: int
     origin: Origin
+    percentile: float | None = None
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.ns <= LONGEST_NS:
             raise InputError(f"threshold {self.label}: must lie between 1 ns and 292 years")
+
+    def columns(self) -> ThresholdColumns:
+        """Return the columns by which every result table knows it."""
+        return {
+            "threshold": self.label,
+            "threshold_ns": self.ns,
+            "threshold_origin": self.origin,
+            "threshold_reference": self.reference,
+        }
+
+    def is_of(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a row of a result table is read at it."""
+        return (row["threshold"], row["threshold_ns"], row["threshold_origin"]) == (self.label, self.ns, self.origin)
 
 
 @dataclass(frozen=True)
@@ -102,7 +130,7 @@ def thresholds_from_ms(milliseconds: Iterable[float]) -> tuple[Threshold, ...]:
 
 
 def thresholds_from_percentiles(
-    times: ArrayLike, percentiles: Iterable[float], origin: Literal["reference", "own"]
+    times: ArrayLike, percentiles: Iterable[float], origin: Literal["reference", "own"], reference: str | None = None
 ) -> tuple[Threshold, ...]:
     """Return percentiles of a trial's pooled times as thresholds.
 
@@ -114,6 +142,8 @@ def thresholds_from_percentiles(
         times of all rounds and samples in ns, +inf for samples without one.
     percentiles
         in percent.
+    reference
+        the trial whose times they are, where others are read at them.
 
     Raises
     ------
@@ -123,12 +153,14 @@ def thresholds_from_percentiles(
     Examples
     --------
     >>> thresholds_from_percentiles([10, 20, 30, np.inf], [50, 75, 99], "reference")[1]
-    Threshold(label='p75', ns=30, origin='reference')
+    Threshold(label='p75', ns=30, origin='reference', percentile=75, reference=None)
     """
     checked = checked_times(times)
     asked = list(percentiles)
     found = zip(asked, percentiles_inverted_cdf(checked, asked), strict=True)
-    return tuple(Threshold(f"p{_plain(percentile)}", math.ceil(ns), origin) for percentile, ns in found if math.isfinite(ns))
+    return tuple(
+        Threshold(f"p{_plain(percentile)}", math.ceil(ns), origin, percentile, reference) for percentile, ns in found if math.isfinite(ns)
+    )
 
 
 def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresholds:
@@ -204,34 +236,7 @@ def common_thresholds(trials_ns: Sequence[tuple[float, float]], count: int = 5) 
     return tuple(Threshold(f"{_plain(Fraction(ns, NS_PER_MS))} ms", ns, "absolute") for ns in sorted({*map(_round_125, spaced)}))
 
 
-def threshold_grid(times: ArrayLike, points: int = 100) -> NDArray[np.int64]:
-    """Return time bounds for a curve: log-spaced from the shortest time to the longest, both included.
-
-    Parameters
-    ----------
-    times : any shape
-        times in ns; samples without a time (+inf) are ignored.
-
-    Returns
-    -------
-    [points] rising whole ns, neighbours equal where the times differ by less than `points` ns; [0] where no sample has a time.
-
-    Examples
-    --------
-    >>> threshold_grid([10, 1000, np.inf], points=3)
-    array([  10,  100, 1000])
-    """
-    checked = checked_times(times)
-    finite = checked[np.isfinite(checked)]
-    if not finite.size:
-        return np.empty(0, dtype=np.int64)
-    first, last = math.ceil(finite.min()), math.ceil(finite.max())
-    grid = np.rint(np.geomspace(first, last, points)).astype(np.int64).clip(first, last)
-    grid[0], grid[-1] = first, last
-    return grid
-
-
-def primary_threshold(requested: str | None, reference_times: ArrayLike | None) -> Threshold | None:
+def primary_threshold(requested: str | None, reference_times: ArrayLike | None, reference: str | None = None) -> Threshold | None:
     """Return the one threshold that rules and gates look at.
 
     Parameters
@@ -240,6 +245,8 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None) 
         the user's choice, ``p95`` or ``50 ms``; None is the reference's p95.
     reference_times : any shape
         total times of the reference trial in ns, or None while no reference exists.
+    reference
+        which trial that is.
 
     Returns
     -------
@@ -253,7 +260,7 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None) 
     Examples
     --------
     >>> primary_threshold("50ms", None)
-    Threshold(label='50 ms', ns=50000000, origin='absolute')
+    Threshold(label='50 ms', ns=50000000, origin='absolute', percentile=None, reference=None)
     """
     chosen = DEFAULT_PRIMARY if requested is None else requested
     match = re.fullmatch(r"p(?P<percentile>\d+(\.\d+)?)|(?P<ms>\d+(\.\d+)?) ?ms", chosen.strip())
@@ -264,7 +271,7 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None) 
     percentile = float(match["percentile"])
     if not 0 < percentile < 100:
         raise InputError(f"primary threshold {chosen[:40]!r}: must lie between p0 and p100")
-    found = () if reference_times is None else thresholds_from_percentiles(reference_times, [percentile], "reference")
+    found = () if reference_times is None else thresholds_from_percentiles(reference_times, [percentile], "reference", reference)
     return found[0] if found else None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
@@ -9,6 +10,25 @@ from orchestrator.contracts import InputError
 
 Times: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 """Times in nanoseconds: integers, or floats where +inf stands for a sample whose outcome was not ``ok``."""
+
+
+class Clock(StrEnum):
+    """What the time of an inference counts. A clock is known by its name in every table; its time is the sum of its stages."""
+
+    INFERENCE = "inference"
+    TOTAL = "total"
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The columns of the timings whose sum it is."""
+        return STAGES_OF[self]
+
+
+STAGES_OF = {Clock.INFERENCE: ("inference_ns",), Clock.TOTAL: ("preprocess_ns", "inference_ns", "postprocess_ns")}
+PRIMARY_CLOCK = Clock.TOTAL
+"""What rules, gates and rankings look at, and what is shown where one clock is."""
+SHOWN_CLOCKS = tuple(sorted(Clock, key=lambda clock: clock != PRIMARY_CLOCK))
+"""All clocks in the order in which a reader is offered them."""
 
 
 def checked_times(times: ArrayLike) -> Times:

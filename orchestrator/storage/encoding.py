@@ -43,5 +43,5 @@ TIMINGS: dict[str, Any] = OTHER | {
 """Options for timings. Row groups can be passed over by round and sample."""
 
 if "max_rows_per_page" in inspect.signature(pq.ParquetWriter.__init__).parameters:
-    # Newer pyarrow ends a page at 20,000 rows unless told; older pyarrow knows no such limit.
+    # Newer pyarrow ends a page at 20,000 rows unless another limit is given; older pyarrow knows no such limit.
     TIMINGS["max_rows_per_page"] = PAGE_ROWS

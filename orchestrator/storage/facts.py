@@ -6,9 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pyarrow as pa
-
-from orchestrator.storage.schema import CONVERGENCE
+from orchestrator.stats.stopping import CHECK_COLUMNS
 
 Rule = tuple[str, Callable[[Any], bool]]
 
@@ -35,8 +33,8 @@ PLACEMENT = {
 ENVIRONMENT = {"host": TEXT, "boot_id": TEXT, "processor": TEXT}
 DIGESTS = {"data": TEXT}
 COLD_START = {"load_ns": NUMBER, "first_inference_ns": NUMBER}
-OF_TYPE = {pa.int32(): WHOLE_32, pa.int64(): WHOLE, pa.float64(): NUMBER, pa.string(): TEXT, pa.bool_(): YES_OR_NO}
-CHECK = {field.name: OF_TYPE[field.type] for field in CONVERGENCE if field.type in OF_TYPE}
+OF_TYPE = {int: WHOLE, float: NUMBER, str: TEXT, bool: YES_OR_NO}
+CHECK = {name: OF_TYPE[kind] for name, kind in CHECK_COLUMNS.items()} | {"rounds": WHOLE_32}
 """One check of a stopping rule becomes a row of ``convergence.parquet``."""
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -24,8 +24,6 @@ from orchestrator.storage import encoding
 from orchestrator.storage.layout import identity
 
 MAGIC = b"TQSEAL02"
-OLD_MAGIC = b"TQSEAL01"
-"""Begins seals that cover the content alone."""
 SEAL_BYTES = len(MAGIC) + hashlib.sha256().digest_size
 PARQUET_END = struct.Struct("<I4s")
 CHUNK = 2**20
@@ -64,9 +62,9 @@ def _check_parquet(path: Path, inode: int, size: int, changed_ns: int) -> None:
         file.seek(start)
         seal, footer = file.read(SEAL_BYTES), file.read()
         magic, digest = seal[: len(MAGIC)], seal[len(MAGIC) :]
-        if magic not in (MAGIC, OLD_MAGIC):
+        if magic != MAGIC:
             raise BrokenSeal("it has no seal of this program")
-        if digest != _digest(file, start, footer, identity(path) if magic == MAGIC else ""):
+        if digest != _digest(file, start, footer, identity(path)):
             raise BrokenSeal("its checksum does not fit: it has changed, or is the file of another trial or table")
 
 
@@ -180,6 +178,16 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+def make_output_folder(path: Path, option: str) -> Path:
+    """Create a folder that the user names and that may be there already, and return it. Raises InputError where it cannot be one."""
+    folder = path.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be a folder ({error.strerror}): name another place") from error
+    return folder
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file of UTF-8 text, what UTF-8 does not have with backslash escapes."""
     with replacing(path) as file:
@@ -220,3 +228,11 @@ def write_link(link: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(os.path.relpath(target.resolve(), link.parent.resolve()))
     draft.replace(link)
+
+
+def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:
+    """Write result tables as ``<name>.parquet`` and texts under their own names; each file is whole or not there."""
+    for name, table in tables.items():
+        write_parquet(directory / f"{name}.parquet", table)
+    for name, text in texts.items():
+        write_text(directory / name, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -140,3 +141,12 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
         named = [(int(match[1]), entry) for entry in entries if (match := pattern.fullmatch(entry.name))]
     found = {number: inside(folder, folder / entry.name) if entry.is_symlink() else folder / entry.name for number, entry in named}
     return dict(sorted(found.items()))
+
+
+def refuse_campaign_folder(path: Path, option: str, directories: Sequence[Path]) -> None:
+    """Raise InputError for a file or folder to be written that is, or lies in, the directory of a campaign."""
+    place = path.expanduser().resolve()
+    inputs = {directory.resolve() for directory in directories}
+    for parent in (place, *place.parents):
+        if parent in inputs or (parent / CAMPAIGN).is_file():
+            raise InputError(f"{option} {path} lies within the campaign {parent}, which stays as it was measured: name another place")

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.configuration.config import explain
+from orchestrator.configuration.fields import explain
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.files import BrokenSeal, check_json, check_parquet
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
 from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
-from orchestrator.storage.tables import conform
+from orchestrator.storage.stored_form import conform
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -24,30 +24,30 @@ def refuse_gap(folder: Path, numbers: Collection[int]) -> None:
 
 def refuse_unpaired(folder: TrialFolder) -> None:
     """Raise InputError for parts that lack their twin, but for a newest part of timings. Only where no driver writes meanwhile."""
-    timed, told = (parts(folder.twin(name)) for name in ("timings", "rounds"))
+    timed, rows = (parts(folder.twin(name)) for name in ("timings", "rounds"))
     refuse_gap(folder.twin("timings"), timed)
-    refuse_gap(folder.twin("rounds"), told)
-    if lost := told.keys() - timed.keys():
+    refuse_gap(folder.twin("rounds"), rows)
+    if lost := rows.keys() - timed.keys():
         raise _lost(folder.twin("timings") / part_name(min(lost)), "rounds/ has its twin")
-    refuse_many_alone(folder, timed, told)
+    refuse_many_alone(folder, timed, rows)
 
 
-def refuse_many_alone(folder: TrialFolder, timed: Iterable[int], told: Iterable[int]) -> None:
+def refuse_many_alone(folder: TrialFolder, timed: Iterable[int], rows: Iterable[int]) -> None:
     """Raise InputError where more than one part of timings has no twin."""
-    alone = set(timed) - set(told)
+    alone = set(timed) - set(rows)
     if len(alone) > 1:
         raise _lost(folder.twin("rounds") / part_name(min(alone)), "timings/ has its twin and later parts")
 
 
-def refuse_lost_rounds(folder: TrialFolder, timed: Collection[int], told: Collection[int], least: int) -> None:
+def refuse_lost_rounds(folder: TrialFolder, timed: Collection[int], rows: Collection[int], least: int) -> None:
     """Raise InputError where rounds lack their timings, where numbers of rounds have a gap, or where fewer than ``least`` are there."""
-    if set(told) - set(timed):
+    if set(rows) - set(timed):
         raise _lost(_unpaired(folder, "timings", "rounds"), "rounds/ tells of rounds that timings/ lacks")
-    if (gap := _first_missing(told)) is not None:
+    if (gap := _first_missing(rows)) is not None:
         raise _lost(_unpaired(folder, "rounds", "timings"), f"later rounds than {gap} are there and it is not")
-    if len(set(told)) < least:
-        told_by = f"{folder.record.name} tells of {least} rounds and {len(set(told))} are there"
-        raise _lost(_unpaired(folder, "rounds", "timings"), told_by)
+    if len(set(rows)) < least:
+        reported = f"{folder.record.name} tells of {least} rounds and {len(set(rows))} are there"
+        raise _lost(_unpaired(folder, "rounds", "timings"), reported)
 
 
 def _first_missing(numbers: Collection[int]) -> int | None:
@@ -85,7 +85,7 @@ class ShortRound:
     parts_ns: int
 
     @property
-    def told(self) -> str:
+    def complaint(self) -> str:
         """What is wrong, in words."""
         return f"round {self.round} took {self.duration_ns} ns and what was timed in it at least {self.parts_ns} ns"
 
@@ -122,4 +122,4 @@ def refuse_short_rounds(folder: TrialFolder, timings: pa.Table, rounds: pa.Table
     """Raise InputError where a stored round is shorter than its parts."""
     short = short_round(timings, rounds, batch)
     if short is not None:
-        raise InputError(f"{folder.path}: {short.told}, which cannot be: {MEASURE_AGAIN}")
+        raise InputError(f"{folder.path}: {short.complaint}, which cannot be: {MEASURE_AGAIN}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.times import Clock
 from orchestrator.storage import schema
-from orchestrator.storage.tables import outcome_codes
+from orchestrator.storage.stored_form import outcome_codes
 
 EXACT_LIMIT = 2**53
 """Integers below are exact as float64: 104 days in nanoseconds."""
@@ -31,10 +33,10 @@ class RoundMatrix:
         numbers of the rounds, ascending, int64, shape [R].
     samples
         numbers of the samples, ascending, int64, shape [S].
-    inference_ns, total_ns
-        the two clocks, ns, float64, shape [R, S]; +inf where the outcome is not ``ok``.
-    preprocess_ns, postprocess_ns
-        the other stages in the same form.
+    times
+        per clock, ns, float64, shape [R, S]; +inf where the outcome is not ``ok``.
+    stages
+        per stage, in the same form.
     outcome
         index into ``schema.OUTCOMES``, int8, shape [R, S]; a sample that a round has no row of is ``lost``.
     process
@@ -45,10 +47,8 @@ class RoundMatrix:
 
     rounds: npt.NDArray[np.int64]
     samples: npt.NDArray[np.int64]
-    inference_ns: npt.NDArray[np.float64]
-    total_ns: npt.NDArray[np.float64]
-    preprocess_ns: npt.NDArray[np.float64]
-    postprocess_ns: npt.NDArray[np.float64]
+    times: Mapping[Clock, npt.NDArray[np.float64]]
+    stages: Mapping[str, npt.NDArray[np.float64]]
     outcome: npt.NDArray[np.int8]
     process: npt.NDArray[np.int32]
     incomplete: npt.NDArray[np.bool_]
@@ -86,11 +86,12 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     outcome.ravel()[place] = codes
     is_ok = codes == schema.OK
     timed = place[is_ok]
-    times = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
-    times["total_ns"] = sum(times.values(), start=np.zeros(timings.num_rows, dtype=np.int64))
-    for clock in ("inference_ns", "total_ns"):
-        wrong = is_ok & ((times[clock] <= 0) | (times[clock] >= EXACT_LIMIT))
-        _refuse(timings, wrong, f"has {clock} {_first(times[clock], wrong)}, and a time is positive and below 2**53 ns")
+    stages = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
+    nothing = np.zeros(timings.num_rows, dtype=np.int64)
+    times = {clock: sum((stages[name] for name in clock.stages), start=nothing) for clock in Clock}
+    for clock, of_clock in times.items():
+        wrong = is_ok & ((of_clock <= 0) | (of_clock >= EXACT_LIMIT))
+        _refuse(timings, wrong, f"has {clock}_ns {_first(of_clock, wrong)}, and a time is positive and below 2**53 ns")
 
     def matrix(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         filled = np.full(shape, np.inf)
@@ -101,7 +102,8 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     return RoundMatrix(
         rounds=numbers,
         samples=samples,
-        **{name: matrix(values) for name, values in times.items()},
+        times={clock: matrix(of_clock) for clock, of_clock in times.items()},
+        stages={name: matrix(of_stage) for name, of_stage in stages.items()},
         outcome=outcome,
         process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),

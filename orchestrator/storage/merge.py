@@ -19,7 +19,7 @@ from orchestrator.storage.files import remove_drafts, replacing, seal_parquet, s
 from orchestrator.storage.layout import TWINS, TrialFolder, answers, part_name, parts
 from orchestrator.storage.load import opened, read_table
 from orchestrator.storage.losses import refuse_gap, refuse_lost_rounds, refuse_many_alone, refuse_unpaired
-from orchestrator.storage.tables import conform
+from orchestrator.storage.stored_form import conform
 
 T = TypeVar("T")
 
@@ -36,9 +36,9 @@ def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
     """Return the rows of all stored rounds, sorted by round. Raises InputError for what is damaged, double or lost."""
 
     def read() -> pa.Table:
-        told = _read(folder, "rounds")  # first: a round's timings are written before its row
-        _check(folder, _timed_rounds(folder), told, least)
-        return _sorted(told, ["round"], folder)
+        rows = _read(folder, "rounds")  # first: a round's timings are written before its row
+        _check(folder, _timed_rounds(folder), rows, least)
+        return _sorted(rows, ["round"], folder)
 
     return _steady(folder, read)
 
@@ -47,17 +47,17 @@ def both(folder: TrialFolder, least: int = 0) -> tuple[pa.Table, pa.Table]:
     """Return ``timings`` and ``rounds`` of the same stored rounds."""
 
     def read() -> tuple[pa.Table, pa.Table]:
-        told = _read(folder, "rounds")
+        rows = _read(folder, "rounds")
         timed = _read(folder, "timings")
-        _check(folder, set(timed.column("round").unique().to_pylist()), told, least)
-        return _sorted(_only(timed, told.column("round")), ["round", "sample"], folder), _sorted(told, ["round"], folder)
+        _check(folder, set(timed.column("round").unique().to_pylist()), rows, least)
+        return _sorted(_only(timed, rows.column("round")), ["round", "sample"], folder), _sorted(rows, ["round"], folder)
 
     return _steady(folder, read)
 
 
-def _check(folder: TrialFolder, timed: set[int], told: pa.Table, least: int) -> None:
+def _check(folder: TrialFolder, timed: set[int], rows: pa.Table, least: int) -> None:
     """Raise InputError where something was lost, whatever a running driver has added meanwhile."""
-    refuse_lost_rounds(folder, timed, told.column("round").to_pylist(), least)
+    refuse_lost_rounds(folder, timed, rows.column("round").to_pylist(), least)
     before, first = _listed(folder, "timings")
     after, _ = _listed(folder, "rounds")
     if _listed(folder, "timings")[1] != first:
@@ -148,8 +148,8 @@ def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
     twice = np.flatnonzero(ranked[1:] == ranked[:-1])
     if len(twice):
         row = table.slice(int(order[twice[0]]), 1)
-        told = ", ".join(f"{name} {row.column(name)[0].as_py()}" for name in keys)
-        raise InputError(f"{folder.path} holds {told} twice: remove the part that was copied into timings/ and rounds/")
+        rows = ", ".join(f"{name} {row.column(name)[0].as_py()}" for name in keys)
+        raise InputError(f"{folder.path} holds {rows} twice: remove the part that was copied into timings/ and rounds/")
     return table.take(pa.array(order))
 
 
@@ -180,8 +180,8 @@ def recover(trial_dir: Path, least: int = 0) -> None:
             remove_drafts(place)
     refuse_unpaired(folder)
     stored = set(rounds(folder, least).column("round").to_pylist())
-    timed, told = (parts(folder.twin(name)) for name in TWINS)
-    _remove(timed[number] for number in timed.keys() - told.keys())
+    timed, rows = (parts(folder.twin(name)) for name in TWINS)
+    _remove(timed[number] for number in timed.keys() - rows.keys())
     _remove(path for number, path in answers(folder.answers).items() if number not in stored)
 
 

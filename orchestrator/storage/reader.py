@@ -15,8 +15,8 @@ from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read
 from orchestrator.storage.losses import refuse_short_rounds
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.schema import FORMS
-from orchestrator.storage.tables import conform_samples
+from orchestrator.storage.stored_form import conform_samples
+from orchestrator.storage.typed_rows import Labels, columns_of
 
 BELOW = ("*", "*/*", "results/*/*")
 """Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``."""
@@ -104,8 +104,8 @@ class Campaign:
         try:
             return conform_samples(table, self.record.planned(trial_id).trial.task.kind)
         except (pa.ArrowException, ValueError) as error:
-            told = str(error).splitlines()[0][:200]
-            raise InputError(f"{path} is not what this program writes ({told}): {MEASURE_AGAIN}") from error
+            why = str(error).splitlines()[0][:200]
+            raise InputError(f"{path} is not what this program writes ({why}): {MEASURE_AGAIN}") from error
 
     def warmup(self, trial_id: str) -> pa.Table:
         """Return the timings of the warm-up rounds; no rows where there are none yet."""
@@ -133,7 +133,7 @@ class Campaign:
         path = inside(self.directory, self.directory / f"{name}.parquet")
         table = _existing(path, remedy)
         types = dict(zip(table.schema.names, table.schema.types, strict=True))
-        differing = [field.name for field in FORMS[name] if types.get(field.name) != field.type]
+        differing = [column.name for column in columns_of(Labels) if types.get(column.name) != column.type]
         if differing:
             raise InputError(f"{path} is no {name} table of this program (column {differing[0]}): {remedy}")
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}

@@ -7,13 +7,14 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, model_validator
 
 from orchestrator.configuration.config import CampaignConfig, Frozen, Trial
 from orchestrator.contracts import InputError
 from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
+from orchestrator.storage.typed_rows import Labels
 from orchestrator.storage.vocabulary import FaultName, State
 
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
@@ -56,7 +57,7 @@ class PlannedTrial(Frozen):
         fields = {name: getattr(self, name) for name in PlannedTrial.model_fields}
         return PlannedTrial.model_validate({**fields, "state": state, "reason": reason})
 
-    def labels(self) -> dict[str, str | int]:
+    def labels(self) -> Labels:
         """Return the columns that every result table begins with."""
         return {
             "trial": self.trial_id,
@@ -159,7 +160,7 @@ class TrialError(Frozen):
 OTHER_USERS = "other users not excluded"
 """The turn on the machine was taken among this user's campaigns alone."""
 NOTES = frozenset({OTHER_USERS})
-"""Flags that say something of the machine and take nothing from a figure: told where machines are described."""
+"""Flags that say something of the machine and take nothing from a figure: they stand where machines are described."""
 
 
 class Fault(Frozen):
@@ -189,6 +190,7 @@ class TrialRecord(PlannedTrial):
     facts: dict[str, Any] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     ideal: dict[str, float] = Field(default_factory=dict)
+    late: dict[str, FiniteFloat] = Field(default_factory=dict, exclude_if=lambda late: not late)
     stopping: Stopping | None = None
     errors: tuple[TrialError, ...] = ()
     started_at: UtcTime | None = None

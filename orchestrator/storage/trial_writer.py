@@ -19,7 +19,7 @@ from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.tables import conform, outcome_codes
+from orchestrator.storage.stored_form import conform, outcome_codes
 
 MOST_BYTES = 64 * 1024
 """The oldest make room for the newest."""
@@ -89,11 +89,11 @@ class TrialWriter:
 
     def stored_rounds(self) -> Iterator[RoundResult]:
         """Yield the rounds that are stored, in order, as they were appended."""
-        timed, told = both(self._folder)
+        timed, rows = both(self._folder)
         numbers = timed.column("round").to_numpy()
         starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
         for place, (start, end) in enumerate(pairwise([*starts, len(numbers)])):
-            yield RoundResult(_one_batch(timed.slice(start, end - start)), _one_batch(told.slice(place, 1)))
+            yield RoundResult(_one_batch(timed.slice(start, end - start)), _one_batch(rows.slice(place, 1)))
 
     def write_record(self, record: TrialRecord) -> None:
         """Write ``trial.json``, with the number of rounds that are stored by now."""
@@ -137,11 +137,11 @@ class TrialWriter:
             durations that do not fit their outcomes.
         """
         timed = conform(pa.Table.from_batches([timings]), schema.TIMINGS)
-        told = conform(pa.Table.from_batches([row]), schema.ROUNDS)
-        number = check_round(timed, told)
+        rows = conform(pa.Table.from_batches([row]), schema.ROUNDS)
+        number = check_round(timed, rows)
         self._refuse_stored(number)
         self._rounds, self._last = self._rounds + 1, number
-        self._waiting.append((timed, told))
+        self._waiting.append((timed, rows))
         if self._clock() - self._flushed_at >= FLUSH_EVERY_S:
             self.flush()
 
@@ -150,9 +150,9 @@ class TrialWriter:
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
             number = max(parts(self._folder.twin("rounds")), default=-1) + 1
-            timed, told = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
+            timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
             write_parquet(self._folder.twin("timings") / part_name(number), timed, **encoding.TIMINGS)
-            write_parquet(self._folder.twin("rounds") / part_name(number), told)
+            write_parquet(self._folder.twin("rounds") / part_name(number), rows)
             self._waiting.clear()
         self._flushed_at = self._clock()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.configuration.config import Trial
+from orchestrator.metrics import names_in
 
 OURS = ("orchestrator", "tasks")
 RUNS_EVERY_TRIAL = (
@@ -29,7 +30,8 @@ class CodeFiles:
 
     Of two files with one name the first counts, as it does for Python. What a trial runs is found by reading, not by running: all that
     its files import anywhere, and what they name in a string (``"tasks.runtimes.onnx_runtime:Session"``). A file of the user's that loads
-    modules by names that it makes up stands for all files of the user's folders; a package of ours that does so, for all its files.
+    modules by names that it makes up stands for all files of the user's folders; a package of ours that does so, for all its files. The
+    user's metrics count always: a task names them by their names.
     """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
@@ -39,6 +41,7 @@ class CodeFiles:
         for root, start in [*((self._home, self._home / name) for name in OURS), *own]:
             for path in sorted(start.rglob("*.py")):
                 self._paths.setdefault(_module(path.relative_to(root)), path)
+        self._metrics = [name for name, path in self._paths.items() if name.partition(".")[0] not in OURS and any(names_in(path))]
         self._mentioned: dict[str, frozenset[str]] = {}
         self._reached: dict[tuple[str, ...], frozenset[str]] = {}
         self._digests: dict[str, str] = {}
@@ -58,11 +61,12 @@ class CodeFiles:
         targets = tuple(target.partition(":")[0] for target in (trial.model.target, trial.task.target))
         if targets not in self._reached:
             reached: set[str] = set()
-            waiting = {*RUNS_EVERY_TRIAL, *targets}
+            waiting = {*RUNS_EVERY_TRIAL, *targets, *self._metrics}
             while waiting:
                 found = {package for name in waiting for package in _with_packages(name)} - reached
                 reached |= found
-                waiting = {mention for name in found & self._paths.keys() for mention in self._mentions(name)}
+                # The package itself imports only for scripts that call ``orchestrator.open``.
+                waiting = {mention for name in found & self._paths.keys() - {"orchestrator"} for mention in self._mentions(name)}
             self._reached[targets] = frozenset(reached)
         return self._reached[targets]
 

@@ -17,9 +17,14 @@ SETTLED_NS = 2_000_000_000
 """A file changed within the last 2 s is not remembered: it could change again within one tick of the file system's clock."""
 
 
+def cache_dir() -> Path:
+    """Return the user's cache folder for exported graphs and digests."""
+    return Path(platformdirs.user_cache_dir("tail-quality"))
+
+
 def cache_file() -> Path:
     """Return where digests are remembered for this user."""
-    return Path(platformdirs.user_cache_dir("tail-quality")) / "digests.json"
+    return cache_dir() / "digests.json"
 
 
 def digest_files(paths: Iterable[Path], cache: Path | None = None) -> list[str]:

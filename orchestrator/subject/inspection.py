@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import DeviceKind, ModelConfig, RuntimeConfig, Target, TaskConfig, Trial
-from orchestrator.configuration.path_options import path_options
+from orchestrator.configuration.config import ModelConfig, RuntimeConfig, Target, TaskConfig, Trial
+from orchestrator.configuration.environment_values import path_options
+from orchestrator.configuration.fields import DeviceKind
 from orchestrator.contracts import InputError, Model, Sample, Task
 from orchestrator.subject.digests import digest_files
 from orchestrator.subject.samples import (

@@ -1,18 +1,27 @@
-"""Find and construct the classes that YAML files name, and make sure that they are the ones meant."""
+"""The classes that YAML files name: found, constructed, made sure of, and where in the user's code one failed.
+
+The user's own code is what is neither ours, nor a framework's, nor Python's: the modules of ``tasks`` and of ``code=[DIR]``.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import pkgutil
+import re
 import sys
+import sysconfig
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from traceback import TracebackException, walk_tb
 from typing import Any
 
+from orchestrator import metrics
 from orchestrator.contracts import InputError
-from orchestrator.subject.user_code import place_of, told_with_place
 
 OURS = ("orchestrator", "tasks")
 
@@ -31,6 +40,7 @@ def add_code_folders(folders: Sequence[str]) -> None:
             raise InputError(f"code={folder}: there is no such folder; it must hold the modules that your YAML files name")
         if str(path) not in sys.path:
             sys.path.append(str(path))
+        metrics.add_folders([path])
 
 
 def check_packages(home: Path | None = None) -> None:
@@ -76,7 +86,7 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
-        raise InputError(f"{where}: importing it raised {told_with_place(error)}; correct the module") from error
+        raise InputError(f"{where}: importing it raised {message_with_place(error)}; correct the module") from error
     _check_options(block, target, found, options)
     with faults_of(f"{block}.target={target}"):
         return found(**options)
@@ -90,10 +100,10 @@ def faults_of(where: str) -> Iterator[None]:
     except (InputError, KeyboardInterrupt):
         raise
     except OSError as error:
-        reason = f"{error.strerror}{place_of(error)}" if error.strerror else told_with_place(error)
+        reason = f"{error.strerror}{place_of(error)}" if error.strerror else message_with_place(error)
         raise InputError(f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions") from error
     except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
-        raise InputError(f"{where}: raised {told_with_place(error)}; check its options, or the class itself") from error
+        raise InputError(f"{where}: raised {message_with_place(error)}; check its options, or the class itself") from error
 
 
 def _advice(target: str, missing: str | None) -> str:
@@ -111,3 +121,97 @@ def _check_options(block: str, target: str, found: Any, options: Mapping[str, An
         signature.bind(**options)
     except (TypeError, ValueError) as error:
         raise InputError(f"{block}.target={target}: {error}; the keys of the {block}'s YAML must be its arguments") from error
+
+
+MOST_CHARACTERS = 16_000
+"""A longer traceback keeps its beginning and its end."""
+BEGINNING = 4_000
+ATTRIBUTE = "traceback_text"
+"""Travels with an exception between processes, as all that stands in its ``__dict__`` does; its own traceback does not."""
+
+OUR_FOLDER = os.path.realpath(Path(__file__).parents[1])
+TASKS = os.path.realpath(Path(__file__).parents[2] / "tasks")
+LIBRARIES = tuple(os.path.realpath(sysconfig.get_paths()[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
+BIDIRECTIONAL = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the order of the text around them."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return the kind and the first line of an exception's message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+
+
+def message_with_place(error: BaseException) -> str:
+    """Return the kind, the first line of the message and, where there is one, the place in the user's own code."""
+    return f"{one_line(error)}{place_of(error)}"
+
+
+def place_of(error: BaseException) -> str:
+    """Return `` (model.py, line 12, in preprocess)``: the innermost frame in the user's own code; nothing where there is none.
+
+    A syntax error says itself where it is.
+    """
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen and not isinstance(found, SyntaxError):
+        seen.add(id(found))
+        places = [(frame.f_code, line) for frame, line in walk_tb(found.__traceback__) if is_users(frame.f_code.co_filename)]
+        if places:
+            code, line = places[-1]
+            return f" ({harmless(Path(code.co_filename).name)}, line {line}, in {code.co_name})"
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def is_users(filename: str) -> bool:
+    """Return whether a file is the user's own code."""
+    if filename.startswith("<"):  # made up while the program runs
+        return False
+    path = os.path.realpath(filename)
+    if _inside(path, OUR_FOLDER):
+        return False
+    return _inside(path, TASKS) or not (INSTALLED.search(path) or any(_inside(path, library) for library in LIBRARIES))
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path.startswith(folder + os.sep)
+
+
+def traceback_text(error: BaseException | TracebackException) -> str:
+    """Return a traceback with those of its causes as plain text of bounded length, without the values of variables."""
+    whole = error if isinstance(error, TracebackException) else TracebackException.from_exception(error)
+    text = harmless("".join(whole.format()))
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{text[:BEGINNING]}\n... {len(text) - MOST_CHARACTERS} characters left out ...\n{text[BEGINNING - MOST_CHARACTERS :]}"
+
+
+def harmless(text: str) -> str:
+    """Return a text with whatever could steer a terminal written as a backslash escape. Ends of lines and tabs stay."""
+    return "".join(map(_harmless, text))
+
+
+def _harmless(letter: str) -> str:
+    if letter in "\n\t" or (unicodedata.category(letter) not in ("Cc", "Cs") and letter not in BIDIRECTIONAL):
+        return letter
+    return letter.encode("unicode_escape").decode()
+
+
+def keep_traceback(error: BaseException, text: str | None = None) -> None:
+    """Put a traceback as text into an exception, its own where none is given, unless one is kept already."""
+    if kept_traceback(error) is None:
+        setattr(error, ATTRIBUTE, traceback_text(error) if text is None else text)
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback that an exception has brought along, or its own."""
+    return kept_traceback(error) or traceback_text(error)
+
+
+def kept_traceback(error: BaseException) -> str | None:
+    """Return the traceback that an exception has brought along as text."""
+    found = getattr(error, ATTRIBUTE, None)
+    return found if isinstance(found, str) else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
-from orchestrator.subject.batches import batches_of_round
+from orchestrator.subject.samples import batches_of_round
 
 Build = Callable[..., TrialData]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.comparison import comparison_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.storage.schema import COMPARISON
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 
@@ -22,7 +22,7 @@ def rows(trials: list[TrialData], analysis: AnalysisConfig = ANALYSIS) -> list[d
 def test_every_system_is_compared_with_one_baseline(build: Any, noise: Any) -> None:
     slow, middle, fast = (build(name, noise(30, 40, ms)) for name, ms in (("slow", 24), ("middle", 20), ("fast", 16)))
     found = rows([slow, middle, fast])
-    assert all(set(row) == set(COMPARISON.names) for row in found)
+    assert all(set(row) == set(FORMS["comparison"].names) for row in found)
     assert {row["baseline"] for row in found} == {"net-middle-r0"}
     assert {row["trial"] for row in found} == {"net-slow-r0", "net-fast-r0"}
     assert {row["scope"] for row in found} == {"this data set", "samples like these", "fresh processes"}

@@ -6,15 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.convergence import convergence_rows
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
+from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Stopping, TrialRecord
-from orchestrator.storage.schema import CONVERGENCE, LABELS
+from orchestrator.storage.typed_rows import Labels, form_of
 
 
 def test_every_column_of_a_check_is_stored() -> None:
-    assert CONVERGENCE.names == [field.name for field in LABELS] + ["rule", "reason", *CHECK_COLUMNS, "method", "parameters", "flags"]
+    assert FORMS["convergence"].names == [*form_of(Labels).names, "rule", "reason", *CHECK_COLUMNS, "method", "parameters", "flags"]
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,10 @@ def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason
     checks = []
     for number, times in enumerate(noise(60, 100, 20) * 1e6):
         decision = rule.update(
-            RoundObservation(number, times / 2, times, lambda bound, t=times: float(np.mean(t <= bound)), 1.0), float(number)
+            RoundObservation(
+                number, {Clock.INFERENCE: times / 2, Clock.TOTAL: times}, lambda bound, t=times: float(np.mean(t <= bound)), 1.0
+            ),
+            float(number),
         )
         checks += [dict(decision.check)] if decision.check is not None else []
         if decision.stop:
@@ -33,6 +38,6 @@ def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason
     assert decision.reason == reason
     record = build("a", noise(30, 20, 20)).record.model_copy(update={"stopping": Stopping(rule=name, reason=reason, checks=tuple(checks))})
     for each in (record, TrialRecord.model_validate_json(record.model_dump_json())):
-        table = pa.Table.from_pylist(list(convergence_rows(each)), schema=CONVERGENCE)
+        table = pa.Table.from_pylist(list(convergence_rows(each)), schema=FORMS["convergence"])
         assert table.column("rounds").to_pylist() == [check["rounds"] for check in checks]
         assert table.column("not_exchangeable").to_pylist()[-1] is (False if name == "settled" else None)

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig, DeadlineConfig
-from orchestrator.storage.schema import DEADLINE
 
 ANALYSIS = AnalysisConfig(seed=0)
 
@@ -25,7 +25,7 @@ def of(found: list[dict[str, Any]], clock: str, reference: str = "own") -> dict[
 def test_the_deadline_of_thirty_rounds_is_the_longest_of_their_own(build: Any, noise: Any) -> None:
     times = noise(40, 50, 20)
     found = of(rows([build("a", times)]), "total")
-    assert set(found) == set(DEADLINE.names)
+    assert set(found) == set(FORMS["deadline"].names)
     assert found["certified"]
     # 99 % of 50 right answers leaves none to lose: a round's own deadline is its longest time. Rounds after the 30 do not count.
     assert found["deadline_ns"] == pytest.approx(times[:30].max() * 1e6, abs=1)
@@ -84,4 +84,4 @@ def test_a_model_that_is_always_wrong_promises_nothing_and_hides_no_other(build:
     own = {row["system"]: row for row in found if row["reference"] == "own"}
     assert own["a"]["reason"] == "no answer is right, so there is no quality to keep"
     assert own["b"]["certified"]
-    assert all(set(row) == set(DEADLINE.names) for row in found)
+    assert all(set(row) == set(FORMS["deadline"].names) for row in found)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.groups import threshold_set
 from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval, check_intervals
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.threshold_sets import threshold_set
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.storage.schema import FORMS
 
 Noise = Callable[[int, int, float], NDArray[np.float64]]
 MARGINAL = ("f1_micro", "f1_macro")

@@ -12,19 +12,19 @@ import pytest
 
 from benchmarks.report import write
 from orchestrator.analysis import quality
-from orchestrator.analysis.results import analyse
+from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.sides import baseline_of
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.all_charts import figures
+from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.curves import bands
 from orchestrator.stats.deadline import certify_deadline
 from orchestrator.storage.losses import refuse_gap
 from orchestrator.storage.matrix import round_matrix
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.schema import OUTCOMES, ROUNDS, TIMINGS
-from orchestrator.storage.tables import conform
+from orchestrator.storage.stored_form import conform
 
 Build = Callable[..., TrialData]
 MIB = 2**20

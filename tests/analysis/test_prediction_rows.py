@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.storage.schema import PREDICTION
 
 ANALYSIS = AnalysisConfig(seed=0)
 
@@ -15,7 +15,7 @@ ANALYSIS = AnalysisConfig(seed=0)
 def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(build: Any, noise: Any) -> None:
     times = noise(60, 50, 20)
     found = list(prediction_rows(build("a", times, right=45), (), ANALYSIS))
-    assert all(set(row) == set(PREDICTION.names) for row in found)
+    assert all(set(row) == set(FORMS["prediction"].names) for row in found)
     assert {row["method"] for row in found} == {"block-bootstrap", "poisson-binomial"}
     [row] = [row for row in found if (row["clock"], row["threshold"], row["method"]) == ("total", "p90", "block-bootstrap")]
     bound = np.sort(times[:30].ravel())[1349]

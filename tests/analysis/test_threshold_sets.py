@@ -6,9 +6,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from orchestrator.analysis.groups import disagreements
+from orchestrator.analysis.groups import check_analysis, disagreements, threshold_set
 from orchestrator.analysis.quality import at_stake, judge
-from orchestrator.analysis.threshold_sets import check_analysis, threshold_set
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError

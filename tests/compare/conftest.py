@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.compare import execute
-from orchestrator.commands.verbs.compare import Options
+from orchestrator.commands.verbs.compare import FORMS, Options, execute
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.machine.host import read_machine
@@ -141,7 +140,8 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
 
     def run(*paths: Path, overrides: tuple[str, ...] = (), **options: object) -> tuple[int, str]:
         capsys.readouterr()
-        code = execute(Options(*paths, overrides=overrides, **options))  # type: ignore[arg-type]
+        files = {form: options.pop(f"{form}_file", None) for form in FORMS}
+        code = execute(Options(*paths, overrides=overrides, files=files, **options))  # type: ignore[arg-type]
         return code, capsys.readouterr().out
 
     return run

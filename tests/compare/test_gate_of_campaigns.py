@@ -189,7 +189,7 @@ def test_equal_files_and_seed_give_equal_files(measure: Any, compare: Any, tmp_p
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 
-def test_mistakes_are_told_in_one_line(measure: Any, compare: Any, tmp_path: Path) -> None:
+def test_mistakes_are_in_one_line(measure: Any, compare: Any, tmp_path: Path) -> None:
     campaign = measure("a", repeats=1)
     with pytest.raises(InputError, match="is not there"):
         compare(tmp_path / "nowhere", campaign)

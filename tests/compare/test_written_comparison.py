@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator.compare.campaigns import compare as compare_campaigns
+from orchestrator.compare.comparison_tables import comparison_tables, sentences
 from orchestrator.compare.documents import to_comment, to_page
-from orchestrator.compare.tables import comparison_tables, sentences
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 

@@ -20,7 +20,7 @@ from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.execution.guard import guarded
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.subject.user_code import kept_traceback
+from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow
 

@@ -72,10 +72,12 @@ def children(driver: subprocess.Popen[str]) -> Mapping[str, psutil.Process]:
     return {child.name(): child for child in psutil.Process(driver.pid).children()}
 
 
-def nothing_is_left(folder: Path) -> bool:
-    """Whether no file of the campaign is left but its results, and no process works on one."""
-    temporary = (folder / "t").readlink()
-    return not list(temporary.iterdir()) and not any(str(temporary) in " ".join(words) for words in command_lines())
+def wait_until_nothing_is_left(folder: Path) -> None:
+    """Wait until no file of the campaign is left but its results, and no process works on one."""
+    temporary, began = (folder / "t").readlink(), time.monotonic()
+    while left := [*temporary.iterdir(), *(words for words in command_lines() if str(temporary) in " ".join(words))]:
+        assert time.monotonic() - began < ENDLESS_S, left
+        time.sleep(0.1)
 
 
 def command_lines() -> list[list[str]]:
@@ -96,7 +98,7 @@ def test_a_signal_in_the_first_moment_ends_the_program_with_130(tmp_path: Path, 
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 130, told
     assert "Traceback" not in told
-    wait_until(lambda: nothing_is_left(tmp_path))
+    wait_until_nothing_is_left(tmp_path)
 
 
 @needs_proc
@@ -110,7 +112,7 @@ def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -
     assert driver.returncode == 130, told
     assert "Traceback" not in told
     assert "go on with: python -m orchestrator resume r" in told
-    wait_until(lambda: nothing_is_left(tmp_path))
+    wait_until_nothing_is_left(tmp_path)
 
 
 @pytest.mark.cluster
@@ -128,7 +130,7 @@ def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent:
     assert told.splitlines()[-1].endswith("; go on with: python -m orchestrator resume r")
     assert json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]["state"] == "interrupted"
     assert json.loads(next(tmp_path.glob("r/trials/*/trial.json")).read_text())["faults"] == []
-    wait_until(lambda: nothing_is_left(tmp_path))
+    wait_until_nothing_is_left(tmp_path)
 
 
 def test_a_signal_when_all_is_measured_ends_the_program_with_130(tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.analysis.results import analyse
+from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import run_trials
+from orchestrator.storage.files import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
-from orchestrator.storage.results import write_results
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
 

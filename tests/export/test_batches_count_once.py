@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.results import Results, analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
+from orchestrator.report.claims import rounds_needed_tables
 from orchestrator.report.figures.evidence import read_evidence
-from orchestrator.report.other_figures import rounds_needed_tables
 from orchestrator.storage.reader import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow
@@ -23,15 +23,15 @@ WHO = {"trial", "match_key", "model", "batch", "samples"}
 """Columns that tell a batch of five from a single sample."""
 
 
-def rows_of(results: Results, table: str) -> list[dict[str, Any]]:
+def rows_of(results: CampaignAnalysis, table: str) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in WHO} for row in results.tables[table].to_pylist()]
 
 
 @pytest.fixture
-def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[Results, Results]]:
+def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[CampaignAnalysis, CampaignAnalysis]]:
     """Measures 20 samples one by one, and 100 in 20 batches on a clock that tells the same times; a right answer is five there."""
 
-    def run(**measurement: Any) -> tuple[Results, Results]:
+    def run(**measurement: Any) -> tuple[CampaignAnalysis, CampaignAnalysis]:
         single = campaigns("single", [planned([3], **measurement)], paced=True)
         batched = campaigns("batched", [planned([15, 16, 17, 18, 19], count=100, batch=5, **measurement)], paced=True)
         first, other = (open_campaign(directory) for directory in (single, batched))
@@ -41,7 +41,7 @@ def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[Results, Result
 
 
 @pytest.mark.parametrize("rule", ["settled", "certify", "paper", "rounds"])
-def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[Results, Results]], rule: str) -> None:
+def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[CampaignAnalysis, CampaignAnalysis]], rule: str) -> None:
     single, batched = twins(rule=rule)
     checks, those_of_batches = rows_of(single, "convergence"), rows_of(batched, "convergence")
     assert checks
@@ -53,7 +53,7 @@ def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[R
     ]
 
 
-def test_tables_over_times_are_those_of_as_many_single_samples(twins: Callable[..., tuple[Results, Results]]) -> None:
+def test_tables_over_times_are_those_of_as_many_single_samples(twins: Callable[..., tuple[CampaignAnalysis, CampaignAnalysis]]) -> None:
     single, batched = twins(rounds=60)
     assert rows_of(single, "latency") == rows_of(batched, "latency")
     assert [row["samples"] for row in batched.tables["latency"].to_pylist()] == [60 * 20] * len(rows_of(batched, "latency"))

@@ -13,10 +13,9 @@ import pytest
 
 import orchestrator
 from orchestrator.__main__ import main
-from orchestrator.analysis.results import analyse
-from orchestrator.commands.export import execute
-from orchestrator.commands.verbs.export import Options
-from orchestrator.export.tables import escape, to_csv, to_latex
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.commands.verbs.export import Options, execute
+from orchestrator.export.csv_and_latex import escape, to_csv, to_latex
 from orchestrator.report.table import Table
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.schema import RESULT_TABLES
@@ -149,7 +148,7 @@ def test_latex_prints_any_text_as_it_is() -> None:
     assert "x \\\\\n{[}2cm{]} \\\\\n{*} \\\\\n" in row
 
 
-def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("x", "utf-8")
     out = tmp_path / "o"
     for words, told in (

@@ -8,9 +8,9 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.analysis.late_answers import latest_answers
-from orchestrator.commands.inspect import execute
-from orchestrator.commands.verbs.inspect import Options
+from orchestrator.commands.verbs.inspect import Options, execute
 from orchestrator.contracts import InputError
+from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
 
 Make = Callable[..., Path]
@@ -24,7 +24,7 @@ def inspect(directory: Path, trial: str, top: int = 10) -> int:
 def test_the_slowest_answers_with_their_neighbours(monday: Path) -> None:
     campaign = open_campaign(monday)
     trial = campaign.record.trials[0].trial_id
-    total = campaign.matrix(trial).total_ns
+    total = campaign.matrix(trial).times[Clock.TOTAL]
     answers = latest_answers(campaign, trial, 7)
     assert [answer.total_ns for answer in answers] == sorted(total.ravel(), reverse=True)[:7]
     for answer in answers:
@@ -59,8 +59,8 @@ def test_neighbours_are_those_in_time(campaigns: Make, planned: Plan) -> None:
         order = np.random.default_rng([0, answer.round]).permutation(20).tolist()
         batches = [order[at : at + 3] for at in range(0, 20, 3)]
         place = next(at for at, batch in enumerate(batches) if tuple(f"number-{number}" for number in batch) == answer.names)
-        before = matrix.total_ns[answer.round, batches[place - 1][0]] if place else None
-        after = matrix.total_ns[answer.round, batches[place + 1][0]] if place < 6 else None
+        before = matrix.times[Clock.TOTAL][answer.round, batches[place - 1][0]] if place else None
+        after = matrix.times[Clock.TOTAL][answer.round, batches[place + 1][0]] if place < 6 else None
         assert (answer.before_ns, answer.after_ns) == (before, after)
 
 
@@ -76,7 +76,7 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
     assert "more of its batch" in capsys.readouterr().out
 
 
-def test_mistakes_are_told_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, told in (
         ([], "takes a results directory and a trial, none was given"),
         ([monday, "null", "x"], "3 were given"),

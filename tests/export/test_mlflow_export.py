@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator
-from orchestrator.commands.export import execute
-from orchestrator.commands.verbs.export import Options
+from orchestrator.commands.verbs.export import Options, execute
 from orchestrator.contracts import InputError
 from orchestrator.export.to_mlflow import mlflow_name
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import orchestrator
-from orchestrator.storage import results as interface
+from orchestrator.analysis import python_interface
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "read_results.ipynb"
 
@@ -25,7 +25,7 @@ def in_front_of(monday: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_examples_in_the_documentation_run(in_front_of: Path) -> None:
-    for module in (orchestrator, interface):
+    for module in (orchestrator, python_interface):
         found = doctest.testmod(module)
         assert (found.failed, found.attempted > 2) == (0, True), module
 

@@ -9,8 +9,7 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
-from orchestrator.commands.report import execute
-from orchestrator.commands.verbs.report import Options
+from orchestrator.commands.verbs.report import Options, execute
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.evidence import read_evidence
@@ -124,12 +123,12 @@ def test_names_tell_campaigns_apart_and_lead_nowhere(campaigns: Make, planned: P
 def test_the_page_takes_them_as_one_campaign(campaigns: Make, planned: Plan) -> None:
     directories = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, seed=1)
     several = SeveralCampaigns([open_campaign(directory) for directory in directories])
-    page = render(analyse_several(several, AnalysisConfig()), (), [read_evidence(several)])
+    page = render(analyse_several(several, AnalysisConfig()), read_evidence(several))
     assert "cpu_all @ 2026-03-01 12:30" in page
     assert "cpu_all @ 2026-03-05 12:30" in page
 
 
-def test_mistakes_are_told_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "link"
     other.symlink_to(monday)
     for directories, into, told in (

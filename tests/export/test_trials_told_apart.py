@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.analysis.results import analyse
+from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
 from orchestrator.report.verdict import verdict

@@ -11,19 +11,19 @@ import tempfile
 import threading
 from pathlib import Path
 
-from orchestrator.analysis.results import analyse
+from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.config import AnalysisConfig, Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.running import judge
+from orchestrator.running import trial_judge
 from orchestrator.running.pipeline import run_trials
+from orchestrator.storage.files import write_results
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
-from orchestrator.storage.results import write_results
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
 
@@ -91,7 +91,7 @@ def planned() -> tuple[PlannedTrial, ...]:
 
 def main(directory: Path, hold_at: int | None = None) -> None:
     # The machine's own speed is real, and no part of what is compared.
-    judge.LARGEST_CHANGE = float("inf")
+    trial_judge.LARGEST_CHANGE = float("inf")
     sys.path.append(str(Path(__file__).parents[1] / "support" / "code"))
     if (directory / CAMPAIGN).exists():
         writer = CampaignWriter.reopen(directory)

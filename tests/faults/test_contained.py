@@ -15,12 +15,10 @@ from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.executor import SessionLost
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession, open_inline
 from orchestrator.machine.host import read_machine
-from orchestrator.measurement.failures import TrialFailed, fault_of
-from orchestrator.measurement.salvage import Stamps, incomplete_round
+from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of, incomplete_round
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.running import steps as faults
-from orchestrator.running import trial as run
+from orchestrator.running import course, steps
 from orchestrator.running.attempt import RoundCalls
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.stats.stopping import StoppingRule
@@ -136,10 +134,10 @@ STEPS: list[tuple[str, Any, str, str]] = [
     ("asking which process it is", InlineSession, "identify", ""),
     ("waiting for its turn on the machine", InlineSession, "take_turn", ""),
     ("preparing its process", InlineSession, "prepare", ""),
-    ("judging its answers", run, "judge_samples", ""),
+    ("judging its answers", course, "judge_samples", ""),
     ("storing its samples", TrialWriter, "write_samples", ""),
     ("storing its warm-up", TrialWriter, "write_warmup", ""),
-    ("reading what its process says", run, "placement_flags", ""),
+    ("reading what its process says", course, "placement_flags", ""),
     ("asking for rounds", RoundCalls, "ask_ahead", ""),
     ("asking for rounds", InlineSession, "run_rounds", ""),
     ("taking rounds", RoundCalls, "take", ""),
@@ -155,7 +153,7 @@ STEPS: list[tuple[str, Any, str, str]] = [
     ("telling how far it is", Progress, "round_done", ""),
     ("asking whether its host answers", InlineSession, "host_answers", "lost"),
     ("killing its process", InlineSession, "abandon", "lost"),
-    ("salvaging a round", run, "incomplete_round", "lost"),
+    ("salvaging a round", course, "incomplete_round", "lost"),
     ("telling of a fault", Progress, "fault_seen", "lost"),
 ]
 
@@ -291,7 +289,7 @@ def test_an_error_that_comes_before_the_disk_is_full_is_told(campaign: Any, monk
         (TrialFailed.__init__, "fault", FaultName),
         (fault_of, "otherwise", FaultName),
         (fault_of, "return", FaultName),
-        (faults.fault_name, "return", FaultName),
+        (steps.fault_name, "return", FaultName),
         (Fault, "name", FaultName),
         (SessionLost.__init__, "cause", LossCause),
         (incomplete_round, "in_flight", InFlight),

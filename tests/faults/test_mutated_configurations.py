@@ -13,7 +13,7 @@ import yaml
 from effort import EFFORT
 
 from orchestrator.__main__ import main
-from orchestrator.configuration.composition import shipped_folder
+from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.keys import BLOCKS, PLAIN_KEYS, schema_keys
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -86,7 +86,7 @@ def mutated(chance: random.Random) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tenth", range(10))
-def test_each_plans_or_is_told_in_one_line(tenth: int, plans: Plans) -> None:
+def test_each_plans_or_is_in_one_line(tenth: int, plans: Plans) -> None:
     for seed in range(tenth * MUTATIONS // 10, (tenth + 1) * MUTATIONS // 10):
         plans([*WORDS, *mutated(random.Random(seed))], seed)
 
@@ -121,7 +121,7 @@ def around(group: str, data: dict[str, Any]) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", [*BLOCKS, "sweep"])
-def test_each_file_plans_or_is_told_in_one_line(group: str, plans: Plans, tmp_path: Path) -> None:
+def test_each_file_plans_or_is_in_one_line(group: str, plans: Plans, tmp_path: Path) -> None:
     """Keys of every shipped file get one hostile value each, dealt in turn, so that every value gets to many keys.
 
     One key in three at random, or all of them in a longer run.

@@ -26,9 +26,8 @@ from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.distributed.local import OWNED, OWNER, own_folder, remove_leftovers
 from orchestrator.execution.guard import guarded
-from orchestrator.machine.locks import VARIABLE, own_folder_path
+from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
 from orchestrator.machine.turn import Turn, check_turn, read_turn
-from orchestrator.machine.user_turns import LOCK, SET
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
 from orchestrator.storage.files import write_parquet

@@ -8,10 +8,9 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.configuration.config import parse_trial
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.salvage import Stamps, incomplete_round, refuse_impossible, refuse_short
+from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_impossible, refuse_short
+from orchestrator.measurement.round_tables import timings_batch
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.tables import timings_batch
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage import schema
 from orchestrator.storage.handover import RoundResult

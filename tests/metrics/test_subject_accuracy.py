@@ -70,4 +70,3 @@ def test_text_never_meets_numbers():
 def test_found_by_name():
     found = find_metric("subject_accuracy")
     assert isinstance(found, MeanMetric)
-    assert found.kinds == ("multiple_choice",)

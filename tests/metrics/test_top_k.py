@@ -66,4 +66,3 @@ def test_class_ids_are_whole_numbers(predictions, references):
 def test_both_are_for_image_classification():
     assert Top1().name == "top1"
     assert Top5().name == "top5"
-    assert Top1().kinds == Top5().kinds == ("image_classification",)

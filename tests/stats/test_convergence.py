@@ -5,10 +5,10 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import fit
+from orchestrator.stats import divergence
 from orchestrator.stats.convergence import Check, DensityConvergence
 from orchestrator.stats.density import bandwidth_isj, kde_on_grid, select_bandwidth
-from orchestrator.stats.fit import fit_density, masses_on_common_grid
+from orchestrator.stats.divergence import fit_density, masses_on_common_grid
 from orchestrator.stats.histogram import LogHistogram
 
 
@@ -130,7 +130,7 @@ def test_an_outlier_neither_hides_nor_slows_the_comparison(monkeypatch: pytest.M
     times[0, 0] *= 1e3
     with_outlier = checks(times)[-1].rjsd
     assert with_outlier == pytest.approx(plain, rel=0.1)
-    monkeypatch.setattr(fit, "MOST_CELLS", 2**19)
+    monkeypatch.setattr(divergence, "MOST_CELLS", 2**19)
     assert checks(times)[-1].rjsd == pytest.approx(with_outlier, rel=0.1)
 
 

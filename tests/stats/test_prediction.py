@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy import stats
 from orchestrator.contracts import InputError
 from orchestrator.stats import prediction
 from orchestrator.stats.per_sample import SmoothedTimes
-from orchestrator.stats.prediction import predict_from_curve, predict_quality, variance_ratio, variance_ratio_from_curve
+from orchestrator.stats.prediction import predict_from_curve, predict_quality, variance_ratio
 from orchestrator.stats.tail_quality import quality_curve
 
 INF = math.inf
@@ -233,9 +234,14 @@ def test_ratio_of_any_metric_agrees_with_that_of_means() -> None:
     times, scores = lognormal(120, 30, round_sd=0.05), np.linspace(0, 1, 30)
     thresholds = [1e7, 1.1e7, 1.0]
     exact = variance_ratio(scores, times, thresholds)
-    drawn = variance_ratio_from_curve(lambda t, m: quality_curve(scores, t, m), times, thresholds, random=generator(), draws=10_000)
-    np.testing.assert_allclose(drawn[:2], exact[:2], rtol=0.06)
-    assert math.isnan(drawn[2])
+    random = generator()
+    together, apart = (
+        predict_from_curve(partial(quality_curve, scores), times, thresholds, rounds=1, random=random, method=method, draws=10_000)
+        for method in ("block-bootstrap", "monte-carlo")
+    )
+    drawn = together.variance[:2] / apart.variance[:2]
+    assert math.isnan(exact[2])
+    np.testing.assert_allclose(drawn, exact[:2], rtol=0.06)
 
 
 def test_equal_qualities_vary_by_nothing_in_spite_of_rounding() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.stopping import CHECK_COLUMNS, Decision, RoundObservation, make_rule, settled
+from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, make_rule, settled
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
+from orchestrator.stats.times import Clock
 
 SAMPLES = 200
 MS = 1e6
@@ -23,7 +24,7 @@ def observation(number: int, total_ns: np.ndarray, ideal: float = 0.9) -> RoundO
     def quality(threshold_ns: float) -> float:
         return ideal * float(np.mean(total_ns <= threshold_ns))
 
-    return RoundObservation(number, total_ns * 0.8, total_ns, quality, ideal)
+    return RoundObservation(number, {Clock.INFERENCE: total_ns * 0.8, Clock.TOTAL: total_ns}, quality, ideal)
 
 
 def steady(seed: int = 0, sigma: float = 0.1) -> Callable[[int], np.ndarray]:
@@ -58,7 +59,7 @@ def test_settled_stops_at_the_first_check_that_has_all_it_wants() -> None:
     assert (rounds, decisions[-1].reason) == (30, "settled")
     seen = list(rows(decisions))
     assert [row["rounds"] for row in seen] == list(range(2, 32, 2))
-    assert all(tuple(row) == CHECK_COLUMNS for row in seen)
+    assert all(tuple(row) == tuple(CHECK_COLUMNS) for row in seen)
     assert json.loads(json.dumps(seen, allow_nan=False)) == seen
     assert seen[4]["rjsd_total"] is None
     last = seen[-1]
@@ -81,7 +82,7 @@ def test_own_threshold_is_frozen_from_the_first_ten_rounds_and_applied_to_the_ot
             asked.append((number, threshold_ns))
             return 0.9 * float(np.mean(times[number] <= threshold_ns))
 
-        return RoundObservation(number, times[number], times[number], quality, 0.9)
+        return RoundObservation(number, dict.fromkeys(Clock, times[number]), quality, 0.9)
 
     rule = make("settled")
     decisions = [rule.update(observed(number), 2.0 * number) for number in range(30)]
@@ -122,7 +123,8 @@ def test_settled_waits_until_tail_quality_is_precise() -> None:
 def test_settled_waits_for_both_densities() -> None:
     def moving_inference(number: int) -> RoundObservation:
         total_ns = steady(number)(number)
-        return RoundObservation(number, total_ns * 0.5 * (1 + 0.2 * (number % 80)), total_ns, lambda _: 0.9, 0.9)
+        moving = {Clock.INFERENCE: total_ns * 0.5 * (1 + 0.2 * (number % 80)), Clock.TOTAL: total_ns}
+        return RoundObservation(number, moving, lambda _: 0.9, 0.9)
 
     rule = make("settled", max_rounds=60)
     decisions = [rule.update(moving_inference(number), 2.0 * number) for number in range(60)]
@@ -185,7 +187,7 @@ def test_paper_looks_at_the_densities_alone_after_every_second_round() -> None:
     seen = list(rows(decisions))
     assert [row["rounds"] for row in seen] == list(range(2, rounds + 1, 2))
     assert seen[-1]["half_width"] is None
-    assert tuple(seen[-1]) == CHECK_COLUMNS
+    assert tuple(seen[-1]) == tuple(CHECK_COLUMNS)
     assert run(make("paper"), steady())[0] == 30
 
 
@@ -193,14 +195,14 @@ def test_rounds_runs_to_max_rounds_whatever_the_times_say_and_keeps_the_trajecto
     rounds, decisions = run(make("rounds", max_rounds=37), steady())
     assert (rounds, decisions[-1].reason) == (37, "max_rounds")
     assert [row["rounds"] for row in rows(decisions)] == list(range(2, 38, 2))
-    assert all(tuple(row) == CHECK_COLUMNS for row in rows(decisions))
+    assert all(tuple(row) == tuple(CHECK_COLUMNS) for row in rows(decisions))
 
 
 def test_certify_needs_what_loadgen_needs() -> None:
     rounds, decisions = run(make("certify", min_rounds=1), steady())
     assert (rounds, decisions[-1].reason) == (15, "certified")
     last = list(rows(decisions))[-1]
-    assert tuple(last) == CHECK_COLUMNS
+    assert tuple(last) == tuple(CHECK_COLUMNS)
     assert (last["percentile"], last["overruns"], last["samples_needed"], last["samples_effective"]) == (99, 1, 662, 3000)
     assert next(rows(decisions))["design_effect"] is None
 
@@ -287,7 +289,7 @@ def test_checks_come_every_two_rounds_twice_a_second_and_with_history_grown_by_f
     assert [rounds for rounds in range(1, 400) if fast.due(rounds, 0.01 * rounds)] == [2, 52, 102, 152, 202, 252, 302, 352]
 
 
-@pytest.mark.parametrize(("name", "hint"), [("setled", "did you mean settled"), ("zzz", "choose one of settled, paper, rounds")])
+@pytest.mark.parametrize(("name", "hint"), [("setled", "did you mean settled"), ("zzz", "choose one of certify, paper, rounds, settled")])
 def test_an_unknown_rule_is_told_with_the_nearest_name(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=f"measurement.rule={name}: there is no such rule; {hint}"):
         make(name)
@@ -298,7 +300,29 @@ def test_a_primary_threshold_that_is_none_is_told_at_once() -> None:
         make("settled", primary="soon")
 
 
-def test_the_trajectory_has_no_column_that_it_does_not_know() -> None:
-    assert check_row({"rounds": 1}, {"half_width": 0.1})["half_width"] == 0.1
-    with pytest.raises(ValueError, match="'rjsd'"):
-        check_row({"rjsd": 0.1})
+class Patient:
+    """A rule with an option and a number of its own."""
+
+    name = "patient"
+
+    def __init__(self, settings: RuleSettings, *, patience: int = 3) -> None:
+        self._left = patience
+
+    def update(self, observation: RoundObservation, now_s: float) -> Decision:
+        self._left -= 1
+        return Decision(self._left <= 0, "patience", check_row({"rounds": observation.rounds, "left": self._left}))
+
+
+def test_a_rule_has_options_and_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "patient", Patient)
+    rule = make_rule("patient", min_rounds=1, max_rounds=9, options={"patience": 2})
+    decisions = [rule.update(observation(number, steady()(number)), float(number)) for number in range(2)]
+    assert [(decision.stop, (decision.check or {})["left"]) for decision in decisions] == [(False, 1), (True, 0)]
+    with pytest.raises(InputError, match=r"measurement\.rule_options\.patients=2: rule patient has no such option; it has patience"):
+        make_rule("patient", min_rounds=1, max_rounds=9, options={"patients": 2})
+    with pytest.raises(InputError, match=r"rule_options\.patience=long: must be of type int, as its default 3 is"):
+        make_rule("patient", min_rounds=1, max_rounds=9, options={"patience": "long"})
+    with pytest.raises(InputError, match="rule rounds has no such option; it has none"):
+        make_rule("rounds", min_rounds=1, max_rounds=9, options={"patience": 1})
+    with pytest.raises(TypeError, match="left='none': what a rule tells of its own must be a number"):
+        check_row({"left": "none"})

@@ -17,7 +17,6 @@ from orchestrator.stats.thresholds import (
     default_reference,
     own_thresholds,
     primary_threshold,
-    threshold_grid,
     thresholds_from_ms,
     thresholds_from_percentiles,
 )
@@ -58,7 +57,7 @@ def test_a_time_bound_is_one_that_64_bits_hold():
 
 def test_percentiles_of_pooled_times():
     found = thresholds_from_percentiles(np.arange(1, 2001).reshape(2, 1000), [90, 99.9], "reference")
-    assert found == (Threshold("p90", 1800, "reference"), Threshold("p99.9", 1998, "reference"))
+    assert found == (Threshold("p90", 1800, "reference", 90), Threshold("p99.9", 1998, "reference", 99.9))
 
 
 def test_percentile_without_a_time_is_left_out():
@@ -120,26 +119,12 @@ def test_common_thresholds_are_close_to_what_they_round(fastest, span):
     assert found[-1] <= fastest * span * math.sqrt(2.5) * 1.001
 
 
-@given(st.lists(st.integers(1, 2**40), min_size=1, max_size=30))
-def test_grid_spans_the_times(times):
-    grid = threshold_grid(times)
-    assert grid.dtype == np.int64
-    assert grid.shape == (100,)
-    assert (grid[0], grid[-1]) == (min(times), max(times))
-    assert (np.diff(grid) >= 0).all()
-
-
-def test_grid_is_log_spaced_and_ignores_lost_samples():
-    assert threshold_grid([[10.0, 10**6], [math.inf, 50.0]], points=6).tolist() == [10, 100, 1000, 10**4, 10**5, 10**6]
-    assert threshold_grid([math.inf]).size == 0
-
-
 def test_primary_threshold():
     times = np.arange(1, 101)
-    assert primary_threshold(None, times) == Threshold("p95", 95, "reference")
-    assert primary_threshold("p99", times) == Threshold("p99", 99, "reference")
-    assert primary_threshold("p97.5", times) == Threshold("p97.5", 98, "reference")
-    assert primary_threshold("p0.5", times) == Threshold("p0.5", 1, "reference")
+    assert primary_threshold(None, times) == Threshold("p95", 95, "reference", 95)
+    assert primary_threshold("p99", times) == Threshold("p99", 99, "reference", 99)
+    assert primary_threshold("p97.5", times) == Threshold("p97.5", 98, "reference", 97.5)
+    assert primary_threshold("p0.5", times) == Threshold("p0.5", 1, "reference", 0.5)
     assert primary_threshold(" 12.5 ms", times) == Threshold("12.5 ms", 12_500_000, "absolute")
     assert primary_threshold("40ms", None) == Threshold("40 ms", 40_000_000, "absolute")
     assert primary_threshold(None, None) is None

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.storage import schema
-from orchestrator.storage.tables import conform
+from orchestrator.storage.stored_form import conform
 
 
 def timings(**columns: object) -> pa.Table:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.times import Clock
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import round_matrix
 from orchestrator.storage.reader import open_campaign
@@ -29,10 +30,10 @@ def test_times_are_those_stored_and_inf_elsewhere(campaign: CampaignWriter, tria
     matrix = open_campaign(campaign.directory).matrix(trial_id)
     inf = np.inf
     base = np.array([[1_000_000, 1_000_001, 1_000_002], [1_001_000, inf, inf], [1_002_000, 1_002_001, 1_002_002]])
-    np.testing.assert_array_equal(matrix.inference_ns, 3 * base)
-    np.testing.assert_array_equal(matrix.total_ns, 6 * base)
-    np.testing.assert_array_equal(matrix.preprocess_ns, 2 * base)
-    np.testing.assert_array_equal(matrix.postprocess_ns, base)
+    np.testing.assert_array_equal(matrix.times[Clock.INFERENCE], 3 * base)
+    np.testing.assert_array_equal(matrix.times[Clock.TOTAL], 6 * base)
+    np.testing.assert_array_equal(matrix.stages["preprocess_ns"], 2 * base)
+    np.testing.assert_array_equal(matrix.stages["postprocess_ns"], base)
     np.testing.assert_array_equal(matrix.late, [[False] * 3, [False, True, True], [False] * 3])
     assert [[schema.OUTCOMES[code] for code in row] for row in matrix.outcome] == [
         ["ok"] * 3,
@@ -53,7 +54,7 @@ def test_a_round_without_rows_of_a_sample_is_incomplete(campaign: CampaignWriter
     matrix = open_campaign(campaign.directory).matrix(trial_id)
     assert matrix.incomplete.tolist() == [False, True]
     assert schema.OUTCOMES[matrix.outcome[1, 2]] == "lost"
-    assert matrix.total_ns[1, 2] == np.inf
+    assert matrix.times[Clock.TOTAL][1, 2] == np.inf
 
 
 def test_all_late(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
@@ -61,12 +62,12 @@ def test_all_late(campaign: CampaignWriter, trial_id: str, new_round: NewRound) 
     campaign.trial(trial_id).flush()
     matrix = open_campaign(campaign.directory).matrix(trial_id)
     assert matrix.late.all()
-    assert np.isposinf(matrix.inference_ns).all()
+    assert np.isposinf(matrix.times[Clock.INFERENCE]).all()
 
 
 def test_no_rounds_yet(campaign: CampaignWriter, trial_id: str) -> None:
     matrix = open_campaign(campaign.directory).matrix(trial_id)
-    assert matrix.inference_ns.shape == matrix.total_ns.shape == matrix.outcome.shape == (0, 0)
+    assert matrix.times[Clock.INFERENCE].shape == matrix.times[Clock.TOTAL].shape == matrix.outcome.shape == (0, 0)
     assert matrix.rounds.shape == matrix.process.shape == matrix.incomplete.shape == (0,)
 
 
@@ -76,8 +77,8 @@ def test_every_nanosecond_survives(campaign: CampaignWriter, trial_id: str, new_
     campaign.trial(trial_id).append(*new_round(0, times=times))
     campaign.trial(trial_id).flush()
     matrix = open_campaign(campaign.directory).matrix(trial_id)
-    assert [int(value) for value in matrix.inference_ns[0]] == [largest - 2, largest - 3, 1]
-    assert [int(value) for value in matrix.total_ns[0]] == [largest, largest - 2, 1]
+    assert [int(value) for value in matrix.times[Clock.INFERENCE][0]] == [largest - 2, largest - 3, 1]
+    assert [int(value) for value in matrix.times[Clock.TOTAL][0]] == [largest, largest - 2, 1]
 
 
 @pytest.mark.parametrize(

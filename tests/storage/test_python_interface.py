@@ -14,11 +14,12 @@ import pytest
 from sample_tables import samples_of
 
 import orchestrator
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.records import Stopping, TrialRecord
-from orchestrator.storage.schema import FORMS, RESULT_TABLES
+from orchestrator.storage.schema import RESULT_TABLES
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]

@@ -10,6 +10,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.stats.times import Clock
 from orchestrator.storage import schema
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
@@ -64,6 +65,6 @@ def test_what_was_appended_is_what_is_read(
         ]
         matrix = reader.matrix(trial_id)
         assert matrix.rounds.tolist() == list(expected)
-        for row_of_matrix, values in zip(matrix.inference_ns, expected.values(), strict=True):
+        for row_of_matrix, values in zip(matrix.times[Clock.INFERENCE], expected.values(), strict=True):
             given_times = [value if outcome == "ok" else np.inf for outcome, value in values]
             assert row_of_matrix.tolist() == given_times + [np.inf] * (len(row_of_matrix) - len(values))

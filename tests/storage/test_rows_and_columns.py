@@ -3,10 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from orchestrator.contracts import InputError
-from orchestrator.stats.stopping import CHECK_COLUMNS
-from orchestrator.stats.stopping.rule import check_columns
-from orchestrator.storage.tables import columns_batch, one_row, table_of
+from orchestrator.storage.stored_form import columns_batch, one_row, table_of
 
 FORM = pa.schema([pa.field("round", pa.int32()), pa.field("mean", pa.float64())])
 
@@ -23,9 +20,3 @@ def test_a_key_without_a_column_is_refused() -> None:
 
 def test_rows_become_a_table() -> None:
     assert table_of([{"round": 1, "mean": 0.5}, {"round": 2}], FORM).to_pylist() == [{"round": 1, "mean": 0.5}, {"round": 2, "mean": None}]
-
-
-def test_a_rule_with_a_column_of_its_own_is_refused_before_its_first_round() -> None:
-    check_columns("mine", CHECK_COLUMNS)
-    with pytest.raises(InputError, match=r"measurement\.rule=mine: no column 'surprise' in the trajectory"):
-        check_columns("mine", ("rounds", "surprise"))

@@ -10,15 +10,14 @@ import pyarrow as pa
 import pytest
 from sample_tables import samples_of
 
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.contracts import InputError
-from orchestrator.storage.files import draft_of, write_parquet, write_text
+from orchestrator.storage.files import draft_of, write_parquet, write_results, write_text
 from orchestrator.storage.layout import inside
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.presence import CampaignLock
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.results import write_results
-from orchestrator.storage.schema import FORMS
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 from sample_tables import samples_of
 
+import orchestrator
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.contracts import InputError
-from orchestrator.storage import files as sealed_files
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import identity
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.schema import FORMS
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
@@ -57,10 +57,10 @@ def test_a_result_table_has_the_columns_of_its_name(campaign: CampaignWriter) ->
     path = campaign.directory / "deadline.parquet"
     write_parquet(path, FORMS["latency"].empty_table())
     with pytest.raises(InputError, match=r"deadline\.parquet is no deadline table of this program \(column metric\): write it with"):
-        open_campaign(campaign.directory).table("deadline")
+        orchestrator.open(campaign.directory).deadline()
     more = FORMS["deadline"].empty_table().append_column("later", pa.array([], pa.int8()))
     write_parquet(path, more)
-    assert open_campaign(campaign.directory).table("deadline").equals(more)
+    assert orchestrator.open(campaign.directory).deadline().equals(more)
 
 
 def test_a_result_table_tells_of_trials_of_its_campaign(campaign: CampaignWriter) -> None:
@@ -101,13 +101,3 @@ def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: Campai
 )
 def test_what_a_file_is_does_not_depend_on_the_campaigns_folder(path: str, expected: str) -> None:
     assert identity(Path("results") / path) == identity(Path("/elsewhere") / path) == expected
-
-
-def test_a_seal_of_the_content_alone_is_still_read(campaign: CampaignWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = campaign.directory / "latency.parquet"
-    monkeypatch.setattr(sealed_files, "MAGIC", sealed_files.OLD_MAGIC)
-    monkeypatch.setattr(sealed_files, "identity", lambda path: "")
-    write_parquet(path, FORMS["latency"].empty_table())
-    monkeypatch.undo()
-    assert sealed_files.OLD_MAGIC in path.read_bytes()
-    assert open_campaign(campaign.directory).table("latency").num_rows == 0

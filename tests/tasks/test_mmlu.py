@@ -75,7 +75,7 @@ def test_examples_stand_before_the_question(published: Path) -> None:
         ('"Which?,a,b,c,d,A\n', r"row 3: cannot be read .*save the table as CSV in UTF-8"),
     ],
 )
-def test_a_bad_row_is_told_in_one_line(published: Path, row: str, complaint: str) -> None:
+def test_a_bad_row_is_in_one_line(published: Path, row: str, complaint: str) -> None:
     (published / "test" / "law_test.csv").write_text(LAW + row)
     with pytest.raises(InputError, match=rf"law_test\.csv {complaint}") as caught:
         Mmlu(str(published)).check()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.commands.line import Line, counted, split
@@ -15,6 +16,9 @@ WORDS = "A B [analysis.KEY=VALUE...]"
 EXAMPLES = ("compare results/monday results/friday --gate", "compare baseline.json results/latest --gate --markdown comment.md")
 
 
+FORMS = ("json", "markdown", "html")
+
+
 @dataclass(frozen=True)
 class Options:
     """What ``compare`` compares.
@@ -23,8 +27,8 @@ class Options:
         whether the exit code says what was found, and whether no verdict passes.
     power
         whether to say what these repeats would find.
-    json_file, html_file, markdown_file
-        where the comparison is written besides.
+    files
+        where the comparison is written besides, by its form.
     """
 
     baseline: Path
@@ -33,9 +37,7 @@ class Options:
     gate: bool = False
     allow_no_verdict: bool = False
     power: bool = False
-    json_file: Path | None = None
-    html_file: Path | None = None
-    markdown_file: Path | None = None
+    files: Mapping[str, Path | None] = field(default_factory=dict)
 
 
 def add_options(parser: LineParser) -> None:
@@ -43,7 +45,7 @@ def add_options(parser: LineParser) -> None:
     parser.flag("--gate", help="the exit code says whether B may pass: 0 passed, 1 worse, 3 no verdict")
     parser.flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes, and the output says so")
     parser.flag("--power", help="say which change these repeats would find")
-    for form in ("json", "html", "markdown"):
+    for form in FORMS:
         parser.option(f"--{form}", type=path, metavar="FILE", help=f"write the comparison as {form} too")
 
 
@@ -58,11 +60,16 @@ def read(line: Line) -> Options:
         )
     if found.allow_no_verdict and not found.gate:
         raise InputError("--allow-no-verdict says how --gate counts: add --gate")
-    return Options(*directories, overrides, found.gate, found.allow_no_verdict, found.power, found.json, found.html, found.markdown)
+    files = {form: getattr(found, form) for form in FORMS}
+    return Options(directories[0], directories[1], overrides, found.gate, found.allow_no_verdict, found.power, files)
 
 
 def execute(options: Options) -> int:
     """Compare. Returns the exit code: with ``--gate`` what the gate says, else 0."""
-    from orchestrator.commands.compare import execute
+    from orchestrator.commands.compare import compare_campaigns, refuse_no_place, tell
 
-    return execute(options)
+    for file in options.files.values():
+        refuse_no_place(file)
+    comparison = compare_campaigns(options.baseline, options.candidate, options.overrides, options.power)
+    tell(comparison, options.gate, options.allow_no_verdict, options.power, options.files)
+    return comparison.exit_code(options.allow_no_verdict) if options.gate else 0

@@ -31,8 +31,8 @@ class Options:
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     parser.option("--to", type=path, metavar="FOLDER", help="the folder to write into; it may be there already")
-    told = f"csv (if none is given), or of {', '.join(FORMATS)}, with commas between them"
-    parser.option("--format", type=among(FORMATS), metavar="FORMATS", help=told)
+    help_text = f"csv (if none is given), or of {', '.join(FORMATS)}, with commas between them"
+    parser.option("--format", type=among(FORMATS), metavar="FORMATS", help=help_text)
     parser.option("--baseline", type=path, metavar="FILE", help="another way to write `export baseline FILE DIR`")
 
 
@@ -62,6 +62,10 @@ def read(line: Line) -> Options:
 
 def execute(options: Options) -> int:
     """Export one campaign. Returns the exit code."""
-    from orchestrator.commands.export import execute
+    from orchestrator.commands.export import export_baseline, export_files
 
-    return execute(options)
+    if options.baseline is not None:
+        export_baseline(options.directory, options.overrides, options.baseline)
+    elif options.to is not None:
+        export_files(options.directory, options.overrides, options.to, options.formats)
+    return 0

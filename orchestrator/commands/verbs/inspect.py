@@ -42,6 +42,7 @@ def read(line: Line) -> Options:
 
 def execute(options: Options) -> int:
     """Print the latest answers of one trial, or the trials. Returns the exit code."""
-    from orchestrator.commands.inspect import execute
+    from orchestrator.commands.inspect import show_answers
 
-    return execute(options)
+    show_answers(options.directory, options.trial, options.top)
+    return 0

@@ -10,8 +10,10 @@ from orchestrator.commands.parser import LineParser, among, listed, path
 from orchestrator.contracts import InputError
 
 SUMMARY = "tables and report.html again, from the stored files alone"
-ABOUT = "Write the result tables, report.md and report.html of a campaign again, or one report of several campaigns."
-WORDS = "DIR... [analysis.KEY=VALUE...]"
+ABOUT = """\
+Write the result tables, report.md and report.html of a campaign again, or one report of several campaigns. No code of a
+campaign is run; code=[DIR] names a folder of yours with metrics for analysis.metrics=[NAME]."""
+WORDS = "DIR... [analysis.KEY=VALUE...] [code=[DIR]]"
 FORMATS = ("svg", "pdf", "png")
 EXAMPLES = ("report results/latest 'analysis.thresholds_ms=[40]'", "report results/monday results/friday --into reports/week")
 
@@ -35,10 +37,10 @@ class Options:
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    told = f"write every figure as a file too, in formats of {', '.join(FORMATS)}, with commas between them"
-    parser.option("--figures", type=among(FORMATS), action="extend", default=[], metavar="FORMATS", help=told)
-    told = "of these figures write this one alone; may be given more than once"
-    parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=told)
+    help_text = f"write every figure as a file too, in formats of {', '.join(FORMATS)}, with commas between them"
+    parser.option("--figures", type=among(FORMATS), action="extend", default=[], metavar="FORMATS", help=help_text)
+    help_text = "of these figures write this one alone; may be given more than once"
+    parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=help_text)
     parser.option("--into", type=path, metavar="FOLDER", help="where a report of several campaigns goes")
 
 
@@ -57,6 +59,10 @@ def read(line: Line) -> Options:
 
 def execute(options: Options) -> int:
     """Report one campaign, or several side by side. Returns the exit code."""
-    from orchestrator.commands.report import execute
+    from orchestrator.commands.report import report_one, report_several
 
-    return execute(options)
+    if len(options.directories) == 1:
+        report_one(options.directories[0], options.overrides, options.figures, options.only)
+    else:
+        report_several(options.directories, options.overrides, options.figures, options.only, options.into)
+    return 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal["line", "step", "points", "bars"]
+Section = Literal["quality", "latency", "rounds", "ranking", "settling", "prediction", "causes"]
+"""A part of the page."""
+SECTIONS: tuple[Section, ...] = get_args(Section)
 Floats = NDArray[np.float64]
 
 
@@ -56,6 +59,8 @@ class Chart:
 
     name
         as in ``--only NAME`` and in names of files.
+    section, place
+        the part of the page that it stands in, and its place among the figures there, the lowest first.
     choices
         per tag what a reader may choose between; the first is drawn at first and in a file.
     threshold
@@ -65,6 +70,7 @@ class Chart:
     """
 
     name: str
+    section: Section
     title: str
     note: str
     x: Axis
@@ -73,6 +79,7 @@ class Chart:
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     threshold: Literal["x", "y", ""] = ""
     stacked: bool = False
+    place: int = 100
 
     @property
     def moves(self) -> bool:

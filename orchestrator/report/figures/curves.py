@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.law import check_interval
-from orchestrator.analysis.quality import Stake, in_blocks, intervals_of
+from orchestrator.analysis.quality import PLAIN, Stake, ideal_quality, in_blocks, intervals_of, scale_of
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
-from orchestrator.report.figures.pools import Entry
+from orchestrator.stats.times import Clock
 
 RESAMPLES = 999
 """Of a band's bootstrap; the figures of tables have 4,999."""
@@ -73,6 +74,8 @@ class Curve:
         [G, B], share of rounds in each bin of quality.
     edges
         [B + 1], limits of these bins.
+    sign
+        -1 where a smaller quality is the better one.
     """
 
     ideal: float
@@ -85,9 +88,15 @@ class Curve:
     centres: Floats
     shares: Floats
     edges: Floats
+    sign: float = 1.0
+
+    def oriented(self, name: str) -> Floats:
+        """Return one of ``mean``, ``worst``, ``low`` and ``high`` so that more is better."""
+        other = {"low": "high", "high": "low"}.get(name, name) if self.sign < 0 else name
+        return np.asarray(self.sign * getattr(self, other))
 
 
-def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, points: int) -> Curve:
+def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Known, points: int, seed: int) -> Curve:
     """Return the curve of a trial.
 
     Parameters
@@ -99,9 +108,8 @@ def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, p
     points
         at most so many stretches of rounds.
     """
-    data, seed = entry.data, entry.results.analysis.seed
     judged = data.judged(data.metric)
-    ideal = judged.ideal()
+    ideal, scale = judged.ideal(), scale_of(judged)
     times = data.times[clock]
     blocks = list(in_blocks(range(len(grid.ns)), len(times)))
     first = judged.curve(times, grid.ns[list(blocks[0])])
@@ -114,9 +122,9 @@ def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, p
         for place, index in enumerate(some):
             ns = int(grid.ns[index])
             if ns in known:
-                low[place], high[place] = known[ns]["interval_low"], known[ns]["interval_high"]
+                low[place], high[place] = sorted(scale.gained(known[ns][f"interval_{limit}"]) for limit in ("low", "high"))
             elif grid.labels[index]:
-                random = np.random.default_rng([seed, zlib.crc32(f"{entry.key} {clock} {ns}".encode())])
+                random = np.random.default_rng([seed, zlib.crc32(f"0:{data.trial_id} {clock} {ns}".encode())])
                 [found] = intervals_of(quality[place][None], ideal, stake, random)
                 low[place], high[place] = found.low, found.high
         centres, means, worst = stretches(quality, points)
@@ -124,7 +132,13 @@ def curve_of(entry: Entry, clock: str, grid: Grid, stake: Stake, known: Known, p
     mean, least, low, high, means, worst, shares = map(np.concatenate, zip(*parts, strict=True))
     for index, ns in enumerate(grid.ns):
         check_interval(f"mean quality of trial {data.trial_id} within {ns} ns ({clock} time)", low[index], float(mean[index]), high[index])
-    return Curve(ideal, mean, least, low, high, means, worst, centres, shares, edges)
+    if scale == PLAIN:
+        return Curve(ideal, mean, least, low, high, means, worst, centres, shares, edges)
+    low, high = (low, high) if scale.sign > 0 else (high, low)
+    mean, least, low, high, means, worst, edges = (scale.shown_all(each) for each in (mean, least, low, high, means, worst, edges))
+    if scale.sign < 0:
+        shares, edges = shares[:, ::-1], edges[::-1]
+    return Curve(ideal_quality(judged), mean, least, low, high, means, worst, centres, shares, edges, scale.sign)
 
 
 def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:

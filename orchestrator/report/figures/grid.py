@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.report.figures.chart import Floats
-from orchestrator.report.figures.pools import Pool
-from orchestrator.stats.fit import Fit, fit_density
+from orchestrator.stats.divergence import Fit, fit_density
 from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import Clock
 
 NS_PER_MS = 1e6
 MOST_CELLS = 2**14
@@ -111,10 +112,10 @@ class Grid:
         return self.ns / NS_PER_MS
 
 
-def threshold_grid(pool: Pool, clock: str, times: Sequence[Times]) -> Grid:
+def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
     """Return the common thresholds of a clock and others between the fastest and the slowest time of all trials."""
-    common = pool.thresholds.common(clock)
-    mean = isinstance(pool.group.trials[0].judged(pool.metric), JudgedMean)
+    common = group.thresholds.common(clock)
+    mean = isinstance(group.trials[0].judged(group.trials[0].metric), JudgedMean)
     evenly, by_share = (EVENLY, BY_SHARE) if mean else (FEWER, FEWER)
     timed = [member for member in times if member.timed]
     between: list[int] = []
@@ -126,7 +127,7 @@ def threshold_grid(pool: Pool, clock: str, times: Sequence[Times]) -> Grid:
         between = [int(np.ceil(ns)) for ns in (*spread, *some)]
     ns = np.array(sorted({*(threshold.ns for threshold in common), *between}), dtype=np.int64)
     labels = tuple(_label([threshold for threshold in common if threshold.ns == bound]) for bound in ns)
-    primary = pool.thresholds.primary
+    primary = group.thresholds.primary
     start = int(np.searchsorted(ns, primary.ns)) if primary is not None else len(ns) // 2
     return Grid(ns, labels, min(start, len(ns) - 1))
 

@@ -1,83 +1,170 @@
-"""All that the figures of one task are drawn from, computed once."""
+"""The trials of one task as a page names and colours them, and all that their figures are drawn from, computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.results import Results
-from orchestrator.analysis.trial_data import CLOCKS, map_in_threads
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.groups import Group, ThresholdSet
+from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.contracts import InputError
 from orchestrator.report.figures.curves import Curve, curve_of
 from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.grid import Grid, Times, counted, threshold_grid
-from orchestrator.report.figures.pools import Entry, Pool, pools
+from orchestrator.report.figures.grid import Grid, Times, counted, grid_of
+from orchestrator.stats.times import Clock
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One trial in a page.
+
+    key
+        its id.
+    label
+        what tells it from the others for a reader.
+    settings
+        what tells it from others of equal names; empty where names do.
+    colour, dash
+        numbers of its colour, which trials of equal model, system, batch and settings share, and of its dashes, which those of equal
+        runtime and repeat share.
+    """
+
+    label: str
+    settings: str
+    data: TrialData
+    flags: tuple[str, ...]
+    colour: int
+    dash: int
+
+    @property
+    def key(self) -> str:
+        """What a figure's series calls it."""
+        return self.data.trial_id
+
+
+def entries_of(group: Group) -> tuple[Entry, ...]:
+    """Return the trials of a group in their order.
+
+    Raises
+    ------
+    InputError
+        where they are judged by different metrics.
+    """
+    trials = group.trials
+    if len({data.metric for data in trials}) > 1:
+        raise InputError(f"trials of {group.task} are judged by different metrics, which cannot stand in one table: report them apart")
+    several_models = len({data.record.trial.model.name for data in trials}) > 1
+    several_batches = len({data.record.trial.measurement.batch for data in trials}) > 1
+    repeated = len({data.record.match_key for data in trials}) < len(trials)
+    colours: dict[tuple[str, str, int, str], int] = {}
+    dashes: dict[tuple[str, int], int] = {}
+    entries = []
+    for data in trials:
+        trial, settings = data.record.trial, group.settings[data.trial_id]
+        parts = [trial.model.name] if several_models else []
+        parts += [trial.system.name, trial.runtime.name]
+        parts += [f"batch {trial.measurement.batch}"] if several_batches else []
+        parts += [f"repeat {trial.repeat}"] if repeated else []
+        parts += [settings] if settings else []
+        place = (trial.model.name, trial.system.name, trial.measurement.batch, settings)
+        entries.append(
+            Entry(
+                label=" · ".join(parts),
+                settings=settings,
+                data=data,
+                flags=tuple(group.flags[data.trial_id]),
+                colour=colours.setdefault(place, len(colours)),
+                dash=dashes.setdefault((trial.runtime.name, trial.repeat), len(dashes)),
+            )
+        )
+    return tuple(entries)
+
 
 DRAWN_VALUES = 1_000_000
 """Of quality by round and threshold, mean and worst, for all trials and both clocks: 2 bytes each in the page."""
 FEWEST_POINTS, MOST_POINTS = 20, 400
-
-SHOWN_CLOCKS = ("total", "inference")
-"""The first one is shown at first."""
 
 
 @dataclass(frozen=True)
 class Reading:
     """One task's trials, their thresholds, times and curves; ``clock, key of the trial`` finds the latter two."""
 
-    pool: Pool
-    grids: Mapping[str, Grid]
-    times: Mapping[tuple[str, str], Times]
-    curves: Mapping[tuple[str, str], Curve]
+    results: CampaignAnalysis
+    group: Group
+    entries: tuple[Entry, ...]
+    grids: Mapping[Clock, Grid]
+    times: Mapping[tuple[Clock, str], Times]
+    curves: Mapping[tuple[Clock, str], Curve]
     evidence: Mapping[str, Evidence]
     points: int
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The trials."""
-        return self.pool.entries
+    def thresholds(self) -> ThresholdSet:
+        """The thresholds that all of them are read at."""
+        return self.group.thresholds
+
+    @property
+    def metric(self) -> str:
+        """The metric they are compared by."""
+        return self.group.trials[0].metric
+
+    @property
+    def title(self) -> str:
+        """Task and metric."""
+        return f"{self.group.task} ({self.metric})"
 
 
 Row = Mapping[str, Any]
 
 
-def readings(results: Results, others: Sequence[Results], evidence: Sequence[Mapping[str, Evidence]]) -> list[Reading]:
+def readings(results: CampaignAnalysis, evidence: Mapping[str, Evidence]) -> list[Reading]:
     """Return what is drawn, per task.
 
     Parameters
     ----------
     evidence
-        per campaign, in their order, by trial; fewer where it was not read.
+        by trial; of fewer where it was not read.
+
+    Raises
+    ------
+    InputError
+        where trials of one task are judged by different metrics.
     """
     known = _known(results)
-    found = pools(results, others)
-    trials = sum(len(pool.entries) for pool in found)
-    by_key = {f"{number}:{trial}": told for number, of in enumerate(evidence) for trial, told in of.items()}
-    return [_reading(pool, known, by_key, trials) for pool in found]
+    trials = sum(len(group.trials) for group in results.groups)
+    return [_reading(results, group, known, evidence, trials) for group in results.groups]
 
 
-def _reading(pool: Pool, known: Mapping[tuple[str, str], Mapping[int, Row]], evidence: Mapping[str, Evidence], trials: int) -> Reading:
-    members = [(clock, entry) for entry in pool.entries for clock in CLOCKS]
+def _reading(
+    results: CampaignAnalysis,
+    group: Group,
+    known: Mapping[tuple[str, str], Mapping[int, Row]],
+    evidence: Mapping[str, Evidence],
+    trials: int,
+) -> Reading:
+    entries, metric, seed = entries_of(group), group.trials[0].metric, results.analysis.seed
+    members = [(clock, entry) for entry in entries for clock in Clock]
     counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
     times = {(clock, entry.key): count for (clock, entry), count in zip(members, counts, strict=True)}
-    grids = {clock: threshold_grid(pool, clock, [times[clock, entry.key] for entry in pool.entries]) for clock in CLOCKS}
+    grids = {clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries]) for clock in Clock}
     per_point = 2 * sum(len(grid.ns) for grid in grids.values()) * trials
     points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_VALUES // per_point))
 
-    def curve(member: tuple[str, Entry]) -> Curve:
+    def curve(member: tuple[Clock, Entry]) -> Curve:
         clock, entry = member
-        rows = known.get((entry.data.trial_id, clock), {}) if entry.campaign == 0 else {}
-        stake = entry.data.stake(entry.data.judged(pool.metric), np.ones(len(entry.data.references), dtype=bool))
-        return curve_of(entry, clock, grids[clock], stake, rows, points)
+        stake = entry.data.stake(entry.data.judged(metric), np.ones(len(entry.data.references), dtype=bool))
+        return curve_of(entry.data, clock, grids[clock], stake, known.get((entry.key, clock), {}), points, seed)
 
     curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}
-    told = {entry.key: evidence[entry.key] for entry in pool.entries if entry.key in evidence}
-    return Reading(pool, grids, times, curves, told, points)
+    of_entries = {entry.key: evidence[entry.key] for entry in entries if entry.key in evidence}
+    return Reading(results, group, entries, grids, times, curves, of_entries, points)
 
 
-def _known(results: Results) -> dict[tuple[str, str], dict[int, Row]]:
+def _known(results: CampaignAnalysis) -> dict[tuple[str, str], dict[int, Row]]:
     """Return the stored figures at common thresholds, by trial and clock."""
     metrics = {data.trial_id: data.metric for group in results.groups for data in group.trials}
     found: dict[tuple[str, str], dict[int, Row]] = {}

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.results import Results
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.all_charts import figures
 from orchestrator.report.figures.chart import Axis, Chart, Series
+from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.files import replacing
 
 FORMATS = ("svg", "pdf", "png")
@@ -38,9 +39,8 @@ def write_figures(
     directory: Path,
     formats: Sequence[str],
     only: Collection[str],
-    results: Results,
-    others: Sequence[Results] = (),
-    evidence: Sequence[Mapping[str, Evidence]] = (),
+    results: CampaignAnalysis,
+    evidence: Mapping[str, Evidence] | None = None,
 ) -> list[Path]:
     """Write figures into a folder and return the paths of their files.
 
@@ -59,7 +59,7 @@ def write_figures(
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"--figures {form}: no such format; choose some of {','.join(FORMATS)}")
-    found = figures(results, others, evidence)
+    found = figures(results, evidence)
     for name in only:
         if name not in found:
             raise InputError(f"--only {name}: no such figure; choose one of {', '.join(found)}")
@@ -89,7 +89,7 @@ def write_figure(path: Path, chart: Chart, reading: Reading) -> None:
         axes = drawn.add_subplot()
         shown = [series for series in chart.series if all(series.tags.get(tag, first) == first for tag, first in _first(chart).items())]
         _draw(axes, chart, reading, shown)
-        axes.set_title(f"{chart.title}: {reading.pool.title}", loc="left", fontsize=11)
+        axes.set_title(f"{chart.title}: {reading.title}", loc="left", fontsize=11)
         kind = path.suffix.removeprefix(".")
         with replacing(path) as file:  # what lies there may be a link to somewhere else
             drawn.savefig(file, format=kind, dpi=200, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind))
@@ -101,7 +101,7 @@ def _first(chart: Chart) -> dict[str, str]:
 
 def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series]) -> None:
     styles = {entry.key: (COLOURS[entry.colour % len(COLOURS)], DASHES[entry.dash % len(DASHES)]) for entry in reading.entries}
-    grid = reading.grids["total"]
+    grid = reading.grids[PRIMARY_CLOCK]
     left: Any = 0.0
     for series in shown:
         colour, dash = styles.get(series.entry, ("#777777", "dashed"))

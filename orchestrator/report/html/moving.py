@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
-from orchestrator.report.figures.pools import Entry
-from orchestrator.report.figures.quality_charts import ranks
-from orchestrator.report.figures.reading import SHOWN_CLOCKS, Reading
+from orchestrator.report.figures.charts.quality import ranks
+from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.text import milliseconds, quality, quality_within
+from orchestrator.stats.times import SHOWN_CLOCKS, Clock
 
 LEVELS = 65_534
 """Quality by round is drawn in so many steps; 65,535 stands for nothing."""
@@ -106,7 +106,6 @@ class MovingRow:
     model: str
     system: str
     runtime: str
-    measured: str
     place: str
     ideal: str
     mean: str
@@ -125,7 +124,7 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
     places = ranks(reading, clock)
     best = sorted(reading.entries, key=lambda entry: places[entry.key][at])[:SHOWN_AT_ONCE]
     chosen = {entry.key for entry in best}
-    told = told_by_clock(reading)
+    claims = claims_by_clock(reading)
     rows = []
     for entry in reading.entries:
         curve, trial = reading.curves[clock, entry.key], entry.data.record.trial
@@ -139,14 +138,13 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
                 model=", ".join([trial.model.name, *tell]),
                 system=trial.system.name,
                 runtime=trial.runtime.name,
-                measured=f"{entry.results.campaign.created_at:%Y-%m-%d %H:%M}",
                 place=f"{places[entry.key][at]:.0f}",
                 ideal=quality(curve.ideal),
                 mean=quality(float(curve.mean[at])),
                 interval=quality_within(float(curve.low[at]), float(curve.high[at])),
                 worst=quality(float(curve.worst[at])),
-                p99=told[entry.key][clock]["p99"],
-                deadline=told[entry.key][clock]["deadline"],
+                p99=claims[entry.key][clock]["p99"],
+                deadline=claims[entry.key][clock]["deadline"],
                 rounds=len(entry.data.times[clock]),
                 flags=", ".join([*flags_everywhere(entry), *([IN_SAMPLE] if at in in_sample(reading, entry, clock) else [])]),
             )
@@ -160,36 +158,27 @@ def flags_everywhere(entry: Entry) -> list[str]:
     return [*entry.flags, *([] if stake.balanced else [UNEQUAL])]
 
 
-def in_sample(reading: Reading, entry: Entry, clock: str) -> list[int]:
+def in_sample(reading: Reading, entry: Entry, clock: Clock) -> list[int]:
     """Return the places in the grid of thresholds that are percentiles of this trial's own times."""
-    thresholds = reading.pool.thresholds
-    if entry.campaign or thresholds.reference is None or thresholds.reference.trial != entry.data.trial_id:
+    thresholds = reading.thresholds
+    if thresholds.reference is None or thresholds.reference.trial != entry.data.trial_id:
         return []
     own = {threshold.ns for threshold in thresholds.common(clock) if threshold.origin == "reference"}
     return [place for place, ns in enumerate(reading.grids[clock].ns) if int(ns) in own]
 
 
-def told_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
+def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
     """Return per trial and clock what the tables hold of p99 and of the deadline it can promise, as text."""
-    tables: dict[int, tuple[dict[tuple[str, str], Any], dict[tuple[str, str], Any]]] = {}
-    for entry in reading.entries:
-        if id(entry.results) not in tables:
-            latency = {(row["trial"], row["clock"]): row for row in entry.results.tables["latency"].to_pylist() if row["percentile"] == 99}
-            deadline = {
-                (row["trial"], row["clock"]): row for row in entry.results.tables["deadline"].to_pylist() if row["reference"] == "own"
-            }
-            tables[id(entry.results)] = latency, deadline
-    found = {}
-    for entry in reading.entries:
-        latency, deadline = tables[id(entry.results)]
-        found[entry.key] = {
-            clock: {
-                "p99": _p99(latency.get((entry.data.trial_id, clock))),
-                "deadline": _deadline(deadline.get((entry.data.trial_id, clock))),
-            }
+    tables = reading.results.tables
+    latency = {(row["trial"], row["clock"]): row for row in tables["latency"].to_pylist() if row["percentile"] == 99}
+    deadline = {(row["trial"], row["clock"]): row for row in tables["deadline"].to_pylist() if row["reference"] == "own"}
+    return {
+        entry.key: {
+            clock: {"p99": _p99(latency.get((entry.key, clock))), "deadline": _deadline(deadline.get((entry.key, clock)))}
             for clock in SHOWN_CLOCKS
         }
-    return found
+        for entry in reading.entries
+    }
 
 
 def _p99(row: Mapping[str, Any] | None) -> str:
@@ -209,7 +198,7 @@ def _deadline(row: Mapping[str, Any] | None) -> str:
 
 def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
     """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
-    told = told_by_clock(reading)
+    claims = claims_by_clock(reading)
     places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
     return {
         "clocks": {
@@ -229,7 +218,7 @@ def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
                         },
                         "in_sample": in_sample(reading, entry, clock),
                         "place": [int(place) for place in places[clock][entry.key]],
-                        **told[entry.key][clock],
+                        **claims[entry.key][clock],
                     }
                     for clock in SHOWN_CLOCKS
                 },

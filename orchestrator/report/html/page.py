@@ -11,11 +11,12 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from orchestrator.analysis.results import Results
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.moving import Arrays, chart_data, moving_data, script_json
-from orchestrator.report.html.sections import environments, overhead, problems, task_section, unwell
+from orchestrator.report.html.sections import overhead, problems, task_section, unwell
+from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.table import Table
 from orchestrator.report.verdict import verdict
 
@@ -23,10 +24,9 @@ HERE = files("orchestrator.report.html")
 
 
 def render(
-    results: Results,
-    others: Sequence[Results] = (),
-    evidence: Sequence[Mapping[str, Evidence]] = (),
-    told: Sequence[str] = (),
+    results: CampaignAnalysis,
+    evidence: Mapping[str, Evidence] | None = None,
+    sentences: Sequence[str] = (),
     combined: Table | None = None,
 ) -> str:
     """Return the page. Equal results, settings and seed give equal text.
@@ -34,20 +34,19 @@ def render(
     Parameters
     ----------
     results
-        the campaign that is reported; its thresholds hold for all.
-    others
-        campaigns of other days, whose trials stand beside its own.
+        the campaign that is reported, or several read as one.
     evidence
-        of each campaign, in the same order, from `read_evidence`; what needs it is left out where it was not read.
-    told, combined
+        by trial, from `read_evidence`; what needs it is left out where it was not read.
+    sentences, combined
         where ``results`` are of several campaigns read as one: what is said of them in place of the verdict, and the table of them.
 
     Raises
     ------
     InputError
-        where the campaigns measured different data under one name.
+        where trials of one task are judged by different metrics.
     """
-    found = readings(results, others, evidence)
+    evidence = evidence or {}
+    found = readings(results, evidence)
     sections = [task_section(number, reading, results) for number, reading in enumerate(found)]
     arrays = Arrays()
     data = script_json(
@@ -63,21 +62,19 @@ def render(
         }
     )
     scripts = {name: _text(name) for name in ("theme.js", "page.js")} | {"plotly": plotly_script()}
-    campaigns = (results, *others)
     return _template().render(
         policy=_policy(scripts.values()),
         style=Markup(_text("style.css")),  # noqa: S704 - our own file
         scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - our own files and the library
         data=Markup(data),  # noqa: S704 - JSON in which nothing can begin or end markup
         campaign=results.campaign,
-        campaigns=campaigns,
         combined=combined,
-        verdict=told or [sentence for one in campaigns for sentence in verdict(one)],
+        verdict=sentences or list(verdict(results)),
         sections=sections,
-        problems=problems(campaigns),
-        unwell=unwell(campaigns),
-        environments=[*([combined] if combined is not None else []), *environments(campaigns)],
-        overhead=overhead({trial: told for of in evidence for trial, told in of.items()}),
+        problems=problems(results),
+        unwell=unwell(results),
+        environments=[*([combined] if combined is not None else []), trials_table(results), stack_table(results.records)],
+        overhead=overhead(evidence),
         seed=results.analysis.seed,
     )
 

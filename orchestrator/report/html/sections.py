@@ -5,42 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.analysis.results import Results
-from orchestrator.report.claims import comparison_tables, deadline_tables, prediction_tables
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables
 from orchestrator.report.faults import fault_tables
-from orchestrator.report.figures.all_charts import charts_of
 from orchestrator.report.figures.chart import Chart
+from orchestrator.report.figures.charts import charts_of
+from orchestrator.report.figures.charts.quality import MOST_FLIPS, flips
 from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.quality_charts import MOST_FLIPS, flips
 from orchestrator.report.figures.reading import Reading
 from orchestrator.report.html.moving import MovingRow, moving_rows
-from orchestrator.report.other_figures import other_figure_tables
-from orchestrator.report.table import Table
-from orchestrator.report.tables import (
+from orchestrator.report.result_tables import (
     cross_system_tables,
     latency_tables,
     own_threshold_tables,
     problem_tables,
-    stack_table,
-    trials_table,
 )
+from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
-
-AFTER = {
-    "tail-quality": "quality",
-    "density": "latency",
-    "distribution": "latency",
-    "percentiles": "latency",
-    "rounds": "rounds",
-    "rounds-histogram": "rounds",
-    "ranking": "ranking",
-    "rjsd": "settling",
-    "prediction": "prediction",
-    "input-size": "causes",
-    "stages": "causes",
-    "evidence": "causes",
-}
-"""Which part of a task's section a figure stands in."""
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 
 @dataclass(frozen=True)
@@ -61,7 +43,6 @@ class TaskSection:
     number: int
     title: str
     rows: Sequence[MovingRow]
-    several_campaigns: bool
     threshold: str
     threshold_ns: int
     threshold_label: str
@@ -71,12 +52,12 @@ class TaskSection:
     parts: Sequence[Part]
 
 
-def task_section(number: int, reading: Reading, results: Results) -> TaskSection:
+def task_section(number: int, reading: Reading, results: CampaignAnalysis) -> TaskSection:
     """Return the section of one task."""
-    own = replace(results, groups=tuple(group for group in results.groups if group is reading.pool.group))
+    own = replace(results, groups=tuple(group for group in results.groups if group is reading.group))
     charts: dict[str, list[tuple[str, Chart]]] = {}
     for chart in charts_of(reading):
-        charts.setdefault(AFTER[chart.name], []).append((f"{chart.name}-{number}", chart))
+        charts.setdefault(chart.section, []).append((f"{chart.name}-{number}", chart))
     described = {
         "quality": ("Tail quality", list(cross_system_tables(own)), [*deadline_tables(own), *comparison_tables(own, everywhere=True)], ()),
         "latency": ("Latency", (), list(latency_tables(own)), ()),
@@ -92,12 +73,11 @@ def task_section(number: int, reading: Reading, results: Results) -> TaskSection
         for anchor, (title, first, then, folded) in described.items()
         if charts.get(anchor) or first or then or folded
     ]
-    grid = reading.grids["total"]
+    grid = reading.grids[PRIMARY_CLOCK]
     return TaskSection(
         number=number,
-        title=reading.pool.title,
+        title=reading.title,
         rows=moving_rows(reading),
-        several_campaigns=len({entry.campaign for entry in reading.entries}) > 1,
         threshold=milliseconds(int(grid.ns[grid.start])),
         threshold_ns=int(grid.ns[grid.start]),
         threshold_label=", ".join(label for label in grid.labels[grid.start].split(", ") if label.startswith("p")),
@@ -128,11 +108,11 @@ def gap_table(reading: Reading) -> Iterator[Table]:
     """Yield what our own loop took between two samples, as it was measured in each trial."""
     rows = []
     for entry in reading.entries:
-        told = reading.evidence.get(entry.key)
-        if told is not None and told.gap_ns is not None:
-            total = sum(told.stage_means_ns.values())
-            share = f"{told.gap_ns[0] / total:.2%}".replace("%", " %") if total else "-"
-            rows.append([entry.label, microseconds(told.gap_ns[0]), microseconds(told.gap_ns[1]), share])
+        seen = reading.evidence.get(entry.key)
+        if seen is not None and seen.gap_ns is not None:
+            total = sum(seen.stage_means_ns.values())
+            share = f"{seen.gap_ns[0] / total:.2%}".replace("%", " %") if total else "-"
+            rows.append([entry.label, microseconds(seen.gap_ns[0]), microseconds(seen.gap_ns[1]), share])
     if rows:
         yield Table(
             title="Our own loop between two samples",
@@ -144,52 +124,24 @@ def gap_table(reading: Reading) -> Iterator[Table]:
         )
 
 
-def problems(results: Sequence[Results]) -> list[Table]:
+def problems(results: CampaignAnalysis) -> list[Table]:
     """Return what failed, was infeasible or was left out, and all faults."""
-    return [table for campaign in results for table in (*problem_tables(campaign), *fault_tables(campaign))]
+    return [*problem_tables(results), *fault_tables(results)]
 
 
-def unwell(results: Sequence[Results]) -> str:
+def unwell(results: CampaignAnalysis) -> str:
     """Return how many trials are not done and how many faults there were, or nothing."""
-    planned = [trial for campaign in results for trial in campaign.campaign.trials]
+    planned = results.campaign.trials
     missing = sum(trial.state != "done" for trial in planned)
-    faults = sum(len(record.faults) for campaign in results for record in campaign.records)
-    told = [f"{missing} of {trials_counted(len(planned))} {'is' if missing == 1 else 'are'} not done"] if missing else []
-    told += [f"{faults} fault{'' if faults == 1 else 's'} occurred"] if faults else []
-    return ", ".join(told)
-
-
-def environments(results: Sequence[Results]) -> list[Table]:
-    """Return campaigns with their dates where there are several, placement of every trial and stacks."""
-    tables = []
-    if len(results) > 1:
-        tables.append(
-            Table(
-                title="Campaigns",
-                columns=["measured (UTC)", "name", "version", "command", "trials"],
-                rows=[
-                    [
-                        f"{one.campaign.created_at:%Y-%m-%d %H:%M}",
-                        one.campaign.name,
-                        one.campaign.code_version,
-                        " ".join(one.campaign.command),
-                        str(len(one.campaign.trials)),
-                    ]
-                    for one in results
-                ],
-                note="Thresholds are those of the first. Only its trials stand in the tables of figures at common thresholds.",
-                right=frozenset(["trials"]),
-            )
-        )
-    for one in results:
-        dated = f" ({one.campaign.created_at:%Y-%m-%d %H:%M})" if len(results) > 1 else ""
-        tables += [replace(table, title=table.title + dated) for table in (trials_table(one), stack_table(one.records))]
-    return tables
+    faults = sum(len(record.faults) for record in results.records)
+    parts = [f"{missing} of {trials_counted(len(planned))} {'is' if missing == 1 else 'are'} not done"] if missing else []
+    parts += [f"{faults} fault{'' if faults == 1 else 's'} occurred"] if faults else []
+    return ", ".join(parts)
 
 
 def overhead(found: Mapping[str, Evidence]) -> str:
     """Return the sentence on what our own loop costs, of the trial where it is largest."""
-    gaps = [told.gap_ns[0] for told in found.values() if told.gap_ns is not None]
+    gaps = [seen.gap_ns[0] for seen in found.values() if seen.gap_ns is not None]
     if not gaps:
         return ""
     return (

@@ -1,18 +1,32 @@
-"""Stopping rules, found by name: one file each."""
+"""Stopping rules, found by name: one file each.
+
+A rule is a class in a file of this folder with a ``name`` and the form of `rule.StoppingRule`.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import inspect
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.stopping.certify import Certify
-from orchestrator.stats.stopping.paper import Paper
-from orchestrator.stats.stopping.rounds import Rounds
-from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Bounded, Decision, RoundObservation, RuleSettings, StoppingRule, check_columns
-from orchestrator.stats.stopping.settled import Settled
+from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Bounded, Decision, RoundObservation, RuleSettings, StoppingRule
 
 __all__ = ["CHECK_COLUMNS", "Decision", "RoundObservation", "StoppingRule", "make_rule"]
+
+
+def _of_this_folder() -> Iterator[tuple[str, type[Any]]]:
+    for found in iter_modules(__path__, f"{__name__}."):
+        for one in vars(import_module(found.name)).values():
+            name = getattr(one, "name", None)
+            if inspect.isclass(one) and one.__module__ == found.name and isinstance(name, str):
+                yield name, one
+
+
+RULES: dict[str, type[Any]] = dict(_of_this_folder())
 
 
 def make_rule(
@@ -23,6 +37,7 @@ def make_rule(
     max_seconds: float | None = None,
     half_width: float = 0.02,
     primary: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> StoppingRule:
     """Return the rule of that name, held to its bounds.
 
@@ -33,22 +48,32 @@ def make_rule(
     primary
         the user's primary threshold such as ``50 ms`` or ``p95``. While a trial runs there is no reference yet, so that a percentile
         is the trial's own.
+    options
+        the rule's own, by name.
 
     Raises
     ------
     InputError
-        for an unknown rule, one whose checks would fill a column that no trajectory has, or a primary threshold that is none.
+        for an unknown rule, an option that it does not have or that has another type, or a primary threshold that is none.
     """
-    rules: dict[str, Callable[[], StoppingRule]] = {
-        "settled": lambda: Settled(min_rounds, half_width, primary),
-        "paper": Paper,
-        "rounds": Rounds,
-        "certify": Certify,
-    }
-    if name not in rules:
-        nearest = difflib.get_close_matches(name, rules, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"choose one of {', '.join(rules)}"
+    if name not in RULES:
+        nearest = difflib.get_close_matches(name, RULES, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"choose one of {', '.join(sorted(RULES))}"
         raise InputError(f"measurement.rule={name}: there is no such rule; {hint}")
-    rule = rules[name]()
-    check_columns(name, rule.columns)
-    return Bounded(rule, RuleSettings(min_rounds, max_rounds, max_seconds))
+    settings = RuleSettings(min_rounds, max_rounds, max_seconds, half_width, primary)
+    return Bounded(RULES[name](settings, **_checked(name, options or {})), settings)
+
+
+def _checked(rule: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a rule as the types of their defaults. Raises InputError."""
+    defaults = {name: one.default for name, one in inspect.signature(RULES[rule]).parameters.items() if one.kind is one.KEYWORD_ONLY}
+    checked = {}
+    for name, value in options.items():
+        where = f"measurement.rule_options.{name}={str(value)[:40]}"
+        if name not in defaults:
+            raise InputError(f"{where}: rule {rule} has no such option; it has {', '.join(defaults) or 'none'}")
+        wanted = type(defaults[name])
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise InputError(f"{where}: must be of type {wanted.__name__}, as its default {defaults[name]} is")
+        checked[name] = wanted(value)
+    return checked

@@ -7,8 +7,17 @@ from numpy.typing import NDArray
 
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.latency import CLUSTERED, percentile_inverted_cdf
-from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Cadence, CheckRow, Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import (
+    AllClocks,
+    Cadence,
+    CheckRow,
+    Decision,
+    RoundObservation,
+    RuleSettings,
+    check_row,
+)
 from orchestrator.stats.thresholds import FREEZING_ROUNDS
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 PERCENTILE = 99
 CONFIDENCE = 0.99
@@ -27,24 +36,24 @@ class Certify:
     and this rule looks again and again, as LoadGen does; it says when to stop and is no certificate by itself.
     """
 
-    columns = (*DENSITY_COLUMNS, "percentile", "overruns", "samples_needed", "samples_effective", "design_effect")
+    name = "certify"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: RuleSettings) -> None:
         self._first_rounds: list[NDArray[np.float64]] = []
         self._bound_ns: float | None = None
         self._shares: list[float] = []
         self._samples = 0
         self._without_time = 0
-        self._densities = BothClocks()
+        self._densities = AllClocks()
         self._cadence = Cadence(rounds_apart=5)
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round."""
         self._densities.add(observation)
-        self._take_share(observation.total_ns)
+        self._take_share(observation.times[PRIMARY_CLOCK])
         if not self._cadence.due(observation.rounds, now_s):
             return Decision(False)
-        effect = self._design_effect(observation.total_ns.size)
+        effect = self._design_effect(observation.times[PRIMARY_CLOCK].size)
         effective = self._samples / effect if effect is not None and effect > CLUSTERED else float(self._samples)
         overruns = max(OVERRUNS, self._without_time)
         needed = samples_to_certify(PERCENTILE, CONFIDENCE, overruns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import AllClocks, Decision, RoundObservation, RuleSettings, check_row
 
 FIT_EVERY = 2
 """Rounds from one fit to the next, as in the paper's program."""
@@ -11,10 +11,10 @@ FIT_EVERY = 2
 class Paper:
     """Stop once rJSD is within its bound on both clocks (Yang et al., arXiv 2212.13925v3, equation 5)."""
 
-    columns = DENSITY_COLUMNS
+    name = "paper"
 
-    def __init__(self) -> None:
-        self._densities = BothClocks()
+    def __init__(self, settings: RuleSettings) -> None:
+        self._densities = AllClocks()
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round."""

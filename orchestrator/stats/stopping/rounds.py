@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Cadence, Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import AllClocks, Cadence, Decision, RoundObservation, RuleSettings, check_row
 
 
 class Rounds:
     """Never stop: ``max_rounds`` does. The densities are followed all the same, for the record."""
 
-    columns = DENSITY_COLUMNS
+    name = "rounds"
 
-    def __init__(self) -> None:
-        self._densities = BothClocks()
+    def __init__(self, settings: RuleSettings) -> None:
+        self._densities = AllClocks()
         self._cadence = Cadence()
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:

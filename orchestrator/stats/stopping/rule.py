@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.convergence import DensityConvergence
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
 CheckRow: TypeAlias = dict[str, float | int | str | None]
 """One row of a trial's trajectory, or a part of it."""
 
-CHECK_COLUMNS = (
-    "rounds",
-    "rjsd_bound",
-    "rjsd_inference",
-    "rjsd_total",
-    "rjsd_inference_as_in_paper_code",
-    "rjsd_total_as_in_paper_code",
-    "bandwidth_inference",
-    "bandwidth_total",
-    "bandwidth_inference_method",
-    "bandwidth_total_method",
-    "primary_threshold",
-    "primary_threshold_ns",
-    "primary_threshold_origin",
-    "quality_mean",
-    "half_width",
-    "half_width_bound",
-    "not_exchangeable",
-    "percentile",
-    "overruns",
-    "samples_needed",
-    "samples_effective",
-    "design_effect",
-)
-"""What a row may tell. Every row has all of them, None where its rule does not look or does not know yet, so that rows of different
-rules make one table."""
+CHECK_COLUMNS: dict[str, type] = {
+    "rounds": int,
+    "rjsd_bound": float,
+    **{f"rjsd_{clock}": float for clock in Clock},
+    **{f"rjsd_{clock}_as_in_paper_code": float for clock in Clock},
+    **{f"bandwidth_{clock}": float for clock in Clock},
+    **{f"bandwidth_{clock}_method": str for clock in Clock},
+    "primary_threshold": str,
+    "primary_threshold_ns": int,
+    "primary_threshold_origin": str,
+    "quality_mean": float,
+    "half_width": float,
+    "half_width_bound": float,
+    "not_exchangeable": bool,
+    "percentile": float,
+    "overruns": int,
+    "samples_needed": int,
+    "samples_effective": float,
+    "design_effect": float,
+}
+"""What every row tells, None where its rule does not look or does not know yet, so that rows of different rules make one table. A rule
+may tell numbers of its own besides, which stand in ``parameters`` of that table."""
 
 
 @dataclass(frozen=True)
 class RuleSettings:
-    """The bounds that hold for every rule. ``max_seconds`` counts after ``min_rounds``."""
+    """What the user has set for every rule.
+
+    max_seconds
+        counts after ``min_rounds``.
+    half_width
+        the largest half-width of the 95 % interval of mean tail quality that is precise enough, as a share of ideal quality.
+    primary
+        the user's primary threshold, such as ``50 ms`` or ``p95``, or None for the trial's own p95.
+    """
 
     min_rounds: int
     max_rounds: int
     max_seconds: float | None = None
+    half_width: float = 0.02
+    primary: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,17 +64,16 @@ class RoundObservation:
 
     number
         from 0.
-    inference_ns, total_ns
-        [B], ns, one time per inference, +inf for one without a time: samples of a batch share theirs, which is one observation.
+    times
+        per clock [B], ns, one time per inference, +inf for one without a time: samples of a batch share theirs, which is one observation.
     quality
-        tail quality of this round, over its samples, at a time bound in ns on the total clock.
+        tail quality of this round, over its samples, at a time bound in ns on the primary clock.
     ideal
         quality without a threshold.
     """
 
     number: int
-    inference_ns: NDArray[np.float64]
-    total_ns: NDArray[np.float64]
+    times: Mapping[Clock, NDArray[np.float64]]
     quality: Callable[[float], float]
     ideal: float
 
@@ -85,7 +90,7 @@ class Decision:
     stop
         whether the trial ends here.
     reason
-        why it stops; with ``stop`` false, what stands against stopping and is told where a bound ends the trial.
+        why it stops; with ``stop`` false, what stands against stopping; it is the reason where a bound ends the trial.
     check
         a row of the trajectory, where the rule checked.
     """
@@ -95,31 +100,24 @@ class Decision:
     check: Mapping[str, float | int | str | None] | None = None
 
 
-def check_columns(name: str, columns: Sequence[str]) -> None:
-    """Raise InputError for a column that a rule of that name would fill and no trajectory has."""
-    for column in columns:
-        if column not in CHECK_COLUMNS:
-            raise InputError(
-                f"measurement.rule={name}: no column {column!r} in the trajectory; add it to CHECK_COLUMNS in "
-                "orchestrator/stats/stopping/rule.py"
-            )
-
-
 def check_row(*parts: CheckRow) -> CheckRow:
-    """Return one row of all columns from the parts that are known. Raises ValueError for a value that has no column."""
+    """Return one row of all columns from the parts that are known, with what the rule tells besides at its end.
+
+    Raises TypeError where that is no number.
+    """
     known: CheckRow = {column: value for part in parts for column, value in part.items()}
-    unknown = known.keys() - set(CHECK_COLUMNS)
-    if unknown:
-        raise ValueError(f"no column {min(unknown)!r} in the trajectory: add it to CHECK_COLUMNS")
-    return {column: known.get(column) for column in CHECK_COLUMNS}
+    for column in known.keys() - CHECK_COLUMNS.keys():
+        if not isinstance(known[column], int | float):
+            raise TypeError(f"{column}={known[column]!r}: what a rule tells of its own must be a number")
+    return {**dict.fromkeys(CHECK_COLUMNS), **known}
 
 
 class StoppingRule(Protocol):
-    """One way to tell that enough was measured. It sees every round and knows no bounds."""
+    """One way to tell that enough was measured. It sees every round and knows no bounds.
 
-    @property
-    def columns(self) -> Sequence[str]:
-        """The columns of `CHECK_COLUMNS` that its checks may fill. They are looked up before anything is measured."""
+    A rule is constructed with `RuleSettings`, and with keyword arguments of its own, each with a default: what the user sets by
+    ``measurement.rule_options.NAME=VALUE``.
+    """
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round; ``now_s`` is a clock that only ever grows."""
@@ -162,11 +160,6 @@ class Bounded:
         self._settings = settings
         self._enough_since_s: float | None = None
 
-    @property
-    def columns(self) -> Sequence[str]:
-        """Those of the rule."""
-        return self._rule.columns
-
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Ask the rule, then apply the bounds."""
         decision = self._rule.update(observation, now_s)
@@ -190,30 +183,26 @@ class Bounded:
 
 
 BOUND = 0.05
-CLOCKS = ("inference", "total")
-OF_A_CLOCK = ("rjsd_{}", "rjsd_{}_as_in_paper_code", "bandwidth_{}", "bandwidth_{}_method")
-DENSITY_COLUMNS = ("rounds", "rjsd_bound", *(name.format(clock) for clock in CLOCKS for name in OF_A_CLOCK))
-"""What `BothClocks.check` fills."""
 
 
-class BothClocks:
-    """Density convergence of the inference and the total clock side by side."""
+class AllClocks:
+    """Density convergence of every clock side by side."""
 
     def __init__(self, bound: float = BOUND) -> None:
-        self._clocks = {"inference": DensityConvergence(threshold=bound), "total": DensityConvergence(threshold=bound)}
+        self._clocks = {clock: DensityConvergence(threshold=bound) for clock in Clock}
         self._bound = bound
         self.converged = False
 
     def add(self, observation: RoundObservation) -> None:
         """Take in one round without a check."""
-        self._clocks["inference"].add(observation.inference_ns)
-        self._clocks["total"].add(observation.total_ns)
+        for clock, density in self._clocks.items():
+            density.add(observation.times[clock])
 
     def check(self) -> CheckRow:
-        """Fit both densities and return the columns of the trajectory."""
+        """Fit all densities and return the columns of the trajectory."""
         found = {clock: density.check() for clock, density in self._clocks.items()}
         self.converged = all(check.converged for check in found.values())
-        row: CheckRow = {"rounds": found["total"].rounds, "rjsd_bound": self._bound}
+        row: CheckRow = {"rounds": found[PRIMARY_CLOCK].rounds, "rjsd_bound": self._bound}
         for clock, check in found.items():
             row[f"rjsd_{clock}"] = check.rjsd
             row[f"rjsd_{clock}_as_in_paper_code"] = check.rjsd_as_in_paper_code

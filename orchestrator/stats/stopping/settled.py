@@ -8,7 +8,15 @@ import numpy as np
 from scipy.special import stdtrit
 
 from orchestrator.stats.exchangeability import exchangeability_flag
-from orchestrator.stats.stopping.rule import DENSITY_COLUMNS, BothClocks, Cadence, CheckRow, Decision, RoundObservation, check_row
+from orchestrator.stats.stopping.rule import (
+    AllClocks,
+    Cadence,
+    CheckRow,
+    Decision,
+    RoundObservation,
+    RuleSettings,
+    check_row,
+)
 from orchestrator.stats.thresholds import (
     DEFAULT_PRIMARY,
     FREEZING_ROUNDS,
@@ -16,7 +24,7 @@ from orchestrator.stats.thresholds import (
     primary_threshold,
     thresholds_from_percentiles,
 )
-from orchestrator.stats.times import Times
+from orchestrator.stats.times import PRIMARY_CLOCK, Times
 
 
 class RunningMoments:
@@ -55,10 +63,6 @@ class RunningMoments:
         return float(stdtrit(self.count - 1, (1 + confidence) / 2) * math.sqrt(self.variance / self.count))
 
 
-QUALITY_COLUMNS = ("primary_threshold", "primary_threshold_ns", "primary_threshold_origin", "quality_mean", "half_width")
-"""What `PrimaryQuality.columns` fills."""
-
-
 class RunningThreshold:
     """The primary threshold as far as it is known while a trial runs.
 
@@ -81,7 +85,7 @@ class RunningThreshold:
         """Return the threshold to apply to this round; None to those that choose it, and where there is none."""
         if self._percentile is None or len(self._first_rounds) == FREEZING_ROUNDS:
             return self.threshold
-        self._first_rounds.append(observation.total_ns)
+        self._first_rounds.append(observation.times[PRIMARY_CLOCK])
         if len(self._first_rounds) == FREEZING_ROUNDS:
             found = thresholds_from_percentiles(np.concatenate(self._first_rounds), [self._percentile], "own")
             self.threshold = found[0] if found else None
@@ -120,7 +124,7 @@ class PrimaryQuality:
         quality = observation.quality(threshold.ns)
         self._moments.add(quality)
         self.qualities.append(quality)
-        self.log_medians.append(float(np.log(np.median(observation.total_ns))))
+        self.log_medians.append(float(np.log(np.median(observation.times[PRIMARY_CLOCK]))))
 
     def half_width(self) -> float | None:
         """Return the half-width of the 95 % interval of mean tail quality (Student's t); None of fewer than two rounds."""
@@ -142,23 +146,17 @@ class Settled:
     ``half_width`` x ideal; no exchangeability flag. The flag is computed once, when the rest holds for the first time: looked at
     again and again it would be raised falsely. Once it is raised the trial goes on to its bound.
 
-    Parameters
-    ----------
-    min_rounds
-        no check before counts as one that would stop.
-    half_width
-        largest half-width of a 95 % interval, as a share of ideal quality.
-    primary
-        the user's primary threshold, or None for the trial's own p95, frozen from its first 10 rounds.
+    No check before ``min_rounds`` counts as one that would stop. The trial's own p95, where the user has set no primary threshold, is
+    frozen from its first 10 rounds.
     """
 
-    columns = (*DENSITY_COLUMNS, *QUALITY_COLUMNS, "half_width_bound", "not_exchangeable")
+    name = "settled"
 
-    def __init__(self, min_rounds: int, half_width: float, primary: str | None = None) -> None:
-        self._min_rounds = min_rounds
-        self._bound = half_width
-        self._densities = BothClocks()
-        self._primary = PrimaryQuality(primary)
+    def __init__(self, settings: RuleSettings) -> None:
+        self._min_rounds = settings.min_rounds
+        self._bound = settings.half_width
+        self._densities = AllClocks()
+        self._primary = PrimaryQuality(settings.primary)
         self._cadence = Cadence()
         self._flagged: bool | None = None
 

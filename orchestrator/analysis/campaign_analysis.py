@@ -1,0 +1,100 @@
+"""From a stored campaign to all result tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from orchestrator.analysis.comparison import ComparisonRow, comparison_rows
+from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
+from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
+from orchestrator.analysis.groups import Group, check_analysis, grouped
+from orchestrator.analysis.latency import LatencyRow, latency_rows
+from orchestrator.analysis.law import check_intervals
+from orchestrator.analysis.prediction import PredictionRow, prediction_rows
+from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
+from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.reader import Campaign
+from orchestrator.storage.records import CampaignRecord, TrialRecord
+from orchestrator.storage.stored_form import table_of
+from orchestrator.storage.typed_rows import form_of
+
+Row: TypeAlias = Mapping[str, Any]
+ROWS: dict[str, Any] = {
+    "tail_quality": TailQualityRow,
+    "latency": LatencyRow,
+    "convergence": CONVERGENCE_ROW,
+    "prediction": PredictionRow,
+    "deadline": DeadlineRow,
+    "comparison": ComparisonRow,
+}
+"""The rows of every result table, by the name of its file."""
+FORMS = {name: form_of(row) for name, row in ROWS.items()}
+TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline")
+
+
+@dataclass(frozen=True)
+class CampaignAnalysis:
+    """Everything that is reported of a campaign.
+
+    tables
+        name of the file (without ``.parquet``) -> table, as they are stored.
+    """
+
+    campaign: CampaignRecord
+    records: tuple[TrialRecord, ...]
+    analysis: AnalysisConfig
+    groups: tuple[Group, ...]
+    tables: Mapping[str, pa.Table]
+
+
+def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
+    """Compute every table of a campaign. Equal files, settings and seed give equal bytes.
+
+    Raises
+    ------
+    InputError
+        for an analysis key that names no trial, metric, slice or threshold, and for files that cannot be read.
+    BrokenInterval
+        for an interval that excludes its own figure.
+    """
+    trials = load_trials(campaign, analysis.metrics)
+    check_analysis(trials, analysis)
+    groups = grouped(trials, analysis)
+    records = tuple(campaign.trials())
+    of_trials = [
+        tables
+        for group in groups
+        for tables in map_in_threads(partial(_tables_of_trial, group, lowest_ideal(group.trials), analysis), group.trials)
+    ]
+    rows = {name: [row for tables in of_trials for row in tables[name]] for name in TABLES_OF_TRIALS}
+    rows["convergence"] = [row for record in records for row in convergence_rows(record)]
+    rows["comparison"] = list(comparison_rows(groups, analysis))
+    for name, of_table in rows.items():
+        check_intervals(name, of_table)
+    return CampaignAnalysis(
+        campaign=campaign.record,
+        records=records,
+        analysis=analysis,
+        groups=groups,
+        tables={name: table_of(rows[name], form) for name, form in FORMS.items()},
+    )
+
+
+def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data: TrialData) -> dict[str, list[Row]]:
+    """Return the rows of one trial in every table that takes no other trial but the reference.
+
+    ``common`` is the quality that every model of the group can keep.
+    """
+    flags = group.flags[data.trial_id]
+    return {
+        "tail_quality": list(tail_quality_rows(data, group.thresholds, flags, analysis)),
+        "latency": list(latency_rows(data, flags, analysis)),
+        "prediction": list(prediction_rows(data, flags, analysis)),
+        "deadline": list(deadline_rows(data, common, flags, analysis)),
+    }

@@ -1,0 +1,145 @@
+"""Result tables as CSV (exact numbers, durations in ns, nothing that a spreadsheet would run) and as LaTeX."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.groups import Group
+from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables
+from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables
+from orchestrator.report.table import Table
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
+           "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+"""What spreadsheets take for the beginning of a formula."""
+
+
+def to_csv(table: pa.Table) -> str:
+    """Return a table as CSV with a header.
+
+    Numbers are written so that they read back exactly; nulls are empty; lists and maps are JSON. Text that a spreadsheet would run
+    as a formula has an apostrophe before it.
+    """
+    kinds = [field.type for field in table.schema]
+    lines = [[_text(name) for name in table.column_names]]
+    lines += [[_cell(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in _rows(table)]
+    return "".join(",".join(map(_quoted, cells)) + "\n" for cells in lines)
+
+
+def _quoted(cell: str) -> str:
+    """Return a cell in quotes where it holds what would end it; Python's csv leaves a lone carriage return, which ends a row, as it is."""
+    return '"{}"'.format(cell.replace('"', '""')) if any(character in cell for character in ',"\r\n') else cell
+
+
+def _rows(table: pa.Table) -> Iterable[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _cell(value: Any, kind: pa.DataType) -> str:
+    if value is None:
+        return ""
+    if pa.types.is_map(kind):
+        return json.dumps(dict(value))
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, int | float) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': "''",
+    # After the end of a row these would be an option of it.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "\N{MINUS SIGN}": "$-$",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+MINUS = re.compile(r"(?<![^\s\[])-(?=\d)")
+"""A hyphen before a number at the start of a cell, after a space or a bracket."""
+TABLE = r"""% Needs \usepackage{{booktabs,graphicx}}
+\begin{{table}}[htbp]
+\centering
+\footnotesize
+\caption{{{caption}}}
+\label{{tab:{name}}}
+\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{\begin{{tabular}}{{{columns}}}
+\toprule
+{head} \\
+\midrule
+{rows}
+\bottomrule
+\end{{tabular}}}}
+\end{{table}}
+"""
+
+
+def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
+    """Yield name and text of every table of figures; the name comes from us alone, never from the results."""
+    kinds = {
+        "tail-quality": cross_system_tables,
+        "own-thresholds": own_threshold_tables,
+        "other-figures": other_figure_tables,
+        "deadline": deadline_tables,
+        "comparison": comparison_tables,
+        "latency": latency_tables,
+    }
+    for kind, tables in kinds.items():
+        number = 0
+        for group in results.groups:
+            for table in tables(replace(results, groups=(group,))):
+                if table.rows:
+                    number += 1
+                    origin = _primary_origin(group) if kind in ("comparison", "other-figures") else ""
+                    yield f"{kind}-{number}", to_latex(table, f"{kind}-{number}", origin)
+
+
+def to_latex(table: Table, name: str, origin: str = "") -> str:
+    """Return one table; title, note and the origin of its threshold are its caption."""
+    caption = " ".join(filter(None, [f"{table.title}.", table.note.strip(), origin]))
+    return TABLE.format(
+        caption=escape(caption),
+        name=name,
+        columns="".join("r" if column in table.right else "l" for column in table.columns),
+        head=_row(table.columns),
+        rows="\n".join(f"{_row(row)} \\\\" for row in table.rows),
+    )
+
+
+def escape(text: str) -> str:
+    """Return text that LaTeX prints as it is, on one line."""
+    escaped = "".join(SPECIAL.get(character, character if character.isprintable() else " ") for character in text)
+    return re.sub("-(?=-)", "-{}", escaped)  # two hyphens would be a dash
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(escape(MINUS.sub("\N{MINUS SIGN}", cell)) for cell in cells)
+
+
+def _primary_origin(group: Group) -> str:
+    """Say where the primary threshold comes from."""
+    primary, reference = group.thresholds.primary, group.thresholds.reference
+    if primary is None:
+        return ""
+    if primary.origin == "reference" and reference is not None:
+        return f"The threshold {primary.label} is a percentile of the total time of {reference.trial}."
+    return f"The threshold {primary.label} is {primary.origin}."

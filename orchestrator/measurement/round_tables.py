@@ -1,0 +1,134 @@
+"""From stamps and answers to Arrow tables. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from orchestrator.contracts import Sample
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.storage import schema
+from orchestrator.storage.stored_form import columns_batch
+from orchestrator.subject.targets import message_with_place
+
+Groups = Sequence[Sequence[int]]
+"""The sample numbers of each batch, in the order they ran."""
+
+
+def timings_batch(
+    number: int,
+    stamps: npt.NDArray[np.int64],
+    groups: Groups,
+    errors: Mapping[int, str],
+    cuda_ns: Sequence[int] | None = None,
+) -> pa.RecordBatch:
+    """Return the timings of one round, one row per sample in order of sample.
+
+    Parameters
+    ----------
+    stamps
+        ns, shape [B, 4]: start, preprocessed, inferred, end of each batch in the order they ran. All samples of a batch carry
+        its times.
+    errors
+        message by sample the model raised on.
+    cuda_ns
+        the GPU's own time of each batch, or None.
+
+    Raises
+    ------
+    TrialFailed
+        where a duration is negative, or an inference took no time at all.
+    """
+    count = sum(len(group) for group in groups)
+    batch_of = np.empty(count, dtype=np.int64)
+    for place, group in enumerate(groups):
+        batch_of[list(group)] = place
+    failed = np.zeros(count, dtype=bool)
+    failed[list(errors)] = True
+    durations = np.diff(stamps, axis=1)[batch_of]
+    gaps = np.concatenate([[0], stamps[1:, 0] - stamps[:-1, 3]])[batch_of]
+    measured = durations[~failed]
+    if bool((measured < 0).any()) or bool((measured[:, 1] == 0).any()):
+        raise TrialFailed("a measured time is zero or negative: the clock of this host is broken; check its clock source", "clock broken")
+    columns: dict[str, Any] = {
+        "round": pa.array(np.full(count, number, dtype=np.int32)),
+        "sample": pa.array(np.arange(count, dtype=np.int32)),
+        "outcome": pa.DictionaryArray.from_arrays(pa.array(failed.astype(np.int8)), list(schema.OUTCOMES)),
+        "start_gap_ns": pa.array(gaps, mask=failed | (batch_of == 0)),
+        "preprocess_ns": pa.array(durations[:, 0], mask=failed),
+        "inference_ns": pa.array(durations[:, 1], mask=failed),
+        "postprocess_ns": pa.array(durations[:, 2], mask=failed),
+        "cuda_inference_ns": pa.nulls(count, pa.int64())
+        if cuda_ns is None
+        else pa.array(np.array(cuda_ns, dtype=np.int64)[batch_of], mask=failed),
+    }
+    return columns_batch(columns, schema.TIMINGS)
+
+
+def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[int, str]) -> tuple[list[Any], dict[int, str]]:
+    """Turn answers and errors per batch into answers and errors per sample.
+
+    Raises TrialFailed where a batch was not answered with one answer per sample.
+    """
+    by_sample: list[Any] = [None] * sum(len(group) for group in groups)
+    errors: dict[int, str] = {}
+    for number, group in enumerate(groups):
+        answered = answers[number]
+        if answered is None:
+            errors.update(dict.fromkeys(group, failed.get(number, "no answer")))
+            continue
+        if len(answered) != len(group):
+            raise TrialFailed(
+                f"the model returned {len(answered)} answers for {len(group)} samples; postprocess must return one per sample",
+                "answers malformed",
+            )
+        for index, answer in zip(group, answered, strict=True):
+            by_sample[index] = answer
+    return by_sample, errors
+
+
+@contextmanager
+def right_form(kind: str, what: str) -> Iterator[None]:
+    """Tell in one line that answers or references have not the form of their kind. Raises TrialFailed."""
+    try:
+        yield
+    except (pa.ArrowException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        message = f"{what} have not the form that kind {kind} has ({message_with_place(error)}); docs/tasks.md shows it"
+        raise TrialFailed(message, "answers malformed") from error
+
+
+def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], input_sizes: Sequence[int]) -> pa.Table:
+    """Return one row per sample: number, name, reference, first answer, input size and slices."""
+    reference, prediction = schema.ANSWERS.get(kind, (None, None))
+    columns = {
+        "sample": pa.array(range(len(samples)), pa.int32()),
+        "name": pa.array([sample.name for sample in samples]),
+        "reference": pa.array([sample.reference for sample in samples], reference),
+        "prediction": pa.array(answers, prediction),
+        "input_size": pa.array(input_sizes, pa.int64()),
+    }
+    for name in sorted({name for sample in samples for name in sample.slices}):
+        columns[f"slice_{name}"] = pa.array([sample.slices.get(name) for sample in samples], pa.string())
+    return pa.table(columns)
+
+
+def changed_answers(kind: str, first: Sequence[Any], now: Sequence[Any], errors: Mapping[int, str]) -> pa.Table | None:
+    """Return the samples that are answered differently than at first, or None. A sample the model raised on is no answer."""
+    changed = [index for index, answer in enumerate(now) if index not in errors and answer != first[index]]
+    if not changed:
+        return None
+    _, prediction = schema.ANSWERS.get(kind, (None, None))
+    return pa.table({"sample": pa.array(changed, pa.int32()), "prediction": pa.array([now[index] for index in changed], prediction)})
+
+
+def digest_answers(answers: Sequence[Any]) -> str:
+    """Return the SHA-256 of all answers in order of sample."""
+    text = json.dumps(answers, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

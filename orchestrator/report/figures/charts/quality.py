@@ -1,0 +1,143 @@
+"""Tail quality against threshold, over rounds, and who is ahead of whom at which threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import scipy
+
+from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
+from orchestrator.report.figures.reading import Reading
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+
+TIME = "threshold (ms)"
+MOST_FLIPS = 40
+LEAST = 1e-9
+"""Differences of quality below this are the rounding of sums."""
+
+
+def curve_chart(reading: Reading) -> Chart:
+    """Return tail quality against threshold, with bands."""
+    series = []
+    for clock in SHOWN_CLOCKS:
+        for entry in reading.entries:
+            curve, grid = reading.curves[clock, entry.key], reading.grids[clock]
+            tags = {"clock": clock, "figure": "mean"}
+            series.append(Series(entry.label, grid.ms, curve.mean, "step", entry.key, curve.low, curve.high, tags=tags))
+            series.append(Series(entry.label, grid.ms, curve.worst, "step", entry.key, tags={"clock": clock, "figure": "worst round"}))
+    return Chart(
+        name="tail-quality",
+        section="quality",
+        place=1,
+        title="Tail quality against threshold",
+        note="Mean over rounds with its 95 % interval as a band, or the worst round. Each value holds until the next threshold of the "
+        "grid. Bands come from 999 resamples, at the common thresholds from 4,999.",
+        x=Axis(TIME, log=True),
+        y=Axis(reading.metric),
+        series=series,
+        choices={"clock": SHOWN_CLOCKS, "figure": ("mean", "worst round")},
+        threshold="x",
+    )
+
+
+def rounds_chart(reading: Reading) -> Chart:
+    """Return tail quality over rounds at the chosen threshold."""
+    series = []
+    longest = max(
+        -(-len(entry.data.times[PRIMARY_CLOCK]) // reading.curves[PRIMARY_CLOCK, entry.key].centres.size) for entry in reading.entries
+    )
+    together = longest > 1
+    for clock in SHOWN_CLOCKS:
+        for entry in reading.entries:
+            curve, x = reading.curves[clock, entry.key], reading.curves[clock, entry.key].centres
+            for figure, y in (
+                (("mean", curve.rounds), ("worst round of each stretch", curve.worst_rounds)) if together else (("", curve.rounds),)
+            ):
+                tags = {"clock": clock} | ({"figure": figure} if together else {})
+                series.append(Series(entry.label, x, y, "line", entry.key, tags=tags))
+    return Chart(
+        name="rounds",
+        section="rounds",
+        place=1,
+        title="Tail quality over rounds",
+        note="At the chosen threshold. "
+        + (
+            f"A point stands for up to {longest} rounds in a row: their mean, or the worst of them." if together else "One point per round."
+        ),
+        x=Axis("round"),
+        y=Axis(reading.metric),
+        series=series,
+        choices={"clock": SHOWN_CLOCKS} | ({"figure": ("mean", "worst round of each stretch")} if together else {}),
+    )
+
+
+def histogram_chart(reading: Reading) -> Chart:
+    """Return how rounds spread over tail quality at the chosen threshold."""
+    series = []
+    for clock in SHOWN_CLOCKS:
+        for entry in reading.entries:
+            curve = reading.curves[clock, entry.key]
+            shares = np.concatenate([100 * curve.shares, np.zeros((len(curve.shares), 1))], axis=1)
+            series.append(Series(entry.label, curve.edges, shares, "step", entry.key, tags={"clock": clock}))
+    return Chart(
+        name="rounds-histogram",
+        section="rounds",
+        place=2,
+        title="Histogram of rounds",
+        note="At the chosen threshold: share of all rounds by their quality, in 24 bins.",
+        x=Axis(reading.metric),
+        y=Axis("rounds (%)"),
+        series=series,
+        choices={"clock": SHOWN_CLOCKS},
+    )
+
+
+def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
+    """Return the place of every trial at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
+    means = np.stack([np.round(reading.curves[clock, entry.key].oriented("mean"), 9) for entry in reading.entries])
+    worst = np.stack([np.round(reading.curves[clock, entry.key].oriented("worst"), 9) for entry in reading.entries])
+    orders = [scipy.stats.rankdata(-worst[:, index], method="dense") for index in range(means.shape[1])]
+    size = len(means) + 1
+    keys = np.stack([scipy.stats.rankdata(-means[:, index], method="dense") * size + order for index, order in enumerate(orders)], axis=1)
+    places = scipy.stats.rankdata(keys, method="min", axis=0).astype(np.float64)
+    return {entry.key: places[number] for number, entry in enumerate(reading.entries)}
+
+
+def rank_chart(reading: Reading) -> Chart:
+    """Return who is ahead at which threshold."""
+    places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
+    series = [
+        Series(entry.label, reading.grids[clock].ms, places[clock][entry.key], "step", entry.key, tags={"clock": clock})
+        for clock in SHOWN_CLOCKS
+        for entry in reading.entries
+    ]
+    return Chart(
+        name="ranking",
+        section="ranking",
+        place=1,
+        title="Ranking by threshold",
+        note="By mean tail quality, then by the worst round; trials that keep the same share the better place. Lines cross where a "
+        "ranking flips.",
+        x=Axis(TIME, log=True),
+        y=Axis("place", falling=True),
+        series=series,
+        choices={"clock": SHOWN_CLOCKS},
+        threshold="x",
+    )
+
+
+def flips(reading: Reading) -> Iterator[tuple[str, str, str, str, bool]]:
+    """Yield pairs of trials that change places between neighbouring common thresholds on the total clock.
+
+    Who is ahead at first, who afterwards, both thresholds, and whether the intervals lie apart at both.
+    """
+    grid, entries = reading.grids[PRIMARY_CLOCK], reading.entries
+    curves = [reading.curves[PRIMARY_CLOCK, entry.key] for entry in entries]
+    means, lows, highs = (np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high"))
+    for before, after in pairwise(index for index, label in enumerate(grid.labels) if label):
+        first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))
+        for one, other in np.argwhere((first > LEAST) & (last < -LEAST)):
+            apart = lows[one, before] > highs[other, before] and lows[other, after] > highs[one, after]
+            yield entries[one].label, entries[other].label, grid.labels[before], grid.labels[after], bool(apart)

@@ -1,0 +1,251 @@
+"""The tables of a report, in the order a reader asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.groups import Group
+from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, rounds_needed_tables
+from orchestrator.report.faults import fault_tables
+from orchestrator.report.table import Row, Table, bound, flag_note, mark, rows_of, who, who_columns
+from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
+from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.records import OTHER_USERS, TrialRecord
+
+NOT_CERTIFIED = "not certified"
+
+
+def all_tables(results: CampaignAnalysis) -> list[Table]:
+    """Return every table of the report."""
+    return [
+        *cross_system_tables(results),
+        *deadline_tables(results),
+        *comparison_tables(results),
+        *other_figure_tables(results),
+        *own_threshold_tables(results),
+        *prediction_tables(results),
+        *latency_tables(results),
+        trials_table(results),
+        *rounds_needed_tables(results),
+        *problem_tables(results),
+        *fault_tables(results),
+        stack_table(results.records),
+    ]
+
+
+def summary_tables(results: CampaignAnalysis) -> list[Table]:
+    """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
+    return [*problem_tables(results), *fault_tables(results), *cross_system_tables(results), *deadline_tables(results)]
+
+
+def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield tail quality of all systems side by side at common thresholds, on the total clock and for the primary metric.
+
+    One table at the reference trial's percentiles, one at absolute thresholds.
+    """
+    for group in results.groups:
+        metric = group.trials[0].metric
+        rows = [row for row in rows_of(results, "tail_quality", group) if row["slice"] == "all"]
+        rows = [row for row in rows if row["clock"] == PRIMARY_CLOCK and row["metric"] == metric]
+        reference = group.thresholds.reference
+        if reference is not None:
+            note = f"Thresholds are percentiles of the total time of {reference.trial}"
+            if reference.instead_of is not None:
+                note += f", in place of {reference.instead_of}, which failed"
+            yield _cross_system(group, results, metric, "reference", rows, f"{note}.")
+        if any(row["threshold_origin"] == "absolute" for row in rows):
+            yield _cross_system(group, results, metric, "absolute", rows, "Thresholds are the same time for every system.")
+
+
+def _cross_system(group: Group, results: CampaignAnalysis, metric: str, origin: str, rows: Sequence[Row], note: str) -> Table:
+    rows = [row for row in rows if row["threshold_origin"] == origin]
+    common = dict.fromkeys(threshold for threshold in group.thresholds.common(PRIMARY_CLOCK) if threshold.origin == origin)
+    thresholds = sorted(common, key=lambda threshold: (threshold.ns, threshold.label))
+    heads = [bound(threshold) for threshold in thresholds]
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        cells.setdefault(row["trial"], [*who(row, group), quality(row["ideal"])])
+    for threshold in thresholds:
+        for row in rows:
+            if threshold.is_of(row):
+                cells[row["trial"]].append(_kept(row))
+    kind = "the reference trial's percentiles" if origin == "reference" else "absolute thresholds"
+    return Table(
+        title=f"Tail quality of {group.task} ({metric}) at {kind}: mean [95 % interval] / worst round",
+        columns=[*who_columns(group), "ideal", *heads],
+        rows=list(cells.values()),
+        note=note + flag_note(rows),
+        right=frozenset(["ideal", *heads]),
+    )
+
+
+def _kept(row: Row) -> str:
+    interval = quality_within(row["interval_low"], row["interval_high"])
+    return f"{quality(row['mean'])} {interval} / {quality(row['worst'])}{mark(row['flags'])}"
+
+
+def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield tail quality of each trial at its own percentiles; these rank nothing, and the note says so."""
+    for group in results.groups:
+        metric = group.trials[0].metric
+        rows = [row for row in rows_of(results, "tail_quality", group) if row["slice"] == "all"]
+        rows = [row for row in rows if row["threshold_origin"] == "own" and row["metric"] == metric]
+        yield Table(
+            title=f"Tail quality of {group.task} ({metric}) at each trial's own percentiles",
+            columns=[*who_columns(group), "clock", "threshold", "ideal", "mean", "95 % interval", "worst", "rounds", "flags"],
+            rows=[
+                [
+                    *who(row, group),
+                    row["clock"],
+                    f"{row['threshold']} = {milliseconds(row['threshold_ns'])}",
+                    quality(row["ideal"]),
+                    quality(row["mean"]),
+                    quality_within(row["interval_low"], row["interval_high"]),
+                    quality(row["worst"]),
+                    str(row["rounds"]),
+                    ", ".join(row["flags"]),
+                ]
+                for row in rows
+            ],
+            note="A trial's own percentile fixes the share of samples on time: these figures describe one system and rank none. "
+            "Thresholds are frozen from the first 10 rounds and applied to the others; with fewer than 20 rounds they are "
+            "in-sample. The interval is over rounds of this process with these samples.",
+            right=frozenset(["ideal", "mean", "worst", "rounds"]),
+        )
+
+
+def latency_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield percentiles of inference and total time with their intervals."""
+    for group in results.groups:
+        rows = rows_of(results, "latency", group)
+        heads = [percentile(value) for value in sorted({row["percentile"] for row in rows})]
+        cells: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            cells.setdefault((row["trial"], row["clock"]), [*who(row, group), row["clock"]]).append(_latency_cell(row))
+        yield Table(
+            title=f"Latency of {group.task}",
+            columns=[*who_columns(group), "clock", *heads],
+            rows=list(cells.values()),
+            note="In brackets the 95 % interval. not certified: fewer than 10 independent inferences lie beyond the percentile."
+            + flag_note([{"flags": [flag for flag in row["flags"] if flag != NOT_CERTIFIED]} for row in rows]),
+            right=frozenset(heads),
+        )
+
+
+def _latency_cell(row: Row) -> str:
+    flagged = mark([flag for flag in row["flags"] if flag != NOT_CERTIFIED])
+    if not row["certified"]:
+        return f"{milliseconds(row['value_ns'])} {NOT_CERTIFIED}{flagged}"
+    low, high = (
+        milliseconds(row["interval_low_ns"]).removesuffix(" ms"),
+        milliseconds(row["interval_high_ns"]).removesuffix(" ms"),
+    )
+    return f"{milliseconds(row['value_ns'])} [{low}, {high}]{flagged}"
+
+
+def trials_table(results: CampaignAnalysis) -> Table:
+    """Return where each trial ran, how it stopped and what it cost before its first round."""
+    rounds = {data.trial_id: len(data.times[PRIMARY_CLOCK]) for group in results.groups for data in group.trials}
+    rows = []
+    for record in results.records:
+        placement, cold = record.placement, record.cold_start
+        stopping = record.stopping.reason if record.stopping is not None else None
+        cores = ",".join(map(str, placement.get("cores") or ()))
+        quota = f" (quota {placement['quota_cores']:g})" if placement.get("quota_cores") else ""
+        rows.append(
+            [
+                record.trial_id,
+                record.state,
+                stopping or record.reason or "",
+                str(rounds.get(record.trial_id, 0)),
+                _last(record, "rjsd_inference"),
+                _last(record, "rjsd_total"),
+                _last(record, "half_width"),
+                str(placement.get("host", "")),
+                f"{placement.get('device', '')} cores {cores}{quota}, {placement.get('threads', '')} threads" if placement else "",
+                seconds(cold["load_ns"] / 1e9) if cold.get("load_ns") is not None else "",
+                milliseconds(cold.get("first_inference_ns")) if cold else "",
+            ]
+        )
+    return Table(
+        title="Trials",
+        columns=[
+            *("trial", "state", "stopped", "rounds", "rJSD inference", "rJSD total", "half-width"),
+            *("host", "placement read back", "load", "first inference"),
+        ],
+        rows=rows,
+        note="rJSD and half-width of mean tail quality as the stopping rule last saw them." + _other_users(results),
+        right=frozenset(["rounds", "rJSD inference", "rJSD total", "half-width", "load", "first inference"]),
+    )
+
+
+def _other_users(results: CampaignAnalysis) -> str:
+    """Return a sentence on other users of the machines, once for all trials."""
+    found = sorted({str(record.placement.get("host", "")) for record in results.records if OTHER_USERS in record.flags})
+    hosts = ", ".join(found)
+    return f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if found else ""
+
+
+def _last(record: TrialRecord, column: str) -> str:
+    """Return the last figure of a trial's checks that is known, or a dash."""
+    checks = record.stopping.checks if record.stopping is not None else ()
+    known = [check[column] for check in checks if check.get(column) is not None]
+    return f"{known[-1]:.3f}" if known else "-"
+
+
+def problem_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield trials without a result, and models whose answers depend on where they run."""
+    bad = [planned for planned in results.campaign.trials if planned.state != "done"]
+    if bad:
+        yield Table(
+            title="Trials that are not done",
+            columns=["trial", "state", "reason"],
+            rows=[[planned.trial_id, planned.state, planned.reason or ""] for planned in bad],
+        )
+    different = [found for group in results.groups for found in group.disagreements]
+    if different:
+        yield Table(
+            title="Answers that differ",
+            columns=["trial", "answers other than", "samples"],
+            rows=[[found.other, found.first, f"{found.samples} of {found.out_of}"] for found in different],
+            note="The same model and data, another system or runtime.",
+        )
+    if results.campaign.left_out:
+        yield Table(
+            title="Left out",
+            columns=["pair", "why"],
+            rows=[[" x ".join(left.pair), left.reason] for left in results.campaign.left_out],
+        )
+
+
+def stack_table(records: Sequence[TrialRecord]) -> Table:
+    """Return the versions each system ran with, one row per distinct stack."""
+    stacks: dict[tuple[str, ...], list[str]] = {}
+    for record in records:
+        if record.stack:
+            text = ", ".join(f"{name} {version}" for name, version in record.stack.items() if version and name != "platform")
+            key = (str(record.environment.get("host", "")), str(record.environment.get("processor", "")), text)
+            stacks.setdefault(key, []).append(f"{record.trial.system.name} / {record.trial.runtime.name}")
+    return Table(
+        title="Machines and stacks",
+        columns=["system / runtime", "host", "processor", "stack"],
+        rows=[[", ".join(sorted(set(names))), *key] for key, names in stacks.items()],
+        note=_stack_differences(records),
+    )
+
+
+def _stack_differences(records: Sequence[TrialRecord]) -> str:
+    """Say which versions differ between systems; what only some of them have loaded is no difference."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for record in records:
+        for name, version in record.stack.items():
+            systems = found.setdefault(name, {}).setdefault(str(version), [])
+            if version and name != "platform" and record.trial.system.name not in systems:
+                systems.append(record.trial.system.name)
+    changes = []
+    for name, versions in found.items():
+        had = [f"{version} ({', '.join(systems)})" for version, systems in versions.items() if systems]
+        if len(had) > 1:
+            changes.append(f"{name} {' and '.join(had)}")
+    return f"Stacks differ: {'; '.join(changes)}." if changes else ""

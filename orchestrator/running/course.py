@@ -1,0 +1,198 @@
+"""The course of a trial: its rounds so far, its judge, and what its stopping rule makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyarrow as pa
+
+from orchestrator.analysis.quality import Scale
+from orchestrator.configuration.config import Trial
+from orchestrator.configuration.environment_values import hidden
+from orchestrator.contracts import InputError
+from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
+from orchestrator.running.book import TrialBook, refuse_changed
+from orchestrator.running.steps import step
+from orchestrator.running.trial_judge import (
+    TrialJudge,
+    clocks,
+    fact_flags,
+    judge_samples,
+    per_inference,
+    placement_flags,
+    process_flags,
+    quality_flags,
+)
+from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
+from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.records import Fault
+from orchestrator.storage.vocabulary import InFlight
+
+
+class Course:
+    """What a trial has come to, and what comes next.
+
+    Parameters
+    ----------
+    book
+        what is stored of it.
+    rule
+        says when to stop; it is asked about every round in order, stored ones included.
+    own_rounds_only
+        whether rounds of other trials come between its own, so that their time does not count.
+
+    Attributes
+    ----------
+    next_round
+        the number of the round that is measured next.
+    round_s
+        how long the last round took.
+    """
+
+    def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule, own_rounds_only: bool) -> None:
+        self.book = book
+        self.next_round = 0
+        self.round_s = 1.0
+        self._trial = trial
+        self._rule = rule
+        self._clock = RoundClock(own_rounds_only)
+        self._judge: TrialJudge | None = None
+
+    @property
+    def judge(self) -> TrialJudge:
+        """What judges its answers, from the first process that has given some on."""
+        if self._judge is None:
+            raise RuntimeError("no process has given an answer yet")
+        return self._judge
+
+    def replay(self, trial_id: str) -> bool:
+        """Ask the rule about the rounds that are stored. Return whether they are enough.
+
+        Raises InputError for what is stored and cannot be: no other process would mend that.
+        """
+        try:
+            return self._replay()
+        except TrialFailed as error:
+            raise InputError(f"{trial_id}, as it is stored: {error}; measure the campaign again") from error
+
+    def _replay(self) -> bool:
+        samples = self.book.samples()
+        if samples is None:
+            return False
+        with step("judging its answers"):
+            self._judge = judge_samples(samples, self.book.record.metrics, self._trial.task.kind)
+        for result in self.book.rounds():
+            refuse_short(result, self._trial.measurement.batch)
+            decision = self.decide(result)
+            if not self.book.extends:
+                self.book.check(decision.check)
+            self.next_round = result.round.column("round")[0].as_py() + 1
+            if decision.stop:
+                self.book.note(stopping=self.book.stopped(decision.reason))
+                return True
+        return False
+
+    def prepared(self, prepared: Prepared) -> None:
+        """Store what a process says of itself. The answers that count are those of the trial's first process."""
+        flags = list(self.book.record.flags)
+        if self._judge is None:
+            with step("judging its answers"):
+                self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial.task.kind)
+            self.book.store_samples(self._judge.samples)
+        else:
+            with step("comparing its processes"):
+                refuse_changed(self.book.record, prepared.digests)
+                first, now = (table.column("prediction").to_pylist() for table in (self._judge.samples, prepared.samples))
+                if different := sum(one != other for one, other in zip(first, now, strict=True)):
+                    flags.append(f"a later process answers {different} samples otherwise")
+        self.book.store_warmup(prepared.warmup)
+        with step("reading what its process says"):
+            flags += process_flags(self.book.record.placement, prepared.placement)
+            flags += [
+                *fact_flags(prepared.facts),
+                *placement_flags(self._trial, prepared.placement),
+                *quality_flags(self._judge.ideal, self._judge.other_categories),
+            ]
+        self.book.change(
+            "running",
+            None,
+            placement=dict(prepared.placement),
+            stack=dict(prepared.stack),
+            environment=dict(prepared.environment),
+            digests=dict(prepared.digests),
+            cold_start=dict(prepared.cold_start),
+            facts=hidden(self._trial, dict(prepared.facts)),
+            flags=tuple(dict.fromkeys(flags)),
+            metrics=tuple(prepared.metrics),
+            ideal=self._judge.ideals,
+            late=self._judge.lates,
+        )
+
+    def decide(self, result: RoundResult) -> Decision:
+        """Ask the rule about the next round."""
+        with step("asking its stopping rule"):
+            judge, measured = self.judge, result.round
+            self.round_s = measured.column("duration_ns")[0].as_py() / 1e9
+            of_samples = clocks(result.timings)[PRIMARY_CLOCK]
+            observation = RoundObservation(
+                measured.column("round")[0].as_py(),
+                per_inference(self._trial, result),
+                lambda threshold_ns: judge.gained(of_samples, threshold_ns),
+                judge.ideal,
+            )
+            decision = self._rule.update(observation, self._clock.tick(measured))
+            return _shown(decision, judge.scale)
+
+    def store(self, result: RoundResult, decision: Decision) -> None:
+        """Store a round about which the rule has been asked."""
+        self.book.check(decision.check)
+        self.book.store_round(self.next_round, result)
+        self.next_round += 1
+
+    def store_left(self, left: Stamps, fault: Fault) -> None:
+        """Store the round in flight of a process that has died, as far as it came."""
+        with step("salvaging a round"):
+            outcome: InFlight = "timeout" if fault.name == "hang" else "error"
+            samples = self.judge.samples.num_rows
+            result = incomplete_round(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message)
+        self.store(result, self.decide(result))
+
+    def stop(self, reason: str | None) -> None:
+        """Take in why the trial stops."""
+        extends = self.book.extends
+        looks = (*self.book.record.looks, self.next_round) if extends else ()
+        self.book.note(stopping=self.book.stopped("extended" if extends else reason), looks=looks, extension=None)
+
+
+def _shown(decision: Decision, scale: Scale) -> Decision:
+    """Return a decision whose check tells quality as a reader knows it."""
+    check = decision.check
+    if check is None or not isinstance(mean := check.get("quality_mean"), float):
+        return decision
+    return replace(decision, check={**check, "quality_mean": scale.shown(mean)})
+
+
+class RoundClock:
+    """Seconds since the first round of a trial began, in ns inside. Between two processes there counts a pause as it was before.
+
+    ``own_rounds_only`` counts the rounds' own durations alone, for trials whose rounds alternate with those of others.
+    """
+
+    def __init__(self, own_rounds_only: bool) -> None:
+        self._own_rounds_only = own_rounds_only
+        self._process: int | None = None
+        self._ended_ns = 0
+        self._pause_ns = 0
+        self._elapsed_ns = 0
+
+    def tick(self, row: pa.RecordBatch) -> float:
+        """Take in one round, a row of ``schema.ROUNDS``, and return the seconds that have passed at its end."""
+        process, began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("process", "started_monotonic_ns", "duration_ns"))
+        if process == self._process:
+            self._pause_ns = began_ns - self._ended_ns
+        if self._process is not None and not self._own_rounds_only:
+            self._elapsed_ns += self._pause_ns
+        self._elapsed_ns += duration_ns
+        self._process, self._ended_ns = process, began_ns + duration_ns
+        return self._elapsed_ns / 1e9

@@ -1,0 +1,161 @@
+"""What is made of a trial's answers and times: scores, flags, and what its stopping rule is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from orchestrator.analysis.quality import PLAIN, JudgedMean, JudgedSignedMean, Scale, ideal_quality, judge, scale_of
+from orchestrator.configuration.config import Trial
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.metrics import Answers, Judged
+from orchestrator.metrics.detection import names_other_categories
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.records import OTHER_USERS
+from orchestrator.storage.schema import STAGES
+from orchestrator.subject.samples import first_of_batches
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
+
+
+@dataclass(frozen=True)
+class TrialJudge:
+    """The primary metric of a trial as a function of times, and the ideal of every metric that has one.
+
+    samples
+        the answers, with the score of each sample for metrics that are means.
+    ideals, lates
+        quality without a threshold, and of metrics that say so where all is late.
+    other_categories
+        whether boxes are called by other categories than the references have.
+    """
+
+    samples: pa.Table
+    ideals: dict[str, float]
+    lates: dict[str, float]
+    _judged: Judged
+    other_categories: bool = False
+
+    @property
+    def scale(self) -> Scale:
+        """How quality is counted."""
+        return scale_of(self._judged)
+
+    @property
+    def ideal(self) -> float:
+        """What is gained without a threshold."""
+        return self._judged.ideal()
+
+    def gained(self, times_ns: NDArray[np.float64], threshold_ns: float) -> float:
+        """Return what one round gains, [S] times in ns, at a threshold in ns."""
+        return float(self._judged.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
+
+
+def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> TrialJudge:
+    """Judge the answers of all samples.
+
+    Parameters
+    ----------
+    samples
+        ``prediction``, ``reference`` and ``slice_...`` of each sample.
+    metrics
+        names, the primary one first.
+
+    Raises
+    ------
+    TrialFailed
+        for answers of another form, and where the primary metric is undefined.
+    """
+    columns = {name: samples.column(name) for name in samples.column_names}
+    slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
+    answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
+    try:
+        judged = {name: judge(name, answers) for name in metrics}
+        scales = {name: scale_of(metric) for name, metric in judged.items()}
+        ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
+        other_categories = names_other_categories(answers, kind)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
+        message = f"{what} ({message_with_place(error)}); docs/tasks.md shows their form"
+        failed = TrialFailed(message, "answers malformed")
+        keep_traceback(failed, traceback_of(error))
+        raise failed from error
+    if metrics[0] not in ideals:
+        raise TrialFailed(f"metric {metrics[0]} is undefined: the task has nothing it could be right about", "answers malformed")
+    for name, metric in judged.items():
+        if isinstance(metric, JudgedMean | JudgedSignedMean) and f"score_{name}" not in columns:
+            samples = samples.append_column(f"score_{name}", pa.array(metric.raw, pa.float64()))
+    lates = {name: scale.late for name, scale in scales.items() if scale != PLAIN}
+    return TrialJudge(samples, ideals, lates, judged[metrics[0]], other_categories)
+
+
+DIFFERS = "answers beyond tolerance of eager PyTorch's"
+OTHER_CATEGORIES = "boxes fit but their categories are not the references': class numbers in place of category ids?"
+NEVER_RIGHT = "no answer is right even without a threshold"
+SHARED = "machine shared with other trials"
+PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
+"""What processes of one trial are to have in common."""
+LARGEST_CHANGE = 0.1
+"""A fixed piece of work may take longer or shorter after the rounds by this share; beyond it the trial is flagged."""
+
+
+def fact_flags(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader must know of a model as it was loaded."""
+    difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
+    differs = difference is not None and tolerance is not None and difference > tolerance
+    return (DIFFERS,) if differs else ()
+
+
+def quality_flags(ideal: float, other_categories: bool = False) -> tuple[str, ...]:
+    """Return what a reader must know of a model that is never right, or whose classes are not the task's."""
+    return (*([NEVER_RIGHT] if ideal == 0 else []), *([OTHER_CATEGORIES] if other_categories else []))
+
+
+def placement_flags(trial: Trial, placement: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a reader must know of where a trial ran."""
+    shared = () if trial.system.exclusive else (SHARED,)
+    return shared if placement["turn"]["every_user"] else (*shared, OTHER_USERS)
+
+
+def process_flags(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a flag where a later process of a trial is placed otherwise than the one before it."""
+    changed = [name for name in PLACEMENT if name in before and before[name] != now.get(name)]
+    return (f"a later process has another placement ({', '.join(changed)})",) if changed else ()
+
+
+def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:
+    """Return a flag where a fixed piece of work took another time after the rounds than before them."""
+    change = after_ns / before_ns - 1
+    return (f"machine {'slower' if change > 0 else 'faster'} at the end",) if abs(change) > LARGEST_CHANGE else ()
+
+
+def p99_ns(times_ns: NDArray[np.float64]) -> float:
+    """Return the 99th percentile of one round's times, one per inference."""
+    return float(np.percentile(times_ns, 99, method="inverted_cdf"))
+
+
+Times = dict[Clock, NDArray[np.float64]]
+
+
+def per_inference(trial: Trial, result: RoundResult) -> Times:
+    """Return the times of each inference of a round in ns, per clock; a batch has one, which all its samples carry."""
+    times = clocks(result.timings)
+    if trial.measurement.batch == 1:
+        return times
+    number, incomplete = (result.round.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
+    [first] = first_of_batches(trial, number, times[PRIMARY_CLOCK][np.newaxis], incomplete)
+    return {clock: of_clock[first] for clock, of_clock in times.items()}
+
+
+def clocks(timings: pa.RecordBatch) -> Times:
+    """Return the times of each sample in ns, per clock; +inf where the outcome is not ``ok``."""
+    late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
+    stages = {name: timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) for name in STAGES}
+    return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)) for clock in Clock}

@@ -1,0 +1,110 @@
+"""A metric is one file: in a folder of the user's, and computed from stored answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator import metrics
+
+Call = Callable[..., tuple[int, str, str]]
+SUPPORT = Path(__file__).parents[1] / "support"
+ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=4", "measurement.max_rounds=4", "measurement.warmup_rounds=1"]
+WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "model.wrong=[3,4,5]", "task=numbers", *ROUNDS, "cluster=inline"]
+METRICS = """
+import numpy as np
+
+class Distance:
+    name = "distance"
+    late = 10
+
+    def score(self, answers):
+        return np.array([abs(given[0] - right) for given, right in zip(answers.predictions, answers.references)], dtype=float)
+
+class RootMeanSquare:
+    name = "rms"
+    late = 10
+
+    def judge(self, answers):
+        return Judged(Distance().score(answers))
+
+class Judged:
+    def __init__(self, errors):
+        self.errors = errors
+
+    def ideal(self):
+        return float(np.sqrt((self.errors ** 2).mean()))
+
+    def curve(self, times, thresholds):
+        on_time = np.asarray(times)[None] <= np.asarray(thresholds)[:, None, None]
+        return np.sqrt((np.where(on_time, self.errors, 10) ** 2).mean(axis=2))
+"""
+
+
+def forget_modules() -> None:
+    for name in ("null_targets", "distances_of_mine"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def own_modules() -> Iterator[None]:
+    """Other tests have modules of these names from other folders."""
+    before = list(metrics._FOLDERS)
+    forget_modules()
+    yield
+    forget_modules()
+    metrics._FOLDERS[:] = before
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(Path("r") / f"{name}.parquet").to_pylist()
+    return found
+
+
+@pytest.fixture
+def measured(call: Call, tmp_path: Path) -> Path:
+    """A campaign whose task is judged by a metric in the user's own folder."""
+    shutil.copytree(SUPPORT / "code", tmp_path / "code")
+    task = tmp_path / "code" / "null_targets.py"
+    task.write_text(task.read_text().replace('metrics = ("top1", "top5")', 'metrics = ("distance",)'))
+    (tmp_path / "code" / "distances_of_mine.py").write_text(METRICS)
+    code, _, complaint = call(*WORDS, "code=[code]", "results_dir=r")
+    assert code == 0, complaint
+    return tmp_path
+
+
+def test_the_metric_judges_and_its_scores_are_stored(measured: Path, call: Call) -> None:
+    record = json.loads(next(measured.glob("r/trials/*/trial.json")).read_text())
+    assert (record["metrics"], record["ideal"], record["late"]) == (["distance"], {"distance": 3 / 20}, {"distance": 10})
+    assert "distances_of_mine" in json.loads((measured / "r" / "campaign.json").read_text())["code_files"]
+    before = rows("tail_quality")
+    assert {(row["metric"], row["ideal"]) for row in before} == {("distance", 3 / 20)}
+
+    # Nothing of the campaign's folder is looked into by report: the stored scores do.
+    metrics._FOLDERS.clear()
+    assert call("report", "r")[0] == 0
+    assert rows("tail_quality") == before
+
+
+def test_a_metric_is_computed_from_stored_answers(measured: Path, call: Call) -> None:
+    metrics._FOLDERS.clear()
+    assert call("report", "r", "analysis.metrics=[top1]")[0] == 0
+    assert {(row["metric"], row["ideal"]) for row in rows("tail_quality")} == {("top1", 17 / 20)}
+    code, _, complaint = call("report", "r", "analysis.metrics=[rms]")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "metric 'rms': there is none of that name" in complaint
+    code, _, complaint = call("report", "r", "analysis.metrics=[rms]", "code=[code]")
+    assert code == 0, complaint
+    assert {row["metric"] for row in rows("tail_quality")} == {"rms"}
+    assert {row["ideal"] for row in rows("tail_quality")} == {(3 / 20) ** 0.5}
+    code, _, complaint = call("report", "r", "analysis.metrics=[accuracy]")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "choices and right answers of types int, list: must be all text" in complaint
+    assert complaint.startswith("error: echo-numbers-")

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.configuration.composer import shipped_folder
+from orchestrator.configuration.composition import Composition, compose_trials, list_choices, override_analysis, to_yaml
+from orchestrator.configuration.config import AnalysisConfig, parse_campaign, parse_trial
+from orchestrator.contracts import InputError
+
+Write = Callable[[str, str], Path]
+
+
+def compose(folder: Path, *overrides: str, **options: Any) -> Composition:
+    return compose_trials(overrides, config_dirs=[folder], **options)
+
+
+def names(composition: Composition) -> list[tuple[str, str, int]]:
+    return [(each["model"]["name"], each["task"]["name"], each["measurement"]["batch"]) for each in composition.documents]
+
+
+def test_one_trial_is_plain_data_with_every_default(own_conf: Path) -> None:
+    composition = compose(own_conf, "model=alpha", "task=first")
+    assert (composition.name, composition.sweep, composition.excluded) == ("single", None, 0)
+    (document,) = composition.documents
+    trial = parse_trial(document)
+    assert trial.model.options == {"path": None, "nested": {}}
+    assert trial.task.options == {"count": 20}
+    assert (trial.system.name, trial.runtime.name, trial.measurement.min_rounds) == ("cpu_all", "torch", 30)
+    assert parse_campaign(document).cluster.name == "local"
+    assert "hydra" not in document
+
+
+def test_multirun_is_the_product_in_the_order_of_the_command_line(own_conf: Path) -> None:
+    composition = compose(own_conf, "model=alpha,beta", "task=first", "measurement.batch=range(1,3)", multirun=True)
+    assert composition.name == "multirun"
+    assert names(composition) == [("alpha", "first", 1), ("alpha", "first", 2), ("beta", "first", 1), ("beta", "first", 2)]
+
+
+def test_a_glob_sees_the_user_s_own_files(own_conf: Path) -> None:
+    composition = compose(own_conf, "model=glob(*a,exclude=g*)", "task=first", multirun=True)
+    assert [name for name, _, _ in names(composition)] == ["alpha", "beta"]
+
+
+def test_lists_are_values_and_not_sweeps(own_conf: Path) -> None:
+    (document,) = compose(own_conf, "model=alpha", "task=first", "system.cores=[0,1]", "analysis.thresholds_ms=[5,7.5]").documents
+    assert document["system"]["cores"] == [0, 1]
+    assert document["analysis"]["thresholds_ms"] == [5, 7.5]
+
+
+def test_multirun_and_a_sweep_file_are_the_same(own_conf: Path, write: Write) -> None:
+    write("sweep/pairs", "axes: {model: 'alpha,beta', task: 'first,second'}\nset: [measurement.max_seconds=3]\n")
+    by_file = compose(own_conf, "+sweep=pairs")
+    by_hand = compose(own_conf, "model=alpha,beta", "task=first,second", "measurement.max_seconds=3", multirun=True)
+    assert by_file.documents == by_hand.documents
+    assert (by_file.name, by_hand.name) == ("pairs", "multirun")
+    assert by_file.sweep == {"axes": {"model": "alpha,beta", "task": "first,second"}, "set": ["measurement.max_seconds=3"]}
+    assert by_file.overrides == ("+sweep=pairs",)
+
+
+def test_precedence_is_set_then_axes_then_command_line(own_conf: Path, write: Write) -> None:
+    write(
+        "sweep/s",
+        "axes: {model: 'alpha,beta', measurement.batch: '2,4'}\nset: [task=first, measurement.min_rounds=7, measurement.batch=9]\n",
+    )
+    (first, *_), others = (
+        compose(own_conf, "+sweep=s").documents,
+        compose(own_conf, "sweep=s", "measurement.min_rounds=8").documents,
+    )
+    assert (first["measurement"]["batch"], first["measurement"]["min_rounds"]) == (2, 7)
+    assert {each["measurement"]["min_rounds"] for each in others} == {8}
+
+
+@pytest.mark.parametrize("override", ["model=beta", "+model=beta", "++model=beta"])
+def test_an_override_of_an_axis_replaces_it(own_conf: Path, write: Write, override: str) -> None:
+    write("sweep/s", "axes: {model: 'alpha,beta', task: 'first,second'}\n")
+    assert names(compose(own_conf, "+sweep=s", override)) == [("beta", "first", 1), ("beta", "second", 1)]
+    assert names(compose(own_conf, override, "+sweep=s", "task=second")) == [("beta", "second", 1)]
+
+
+def test_a_sweep_file_takes_several_values_without_m(own_conf: Path, write: Write) -> None:
+    write("sweep/s", "axes: {model: alpha, task: first}\n")
+    assert names(compose(own_conf, "+sweep=s", "model=beta,gamma")) == [("beta", "first", 1), ("gamma", "first", 1)]
+    assert [batch for _, _, batch in names(compose(own_conf, "+sweep=s", "measurement.batch=1,2"))] == [1, 2]
+
+
+def test_exclusions_compare_values_as_the_grammar_reads_them(own_conf: Path, write: Write) -> None:
+    write(
+        "sweep/s",
+        "axes: {model: 'alpha,beta', task: first, measurement.batch: '1,2', runtime.deterministic: 'true,false', system.cores: '[0,1],1'}\n"
+        "exclude:\n"
+        "  - {model: alpha, measurement.batch: [2]}\n"
+        "  - {runtime.deterministic: false}\n"
+        "  - {system.cores: '[0, 1]'}\n",
+    )
+    composition = compose(own_conf, "+sweep=s")
+    assert names(composition) == [("alpha", "first", 1), ("beta", "first", 1), ("beta", "first", 2)]
+    assert composition.excluded == 16 - 3
+    assert all(each["runtime"]["deterministic"] is True and each["system"]["cores"] == 1 for each in composition.documents)
+
+
+def test_pairs_move_together(own_conf: Path, write: Write) -> None:
+    write("sweep/s", "axes: {model: 'alpha,beta', task: 'first,second'}\npair: [[model, task]]\n")
+    assert names(compose(own_conf, "+sweep=s")) == [("alpha", "first", 1), ("beta", "second", 1)]
+    assert names(compose(own_conf, "+sweep=s", "model=beta")) == [("beta", "second", 1)]
+
+
+def test_a_sweep_file_in_a_folder_gives_a_plain_name(own_conf: Path, write: Write) -> None:
+    write("sweep/paper/figure", "axes: {model: alpha, task: first}\n")
+    assert compose(own_conf, "+sweep=paper/figure").name == "paper-figure"
+
+
+def test_interpolations_are_resolved_in_the_trial(own_conf: Path, write: Write) -> None:
+    write("sweep/s", "axes: {model: alpha, task: first, measurement.batch: '1,2', system.cores: '${measurement.batch}'}\n")
+    assert [each["system"]["cores"] for each in compose(own_conf, "+sweep=s").documents] == [1, 2]
+
+
+def test_known_keys_may_be_set_where_the_yaml_does_not_write_them(own_conf: Path, write: Write) -> None:
+    write("system/tiny", "name: tiny\n")
+    composition = compose(
+        own_conf, "model=alpha", "model.classes=3", "task=first", "system=tiny", "system.threads=2", "system.labels.zone=a"
+    )
+    (document,) = composition.documents
+    assert document["model"]["classes"] == 3
+    assert document["system"] == {"name": "tiny", "threads": 2, "labels": {"zone": "a"}}
+
+
+def test_of_several_overrides_of_one_key_the_last_counts(own_conf: Path) -> None:
+    assert names(compose(own_conf, "model=alpha", "task=first", "model=beta", "measurement.batch=2", "measurement.batch=3")) == [
+        ("beta", "first", 3)
+    ]
+
+
+def test_progress_counts_every_trial(own_conf: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    compose(own_conf, "model=alpha,beta", "task=first", multirun=True, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_choices_and_yaml_can_be_shown(own_conf: Path) -> None:
+    choices = list_choices([own_conf])
+    assert {"alpha", "beta", "gamma"} <= set(choices["model"])
+    assert choices["cluster"] == ["address", "inline", "local"]
+    document = compose(own_conf, "model=alpha", "task=first").documents[0]
+    assert yaml.safe_load(to_yaml(document)) == document
+
+
+def test_analysis_keys_are_set_over_what_is_stored() -> None:
+    stored = AnalysisConfig(thresholds_ms=(5.0,), seed=3)
+    assert override_analysis(stored, []) == stored
+    assert override_analysis(stored, ["analysis.thresholds_ms=[40]"]) == AnalysisConfig(thresholds_ms=(40.0,), seed=3)
+    assert override_analysis(stored, ["analysis=default", "analysis.seed=4"]) == AnalysisConfig(seed=4)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("measurement.batch=4", "analysis keys only"),
+        ("analysis.seeds=4", "did you mean analysis.seed"),
+        ("analysis.seed=1,2", "one value is wanted"),
+        ("analysis.thresholds_ms=[-1]", "must be at least 1e-06"),
+        ("analysis.reference=${nope}", "nope"),
+    ],
+)
+def test_other_keys_are_no_analysis(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        override_analysis(AnalysisConfig(), [override])
+
+
+def test_the_shipped_folder_holds_the_primary_configuration() -> None:
+    assert (shipped_folder() / "config.yaml").is_file()

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.configuration.composer import shipped_folder
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.config import parse_campaign, parse_trial
+from orchestrator.subject.inspection import options_here
+from orchestrator.subject.targets import resolve
+
+pytestmark = pytest.mark.slow
+
+GROUPS = ("model", "task", "system", "runtime", "measurement", "analysis", "cluster")
+FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).rglob("*.yaml"))
+SWEEPS = sorted((shipped_folder() / "sweep").rglob("*.yaml"))
+NEEDS = {"cluster=address": ["cluster.address=10.0.0.1:6379"]}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_file_composes_and_its_target_resolves(path: Path) -> None:
+    choice = f"{path.parent.name}={path.stem}"
+    overrides = ["model=efficientnet_lite0", "task=imagenet_samples", choice, *NEEDS.get(choice, [])]
+    (document,) = compose_trials(overrides).documents
+    trial = parse_trial(document)
+    parse_campaign(document)
+    block = getattr(trial, path.parent.name, None)
+    assert getattr(block, "name", path.stem) == path.stem
+    model_options, task_options = options_here(trial)
+    resolve("model", trial.model.target, model_options)
+    resolve("task", trial.task.target, task_options)
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_sweep_composes(path: Path) -> None:
+    composition = compose_trials([f"+sweep={path.stem}"])
+    assert composition.name == path.stem
+    for document in composition.documents:
+        parse_trial(document)
+
+
+def test_the_vision_sweep_is_two_models_on_two_systems_in_two_runtimes() -> None:
+    trials = [parse_trial(document) for document in compose_trials(["+sweep=vision"]).documents]
+    assert len({(trial.model.name, trial.system.name, trial.runtime.name) for trial in trials}) == len(trials) == 8
+    assert {trial.task.name for trial in trials} == {"imagenet_samples"}
+    assert all(trial.measurement.max_seconds is not None for trial in trials)

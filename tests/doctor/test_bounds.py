@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.doctor.clocks import Clocks, Offset
+from orchestrator.doctor.findings import Finding, Gpu, graded, worst
+from orchestrator.doctor.judge import judge_load, judge_noise, judge_steal, judge_swap, judge_turn
+from orchestrator.doctor.judge_cluster import judge_timer, judge_wall_clock
+from orchestrator.doctor.judge_machine import (
+    judge_cores,
+    judge_governor,
+    judge_gpu,
+    judge_gpus,
+    judge_niceness,
+    judge_pinning,
+    judge_quota,
+    judge_siblings,
+    judge_throttling,
+    judge_turbo,
+)
+from orchestrator.doctor.noise import Activity, Noise, Processor
+from orchestrator.machine.cores import Quota
+from orchestrator.machine.turn import TurnState
+
+CLOCKS = Clocks(overhead_ns=60, resolution_ns=1, wall_resolution_ns=1, backwards=0, source="tsc")
+PROCESSOR = Processor("a chip", (0, 1), 4, siblings=(), governors=("performance",), turbo=False, is_virtual=False)
+NOISE = Noise(
+    core=1, read_back=(1,), ran_on=1, refused="", count=1000, median_ns=1_000_000,
+    p99_ns=1_010_000, max_ns=1_500_000, duration_ns=2_000_000_000, steal_ns=0,
+)  # fmt: skip
+ACTIVITY = Activity((0, 1), foreign_share=0.0, busiest=(), load=0.1, swap_used_bytes=0, swapped_in=0)
+GPU = Gpu(0, "a card", "GPU-1", 80 * 2**30, persistence=True, processes=0, throttle_reasons=1)
+
+
+def test_grades() -> None:
+    assert [graded(value, 1, 2) for value in (0, 1, 1.1, 2, 2.1)] == ["good", "good", "doubtful", "doubtful", "bad"]
+    assert worst("good", "bad", "doubtful") == "bad"
+
+
+@pytest.mark.parametrize(
+    ("changed", "grade"),
+    [
+        ({"overhead_ns": 200}, "good"),
+        ({"overhead_ns": 201}, "doubtful"),
+        ({"overhead_ns": 2_000}, "doubtful"),
+        ({"overhead_ns": 2_001}, "bad"),
+        ({"resolution_ns": 1_000}, "good"),
+        ({"resolution_ns": 1_001}, "doubtful"),
+        ({"resolution_ns": 100_000}, "doubtful"),
+        ({"resolution_ns": 100_001}, "bad"),
+        ({"resolution_ns": 0}, "bad"),
+        ({"backwards": 1}, "bad"),
+    ],
+)
+def test_timer(changed: dict[str, Any], grade: str) -> None:
+    assert judge_timer("host", replace(CLOCKS, **changed)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("offset_ns", "half_trip_ns", "grade"),
+    [
+        (99_000_000, 1_000_000, "good"),
+        (-99_000_000, 1_000_000, "good"),
+        (0, 100_000_001, "doubtful"),
+        (-99_000_000, 1_000_001, "doubtful"),
+        (1_001_000_000, 1_000_000, "doubtful"),
+        (1_001_000_001, 1_000_000, "bad"),
+        (-1_001_000_001, 1_000_000, "bad"),
+    ],
+)
+def test_offset_is_judged_by_what_is_certain(offset_ns: int, half_trip_ns: int, grade: str) -> None:
+    assert judge_wall_clock("host", CLOCKS, Offset(offset_ns, half_trip_ns)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("step_ns", "grade"), [(1_000_000, "good"), (1_000_001, "doubtful"), (20_000_000, "doubtful"), (20_000_001, "bad"), (0, "bad")]
+)
+@pytest.mark.parametrize("offset", [None, Offset(0, 1_000)])
+def test_steps_of_the_wall_clock(step_ns: int, grade: str, offset: Offset | None) -> None:
+    assert judge_wall_clock("host", replace(CLOCKS, wall_resolution_ns=step_ns), offset).grade == grade
+
+
+@pytest.mark.parametrize(("cores", "grade"), [((0, 1), "good"), ((3,), "doubtful")])
+def test_cores(cores: tuple[int, ...], grade: str) -> None:
+    assert judge_cores("host", replace(PROCESSOR, cores=cores)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("changed", "grade"),
+    [
+        ({}, "good"),
+        ({"ran_on": None}, "good"),
+        ({"ran_on": 0}, "doubtful"),
+        ({"read_back": ()}, "doubtful"),
+        ({"read_back": (0, 1)}, "bad"),
+        ({"refused": "Operation not permitted", "read_back": (0, 1)}, "bad"),
+        ({"refused": "Operation not permitted"}, "bad"),
+    ],
+)
+def test_pinning(changed: dict[str, Any], grade: str) -> None:
+    assert judge_pinning("host", replace(NOISE, **changed)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("siblings", "grade", "seen"),
+    [
+        ((), "good", "none seen"),
+        (((0, 1),), "doubtful", "0-1 are one core"),
+        (((0, 4), (1, 5)), "doubtful", "4 shares the core of 0; 5 shares the core of 1"),
+    ],
+)
+def test_siblings(siblings: tuple[tuple[int, ...], ...], grade: str, seen: str) -> None:
+    found = judge_siblings("host", replace(PROCESSOR, siblings=siblings))
+    assert (found.grade, found.seen) == (grade, seen)
+
+
+@pytest.mark.parametrize(("governors", "grade"), [(("performance",), "good"), (("performance", "powersave"), "doubtful"), ((), "doubtful")])
+def test_governor(governors: tuple[str, ...], grade: str) -> None:
+    assert judge_governor("host", replace(PROCESSOR, governors=governors)).grade == grade
+
+
+@pytest.mark.parametrize(("turbo", "grade"), [(False, "good"), (True, "doubtful"), (None, "doubtful")])
+def test_turbo(turbo: bool | None, grade: str) -> None:
+    assert judge_turbo("host", replace(PROCESSOR, turbo=turbo)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("p99_ns", "max_ns", "grade"),
+    [
+        (1_100_000, 2_000_000, "good"),
+        (1_100_001, 2_000_000, "doubtful"),
+        (1_100_000, 2_000_001, "doubtful"),
+        (1_500_000, 10_000_000, "doubtful"),
+        (1_500_001, 10_000_000, "bad"),
+        (1_500_000, 10_000_001, "bad"),
+    ],
+)
+def test_noise_floor(p99_ns: int, max_ns: int, grade: str) -> None:
+    assert judge_noise("host", replace(NOISE, p99_ns=p99_ns, max_ns=max_ns)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("steal_ns", "grade"), [(10_000_000, "good"), (10_000_001, "doubtful"), (100_000_000, "doubtful"), (100_000_001, "bad")]
+)
+def test_stolen_time(steal_ns: int, grade: str) -> None:
+    assert judge_steal("host", replace(NOISE, steal_ns=steal_ns), is_virtual=True).grade == grade
+
+
+@pytest.mark.parametrize(("share", "grade"), [(0.02, "good"), (0.021, "doubtful"), (0.2, "doubtful"), (0.21, "bad")])
+def test_foreign_load(share: float, grade: str) -> None:
+    found = judge_load("host", replace(ACTIVITY, foreign_share=share, busiest=(("make", 0.4),)))
+    assert found.grade == grade
+    assert "make 40% of a core" in found.seen
+
+
+@pytest.mark.parametrize(
+    ("changed", "grade"), [({}, "good"), ({"swap_used_bytes": 1}, "doubtful"), ({"swap_used_bytes": 1, "swapped_in": 1}, "bad")]
+)
+def test_swap(changed: dict[str, Any], grade: str) -> None:
+    assert judge_swap("host", replace(ACTIVITY, **changed)).grade == grade
+
+
+def test_any_quota_is_doubtful() -> None:
+    assert judge_quota("host", None).grade == "good"
+    found = judge_quota("host", Quota(0.5, 100_000, 2))
+    assert (found.grade, found.seen) == ("doubtful", "0.5 cores in each 100 ms (control groups v2)")
+
+
+@pytest.mark.parametrize(("niceness", "grade"), [(-5, "good"), (0, "good"), (1, "doubtful"), (9, "doubtful"), (10, "bad"), (15, "bad")])
+def test_niceness(niceness: int, grade: str) -> None:
+    assert judge_niceness("host", niceness).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("changed", "grade"),
+    [
+        ({}, "good"),
+        ({"persistence": False}, "doubtful"),
+        ({"persistence": None}, "doubtful"),
+        ({"processes": None}, "doubtful"),
+        ({"processes": 1}, "bad"),
+        ({"memory_bytes": None}, "good"),
+    ],
+)
+def test_gpu(changed: dict[str, Any], grade: str) -> None:
+    assert judge_gpu("host", replace(GPU, **changed)).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("mask", "grade", "seen"),
+    [
+        (0, "good", "none"),
+        (0x1, "good", "none"),
+        (0x3, "good", "clocks set by an application"),
+        (0x4, "doubtful", "power cap"),
+        (0x24, "bad", "power cap, too hot (software)"),
+        (0x40, "bad", "too hot (hardware)"),
+        (0x80, "bad", "power brake"),
+        (0x8, "bad", "hardware slowdown"),
+        (0x1000, "doubtful", "reasons 0x1000"),
+        (None, "doubtful", "unknown"),
+    ],
+)
+def test_throttling(mask: int | None, grade: str, seen: str) -> None:
+    found = judge_throttling("host", replace(GPU, throttle_reasons=mask))
+    assert (found.grade, found.seen) == (grade, seen)
+
+
+def test_bits_of_nvml_are_named_as_nvml_names_them() -> None:
+    import pynvml
+
+    named = {
+        "Idle": 0x1, "ApplicationsClocksSetting": 0x2, "SwPowerCap": 0x4, "HwSlowdown": 0x8, "SyncBoost": 0x10,
+        "SwThermalSlowdown": 0x20, "HwThermalSlowdown": 0x40, "HwPowerBrakeSlowdown": 0x80, "DisplayClockSetting": 0x100,
+    }  # fmt: skip
+    for name, bit in named.items():
+        prefix = "nvmlClocksThrottleReasonGpu" if name == "Idle" else "nvmlClocksThrottleReason"
+        assert getattr(pynvml, prefix + name) == bit
+
+
+def test_a_machine_without_gpus_has_one_line_and_one_with_two_has_four() -> None:
+    assert [found.grade for found in judge_gpus("host", ())] == ["good"]
+    whats = [found.what for found in judge_gpus("host", [GPU, replace(GPU, index=1)])]
+    assert whats == ["GPU 0", "GPU 0 throttling", "GPU 1", "GPU 1 throttling"]
+
+
+def test_every_rule_has_a_number_and_a_remedy_only_where_one_is_needed() -> None:
+    good: list[Finding] = [judge_timer("h", CLOCKS), judge_quota("h", None), judge_noise("h", NOISE), judge_swap("h", ACTIVITY)]
+    for found in good:
+        assert any(letter.isdigit() for letter in found.why)
+    assert judge_quota("h", Quota(1, 100_000, 1)).why.startswith(judge_quota("h", None).why + "; ")
+
+
+@pytest.mark.parametrize(
+    ("turn", "grade", "told"),
+    [
+        (TurnState("/run/locks", every_user=True), "good", "taken among all users, in /run/locks; nobody has it"),
+        (TurnState("/tmp/own", every_user=False), "doubtful", "taken among this user's campaigns, in /tmp/own; nobody has it"),
+        (TurnState("/run/locks", True, "user one (1000), process 7,"), "doubtful", "user one (1000), process 7, measures now"),
+        (TurnState("/run/locks", False, problem="/run/locks is no folder: make one"), "bad", "/run/locks is no folder: make one"),
+    ],
+)
+def test_turn(turn: TurnState, grade: str, told: str) -> None:
+    found = judge_turn("host", turn)
+    assert found.grade == grade
+    assert told in found.seen

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orchestrator.commands.verbs.doctor import Options, execute
+from orchestrator.contracts import InputError
+
+PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+
+
+def doctor(*overrides: str) -> int:
+    return execute(Options(overrides, quiet=True))
+
+
+def lines_of(out: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+
+
+def test_this_machine_is_examined_without_ray(capsys: pytest.CaptureFixture[str]) -> None:
+    code = doctor("system=cpu_1core,v100", "system.cores=1")
+    out, err = capsys.readouterr()
+    lines = lines_of(out)
+    assert err == ""
+    assert {len(cells) for cells in lines} == {5}
+    grades = [grade for _, _, grade, _, _ in lines]
+    assert set(grades) <= {"good", "doubtful", "bad"}
+    assert code == 1 == int("bad" in grades)
+    counts = ", ".join(f"{grades.count(grade)} {grade}" for grade in ("good", "doubtful", "bad"))
+    assert out.splitlines()[-1] == f"{len(lines)} lines: {counts}"
+    by_what = {what: (grade, seen) for _, what, grade, seen, _ in lines}
+    assert by_what["system cpu_1core"][0] == "good"
+    assert by_what["system v100"][0] == "bad"
+    assert by_what["pinning"][0] == "good"
+
+
+def test_every_line_stands_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor()
+    whats = {what for _, what, *_ in lines_of(capsys.readouterr().out)}
+    told = set(re.findall(r"^\| ([\w -]+) \|", PAGE, re.MULTILINE))
+    assert {re.sub(r"GPU \d+", "GPU N", what) for what in whats} <= told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        (["model=resnet18"], "model: a look at hosts takes cluster and system keys only"),
+        (["+sweep=vision"], "sweep: a look at hosts takes cluster and system keys only; name the systems with system=a,b"),
+        (["system=cpu_1cor"], r"system=cpu_1cor: no such system; did you mean cpu_1core\?"),
+        (["system.cores=-1"], "system.cores=-1: "),
+        (["cluster=local,inline"], "cluster=local,inline: one value is wanted here"),
+        (["cluster=address"], "cluster.address: has no value yet"),
+        (["cluster.address=10.0.0.1:6379"], "cluster=address needs cluster.address=HOST:PORT"),
+        (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere must be HOST:PORT"),
+    ],
+)
+def test_mistakes_are_in_one_line(overrides: list[str], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as raised:
+        doctor(*overrides)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,55 @@
+"""The examples of docs/extending.md work as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.quality import judge, scale_of
+from orchestrator.metrics import METRICS, Answers
+from orchestrator.report.figures.chart import SECTIONS, Chart
+from orchestrator.stats.stopping import RULES, RoundObservation, make_rule
+from orchestrator.stats.times import Clock
+
+PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text("utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+def names(example: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    exec(example, found)
+    return found
+
+
+def test_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors, rms = names(EXAMPLES[0])["WordErrors"], names(EXAMPLES[1])["RootMeanSquare"]
+    monkeypatch.setitem(METRICS, "word_errors", errors)
+    monkeypatch.setitem(METRICS, "rms", rms)
+    judged = judge("word_errors", Answers([["a", "b"], ["c"]], [["a", "x"], ["c"]]))
+    assert scale_of(judged).shown(judged.ideal()) == 0.25
+    judged = judge("rms", Answers([1, 5], [1, 2]))
+    quality = judged.curve([[10.0, 20.0]], [15.0, 5.0])[:, 0]
+    assert [scale_of(judged).shown(one) for one in quality] == pytest.approx([50**0.5, 10])
+
+
+def test_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "steady", names(EXAMPLES[2])["Steady"])
+    rule = make_rule("steady", min_rounds=4, max_rounds=50, options={"bound": 0.01})
+    times = np.random.default_rng(0).lognormal(17, 0.1, (50, 20))
+    decisions = [rule.update(RoundObservation(n, dict.fromkeys(Clock, times[n]), lambda _: 0.9, 0.9), float(n)) for n in range(50)]
+    stop = next(decision for decision in decisions if decision.stop)
+    assert stop.reason == "steady"
+    assert (stop.check or {})["moved"] == pytest.approx(0)
+
+
+def test_the_figure() -> None:
+    class Reading:
+        entries = ()
+
+    chart = names(EXAMPLES[3])["median_chart"](Reading())
+    assert isinstance(chart, Chart)
+    assert chart.section in SECTIONS

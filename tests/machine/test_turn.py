@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contracts import InputError
+from orchestrator.machine.locks import VARIABLE, own_folder_path, pids_in
+from orchestrator.machine.turn import Turn, check_turn, read_turn
+
+HOLD = """
+import sys, time
+from orchestrator.machine.turn import Turn
+assert Turn(sys.argv[1], "campaign " + sys.argv[1]).take() is None
+print("taken", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    yield tmp_path
+    own_turn(tmp_path).unlink(missing_ok=True)
+
+
+def own_turn(folder: Path) -> Path:
+    """The file of this user's turn that belongs to a common folder."""
+    status = folder.stat()
+    return own_folder_path() / f"turn-{status.st_dev}-{status.st_ino}"
+
+
+def test_one_campaign_at_a_time() -> None:
+    mine, also_mine, theirs = Turn("a", "campaign a"), Turn("a", "campaign a"), Turn("b", "campaign b")
+    assert mine.take() is None
+    assert mine.take() is None
+    assert also_mine.take() is None
+    assert theirs.take() == "campaign a"
+    mine.end()
+    mine.end()
+    assert theirs.take() == "campaign a"
+    also_mine.end()
+    assert theirs.take() is None
+    assert mine.take() == "campaign b"
+
+
+def test_the_turn_ends_with_the_process_however_it_ends() -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, "a"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "taken\n"
+        turn = Turn("b", "campaign b")
+        assert turn.take() == "campaign a"
+        assert read_turn().holder == "campaign a"
+        process.kill()
+    assert turn.take() is None
+
+
+def test_what_is_told_of_the_holder_is_plain_text() -> None:
+    strange = Turn("a", "\x1b[31mred\nline " + "x" * 1000)
+    assert strange.take() is None
+    told = Turn("b", "campaign b").take()
+    assert told is not None
+    assert told.startswith("[31mredline x")
+    assert len(told) < 400
+
+
+def test_the_locks_of_a_user_are_closed_to_all_others(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert Turn("a", "campaign a").take() is None
+    finally:
+        os.umask(before)
+    assert own_folder_path().stat().st_mode & 0o777 == 0o700
+    assert own_turn(folder).stat().st_mode & 0o777 == 0o600
+    assert list(folder.iterdir()) == []
+
+
+def test_turns_in_different_folders_know_nothing_of_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Turn("a", "campaign a")
+    assert here.take() is None
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv(VARIABLE, str(other))
+    elsewhere = Turn("b", "campaign b")
+    assert elsewhere.take() is None
+    elsewhere.end()
+    own_turn(other).unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("not/absolute", "must be an absolute path"),
+        ("/no/such/folder", "there is no such folder; have the administrator make it"),
+        ("/proc/self/environ", "cannot be opened as a folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, complaint: str) -> None:
+    monkeypatch.setenv(VARIABLE, name)
+    with pytest.raises(InputError, match=rf"^{VARIABLE}={name}:? .*{complaint.split()[0]}") as told:
+        check_turn()
+    assert complaint in str(told.value)
+    assert "\n" not in str(told.value)
+    problem = read_turn().problem
+    assert problem is not None
+    assert complaint in problem
+
+
+def test_lines_of_the_kernel(tmp_path: Path) -> None:
+    status = tmp_path.stat()
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    lines = [
+        f"1: FLOCK  ADVISORY  WRITE 70 {place} 0 EOF",
+        f"1: -> FLOCK  ADVISORY  WRITE 71 {place} 0 EOF",
+        f"2: OFDLCK ADVISORY  READ -1 {place} 0 0",
+        f"3: FLOCK  ADVISORY  READ 0 {place} 0 EOF",
+        f"4: FLOCK  ADVISORY  READ 72 {place}9 0 EOF",
+        f"5: FLOCK  ADVISORY  READ 69 {place} 0 EOF",
+        "",
+    ]
+    assert pids_in(lines, status) == [69, 70]
+
+
+def test_many_at_once() -> None:
+    """Of processes of four campaigns that all try at once, those of one get in."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", HOLD, str(number % 4)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for number in range(8)
+    ]
+    try:
+        time.sleep(0.1)
+        taken = set()
+        for number, process in enumerate(processes):
+            assert process.stdout is not None
+            if process.stdout.readline():
+                taken.add(number % 4)
+        assert len(taken) == 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()

@@ -1,0 +1,172 @@
+"""A campaign on a clock that leaps at random, its report, and a headless Chromium to look at it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.configuration.config import parse_trial
+from orchestrator.execution.inline import open_inline
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
+from orchestrator.report.figures.evidence import Evidence, read_evidence
+from orchestrator.report.html.page import render
+from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import run_trials
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import CampaignRecord, LeftOut, TrialRecord
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SUPPORT = Path(__file__).parents[1] / "support"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+READINGS_PER_TRIAL = 26 * 20 * 4
+HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: looks at a page in headless Chromium")
+
+
+class LeapingClock:
+    """Each reading is some time after the last one, by a seed; later trials are slower."""
+
+    def __init__(self) -> None:
+        self._now, self._readings = 0, 0
+        self._random = np.random.default_rng(5)
+
+    def __call__(self) -> int:
+        self._readings += 1
+        self._now += int(1e6 * (1 + 0.3 * (self._readings // READINGS_PER_TRIAL)) * self._random.lognormal(0, 0.2))
+        return self._now
+
+
+def trial(system: str, runtime: str, **model: object) -> Candidate:
+    parsed = parse_trial(
+        {
+            "model": {
+                "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch", "onnxruntime"],
+                "sleep_ms": 0, "wrong": [3, 7], "raises_on": [], "fails_to_load": False, "dies": False,
+            } | model,
+            "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20},
+            "system": {"name": system},
+            "runtime": {"name": runtime},
+            "measurement": {"rule": "paper", "min_rounds": 24, "max_rounds": 24},
+        }
+    )  # fmt: skip
+    return Candidate(parsed, inspect(parsed), read_machine())
+
+
+def run_campaign(folder: Path) -> Path:
+    candidates = [trial(system, runtime) for system in ("small", "large") for runtime in ("torch", "onnxruntime")]
+    candidates.append(trial("large", "torch", name="broken", fails_to_load=True))
+    planned = make_plan_of(candidates).trials
+    record = CampaignRecord(
+        created_at=datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
+        code_version="test",
+        name="a <b>small</b> campaign",
+        command=("+sweep=<script>alert(1)</script>",),
+        trials=planned,
+        left_out=(LeftOut(pair=("null", "<i>tensorflow</i>"), reason="offers </script> no such runtime"),),
+    )
+    with CampaignWriter.create(folder / "results", record) as writer, open_inline(folder / "cache", LeapingClock()) as executor:
+        run_trials(list(planned), executor, writer, Progress(len(planned), None), threading.Event())
+    return folder / "results"
+
+
+class HostileCampaign(Campaign):
+    """The same campaign with HTML in the names of models, systems and hosts, as a stranger's files could hold it."""
+
+    def trial(self, trial_id: str) -> TrialRecord:
+        record = super().trial(trial_id)
+        model = record.trial.model.model_copy(update={"name": HOSTILE})
+        system = record.trial.system.model_copy(update={"name": f"<b>{record.trial.system.name}</b>"})
+        changed = record.trial.model_copy(update={"model": model, "system": system})
+        placement = {**record.placement, "host": "</script><script>document.title='broken'</script>"} if record.placement else {}
+        environment = {**record.environment, "host": "&lt;host&gt;"} if record.environment else {}
+        return record.model_copy(update={"trial": changed, "placement": placement, "environment": environment})
+
+
+@dataclass(frozen=True)
+class Reported:
+    directory: Path
+    results: CampaignAnalysis
+    evidence: dict[str, Evidence]
+    page: Path
+
+
+def reported(campaign: Campaign, page: Path) -> Reported:
+    results, evidence = analyse(campaign, campaign.record.config.analysis), read_evidence(campaign)
+    page.write_text(render(results, evidence), encoding="utf-8")
+    return Reported(campaign.directory, results, evidence, page)
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    folder = tmp_path_factory.mktemp("report")
+    sys.path.append(str(SUPPORT / "code"))
+    try:
+        directory = run_campaign(folder)
+    finally:
+        sys.path.remove(str(SUPPORT / "code"))
+        sys.modules.pop("null_targets", None)
+    return reported(open_campaign(directory), folder / "report.html")
+
+
+@pytest.fixture(scope="session")
+def hostile_report(report: Reported) -> Reported:
+    return reported(HostileCampaign(report.directory), report.page.with_name("hostile.html"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install '.[test]'")
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        # Chromium as root refuses its own sandbox; the page is ours.
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page and everything it said or asked for."""
+
+    page: Page
+    said: list[str]
+    asked: list[str]
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[object]:
+    opened = []
+
+    def open_page(path: Path, **options: object) -> Visit:
+        context = chromium.new_context(**options)
+        opened.append(context)
+        found = Visit(context.new_page(), [], [])
+        found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
+        found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
+        found.page.on("request", lambda request: found.asked.append(request.url))
+        found.page.goto(path.as_uri())
+        return found
+
+    yield open_page
+    for context in opened:
+        context.close()

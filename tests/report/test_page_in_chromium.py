@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.report.figures.reading import readings
+from orchestrator.report.text import milliseconds, quality, quality_within
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+DESK = {"width": 1280, "height": 900}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+def see_all(page: Any) -> None:
+    """Scroll through the page so that every figure is drawn."""
+    for figure in page.locator(".plot").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".main-svg").first.wait_for()
+
+
+def eventually(page: Any, expression: str) -> None:
+    """Wait until something is true of the page; Playwright's own way would evaluate text, which the page's policy forbids."""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
+
+
+def cells(page: Any, name: str) -> list[str]:
+    return page.locator(f"tr[data-entry] [data-cell={name}]").all_inner_texts()
+
+
+def slide(page: Any, position: int) -> None:
+    page.locator("[data-slider]").evaluate(
+        "(slider, position) => { slider.value = position; slider.dispatchEvent(new Event('input', {bubbles: true})); }", position
+    )
+
+
+def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, visit: Callable[..., Any]) -> None:
+    seen = visit(report.page, viewport=DESK)
+    see_all(seen.page)
+    assert seen.said == []
+    assert seen.asked == [report.page.as_uri()]
+    assert seen.page.locator(".plot").count() == 12
+
+
+def test_every_position_of_the_slider_shows_what_python_computed(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    reading = readings(report.results, report.evidence)[0]
+    grid = reading.grids["total"]
+    for position in range(0, len(grid.ns), 7):
+        slide(page, position)
+        curves = [reading.curves["total", entry.key] for entry in reading.entries]
+        assert cells(page, "mean") == [quality(curve.mean[position]) for curve in curves]
+        assert cells(page, "worst") == [quality(curve.worst[position]) for curve in curves]
+        assert cells(page, "interval") == [quality_within(curve.low[position], curve.high[position]) for curve in curves]
+        assert page.locator("output[data-threshold]").inner_text() == milliseconds(grid.ns[position])
+
+
+def test_tables_of_one_threshold_follow_the_slider(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    reading = readings(report.results, report.evidence)[0]
+    ns, common = reading.grids["total"].ns, [threshold.ns for threshold in reading.pool.thresholds.common("total")]
+    seen = set()
+    for position in range(0, len(ns), 5):
+        slide(page, position)
+        (title,) = page.locator("#quality-0 [data-within] h4:visible").all_inner_texts()
+        (shown,) = page.locator("#quality-0 [data-within]:visible").evaluate_all("tables => tables.map(table => +table.dataset.within)")
+        assert shown == min(common, key=lambda bound: abs(np.log(bound / ns[position])))
+        assert "Differences of tail quality" in title
+        seen.add(title)
+    assert len(seen) > 4
+
+
+def test_on_the_other_clock_they_are_those_of_the_threshold_of_that_name(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    grid = readings(report.results, report.evidence)[0].grids["inference"]
+    page.select_option("[data-clock]", "inference")
+    for position, labels in enumerate(grid.labels):
+        if labels:
+            slide(page, position)
+            (title,) = page.locator("#quality-0 [data-within] h4:visible").all_inner_texts()
+            shown = title.partition(" within ")[2].partition(" (")[0]
+            assert shown in labels.split(", ")
+
+
+def test_the_reference_is_flagged_at_its_own_percentiles(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    stored = [row for row in report.results.tables["tail_quality"].to_pylist() if row["metric"] == "top1" and row["slice"] == "all"]
+    grid = readings(report.results, report.evidence)[0].grids["total"]
+    for position, ns in enumerate(grid.ns):
+        of_position = [row for row in stored if (row["clock"], row["threshold_ns"]) == ("total", ns) and row["threshold_origin"] != "own"]
+        if of_position:
+            slide(page, position)
+            shown = dict(
+                zip(
+                    page.locator("tr[data-entry]").evaluate_all("rows => rows.map(row => row.dataset.entry)"),
+                    cells(page, "flags"),
+                    strict=True,
+                )
+            )
+            for row in of_position:
+                if row["threshold_origin"] == "reference":
+                    assert shown[f"0:{row['trial']}"] == ", ".join(row["flags"])
+    slide(page, 1)
+    assert grid.labels[1] == ""
+    assert not any("in-sample" in flags for flags in cells(page, "flags"))
+
+
+def test_the_slider_moves_figures(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    see_all(page)
+
+    def drawn(name: str) -> list[Any]:
+        div = page.locator(f"[data-chart={name}-0]")
+        div.scroll_into_view_if_needed()
+        return json.loads(div.evaluate("div => JSON.stringify([div.data.map(trace => trace.y), div.layout.shapes])"))
+
+    slide(page, 5)
+    before = {name: drawn(name) for name in ("rounds", "rounds-histogram", "tail-quality", "percentiles", "ranking")}
+    slide(page, 80)
+
+    def moved(name: str) -> list[Any]:
+        """What is drawn once it has changed: figures out of sight are drawn when they come into it."""
+        for _ in range(100):
+            if (now := drawn(name)) != before[name]:
+                return now
+            page.wait_for_timeout(50)
+        pytest.fail(f"{name} does not move")
+
+    after = {name: moved(name) for name in before}
+    for name in ("rounds", "rounds-histogram"):
+        assert before[name][0] != after[name][0]
+    for name in ("tail-quality", "percentiles", "ranking"):
+        assert before[name][0] == after[name][0]
+        assert before[name][1] != after[name][1]
+
+
+def test_a_common_threshold_and_the_other_clock_can_be_chosen(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    page.locator("[data-marks] button", has_text="p99").first.click()
+    total = cells(page, "mean"), cells(page, "p99")
+    page.locator("[data-clock]").select_option("inference")
+    assert page.locator("[data-clock-name]").inner_text() == "inference"
+    assert (cells(page, "mean"), cells(page, "p99")) != total
+    assert "p99" in page.locator("[data-threshold-label]").first.inner_text()
+
+
+def test_trials_that_are_not_ticked_are_not_drawn(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK).page
+    chart = page.locator("[data-chart=density-0]")
+    chart.scroll_into_view_if_needed()
+    chart.locator(".main-svg").first.wait_for()
+    assert len(chart.evaluate("div => div.data.map(trace => trace.name)")) == 4
+    page.locator("[data-shown]").first.uncheck()
+    chart.scroll_into_view_if_needed()
+    eventually(page, "document.querySelector('[data-chart=density-0]').data.length === 3")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_system_chooses_light_or_dark_and_the_reader_the_other(report: Any, visit: Callable[..., Any], scheme: str) -> None:
+    page = visit(report.page, viewport=DESK, color_scheme=scheme).page
+    light = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
+    other = "dark" if scheme == "light" else "light"
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == light[scheme]
+    page.locator("[data-chart=density-0]").scroll_into_view_if_needed()
+    font = "document.querySelector('[data-chart=density-0]').layout.font.color"
+    page.locator("[data-chart=density-0] .main-svg").first.wait_for()
+    before = page.evaluate(font)
+    page.locator("#theme").click()
+    assert page.evaluate(ground) == light[other]
+    page.locator("[data-chart=density-0]").scroll_into_view_if_needed()
+    eventually(page, f"{font} !== '{before}'")
+
+
+def test_a_phone_scrolls_tables_and_not_the_page(report: Any, visit: Callable[..., Any]) -> None:
+    seen = visit(report.page, **PHONE)
+    see_all(seen.page)
+    for details in seen.page.locator("details").all():
+        details.evaluate("element => element.open = true")
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert seen.page.evaluate("[...document.querySelectorAll('.scroll')].some(box => box.scrollWidth > box.clientWidth)")
+    assert seen.said == []
+
+
+def test_paper_gets_every_figure_on_a_light_ground(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, viewport=DESK, color_scheme="dark").page
+    assert page.locator(".plot:has(.main-svg)").count() < 12
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert page.locator(".plot").count() == 12
+    assert page.evaluate(
+        "[...document.querySelectorAll('.plot')].every(div => div.layout.width === 660 && div.layout.font.color === '#1b1f24')"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(report: Any, visit: Callable[..., Any], scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing: pip install '.[test]'")
+    page = visit(report.page, viewport=DESK, color_scheme=scheme).page
+    see_all(page)
+    found = axe.Axe().run(page).response["violations"]
+    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert serious == []
+
+
+def test_html_in_names_is_shown_as_text(hostile_report: Any, visit: Callable[..., Any]) -> None:
+    seen = visit(hostile_report.page, viewport=DESK)
+    see_all(seen.page)
+    assert seen.said == []
+    assert seen.asked == [hostile_report.page.as_uri()]
+    assert seen.page.title() == "Tail quality: a <b>small</b> campaign"
+    assert seen.page.locator("main img, main b, main i, main script").count() == 0
+    text = seen.page.locator("body").inner_text()
+    for name in ("<img src=x onerror=", "<b>small</b>", "</script><script>", "<i>tensorflow</i>", "&lt;host&gt;"):
+        assert name in text
+    bars = seen.page.locator("[data-chart=stages-0] .ytick text").all_text_contents()
+    assert any("<b>small</b>" in label for label in bars)

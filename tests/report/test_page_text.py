@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.contracts import InputError
+from orchestrator.report.figures.charts import figures
+from orchestrator.report.figures.charts.latency import percentile_chart
+from orchestrator.report.figures.charts.quality import flips
+from orchestrator.report.figures.reading import readings
+from orchestrator.report.figures.static import write_figures
+from orchestrator.report.html.page import render
+
+pytestmark = pytest.mark.slow
+
+KINDS = {
+    "tail-quality", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "prediction", "stages", "evidence",
+    "rjsd", "input-size",
+}  # fmt: skip
+
+
+def test_equal_results_and_seed_give_equal_bytes(report: Any) -> None:
+    assert render(report.results, report.evidence) == report.page.read_text(encoding="utf-8")
+
+
+def test_percentiles_are_solid_exactly_where_the_table_certifies_them(report: Any) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    rows = report.results.tables["latency"].to_pylist()
+    seen = set()
+    for line in percentile_chart(reading).series:
+        if not line.faint:
+            mine = [row for row in rows if (f"0:{row['trial']}", row["clock"]) == (line.entry, line.tags["clock"])]
+            certified = [row["percentile"] for row in takewhile(lambda row: row["certified"], mine)]
+            shown = 100 * (1 - 1 / line.x[-1])
+            # Drawn at 20 places from 90 to 99 and so on: the last solid one may lie up to one place before a percentile.
+            assert certified[-1] - (100 - certified[-1]) * 0.13 <= shown
+            assert all(shown <= row["percentile"] for row in mine[len(certified) : len(certified) + 1])
+            seen.add(certified[-1])
+    assert len(seen) > 1
+
+
+def test_the_page_is_one_file_within_15_megabytes(report: Any) -> None:
+    text = report.page.read_text(encoding="utf-8")
+    assert len(text.encode()) < 15e6
+    outside = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert re.findall(r'(?:src|href)="([^"#][^"]*)"', outside) == ["data:,"]
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy is not None
+    assert "default-src &#39;none&#39;" in policy[1]
+    assert "unsafe-eval" not in policy[1]
+    assert "script-src &#39;unsafe" not in policy[1]
+
+
+def test_figures_at_common_thresholds_are_those_of_the_tables(report: Any) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    rows = [
+        row for row in report.results.tables["tail_quality"].to_pylist() if row["threshold_origin"] != "own" and row["metric"] == "top1"
+    ]
+    assert rows
+    for row in rows:
+        grid, curve = reading.grids[row["clock"]], reading.curves[row["clock"], f"0:{row['trial']}"]
+        index = list(grid.ns).index(row["threshold_ns"])
+        assert row["threshold"] in grid.labels[index]
+        found = (curve.mean[index], curve.worst[index], curve.low[index], curve.high[index])
+        assert found == pytest.approx((row["mean"], row["worst"], row["interval_low"], row["interval_high"]), abs=1e-12)
+
+
+def test_flips_are_all_pairs_that_change_places(report: Any) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    grid = reading.grids["total"]
+    common = [index for index, label in enumerate(grid.labels) if label]
+    means = {entry.label: reading.curves["total", entry.key].mean for entry in reading.entries}
+    expected = {
+        (one, other, grid.labels[before], grid.labels[after])
+        for before, after in pairwise(common)
+        for one in means
+        for other in means
+        if means[one][before] > means[other][before] + 1e-9 and means[one][after] < means[other][after] - 1e-9
+    }
+    assert {flip[:4] for flip in flips(reading)} == expected
+
+
+def test_what_failed_stands_with_its_reason(report: Any) -> None:
+    text = report.page.read_text(encoding="utf-8")
+    assert "1 of 5 trials is not done" in text
+    assert "offers &lt;/script&gt; no such runtime" in text
+    failed = next(planned for planned in report.results.campaign.trials if planned.state == "failed")
+    assert failed.trial_id in text
+
+
+def test_without_evidence_its_figures_are_left_out(report: Any) -> None:
+    text = render(report.results)
+    assert 'data-chart="stages-0"' not in text
+    assert 'data-chart="density-0"' in text
+
+
+def test_a_campaign_without_a_round_has_a_page(report: Any) -> None:
+    empty = {name: table.slice(0, 0) for name, table in report.results.tables.items()}
+    text = render(replace(report.results, groups=(), tables=empty))
+    assert "No trial has a stored round." in text
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "png"])
+def test_figures_become_real_files(report: Any, tmp_path: Path, form: str) -> None:
+    written = write_figures(tmp_path, [form], ["tail-quality", "stages"], report.results, report.evidence)
+    assert [path.name for path in written] == [f"tail-quality.{form}", f"stages.{form}"]
+    begins = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}[form]
+    first = written[0].read_bytes()
+    assert first.startswith(begins)
+    write_figures(tmp_path / "again", [form], ["tail-quality"], report.results, report.evidence)
+    assert (tmp_path / "again" / f"tail-quality.{form}").read_bytes() == first
+
+
+def test_every_figure_can_be_written(report: Any, tmp_path: Path) -> None:
+    names = set(figures(report.results, report.evidence))
+    assert names <= KINDS
+    assert {path.stem for path in write_figures(tmp_path, ["svg"], (), report.results, report.evidence)} == names
+
+
+def test_names_in_figures_are_text_and_no_formula(hostile_report: Any, tmp_path: Path) -> None:
+    (path,) = write_figures(tmp_path, ["svg"], ["tail-quality"], hostile_report.results)
+    assert "&lt;b&gt;small&lt;/b&gt;" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("formats", "only", "complaint"),
+    [(["gif"], [], "--figures gif: no such format; choose some of svg,pdf,png"), (["svg"], ["nothing"], "--only nothing: no such figure")],
+)
+def test_unknown_formats_and_names_are_refused(report: Any, tmp_path: Path, formats: list[str], only: list[str], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        write_figures(tmp_path, formats, only, report.results)

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.configuration.config import parse_trial
+from orchestrator.execution.inline import open_inline
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
+from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import run_trials
+from orchestrator.running.trial_judge import kernel_flags
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
+
+MODEL = {
+    "name": "null",
+    "kind": "image_classification",
+    "target": "null_targets:NullModel",
+    "runtimes": ["torch"],
+    "sleep_ms": 0,
+    "wrong": [3, 7],
+    "raises_on": [],
+    "fails_to_load": False,
+    "dies": False,
+}
+TASK = {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20}
+
+
+class FakeClock:
+    """Each reading is 1 ms after the last one, so every stage takes exactly 1 ms."""
+
+    def __init__(self) -> None:
+        self._now = 0
+
+    def __call__(self) -> int:
+        self._now += 1_000_000
+        return self._now
+
+
+class NoisyClock(FakeClock):
+    """Readings 10 ms +- 30 % apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._random = np.random.default_rng(3)
+
+    def __call__(self) -> int:
+        self._now += int(1e7 * self._random.lognormal(0, 0.3))
+        return self._now
+
+
+def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
+    document = {
+        "model": MODEL | changes.get("model", {}),
+        "task": TASK | changes.get("task", {}),
+        "system": {"name": "cpu_all"} | changes.get("system", {}),
+        "runtime": {"name": "torch"},
+        "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3} | changes.get("measurement", {}),
+    }
+    trial = parse_trial(document)
+    return list(make_plan_of([Candidate(trial, inspect(trial), read_machine())]).trials)
+
+
+@pytest.fixture
+def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
+    def run(trials: list[PlannedTrial], stop: threading.Event | None = None, clock: FakeClock | None = None) -> Campaign:
+        record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
+        with (
+            CampaignWriter.create(tmp_path / "results", record) as writer,
+            open_inline(tmp_path / "cache", clock or FakeClock()) as executor,
+        ):
+            run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event())
+        return open_campaign(tmp_path / "results")
+
+    return run
+
+
+def test_every_round_is_stored_with_exact_times(measure: Callable[..., Campaign]) -> None:
+    trials = planned()
+    campaign = measure(trials)
+
+    timings = campaign.timings(trials[0].trial_id)
+    assert timings.num_rows == 3 * 20
+    for column in ("preprocess_ns", "inference_ns", "postprocess_ns"):
+        assert set(timings.column(column).to_pylist()) == {1_000_000}
+    record = campaign.trial(trials[0].trial_id)
+    assert record.state == "done"
+    assert record.ideal == {"top1": 0.9, "top5": 0.9}
+    assert campaign.warmup(trials[0].trial_id).num_rows == 2 * 20
+    rounds = campaign.rounds(trials[0].trial_id)
+    assert rounds.column("round").to_pylist() == [0, 1, 2]
+    assert len(set(rounds.column("prediction_digest").to_pylist())) == 1
+
+
+def test_a_short_trial_takes_few_bytes(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement={"rule": "rounds", "min_rounds": 34, "max_rounds": 34})
+    campaign = measure(trials, clock=NoisyClock())
+    stored = sum(path.stat().st_size for path in (campaign.directory / "trials").rglob("*.parquet"))
+    assert campaign.timings(trials[0].trial_id).num_rows == 34 * 20
+    assert stored / (34 * 20) <= 30
+
+
+def test_samples_carry_their_scores(measure: Callable[..., Campaign]) -> None:
+    trials = planned()
+    samples = measure(trials).samples(trials[0].trial_id)
+    wrong = [number for number, score in enumerate(samples.column("score_top1").to_pylist()) if score == 0]
+    assert wrong == [3, 7]
+
+
+def test_batches_share_their_times(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement={"batch": 8})
+    timings = measure(trials).timings(trials[0].trial_id)
+    assert timings.num_rows == 60
+    gaps = timings.column("start_gap_ns").to_pylist()[:20]
+    assert gaps == [None] * 8 + [1_000_000] * 12
+
+
+def test_a_shuffled_order_reaches_every_sample(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement={"order": "shuffled", "batch": 3})
+    campaign = measure(trials)
+    timings = campaign.timings(trials[0].trial_id)
+    assert timings.column("sample").to_pylist() == [*range(20)] * 3
+    assert set(campaign.rounds(trials[0].trial_id).column("different_answers").to_pylist()) == {0}
+
+
+def test_a_model_that_fails_to_load_is_a_failed_trial_and_the_others_go_on(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"fails_to_load": True}) + planned()
+    campaign = measure(trials)
+    states = {trial.trial_id: (trial.state, trial.reason) for trial in campaign.record.trials}
+    state, reason = states[trials[0].trial_id]
+    assert state == "failed"
+    assert re.fullmatch(r"model null raised while loading: OSError: weights are gone \(null_targets.py, line \d+, in load\)", reason)
+    assert states[trials[1].trial_id] == ("done", None)
+
+
+def test_a_model_may_raise_on_as_many_samples_as_allowed(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"raises_on": [5]}, measurement={"max_errors": 1})
+    campaign = measure(trials)
+    assert campaign.record.trials[0].state == "done"
+    outcomes = np.array(campaign.timings(trials[0].trial_id).column("outcome").to_pylist()).reshape(3, 20)
+    assert (outcomes[:, 5] == "error").all()
+    assert (np.delete(outcomes, 5, axis=1) == "ok").all()
+    message = campaign.trial(trials[0].trial_id).errors[0].message
+    assert re.fullmatch(r"RuntimeError: cannot read \[5\] \(null_targets.py, line \d+, in infer\)", message)
+    assert campaign.trial(trials[0].trial_id).ideal["top1"] == 17 / 20
+
+
+def test_one_sample_more_fails_the_trial(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"raises_on": [5]})
+    reason = measure(trials).record.trials[0].reason
+    assert reason is not None
+    assert reason.startswith("model null raised on 1 of 20 samples of the warm-up (measurement.max_errors=0), first on number-5")
+
+
+def test_a_stop_finishes_the_round_and_keeps_it(measure: Callable[..., Campaign]) -> None:
+    class StopsAtOnce(threading.Event):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            return self.asked > 4
+
+    trials = planned() + planned(measurement={"batch": 2})
+    campaign = measure(trials, StopsAtOnce())
+    first, second = campaign.record.trials
+    assert first.state == "interrupted"
+    assert campaign.rounds(first.trial_id).num_rows >= 1
+    assert second.state == "planned"
+
+
+def test_repeats_are_trials_of_their_own(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement={"repeat": 2})
+    campaign = measure(trials)
+    assert [trial.trial_id[-3:] for trial in campaign.record.trials] == ["-r0", "-r1"]
+    assert len({trial.match_key for trial in campaign.record.trials}) == 1
+    assert all(trial.state == "done" for trial in campaign.record.trials)
+
+
+def test_rounds_of_interleaved_trials_alternate(measure: Callable[..., Campaign]) -> None:
+    interleaved = {"schedule": "interleaved"}
+    trials = planned(measurement=interleaved) + planned(measurement=interleaved | {"batch": 2, "min_rounds": 2, "max_rounds": 2})
+    campaign = measure(trials)
+    started = [(row["started_monotonic_ns"], trial.trial_id) for trial in trials for row in campaign.rounds(trial.trial_id).to_pylist()]
+    first, second = (trial.trial_id for trial in trials)
+    assert [trial for _, trial in sorted(started)] == [first, second, first, second, first]
+    assert {trial.state for trial in campaign.record.trials} == {"done"}
+
+
+def test_the_machine_s_own_speed_is_stored_before_and_after(measure: Callable[..., Campaign]) -> None:
+    trials = planned()
+    kernel = measure(trials).trial(trials[0].trial_id).environment["kernel"]
+    assert set(kernel) == {"before_ns", "after_ns"}
+    assert min(kernel.values()) > 0
+
+
+def test_trials_that_share_their_machine_are_flagged(measure: Callable[..., Campaign]) -> None:
+    trials = planned(system={"exclusive": False})
+    assert "machine shared with other trials" in measure(trials).trial(trials[0].trial_id).flags
+
+
+def test_a_model_that_is_never_right_is_flagged(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"wrong": list(range(20))})
+    assert "no answer is right even without a threshold" in measure(trials).trial(trials[0].trial_id).flags
+
+
+@pytest.mark.parametrize("answer", ["cat", ["cat"], {"label": 1}, [float("nan")]])
+def test_answers_of_another_form_are_in_one_line(measure: Callable[..., Campaign], answer: object) -> None:
+    trials = planned(model={"target": "null_targets:OddModel", "answer": answer}) + planned()
+    first, second = measure(trials).record.trials
+    assert first.state == "failed"
+    assert first.reason is not None
+    assert "docs/tasks.md shows" in first.reason
+    assert second.state == "done"
+
+
+def test_a_change_of_speed_is_flagged_beyond_a_tenth() -> None:
+    assert kernel_flags(100, 109) == kernel_flags(100, 91) == ()
+    assert kernel_flags(100, 112) == ("machine slower at the end",)
+    assert kernel_flags(100, 88) == ("machine faster at the end",)
+
+
+def test_what_the_user_s_code_raised_is_kept_with_the_way_there(measure: Callable[..., Campaign]) -> None:
+    trials = planned(model={"fails_to_load": True}) + planned(model={"raises_on": [5]}, measurement={"max_errors": 1})
+    campaign = measure(trials)
+    failed, done = (campaign.directory / "trials" / trial.trial_id / "traceback.txt" for trial in trials)
+    text = failed.read_text()
+    assert text.startswith("==================== process 0, load failed\nTraceback (most recent call last):\n")
+    assert text.count("====================") == 1, "the second process raised the same"
+    assert re.search(r'null_targets.py", line \d+, in load\n    raise OSError\("weights are gone"\)', text)
+    text = done.read_text()
+    assert text.startswith("==================== round 0, first sample that the model raised on\n")
+    assert text.count("RuntimeError: cannot read [5]") == 1
+    assert campaign.rounds(trials[1].trial_id).num_rows == 3
+
+
+def test_a_trial_that_raises_nothing_has_no_traceback(measure: Callable[..., Campaign]) -> None:
+    campaign = measure(planned())
+    assert not list(campaign.directory.rglob("traceback.txt"))
+
+
+def test_a_metric_that_raises_says_where(measure: Callable[..., Campaign], monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(name: str, answers: object) -> object:
+        raise ValueError("no such form")
+
+    monkeypatch.setattr("orchestrator.running.trial_judge.judge", raising)
+    trials = planned()
+    campaign = measure(trials)
+    reason = campaign.record.trials[0].reason or ""
+    assert re.search(r"\(ValueError: no such form \(test_pipeline.py, line \d+, in raising\)\); docs/tasks.md shows", reason)
+    assert "in raising" in (campaign.directory / "trials" / trials[0].trial_id / "traceback.txt").read_text()

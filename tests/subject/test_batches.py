@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.contracts import InputError
+from orchestrator.measurement.failures import Stamps, incomplete_round
+from orchestrator.running.attempt import MOST_AT_ONCE
+from orchestrator.running.trial_judge import clocks, per_inference
+from orchestrator.stats.times import Clock
+from orchestrator.storage.handover import RoundResult
+from orchestrator.subject.samples import AHEAD, batch_numbers, batches_of_round, batches_that_ran, first_of_batches
+
+
+def make(batch: int, order: str = "fixed") -> Trial:
+    document: dict[str, Any] = {
+        "model": {"name": "net", "kind": "image", "target": "x:X", "runtimes": ["torch"]},
+        "task": {"name": "digits", "kind": "image", "target": "x:Y"},
+        "system": {"name": "cpu", "cores": 1},
+        "runtime": {"name": "torch"},
+        "measurement": {"batch": batch, "order": order},
+    }
+    return parse_trial(document)
+
+
+@settings(max_examples=50, deadline=None)
+@given(samples=st.integers(1, 40), batch=st.integers(1, 9), order=st.sampled_from(["fixed", "shuffled"]), number=st.integers(0, 99))
+def test_every_sample_is_in_one_batch_and_every_batch_gives_one_time(samples: int, batch: int, order: str, number: int) -> None:
+    trial = make(batch, order)
+    batches = batches_of_round(trial, samples, number)
+    assert sorted(sample for members in batches for sample in members) == list(range(samples))
+    assert {len(members) for members in batches[:-1]} <= {batch}
+    of_sample = batch_numbers(trial, samples, number)
+    assert all(of_sample[sample] == place for place, members in enumerate(batches) for sample in members)
+    of_batch = np.arange(1.0, len(batches) + 1)
+    [first] = first_of_batches(trial, [number], of_batch[of_sample][None], np.array([False]))
+    assert of_batch[of_sample][first].tolist() == of_batch.tolist()
+
+
+def test_samples_of_a_batch_with_different_times_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=re.escape("sample 3 of round 7 has another time than the rest of its batch (measurement.batch=2)")
+    ):
+        first_of_batches(make(2), [7], np.array([[5.0, 5.0, 6.0, 7.0]]), np.array([False]))
+
+
+@pytest.mark.parametrize("order", ["fixed", "shuffled"])
+@pytest.mark.parametrize("ahead", [0, 3, 2 * MOST_AT_ONCE])
+def test_a_round_that_a_dead_process_left_gives_one_time_per_inference(order: str, ahead: int) -> None:
+    trial, samples, stored = make(4, order), 22, 30
+    stamps = np.zeros((6, 4), dtype=np.int64)
+    stamps[:4] = 100 * np.arange(1, 5)[:, None] + np.arange(4) * np.arange(1, 5)[:, None]  # the fifth batch never came back
+    left = Stamps(stored + ahead, 1, 1, stamps)
+    result: RoundResult = incomplete_round(trial, left, stored, samples, 0, "timeout", "hung")
+    assert pc.sum(pc.equal(result.timings.column("outcome"), "ok")).as_py() == 16
+    inference_ns, total_ns = per_inference(trial, result).values()
+    assert inference_ns.tolist() == [1, 2, 3, 4, np.inf, np.inf]
+    assert total_ns.tolist() == [3, 6, 9, 12, np.inf, np.inf]
+    batches = batches_that_ran(trial, stored, clocks(result.timings)[Clock.TOTAL], incomplete=True)
+    assert batches == batches_of_round(trial, samples, stored + ahead)
+
+
+def test_no_process_can_be_further_ahead_than_is_looked() -> None:
+    assert 2 * MOST_AT_ONCE < AHEAD

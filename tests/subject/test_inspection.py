@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.configuration.config import RuntimeConfig, Trial
+from orchestrator.contracts import InputError, Model, Task
+from orchestrator.subject.inspection import Inspector, check_runtime, inspect, open_subject, options_here, path_options
+from orchestrator.subject.samples import estimate_decoded
+
+SOURCE = '''
+from pathlib import Path
+from orchestrator.contracts import Sample
+
+class Files:
+    """A task over every file of a folder; a name such as 3-x.txt is of class 3."""
+    metrics = ("top1",)
+    checks = 0
+    def __init__(self, root, split="val"):
+        self.root = Path(root)
+    def check(self):
+        Files.checks += 1
+    def samples(self):
+        for path in sorted(self.root.iterdir()):
+            label = int(path.name.split("-")[0])
+            yield Sample(path.name, label, str(label), path=path)
+    def decode(self, encoded):
+        return encoded.decode()
+
+class Given:
+    metrics = ("top1",)
+    def __init__(self, samples):
+        self.given = samples
+    def check(self):
+        pass
+    def samples(self):
+        return [Sample(name, reference, "x", payload=name.encode()) for name, reference in self.given]
+    def decode(self, encoded):
+        return encoded
+
+class Weights:
+    def __init__(self, path=None):
+        self.path = path
+    def check(self):
+        pass
+    def files(self):
+        return [] if self.path is None else [Path(self.path)]
+    def load(self, context):
+        raise AssertionError("a plan loads nothing")
+'''
+
+
+@pytest.fixture
+def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trial]:
+    """Make trials over targets of a module of the user's own."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "own_targets.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
+    monkeypatch.delitem(sys.modules, "own_targets", raising=False)
+
+    def make(target: str = "Files", model: dict[str, Any] | None = None, system: dict[str, Any] | None = None, **task: Any) -> Trial:
+        return Trial.model_validate(
+            {
+                "model": {"name": "m", "kind": "k", "target": "own_targets:Weights", "runtimes": ["torch"], **(model or {})},
+                "task": {"name": "t", "kind": "k", "target": f"own_targets:{target}", **task},
+                "system": {"name": "s", **(system or {})},
+                "runtime": {"name": "torch"},
+                "measurement": {},
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(10):
+        (folder / f"{number % 2}-{number}.txt").write_text("x" * (number + 1))
+    return folder
+
+
+def test_an_inspection_counts_and_digests(subject: Callable[..., Trial], data: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "w.bin"
+    weights.write_bytes(b"weights")
+    found = inspect(subject(root=str(data), model={"path": str(weights)}))
+    names = sorted(path.name for path in data.iterdir())
+    lines = [json.dumps([name, hashlib.sha256((data / name).read_bytes()).hexdigest(), int(name.split("-")[0])]) for name in names]
+    assert found.data_digest == hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    assert found.model_digest == hashlib.sha256((hashlib.sha256(b"weights").hexdigest() + "\n").encode()).hexdigest()
+    assert (found.samples, found.all_samples, found.encoded_bytes, found.held_bytes) == (10, 10, 55, 55)
+    assert (found.model_paths, found.task_paths) == ({"path": str(weights)}, {"root": str(data)})
+
+
+def test_the_same_content_elsewhere_has_the_same_digests(subject: Callable[..., Trial], data: Path, tmp_path: Path) -> None:
+    before = inspect(subject(root=str(data)))
+    moved = data.rename(tmp_path / "elsewhere")
+    assert inspect(subject(root=str(moved))).data_digest == before.data_digest
+    (moved / "0-0.txt").write_text("y")
+    assert inspect(subject(root=str(moved))).data_digest != before.data_digest
+
+
+def test_a_subset_has_a_digest_of_its_own(subject: Callable[..., Trial], data: Path) -> None:
+    every, half = inspect(subject(root=str(data))), open_subject(subject(root=str(data), limit=4))
+    assert half.inspection.samples == len(half.samples) == 4
+    assert half.inspection.all_samples == 10
+    assert sorted(sample.stratum for sample in half.samples) == ["0", "0", "1", "1"]
+    assert half.inspection.data_digest != every.data_digest
+    assert inspect(subject(root=str(data), limit=10)).data_digest == every.data_digest
+
+
+def test_a_subject_offers_what_the_contracts_ask(subject: Callable[..., Trial], data: Path) -> None:
+    opened = open_subject(subject(root=str(data)))
+    assert isinstance(opened.model, Model)
+    assert isinstance(opened.task, Task)
+    assert opened.samples[0].read() == b"x"
+
+
+def test_what_several_trials_share_is_opened_once(subject: Callable[..., Trial], data: Path) -> None:
+    inspector = Inspector()
+    subjects = [inspector.open(subject(root=str(data), system={"cores": cores})) for cores in (1, 2)]
+    assert subjects[0].task is subjects[1].task
+    assert type(subjects[0].task).checks == 1  # type: ignore[attr-defined]
+    assert inspector.open(subject(root=str(data), limit=2)).task is not subjects[0].task
+
+
+def test_preload_decides_what_memory_holds(subject: Callable[..., Trial], data: Path) -> None:
+    held = {preload: inspect(subject(root=str(data), preload=preload)).held_bytes for preload in ("none", "bytes", "decoded")}
+    assert (held["none"], held["bytes"]) == (0, 55)
+    assert held["decoded"] == pytest.approx(sum(sys.getsizeof("x" * (number + 1)) for number in range(10)), rel=0.2)
+
+
+def test_decoded_pictures_are_counted_by_their_pixels() -> None:
+    image = pytest.importorskip("PIL.Image")
+    from orchestrator.contracts import Sample
+
+    samples = [Sample(str(number), 0, "x", payload=b"12345") for number in range(30)]
+    assert estimate_decoded(samples, lambda encoded: image.new("RGB", (10, 20))) == 30 * 10 * 20 * 3
+
+
+def test_paths_of_a_host_replace_options(subject: Callable[..., Trial], data: Path) -> None:
+    trial = subject(root="/not/here", system={"paths": {"task.root": str(data)}})
+    assert inspect(trial).samples == 10
+    with pytest.raises(InputError, match=r"system\.paths\.task\.rot: neither model nor task has this option"):
+        options_here(subject(root="x", system={"paths": {"task.rot": "y"}}))
+    with pytest.raises(InputError, match=r"system\.paths\.root"):
+        options_here(subject(root="x", system={"paths": {"root": "y"}}))
+
+
+def test_words_are_no_paths_because_a_file_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "a.txt").touch()
+    (tmp_path / "test").mkdir()
+    options = {
+        "split": "test",
+        "root": "val",
+        "also": "./test",
+        "number": 3,
+        "nothing": None,
+        "long": "x" * 5000,
+        "absent": "/nope/x",
+    }
+    assert path_options(options, [Path("val/a.txt")]) == {"root": str(tmp_path / "val"), "also": str(tmp_path / "test")}
+
+
+def test_root_and_path_are_paths_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "questions").mkdir()
+    assert path_options({"root": "questions", "split": "questions", "path": "absent"}, []) == {"root": str(tmp_path / "questions")}
+
+
+def test_a_program_that_a_runtime_needs_is_looked_for() -> None:
+    check_runtime(RuntimeConfig(name="r", programs={"cpu": ("sh",), "cuda": ("no-such-program",)}), "cpu")
+    with pytest.raises(InputError, match=r"runtime=r needs the program no-such-program, which is not on PATH"):
+        check_runtime(RuntimeConfig(name="r", programs={"cpu": ("sh",), "cuda": ("no-such-program",)}), "cuda")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"target": "Given", "samples": []}, "task t: has no samples"),
+        ({"target": "Given", "samples": [["a", 1], ["a", 2]]}, "two samples are called 'a'"),
+        (
+            {"target": "Given", "samples": [["a", 3]], "classes": 3},
+            "task t: classes=3 allows class indices 0 to 2, but labels lie in 3 to 3",
+        ),
+        ({"target": "Given", "samples": [["a", [0, 5]]], "classes": 3}, "labels lie in 0 to 5"),
+        ({"target": "Given", "samples": [["a", -1]], "classes": 3}, "labels lie in -1 to -1"),
+        ({"target": "Given", "samples": [["a", 3]], "model": {"classes": 2}}, "model m: classes=2 allows class indices 0 to 1"),
+        ({"target": "Given", "samples": 5}, r"task t \(own_targets:Given\): raised TypeError"),
+        ({"target": "Files", "root": "/no/such/folder"}, "/no/such/folder: cannot be read: No such file or directory"),
+        ({"target": "Files", "root": 5}, "task.target=own_targets:Files: raised TypeError"),
+        ({"target": "Files", "rot": "x"}, "unexpected|missing"),
+    ],
+)
+def test_mistakes_are_in_one_line(subject: Callable[..., Trial], keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        inspect(subject(**keys))
+    assert "\n" not in str(caught.value)
+
+
+def test_references_that_are_no_class_indices_are_left_alone(subject: Callable[..., Trial]) -> None:
+    samples = [["a", True], ["b", "9"], ["c", {"boxes": [9]}], ["d", None]]
+    assert inspect(subject("Given", samples=samples, classes=3)).samples == 4
+
+
+def test_a_missing_file_of_weights_is_named(subject: Callable[..., Trial], data: Path) -> None:
+    with pytest.raises(InputError, match=r"^/no/weights: cannot be read: No such file"):
+        inspect(subject(root=str(data), model={"path": "/no/weights"}))
