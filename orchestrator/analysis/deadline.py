@@ -33,7 +33,7 @@ class DeadlineRow(Labels):
     deadline_ns: Annotated[Int64 | None, "within it a share of 1 - `late_share` of rounds keeps the floor; null unless `certified`"]
     certified: Annotated[bool, "whether that can be promised"]
     reason: Annotated[str | None, "why it cannot"]
-    observed_ns: Annotated[Int64 | None, "the bound that this share of the measured rounds kept, which promises nothing"]
+    observed_ns: Annotated[Int64 | None, "the bound that this share of the measured rounds kept, an observation and no promise"]
     threshold_origin: Annotated[str, "`own`: the trial's own rounds choose it"]
     method: Annotated[str, "how it was found"]
     parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]

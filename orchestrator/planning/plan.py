@@ -16,7 +16,7 @@ from orchestrator.storage.records import LeftOut, PlannedTrial
 from orchestrator.subject.inspection import Inspection
 
 NOWHERE = Machine("-", (), 0)
-"""Of a trial whose system no machine is."""
+"""The machine of a trial whose system matches no machine."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
 
 
 def why_no_pair(trial: Trial) -> LeftOut | None:
-    """Return why a trial's model fits its task or its runtime not, or None where it fits both."""
+    """Return why a trial's model does not fit its task or its runtime, or None where it fits both."""
     model, task, runtime = trial.model, trial.task, trial.runtime
     if model.kind != task.kind:
         reason = f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"

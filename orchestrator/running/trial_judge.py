@@ -101,7 +101,7 @@ OTHER_CATEGORIES = "boxes fit but their categories are not the references': clas
 NEVER_RIGHT = "no answer is right even without a threshold"
 SHARED = "machine shared with other trials"
 PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
-"""What processes of one trial are to have in common."""
+"""What the processes of one trial must have in common."""
 LARGEST_CHANGE = 0.1
 """A fixed piece of work may take longer or shorter after the rounds by this share; beyond it the trial is flagged."""
 
