@@ -18,7 +18,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
-    "after the deadline counts as failed. Only the number of rounds that was fixed beforehand counts. Observed figures are no promise.{common}"
+    "after the deadline counts as failed. Only rounds whose number was fixed beforehand count. Observed figures are no promise.{common}"
 )
 COMMON = " Where models differ in ideal quality, the floor that all of them can keep stands beside each one's own (common)."
 
