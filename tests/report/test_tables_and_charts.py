@@ -1,0 +1,98 @@
+"""Tables, verdict and figures of a report show the rows of the result tables, in the order that a reader asks."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+
+from orchestrator.report.claims import comparison_tables, deadline_tables
+from orchestrator.report.figures.chart import SECTIONS
+from orchestrator.report.figures.charts import MAKERS, charts_of
+from orchestrator.report.figures.reading import readings
+from orchestrator.report.markdown import to_report
+from orchestrator.report.progress import Progress
+from orchestrator.report.result_tables import cross_system_tables, latency_tables, problem_tables, summary_tables
+from orchestrator.report.text import milliseconds, quality
+from orchestrator.report.verdict import verdict
+
+pytestmark = pytest.mark.slow  # the campaign takes seconds to measure
+
+
+def rows(report: Any, name: str, **columns: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = report.results.tables[name].to_pylist()
+    return [row for row in found if all(row[column] == value for column, value in columns.items())]
+
+
+def test_every_cell_of_the_cross_system_tables_is_its_row(report: Any) -> None:
+    tables = list(cross_system_tables(report.results))
+    assert [("reference" in table.title, "absolute" in table.title) for table in tables] == [(True, False), (False, True)]
+    for table, origin in zip(tables, ("reference", "absolute"), strict=True):
+        metric = re.search(r"\((\w+)\)", table.title)[1]  # type: ignore[index]
+        stored = rows(report, "tail_quality", clock="total", slice="all", metric=metric, threshold_origin=origin)
+        heads = [column for column in table.columns if column.endswith(("ms", "ms)"))]
+        assert len(table.rows) * len(heads) == len(stored) > 8
+        cells = [cell for row in table.rows for cell in row[-len(heads) :]]
+        shown = sorted(cell.split()[0] for cell in cells)
+        assert shown == sorted(quality(row["mean"]) for row in stored)
+
+
+def test_the_deadlines_are_those_of_the_rows(report: Any) -> None:
+    [table] = deadline_tables(report.results)
+    for row in rows(report, "deadline", clock="total", reference="own", certified=True):
+        assert any(milliseconds(row["deadline_ns"]) in " ".join(cells) for cells in table.rows)
+
+
+def test_latency_of_every_trial_and_clock_stands_in_a_table(report: Any) -> None:
+    tables = list(latency_tables(report.results))
+    trials = {row["trial"] for row in rows(report, "latency")}
+    assert sum(len(table.rows) for table in tables) >= len(trials)
+
+
+def test_failed_trials_stand_among_the_problems_and_not_in_the_summary(report: Any) -> None:
+    failed = [planned.trial_id for planned in report.results.campaign.trials if planned.state == "failed"]
+    assert failed
+    problems = " ".join(" ".join(row) for table in problem_tables(report.results) for row in table.rows)
+    assert all(trial_id in problems for trial_id in failed)
+    assert all(table.rows for table in summary_tables(report.results))
+
+
+def test_comparisons_stand_at_the_primary_threshold_unless_all_are_asked_for(report: Any) -> None:
+    one, every = (list(comparison_tables(report.results, everywhere=everywhere)) for everywhere in (False, True))
+    assert 0 < len(one) < len(every)
+    assert {table.title for table in one} <= {table.title for table in every}
+
+
+def test_the_verdict_names_first_the_system_that_keeps_most(report: Any) -> None:
+    sentence = next(sentence for sentence in verdict(report.results) if " keeps " in sentence)
+    kept = [float(number) for number in re.findall(r"keeps ([\d.]+)", sentence)]
+    assert kept == sorted(kept, reverse=True)
+    assert sentence in to_report(report.results).replace("\\", "")
+
+
+def test_figures_come_in_the_order_of_the_sections(report: Any) -> None:
+    charts = charts_of(readings(report.results, report.evidence)[0])
+    assert [chart.name for chart in charts] == [
+        "tail-quality", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "rjsd", "prediction",
+        "input-size", "stages", "evidence",
+    ]  # fmt: skip
+    places = [SECTIONS.index(chart.section) for chart in charts]
+    assert places == sorted(places)
+    assert len(MAKERS) == len(charts)
+
+
+def test_every_series_of_a_figure_belongs_to_a_trial_of_it_or_to_none(report: Any) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    keys = {entry.key for entry in reading.entries} | {""}
+    assert all({series.entry for series in chart.series} <= keys for chart in charts_of(reading))
+
+
+def test_progress_writes_nothing_where_it_is_quiet() -> None:
+    stream = io.StringIO()
+    with Progress(0, None) as quiet:
+        quiet.say("composed 50 of 100 trials")
+    with Progress(0, stream) as loud:
+        loud.say("composed 50 of 100 trials")
+    assert "composed 50 of 100 trials" in stream.getvalue()
