@@ -12,7 +12,7 @@ import pyarrow as pa
 from orchestrator.analysis.comparison import ComparisonRow, comparison_rows
 from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
 from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
-from orchestrator.analysis.groups import Group, check_analysis, grouped
+from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.latency import LatencyRow, latency_rows
 from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
@@ -64,7 +64,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
         for an interval that excludes its own figure.
     """
     trials = load_trials(campaign, analysis.metrics)
-    check_analysis(trials, analysis)
+    check_names(trials, analysis)
     groups = grouped(trials, analysis)
     records = tuple(campaign.trials())
     of_trials = [

@@ -83,7 +83,7 @@ def _reference(trials: Sequence[TrialData], p50s: Mapping[str, float], wanted: s
     return thresholds.default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
 
 
-def check_analysis(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
+def check_names(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
     """Raise InputError where ``analysis.reference`` names no trial at all, or ``analysis.slices`` what no trial's samples have."""
     wanted = analysis.reference
     if wanted is not None and not any(wanted in (data.trial_id, data.record.match_key) for data in trials):

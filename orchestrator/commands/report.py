@@ -51,13 +51,13 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
 
 def to_combined_report(several: SeveralCampaigns, results: CampaignAnalysis) -> str:
     """Return the report of several campaigns as Markdown."""
-    lines = [f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences(several, results)]
+    lines = [f"- {markdown_text(sentence, at_start=True)}" for sentence in remarks_on_several(several, results)]
     head = ["# Tail quality of several campaigns", "", *lines, ""]
     tables = [campaigns_table(several), *all_tables(results)]
     return "\n".join([*head, *(to_markdown(table) for table in tables), METHOD])
 
 
-def sentences(several: SeveralCampaigns, results: CampaignAnalysis) -> Iterator[str]:
+def remarks_on_several(several: SeveralCampaigns, results: CampaignAnalysis) -> Iterator[str]:
     """Yield the verdict, and what keeps trials of these campaigns from being compared."""
     yield from verdict(results)
     yield from _different_data(several)
@@ -144,12 +144,12 @@ def report_several(
     several, results = analyse_directories(directories, overrides)
     make_output_folder(folder, "--into")
     evidence = read_evidence(several)
-    page = render(results, evidence, sentences=list(sentences(several, results)), combined=campaigns_table(several))
+    page = render(results, evidence, sentences=list(remarks_on_several(several, results)), combined=campaigns_table(several))
     texts = {"report.md": to_combined_report(several, results), "report.html": page}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence)
-    print_summary(results, folder / "report.html", sentences(several, results), [campaigns_table(several)])
+    print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)])
 
 
 def print_summary(results: CampaignAnalysis, path: Path, said: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:

@@ -15,7 +15,7 @@ from orchestrator.commands.run import measure
 from orchestrator.commands.shared_options import GoingOn
 from orchestrator.configuration.composition import override_cluster
 from orchestrator.configuration.config import CampaignConfig, Trial
-from orchestrator.configuration.environment_values import names_in
+from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
 from orchestrator.planning.identity import match_key
@@ -161,7 +161,7 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
         if candidate.machine is NOWHERE or candidate.missing:
             raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
         if match_key(candidate.trial, candidate.inspection) != planned.match_key:
-            variables = names_in(planned.trial)
+            variables = variables_in(planned.trial)
             what = f"data, weights or environment variables ({', '.join(variables)})" if variables else "data or weights"
             changes[planned.trial_id].append(f"the {what} of {planned.trial_id} have changed since the campaign was begun")
         stored = writer.read_trial(planned.trial_id)

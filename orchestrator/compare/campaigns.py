@@ -9,7 +9,7 @@ from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline, BaselineTrial
 from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, WORSE, Compared, measured, refused
-from orchestrator.compare.sides import SLOW_DOWNS, Change, by_match_key, changes, described, load, reduce, stack_of
+from orchestrator.compare.sides import SLOW_DOWNS, Change, by_match_key, changes, described, load_repeats, reduce, stack_of
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.gate import gate
@@ -62,7 +62,7 @@ def compare(before: Campaign | Baseline, after: Campaign, analysis: AnalysisConf
         if row is not None:
             rows.append(row)
             continue
-        loaded = load(after, repeats, analysis.metrics)
+        loaded = load_repeats(after, repeats, analysis.metrics)
         rows += measured(trial, loaded_before, loaded, analysis.seed, len(repeats))
         stacks.append((trial.trial.system.name, trial.stack, stack_of(data.record for data in loaded)))
     whole = before if isinstance(before, Baseline) else described(before, analysis)
@@ -83,7 +83,7 @@ def _sides(before: Campaign | Baseline, analysis: AnalysisConfig, power: bool) -
             yield trial.model_copy(update={"thresholds": kept}), ()
         return
     for repeats in by_match_key(before).values():
-        loaded = load(before, repeats, analysis.metrics)
+        loaded = load_repeats(before, repeats, analysis.metrics)
         yield reduce(repeats, loaded, analysis, slowed=power), loaded
 
 

@@ -25,7 +25,7 @@ from orchestrator.storage.records import PlannedTrial
 WHOSE = {"data": "data", "model": "weights"}
 
 
-def nearest(before: BaselineTrial, unmatched: Mapping[str, Sequence[PlannedTrial]]) -> tuple[str, list[str]] | None:
+def nearest_candidate(before: BaselineTrial, unmatched: Mapping[str, Sequence[PlannedTrial]]) -> tuple[str, list[str]] | None:
     """Return the unmatched candidate that is named alike and differs least, with the settings in which it differs, or None.
 
     Where no setting differs, what differs is the content of the data or the weights, which the match key covers.
@@ -188,7 +188,7 @@ def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], unmatched: M
 
 
 def _without_counterpart(before: BaselineTrial, unmatched: Mapping[str, Sequence[PlannedTrial]]) -> Compared:
-    alike = nearest(before, unmatched)
+    alike = nearest_candidate(before, unmatched)
     if alike is None:
         return _row(before, MISSING, "the candidate has no such trial")
     key, settings = alike

@@ -105,7 +105,8 @@ def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> 
 def baseline_of(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
     """Return a campaign as a baseline; the timings of one match key at a time are in memory."""
     trials = [
-        reduce(planned, load(campaign, planned, analysis.metrics), analysis, slowed=True) for planned in by_match_key(campaign).values()
+        reduce(planned, load_repeats(campaign, planned, analysis.metrics), analysis, slowed=True)
+        for planned in by_match_key(campaign).values()
     ]
     return described(campaign, analysis).model_copy(update={"trials": tuple(trials), "slow_downs": SLOW_DOWNS})
 
@@ -130,7 +131,7 @@ def by_match_key(campaign: Campaign) -> dict[str, list[PlannedTrial]]:
     return found
 
 
-def load(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: Sequence[str] = ()) -> list[TrialData]:
+def load_repeats(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: Sequence[str] = ()) -> list[TrialData]:
     """Return those repeats that are done, with their timings.
 
     Raises InputError for a metric whose late answers have a score of their own, which no baseline holds.

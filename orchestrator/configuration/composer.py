@@ -171,13 +171,13 @@ class Composer:
             if choices[group] is None:
                 raise InputError(f"no {group} was chosen: add {group}=NAME; {nearest('', self.choices(group))}")
         with in_one_line(_files(choices)):
-            return resolved(composed)
+            return resolved_document(composed)
 
     def analysis(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return the analysis block alone. Raises InputError."""
         composed, _ = self._compose(settings)
         with in_one_line():
-            return resolved(OmegaConf.masked_copy(composed, ["analysis"]))["analysis"]  # type: ignore[no-any-return]
+            return resolved_document(OmegaConf.masked_copy(composed, ["analysis"]))["analysis"]  # type: ignore[no-any-return]
 
     def _compose(self, settings: Sequence[tuple[str, str]]) -> Base:
         """Return a configuration of its own with the settings applied, in the order that Hydra applies them: groups, then values."""
@@ -222,7 +222,7 @@ class Composer:
                 ) from error
 
 
-def resolved(composed: DictConfig) -> dict[str, Any]:
+def resolved_document(composed: DictConfig) -> dict[str, Any]:
     """Return plain data, every interpolation resolved and no value missing."""
     with _environment(expressed=False) as asked:
         document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from orchestrator.configuration.composer import Composer, Setting, named_sweep, resolved
+from orchestrator.configuration.composer import Composer, Setting, named_sweep, resolved_document
 from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
 from orchestrator.configuration.hydra_errors import in_one_line
@@ -137,7 +137,7 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         for system in systems:
             composed, _ = composer._compose([*rest, *([("system", system)] if system else [])])
             with in_one_line():
-                documents.append(resolved(OmegaConf.masked_copy(composed, ["cluster", "system"] if named else ["cluster"])))
+                documents.append(resolved_document(OmegaConf.masked_copy(composed, ["cluster", "system"] if named else ["cluster"])))
         return documents
 
 
@@ -162,7 +162,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             block = OmegaConf.create({"analysis": stored.model_dump(mode="json")})
             for key, text in settings:
                 OmegaConf.update(block, key, composer.parse(f"{key}={text}").value(), force_add=True)
-            return parse_campaign(resolved(block)).analysis
+            return parse_campaign(resolved_document(block)).analysis
 
 
 def code_folders(overrides: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -45,7 +45,7 @@ def resolved(trial: Trial) -> Trial:
 
     Paths among these values are made absolute: the timed process starts in another folder. Raises InputError.
     """
-    if not names_in(trial):
+    if not variables_in(trial):
         return trial
     paths = {key: resolved_text(path) for key, path in trial.system.paths.items()}
     return trial.model_copy(
@@ -68,7 +68,7 @@ def without_values(trial: Trial, text: str) -> str:
 
     Values of fewer than ``SHORTEST`` characters stay: they would be found in any text.
     """
-    for name in names_in(trial):
+    for name in variables_in(trial):
         value = os.environ.get(name, "")
         if len(value) >= SHORTEST:
             text = text.replace(value, expression(name))
@@ -80,7 +80,7 @@ def hidden(trial: Trial, values: Any) -> Any:
     return _each_text(values, lambda text: without_values(trial, text))
 
 
-def names_in(trial: Trial) -> tuple[str, ...]:
+def variables_in(trial: Trial) -> tuple[str, ...]:
     """Return the names of the variables that a trial's options and paths hold, sorted."""
     found: set[str] = set()
 

@@ -91,11 +91,11 @@ def check_size(text: str, name: str) -> None:
     size = len(text.encode(errors="surrogatepass"))
     if size > MOST_BYTES:
         raise InputError(f"{name}: has {size:,} bytes, and a configuration has at most {MOST_BYTES:,}: put data into a file of its own")
-    if count(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MOST_VALUES:
+    if count_values(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MOST_VALUES:
         raise InputError(f"{name}: comes to more than {MOST_VALUES:,} values with its aliases (*name) written out: put data elsewhere")
 
 
-def count(node: yaml.Node | None, known: dict[int, int]) -> int:
+def count_values(node: yaml.Node | None, known: dict[int, int]) -> int:
     """Return how many values a node comes to; ``known`` remembers those of nodes that are reached again by an alias.
 
     A node inside itself counts once there: whoever writes it out will find that it has no end.
@@ -105,7 +105,7 @@ def count(node: yaml.Node | None, known: dict[int, int]) -> int:
     if id(node) not in known:
         known[id(node)] = 1
         if isinstance(node, yaml.SequenceNode):
-            known[id(node)] = 1 + sum(count(child, known) for child in node.value)
+            known[id(node)] = 1 + sum(count_values(child, known) for child in node.value)
         elif isinstance(node, yaml.MappingNode):
-            known[id(node)] = 1 + sum(count(child, known) for pair in node.value for child in pair)
+            known[id(node)] = 1 + sum(count_values(child, known) for pair in node.value for child in pair)
     return known[id(node)]

@@ -61,7 +61,7 @@ def arrange(
     if width is None or _framed(natural) <= width:
         return [Block(everything, tuple(natural))]
     words = [_longest_word(column) for column in _columns(heads, rows)]
-    names = identity(heads, rows)
+    names = identity_columns(heads, rows)
     cells = [max((cell_len(row[place]) for row in rows), default=0) for place in everything]
     comfortable = [
         max(words[place], cells[place] if place in names or heads[place] in right else min(natural[place], COMFORTABLE))
@@ -73,7 +73,7 @@ def arrange(
     return []
 
 
-def identity(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
+def identity_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
     """Return the places of the columns that tell the rows apart: those with names, and as many others as it takes, from the left."""
     chosen = {place for place, head in enumerate(heads) if head in NAMES}
     different = len({tuple(row) for row in rows})
@@ -164,7 +164,7 @@ class Terminal:
 
     def table(self, table: Table) -> None:
         """Print a table with its title and note."""
-        for part in parts(table, self.width):
+        for part in row_parts(table, self.width):
             self._console.print(part)
 
     def line(self, text: str = "") -> None:
@@ -185,7 +185,7 @@ def width_of(stream: TextIO, environment: Mapping[str, str]) -> int | None:
         return USUAL
 
 
-def parts(table: Table, width: int | None) -> Iterator[RenderableType]:
+def row_parts(table: Table, width: int | None) -> Iterator[RenderableType]:
     """Yield what is printed of a table, from title to note."""
     heads = [printable(head) for head in table.columns]
     rows = [[printable(cell) for cell in row] for row in table.rows]

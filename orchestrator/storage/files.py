@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import encoding
-from orchestrator.storage.layout import identity
+from orchestrator.storage.layout import file_identity
 
 MAGIC = b"TQSEAL02"
 SEAL_BYTES = len(MAGIC) + hashlib.sha256().digest_size
@@ -40,7 +40,7 @@ def seal_parquet(file: BinaryIO, path: Path) -> None:
     start = _footer_start(file)
     file.seek(start)
     footer = file.read()
-    digest = _digest(file, start, footer, identity(path))
+    digest = _digest(file, start, footer, file_identity(path))
     file.seek(start)
     file.write(MAGIC + digest + footer)
 
@@ -64,7 +64,7 @@ def _check_parquet(path: Path, inode: int, size: int, changed_ns: int) -> None:
         magic, digest = seal[: len(MAGIC)], seal[len(MAGIC) :]
         if magic != MAGIC:
             raise BrokenSeal("it has no seal of this program")
-        if digest != _digest(file, start, footer, identity(path)):
+        if digest != _digest(file, start, footer, file_identity(path)):
             raise BrokenSeal("its checksum does not fit: it has changed, or is the file of another trial or table")
 
 

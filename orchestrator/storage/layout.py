@@ -54,7 +54,7 @@ def inside(directory: Path, path: Path) -> Path:
     return path
 
 
-def identity(path: Path) -> str:
+def file_identity(path: Path) -> str:
     """Return what a file is to its campaign: the trial and the table, not the part, since a merge makes one part of many."""
     table = path.parent.name.removeprefix(".").removesuffix(".new").removesuffix(".old")
     if PART.fullmatch(path.name):

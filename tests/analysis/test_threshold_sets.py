@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from orchestrator.analysis.groups import check_analysis, disagreements, threshold_set
+from orchestrator.analysis.groups import check_names, disagreements, threshold_set
 from orchestrator.analysis.quality import at_stake, judge
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
@@ -53,7 +53,7 @@ def test_the_user_chooses_reference_primary_and_thresholds() -> None:
 
 def test_a_reference_that_is_no_trial_is_refused() -> None:
     with pytest.raises(InputError, match=r"analysis\.reference=x: no such trial; choose one of fast-r0"):
-        check_analysis([trial("fast", 5)], AnalysisConfig(reference="x"))
+        check_names([trial("fast", 5)], AnalysisConfig(reference="x"))
 
 
 def test_systems_that_answer_differently_are_counted() -> None:

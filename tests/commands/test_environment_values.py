@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.config import parse_trial
-from orchestrator.configuration.environment_values import known_by_digests, names_in, resolved, resolved_text
+from orchestrator.configuration.environment_values import known_by_digests, resolved, resolved_text, variables_in
 from orchestrator.contracts import InputError
 
 TOKEN = "hf_Xy7-not-to-be-stored"
@@ -96,7 +96,7 @@ def test_paths_of_a_system_are_kept_as_written(token_words: list[str], monkeypat
     document = composed(token_words, "system.paths={model.seen: '${oc.env:TQ_TEST_FOLDER}/x'}")
     assert document["system"]["paths"] == {"model.seen": "${oc.env:TQ_TEST_FOLDER}/x"}
     trial = parse_trial(document)
-    assert names_in(trial) == ("TQ_TEST_FOLDER", "TQ_TEST_TOKEN")
+    assert variables_in(trial) == ("TQ_TEST_FOLDER", "TQ_TEST_TOKEN")
     assert resolved(trial).system.paths == {"model.seen": f"{tmp_path}/x"}
     assert resolved(trial).model.options["token"] == TOKEN
 

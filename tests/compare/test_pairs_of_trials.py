@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.compare.campaigns import compare as compare_campaigns
 from orchestrator.compare.rows import measured
-from orchestrator.compare.sides import load, reduce
+from orchestrator.compare.sides import load_repeats, reduce
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import trial_folder
@@ -74,7 +74,7 @@ class NothingToBeRightAbout:
 def test_quality_that_is_undefined_has_no_verdict(measure: Any) -> None:
     campaign = open_campaign(measure("a", systems=("cpu_all",)))
     repeats = list(campaign.record.trials)
-    loaded = load(campaign, repeats)
+    loaded = load_repeats(campaign, repeats)
     for data in loaded:
         data._judged["top1"] = NothingToBeRightAbout()
     stored = reduce(repeats, loaded, AnalysisConfig(), slowed=True)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.plain_values import MOST_BYTES, MOST_VALUES, check_size, count
+from orchestrator.configuration.plain_values import MOST_BYTES, MOST_VALUES, check_size, count_values
 from orchestrator.contracts import InputError
 
 Write = Callable[[str, str], Path]
@@ -64,9 +64,9 @@ def test_aliases_as_people_use_them_are_fine(own_conf: Path, write: Write) -> No
 
 
 def test_the_count_is_that_of_the_values_written_out() -> None:
-    assert count(yaml.compose("[1, [2, 3], {a: b}]"), {}) == 1 + 1 + 3 + 3
-    assert count(yaml.compose(bomb(3)), {}) == 1 + 4 + (9 + 1) + (9 * 10 + 1) + 2 * (9 * 91 + 1)
-    assert count(None, {}) == 0
+    assert count_values(yaml.compose("[1, [2, 3], {a: b}]"), {}) == 1 + 1 + 3 + 3
+    assert count_values(yaml.compose(bomb(3)), {}) == 1 + 4 + (9 + 1) + (9 * 10 + 1) + 2 * (9 * 91 + 1)
+    assert count_values(None, {}) == 0
     check_size(f"[{', '.join(['1'] * (MOST_VALUES - 1))}]", "f")
     with pytest.raises(InputError):
         check_size(f"[{', '.join(['1'] * MOST_VALUES)}]", "f")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal, arrange, identity, width_of
+from orchestrator.report.terminal import Terminal, arrange, identity_columns, width_of
 
 WORDS = st.text(string.ascii_letters + string.digits + "_.-/é漢", min_size=1, max_size=12)
 NAMES = st.builds(lambda start, end: (start * 9)[: 60 - len(end)] + end, st.sampled_from(["cpu_all-", "torch_", "x"]), WORDS)
@@ -67,7 +67,7 @@ def test_rows_can_be_told_apart_and_no_word_is_cut(table: Table, width: int | No
         assert max(cell_len(line) for line in lines) <= (width if framed else max(width, longest))
 
     blocks = arrange(table.columns, table.rows, table.right, width)
-    names = identity(table.columns, table.rows)
+    names = identity_columns(table.columns, table.rows)
     assert len({tuple(row[place] for place in names) for row in table.rows}) == len(table.rows)
     assert sorted({place for block in blocks for place in block.columns}) == (list(range(len(table.columns))) if blocks else [])
     assert all(set(names) <= set(block.columns) for block in blocks)

@@ -14,7 +14,7 @@ import orchestrator
 from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_parquet
-from orchestrator.storage.layout import identity
+from orchestrator.storage.layout import file_identity
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
@@ -100,4 +100,4 @@ def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: Campai
     ],
 )
 def test_what_a_file_is_does_not_depend_on_the_campaigns_folder(path: str, expected: str) -> None:
-    assert identity(Path("results") / path) == identity(Path("/elsewhere") / path) == expected
+    assert file_identity(Path("results") / path) == file_identity(Path("/elsewhere") / path) == expected

@@ -24,7 +24,6 @@ from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.files import sealed_json, write_parquet
-from orchestrator.storage.layout import identity
 from orchestrator.storage.records import CampaignRecord, LeftOut
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
@@ -117,4 +116,4 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-__all__ = ["Callable", "contents", "identity", "measure_small", "pq", "read_document", "reseal_json", "reseal_table", "write_sealed"]
+__all__ = ["Callable", "contents", "measure_small", "pq", "read_document", "reseal_json", "reseal_table", "write_sealed"]
