@@ -144,11 +144,11 @@ def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> Campai
     InputError
         as `analyse`, and where trials of one task and data digest have other samples or another metric.
     """
-    _check_comparable(several)
+    _check_comparable(several, wanted.metrics)
     return analyse(several, several.analysis(wanted))
 
 
-def _check_comparable(several: SeveralCampaigns) -> None:
+def _check_comparable(several: SeveralCampaigns, metrics: Sequence[str]) -> None:
     """Refuse trials that would share a table though what they measured is not the same, whatever their digests say."""
     firsts: dict[tuple[str, str], tuple[TrialRecord, list[str]]] = {}
     for record in several.trials():
@@ -156,10 +156,10 @@ def _check_comparable(several: SeveralCampaigns) -> None:
             continue
         names = several.samples(record.trial_id).column("name").to_pylist()
         first, expected = firsts.setdefault((record.trial.task.name, record.digests["data"]), (record, names))
-        if record.metrics[:1] != first.metrics[:1]:
+        if not metrics and record.metrics[:1] != first.metrics[:1]:
             one, other = (", ".join(of.metrics[:1]) or "nothing" for of in (first, record))
             difference = f"{first.trial_id} is judged by {one} and {record.trial_id} by {other}"
-            raise InputError(f"{difference}, which cannot stand in one table: report the campaigns apart")
+            raise InputError(f"{difference}, which cannot stand in one table: name one metric for all by analysis.metrics=[NAME]")
         if names != expected:
             raise InputError(
                 f"{record.trial_id} has other samples than {first.trial_id} under one data digest, so that one of them is damaged: "
