@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -169,10 +170,25 @@ def judge(metric: str, answers: Answers) -> Judged:
     """
     found = find_metric(metric)
     late: float | None = getattr(found, "late", None)
+    if late is not None and not (isinstance(late, int | float) and math.isfinite(late)):
+        raise InputError(f"metric {metric}: late={late!r}: must be a finite number, the score of a late sample")
     if isinstance(found, MeanMetric):
-        return judged_mean(metric, found.score(answers), late)
+        return judged_mean(metric, _checked_scores(metric, found.score(answers), len(answers.predictions), late), late)
     judged = found.judge(answers)
     return judged if late is None else JudgedOnScale(judged, _scale(metric, judged.ideal(), late))
+
+
+def _checked_scores(metric: str, scores: object, samples: int, late: float | None) -> NDArray[np.float64]:
+    """Return the scores of a metric, [S]. Raises InputError where they are no such numbers."""
+    found = np.asarray(scores)
+    if found.shape != (samples,) or found.dtype.kind not in "iufb":
+        form = f"{found.dtype} of shape {found.shape}"
+        raise InputError(f"metric {metric}: score returned {form}; it must return {samples} numbers, one a sample")
+    wrong = ~np.isfinite(found) | (found < 0 if late is None else False)
+    if wrong.any():
+        bound = "finite and not negative, unless the metric has `late`" if late is None else "finite"
+        raise InputError(f"metric {metric}: score returned {found[wrong][0]}; scores must be {bound}")
+    return found.astype(np.float64)
 
 
 def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) -> Judged:
@@ -190,7 +206,8 @@ def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) ->
 def _scale(metric: str, ideal: float, late: float) -> Scale:
     if ideal == late:
         raise NothingToKeep(
-            f"metric {metric}: quality without a threshold is {late:g}, as if all were late: there is nothing to keep; look at the answers"
+            f"metric {metric}: quality without a threshold is {late:g}, as if all were late: there is nothing to keep; choose another "
+            "by analysis.metrics=[NAME]"
         )
     return Scale(late, 1.0 if ideal > late else -1.0)
 

@@ -139,8 +139,8 @@ class _Figure:
         intervals = intervals_of(curve, self._ideal, self._stake, random, resamples)
         scale, sampling = scale_of(self._judged), self._sampling
         ideal_low, ideal_high = (None, None) if sampling is None else scale.shown_limits(sampling.low, sampling.high)
-        for (clock, threshold), quality, interval in zip(places, curve, intervals, strict=True):
-            summary = summarize(quality, self._ideal, LOWER)
+        for (clock, threshold), gained, interval in zip(places, curve, intervals, strict=True):
+            summary = summarize(gained, self._ideal, LOWER)
             low, high = scale.shown_limits(interval.low, interval.high)
             lower = {each.percentile: scale.shown(each.quality) if each.certified else None for each in summary.lower}
             yield {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judged_mean
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, find_metric
+from orchestrator.metrics import Answers, Judged, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix
@@ -120,10 +120,12 @@ class TrialData:
             try:
                 self._judged[metric] = self.judged_of_some(metric, every)
             except InputError as error:
-                raise InputError(f"{self.trial_id}: {error}") from error
+                raise type(error)(f"{self.trial_id}: {error}") from error
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 message = (str(error).splitlines() or [type(error).__name__])[0][:200]
-                raise InputError(f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): {MEASURE_AGAIN}") from error
+                raise InputError(
+                    f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): repair the metric, or name another"
+                ) from error
         return self._judged[metric]
 
     def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
@@ -133,7 +135,7 @@ class TrialData:
         """
         try:
             find_metric(metric)
-        except InputError:
+        except UnknownMetric:
             if metric not in self.scores:
                 raise
             return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))

@@ -170,7 +170,15 @@ def help_of(name: str) -> str:
 
 def overview() -> str:
     """Return one line per verb, and how to go on from there."""
-    return OVERVIEW.format(verbs="\n".join(f"  {name:<8}  {load(name).SUMMARY}" for name in names()))
+    return OVERVIEW.format(verbs="\n".join(f"  {name:<8}  {_summary(name)}" for name in names()))
+
+
+def _summary(name: str) -> str:
+    """Return a verb's line in the overview; help comes even if the file of one verb is broken."""
+    try:
+        return load(name).SUMMARY
+    except Exception as error:
+        return f"(its file cannot be used: {type(error).__name__}: {error})"
 
 
 def _at_dashes(typed: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -18,11 +18,12 @@ from orchestrator.execution.executor import LocalSite, Site
 from orchestrator.machine.host import Machine
 from orchestrator.machine.surroundings import check_surroundings
 from orchestrator.machine.turn import check_turn
+from orchestrator.metrics import METRICS
 from orchestrator.planning.feasibility import why_stacks_differ
 from orchestrator.planning.identity import slug
 from orchestrator.planning.plan import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
 from orchestrator.report.text import printable
-from orchestrator.stats.stopping import make_rule
+from orchestrator.stats.stopping import RULES, make_rule
 from orchestrator.stats.thresholds import primary_threshold
 from orchestrator.storage.load import read_regular
 from orchestrator.subject.digests import cache_dir
@@ -191,6 +192,8 @@ def show(options: Composing) -> int:
         print(printable(" ".join(map(str, ["configuration folders:", shipped_folder(), *options.config_dirs]))))  # noqa: T201
         for group, choices in list_choices(options.config_dirs).items():
             print(printable(f"{group}: {' '.join(choices) or '(none)'}"))  # noqa: T201
+        print(printable(f"metric: {' '.join(sorted(METRICS))}"))  # noqa: T201
+        print(printable(f"rule: {' '.join(sorted(RULES))}"))  # noqa: T201
         return 0
     composition = compose_trials(options.overrides, options.multirun, options.config_dirs, many=options.many)
     print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201

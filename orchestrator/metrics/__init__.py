@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, WholeTaskMetric
@@ -28,6 +28,7 @@ __all__ = [
     "Judged",
     "MeanMetric",
     "Metric",
+    "UnknownMetric",
     "WholeTaskMetric",
     "add_folders",
     "find_metric",
@@ -38,24 +39,34 @@ ENTRY_POINT_GROUP = "orchestrator.metrics"
 
 
 def _metrics_of(module: ModuleType) -> Iterator[tuple[str, type[Any]]]:
-    """Yield the classes of a module that have a ``name`` and either ``score`` or ``judge``, by their name."""
+    """Yield the classes of a module that have a ``name`` of their own and either ``score`` or ``judge``, by their name."""
     for one in vars(module).values():
-        if inspect.isclass(one) and one.__module__ == module.__name__ and isinstance(one, MeanMetric | WholeTaskMetric):
-            yield one.name, one
+        own = inspect.isclass(one) and one.__module__ == module.__name__ and "name" in vars(one)
+        if own and isinstance(one, MeanMetric | WholeTaskMetric):
+            yield one.name, cast(type[Any], one)
 
 
-METRICS: dict[str, type[Any]] = dict(
-    metric for found in iter_modules(__path__, f"{__name__}.") if found.name != f"{__name__}.interface"
-    for metric in _metrics_of(import_module(found.name))
-)  # fmt: skip
+METRICS: dict[str, type[Any]] = {
+    name: metric
+    for found in iter_modules(__path__, f"{__name__}.")
+    if found.name != f"{__name__}.interface"
+    for name, metric in _metrics_of(import_module(found.name))
+}
 
-_FOLDERS: list[Path] = []
-"""Folders of the user's own code, whose modules can be imported by their names."""
+_OWN: dict[Path, tuple[tuple[str, ...], str | None]] = {}
+"""The Python files of the user's folders: the names of the metrics in each, or why it cannot be read."""
 
 
 def add_folders(folders: Iterable[Path]) -> None:
-    """Look for metrics in the Python files of these folders too, from now on."""
-    _FOLDERS.extend(folder for folder in folders if folder not in _FOLDERS)
+    """Look for metrics in the Python files of these folders too, from now on. They can be imported by their names."""
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            why = _why_broken(path)
+            _OWN[path] = (() if why else tuple(names_in(path)), why)
+
+
+class UnknownMetric(InputError):
+    """There is no metric of that name here."""
 
 
 def find_metric(name: str) -> Metric:
@@ -63,52 +74,85 @@ def find_metric(name: str) -> Metric:
 
     Raises
     ------
+    UnknownMetric
+        if there is none.
     InputError
-        if there is none, if there are several, or if the one found cannot be used.
+        if there are several, or if the one found cannot be used.
 
     Examples
     --------
     >>> find_metric("top5").name
     'top5'
     """
+    own = [path for path, (names, _) in _OWN.items() for known in names if known == name]
     if name in METRICS:
+        if own:
+            raise InputError(f"metric {name!r} of {own[0]}: is one of ours too; give yours another name")
         metric: Metric = METRICS[name]()
         return metric
-    offered = {(point.name, point.value): point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    own = dict(_named_in_folders())
-    points = [point for point in offered.values() if point.name == name]
-    if len(points) > 1:
-        both = ", ".join(sorted(point.value for point in points))
-        raise InputError(f"metric {name!r}: several packages offer it ({both}); uninstall all but one")
+    points = [point for point in _points().values() if point.name == name]
+    offers = [*(point.value for point in points), *map(str, own)]
+    if len(offers) > 1:
+        raise InputError(f"metric {name!r}: is there several times ({', '.join(sorted(offers))}); leave one of them")
     if points:
         return _load(points[0])
-    if name in own:
-        return _import(name, own[name])
-    known = sorted({*METRICS, *own, *(point.name for point in offered.values())})
+    if own:
+        return _import(name, own[0])
+    raise UnknownMetric(f"metric {name!r}: there is none of that name; {_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    """Return what may have been meant, or what is known, and which files could not be looked into."""
+    known = sorted({*METRICS, *(one for names, _ in _OWN.values() for one in names), *(point.name for point in _points().values())})
     nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-    raise InputError(f"metric {name!r}: there is none of that name; {hint}")
+    broken = [f"{path} cannot be read: {why}" for path, (_, why) in _OWN.items() if why]
+    where = [] if _OWN else ["for one of yours add code=[DIR]"]
+    return "; ".join([f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}", *broken, *where])
 
 
-def _named_in_folders() -> Iterator[tuple[str, Path]]:
-    """Yield what the classes of the user's files are named, read without running them, and the file; of equal names the first counts."""
-    for folder in reversed(_FOLDERS):
-        for path in sorted(folder.glob("*.py"), reverse=True):
-            yield from ((name, path) for name in names_in(path))
+def _points() -> dict[tuple[str, str], EntryPoint]:
+    """Return what installed packages offer; an installation that is listed twice counts once."""
+    return {(point.name, point.value): point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _why_broken(path: Path) -> str | None:
+    """Return why a file is no Python, or None where it is."""
+    try:
+        ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        return f"{error.msg}, line {error.lineno}"
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def names_in(path: Path) -> Iterator[str]:
-    """Yield the names of the metrics in a file, read without running it: ``name = "..."`` of classes that have ``score`` or ``judge``."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+    """Yield the names of the metrics in a file, read without running it: ``name = "..."`` of classes that have ``score`` or ``judge``.
+
+    A class that has them from another one counts too; a file that is no Python has none.
+    """
+    if _why_broken(path) is not None:
         return
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and {"score", "judge"} & {one.name for one in node.body if isinstance(one, ast.FunctionDef)}:
-            for one in node.body:
-                target = one.targets[0] if isinstance(one, ast.Assign) else one.target if isinstance(one, ast.AnnAssign) else None
-                if isinstance(target, ast.Name) and target.id == "name" and isinstance(one.value, ast.Constant):  # type: ignore[attr-defined]
-                    yield str(one.value.value)  # type: ignore[attr-defined]
+    classes = {node.name: node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.ClassDef)}
+    for node in classes.values():
+        named = [value for target, value in map(_assigned, node.body) if target == "name"]
+        if named and _has_verdict(node, classes):
+            yield str(named[-1])
+
+
+def _assigned(statement: ast.stmt) -> tuple[str, object]:
+    """Return what a statement of a class gives a constant to, and the constant; two empty texts for any other."""
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+    value = getattr(statement, "value", None)
+    return (target.id, value.value) if isinstance(target, ast.Name) and isinstance(value, ast.Constant) else ("", "")
+
+
+def _has_verdict(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
+    """Return whether a class, or one of the same file that it is derived from, has ``score`` or ``judge``."""
+    if {"score", "judge"} & {one.name for one in node.body if isinstance(one, ast.FunctionDef)}:
+        return True
+    bases = [classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes]
+    return any(_has_verdict(base, {name: one for name, one in classes.items() if one is not node}) for base in bases)
 
 
 def _import(name: str, path: Path) -> Metric:
@@ -116,7 +160,7 @@ def _import(name: str, path: Path) -> Metric:
     try:
         return dict(_metrics_of(import_module(path.stem)))[name]()  # type: ignore[no-any-return]
     except Exception as error:
-        why = "importing it gives another module of that name" if isinstance(error, KeyError) else error
+        why = "Python imports another module of that name" if isinstance(error, KeyError) else error
         raise InputError(f"metric {name!r} of {path}: cannot be used ({why}); repair it") from error
 
 

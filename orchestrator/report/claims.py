@@ -10,6 +10,7 @@ import numpy as np
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import scale_of
 from orchestrator.report.table import Row, Table, bound, flag_note, mark, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
@@ -42,7 +43,9 @@ def deadline_tables(results: CampaignAnalysis) -> Iterator[Table]:
 
 
 def _deadline_cells(row: Row, group: Group) -> list[str]:
-    floor = quality_at_least(row["floor"]) + (" (common)" if row["reference"] == "common" else "")
+    smaller_is_better = scale_of(group.trials[0].judged(row["metric"])).sign < 0
+    floor = f"at most {quality(row['floor'])}" if smaller_is_better else quality_at_least(row["floor"])
+    floor += " (common)" if row["reference"] == "common" else ""
     return [*who(row, group), floor, _deadline(row), milliseconds(row["observed_ns"]), str(row["rounds"])]
 
 

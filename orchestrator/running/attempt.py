@@ -53,19 +53,17 @@ class RoundCalls:
 
         Before ``min_rounds`` no rule can stop. After that the next call waits for the rule's answer to the last one.
         """
-        with asking("asking for rounds"):
-            while len(self._under_way) < (1 if self._one_by_one else 2):
-                if self._under_way and self._next >= self._measurement.min_rounds:
-                    return
-                count = 1 if self._one_by_one else rounds_at_once(self._next, round_s, self._measurement)
-                self._under_way.append((self._next, self._session.run_rounds(self._next, count)))
-                self._next += count
+        while len(self._under_way) < (1 if self._one_by_one else 2):
+            if self._under_way and self._next >= self._measurement.min_rounds:
+                return
+            count = 1 if self._one_by_one else rounds_at_once(self._next, round_s, self._measurement)
+            self._under_way.append((self._next, self._session.run_rounds(self._next, count)))
+            self._next += count
 
     def take(self) -> Sequence[RoundResult]:
         """Wait for the oldest call. Raises what it raises, TimeoutError, or SessionLost."""
         self.at, job = self._under_way.popleft()
-        with asking("taking rounds"):
-            return job.result(timeout=self._measurement.round_timeout_s)
+        return job.result(timeout=self._measurement.round_timeout_s)
 
     def refuse_too_many_errors(self, results: Sequence[RoundResult]) -> None:
         """Raise TrialFailed where the model has raised on more samples than may fail, these rounds included."""

@@ -120,11 +120,13 @@ class TrialRun(TrialLife):
 
     def _take_rounds(self, course: Course, calls: RoundCalls) -> End | None:
         if not self._stop.is_set():
-            calls.ask_ahead(course.round_s)
+            with asking("asking for rounds"):
+                calls.ask_ahead(course.round_s)
         if not calls:
             self._read_back(course.book)
             return self._interrupted(course)
-        results = calls.take()
+        with asking("taking rounds"):
+            results = calls.take()
         with step("looking whether its times can be"):
             for result in results:
                 refuse_short(result, self._planned.trial.measurement.batch)
@@ -135,7 +137,8 @@ class TrialRun(TrialLife):
             decisions.append(Decision(False, None, None) if stopped else course.decide(result))
         stopping = next((decision for decision in decisions if decision.stop), None)
         if stopping is None and not self._stop.is_set() and not (self._alternating or self._process.session.shares_machine):
-            calls.ask_ahead(course.round_s)
+            with asking("asking for rounds"):
+                calls.ask_ahead(course.round_s)
         for result, decision in zip(results, decisions, strict=True):
             course.store(result, decision)
         with step("telling how far it is"):

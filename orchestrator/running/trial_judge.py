@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import PLAIN, JudgedMean, JudgedSignedMean, Scale, ideal_quality, judge, scale_of
+from orchestrator.analysis.quality import PLAIN, JudgedMean, JudgedSignedMean, NothingToKeep, Scale, ideal_quality, judge, scale_of
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
@@ -77,7 +77,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
     answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
     try:
-        judged = {name: judge(name, answers) for name in metrics}
+        judged = dict(_judged(metrics, answers))
         scales = {name: scale_of(metric) for name, metric in judged.items()}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
         other_categories = names_other_categories(answers, kind)
@@ -94,6 +94,16 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
             samples = samples.append_column(f"score_{name}", pa.array(metric.raw, pa.float64()))
     lates = {name: scale.late for name, scale in scales.items() if scale != PLAIN}
     return TrialJudge(samples, ideals, lates, judged[metrics[0]], other_categories)
+
+
+def _judged(metrics: Sequence[str], answers: Answers) -> Iterator[tuple[str, Judged]]:
+    """Yield each metric's view of the answers; a further metric by which there is nothing to keep is left out."""
+    for name in metrics:
+        try:
+            yield name, judge(name, answers)
+        except NothingToKeep:
+            if name == metrics[0]:
+                raise
 
 
 DIFFERS = "answers beyond tolerance of eager PyTorch's"

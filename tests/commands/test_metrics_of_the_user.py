@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -49,18 +50,20 @@ class Judged:
 
 
 def forget_modules() -> None:
-    for name in ("null_targets", "distances_of_mine"):
+    for name in ("null_targets", "distances_of_mine", "mine", "a_other"):
         sys.modules.pop(name, None)
 
 
 @pytest.fixture(autouse=True)
 def own_modules() -> Iterator[None]:
     """Other tests have modules of these names from other folders."""
-    before = list(metrics._FOLDERS)
+    before = dict(metrics._OWN)
+    metrics._OWN.clear()
     forget_modules()
     yield
     forget_modules()
-    metrics._FOLDERS[:] = before
+    metrics._OWN.clear()
+    metrics._OWN.update(before)
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -88,13 +91,13 @@ def test_the_metric_judges_and_its_scores_are_stored(measured: Path, call: Call)
     assert {(row["metric"], row["ideal"]) for row in before} == {("distance", 3 / 20)}
 
     # Nothing of the campaign's folder is looked into by report: the stored scores do.
-    metrics._FOLDERS.clear()
+    metrics._OWN.clear()
     assert call("report", "r")[0] == 0
     assert rows("tail_quality") == before
 
 
 def test_a_metric_is_computed_from_stored_answers(measured: Path, call: Call) -> None:
-    metrics._FOLDERS.clear()
+    metrics._OWN.clear()
     assert call("report", "r", "analysis.metrics=[top1]")[0] == 0
     assert {(row["metric"], row["ideal"]) for row in rows("tail_quality")} == {("top1", 17 / 20)}
     code, _, complaint = call("report", "r", "analysis.metrics=[rms]")
@@ -108,3 +111,49 @@ def test_a_metric_is_computed_from_stored_answers(measured: Path, call: Call) ->
     assert (code, complaint.count("\n")) == (2, 1)
     assert "choices and right answers of types int, list: must be all text" in complaint
     assert complaint.startswith("error: echo-numbers-")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("a_other.py", "class Other:\n    name = 'distance'\n    def score(self, answers): ...\n", "is there several times"),
+        (
+            "mine.py",
+            "class Mine:\n    name = 'top1'\n    def score(self, answers): ...\n",
+            "metric 'top1' of .*mine.py: is one of ours too",
+        ),
+        (
+            "mine.py",
+            "class Mine\n",
+            "metric 'distances': there is none of that name; did you mean distance.; .*mine.py cannot be read: .*, line 1",
+        ),
+        (
+            "mine.py",
+            "class Mine:\n    name = 'short'\n    def score(self, answers): return 3.0\n",
+            "score returned float64 of shape .*must return 20",
+        ),
+        (
+            "mine.py",
+            "class Mine:\n    name = 'short'\n    def score(self, answers): return [-1] * 20\n",
+            "score returned -1; scores must be finite and not",
+        ),
+        (
+            "mine.py",
+            "class Mine:\n    name = 'short'\n    late = 'six'\n    def score(self, answers): ...\n",
+            "late='six': must be a finite number",
+        ),
+        (
+            "mine.py",
+            "class Mine:\n    name = 'short'\n    def score(self, answers): 1 / 0\n",
+            "short cannot judge .*division by zero.: repair the metric",
+        ),
+    ],
+)
+def test_what_cannot_be_a_metric_is_one_line(measured: Path, call: Call, file: str, text: str, complaint: str) -> None:
+    (measured / "more").mkdir()
+    (measured / "more" / file).write_text(text)
+    name = re.search("name = '(.*)'", text)
+    asked = name[1] if name else "distances"
+    code, _, found = call("report", "r", f"analysis.metrics=[{asked}]", "code=[code,more]")
+    assert (code, found.count("\n")) == (2, 1), found
+    assert re.search(complaint, found), found

@@ -34,7 +34,7 @@ def test_percentiles_are_solid_exactly_where_the_table_certifies_them(report: An
     seen = set()
     for line in percentile_chart(reading).series:
         if not line.faint:
-            mine = [row for row in rows if (f"0:{row['trial']}", row["clock"]) == (line.entry, line.tags["clock"])]
+            mine = [row for row in rows if (row["trial"], row["clock"]) == (line.entry, line.tags["clock"])]
             certified = [row["percentile"] for row in takewhile(lambda row: row["certified"], mine)]
             shown = 100 * (1 - 1 / line.x[-1])
             # Drawn at 20 places from 90 to 99 and so on: the last solid one may lie up to one place before a percentile.
@@ -63,7 +63,7 @@ def test_figures_at_common_thresholds_are_those_of_the_tables(report: Any) -> No
     ]
     assert rows
     for row in rows:
-        grid, curve = reading.grids[row["clock"]], reading.curves[row["clock"], f"0:{row['trial']}"]
+        grid, curve = reading.grids[row["clock"]], reading.curves[row["clock"], row["trial"]]
         index = list(grid.ns).index(row["threshold_ns"])
         assert row["threshold"] in grid.labels[index]
         found = (curve.mean[index], curve.worst[index], curve.low[index], curve.high[index])
@@ -118,7 +118,7 @@ def test_figures_become_real_files(report: Any, tmp_path: Path, form: str) -> No
 
 def test_every_figure_can_be_written(report: Any, tmp_path: Path) -> None:
     names = set(figures(report.results, report.evidence))
-    assert names <= KINDS
+    assert names >= KINDS
     assert {path.stem for path in write_figures(tmp_path, ["svg"], (), report.results, report.evidence)} == names
 
 

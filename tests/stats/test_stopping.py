@@ -289,7 +289,7 @@ def test_checks_come_every_two_rounds_twice_a_second_and_with_history_grown_by_f
     assert [rounds for rounds in range(1, 400) if fast.due(rounds, 0.01 * rounds)] == [2, 52, 102, 152, 202, 252, 302, 352]
 
 
-@pytest.mark.parametrize(("name", "hint"), [("setled", "did you mean settled"), ("zzz", "choose one of certify, paper, rounds, settled")])
+@pytest.mark.parametrize(("name", "hint"), [("setled", "did you mean settled"), ("zzz", f"choose one of {', '.join(sorted(RULES))}")])
 def test_an_unknown_rule_is_told_with_the_nearest_name(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=f"measurement.rule={name}: there is no such rule; {hint}"):
         make(name)
@@ -324,5 +324,5 @@ def test_a_rule_has_options_and_numbers_of_its_own(monkeypatch: pytest.MonkeyPat
         make_rule("patient", min_rounds=1, max_rounds=9, options={"patience": "long"})
     with pytest.raises(InputError, match="rule rounds has no such option; it has none"):
         make_rule("rounds", min_rounds=1, max_rounds=9, options={"patience": 1})
-    with pytest.raises(TypeError, match="left='none': what a rule tells of its own must be a number"):
+    with pytest.raises(TypeError, match="left='none': a number of a rule's own must be a finite int or float"):
         check_row({"left": "none"})

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.contracts import InputError
+
 Kind = Literal["line", "step", "points", "bars"]
 Section = Literal["quality", "latency", "rounds", "ranking", "settling", "prediction", "causes"]
 """A part of the page."""
@@ -52,6 +54,10 @@ class Series:
     tags: Mapping[str, str] = field(default_factory=dict)
     names: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InputError(f"series {self.label}: kind={self.kind!r}: must be one of {', '.join(get_args(Kind))}")
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -80,6 +86,10 @@ class Chart:
     threshold: Literal["x", "y", ""] = ""
     stacked: bool = False
     place: int = 100
+
+    def __post_init__(self) -> None:
+        if self.section not in SECTIONS:
+            raise InputError(f"figure {self.name}: section={self.section!r}: must be one of {', '.join(SECTIONS)}")
 
     @property
     def moves(self) -> bool:

@@ -26,7 +26,11 @@ def _of_this_folder() -> Iterator[tuple[str, type[Any]]]:
                 yield name, one
 
 
-RULES: dict[str, type[Any]] = dict(_of_this_folder())
+RULES: dict[str, type[Any]] = {}
+for _name, _rule in _of_this_folder():
+    if _name in RULES:
+        raise ImportError(f"rule {_name!r}: {RULES[_name].__module__} and {_rule.__module__} have one of that name; rename one of them")
+    RULES[_name] = _rule
 
 
 def make_rule(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -37,6 +39,10 @@ CHECK_COLUMNS: dict[str, type] = {
 }
 """What every row tells, None where its rule does not look or does not know yet, so that rows of different rules make one table. A rule
 may tell numbers of its own besides, which stand in ``parameters`` of that table."""
+
+
+RESERVED = ("window", "confidence")
+"""What ``parameters`` of the table holds of every rule."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,16 @@ class Decision:
 def check_row(*parts: CheckRow) -> CheckRow:
     """Return one row of all columns from the parts that are known, with what the rule tells besides at its end.
 
-    Raises TypeError where that is no number.
+    Raises TypeError where that is no number, or has a name that is taken.
     """
     known: CheckRow = {column: value for part in parts for column, value in part.items()}
     for column in known.keys() - CHECK_COLUMNS.keys():
-        if not isinstance(known[column], int | float):
-            raise TypeError(f"{column}={known[column]!r}: what a rule tells of its own must be a number")
+        value = known[column]
+        if not isinstance(value, Real) or not math.isfinite(value):
+            raise TypeError(f"{column}={value!r}: a number of a rule's own must be a finite int or float")
+        if column in RESERVED:
+            raise TypeError(f"{column}: is a parameter of every rule; call the rule's own number otherwise")
+        known[column] = float(value)
     return {**dict.fromkeys(CHECK_COLUMNS), **known}
 
 

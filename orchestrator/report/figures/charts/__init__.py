@@ -12,6 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.contracts import InputError
 from orchestrator.report.figures.chart import SECTIONS, Chart
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading, readings
@@ -30,7 +31,11 @@ MAKERS: tuple[Maker, ...] = tuple(_makers())
 
 def charts_of(reading: Reading) -> list[Chart]:
     """Return the figures of one task; those that nothing was recorded for are left out."""
-    drawn = [chart for chart in (make(reading) for make in MAKERS) if chart.series]
+    charts = [make(reading) for make in MAKERS]
+    names = [chart.name for chart in charts]
+    if len(set(names)) < len(names):
+        raise InputError(f"figure {max(names, key=names.count)}: two figures have this name; give one of them another")
+    drawn = [chart for chart in charts if chart.series]
     return sorted(drawn, key=lambda chart: (SECTIONS.index(chart.section), chart.place, chart.name))
 
 
