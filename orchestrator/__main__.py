@@ -25,7 +25,7 @@ USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
 
 def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | None = None) -> int:
-    """Run one command and return its exit code. ``restart`` goes on where what runs the timed processes has died, if it can."""
+    """Run one command and return its exit code. ``restart`` goes on, if it can, when the timed processes' Ray has died."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         with handled_by(stop_at_once):
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
     except ClusterLost as lost:
         print(f"error: {lost}; nothing was measured yet: start the command again", file=sys.stderr)  # noqa: T201
         return 1
-    except SystemExit as error:  # nothing of ours raises it
+    except SystemExit as error:  # our code never raises it
         message = f"code of a model, task or metric asked to end the program (SystemExit: {error.code})"
         print(printable(f"error: {message}; let it raise an exception that says what is wrong"), file=sys.stderr)  # noqa: T201
         return 1
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
 
 
 def program() -> None:
-    """Run one command and leave with its exit code, whatever signal comes and however Ray's core would end."""
+    """Run one command and exit with its code, whatever signal arrives and however Ray's core ends."""
     receive_signals()
     try:
         code = main(restart=go_on)
@@ -67,7 +67,7 @@ def program() -> None:
         sys.stderr.flush()
     except OSError:  # the terminal is gone, as after a SIGHUP
         code = 1
-    # Not by way of Python's end: what Ray has left in the process could take its time there, or end it in another way.
+    # Not through Python's shutdown: what Ray has left in the process could delay that, or end it in another way.
     os._exit(code if received() is None else 130)
 
 

@@ -84,8 +84,8 @@ class LoadedModel(Protocol):
     facts: Mapping[str, Any]
     """What the timed process reads back after loading, as plain JSON values. ``facts["threads"]`` maps each pool that computes to
     its number of threads and is checked against the trial; ``facts["largest_difference"]`` and ``facts["tolerance"]`` compare the
-    answers with eager execution, where the runtime is another; ``facts["cuda_events"]`` says that PyTorch's current CUDA stream is where
-    it computes, so that events there time it."""
+    answers with eager execution, where the runtime is another; ``facts["cuda_events"]`` says that the model computes on PyTorch's current
+    CUDA stream, where events time it."""
 
     def input_size(self, sample: Any) -> int:
         """Return the size of one decoded sample: pixels of a picture, tokens of a text."""
@@ -110,7 +110,7 @@ class Model(Protocol):
     def files(self) -> Sequence[Path]:
         """Return the files that hold the weights; their content goes into the trial's identity."""
 
-    # A model may also have ``fetches() -> str | None``: what it downloads on first use, which the plan tells.
+    # A model may also have ``fetches() -> str | None``: what it downloads on first use, which the plan shows.
 
     def load(self, context: LoadContext) -> LoadedModel:
         """Load the weights. Runs in the timed process, after it has been pinned."""
@@ -134,7 +134,7 @@ class Task(Protocol):
 
 
 class ClusterLost(BaseException):
-    """What runs the timed processes has died with the host alive; nothing can be asked of it any more.
+    """The Ray that runs the timed processes has died while the host lives; it answers no more calls.
 
-    No ``Exception``: it is the trouble of all trials, and none may take it for its own.
+    No ``Exception``: it concerns all trials, and none may take it for its own fault.
     """

@@ -40,7 +40,7 @@ TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline")
 
 @dataclass(frozen=True)
 class CampaignAnalysis:
-    """Everything that is reported of a campaign.
+    """Everything reported about a campaign.
 
     tables
         name of the file (without ``.parquet``) -> table, as they are stored.
@@ -87,7 +87,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
 
 
 def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data: TrialData) -> dict[str, list[Row]]:
-    """Return the rows of one trial in every table that takes no other trial but the reference.
+    """Return the rows of one trial in every table that needs no other trial but the reference.
 
     ``common`` is the quality that every model of the group can keep.
     """

@@ -56,7 +56,7 @@ class Side:
     """One trial's quality on the total clock at the common thresholds, ``bounds`` in ns.
 
     curve
-        [M, R]; None where it would be large, and is computed one threshold at a time.
+        [M, R]; None if it is too large: then one threshold is computed at a time.
     """
 
     data: TrialData
@@ -72,7 +72,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Contest:
-    """All trials of one model on one task: the repeats of the baseline, and by match key those of every other."""
+    """All trials of one model on one task: the repeats of the baseline, and by match key those of the others."""
 
     thresholds: ThresholdSet
     baseline: Sequence[Side]
@@ -100,7 +100,7 @@ def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterat
 
 
 def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[ComparisonRow]:
-    """Return the rows of one trial against the baseline's repeat of its number, or the first one."""
+    """Return the rows of one trial against the baseline's repeat of equal number, or its first."""
     by_repeat = {partner.data.record.trial.repeat: partner for partner in contest.baseline}
     partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
     return [row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, seed)]
@@ -126,7 +126,7 @@ def _curve(data: TrialData, bounds: Sequence[int]) -> NDArray[np.float64]:
 
 
 def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
-    """Return the match key that the others are compared with: the reference's where it is of this model, else the median p50's."""
+    """Return the match key that the others are compared with: the reference's if it is of this model, else the median p50's."""
     keys = {data.trial_id: data.record.match_key for data in trials}
     if common.reference is not None and common.reference.trial in keys:
         return keys[common.reference.trial]
@@ -150,7 +150,7 @@ def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int
 def _verdicts(contests: Sequence[Contest]) -> dict[str, ComparisonRow]:
     """Return per match key what its repeats show against the baseline's at the primary threshold.
 
-    All match keys of the campaign are one family, so that no more than 5 % of campaigns call any system worse that is not.
+    All match keys of the campaign are one family, so that at most 5 % of campaigns wrongly call any system worse.
     """
     before: dict[str, list[float]] = {}
     after: dict[str, list[float]] = {}

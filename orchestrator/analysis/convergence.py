@@ -72,7 +72,7 @@ def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
 
 
 def _own_numbers(check: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers that a rule tells beside the columns that all rules have."""
+    """Return the numbers that a rule reports besides the columns of all rules."""
     return {name: float(value) for name, value in check.items() if name not in CHECK_COLUMNS and isinstance(value, int | float)}
 
 
@@ -80,7 +80,7 @@ NOT_EXCHANGEABLE = "rounds not exchangeable"
 
 
 def flags_of(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
-    """Return what a reader must know of every figure of a trial, with a flag where its rounds drift or resemble their neighbours.
+    """Return the flags of every figure of a trial, one of them where its rounds drift or resemble their neighbours.
 
     The median of a round is that of its inferences, its quality that of its samples.
     """

@@ -43,7 +43,7 @@ class DeadlineRow(Labels):
 
 
 def lowest_ideal(trials: Sequence[TrialData]) -> float:
-    """Return the lowest ideal quality among trials, as what is gained, which every model can keep; 0 where none is ever right."""
+    """Return the lowest ideal quality among trials, as a gain, which every model can keep; 0 if none is ever right."""
     ideals = (data.judged(data.metric).ideal() for data in trials)
     return min((ideal for ideal in ideals if ideal > 0), default=0.0)
 

@@ -22,7 +22,7 @@ class ThresholdSet:
     """The thresholds that all trials of one task and data set share.
 
     reference
-        the trial whose percentiles are thresholds, or None where no trial can be one.
+        the trial whose percentiles are thresholds, or None if no trial can be one.
     percentiles
         its percentiles, per clock.
     absolute
@@ -50,7 +50,7 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     Raises
     ------
     InputError
-        where ``analysis.reference`` names no trial of the campaign's tasks.
+        if ``analysis.reference`` names no trial of the campaign's tasks.
     """
     ends = {data.trial_id: percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], [50, 99]) for data in trials}
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
@@ -135,9 +135,9 @@ class Group:
     task
         its name, with the digest's first letters where other trials of the campaign had other data under that name.
     flags
-        per trial id what a reader must know of all its figures.
+        per trial id the flags of all its figures.
     settings
-        per trial id what tells it from others of equal names; empty where names do.
+        per trial id what tells it from others of equal names; empty if names do.
     """
 
     task: str
@@ -172,7 +172,7 @@ NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.
 
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
-    """Return per trial id the settings in which it differs from others of equal names, as on the command line; empty where none do."""
+    """Return per trial id the settings in which it differs from others of equal names, as on the command line; empty if none do."""
     settings = {data.trial_id: dict(_flattened(data.record.trial.model_dump(mode="json"))) for data in trials}
     alike: dict[tuple[Any, ...], list[str]] = {}
     for trial_id, of_trial in settings.items():

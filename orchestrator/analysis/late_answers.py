@@ -28,7 +28,7 @@ class Answer:
     """One inference: a sample, or all samples of a batch that share its outcome.
 
     before_ns, after_ns
-        total time of the inference before and after it in the same round; None where there is none, or where it has no time.
+        total time of the inference before and after it in the same round; None if there is none, or if it has no time.
     """
 
     names: tuple[str, ...]
@@ -43,12 +43,12 @@ class Answer:
 
 
 def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer]:
-    """Return so many answers of a trial: those that are not ``ok``, by outcome, round and sample, then the others by falling total time.
+    """Return ``count`` answers of a trial: those not ``ok``, by outcome, round and sample, then the others by falling total time.
 
     Raises
     ------
     InputError
-        where the trial has no stored round.
+        if the trial has no stored round.
     """
     record = campaign.trial(trial_id)
     matrix = campaign.matrix(trial_id)
@@ -115,7 +115,7 @@ def _finite(value: float) -> float | None:
 
 
 def one_inference(trials: Sequence[TrialData]) -> float:
-    """Return the largest share of a round that one inference of any of the trials is: answers of a batch come on time together."""
+    """Return the largest share of a round that one inference makes up in any trial: answers of a batch are on time together."""
     fewest: int = min(data.inferences[PRIMARY_CLOCK].shape[1] for data in trials)
     return 1 / fewest
 
@@ -123,7 +123,7 @@ def one_inference(trials: Sequence[TrialData]) -> float:
 def on_time_scores(
     before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return per side the score of each unit in each round of its trials, [R, U], the late ones 0; None where there is no such score.
+    """Return per side the score of each unit in each round of its trials, [R, U], the late ones 0; None if there is no such score.
 
     A unit is a sample. Where a trial puts the same samples into a batch in every round, these come on time together round after round,
     and drawn one by one they would pass for independent: a unit is then all samples of a batch, the same ones on both sides, so that

@@ -15,7 +15,7 @@ from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 
 class LatencyRow(Labels):
-    """One row per trial, clock and percentile. All of it is over inferences: a batch counts once."""
+    """One row per trial, clock and percentile. Figures are over inferences: a batch counts once."""
 
     clock: Annotated[str, "`inference` or `total`"]
     percentile: Annotated[float, "in percent"]

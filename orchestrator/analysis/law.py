@@ -1,4 +1,4 @@
-"""The law of every interval that is written or shown: it holds the figure that it belongs to."""
+"""The law of every interval that is written or shown: it contains its figure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 ROUNDING = 1e-9
-"""By which sums may differ, of a quality or as a share of a time."""
+"""How far sums may differ: in quality, or as a share of a time."""
 
 INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "tail_quality": (("interval_low", "mean", "interval_high"), ("ideal_low", "ideal", "ideal_high")),
@@ -24,17 +24,17 @@ class BrokenInterval(RuntimeError):
 
 
 def check_intervals(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Look at all rows of a result table before it is written. Raises BrokenInterval, which names the trial and the row."""
+    """Check all rows of a result table before it is written. Raises BrokenInterval, which names the trial and the row."""
     for row in rows:
         for low, figure, high in INTERVALS.get(table, ()):
-            # A time that is null is one that nothing reaches; a limit of quality that is null has no end.
+            # A null time is never reached; a null limit of quality bounds nothing.
             values = [math.inf if row[name] is None and table == "latency" else row[name] for name in (low, figure, high)]
             place = ", ".join(f"{name} {row[name]}" for name in NAMED if row.get(name) is not None)
             check_interval(f"{figure} of trial {row['trial']} in {table} ({place})", *values)
 
 
 def check_interval(what: str, low: float | None, figure: float, high: float | None) -> None:
-    """Raise BrokenInterval where a figure lies outside its interval by more than rounding; a limit that is None has no end."""
+    """Raise BrokenInterval if a figure lies outside its interval by more than rounding; a limit of None bounds nothing."""
     rounding = ROUNDING * max(1.0, abs(figure)) if math.isfinite(figure) else 0.0
     if (low is None or low - rounding <= figure) and (high is None or figure <= high + rounding):
         return

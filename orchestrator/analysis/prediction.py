@@ -64,7 +64,7 @@ def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisCon
 
 
 def _methods(data: TrialData) -> tuple[Method, ...]:
-    """Return whole rounds, and as a contrast independent inferences: by the exact law where they score 0 or 1, else by drawing.
+    """Return the methods: whole rounds, and for contrast independent inferences, exact if scores are 0 or 1, else by drawing.
 
     A metric that is no mean would have to be evaluated anew on thousands of drawn rounds, and where every round puts other samples
     into a batch no inference has a distribution of its own: neither has a contrast.
@@ -76,7 +76,7 @@ def _methods(data: TrialData) -> tuple[Method, ...]:
 
 
 def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
-    """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn on its own is an inference."""
+    """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn singly is an inference."""
     times, scores = data.inferences[clock], data.scores_per_inference()
     if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
         return validate_prediction(scores, times, random=random, method=method)
@@ -136,7 +136,7 @@ class _Figures(NamedTuple):
 
 
 def _shown(figures: Sequence[float], show: Callable[[float], float]) -> _Figures:
-    """Return mean, variance and minimum as a reader knows them; NaN is null."""
+    """Return mean, variance and minimum on the metric's scale; NaN is null."""
     mean, variance, minimum = figures
     return _Figures(_number(show(mean)), _number(variance), _number(show(minimum)))
 

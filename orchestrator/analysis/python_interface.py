@@ -76,7 +76,7 @@ class Results:
         return table_of(rows, pa.schema(list(columns.items())))
 
     def trial(self, trial: str) -> dict[str, Any]:
-        """Return all that ``trial.json`` holds, as plain values: configuration, placement, stack, environment, digests, faults."""
+        """Return the content of ``trial.json`` as plain values: configuration, placement, stack, environment, digests, faults."""
         return self._campaign.trial(trial).model_dump(mode="json")
 
     def timings(self, trial: str) -> pa.Table:
@@ -92,11 +92,11 @@ class Results:
         return self._campaign.samples(trial)
 
     def warmup(self, trial: str) -> pa.Table:
-        """Return the timings of the rounds before the first, in the columns of `timings`."""
+        """Return the timings of the warm-up rounds, in the columns of `timings`."""
         return self._campaign.warmup(trial)
 
     def answers(self, trial: str, round_number: int) -> pa.Table | None:
-        """Return the answers of a round that differ from the first round's, or None where none do."""
+        """Return the answers of a round that differ from the first round's, or None if none do."""
         return self._campaign.answers(trial, round_number)
 
     def table(self, name: str) -> pa.Table:

@@ -17,10 +17,10 @@ from orchestrator.stats.signed_intervals import Sway, signed_intervals
 from orchestrator.stats.tail_quality import quality_curve
 
 MOST_TRIED = 1000
-"""Inferences of which it is found out what each costs, of a metric that is no mean."""
+"""Most inferences whose cost is found one by one, for a metric that is no mean."""
 BALANCED = 0.5
 MOST_VALUES = 2**22
-"""Of quality by threshold and round, or of times by round and sample made up here, in memory at once: 32 MiB."""
+"""Qualities by threshold and round, or made-up times by round and sample, in memory at once: 32 MiB."""
 
 Item = TypeVar("Item")
 Quality = TypeVar("Quality", float, NDArray[np.float64])
@@ -28,10 +28,10 @@ Quality = TypeVar("Quality", float, NDArray[np.float64])
 
 @dataclass(frozen=True)
 class Scale:
-    """How quality is counted: as what is gained over the quality of a task of which all is late.
+    """How quality is counted: as the gain over the quality of a task whose answers are all late.
 
-    Gained is never more than without a threshold and 0 where all is late, whichever way a metric runs and wherever it begins; what is
-    kept is gained / gained without a threshold = (late - Q) / (late - ideal), without clipping.
+    The gain is never more than without a threshold and 0 if all is late, whichever way a metric runs and wherever it begins; the share kept
+    is gain / gain without a threshold = (late - Q) / (late - ideal), without clipping.
 
     sign
         1 where a larger score is the better one, -1 where a smaller one is.
@@ -41,15 +41,15 @@ class Scale:
     sign: float = 1.0
 
     def gained(self, quality: Quality) -> Quality:
-        """Return what quality is worth."""
+        """Return the gain of a quality."""
         return quality if self == PLAIN else self.sign * (quality - self.late)
 
     def shown(self, gained: float) -> float:
-        """Return the quality that a reader knows."""
+        """Return quality on the metric's scale."""
         return gained if self == PLAIN else self.late + self.sign * gained
 
     def shown_all(self, gained: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return many qualities as a reader knows them."""
+        """Return many qualities on the metric's scale."""
         return self.late + self.sign * gained
 
     def kept(self, quality: float, ideal: float) -> float:
@@ -57,11 +57,11 @@ class Scale:
         return (self.late - quality) / (self.late - ideal)
 
     def shown_difference(self, gained: float) -> float:
-        """Return a difference of quality as a reader knows it."""
+        """Return a difference on the metric's scale."""
         return gained if self == PLAIN else self.sign * gained
 
     def shown_limits(self, low: float, high: float) -> tuple[float, float]:
-        """Return the limits of an interval as a reader knows them, the lower one first."""
+        """Return an interval's limits on the metric's scale, the lower one first."""
         return (self.shown(low), self.shown(high)) if self.sign > 0 else (self.shown(high), self.shown(low))
 
 
@@ -109,7 +109,7 @@ class JudgedSignedMean:
 
 @dataclass(frozen=True)
 class JudgedOnScale:
-    """A metric that is no mean, as what is gained."""
+    """A metric that is no mean, as a gain."""
 
     judged: Judged
     scale: Scale
@@ -139,7 +139,7 @@ class Stake:
         whether that is at least half of the inferences that cost anything. Where it is not, rounds that lost a few light answers do
         not show what the heavy ones cost.
     sway
-        what a round can lose and gain of a metric that is no mean over samples; None of one that is.
+        what a round can lose and gain by a metric that is no mean over samples, else None.
     """
 
     answers: float
@@ -152,7 +152,7 @@ class NothingToKeep(InputError):
 
 
 def ideal_quality(judged: Judged) -> float:
-    """Return quality without a threshold as a reader knows it."""
+    """Return ideal quality on the metric's scale."""
     if isinstance(judged, JudgedMean | JudgedSignedMean):
         return float(judged.raw.mean())
     return judged.judged.ideal() if isinstance(judged, JudgedOnScale) else judged.ideal()
@@ -166,7 +166,7 @@ def judge(metric: str, answers: Answers) -> Judged:
     InputError
         for an unknown metric.
     NothingToKeep
-        where answers are worth exactly what late ones are.
+        if answers are worth exactly what late ones are.
     """
     found = find_metric(metric)
     late: float | None = getattr(found, "late", None)
@@ -192,9 +192,9 @@ def _checked_scores(metric: str, scores: object, samples: int, late: float | Non
 
 
 def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) -> Judged:
-    """Return a metric that is a mean of scores, [S]; ``late`` is the score of a late sample, None where the metric does not say.
+    """Return a metric that is a mean of scores, [S]; ``late`` is the score of a late sample, None if the metric does not say.
 
-    Raises NothingToKeep where answers are worth exactly what late ones are.
+    Raises NothingToKeep if answers are worth exactly what late ones are.
     """
     if late is None:
         return JudgedMean(scores)
@@ -213,7 +213,7 @@ def _scale(metric: str, ideal: float, late: float) -> Scale:
 
 
 def in_blocks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Yield items in blocks of which each takes no more than `MOST_VALUES`, an item taking ``size``: one block where all fit."""
+    """Yield items in blocks of at most `MOST_VALUES` values, each item taking ``size``: one block if all fit."""
     step = max(1, MOST_VALUES // max(1, size))
     return (items[start : start + step] for start in range(0, len(items), step))
 
@@ -261,9 +261,9 @@ def intervals_of(
 
 
 def _lowest(judged: Judged, inference_of: NDArray[np.intp]) -> float:
-    """Return the least that a round can gain: where exactly those answers are on time that are worse than late ones.
+    """Return the least that a round can gain: with exactly the answers on time that are worse than late ones.
 
-    Of more than 1,000 inferences, those that were not tried are taken for late.
+    Of more than 1,000 inferences, those not tried count as late.
     """
     if scale_of(judged) == PLAIN:
         return 0.0
@@ -281,7 +281,7 @@ def _weighed(weights: NDArray[np.float64], share: float) -> tuple[float, float, 
 
 
 def _costs(judged: Judged, inference_of: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the quality that is lost where one inference alone is late, of up to 1,000 inferences spread over all."""
+    """Return the quality lost if one inference alone is late, for up to 1,000 inferences spread over all."""
     tried = _tried(inference_of)
     kept = [_without(judged, some, inference_of) for some in in_blocks(tried.tolist(), inference_of.size)]
     lost: NDArray[np.float64] = judged.ideal() - np.concatenate(kept)
@@ -295,7 +295,7 @@ def _tried(inference_of: NDArray[np.intp]) -> NDArray[np.int64]:
 
 
 def _without(judged: Judged, late: Sequence[int], inference_of: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the quality that is left where one inference alone is late, of each of ``late``."""
+    """Return the quality left if one inference alone is late, for each of ``late``."""
     times = np.where(inference_of == np.array(late)[:, None], np.inf, 1.0)
     left: NDArray[np.float64] = judged.curve(times, [1.0])[0]
     return left

@@ -21,10 +21,10 @@ NOT_RECORDED = "not recorded"
 
 
 class SeveralCampaigns(Campaign):
-    """Campaigns as one that analysis takes like any other; it has no files of its own.
+    """Campaigns as one, analysed like any other; it has no files of its own.
 
     A trial's id and match key begin with the label of its campaign, so that the same trial of another day is another trial and no
-    repeat of it. A system's name ends with the label: what differs between days is said of systems. A task's name ends with a digest
+    repeat of it. A system's name ends with the label: systems stand for what differs between days. A task's name ends with a digest
     where campaigns measured different data under that name, which keeps them in tables of their own.
 
     labels
@@ -56,7 +56,7 @@ class SeveralCampaigns(Campaign):
         return self.labels[number], record
 
     def analysis(self, wanted: AnalysisConfig) -> AnalysisConfig:
-        """Return analysis settings whose reference, where it is a trial of a campaign by its own id, is that of the first such campaign."""
+        """Return analysis settings whose reference, if given by a trial's own id, is that trial in the first campaign that has it."""
         for trial_id, (_, record) in self._origins.items():
             if wanted.reference in (record.trial_id, record.match_key):
                 return wanted.model_copy(update={"reference": trial_id})
@@ -68,7 +68,7 @@ class SeveralCampaigns(Campaign):
         return trial_folder(self.campaigns[number].directory, record.trial_id)
 
     def _digest(self, number: int, record: TrialRecord) -> str:
-        """Return what a trial's data are known by; what nobody recorded equals nothing else."""
+        """Return what identifies a trial's data; an unrecorded digest equals no other."""
         return str(record.digests.get("data") or f"{NOT_RECORDED} in {self.labels[number]}")
 
     def _different_data(self) -> dict[str, dict[str, list[str]]]:
@@ -82,7 +82,7 @@ class SeveralCampaigns(Campaign):
         return {task: digests for task, digests in found.items() if len(digests) > 1}
 
     def _tags(self, number: int, record: TrialRecord) -> dict[str, Any]:
-        """Return the fields of a trial that tell its campaign."""
+        """Return the fields of a trial that name its campaign."""
         label, system, task = self.labels[number], record.trial.system, record.trial.task
         if task.name in self.different_data and _has_data(record):
             task = task.model_copy(update={"name": f"{task.name} (data {short(self._digest(number, record))})"})
@@ -118,12 +118,12 @@ def _has_data(record: TrialRecord) -> bool:
 
 
 def short(digest: str) -> str:
-    """Return the beginning of a digest, for a reader; whatever a stranger's file holds in its place is safe in a title."""
+    """Return the beginning of a digest, for a reader; it is safe in a title whatever a stranger's file holds there."""
     return NOT_RECORDED if digest.startswith(NOT_RECORDED) else NOT_PLAIN.sub("_", digest)[:8]
 
 
 def _labels(records: Sequence[CampaignRecord]) -> Iterator[str]:
-    """Yield what tells each campaign from the others: as little of its name and time as does."""
+    """Yield what tells campaigns apart: no more of name and time than needed."""
     named = len({record.name for record in records}) > 1
     for form in ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
         times = [f"{record.created_at:{form}}" for record in records]

@@ -22,12 +22,12 @@ from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 LOWER = (10.0, 5.0, 1.0)
-"""Percentiles over rounds that are stored."""
+"""Stored percentiles over rounds."""
 IN_SAMPLE = "in-sample"
 """Flags a figure at a threshold that the same rounds have set."""
 UNEQUAL = "answers weigh unequally"
 MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
-"""Rounds from which on 999 resamples do instead of 4,999: limits that so many rounds set hardly move."""
+"""From this many rounds on 999 resamples suffice instead of 4,999: the limits hardly move."""
 
 
 class TailQualityRow(Labels):
@@ -100,12 +100,12 @@ class _Figure:
         return not math.isnan(self._ideal)
 
     def _sampling_interval(self) -> Interval | None:
-        """Return what other samples of the task would give, where these were drawn from it."""
+        """Return the interval over other samples of the task, if these were drawn from it."""
         drawn = self._data.record.trial.task.limit is not None
         return sampling_interval(self._judged.scores) if drawn and isinstance(self._judged, JudgedMean) else None
 
     def _flags(self, threshold: Threshold, chosen_from: int) -> Iterator[str]:
-        """Yield what a reader must know of one threshold."""
+        """Yield the flags of one threshold."""
         if not self._stake.balanced:
             yield UNEQUAL
         if threshold.reference == self._data.trial_id:
@@ -128,7 +128,7 @@ class _Figure:
         first_round: int,
         flags: Sequence[str],
     ) -> Iterator[TailQualityRow]:
-        """Yield the rows of some clocks and thresholds. All rows of a figure share their resamples, in whatever blocks they come."""
+        """Yield the rows of some clocks and thresholds. All rows of a figure share their resamples, whatever the blocks."""
         key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
         random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
         bounds = {clock: [threshold.ns for of, threshold in places if of == clock] for clock in times}

@@ -28,7 +28,7 @@ Times = Mapping[Clock, NDArray[np.float64]]
 def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) -> Times:
     """Return one time per inference and clock, [R, B], of the times of all samples, [R, S]: the same arrays where a batch is one sample.
 
-    Raises InputError where samples of one batch have different times.
+    Raises InputError if samples of one batch have different times.
     """
     if record.trial.measurement.batch == 1:
         return times
@@ -37,7 +37,7 @@ def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) 
 
 
 def rows_per_inference(record: TrialRecord, matrix: RoundMatrix, timings: pa.Table) -> pa.Table:
-    """Return of stored timings one row per inference; errors are those of `times_per_inference`."""
+    """Return one row of stored timings per inference; errors are those of `times_per_inference`."""
     if record.trial.measurement.batch == 1:
         return timings
     chosen = np.zeros(matrix.outcome.shape, dtype=bool)
@@ -57,14 +57,14 @@ def _first(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp]:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MOST_THREADS = 8
-"""More would hold the arrays of more trials in memory at once than they save time."""
+"""More threads would cost more memory than the time they save is worth."""
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Return what the function makes of each item, in their order.
+    """Return the function's result for each item, in order.
 
-    NumPy and Arrow let go of the interpreter while they sort, search and multiply, so that threads share the machine's cores. The
-    function must depend on its item alone, so that the order of work cannot be seen in the results.
+    NumPy and Arrow release the interpreter while they sort, search and multiply, so that threads share the machine's cores. The
+    function must depend on its item alone, so that the order of work does not show in the results.
     """
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         return list(pool.map(function, items))
@@ -77,14 +77,14 @@ class TrialData:
     times
         per clock, ns, float64 [R, S]; +inf where the outcome is not ``ok``. For what is judged sample by sample: quality, deadlines.
     inferences
-        the same, one time per inference, [R, B], in the order they ran: for all that takes times as data. With one sample per
-        inference the same arrays as ``times``, in order of sample.
+        the same, one time per inference, [R, B], in the order they ran: for code that takes times as data. With one sample per inference
+        the arrays of ``times``, in order of sample.
     references, predictions
         one per sample, as stored.
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     slices
-        per name of a slice the group of each sample, None where it belongs to none.
+        per name of a slice the group of each sample, None if it belongs to none.
     scores
         per metric that is a mean the stored score of each sample, [S].
     """
@@ -131,7 +131,7 @@ class TrialData:
     def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
         """Return the answers to the samples that are ``members``, [S], compared with their references.
 
-        A metric that is not known here is read from the stored scores, where there are some. Raises InputError.
+        A metric unknown here is read from the stored scores, if there are any. Raises InputError.
         """
         try:
             find_metric(metric)
@@ -186,7 +186,7 @@ class TrialData:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What a reader must know of every figure of this trial."""
+        """The flags of every figure of this trial."""
         found = list(self.record.flags_of_figures)
         if self.record.placement.get("pinned") is False:
             found.append("unpinned")
@@ -204,7 +204,7 @@ class TrialData:
 def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialData]:
     """Return every trial of a campaign that has at least one round, in the order of the plan.
 
-    ``metrics``, the primary one first, take the place of those that it was measured by.
+    ``metrics``, the primary one first, replace those it was measured by.
     """
     records = (record.model_copy(update={"metrics": tuple(metrics)}) if metrics else record for record in campaign.trials())
     started = [record for record in records if record.started_at is not None]

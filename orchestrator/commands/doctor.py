@@ -33,7 +33,7 @@ class Place(Frozen):
 
 
 def examine(overrides: Sequence[str], config_dirs: Sequence[Path], quiet: bool) -> bool:
-    """Print what was found. Returns whether nothing is bad."""
+    """Print the findings. Returns whether none is bad."""
     places = [_place(document) for document in compose_places(overrides, config_dirs)]
     cluster = places[0].cluster
     systems = [place.system for place in places if place.system is not None]
@@ -85,7 +85,7 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print one line for each, and how many there are of each grade."""
+    """Print one line per finding, and the number of each grade."""
     terminal = Terminal()
     terminal.table(
         Table(

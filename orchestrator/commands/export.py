@@ -1,4 +1,4 @@
-"""``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: what ``compare`` takes for one."""
+"""``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: a baseline for ``compare``."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ def export_baseline(directory: Path, overrides: Sequence[str], path: Path) -> No
     campaign = open_campaign(directory)
     refuse_campaign_folder(path, "baseline", [campaign.directory])
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"baseline {path} must be a file in a folder that is there: write `export baseline FILE DIR`")
+        raise InputError(f"baseline {path} must be a file in an existing folder: write `export baseline FILE DIR`")
     write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
     print(printable(f"baseline: {path}"))  # noqa: T201

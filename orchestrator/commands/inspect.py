@@ -53,7 +53,7 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
 
 
 def find_trial(campaign: Campaign, wanted: str) -> str:
-    """Return the id of the one trial that begins with these characters. Raises InputError where none or several do."""
+    """Return the id of the one trial that begins with these characters. Raises InputError if none or several do."""
     ids = [planned.trial_id for planned in campaign.record.trials]
     if wanted in ids:
         return wanted

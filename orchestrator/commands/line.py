@@ -1,7 +1,7 @@
 """The command line: which verb it names, and what its words and options mean to that verb.
 
-Every module of ``orchestrator/commands/verbs/`` is a verb, called as its file is. Nothing here, and nothing at the top of those modules,
-imports what takes long to import: help comes at once.
+Every module of ``orchestrator/commands/verbs/`` is a verb, named as its file. Nothing here, and nothing at the top of those modules,
+imports anything slow: help comes at once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Verb(Protocol):
         """Return the verb's own record of a command line. Raises InputError for words that it does not take."""
 
     def execute(self, options: Any) -> int:
-        """Do it. Returns the exit code."""
+        """Run it; return the exit code."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def run(typed: Sequence[str]) -> int:
 def find_verb(typed: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the verb that a line names, if any, and the line without it.
 
-    The verb is the first word that is no option, nor the value of one, unless that is ``KEY=VALUE``.
+    The verb is the first word that is neither option nor option's value, unless it is ``KEY=VALUE``.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def parse(name: str, rest: Sequence[str], typed: Sequence[str] | None = None) ->
     """
     before, after = _at_dashes(rest)
     parser = parser_of(name)
-    # Options that nobody has may take the next word for theirs: they are reported before the words are looked at.
+    # An unknown option may swallow the next word: it is reported before the words are looked at.
     found, extra = parser.parse_known_intermixed_args(before)
     if strange := [word for word in extra if word.startswith("-")]:
         raise InputError(_explain_option(name, strange[0].partition("=")[0]))
@@ -182,13 +182,13 @@ def _summary(name: str) -> str:
 
 
 def _at_dashes(typed: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words before and after ``--``, behind which nothing is an option."""
+    """Return the words before and after ``--``, after which nothing is an option."""
     place = list(typed).index("--") if "--" in typed else len(typed)
     return list(typed[:place]), list(typed[place + 1 :])
 
 
 def _first_word(typed: Sequence[str]) -> int | None:
-    """Return where the first word stands that is neither an option nor the value of one."""
+    """Return the index of the first word that is neither an option nor the value of one."""
     takes_value = {option for name in names() for option in parser_of(name).takes_value} if typed and typed[0].startswith("-") else set()
     place = 0
     while place < len(typed):
@@ -234,7 +234,7 @@ def split(line: Line, takes_overrides: bool) -> tuple[tuple[Path, ...], tuple[st
     Parameters
     ----------
     takes_overrides
-        whether the verb takes ``KEY=VALUE`` at all; which keys is not looked at here.
+        whether the verb takes ``KEY=VALUE`` at all; the keys are not checked here.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def split(line: Line, takes_overrides: bool) -> tuple[tuple[Path, ...], tuple[st
     directories = tuple(Path(word) for word in line.words if not is_override(word))
     for word in overrides:
         if _exists(word):
-            raise InputError(f"{word}: is read as KEY=VALUE, and a folder or file is called so too; write ./{word} for that one")
+            raise InputError(f"{word}: is read as KEY=VALUE, and a folder or file has that name; write ./{word} for that one")
         if not takes_overrides:
             raise InputError(f"{word}: {line.verb} takes no KEY=VALUE; leave it out, or write ./{word} for a folder of that name")
     return directories, overrides
@@ -280,5 +280,5 @@ def counted(directories: tuple[Path, ...]) -> str:
 def _exists(word: str) -> bool:
     try:
         return Path(word).exists()
-    except (OSError, ValueError):  # too long for a name, or nothing that could be one
+    except (OSError, ValueError):  # too long for a name, or not a valid one
         return False

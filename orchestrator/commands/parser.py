@@ -13,7 +13,7 @@ from orchestrator.contracts import InputError
 HELP_WIDTH = 120
 OPTION_WIDTH = 26
 MOST = 10**9
-"""Of a count: rounds are numbered with 32 bits."""
+"""Largest count: rounds have 32-bit numbers."""
 
 
 class LineParser(argparse.ArgumentParser):
@@ -22,7 +22,7 @@ class LineParser(argparse.ArgumentParser):
     names, main_names
         its options, as they may be typed, and one name of each.
     takes_value
-        those of them that the next word belongs to.
+        those whose value is the next word.
     """
 
     def __init__(self, verb: str, words: str, about: str, examples: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ class LineParser(argparse.ArgumentParser):
             self.takes_value.update(names)
 
     def flag(self, *names: str, help: str) -> None:  # noqa: A002 - argparse's own name
-        """Declare one option that is there or not."""
+        """Declare one option without a value."""
         self.option(*names, action="store_true", help=help)
 
     def error(self, message: str) -> None:  # type: ignore[override]
@@ -90,7 +90,7 @@ def count(text: str) -> int:
 
 
 def among(choices: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
-    """Return what reads names out of these, with commas between them."""
+    """Return a reader of names among these, with commas between them."""
     known = tuple(choices)
 
     def read(text: str) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def _span(path: Path) -> tuple[datetime, datetime] | None:
 
 
 SAY_FROM = 50
-"""Composing this many trials takes seconds, so it says how far it is."""
+"""Composing this many trials takes seconds, so progress is reported."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Composed:
 
 
 def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed:
-    """Compose and validate the trials. Raises InputError with one line for whatever is wrong."""
+    """Compose and validate the trials. Raises InputError with one line for any mistake."""
 
     def composed(done: int, of: int) -> None:
         if of >= SAY_FROM and done % SAY_FROM == 0:
@@ -94,7 +94,7 @@ def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed
     composition = compose_trials(options.overrides, options.multirun, options.config_dirs, composed, options.many)
     campaign = parse_campaign(composition.documents[0])
     trials = [parse_trial(document) for document in composition.documents]
-    primary_threshold(campaign.analysis.primary, None)  # refuses one that is none, which a rule need not look at
+    primary_threshold(campaign.analysis.primary, None)  # refuses an invalid one, which a rule may never look at
     _check_rules(trials, campaign.analysis.primary)
     check_packages()
     add_code_folders(campaign.code)
@@ -107,7 +107,7 @@ def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed
 def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractContextManager[Site]:
     """Return the site that the campaign names: this machine, or a cluster to join.
 
-    Ray is started for a look already where a system has a Python of its own. Raises InputError where this machine cannot measure.
+    If a system has its own Python, Ray is started even for a look. Raises InputError if this machine cannot measure.
     """
     if campaign.cluster.name != "address":
         check_surroundings(with_ray=campaign.cluster.name != "inline")
@@ -131,7 +131,7 @@ def plan_on(site: Site, composed: Composed) -> Plan:
     Raises
     ------
     InputError
-        one line for whatever is wrong.
+        one line for any mistake.
     """
     trials = composed.trials
     _, left_out = pair_up(trials)

@@ -35,7 +35,7 @@ def analyse_directories(directories: Sequence[Path], overrides: Sequence[str]) -
 
 
 def refuse_twice(directories: Sequence[Path]) -> None:
-    """Raise InputError where a directory is named twice, by whatever path."""
+    """Raise InputError if a directory is named twice, by whatever path."""
     seen: dict[Path, Path] = {}
     for directory in directories:
         if (before := seen.setdefault(directory.resolve(), directory)) is not directory:
@@ -68,7 +68,7 @@ def remarks_on_several(several: SeveralCampaigns, results: CampaignAnalysis) -> 
         if campaign.record.config.analysis != first.record.config.analysis
     ]
     if differing:
-        yield (f"All campaigns are read with the analysis settings of {several.labels[0]}; those of {', '.join(differing)} are other ones.")
+        yield (f"All campaigns are read with the analysis settings of {several.labels[0]}; those of {', '.join(differing)} differ.")
 
 
 def _different_data(several: SeveralCampaigns) -> Iterator[str]:
@@ -129,7 +129,7 @@ def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
-    """Make metrics in the folders of ``code=[DIR]`` known, and return the other overrides. A campaign's own folders are not looked into."""
+    """Register metrics in the folders of ``code=[DIR]``, and return the other overrides. A campaign's own folders are not searched."""
     folders, others = code_folders(overrides)
     add_code_folders(folders)
     return others
@@ -153,7 +153,7 @@ def report_several(
 
 
 def print_summary(results: CampaignAnalysis, path: Path, said: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
-    """Print the verdict, or what else is to be said, and the cross-system tables; the last line says where the report is."""
+    """Print the verdict, or the sentences ``said``, and the cross-system tables; the last line says where the report is."""
     terminal = Terminal()
     for table in (*first, *summary_tables(results)):
         terminal.table(table)

@@ -44,7 +44,7 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     Raises
     ------
     InputError
-        where ``trust`` is not given and a file or folder belongs to another user, or can be written by everybody.
+        if ``trust`` is not given and a file or folder belongs to another user, or can be written by everybody.
     """
     found = list(strangers([*records_of(directory), *code_of(code)]))
     if not found:
@@ -57,7 +57,7 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
 
 
 def records_of(directory: Path) -> Iterator[Path]:
-    """Yield what says which code a campaign runs: its records, and the folders in which they could be replaced."""
+    """Yield the records that say which code a campaign runs, and the folders in which they could be replaced."""
     yield directory
     yield from (path for path in (directory / CAMPAIGN, directory / OVERRIDES, directory / "trials") if path.exists())
     for trial in sorted(directory.glob("trials/*")):
@@ -76,7 +76,7 @@ def code_of(folders: Iterable[str]) -> Iterator[Path]:
 
 
 def strangers(paths: Iterable[Path]) -> Iterator[str]:
-    """Say, one line each, which of these another user owns or may write. What is not there is passed over."""
+    """Say, one line each, which of these another user owns or may write. Missing paths are passed over."""
     ours = os.geteuid()
     for path in paths:
         try:
@@ -146,12 +146,12 @@ def _advice(writer: CampaignWriter) -> str:
 
 
 def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Sequence[PlannedTrial], site: Site) -> dict[str, list[str]]:
-    """Return per trial, one line each, what is not as it was when the campaign was begun: code, data, weights, host.
+    """Return per trial, one line each, what has changed since the campaign was begun: code, data, weights, host.
 
     Raises
     ------
     InputError
-        where a trial has no machine or lacks its model or data.
+        if a trial has no machine or lacks its model or data.
     """
     changes: dict[str, list[str]] = {planned.trial_id: [] for planned in chosen}
     code = CodeFiles(campaign.code)
@@ -174,7 +174,7 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
 
 
 def _code_changes(record: CampaignRecord, campaign: CampaignConfig, trial: Trial, code: CodeFiles) -> list[str]:
-    """Return one line where files that the trial runs have changed, or none. Older campaigns know of all their code together only."""
+    """Return one line where files that the trial runs have changed, or none. Older campaigns have one digest of all their code."""
     message = f"the code has changed since the campaign was begun with version {record.code_version}"
     if not record.code_files:
         return [message] if record.code_digest not in (None, digest_code(campaign.code)) else []

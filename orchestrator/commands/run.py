@@ -30,7 +30,7 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.code_files import CodeFiles, digest_code
 
 REPORTED = "reported"
-"""An interrupt of which the user knows."""
+"""An interrupt reported to the user."""
 SAME_SIGNAL_S = 0.5
 
 
@@ -81,8 +81,8 @@ def measure(
 ) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code.
 
-    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` holds also where the program goes on in
-    a fresh Ray.
+    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` also holds if the program goes on in a
+    fresh Ray.
     """
     stop = threading.Event()
     with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr) as progress:
@@ -113,7 +113,7 @@ def measure(
             if error.errno is None:
                 raise
             gone = writer.gone()
-            with suppress(OSError):  # the disk is full still: once is message enough
+            with suppress(OSError):  # the disk is still full: one message is enough
                 writer.close()
             where = error.filename or writer.directory
             message = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
@@ -140,14 +140,14 @@ def _how_to_go_on(writer: CampaignWriter) -> str:
 
 
 def mark_interrupted(writer: CampaignWriter) -> None:
-    """Give the trials under way the state that tells how they ended."""
+    """Give the trials under way the state in which they ended."""
     for planned in writer.record.trials:
         if planned.state == "running":
             writer.set_state(planned.trial_id, "interrupted", "stopped at once by the user")
 
 
 def keep_losses(writer: CampaignWriter, message: str) -> None:
-    """Record in the trials under way that a round in flight was lost with what ran it; it is measured again under its number."""
+    """Record in the trials under way that a round in flight was lost with its Ray; it is measured again under its number."""
     for planned in writer.record.trials:
         record = writer.read_trial(planned.trial_id) if planned.state == "running" else None
         if record is None:
@@ -160,7 +160,7 @@ def keep_losses(writer: CampaignWriter, message: str) -> None:
 
 
 def _options(quiet: bool, accept_changes: bool) -> list[str]:
-    """Return the options of a command that hold also when it is gone on with; the code that it has run it may run again."""
+    """Return the options that also hold when a command goes on; code that it has run it may run again."""
     kept = {"--trust": True, "--quiet": quiet, "--accept-changes": accept_changes}
     return [option for option, given in kept.items() if given]
 
@@ -176,7 +176,7 @@ def results_directory(campaign: CampaignConfig, name: str) -> Path:
 def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]:
     """Finish the round and stop at the first Ctrl-C, SIGTERM or SIGHUP; stop at once at the second.
 
-    A program such as ``timeout`` signals the process and its group within milliseconds: that is one signal.
+    A program such as ``timeout`` signals the process and its group within milliseconds: they count as one.
     """
     first_s = 0.0
 

@@ -24,7 +24,7 @@ class Composing:
     many
         whether more than 1,000 trials are meant.
     shows
-        what is printed instead of anything being looked at: ``job`` (every trial as YAML), ``choices`` (the names of all groups), or None.
+        what is printed instead of a plan or results: ``job`` (every trial as YAML), ``choices`` (the names of all groups), or None.
     """
 
     command: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ class BaselineThreshold(Frozen):
     means
         tail quality of each repeat, a mean over its rounds.
     slowed
-        mean tail quality if every time were longer by each of the campaign's ``slow_downs``; empty where that was not asked for.
+        mean tail quality if every time were longer by each of the campaign's ``slow_downs``; empty if that was not asked for.
     """
 
     label: str
@@ -49,9 +49,9 @@ class BaselineTrial(Frozen):
     rounds
         of each repeat.
     ideal
-        mean quality without a threshold; None where the task has nothing to be right about, or nothing was measured.
+        mean quality without a threshold; None if the task has nothing to be right about, or nothing was measured.
     stack
-        what a reader may hold responsible for a change, each with the distinct values that the repeats had.
+        what may explain a change, each with the distinct values that the repeats had.
     """
 
     match_key: Plain
@@ -92,7 +92,7 @@ class Baseline(Frozen):
     def _keys_are_unique(self) -> Self:
         keys = [trial.match_key for trial in self.trials]
         if len(set(keys)) < len(keys):
-            raise ValueError("a match_key stands there twice; every trial needs one of its own")
+            raise ValueError("a match_key occurs twice; every trial needs one of its own")
         lengths = {len(threshold.slowed) for trial in self.trials for threshold in trial.thresholds}
         if not lengths <= {0, len(self.slow_downs)}:
             raise ValueError("slowed must have one figure for each of slow_downs")
@@ -100,7 +100,7 @@ class Baseline(Frozen):
 
 
 def store_baseline(baseline: Baseline, path: Path) -> None:
-    """Write a baseline file, sealed. Raises InputError where there is no folder for it."""
+    """Write a baseline file, sealed. Raises InputError if there is no folder for it."""
     if not path.parent.is_dir() or path.is_dir():
         raise InputError(f"{path}: a baseline is a file in a folder that exists; name another place")
     write_json(path, baseline.model_dump(mode="json"))

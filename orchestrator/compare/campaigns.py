@@ -49,7 +49,7 @@ def compare(before: Campaign | Baseline, after: Campaign, analysis: AnalysisConf
     Raises
     ------
     InputError
-        for a baseline without trials, one that lacks a threshold that is asked for, and files that cannot be read.
+        for a baseline without trials, one that lacks a threshold asked for, and files that cannot be read.
     """
     theirs = by_match_key(after)
     known = {trial.match_key for trial in (before.trials if isinstance(before, Baseline) else before.record.trials)}
@@ -88,7 +88,7 @@ def _sides(before: Campaign | Baseline, analysis: AnalysisConfig, power: bool) -
 
 
 def _stored_thresholds(before: Baseline, analysis: AnalysisConfig) -> set[int]:
-    """Return the absolute thresholds in ns that are asked for. Raises InputError where a file has no figures at one."""
+    """Return the absolute thresholds in ns that are asked for. Raises InputError if a file has no figures at one."""
     stored = before.analysis
     if analysis.primary != stored.primary:
         raise InputError(
@@ -123,7 +123,7 @@ def _judged(rows: Sequence[Compared], slow_downs: Sequence[float]) -> Iterator[C
 
 
 def _check(rows: Sequence[Compared]) -> None:
-    """Raise BrokenInterval where a difference lies outside its own interval."""
+    """Raise BrokenInterval if a difference lies outside its own interval."""
     for row in rows:
         for found in (row.verdict, row.scopes.this_data_set, row.scopes.samples_like_these):
             if found is not None:
@@ -132,7 +132,7 @@ def _check(rows: Sequence[Compared]) -> None:
 
 
 def _slow_down(slowed: Sequence[float], slow_downs: Iterable[float], drop: float) -> float | None:
-    """Return the first slow-down that costs as much quality as a drop; None where none does, or none was looked at."""
+    """Return the first slow-down that costs as much quality as a drop; None if none does, or none was looked at."""
     lost = [slowed[0] - quality for quality in slowed]
     return next((share for share, cost in zip(slow_downs, lost, strict=bool(lost)) if cost >= drop), None)
 

@@ -16,7 +16,7 @@ UNKNOWN = "noise floor unknown"
 
 
 def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool) -> Iterator[str]:
-    """Yield what was compared, what came out, and what the gate says where it was asked."""
+    """Yield what was compared, what came out, and what the gate says if it was asked."""
     before, after = comparison.before, comparison.after
     yield (
         f"Baseline: {before.name}, measured {before.measured_at:%Y-%m-%d %H:%M} UTC with version {before.code_version}. "
@@ -32,7 +32,7 @@ def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool) -> It
 
 
 def outcomes(comparison: Comparison) -> Counter[str]:
-    """Return how many trials came out how; of several thresholds the worst one counts."""
+    """Count the trials by outcome; of several thresholds the worst one counts."""
     worst: dict[str, str] = {}
     for row in comparison.rows:
         worst.setdefault(row.match_key, row.kind)
@@ -108,7 +108,7 @@ POWER_NOTE = (
 
 
 def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
-    """Yield the verdicts, what the repeats can find where that was asked for, and what else changed."""
+    """Yield the verdicts, what the repeats can find if that was asked for, and what else changed."""
     yield _verdicts(comparison)
     if power:
         yield _power(comparison)

@@ -115,7 +115,7 @@ def _finite(value: float) -> float | None:
 
 
 def to_comment(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
-    """Return the text; whatever names and reasons hold is shown as it is."""
+    """Return Markdown that shows names and reasons as they are."""
     head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences), ""]
     return "\n".join([*head, *(to_markdown(table) for table in tables)])
 

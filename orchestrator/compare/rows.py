@@ -1,4 +1,4 @@
-"""The rows of one trial of a baseline: what it is held against and on what, or why it cannot be."""
+"""The rows of one baseline trial: what it is compared with and at what, or why it cannot be."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def nearest_candidate(before: BaselineTrial, unmatched: Mapping[str, Sequence[Pl
 
 
 def differences(before: Trial, after: Trial) -> list[str]:
-    """Return the settings that make two trials different work, such as ``model.sleep_ms 2.0 -> 2.2``; paths are none."""
+    """Return the settings that make two trials different work, such as ``model.sleep_ms 2.0 -> 2.2``; never paths."""
     here, there = (dict(_settings(trial)) for trial in (before, after))
     keys = dict.fromkeys((*here, *there))
     return [f"{key} {here.get(key)} -> {there.get(key)}" for key in keys if here.get(key) != there.get(key)]
 
 
 def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData]) -> str | None:
-    """Return what keeps the figures of two matched trials from being held against each other, or None."""
+    """Return why the figures of two matched trials cannot be compared, or None."""
     theirs = digests_of(loaded)
     for name, whose in WHOSE.items():
         mine = before.digests.get(name, ())
@@ -75,7 +75,7 @@ def _is_path(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Scopes:
-    """Differences of mean tail quality, candidate minus baseline; None where a scope has none.
+    """Differences of mean tail quality, candidate minus baseline; None if a scope has none.
 
     this_data_set
         rounds of all repeats could have come out otherwise.
@@ -95,7 +95,7 @@ def scopes_of(before: Sequence[TrialData], after: Sequence[TrialData], threshold
     Parameters
     ----------
     before, after
-        repeats of the baseline, of which there are none where it is a file, and of the candidate.
+        repeats of the baseline, none if it is a file, and of the candidate.
     threshold
         on the total clock.
     seed
@@ -127,7 +127,7 @@ class Compared:
     outcome
         ``worse``, ``better``, ``no difference shown``, ``no verdict: ...``, ``missing`` or ``failed``.
     why
-        of an outcome that rests on no figures, in words.
+        reason of an outcome without figures, in words.
     threshold, means_before, means
         None and empty where nothing could be compared. The means are one per repeat.
     resolution
@@ -135,9 +135,9 @@ class Compared:
     slowed
         the baseline's mean quality if all its times were longer by each of its ``slow_downs``.
     verdict, scopes
-        what the repeats show, None where nothing could be compared; what the rounds show.
+        what the repeats show, None if nothing could be compared; what the rounds show.
     slow_down
-        share by which all times may grow before the repeats show it with 90 % power; None where that is unknown.
+        share by which all times may grow before the repeats show it with 90 % power; None if that is unknown.
     """
 
     match_key: str
@@ -164,7 +164,7 @@ class Compared:
 
 
 def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], unmatched: Mapping[str, Sequence[PlannedTrial]]) -> Compared | None:
-    """Return the row of a trial that has no finished counterpart, or nothing to be held against; None where both are there.
+    """Return the row of a trial that has no finished counterpart or was not measured itself; None if both were measured.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class Change:
 
 
 def stack_of(records: Iterable[TrialRecord]) -> dict[str, tuple[str, ...]]:
-    """Return what may be held responsible for a change, each with the distinct values that the trials had."""
+    """Return what may explain a change, each with the distinct values that the trials had."""
     found: dict[str, dict[str, None]] = {}
     for record in records:
         parts = [
@@ -112,7 +112,7 @@ def baseline_of(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
 
 
 def described(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
-    """Return what a baseline tells of the campaign as a whole, without its trials."""
+    """Return what a baseline says of the campaign as a whole, without its trials."""
     record = campaign.record
     return Baseline(
         name=record.name,
@@ -184,8 +184,8 @@ def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysi
 def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> tuple[Threshold, ...]:
     """Return the thresholds that the trial of the baseline is held to, the primary one first.
 
-    That is the percentile of the total times of its inferences, all repeats pooled, so that every trial is judged where it feels speed,
-    however fast it is; the candidate has no part in it. The user's absolute thresholds follow.
+    The primary one is the percentile of the total times of its inferences, all repeats pooled, so that every trial is judged where its
+    speed matters; the candidate has no part in it. The user's absolute thresholds follow.
     """
     pooled = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in loaded])
     primary = primary_threshold(analysis.primary, pooled)
@@ -201,7 +201,7 @@ def means_at(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> li
 
 
 def mean_ideal(loaded: Sequence[TrialData]) -> float | None:
-    """Return quality without a threshold, a mean over repeats; None where there is nothing to be right about."""
+    """Return quality without a threshold, a mean over repeats; None if there is nothing to be right about."""
     ideal = float(np.mean([data.judged(data.metric).ideal() for data in loaded]))
     return ideal if np.isfinite(ideal) else None
 
@@ -213,7 +213,7 @@ def digests_of(loaded: Sequence[TrialData]) -> dict[str, tuple[str, ...]]:
 
 
 def flags_of_repeats(loaded: Sequence[TrialData], primary: Threshold | None) -> tuple[str, ...]:
-    """Return what a reader must know of any of the repeats."""
+    """Return the flags of all the repeats."""
     return tuple(dict.fromkeys(flag for data in loaded for flag in flags_of(data, primary)))
 
 

@@ -41,7 +41,7 @@ MOST_VALUES = 100_000
 
 
 Base = tuple[DictConfig, Mapping[str, str | None]]
-"""A configuration, and the name of the YAML that was chosen of every group."""
+"""A configuration, and the name of the YAML chosen in every group."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,15 @@ def shipped_folder() -> Path:
 
 
 class BoundedFiles(FileConfigSource):
-    """A folder of the user's own YAML files, none of which may come to more than anybody writes by hand."""
+    """A folder of the user's own YAML files, each no larger than what people write by hand."""
 
     @staticmethod
     def scheme() -> str:
-        """Return what stands before ``://`` in Hydra's search path."""
+        """Return what precedes ``://`` in Hydra's search path."""
         return "bounded"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Read one file, after a look at its size."""
+        """Read one file after checking its size."""
         path = Path(self.path, self._normalize_file_name(config_path))
         if path.is_file():
             check_size(path.read_text(encoding="utf-8"), str(path))
@@ -180,7 +180,7 @@ class Composer:
             return resolved_document(OmegaConf.masked_copy(composed, ["analysis"]))["analysis"]  # type: ignore[no-any-return]
 
     def _compose(self, settings: Sequence[tuple[str, str]]) -> Base:
-        """Return a configuration of its own with the settings applied, in the order that Hydra applies them: groups, then values."""
+        """Return a separate configuration with the settings applied in Hydra's order: groups, then values."""
         last: dict[str, str] = {}
         for key, value in settings:
             last.pop(key, None)
@@ -206,8 +206,8 @@ class Composer:
     def _by_hydra(self, overrides: Sequence[str], where: str) -> DictConfig:
         try:
             return compose("config", [*self._search, *overrides], return_hydra_config=True)
-        except (AttributeError, KeyError) as error:  # of PyYAML, which takes what an explicit tag says for granted
-            raise InputError(f"{where}: a YAML tag such as !!bool or !!timestamp stands before what is none; leave it out") from error
+        except (AttributeError, KeyError) as error:  # of PyYAML, which trusts an explicit tag
+            raise InputError(f"{where}: a YAML tag such as !!bool or !!timestamp does not fit its value; leave it out") from error
 
     def _apply(self, composed: DictConfig, key: str, text: str) -> None:
         """Set one value as Hydra does: ``++key=value`` where the YAML need not write the key, else ``key=value``."""
@@ -218,7 +218,7 @@ class Composer:
                 OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
             except OmegaConfBaseException as error:
                 raise ConfigCompositionException(
-                    f"{line[:SHOWN]}: is of another form than what the YAML holds; write it in that form"
+                    f"{line[:SHOWN]}: has another form than the value in the YAML; write it in that form"
                 ) from error
 
 
@@ -254,7 +254,7 @@ def _environment(expressed: bool) -> Iterator[set[str]]:
 
 
 def _files(choices: Mapping[str, str | None]) -> str:
-    """Return how a mistake says that it is in one of the chosen files."""
+    """Return how a message points to the chosen files."""
     return "a value in the YAML of " + ", ".join(f"{group}={name}" for group, name in choices.items() if is_group(group) and name)
 
 

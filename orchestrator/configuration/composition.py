@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 
 MOST_UNASKED = 1_000
-"""So many trials, repeats included, may come of one command without being asked for: nobody means a thousand by accident."""
+"""Most trials, repeats included, that one command makes without ``--many``: more could be an accident."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Composition:
 
     Notes
     -----
-        for every document what the sweep file has to say of it, or nothing.
+        for every document the sweep file's note on it, or nothing.
     """
 
     name: str
@@ -81,7 +81,7 @@ def compose_trials(
     Raises
     ------
     InputError
-        one line for whatever is wrong.
+        one line for any mistake.
     """
     with Composer(config_dirs) as composer:
         settings = [composer.setting(override) for override in overrides]
@@ -123,7 +123,7 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
     Raises
     ------
     InputError
-        for a key of another block, besides whatever is wrong.
+        for a key of another block, or any other mistake.
     """
     with Composer(config_dirs) as composer:
         settings = [composer.setting(override) for override in overrides]
@@ -175,7 +175,7 @@ def code_folders(overrides: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, 
 
 
 def override_cluster(stored: CampaignConfig, overrides: Sequence[str]) -> CampaignConfig:
-    """Return a stored campaign's settings with another place of its cluster: the head may have moved since.
+    """Return a stored campaign's settings with a new cluster address: the head may have moved since.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def _chosen_sweep(settings: Sequence[Setting]) -> str | None:
 
 
 def _refuse_many(repeats: Iterable[object]) -> None:
-    """Refuse more trials than anybody means by accident. Repeats that are not known yet, or are no number, count as one."""
+    """Refuse more trials than are likely meant. Repeats that are unknown yet, or not a number, count as one."""
     trials = sum(_counted(repeat) for repeat in repeats)
     if trials > MOST_UNASKED:
         raise InputError(f"this makes {trials:,} trials, repeats included: narrow the axes, or add --many if so many are meant")
@@ -229,7 +229,7 @@ def _repeat(document: Mapping[str, Any]) -> object:
 
 
 def _check_shared(documents: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse trials that do not agree on what a campaign has once, as a YAML file with interpolations may make them."""
+    """Refuse trials that disagree on what a campaign has once, as interpolations in a YAML file can make them."""
     for document in documents[1:]:
         for key in CAMPAIGN_BLOCKS:
             if document.get(key) != documents[0].get(key):

@@ -115,7 +115,7 @@ class RuntimeConfig(Frozen):
     """What executes the model.
 
     ``packages`` are the modules it cannot do without, ``programs`` the compilers that must be on the search path, and ``dtypes`` what
-    it can compute in, the latter two by kind of device. A kind that is not named there is not limited.
+    it can compute in, the latter two by kind of device. A kind not named there is not limited.
     """
 
     name: Name
@@ -166,7 +166,7 @@ class DeadlineConfig(Frozen):
 class AnalysisConfig(Frozen):
     """How stored timings are read. These keys never need a new measurement.
 
-    ``metrics``, the first of which trials are compared by, take the place of those that the task names.
+    ``metrics`` replace those that the task names; trials are compared by the first one.
     """
 
     thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
@@ -184,12 +184,12 @@ class AnalysisConfig(Frozen):
         return thresholds_from_ms(self.thresholds_ms)
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
-        """Return what to raise where ``reference`` is none of these trials."""
+        """Return the error for a ``reference`` to none of these trials."""
         more = ", ..." if len(trial_ids) > 4 else ""
         return InputError(f"analysis.reference={self.reference}: no such trial; choose one of {', '.join(trial_ids[:4])}{more}")
 
     def check_slices(self, known: Iterable[str]) -> None:
-        """Raise InputError for a name of ``slices`` that is none of those that samples have."""
+        """Raise InputError for a name in ``slices`` that no sample has."""
         names = sorted(set(known))
         for name in self.slices:
             if name not in names:

@@ -1,7 +1,7 @@
 """Options that hold ``${oc.env:NAME}``: stored as written, since a variable may be a secret, and resolved where a target is constructed.
 
-The trial's id must still tell two values apart. It covers a digest that takes long to make, so that a value cannot be tried out quickly,
-and of which the id keeps 32 bits together with all else.
+The trial's id must still tell two values apart. It covers a digest that is slow to make, so that values cannot be guessed quickly; of it
+and everything else the id keeps 32 bits.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _with_values(target: Target) -> Target:
 
 
 def without_values(trial: Trial, text: str) -> str:
-    """Return a text that a target has had a hand in, such as an exception's message, with expressions in place of values.
+    """Return a text that a target may have written, such as an exception's message, with expressions in place of values.
 
     Values of fewer than ``SHORTEST`` characters stay: they would be found in any text.
     """
@@ -122,9 +122,9 @@ PATH_OPTIONS = ("path", "root")
 
 
 def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str, str]:
-    """Return the options that are paths, made absolute: they name what exists, and are called so, look so or hold the files.
+    """Return the options that are paths, made absolute: they exist, and are named so, look so or hold the files.
 
-    A plain word such as ``split: val`` is no path because a folder of that name happens to be in the working directory.
+    A plain word such as ``split: val`` is not a path just because a folder of that name is in the working directory.
     """
     absolute = {file.absolute() for file in files}
     known = {parent for file in absolute for parent in file.parents} | absolute
@@ -154,7 +154,7 @@ def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolve
     Raises
     ------
     InputError
-        for a text that cannot be had from its expression again.
+        for a text that its expression does not give back.
     """
 
     def kept(key: str, value: Any, expressed: Any) -> Any:
@@ -186,7 +186,7 @@ def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolve
 
 
 def _inside(value: Any, place: str | int) -> Any:
-    """Return a part of a value, None where it has another form."""
+    """Return a part of a value, None if it has another form."""
     try:
         return value[place]
     except (IndexError, KeyError, TypeError):

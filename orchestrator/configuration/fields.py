@@ -62,13 +62,13 @@ def _program_names(value: tuple[str, ...]) -> tuple[str, ...]:
 
 MOST_REPEATS = 1000
 MOST_THRESHOLDS = 1000
-"""Of each kind: tables have a row for each of them, trial and clock."""
+"""Per kind: tables have a row per threshold, trial and clock."""
 MOST_ROUNDS = 10**9
 """Rounds are numbered with 32 bits."""
 MOST_SECONDS = 10**6
-"""Of one round, 11 days: systems' own waits take little more."""
+"""11 days for a round: systems' own waits take little more."""
 LONGEST_MS = 9 * 10**9
-"""Of a threshold, 104 days: beyond, float64 holds no exact number of nanoseconds."""
+"""104 days for a threshold: beyond, float64 holds no exact number of nanoseconds."""
 MOST_CORES = 4096
 MOST_CLASSES = MOST_SAMPLES = 10**9
 LARGEST_SEED = 2**63 - 1

@@ -27,7 +27,7 @@ SHOWN = 80
 def in_one_line(where: str = "a value") -> Iterator[None]:
     """Turn the exceptions of Hydra, OmegaConf and the YAML reader into an InputError, by their type.
 
-    ``where`` names what is read. None of them says where a value was that nests deeper than Python's stack.
+    ``where`` names what is read. None of them says which value nests deeper than Python's stack.
     """
     try:
         yield

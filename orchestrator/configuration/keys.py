@@ -37,18 +37,18 @@ OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.")
 """Mappings of the user's own names."""
 
 CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)
-"""What all trials of a campaign share, so nothing a sweep can vary."""
+"""What all trials of a campaign share, so that no sweep varies it."""
 
 SHOWN = 12
 
 
 def is_group(key: str) -> bool:
-    """Tell whether a key chooses one YAML of a group."""
+    """Return whether a key chooses a group's YAML."""
     return key in BLOCKS
 
 
 def is_schema_key(key: str) -> bool:
-    """Tell whether a key may be set even where the chosen YAML does not write it."""
+    """Return whether a key may be set even if the chosen YAML does not have it."""
     block, _, name = key.partition(".")
     return key.startswith(OPEN_KEYS) or key in PLAIN_KEYS or (block in BLOCKS and name in schema_keys(block))
 
@@ -71,7 +71,7 @@ def check_key(key: str) -> None:
     Raises
     ------
     InputError
-        with the nearest key that there is.
+        with the nearest known key.
     """
     block, dot, name = key.partition(".")
     if block == "hydra" or key.startswith("hydra/"):

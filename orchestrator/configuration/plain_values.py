@@ -10,14 +10,14 @@ import yaml
 from orchestrator.contracts import InputError
 
 DEEPEST = 30
-"""So deep may the value of a key be nested."""
+"""How deep a key's value may be nested."""
 
 PLAIN = "null, true, false, a number, text, a list or a mapping"
 SHOWN = 80
 
 
 def check_plain(document: object, path: tuple[str, ...] = ()) -> None:
-    """Refuse whatever is no null, bool, finite number, valid Unicode text, list, or mapping with text keys.
+    """Refuse all but null, bools, finite numbers, valid Unicode text, lists, and mappings with text keys.
 
     Parameters
     ----------
@@ -74,19 +74,19 @@ def _shown(value: object) -> str:
 
 
 MOST_VALUES = 20_000
-"""Values of one file, each alias counted as all that it stands for. The largest file shipped has a hundredth of it."""
+"""Values of one file, each alias counted as what it stands for. The largest file shipped has a hundredth of it."""
 MOST_BYTES = 2 * 2**20
 
 
 def check_size(text: str, name: str) -> None:
-    """Refuse a file that would come to too many values.
+    """Refuse a file that holds too many values.
 
     Raises
     ------
     InputError
         with the name and the bound.
     yaml.YAMLError, RecursionError
-        for what is no YAML, or is nested deeper than Python's stack.
+        for invalid YAML, or YAML nested deeper than Python's stack.
     """
     size = len(text.encode(errors="surrogatepass"))
     if size > MOST_BYTES:
@@ -98,7 +98,7 @@ def check_size(text: str, name: str) -> None:
 def count_values(node: yaml.Node | None, known: dict[int, int]) -> int:
     """Return how many values a node comes to; ``known`` remembers those of nodes that are reached again by an alias.
 
-    A node inside itself counts once there: whoever writes it out will find that it has no end.
+    A node inside itself counts once there: code that writes it out finds that it has no end.
     """
     if node is None:
         return 0

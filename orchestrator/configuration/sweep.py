@@ -84,7 +84,7 @@ def applies(rule: Axes, combination: Combination) -> bool:
 
 
 def notes_on(notes: Sequence[Note], combination: Combination) -> str:
-    """Return what the notes say of a combination, joined. Raises InputError for a note about what is no axis."""
+    """Return what the notes say of a combination, joined. Raises InputError for a note on an unknown axis."""
     for key in (key for note in notes for key in note.when):
         if key not in combination:
             raise InputError(f"{key}: notes name it, but it is no axis of the sweep; {nearest(key, combination)}")

@@ -49,7 +49,7 @@ class TimedActor:
         return replace(prepared, placement={**prepared.placement, **node})
 
     def run_rounds(self, first: int, count: int) -> Packed:
-        """Run rounds that follow one another and return them as one message."""
+        """Run consecutive rounds and return them as one message."""
         return pack([self._worker.run_round(number) for number in range(first, first + count)])
 
     def kernel_ns(self) -> int:

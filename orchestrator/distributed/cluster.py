@@ -83,7 +83,7 @@ def has_token() -> bool:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep to itself what Ray's core writes on stderr past Python; what is wrong comes back as an exception."""
+    """Drop what Ray's core writes on stderr past Python; errors come back as exceptions."""
     sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
@@ -96,7 +96,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def answers(address: str) -> bool:
-    """Return whether anything takes connections at HOST:PORT."""
+    """Return whether HOST:PORT accepts connections."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()

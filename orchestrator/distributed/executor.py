@@ -38,13 +38,13 @@ CLOSE_TIMEOUT_S = 10.0
 STAMPS_TIMEOUT_S = 60.0
 """Stamps are worth waiting for on a host that answers: without them a round that hung would vanish."""
 ANSWER_TIMEOUT_S = 4.0
-"""A host that does nothing for so long is lost: with ``round_timeout_s`` before it, that is noticed within 10 s of it."""
+"""A host that does nothing for this long is lost; after ``round_timeout_s``, that is noticed within 10 s."""
 
 
 class RayJob(Generic[T]):
-    """An actor call under way; ``convert`` makes the result of what comes over the network.
+    """An actor call under way; ``convert`` makes the result from what the network delivers.
 
-    Once the driver is ``leaving``, an actor that is gone is no fault of anybody, and the thread that waits for it ends.
+    Once the driver is ``leaving``, a missing actor is no fault, and the thread that waits for it ends.
     """
 
     def __init__(self, reference: Any, leaving: threading.Event, convert: Callable[[Any], T] | None = None) -> None:
@@ -53,7 +53,7 @@ class RayJob(Generic[T]):
         self._convert = convert
 
     def result(self, timeout: float | None = None) -> T:
-        """Wait for the call. Raises TimeoutError, SessionLost, InputError, or TrialFailed for whatever else the call raised."""
+        """Wait for the call. Raises TimeoutError, SessionLost, InputError, or TrialFailed for any other exception."""
         try:
             value = ask(ray.get, self._reference, timeout=timeout)
         except GetTimeoutError as error:
@@ -104,7 +104,7 @@ class RaySession:
         return RayJob(self._handle.prepare.remote(), self._leaving)
 
     def run_rounds(self, first: int, count: int) -> RayJob[list[RoundResult]]:
-        """Run rounds that follow one another."""
+        """Run consecutive rounds."""
         return RayJob(self._handle.run_rounds.remote(first, count), self._leaving, unpack)
 
     def kernel_ns(self) -> RayJob[int]:
@@ -172,7 +172,7 @@ class RayExecutor:
     Parameters
     ----------
     machine
-        the machine that a system means. Raises InputError where there is none.
+        the machine that a system means. Raises InputError if there is none.
     machine_id
         what tells physical machines apart.
     own_id
@@ -220,7 +220,7 @@ class RayExecutor:
         threads = trial.system.threads or len(self.cores_of(trial))
         environment = {name: str(threads) for name in THREAD_VARIABLES}
         environment["CUDA_VISIBLE_DEVICES"] = visible_devices(trial.system.device)
-        # The order in which the driver and nvidia-smi count them, and the plan too.
+        # The driver, nvidia-smi and the plan count GPUs in this order.
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         runtime_env: dict[str, Any] = {"env_vars": environment}
         if trial.system.python is not None:
@@ -242,7 +242,7 @@ class RayExecutor:
         return RaySession(handle, machine.node_id, self.machine_of(trial) == self._own_id, self._leaving, self._guard)
 
     def leave(self) -> None:
-        """Kill every process, so that whoever waits for one wakes up and ends."""
+        """Kill every process, so that the threads waiting for them end."""
         self._leaving.set()
         for handle in list(self._handles):
             ask(ray.kill, handle)

@@ -55,9 +55,8 @@ def first_line(message: str, otherwise: str) -> str:
 def own_folder(guard: Guard) -> Iterator[Path]:
     """Yield a new private folder, short enough for the names of Ray's sockets; delete it, and those whose owners are dead.
 
-    Ray opens its own folder to every user of the machine, and processes import code from there: it has to lie within one that
-    nobody else can enter. An owner holds a lock beside it. Its process id would say nothing to a program in another container that
-    shares the folder.
+    Ray opens its own folder to every user of the machine, and processes import code from there: it has to lie within one that no other can
+    enter. An owner holds a lock beside it. Its process id would be useless to a program in another container that shares the folder.
     """
     remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
@@ -98,7 +97,7 @@ def _is_own(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Delete a folder, its lock last: where a process of Ray's that is dying still writes, a later program can tell and try again."""
+    """Delete a folder, its lock last: if a dying process of Ray's still writes there, a later program can see that and try again."""
     shutil.rmtree(folder / OWNED, ignore_errors=True)
     if not (folder / OWNED).exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -108,8 +107,8 @@ def _remove(folder: Path) -> None:
 def embedded_ray(working_dir: Path, guard: Guard) -> Iterator[None]:
     """Have ``ray.init(address="local")``; ``working_dir`` holds the code that its workers import.
 
-    The guard ends at the end whatever of Ray has not ended itself: its agents would live on for half a minute. Raises ClusterLost where Ray
-    dies while it starts.
+    At the end the guard kills what is left of Ray: its agents would live on for half a minute. Raises ClusterLost if Ray dies while
+    starting.
     """
     prepare_environment()
     with own_folder(guard) as folder, private_variables(guard.mark):
@@ -131,7 +130,7 @@ def embedded_ray(working_dir: Path, guard: Guard) -> Iterator[None]:
 
 @contextmanager
 def private_variables(mark: str) -> Iterator[None]:
-    """Have what is started meanwhile inherit a token of its own and the guard's mark; the user's own token is back afterwards."""
+    """Give processes started meanwhile a token of their own and the guard's mark; the user's own token is back afterwards."""
     own = {"RAY_AUTH_TOKEN": secrets.token_hex(32), MARK: mark}
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
@@ -147,9 +146,9 @@ def private_variables(mark: str) -> Iterator[None]:
 
 
 def forget_token() -> None:
-    """Have Ray read the token anew where another Ray begins: its core keeps the first token that a process has used.
+    """Have Ray read the token again before another Ray starts: its core keeps the first token that a process used.
 
-    Not where a Ray ends: threads of its core that still run end the process where they find no token.
+    Not when a Ray ends: core threads that still run would end the process if they found no token.
     """
     from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
@@ -159,7 +158,7 @@ def forget_token() -> None:
 def _start(folder: Path, working_dir: Path) -> None:
     import ray
 
-    # Signals are ours alone, and what Ray says of its own handler is of no use to anybody.
+    # Only we handle signals, so Ray's warning about its own handler is of no use.
     logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM handler" not in record.getMessage())
     with in_groups_of_their_own():
         ray.init(
@@ -181,9 +180,9 @@ class _Groups:
 
 @contextmanager
 def in_groups_of_their_own() -> Iterator[None]:
-    """Have processes that are started meanwhile leave our group: a signal to all of it, as from a terminal, is meant for us alone.
+    """Have processes that are started meanwhile leave our group: a signal to the group, as from a terminal, is for us alone.
 
-    It would end Ray in the midst of the round that is to be finished.
+    It would end Ray during the round that is to be finished.
     """
     if not _Groups.hooked:
         os.register_at_fork(after_in_child=lambda: os.setpgid(0, 0) if _Groups.own else None)

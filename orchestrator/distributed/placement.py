@@ -31,7 +31,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """What a person knows the node by."""
+        """The node's name, for people."""
         labels = ", ".join(f"{key}={value}" for key, value in self.labels.items() if not key.startswith(RAY_LABELS))
         return f"{self.address} ({labels})" if labels else self.address
 
@@ -42,7 +42,7 @@ def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
     Raises
     ------
     InputError
-        where none has the labels, or several have.
+        if none has the labels, or several have.
     """
     wanted = ", ".join(f"{key}={value}" for key, value in sorted(system.labels.items()))
     matching = [node for node in nodes if _matches(system, node)]
@@ -54,7 +54,7 @@ def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
     there = ", ".join(sorted(node.name for node in matching))
     remedy = "add a label that one of them has alone"
     if len({node.address for node in matching}) < len(matching):
-        remedy += "; if one was started anew a moment ago, wait a minute: Ray may not have noticed yet that its old node is gone"
+        remedy += "; if one was restarted a moment ago, wait a minute: Ray may not have noticed yet that its old node is gone"
     raise InputError(f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); {remedy}")
 
 
@@ -90,7 +90,7 @@ def stage_code(folder: Path, code: Sequence[str]) -> None:
 def import_shipped(folder: Path) -> None:
     """Make the user's folders importable in a worker, after our own packages, and check that ours are the shipped ones.
 
-    Raises InputError where another ``orchestrator`` or ``tasks`` comes first.
+    Raises InputError if another ``orchestrator`` or ``tasks`` comes first.
     """
     check_packages(folder.resolve())
     shipped = folder / CODE

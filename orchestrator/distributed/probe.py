@@ -47,7 +47,7 @@ def on_node(node_id: str, call: Callable[..., T], *arguments: Any, python: str |
 
 
 def wait_for(reference: Any, host: str) -> Any:
-    """Return what a call on a node returned, or raise what it raised. Raises InputError where the node does not answer."""
+    """Return what a call on a node returned, or raise what it raised. Raises InputError if the node does not answer."""
     try:
         return ask(ray.get, reference, timeout=PROBE_TIMEOUT_S)
     except GetTimeoutError as error:
@@ -64,7 +64,7 @@ def wait_for(reference: Any, host: str) -> Any:
 
 
 def read_here() -> Machine:
-    """Return what this node's machine has to offer. Raises InputError where no trial could take its turn there."""
+    """Return what this node's machine has to offer. Raises InputError if no trial could take its turn there."""
     import_shipped(Path.cwd())
     check_turn()
     return read_machine()
@@ -116,7 +116,7 @@ Place = tuple[Node, str | None]
 
 
 def examine_nodes(places: Sequence[Place], say: Callable[[str], None]) -> list[Examined]:
-    """Read all places. Those on one physical machine are read one after the other, so that none is the other's noise."""
+    """Read all places. Those on one physical machine are read one after the other, so that none disturbs the other."""
     asked = [on_node(node.node_id, boot_id) for node, _ in places]
     found: dict[int, Examined] = {}
     machines: dict[str, list[int]] = {}
@@ -143,7 +143,7 @@ def read_host_here() -> HostReading:
 
 
 def _start(place: Place) -> Any:
-    """Start the reading; where the interpreter is unfit, return why."""
+    """Start the reading; if the interpreter is unfit, return why."""
     node, python = place
     try:
         mismatch = None if python is None else wait_for(on_node(node.node_id, python_mismatch, python), node.name)

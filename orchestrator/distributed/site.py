@@ -51,7 +51,7 @@ def steady_heap() -> Iterator[None]:
 class RaySite:
     """Nodes are probed when a system first names them, each once per Python.
 
-    ``own`` is the driver's machine where it is known already, as with an embedded Ray, whose processes inherit all from the driver.
+    ``own`` is the driver's machine, if known already, as with an embedded Ray, whose processes inherit everything from the driver.
     """
 
     def __init__(self, cluster: ClusterConfig, cache_dir: str, own: Machine | None = None, guard: Guard | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Know at once when a process that the embedded Ray cannot do without has died. Ray itself would wait for it for a minute, or for ever.
+"""Notice at once that a process the embedded Ray needs has died. Ray itself would wait for it for a minute, or for ever.
 
-The kernel tells: GCS and raylet are children of this process, and a sleeping thread waits for each. Every call to Ray is made in a thread
-of its own while the caller waits for the answer or the death, whichever comes; a call that never returns then holds nobody up.
+The kernel knows: GCS and raylet are children of this process, and a sleeping thread waits for each. Every call to Ray is made in a thread
+of its own while the caller waits for the answer or the death, whichever comes first; a call that never returns blocks nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 VITAL = ("gcs_server", "raylet")
 LOOK_EVERY_S = 0.2
-"""How often Ray's processes are looked for while it starts, and no longer."""
+"""How often to look for Ray's processes, only while it starts."""
 SETTLE_S = 1.0
-"""How long after an error of Ray's a death may still become known that is behind it."""
+"""How long after an error of Ray's the death behind it may still become known."""
 
 
 class Watch:
@@ -44,7 +44,7 @@ class Watch:
     def call(self, call: Callable[[], T], within_s: float | None = None, stay: threading.Event | None = None) -> T:
         """Make a call to Ray and return its answer. Its thread stays until ``stay`` is set.
 
-        Raises ClusterLost as soon as Ray is lost, TimeoutError where there is no answer in time, and whatever else the call raises.
+        Raises ClusterLost as soon as Ray is lost, TimeoutError where there is no answer in time, and what the call itself raises.
         """
         from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
@@ -76,7 +76,7 @@ class Watch:
                 self._waiting.discard(answer)
 
     def end(self) -> None:
-        """Look no more: Ray is about to end."""
+        """Stop watching: Ray ends now."""
         self._ended.set()
 
     def _find(self) -> None:
@@ -96,7 +96,7 @@ class Watch:
     def _await_death(self, pid: int, name: str) -> None:
         how = ""
         if hasattr(os, "waitid"):
-            with suppress(ChildProcessError):  # Ray has asked first how it died
+            with suppress(ChildProcessError):  # Ray has reaped it first
                 end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
                 how = "" if end is None else f" ({_how(end.si_code, end.si_status)})"
         else:
@@ -121,7 +121,7 @@ def _how(code: int, status: int) -> str:
 
 
 def _settle(answer: Future[Any], result: Any = None, error: BaseException | None = None) -> None:
-    """Give the answer to whoever waits; the first one counts."""
+    """Give the answer to the waiting call; the first counts."""
     with suppress(InvalidStateError):
         if error is None:
             answer.set_result(result)

@@ -27,7 +27,7 @@ class Clocks:
     backwards
         how often the timer went back.
     source
-        what the kernel takes the time from, such as ``tsc``; None where it does not tell.
+        what the kernel takes the time from, such as ``tsc``; None if it does not say.
     """
 
     overhead_ns: float
@@ -67,7 +67,7 @@ def read_clocks() -> Clocks:
 
 
 def steps_of(clock: Callable[[], int], reads: int = READS) -> list[int]:
-    """Return the differences between readings of a clock that follow one another."""
+    """Return the differences between consecutive readings of a clock."""
     stamps = [0] * reads
     for index in range(reads):
         stamps[index] = clock()
@@ -75,7 +75,7 @@ def steps_of(clock: Callable[[], int], reads: int = READS) -> list[int]:
 
 
 def offset_from(trips: Iterable[Trip]) -> Offset:
-    """Return the offset that the shortest trip tells: the host looked at its clock at some moment within it."""
+    """Return the offset by the shortest trip: the host read its clock at some moment within it."""
     best = min(trips, key=lambda trip: trip.received_ns - trip.sent_ns)
     half_trip_ns = (best.received_ns - best.sent_ns + 1) // 2
     return Offset(best.host_ns - best.sent_ns - half_trip_ns, half_trip_ns)

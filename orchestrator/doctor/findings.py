@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU; None where the driver does not tell.
+    """One GPU; None if the driver does not say.
 
     processes
         that compute on it. There are none of ours while it is read.
@@ -80,7 +80,7 @@ GRADES: tuple[Grade, ...] = ("good", "doubtful", "bad")
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the answer. ``why`` is the rule with its number, and where all is not well the remedy."""
+    """One line of the answer. ``why`` is the rule with its number, and the remedy where one is needed."""
 
     host: str
     what: str
@@ -141,7 +141,7 @@ class Examined:
     """What is known of one node.
 
     name
-        what a person knows it by: address and labels.
+        its name for people: address and labels.
     node_id, labels, address
         of the Ray node; empty for this machine without Ray.
     is_own
@@ -166,7 +166,7 @@ class Examined:
 
 
 def host_names(nodes: Sequence[Examined]) -> list[str]:
-    """Return the name of each for the table: its host's, with the node's address or the interpreter where two would be equal."""
+    """Return the name of each for the table: its host's, with the node's address or the interpreter if two would be equal."""
     names = [node.reading.machine.host if node.reading else node.name for node in nodes]
     names = _told_apart(names, [node.address for node in nodes])
     return _told_apart(names, [node.python or "" for node in nodes])

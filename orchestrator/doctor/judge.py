@@ -28,13 +28,13 @@ def judge_turn(host: str, turn: TurnState) -> Finding:
     """The turn keeps campaigns from measuring at the same time: those of one user, or those of all."""
     among = "among all users" if turn.every_user else "among this user's campaigns"
     grade: Grade = "good" if turn.every_user else "doubtful"
-    seen = f"taken {among}, in {turn.folder}; {f'{turn.holder} measures now' if turn.holder else 'nobody has it'}"
+    seen = f"taken {among}, in {turn.folder}; {f'{turn.holder} measures now' if turn.holder else 'it is free'}"
     remedy = REMEDY
     if turn.problem is not None:
         grade, seen, remedy = "bad", turn.problem, "no campaign can measure here"
     elif turn.holder is not None:
         grade, remedy = "doubtful", "a campaign waits until it ends"
-    return finding(host, "turn", grade, seen, "campaigns of all users take turns, and nobody has it (bad: it cannot be taken)", remedy)
+    return finding(host, "turn", grade, seen, "campaigns of all users take turns; the turn is free (bad: it cannot be taken)", remedy)
 
 
 P99_RATIO = (1.10, 1.50)
@@ -58,7 +58,7 @@ def judge_noise(host: str, noise: Noise) -> Finding:
 
 
 def judge_steal(host: str, noise: Noise, is_virtual: bool) -> Finding:
-    """Time that the host of a virtual machine gave to somebody else while ours wanted it."""
+    """Time that a virtual machine's host gave to others while ours wanted it."""
     share = noise.steal_ns / noise.duration_ns
     return finding(
         host,

@@ -127,7 +127,7 @@ def judge_timer(host: str, clocks: Clocks) -> Finding:
 
 
 def judge_wall_clock(host: str, clocks: Clocks, offset: Offset | None) -> Finding:
-    """Wall clocks date rounds and tell which of two hosts came first; no duration is taken from them."""
+    """Wall clocks date rounds and show which of two hosts came first; no duration is taken from them."""
     resolution = graded(clocks.wall_resolution_ns or WALL_RESOLUTION_NS[1] + 1, *WALL_RESOLUTION_NS)
     steps = f"steps of {_short(clocks.wall_resolution_ns)}"
     if offset is None:

@@ -13,7 +13,7 @@ NICENESS = (0, 9)
 
 
 def judge_cores(host: str, processor: Processor) -> Finding:
-    """One core more than the model's takes what is not timed."""
+    """A core beyond the model's takes what is not timed."""
     count = len(processor.cores)
     return finding(
         host,
@@ -74,7 +74,7 @@ def judge_governor(host: str, processor: Processor) -> Finding:
         "performance on every allowed core",
         "cpupower frequency-set -g performance"
         if processor.governors
-        else "who runs the host sets the frequency; the noise floor shows what comes of it",
+        else "the host's operator sets the frequency; the noise floor shows the effect",
     )
 
 
@@ -98,7 +98,7 @@ def judge_quota(host: str, quota: Quota | None) -> Finding:
         "CPU quota",
         "good" if quota is None else "doubtful",
         "none" if quota is None else f"{quota.cores:g} cores in each {quota.period_us / 1000:g} ms (control groups v{quota.version})",
-        "0 quotas: whoever has used up a quota stands still for the rest of its period",
+        "0 quotas: a process with a used-up quota stands still until the period ends",
         "limit by cores instead, unless the quota is what this system is about",
     )
 
@@ -116,7 +116,7 @@ def judge_niceness(host: str, niceness: int) -> Finding:
 
 
 IDLE = 0x1
-"""NVML's bit of a GPU that has nothing to do."""
+"""NVML's bit of an idle GPU."""
 REASONS: dict[int, tuple[str, Grade]] = {
     0x2: ("clocks set by an application", "good"),
     0x4: ("power cap", "doubtful"),
@@ -131,7 +131,7 @@ REASONS: dict[int, tuple[str, Grade]] = {
 
 
 def judge_gpus(host: str, gpus: Sequence[Gpu]) -> Iterator[Finding]:
-    """Yield the lines of each GPU, or the one that there is none."""
+    """Yield the lines of each GPU, or one that there is none."""
     if not gpus:
         yield Finding(host, "GPUs", "good", "none", "0 is enough for systems of device cpu")
     for gpu in gpus:
@@ -158,7 +158,7 @@ def judge_gpu(host: str, gpu: Gpu) -> Finding:
 
 
 def judge_throttling(host: str, gpu: Gpu) -> Finding:
-    """A GPU that is throttled while it has nothing to do will be so while it is timed."""
+    """A GPU that is throttled while idle will be throttled while it is timed."""
     mask = gpu.throttle_reasons
     known = {bit: reason for bit, reason in REASONS.items() if mask is not None and mask & bit}
     names, grades = [name for name, _ in known.values()], [grade for _, grade in known.values()]

@@ -24,7 +24,7 @@ AT_MOST = 20_000
 DURATION_S = 2.0
 """So long that one tick of the kernel's count of stolen time, 10 ms, is half a percent."""
 PROCESSOR_FIELD = 36
-"""Of /proc/thread-self/stat, counted from the state, which follows the name."""
+"""Field of /proc/thread-self/stat, counted from the state after the name."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Noise:
     read_back
         the mask that the kernel then shows for this thread; empty where the operating system cannot pin.
     ran_on
-        the core that the kernel last saw the thread on, or None where it does not tell.
+        the core that the kernel last saw the thread on, or None if it does not say.
     refused
         why the kernel did not pin, or nothing.
     """
@@ -103,7 +103,7 @@ def core_of_this_thread() -> int | None:
 
 LOOK_S = 1.0
 NAMED = 3
-"""So many of the busiest foreign processes are named."""
+"""Most foreign processes named, the busiest first."""
 LEAST_SHARE = 0.005
 PAGES_IN = "pswpin "
 
@@ -200,7 +200,7 @@ class Processor:
     governors
         of the allowed cores, each once; empty where the kernel sets no frequency.
     turbo
-        None where the kernel does not tell.
+        None if the kernel does not say.
     """
 
     name: str

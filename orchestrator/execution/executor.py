@@ -27,7 +27,7 @@ class Job(Protocol, Generic[T_co]):
     """A call under way."""
 
     def result(self, timeout: float | None = None) -> T_co:
-        """Wait for the result. Raises TimeoutError, SessionLost, InputError, or TrialFailed for whatever else the call raised."""
+        """Wait for the result. Raises TimeoutError, SessionLost, InputError, or TrialFailed for any other exception."""
 
 
 class SessionLost(RuntimeError):
@@ -39,7 +39,7 @@ class SessionLost(RuntimeError):
 
 
 def as_fault(error: BaseException) -> Exception:
-    """Return what the timed process raised so that nobody takes it for the driver's own trouble, such as a full disk."""
+    """Return the timed process's exception in a form that no caller takes for the driver's own, such as a full disk."""
     if isinstance(error, InputError | TrialFailed | SessionLost):
         return error
     return unexpected(error)
@@ -61,16 +61,16 @@ class Session(Protocol):
         """Pin, load, warm up."""
 
     def run_rounds(self, first: int, count: int) -> Job[Sequence[RoundResult]]:
-        """Run rounds that follow one another; each is timed as if it were alone."""
+        """Run consecutive rounds; each is timed as if it were alone."""
 
     def kernel_ns(self) -> Job[int]:
-        """Time a fixed piece of work, in ns: what the machine's speed is now."""
+        """Time a fixed piece of work, in ns: the machine's speed now."""
 
     def read_back(self) -> Job[Mapping[str, Any]]:
         """Read back where the process is placed now, with ``flags`` of what has changed since the warm-up."""
 
     def host_answers(self) -> bool:
-        """Return whether the host does anything at all within a few seconds."""
+        """Return whether the host responds within a few seconds."""
 
     def forget(self) -> None:
         """Let go of a process on a host that does not answer, without waiting for anything."""
@@ -98,19 +98,19 @@ class Executor(Protocol):
         """Start a fresh process for a trial. ``process`` counts the trial's processes from 0."""
 
     def leave(self) -> None:
-        """End every process: the driver is about to. Calls under way raise SystemExit, which ends the thread that waits for them."""
+        """End every process, as the driver ends. Calls under way raise SystemExit, which ends the threads waiting for them."""
 
 
 class Site(Protocol):
     """A place with machines. Looking at it starts no trial and times nothing."""
 
     def machine(self, system: SystemConfig) -> Machine:
-        """Return the machine that a system means. Raises InputError where there is none."""
+        """Return the machine that a system means. Raises InputError if there is none."""
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
         """Return what each trial would find on the machine, which is that of all their systems.
 
-        Raises InputError for a mistake that no machine would forgive.
+        Raises InputError for a mistake on any machine.
         """
 
     def executor(self) -> AbstractContextManager[Executor]:
@@ -126,7 +126,7 @@ class LocalSite:
         self._inspector = Inspector()
 
     def machine(self, system: SystemConfig) -> Machine:
-        """Return this machine, whatever the system's labels are: the plan reports what does not fit."""
+        """Return this machine, whatever the system's labels: the plan reports what does not fit."""
         return self._machine
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:

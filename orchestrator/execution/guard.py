@@ -36,11 +36,11 @@ class Guard:
     def remove_at_end(self, path: Path) -> None:
         """Have a file or folder deleted when the program has ended. One write, so that no half of a name is ever read."""
         assert self._process.stdin is not None
-        with suppress(OSError):  # somebody has ended the guard: what is left then goes at the next start
+        with suppress(OSError):  # the guard has been ended: what is left goes at the next start
             os.write(self._process.stdin.fileno(), os.fsencode(path.absolute()) + b"\0")
 
     def end(self) -> None:
-        """Have all of it done now, and wait for it. Idempotent."""
+        """Have it clear away now, and wait for it. Idempotent."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
@@ -90,7 +90,7 @@ def end_processes(mark: bytes, folders: Sequence[bytes]) -> None:
 
 
 def _pids() -> list[int]:
-    """Return the processes there are, or none where the system does not tell as Linux does."""
+    """Return all process ids, or none if the system does not list them as Linux does."""
     try:
         return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and path.name != str(os.getpid())]
     except OSError:
@@ -109,7 +109,7 @@ def _belongs(pid: int, mark: bytes, folders: Sequence[bytes]) -> bool:
 
 
 def _kill(pid: int, mark: bytes, folders: Sequence[bytes]) -> None:
-    """Kill a process, and none that has got the same number since we looked: a handle stands for one process alone."""
+    """Kill a process, never a later one of the same number: a handle stands for one process alone."""
     with suppress(OSError):
         handle = os.pidfd_open(pid)
         try:

@@ -41,7 +41,7 @@ class InlineJob(Generic[T]):
             return self._call()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
+        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
             raise as_fault(error) from error
 
 
@@ -68,7 +68,7 @@ class InlineSession:
         return InlineJob(self._prepare)
 
     def run_rounds(self, first: int, count: int) -> InlineJob[list[RoundResult]]:
-        """Run rounds that follow one another."""
+        """Run consecutive rounds."""
         return InlineJob(lambda: [self._worker.run_round(number) for number in range(first, first + count)])
 
     def kernel_ns(self) -> InlineJob[int]:

@@ -2,7 +2,7 @@
 
 The program blocks these signals in all its threads, and one thread waits for them. Whatever handler a library puts in place then never
 runs: Ray and its core set some of their own when they start and when they end, and any of them would end the program in its own way. The
-waiting thread passes each signal on to the main thread, by a signal that nobody else uses, and there our handler is called.
+waiting thread passes each signal on to the main thread, by a signal with no other use, and there our handler is called.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RELAY = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 """What wakes the main thread, also in the midst of a system call."""
 GIVE_UP_S = 15.0
-"""How long the program may take to clean up once it is to stop at once; what is left then is the guard's."""
+"""How long the program may clean up once it is to stop at once; the guard clears away what is left then."""
 
 
 class _Reception:
@@ -36,9 +36,9 @@ class _Reception:
 
 
 def receive_signals() -> None:
-    """Receive signals from here to the end of the program, but for those that are ignored, as under ``nohup``. Idempotent.
+    """Receive signals from here to the end of the program, but for ignored ones, as under ``nohup``. Idempotent.
 
-    Called from the main thread of a program of ours alone: the handlers of a program that uses this package as a library are its own.
+    Called from the main thread of our own program only: a program that uses this package as a library keeps its own handlers.
     """
     if _Reception.blocked:
         return
@@ -46,7 +46,7 @@ def receive_signals() -> None:
     _Reception.blocked = frozenset(number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, _Reception.blocked)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELAY})
-    # A program that we start answers to signals as ever.
+    # Programs that we start handle signals as usual.
     os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _Reception.blocked))
     threading.Thread(target=_wait, name="signals", daemon=True).start()
 
@@ -66,7 +66,7 @@ def handled_by(handler: Handler) -> Iterator[None]:
         return
     before, _Reception.handler = _Reception.handler, handler
     try:
-        _tell(RELAY, None)  # what has come before anybody could be message
+        _tell(RELAY, None)  # signals that came before there was a handler
         yield
     finally:
         if _Reception.handler is not ignored:
@@ -81,7 +81,7 @@ def stop_at_once(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Have a signal wait until a library's call has come back that leaves half a state behind where it is cut short."""
+    """Have signals wait for a library's call to return that would leave half a state behind if it were cut short."""
     seen: list[int] = []
 
     def keep(number: int, frame: FrameType | None) -> None:
@@ -95,7 +95,7 @@ def deferred() -> Iterator[None]:
 
 
 def _leave_soon() -> None:
-    """Ignore what else comes, and end the program where it cleans up for too long, or a library has swallowed the interrupt."""
+    """Ignore later signals, and end the program if it cleans up for too long, or a library has swallowed the interrupt."""
     ignore_all()
     limit = threading.Timer(GIVE_UP_S, os._exit, (130,))
     limit.daemon = True
@@ -127,11 +127,11 @@ def _tell(relayed: int, frame: FrameType | None) -> None:
 
 
 WENT_ON = "TAIL_QUALITY_WENT_ON"
-"""Set in a program that goes on after a death already: a second one ends it."""
+"""Set in a program that has gone on after Ray's death: a second one ends it."""
 
 
 class Restart(Exception):
-    """What runs the timed processes has died, and the campaign in ``directory`` can be gone on with."""
+    """The Ray of the timed processes has died, and the campaign in ``directory`` can go on."""
 
     def __init__(self, message: str, directory: Path, options: Sequence[str], how: str) -> None:
         super().__init__(message)
@@ -145,7 +145,7 @@ class Restart(Exception):
 
 
 def go_on(lost: Restart) -> int:
-    """Become the command that goes on. Returns an exit code where this process has gone on before."""
+    """Become the command that goes on. Returns an exit code if this process has gone on before."""
     if os.environ.get(WENT_ON):
         return lost.give_up()
     print(f"{lost}; what was stored is whole: going on in a fresh Ray", file=sys.stderr, flush=True)  # noqa: T201
@@ -153,7 +153,7 @@ def go_on(lost: Restart) -> int:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     sys.stdout.flush()
-    # Of the console script: no module of the working directory comes first.
+    # As in the console script, no module of the working directory is first.
     elsewhere = [] if str(Path.cwd()) in sys.path else ["-P"]
     os.environ[WENT_ON] = "1"
     signal.pthread_sigmask(signal.SIG_BLOCK, {RELAY})

@@ -34,7 +34,7 @@ def to_csv(table: pa.Table) -> str:
 
 
 def _quoted(cell: str) -> str:
-    """Return a cell in quotes where it holds what would end it; Python's csv leaves a lone carriage return, which ends a row, as it is."""
+    """Return a cell, in quotes if it holds what would end it; Python's csv does not quote a lone carriage return, which ends a row."""
     return '"{}"'.format(cell.replace('"', '""')) if any(character in cell for character in ',"\r\n') else cell
 
 
@@ -67,7 +67,7 @@ SPECIAL = {
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
     '"': "''",
-    # After the end of a row these would be an option of it.
+    # After the end of a row these would start its option.
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",

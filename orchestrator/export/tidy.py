@@ -18,7 +18,7 @@ from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 
 ROWS = 1 << 18
-"""Of one row group."""
+"""Rows per group."""
 
 NAME = pa.dictionary(pa.int32(), pa.string())
 LABELS = [(name, NAME) for name in ("trial", "match_key", "model", "task", "system", "runtime")]
@@ -43,7 +43,7 @@ FIXED = pa.schema(
         ("incomplete", pa.bool_()),
     ]
 )
-"""Then come ``score_<metric>`` and ``slice_<name>`` of whatever trial has them. ``started_at`` is the round's."""
+"""``score_<metric>`` and ``slice_<name>`` of the trials that have them follow. ``started_at`` is the round's."""
 
 
 def write_tidy(campaign: Campaign, path: Path) -> int:
@@ -52,12 +52,12 @@ def write_tidy(campaign: Campaign, path: Path) -> int:
     Raises
     ------
     InputError
-        where no trial has a round, and for files that cannot be read.
+        if no trial has a round, and for files that cannot be read.
     """
     trials = [record for record in campaign.trials() if record.started_at is not None]
     trials = [record for record in trials if campaign.rounds(record.trial_id).num_rows]
     if not trials:
-        raise InputError(f"{campaign.directory} has no stored round, so that there is nothing to export")
+        raise InputError(f"{campaign.directory} has no stored round, so there is nothing to export")
     form = _form(campaign, trials)
     rows = 0
     options = {
@@ -116,7 +116,7 @@ def _conform(column: Any, constant: Mapping[str, Any], field: pa.Field, rows: in
 
 
 def _places(known: pa.ChunkedArray, wanted: pa.ChunkedArray, record: TrialRecord) -> pa.Array:
-    """Return in which row each wanted number stands."""
+    """Return the row of each wanted number."""
     numbers, asked = known.to_numpy(), wanted.to_numpy()
     order = np.argsort(numbers)
     found = np.minimum(np.searchsorted(numbers, asked, sorter=order), max(len(numbers) - 1, 0))

@@ -29,10 +29,10 @@ NO_PART = ("", ".", "..")
 
 
 def mlflow_name(name: str) -> str:
-    """Return the name itself where MLflow takes it, else what is left of it and a digest of the whole.
+    """Return the name itself if MLflow takes it, else its permitted part and a digest of the whole.
 
-    Equal names give equal results in every run and campaign, and different names different ones: a name that looks as if it had been
-    made here gets a digest too.
+    Equal names give equal results in every run and campaign, and different names different ones: a name that looks as if made here gets a
+    digest too.
     """
     parts = name.split("/")
     if ALLOWED.fullmatch(name) and len(name) <= LONGEST and not set(parts) & set(NO_PART) and ".." not in name and not MADE.search(name):
@@ -55,10 +55,10 @@ def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
     Raises
     ------
     InputError
-        where MLflow is not installed, or the folder holds this campaign already.
+        if MLflow is not installed, or the folder holds this campaign already.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what MLflow does with its own libraries
+        warnings.simplefilter("ignore")  # MLflow's warnings about its own libraries
         _export(_client(folder), results, folder)
 
 
@@ -75,9 +75,9 @@ def _export(client: Any, results: CampaignAnalysis, folder: Path) -> None:
 
 def _client(folder: Path) -> Any:
     if strange := set(str(folder.resolve())) & set("?#%"):
-        # MLflow takes the path as part of an address, where these begin something else: it would write to another place.
+        # MLflow takes the path as part of an address, where these begin another part: it would write elsewhere.
         raise InputError(f"--to {folder}: MLflow cannot write into a path with {' '.join(sorted(strange))} in it: name another folder")
-    # Read when MLflow is imported: it would tell its makers that it is used.
+    # Read when MLflow is imported: else it reports its use to its makers.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     try:
         import alembic  # noqa: F401 - the store of MLflow needs both
@@ -124,7 +124,7 @@ def params_of(record: TrialRecord) -> dict[str, str]:
 
 
 def metrics_of(record: TrialRecord, results: CampaignAnalysis) -> dict[str, float]:
-    """Return the figures of one trial: tail quality per metric, clock and threshold, latency, and deadlines that are certified."""
+    """Return the figures of one trial: tail quality per metric, clock and threshold, latency, and certified deadlines."""
     found: dict[str, float | None] = {}
     for row in _of(record, results, "tail_quality"):
         if row["slice"] == "all":

@@ -158,7 +158,7 @@ class Quota:
 
 
 def read_quota() -> Quota | None:
-    """Return this process's quota, or None where there is none."""
+    """Return this process's quota, or None if there is none."""
     return find_quota(read_text(Path("/proc/self/cgroup")) or "", read_text(Path("/proc/self/mountinfo")) or "")
 
 

@@ -26,7 +26,7 @@ DECISIVE = (
     "timm",
     "numpy",
 )
-"""Distributions that make two stacks different ones."""
+"""Distributions whose versions make stacks differ."""
 
 
 def boot_id() -> str:
@@ -113,7 +113,7 @@ def _distribution_version(name: str) -> str | None:
 
 
 def read_text(path: Path) -> str | None:
-    """Return a kernel file's text, or None where there is none."""
+    """Return a kernel file's text, or None if there is none."""
     try:
         return path.read_text().strip()
     except OSError:

@@ -20,15 +20,15 @@ NODES = Path("/sys/devices/system/node")
 
 @dataclass(frozen=True)
 class Machine:
-    """The facts a plan is held against.
+    """The facts that a plan must fit.
 
     cores
         those this process may use.
     memory_bytes
         physical memory.
     device_memory
-        accelerators besides ``cpu``, ``cuda:0`` and so on and their UUIDs, with the memory each has in bytes, None where the driver
-        does not tell.
+        accelerators besides ``cpu``, ``cuda:0`` and so on and their UUIDs, with the memory each has in bytes, None if the driver does
+        not say.
     numa
         cores of each NUMA node.
     labels

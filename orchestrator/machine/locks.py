@@ -1,9 +1,8 @@
 """Where the locks of the turns lie, who holds one, and how one user at a time has a machine.
 
-The latter are locks on the administrator's folder itself, in which nothing is made that somebody could make first. A user takes part by a
-shared lock on the byte of the folder that has the number of the user, and has the turn where no other byte is locked. Such locks are a
-description's own (OFD): they are gone with the process, however it ends, and none can be had on a folder that would keep others from
-locking theirs.
+The latter are locks on the administrator's folder itself, in which no file is made that another user could make first. A user takes part by
+a shared lock on the byte of the folder that has the user's number, and has the turn if no other byte is locked. Such locks belong to an
+open file description (OFD): they are gone with the process, however it ends, and on a folder none can keep others from locking theirs.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def common_folder_path() -> Path | None:
 
 
 def open_own_folder() -> int:
-    """Make and open this user's folder. Raises InputError where it is not this user's alone."""
+    """Make and open this user's folder. Raises InputError if it is not this user's alone."""
     path, user = own_folder_path(), user_named(os.geteuid())
     try:
         path.mkdir(0o700)
@@ -63,7 +62,7 @@ def open_own_folder() -> int:
         os.fchmod(descriptor, 0o700)  # whatever the umask
     status = os.fstat(descriptor)
     if status.st_uid == os.geteuid() and not status.st_mode & 0o077:
-        with suppress(OSError):  # what clears old files out of /tmp passes over a folder that is locked
+        with suppress(OSError):  # programs that clear old files out of /tmp pass over a locked folder
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return descriptor
     os.close(descriptor)
@@ -73,7 +72,7 @@ def open_own_folder() -> int:
 def open_common_folder(path: Path) -> tuple[int, bool]:
     """Open the administrator's folder and return whether every user of the machine can.
 
-    Raises InputError for one that is not there, or that somebody but root and this user could exchange.
+    Raises InputError for one that is missing, or that users besides root and this one could exchange.
     """
     if not path.is_absolute():
         raise InputError(f"{VARIABLE}={path} must be an absolute path, such as /var/lock/orchestrator; correct it")
@@ -125,7 +124,7 @@ def holders_of(status: os.stat_result) -> list[tuple[int, int]]:
 
 
 def pids_in(lines: Iterable[str], status: os.stat_result) -> list[int]:
-    """Return the processes that have a ``flock`` on a file, as lines of /proc/locks tell (pure)."""
+    """Return the processes that have a ``flock`` on a file, as lines of /proc/locks say (pure)."""
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     found = []
     for line in lines:
@@ -162,7 +161,7 @@ class UserTurn:
         self._held: int | None = None
 
     def take(self) -> str | None:
-        """Take part, or return who measures. Raises InputError where the folder cannot be locked."""
+        """Take part, or return who measures. Raises InputError if the folder cannot be locked."""
         if self._held is not None:
             return None
         folder, self.every_user = open_common_folder(self.path)
@@ -170,7 +169,7 @@ class UserTurn:
             other = _try(folder, self.path)
             if other is not None:
                 return holder_named(folder, other, self.path)
-            with suppress(OSError):  # it keeps nobody out: /proc/locks tells by it which process takes part
+            with suppress(OSError):  # it keeps no one out: /proc/locks shows by it which process takes part
                 fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self._held, folder = folder, -1
             return None
@@ -179,7 +178,7 @@ class UserTurn:
                 os.close(folder)
 
     def end(self) -> None:
-        """Let go of it. Idempotent."""
+        """Release it. Idempotent."""
         held, self._held = self._held, None
         if held is not None:
             os.close(held)
@@ -188,7 +187,7 @@ class UserTurn:
 def _try(folder: int, path: Path) -> int | None:
     """Lock this user's byte and return None, or leave it and return who takes part.
 
-    Two users that try at once see each other and both step back: each tries again after another while.
+    Two users that try at once see each other and both step back: each tries again after a random time.
     """
     for _ in range(TRIES):
         _lock(folder, fcntl.F_RDLCK, path)
@@ -215,7 +214,7 @@ def other_user(folder: int, path: Path) -> int | None:
 def holder_named(folder: int, uid: int, path: Path) -> str:
     """Return who measures, described for those who wait: the user and the processes.
 
-    Anybody who can open the folder can lock the byte of another user. Where the kernel shows no process of that user, this is said.
+    Any user who can open the folder can lock another's byte. If the kernel shows no process of that user, the text says so.
     """
     pids = [pid for pid, owner in holders_of(os.fstat(folder)) if owner == uid]
     if pids:

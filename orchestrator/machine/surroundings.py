@@ -13,12 +13,12 @@ from pathlib import Path
 
 from orchestrator.contracts import InputError
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - what lies there is made new, under a name that nobody can guess or is looked at first
+MEMORY = Path("/dev/shm")  # noqa: S108 - files there are made new, under secret names, or are looked at first
 ROOT = 0
 
 
 def is_safe(folder: Path) -> bool:
-    """Return whether nobody but root and this user can take away or replace what this user keeps in a folder."""
+    """Return whether only root and this user can take away or replace what this user keeps in a folder."""
     try:
         return why_unsafe(folder.lstat()) is None
     except OSError:
@@ -26,7 +26,7 @@ def is_safe(folder: Path) -> bool:
 
 
 def is_own(path: Path) -> bool:
-    """Return whether something lies there that belongs to this user."""
+    """Return whether a path exists and belongs to this user."""
     try:
         return path.lstat().st_uid == os.geteuid()
     except OSError:
@@ -45,7 +45,7 @@ def why_unsafe(status: os.stat_result) -> str | None:
 
 
 def user_named(uid: int) -> str:
-    """Return what a person knows a user by."""
+    """Return a user's name and number."""
     try:
         return f"user {pwd.getpwuid(uid).pw_name} ({uid})"
     except KeyError:
@@ -64,7 +64,7 @@ SOCKET = "/tq-{pid}-12345678/r/session_2026-01-01_00-00-00_000000_{pid}/sockets/
 
 
 def check_surroundings(with_ray: bool) -> None:
-    """Raise InputError where a campaign on this machine would end before its first round, or Ray would not start.
+    """Raise InputError if a campaign on this machine would end before its first round, or Ray would not start.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _check_for_ray(folder: Path) -> None:
 
 
 def _temporary_folder() -> Path:
-    """Return where temporary files go. Python itself goes on to other folders where it cannot write, in the end to the working one."""
+    """Return where temporary files go. Python itself falls back to other folders if it cannot write, in the end to the working one."""
     named = os.environ.get("TMPDIR")
     try:
         folder = Path(tempfile.gettempdir())

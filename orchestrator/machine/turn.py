@@ -29,13 +29,13 @@ from orchestrator.machine.locks import (
 )
 
 LONGEST = 400
-"""Bytes of what the holder says of itself that are read."""
+"""Bytes read of the holder's description of itself."""
 TRIES = 20
 PAUSE_S = 0.005
 
 
 def turn_of(trial: Trial, campaign: str) -> str:
-    """Return whose turn a trial takes part in: its campaign's, or that of all who leave the machine to others as well."""
+    """Return the turn a trial takes part in: its campaign's, or the one of all trials that share the machine."""
     return campaign if trial.system.exclusive else "shared"
 
 
@@ -72,7 +72,7 @@ class Turn:
         return {"folder": str(self._users.path), "every_user": self._users.every_user}
 
     def take(self) -> str | None:
-        """Take part in the turn, or return who has it. Raises InputError where a lock cannot be had."""
+        """Take part in the turn, or return who has it. Raises InputError if a lock cannot be had."""
         if self._held is None:
             opened = _open_turn()
             holder = self._take_file(opened[1])
@@ -86,7 +86,7 @@ class Turn:
         return holder
 
     def end(self) -> None:
-        """Let go of it. Idempotent."""
+        """Release it. Idempotent."""
         if self._users is not None:
             self._users.end()
         held, self._held = self._held, None
@@ -96,8 +96,8 @@ class Turn:
     def _take_file(self, turn: int) -> str | None:
         """Take the lock alone and then share it, or share it where this campaign has it; else return who has it.
 
-        A lock does not become a shared one in a single step: another process may come between. So what the file says is looked at once
-        the shared lock is there.
+        A lock does not become a shared one in a single step: another process may come between. So the file is read once the shared lock is
+        there.
         """
         for _ in range(TRIES):
             if _flock(turn, fcntl.LOCK_EX):
@@ -114,7 +114,7 @@ class Turn:
 
 
 def check_turn() -> None:
-    """Raise InputError where the turn could not be taken, whoever has it now."""
+    """Raise InputError if the turn could not be taken, whoever has it now."""
     common = common_folder_path()
     _close(_open_turn())
     if common is not None:

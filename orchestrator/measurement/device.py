@@ -22,7 +22,7 @@ def device_in_process(device: str) -> str:
 
 
 def read_device(device: str) -> dict[str, Any]:
-    """Return what the process really sees. Raises InputError where that is not the device asked for."""
+    """Return what the process really sees. Raises InputError if that is not the device asked for."""
     if device == "cpu":
         return {"device": "cpu"}
     import torch

@@ -1,4 +1,4 @@
-"""What else happened while a round was timed, read before and after it, and a fixed piece of work that tells the machine's speed."""
+"""What else happened while a round was timed, read before and after it, and fixed work that shows the machine's speed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read_counters(cores: tuple[int, ...]) -> Counters:
 
 
 def _cpu_lines() -> list[bytes]:
-    """Return the lines of /proc/stat that tell of cores. Only these are read: the kernel counts interrupts for the rest, line by line."""
+    """Return the lines of /proc/stat about cores. Only these are read: the kernel counts interrupts for the rest, line by line."""
     try:
         file = os.open("/proc/stat", os.O_RDONLY)
     except OSError:
@@ -89,7 +89,7 @@ def difference(before: Counters, after: Counters) -> dict[str, int]:
 
 
 def frequency_mhz(cores: tuple[int, ...]) -> float | None:
-    """Return the mean current frequency of the cores, or None where the kernel does not say."""
+    """Return the mean current frequency of the cores, or None if the kernel does not say."""
     if not FREQUENCIES.exists():
         return None
     texts = [read_text(Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq")) for core in cores]
@@ -98,7 +98,7 @@ def frequency_mhz(cores: tuple[int, ...]) -> float | None:
 
 
 class GpuEvidence:
-    """Reads one GPU through NVML; says nothing where there is no GPU."""
+    """Reads one GPU through NVML; returns nothing without a GPU."""
 
     def __init__(self, uuid: str | None) -> None:
         self._handle: Any = None
@@ -139,5 +139,5 @@ def time_kernel(repetitions: int = REPETITIONS, clock: Callable[[], int] = time.
 
 
 def kernel_ns() -> int:
-    """Return the shortest time of the kernel, in ns: what the machine can do, whatever interrupted the other repetitions."""
+    """Return the shortest time of the kernel, in ns: what the machine can do when nothing interrupts it."""
     return min(time_kernel())

@@ -29,7 +29,7 @@ GPU = re.compile(r"\bCUDA\b|cuDNN|cuBLAS|NCCL|device-side assert", re.IGNORECASE
 
 
 def fault_of(message: str, otherwise: FaultName) -> FaultName:
-    """Return the fault that a message tells of: memory, the GPU, or ``otherwise``."""
+    """Return the fault that a message names: memory, the GPU, or ``otherwise``."""
     said = PLACE.sub("", message)
     if OUT_OF_MEMORY.search(said):
         return "out of memory"
@@ -50,7 +50,7 @@ class TrialFailed(RuntimeError):
 
 
 def unexpected(error: BaseException) -> TrialFailed:
-    """Return what nobody was to raise in a timed process as its fault, with its place in the message and its traceback kept."""
+    """Return an unexpected exception of a timed process as its fault, with its place in the message and its traceback kept."""
     message = message_with_place(error)
     failed = TrialFailed(message, fault_of(message, "process failed"))
     keep_traceback(failed, traceback_text(error))
@@ -67,7 +67,7 @@ def tracebacks_kept() -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
+    except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
         raise unexpected(error) from error
 
 
@@ -76,7 +76,7 @@ REMEDY = "the clock of this host is broken, or something else wrote them; check 
 
 
 def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns: int | None = None) -> None:
-    """Raise TrialFailed where stamps do not ascend within a batch, from batch to batch, or from the round's start to its end.
+    """Raise TrialFailed if stamps do not ascend within a batch, from batch to batch, or from the round's start to its end.
 
     Parameters
     ----------
@@ -99,13 +99,13 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
     before = np.concatenate([[began_ns], times[:, 3]])[: len(times)]
     wrong = starts < before
     if bool(wrong.any()):
-        raise _impossible(f"batch {int(np.argmax(wrong))} starts before what was there before it ended")
+        raise _impossible(f"batch {int(np.argmax(wrong))} starts before what precedes it has ended")
     if ended_ns is not None and len(times) and int(times[-1, 3]) > ended_ns:
         raise _impossible("the last batch ends after its round")
 
 
 def refuse_short(result: RoundResult, batch: int) -> None:
-    """Raise TrialFailed where a round took less time than what was timed in it."""
+    """Raise TrialFailed if a round took less time than what was timed in it."""
     short = short_round(result.timings, result.round, batch)
     if short is not None:
         raise _impossible(short.complaint)
@@ -138,7 +138,7 @@ def incomplete_round(
     Parameters
     ----------
     number
-        the number the round is stored under: rounds of a call that never came back have left theirs.
+        the number to store the round under: that of the first round that never came back.
     samples
         number of samples of the trial.
     in_flight

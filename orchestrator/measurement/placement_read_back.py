@@ -21,7 +21,7 @@ OWN = {
     "scheduling_policy": "scheduling policy",
     "framework_threads": "threads of frameworks",
 }
-"""What a model can change of its own process while it is measured, and how a message calls it."""
+"""What a model can change of its own process while it is measured, and its name in messages."""
 POLICIES = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR")
 
 
@@ -36,7 +36,7 @@ def read_own() -> dict[str, Any]:
 
 
 def _policy() -> str | None:
-    """Return the name of the scheduling policy, None where the system tells none."""
+    """Return the name of the scheduling policy, None if the system has none."""
     if not hasattr(os, "sched_getscheduler"):
         return None
     names = {getattr(os, name): name for name in POLICIES if hasattr(os, name)}
@@ -45,7 +45,7 @@ def _policy() -> str | None:
 
 
 def _framework_threads() -> dict[str, int]:
-    """Return the numbers of threads that a model can set anew at any time, of the frameworks that are imported."""
+    """Return the numbers of threads, of imported frameworks, that a model can change at any time."""
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "get_num_threads"):
         return {}
@@ -58,8 +58,7 @@ def placement_kept(start: Mapping[str, Any], end: Mapping[str, Any], pinned: boo
     Raises
     ------
     InputError
-        where the cores of a pinned process or the threads of a framework have changed: its rounds are not of the system they are said to
-        be of.
+        if the cores of a pinned process or the threads of a framework have changed: its rounds are not of the system that they name.
     """
     changed = {name: (start.get(name), end.get(name)) for name in OWN if name in start and start[name] != end.get(name)}
     for name in ("framework_threads", *(("measuring_cores",) if pinned else ())):
@@ -83,7 +82,7 @@ def read_placement(
     """Return host, cores, their NUMA nodes, processor time allowed (in cores, None without a quota), threads and masks, as plain JSON.
 
     ``allowed`` are the cores the process had before it pinned itself, ``moved`` the threads that were moved away then. To be called
-    by the thread that times. Raises InputError where a thread that computes is on
+    by the thread that times. Raises InputError if a thread that computes is on
     another core, or the runtime has another number of threads.
     """
     masks = read_threads() if CAN_PIN else []

@@ -44,7 +44,7 @@ def timings_batch(
     Raises
     ------
     TrialFailed
-        where a duration is negative, or an inference took no time at all.
+        if a duration is negative, or an inference took no time at all.
     """
     count = sum(len(group) for group in groups)
     batch_of = np.empty(count, dtype=np.int64)
@@ -75,7 +75,7 @@ def timings_batch(
 def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[int, str]) -> tuple[list[Any], dict[int, str]]:
     """Turn answers and errors per batch into answers and errors per sample.
 
-    Raises TrialFailed where a batch was not answered with one answer per sample.
+    Raises TrialFailed if a batch was not answered with one answer per sample.
     """
     by_sample: list[Any] = [None] * sum(len(group) for group in groups)
     errors: dict[int, str] = {}
@@ -96,11 +96,11 @@ def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[
 
 @contextmanager
 def right_form(kind: str, what: str) -> Iterator[None]:
-    """Tell in one line that answers or references have not the form of their kind. Raises TrialFailed."""
+    """Raise TrialFailed, in one line, if answers or references do not have the form of their kind."""
     try:
         yield
     except (pa.ArrowException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        message = f"{what} have not the form that kind {kind} has ({message_with_place(error)}); docs/tasks.md shows it"
+        message = f"{what} do not have the form of kind {kind} ({message_with_place(error)}); docs/tasks.md shows it"
         raise TrialFailed(message, "answers malformed") from error
 
 
@@ -120,7 +120,7 @@ def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], 
 
 
 def changed_answers(kind: str, first: Sequence[Any], now: Sequence[Any], errors: Mapping[int, str]) -> pa.Table | None:
-    """Return the samples that are answered differently than at first, or None. A sample the model raised on is no answer."""
+    """Return the samples answered differently than at first, or None. A sample the model raised on has no answer."""
     changed = [index for index, answer in enumerate(now) if index not in errors and answer != first[index]]
     if not changed:
         return None

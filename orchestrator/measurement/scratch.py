@@ -1,7 +1,6 @@
 """Stamps in a file that is mapped into memory, so that what a killed process leaves can still be read.
 
-Other users of the machine share the folder with us: nobody else can guess, open or replace such a file, and whoever reads one looks
-whose it is first.
+Other users of the machine share the folder with us: they cannot guess, open or replace such a file, and a reader first checks who owns it.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def scratch_root() -> Path:
 
 
 def stamps_path(folder: Path) -> Path:
-    """Return a name for the stamps of this process that nobody can guess."""
+    """Return an unguessable name for the stamps of this process."""
     return folder / f"{STAMPS_PREFIX}{os.getpid()}-{secrets.token_hex(16)}"
 
 
@@ -63,9 +62,9 @@ class Scratch:
     Raises
     ------
     InputError
-        where the file cannot be made: its folder is full, or files may not become so large.
+        if the file cannot be made: its folder is full, or files may not become so large.
     TrialFailed
-        where something lies there already.
+        if the file exists already.
     """
 
     def __init__(self, path: Path, batches: int) -> None:
@@ -106,9 +105,9 @@ class Scratch:
 
 
 def take_stamps(path: Path) -> Stamps | None:
-    """Return what a timed process that is gone has left, and delete the file; None where it never began a round.
+    """Return what a timed process that is gone has left, and delete the file; None if it never began a round.
 
-    Raises TrialFailed for a file that may be somebody else's, or is not as a process of ours leaves it.
+    Raises TrialFailed for a file that may be another user's, or is not as a process of ours leaves it.
     """
     try:
         (number, batches, monotonic_ns, wall_ns), stamps = read_scratch(path)
@@ -124,9 +123,9 @@ def read_scratch(path: Path) -> tuple[tuple[int, int, int, int], npt.NDArray[np.
     Raises
     ------
     FileNotFoundError
-        where there is no file.
+        if there is no file.
     TrialFailed
-        for anything but a file of this user's that nobody else could write, with as many stamps as its header says.
+        for anything but a file of this user's that no other could write, with as many stamps as its header says.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

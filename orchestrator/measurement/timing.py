@@ -49,7 +49,7 @@ def time_batches(
     Raises
     ------
     Exception
-        whatever a stage raises; the batch in flight is then the first without stamps.
+        what a stage raises; the batch in flight is then the first without stamps.
     """
     preprocess, infer, postprocess = stages.preprocess, stages.infer, stages.postprocess
     at = STAMPS * first
@@ -77,13 +77,13 @@ def run_batches(
 ) -> tuple[list[Any], dict[int, str]]:
     """Time all batches; a batch on which a stage raises is recorded and the next one goes on.
 
-    ``first_raised``, where given, takes the way to the first exception: enough to write it out after the round, and nothing of what
-    its frames hold.
+    ``first_raised``, where given, takes the traceback of the first exception: enough to write it out after the round, without what frames
+    hold.
 
     Returns
     -------
     answers
-        per batch the list of answers, None where a stage raised.
+        per batch the list of answers, None if a stage raised.
     errors
         message by number of the batch that raised, with the place in the user's own code. Of such a batch only the end is stamped.
     """
@@ -96,7 +96,7 @@ def run_batches(
             break
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
+        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
             failed = first
             while stamps[STAMPS * failed + 3]:
                 failed += 1

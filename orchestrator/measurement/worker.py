@@ -109,7 +109,7 @@ class Worker:
         InputError
             for a mistake in the configuration or the data.
         TrialFailed
-            where the model raises while it loads, or on more than ``max_errors`` samples of the warm-up, and for whatever nobody expects.
+            if the model raises while it loads, or on more than ``max_errors`` samples of the warm-up, and for anything unexpected.
         """
         started = time.perf_counter_ns()
         moved = cores.pin(self._cores) if self._pin else ()
@@ -223,7 +223,7 @@ class Worker:
     def read_back(self) -> dict[str, Any]:
         """Return the placement as it is now, with ``flags``: what the model has changed of it since the warm-up.
 
-        Raises InputError where threads compute elsewhere, or others than the trial says, as after the warm-up.
+        Raises InputError if threads compute elsewhere, or others than the trial says, as after the warm-up.
         """
         own = read_own()
         flags = placement_kept(self._placement, own, self._pin)
@@ -253,7 +253,7 @@ class Worker:
             return model.load(context)
         except (InputError, KeyboardInterrupt):
             raise
-        except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
+        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
             message = message_with_place(error)
             raise TrialFailed(
                 f"model {self._trial.model.name} raised while loading: {message}", fault_of(message, "load failed")

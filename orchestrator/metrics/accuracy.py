@@ -26,7 +26,7 @@ class Accuracy:
     name = "accuracy"
 
     def score(self, answers: Answers) -> NDArray[np.float64]:
-        """Return 1 for each right choice, else 0. Raises InputError where text meets numbers, which could never be equal."""
+        """Return 1 for each right choice, else 0. Raises InputError if text meets numbers, which could never be equal."""
         made = [choice for choice in answers.predictions if choice is not None]
         for form in (str, int | np.integer):
             if all(isinstance(choice, form) for choice in (*made, *answers.references)):

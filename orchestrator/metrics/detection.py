@@ -97,18 +97,18 @@ def judge_detections(
 
 
 FEWEST = 10
-"""Boxes from which on anything is said."""
+"""Fewest boxes for a statement."""
 FITS = 0.5
 """IoU from which on a box is taken to be of the object."""
 HARDLY_ANY = 0.05
 
 
 def names_other_categories(answers: Answers, kind: str) -> bool:
-    """Return whether boxes fit their objects, whatever they are called, and hardly any is called what the reference calls it.
+    """Return whether boxes fit their objects, but hardly any has the category that its reference gives.
 
-    So it is where a model answers with its class numbers, 0 to 79, in place of COCO's category ids, 1 to 90 with gaps: most of its
-    numbers are ids too, of other categories. Each object is asked what the surest detection that fits it is called. Where too few
-    fit, answers whose categories hardly ever occur in any reference tell the same.
+    It is so if a model answers with its class numbers, 0 to 79, in place of COCO's category ids, 1 to 90 with gaps: most of its numbers are
+    ids too, of other categories. For each object the category of the surest detection that fits it counts. If too few fit, categories that
+    hardly ever occur in any reference show the same.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class GroundTruth:
     areas : [G]
         of the object in square pixels, which may be smaller than its box.
     crowd : [G]
-        whether the box surrounds a group of objects that nobody told apart.
+        whether the box surrounds a group of objects not told apart.
     """
 
     pictures: int
@@ -113,7 +113,7 @@ def detections(predictions: Iterable[Mapping[str, Any] | None] | NDArray[Any]) -
 
 
 def _is_empty(prediction: Mapping[str, Any]) -> bool:
-    """Return whether there is nothing in it; an empty prediction is read back from a file as one whose every value is null."""
+    """Return whether a prediction is empty; one that is read back from a file has null for every value."""
     return len(prediction) == 0 or (isinstance(prediction, Mapping) and all(value is None for value in prediction.values()))
 
 

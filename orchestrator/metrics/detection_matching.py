@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.metrics.detection_boxes import Detections, GroundTruth, overlapping_pairs
 
 MAX_DETECTIONS = 100
-"""Per picture and class; those of lower score do not exist."""
+"""Per picture and class; those of lower score are dropped."""
 ALMOST_ONE = 1 - 1e-10
 """An IoU threshold of 1 is lowered to this, as rounding keeps equal boxes below 1."""
 

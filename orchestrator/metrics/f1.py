@@ -43,7 +43,7 @@ class Classified:
 
 
 def classified(answers: Answers) -> Classified:
-    """Return the class that each sample was given and the one that is right.
+    """Return the predicted and the right class of each sample.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def classified(answers: Answers) -> Classified:
 
 
 def _first(prediction: Any) -> Any:
-    """Return the class that counts: the first of a ranking; None where it is empty."""
+    """Return the class that counts: the first of a ranking; None if it is empty."""
     if isinstance(prediction, Sequence | np.ndarray) and not isinstance(prediction, str):
         return prediction[0] if len(prediction) else None
     return prediction

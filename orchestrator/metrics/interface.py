@@ -1,8 +1,8 @@
 """What a quality metric must offer. Two kinds: means over samples, and metrics that look at the whole task at once.
 
-A late sample counts as failed: it scores 0, and a task of which all is late has quality 0. A metric where that is otherwise, because a
-smaller score is the better one or failing has a price, says so by an attribute ``late``: the score of a late sample, which is the
-quality of a task of which all is late. What is kept of quality Q is then (late - Q) / (late - ideal).
+A late sample counts as failed: it scores 0, and a task of which all is late has quality 0. A metric that differs, because a smaller score
+is the better one or failing has a price, has an attribute ``late``: the score of a late sample, which is the quality of a task of which all
+is late. What is kept of quality Q is then (late - Q) / (late - ideal).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Answers:
     predictions, references
         in the form that belongs to the task's kind; sequences of plain values, or arrays.
     slices
-        for every grouping the group of each sample, None where it has none, for metrics that average over groups:
+        for every grouping the group of each sample, None if it has none, for metrics that average over groups:
         ``{"subject": ["law", "art"]}``.
     """
 

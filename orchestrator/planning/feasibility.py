@@ -13,7 +13,7 @@ from orchestrator.subject.inspection import UNKNOWN, Inspection
 
 
 def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
-    """Return every reason why a machine cannot run a trial, in one line, or None where it can."""
+    """Return every reason why a machine cannot run a trial, in one line, or None if it can."""
     reasons = (
         _labels(trial.system, machine),
         _cores(trial.system, machine),
@@ -50,7 +50,7 @@ def _device(system: SystemConfig, machine: Machine) -> str | None:
 
 
 def _is_device(wanted: str, known: str) -> bool:
-    """A UUID may be cut short, as CUDA allows it."""
+    """A UUID may be cut short, as CUDA allows."""
     return wanted == known if wanted.startswith("cuda:") else known.startswith(wanted)
 
 
@@ -63,9 +63,9 @@ def _dtype(trial: Trial) -> str | None:
 
 
 def _weights(trial: Trial, machine: Machine) -> str | None:
-    """Refuse a model whose weights alone are larger than the memory they would be in.
+    """Refuse a model whose weights alone do not fit into the memory meant for them.
 
-    ``model.parameters`` is of the published model: a file of the user's own (``model.path``) may be smaller.
+    ``model.parameters`` is that of the published model; the user's own file (``model.path``) may be smaller.
     """
     room = machine.memory_bytes if trial.system.device == "cpu" else _device_memory(trial.system.device, machine)
     if trial.model.parameters is None or room is None or trial.model.options.get("path") is not None:
@@ -117,7 +117,7 @@ def _metrics(trial: Trial, inspection: Inspection) -> str | None:
 
 
 def why_stacks_differ(machines: Iterable[Machine]) -> str | None:
-    """Return the first version that two machines do not share, with both hosts, or None where all are equal."""
+    """Return the first version that two machines do not share, with both hosts, or None if all are equal."""
     first, *others = machines
     names = sorted({name for machine in (first, *others) for name in machine.versions})
     for name in names:

@@ -64,9 +64,9 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
 
 
 def _options(target: Target, paths: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options that are no paths, values of the environment by digests.
+    """Return the options that are not paths, environment values as digests.
 
-    One that is null says nothing, just as if its YAML did not write it.
+    A null option is left out, as if its YAML did not write it.
     """
     return {name: known_by_digests(value) for name, value in target.options.items() if value is not None and name not in paths}
 

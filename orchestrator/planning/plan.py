@@ -1,4 +1,4 @@
-"""From composed trials to a plan: what pairs, who is who, what can run, in which order (pure)."""
+"""From composed trials to a plan: which pair, their ids, which can run, in which order (pure)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Plan:
     duplicates
         number of trials that were composed more than once.
     unpaired
-        one line for each trial that was left out and of which the sweep file has something to say.
+        one line for each trial that was left out and has a note in the sweep file.
     """
 
     trials: tuple[PlannedTrial, ...]
@@ -76,7 +76,7 @@ def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
     Raises
     ------
     InputError
-        where nothing is left, or a model has another number of classes than its task.
+        if nothing is left, or a model has another number of classes than its task.
     """
     fitting: list[Trial] = []
     left_out: dict[LeftOut, None] = {}
@@ -95,7 +95,7 @@ def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
 
 
 def why_no_pair(trial: Trial) -> LeftOut | None:
-    """Return why a trial's model does not fit its task or its runtime, or None where it fits both."""
+    """Return why a trial's model does not fit its task or its runtime, or None if it fits both."""
     model, task, runtime = trial.model, trial.task, trial.runtime
     if model.kind != task.kind:
         reason = f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"
@@ -130,14 +130,14 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
     Raises
     ------
     InputError
-        where two different trials would have one id.
+        if two different trials would have one id.
     """
     by_key: dict[str, Candidate] = {}
     names: dict[str, str] = {}
     for candidate in map(_with_absolute_paths, candidates):
         key = match_key(candidate.trial, candidate.inspection)
         other = by_key.setdefault(key, candidate)
-        # Some file systems take A and a for one name.
+        # On some file systems A and a are one name.
         if other.trial != candidate.trial or names.setdefault(key.lower(), key) != key:
             raise InputError(_collision(key, other.trial, candidate.trial))
     repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
@@ -151,12 +151,12 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
 
 
 def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
-    """Refuse a reference, metric or slice that could be found missing only when everything has been measured.
+    """Refuse a reference, metric or slice that would otherwise be found missing only after measuring.
 
     Raises
     ------
     InputError
-        where ``analysis.reference`` is neither the id nor the match key of a trial that can run, or no sample has a slice.
+        if ``analysis.reference`` is neither the id nor the match key of a trial that can run, or no sample has a slice.
     """
     wanted = analysis.reference
     matching = [planned for planned in plan.trials if wanted in (planned.trial_id, planned.match_key)]
@@ -180,7 +180,7 @@ def _with_absolute_paths(candidate: Candidate) -> Candidate:
 
 
 def _written_out(target: Target, paths: Mapping[str, str]) -> dict[str, str]:
-    """Return the paths of those options that do not come from a variable of the environment, whose value is not stored."""
+    """Return the paths among the options, except those from an environment variable, whose value is not stored."""
     return {name: path for name, path in paths.items() if not has_expression(target.options.get(name))}
 
 
@@ -198,7 +198,7 @@ def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
 
 
 def _collision(key: str, one: Trial, other: Trial) -> str:
-    """Tell which keys two trials of one id differ in."""
+    """Say which keys of two trials of one id differ."""
     one_values, other_values = _flat(one.model_dump()), _flat(other.model_dump())
     keys = sorted(name for name in one_values.keys() | other_values.keys() if one_values.get(name) != other_values.get(name))
     return f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value"

@@ -70,7 +70,7 @@ def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) 
         columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
         rows=[_comparison_cells(rows, group) for rows in trials],
         note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
-        "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds tell: only repeats "
+        "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds show: only repeats "
         "(measurement.repeat=3 or more) give a verdict on whether a system is better or worse. It stands in the row of the first "
         "repeat, at the primary threshold, with one-sided bounds that hold for all trials together."
         + flag_note([row for rows in trials for row in rows]),
@@ -149,7 +149,7 @@ def _prediction_cells(row: Row, group: Group) -> list[str]:
 
 FEWEST_ROUNDS, MOST_ROUNDS = 55, 200
 MOST_SAMPLES, FEWEST_SAMPLES, MOST_IN_ALL = 100, 10, 1000
-"""The rule fits a density per sample and step: it is applied to so many samples of a trial, spread over all, fewer of many trials."""
+"""The rule fits a density per sample and step: it is applied to this many samples of a trial, evenly chosen, fewer of many trials."""
 
 
 def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:

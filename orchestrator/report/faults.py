@@ -35,7 +35,7 @@ def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
     if changes:
         yield Table(
             title="Changes accepted",
-            columns=["trial", "what had changed when it was gone on with"],
+            columns=["trial", "what had changed before it went on"],
             rows=changes,
             note="Rounds of these trials were measured with different code, data or hosts: no deadline is certified from them.",
         )
@@ -58,7 +58,7 @@ def _unanswered(group: Group) -> Iterator[Table]:
 
 
 def _unanswered_rows(data: TrialData) -> list[list[str]]:
-    """Return the samples that had no time in some round, those that hung or raised first."""
+    """Return the samples without a time in some round; first those that hung or raised."""
     counts = np.stack([(data.outcome == code).sum(axis=0) for code in range(1, len(schema.OUTCOMES))])
     affected = [int(sample) for sample in np.flatnonzero(counts.any(axis=0))]
     lost = schema.LOST - 1

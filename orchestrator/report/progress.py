@@ -73,7 +73,7 @@ class Progress:
         self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
-        """Say how far it has come; the bounds of its rule tell how far it may have to go."""
+        """Say how far it has come and, by the bounds of its rule, how far it may go."""
         measurement = planned.trial.measurement
         left = max(0, measurement.min_rounds - done.rounds) * done.duration_s
         check = decision.check or {}

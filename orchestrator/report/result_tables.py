@@ -236,7 +236,7 @@ def stack_table(records: Sequence[TrialRecord]) -> Table:
 
 
 def _stack_differences(records: Sequence[TrialRecord]) -> str:
-    """Say which versions differ between systems; what only some of them have loaded is no difference."""
+    """Say which versions differ between systems; a package that only some load is no difference."""
     found: dict[str, dict[str, list[str]]] = {}
     for record in records:
         for name, version in record.stack.items():

@@ -20,7 +20,7 @@ class Table:
     right
         names of the columns that hold numbers.
     within_ns
-        the threshold that all its figures belong to, where a page has such a table for each of them; otherwise None.
+        the threshold that all its figures belong to, if a page has such a table for each one; otherwise None.
     """
 
     title: str
@@ -68,7 +68,7 @@ def read_at(group: Group, everywhere: bool) -> list[Threshold]:
 
 
 def bound(threshold: Threshold) -> str:
-    """Return what a threshold is called; one that is not called by its time comes with it."""
+    """Return a threshold's name, with its time if the name does not give it."""
     return f"{threshold.label} ({milliseconds(threshold.ns)})" if threshold.origin == "reference" else threshold.label
 
 
@@ -92,7 +92,7 @@ def who(row: Row, group: Group) -> list[str]:
 
 
 def mark(flags: Sequence[str]) -> str:
-    """Return what marks a flagged figure."""
+    """Return the mark of flagged figures."""
     return " *" if flags else ""
 
 

@@ -21,9 +21,9 @@ NAMES = frozenset(
 ) | {"system / runtime", "sample", "round", "pair"}
 """Headings of columns that say what a row is about."""
 COMFORTABLE = 24
-"""Columns that a long text is given at least where there is another way."""
+"""Least width of a long text, if the table then fits."""
 FRAME, EDGE = 3, 1
-"""What lines and blanks take: so much per column, and so much once."""
+"""Width of lines and blanks: per column, and once."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def arrange(
     right
         headings of columns that hold figures.
     width
-        of the terminal, in cells; None where nothing limits it.
+        of the terminal, in cells; None if nothing limits it.
     """
     natural = [max((cell_len(text) for text in column), default=0) for column in _columns(heads, rows)]
     everything = tuple(range(len(heads)))
@@ -119,7 +119,7 @@ def _longest_word(texts: Sequence[str]) -> int:
 
 
 def _blocks(names: Sequence[int], others: Sequence[int], least: Sequence[int], width: int) -> list[tuple[int, ...]]:
-    """Return the columns of each block, as few blocks as there can be in this order; nothing where a column fits beside no names."""
+    """Return the columns of each block, as few as possible in this order; nothing if a column does not fit beside the names."""
 
     def fits(chosen: Sequence[int]) -> bool:
         return _framed([least[place] for place in (*names, *chosen)]) <= width
@@ -135,7 +135,7 @@ def _blocks(names: Sequence[int], others: Sequence[int], least: Sequence[int], w
 
 
 def _spread(least: Sequence[int], natural: Sequence[int], width: int) -> tuple[int, ...]:
-    """Return widths that fill what there is, no column wider than it needs; those that need little get it first."""
+    """Return widths that fill the line, no column wider than it needs; those that need little get it first."""
     widths = list(least)
     left = width - _framed(widths)
     wanting = sorted((place for place in range(len(widths)) if natural[place] > widths[place]), key=lambda at: natural[at] - widths[at])
@@ -147,11 +147,11 @@ def _spread(least: Sequence[int], natural: Sequence[int], width: int) -> tuple[i
 
 
 WIDEST = 1_000_000
-"""Of rich, which must break no line that is not broken already; a height goes with it, or a dumb terminal counts as 80 wide."""
+"""Width for rich, which must not break lines again; a height goes with it, or a dumb terminal counts as 80 wide."""
 USUAL = 80
-"""Columns of a terminal that does not tell."""
+"""Columns of a terminal that reports none."""
 READABLE = 100
-"""A note beside a table that nothing limits is as wide as that table, and at least so wide."""
+"""A note of a table without a limit is as wide as that table, and at least this wide."""
 
 
 class Terminal:
@@ -173,7 +173,7 @@ class Terminal:
 
 
 def width_of(stream: TextIO, environment: Mapping[str, str]) -> int | None:
-    """Return what limits a line: COLUMNS where it is set, else the width of the terminal; None where there is neither."""
+    """Return what limits a line: COLUMNS where it is set, else the width of the terminal; None if there is neither."""
     columns = environment.get("COLUMNS", "")
     if columns.isascii() and columns.isdigit() and int(columns):
         return int(columns)

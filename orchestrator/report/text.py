@@ -30,7 +30,7 @@ def seconds(s: float) -> str:
 
 
 NEXT_TO_ONE = 1e-12
-"""A sum of floats may miss 1 by so much."""
+"""How far a sum of floats may miss 1."""
 
 
 def quality(value: float) -> str:
@@ -55,7 +55,7 @@ def quality_within(low: float, high: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Write a difference of quality with its sign and three decimals; what rounds to nothing has none."""
+    """Write a difference of quality with its sign and three decimals; 0.000 has no sign."""
     text = f"{value:+.3f}"
     return text if float(text) else "0.000"
 
@@ -73,7 +73,7 @@ def trials_counted(count: int) -> str:
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     chr(code) for start, end in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)) for code in range(start, end + 1)
 }
-"""What Unicode calls letters and marks and nobody sees, so that two names would look like one."""
+"""Letters and marks of Unicode that are invisible, so that two names would look like one."""
 
 
 def printable(text: str) -> str:
@@ -114,7 +114,7 @@ def markdown_text(text: str, at_start: bool = False) -> str:
     Parameters
     ----------
     text
-        whatever a campaign holds.
+        any text of a campaign.
     at_start
         it begins a line, where a hash, a dash or a number would begin a heading or a list.
     """

@@ -66,7 +66,7 @@ class RoundCalls:
         return job.result(timeout=self._measurement.round_timeout_s)
 
     def refuse_too_many_errors(self, results: Sequence[RoundResult]) -> None:
-        """Raise TrialFailed where the model has raised on more samples than may fail, these rounds included."""
+        """Raise TrialFailed if the model has raised on more samples than may fail, these rounds included."""
         for result in results:
             for sample, message in result.errors.items():
                 self._raised.setdefault(sample, (result.round.column("round")[0].as_py(), message))
@@ -97,9 +97,9 @@ def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
 STOPPED_EVERY_S = 0.5
-"""How often it is looked whether the user has stopped, while a process gets ready."""
+"""How often to check whether the user has stopped, while a process gets ready."""
 TURN_EVERY_S = 1.0
-"""How often a machine is asked whether another campaign has done."""
+"""How often to ask a machine whether another campaign has ended."""
 
 Answer = TypeVar("Answer")
 
@@ -124,12 +124,12 @@ class TimedProcess:
 
     @property
     def session(self) -> Session:
-        """The session with the process that there is."""
+        """The session with the current process."""
         assert self._session is not None
         return self._session
 
     def start(self, stop: threading.Event) -> Identity | None:
-        """Start a fresh process and return which one it is, or None where the user has stopped meanwhile."""
+        """Start a fresh process and return which one it is, or None if the user has stopped meanwhile."""
         with step("starting its process"):
             self._session = self._executor.open(self._trial, self._trial_id, self.number)
         with asking("asking which process it is"):
@@ -141,7 +141,7 @@ class TimedProcess:
         with asking("waiting for its turn on the machine"):
             while (holder := self.session.take_turn().result(timeout=self._limit_s)) is not None:
                 if holder != announced:
-                    with step("telling that it waits"):
+                    with step("saying that it waits"):
                         tell(holder)
                 announced = holder
                 if stop.wait(TURN_EVERY_S):
@@ -185,7 +185,7 @@ class TimedProcess:
             try:
                 session.close()
             except Exception:
-                with suppress(Exception):  # it may not live on beside whatever is timed next
+                with suppress(Exception):  # it must not live on beside what is timed next
                     session.abandon()
                 raise
 

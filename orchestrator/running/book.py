@@ -17,11 +17,11 @@ from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
 
 MOST_TRACEBACKS = 20
-"""So many different ones are written by one driver for one trial: a model may raise otherwise in every round."""
+"""Most tracebacks that one driver writes for one trial: a model may raise differently in every round."""
 
 
 class TrialBook:
-    """The record of a trial as it is stored, and all that is to stand in it the next time it is written.
+    """The record of a trial as it is stored, and what is added to it the next time it is written.
 
     Construction reads what is stored and puts right what a kill has left.
     """
@@ -41,7 +41,7 @@ class TrialBook:
         self._tracebacks: set[str] = set()
 
     def samples(self) -> pa.Table | None:
-        """Return what is stored of the samples; nothing where a driver died before the record was written."""
+        """Return what is stored of the samples; None if a driver died before the record was written."""
         with storing("reading what is stored"):
             samples = self._writer.stored_samples()
         return samples if self.record.metrics else None
@@ -52,16 +52,16 @@ class TrialBook:
             yield from self._writer.stored_rounds()
 
     def check(self, check: Mapping[str, Any] | None) -> None:
-        """Take in what a check of the rule has found."""
+        """Add what a check of the rule has found."""
         if check is not None:
             self._checks.append(dict(check))
 
     def fault(self, fault: Fault) -> None:
-        """Take in what ended a process."""
+        """Add what ended a process."""
         self._faults.append(fault)
 
     def note(self, **values: Any) -> None:
-        """Take in what is to be stored with the next change."""
+        """Add what is to be stored with the next change."""
         self.record = self.record.model_copy(update=values)
 
     def stopped(self, reason: str | None) -> Stopping:
@@ -111,19 +111,19 @@ class TrialBook:
                 self._writer.write_traceback(where, self._hide(text))
 
     def finish(self) -> None:
-        """Write what waits, and make one part of all."""
+        """Write what waits, and merge all parts."""
         with storing("merging its parts"):
             self._writer.finish()
 
 
 def end_alone(campaign: CampaignWriter, trial_id: str, state: State, reason: str | None) -> None:
-    """Store the final state of a trial alone, whatever else is stored of it."""
+    """Store the final state of a trial, and nothing else."""
     with storing("storing its state"):
         campaign.set_state(trial_id, state, reason)
 
 
 def refuse_changed(record: TrialRecord, digests: Mapping[str, Any]) -> None:
-    """Raise InputError where data or weights are not those of the first rounds, unless the user has accepted that."""
+    """Raise InputError if data or weights are not those of the first rounds, unless the user has accepted that."""
     for name, digest in record.digests.items():
         if digests.get(name) != digest and not record.changes:
             raise InputError(f"the {name} of {record.trial_id} has changed since its first rounds were measured; measure a new campaign")

@@ -61,7 +61,7 @@ class Course:
 
     @property
     def judge(self) -> TrialJudge:
-        """What judges its answers, from the first process that has given some on."""
+        """The judge of its answers, from the first process that has given any on."""
         if self._judge is None:
             raise RuntimeError("no process has given an answer yet")
         return self._judge
@@ -69,7 +69,7 @@ class Course:
     def replay(self, trial_id: str) -> bool:
         """Ask the rule about the rounds that are stored. Return whether they are enough.
 
-        Raises InputError for what is stored and cannot be: no other process would mend that.
+        Raises InputError for impossible stored data: no other process would mend that.
         """
         try:
             return self._replay()
@@ -159,14 +159,14 @@ class Course:
         self.store(result, self.decide(result))
 
     def stop(self, reason: str | None) -> None:
-        """Take in why the trial stops."""
+        """Record why the trial stops."""
         extends = self.book.extends
         looks = (*self.book.record.looks, self.next_round) if extends else ()
         self.book.note(stopping=self.book.stopped("extended" if extends else reason), looks=looks, extension=None)
 
 
 def _shown(decision: Decision, scale: Scale) -> Decision:
-    """Return a decision whose check tells quality as a reader knows it."""
+    """Return a decision whose check has quality on the metric's scale."""
     check = decision.check
     if check is None or not isinstance(mean := check.get("quality_mean"), float):
         return decision
@@ -174,7 +174,7 @@ def _shown(decision: Decision, scale: Scale) -> Decision:
 
 
 class RoundClock:
-    """Seconds since the first round of a trial began, in ns inside. Between two processes there counts a pause as it was before.
+    """Seconds since the first round of a trial began, kept in ns. Between two processes the last pause counts again.
 
     ``own_rounds_only`` counts the rounds' own durations alone, for trials whose rounds alternate with those of others.
     """
@@ -187,7 +187,7 @@ class RoundClock:
         self._elapsed_ns = 0
 
     def tick(self, row: pa.RecordBatch) -> float:
-        """Take in one round, a row of ``schema.ROUNDS``, and return the seconds that have passed at its end."""
+        """Take in one round, a row of ``schema.ROUNDS``, and return the seconds passed at its end."""
         process, began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("process", "started_monotonic_ns", "duration_ns"))
         if process == self._process:
             self._pause_ns = began_ns - self._ended_ns

@@ -1,4 +1,4 @@
-"""How a trial begins, goes on and ends, and who follows it: whatever goes wrong on the way ends this trial alone, and names the step."""
+"""How a trial begins, goes on and ends, and who follows it: an error on the way ends this trial alone, and names the step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ End = tuple[State, str | None]
 class TrialLife(ABC):
     """One trial between its beginning and its end; what it does in between is its subclass's.
 
-    Only an OSError of the disk leaves it: what cannot be stored is the trouble of all trials.
+    Only an OSError of the disk leaves it, because that concerns all trials.
     """
 
     def __init__(self, planned: PlannedTrial, campaign: CampaignWriter, observer: Observer) -> None:
@@ -64,7 +64,7 @@ class TrialLife(ABC):
         return ended is None
 
     def _contained(self, action: Callable[[], End | None]) -> End | None:
-        """Do something, and return how the trial has ended, be it by whatever goes wrong. Raises Unstorable alone."""
+        """Call ``action`` and return how the trial has ended, be it by an exception. Raises Unstorable alone."""
         try:
             return action()
         except Unstorable:
@@ -75,11 +75,11 @@ class TrialLife(ABC):
             return self._after("failed", self._message(error), partial(self._tell_traceback, error))
 
     def _after(self, state: State, reason: str | None, action: Callable[[], End | None]) -> End | None:
-        """Do something after what has happened so far. A message about what goes wrong now comes after that and never hides it."""
+        """Call ``action`` after an end of the trial. The message of a new error follows the earlier reason and never hides it."""
         try:
             return action()
         except Unstorable:
-            if reason is not None:  # whoever ends the campaign reports the disk's trouble
+            if reason is not None:  # the end of the campaign reports the disk's trouble
                 with suppress(Exception):
                     self._observer.trial_ended(self._planned, state, reason)
             raise
@@ -91,7 +91,7 @@ class TrialLife(ABC):
         return without_values(self._planned.trial, message_of(error))
 
     def _tell_traceback(self, error: Exception) -> End:
-        """Store where something went wrong, and return that the trial has failed."""
+        """Store the traceback, and return that the trial has failed."""
         if self._book is not None and (kept_traceback(error) or not isinstance(error, InputError)):
             self._book.store_traceback("what ended the trial", traceback_of(error))
         return "failed", self._message(error)
@@ -101,7 +101,7 @@ class TrialLife(ABC):
         for action in (self._end_process, self._finish, self._store_end):
             state, reason = self._after(state, reason, partial(action, state, reason)) or (state, reason)
         self.state = state
-        # It has ended, and is stored: what goes wrong with telling so must not keep the others from going on.
+        # It has ended, and is stored: a failure to report that must not keep the others from going on.
         with suppress(Exception):
             self._observer.trial_ended(self._planned, state, reason)
 
@@ -116,7 +116,7 @@ class TrialLife(ABC):
         return state, reason
 
     def _store_end(self, state: State, reason: str | None) -> End:
-        """Store the final state: with all that is known, or alone where that cannot be stored."""
+        """Store the final state: with everything known, or alone if that cannot be stored."""
         if self._book is not None:
             ended = self._after(state, reason, partial(self._book.change, state, reason, ended_at=datetime.now(UTC)))
             if ended is None:

@@ -1,6 +1,6 @@
 """The loop: prepare a trial, ask for rounds, store each, check the stopping rule, stop. Knows no Ray.
 
-Trials of one machine take turns, unless they do without it being theirs alone; machines work at the same time, each in a thread of its own.
+Trials of one machine take turns, unless they may share it; machines work at the same time, each in a thread of its own.
 Where driver and system share a machine, everything of ours happens between rounds; a remote system is asked for its next round before the
 last one is stored.
 """
@@ -186,12 +186,12 @@ def run_alternating(runs: Sequence[TrialRun]) -> None:
             active = [run for run in active if run.step()]
     finally:
         for run in runs:
-            with suppress(Exception):  # none are left unless something worse is on its way up
+            with suppress(Exception):  # some are left only while an exception passes
                 run.close()
 
 
 def fail_before_start(planned: PlannedTrial, error: Exception, writer: CampaignWriter, observer: Observer) -> None:
-    """Give a trial that cannot begin its final state. Raises OSError where that cannot be stored."""
+    """Give a trial that cannot begin its final state. Raises OSError if that cannot be stored."""
     reason = message_of(error)
     try:
         with suppress(StepFailed):

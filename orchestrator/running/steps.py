@@ -12,17 +12,17 @@ from orchestrator.storage.vocabulary import FaultName
 from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
 OUR_ERRORS = (InputError, TrialFailed)
-"""Say in one line what is wrong."""
+"""Each with a one-line message."""
 OF_THE_PROCESS = (*OUR_ERRORS, SessionLost, TimeoutError)
 """What a call to the timed process may raise as its own fault."""
 
 
 class StepFailed(RuntimeError):
-    """Something that nobody expects, in the driver and not in the timed process: another process would not help."""
+    """An unexpected error in the driver and not in the timed process: another process would not help."""
 
 
 class Unstorable(RuntimeError):
-    """The disk refuses, which is the trouble of all trials. The reason is the cause."""
+    """The disk refuses, which concerns all trials. ``__cause__`` is the reason."""
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def asking(name: str) -> AbstractContextManager[None]:
 
 
 def message_of(error: Exception) -> str:
-    """Return the message for an exception: its own where it is ours, which says all, and else the place where it was raised too."""
+    """Return the message for an exception: its own if it is ours, which says all, else with the place where it was raised."""
     if isinstance(error, (*OF_THE_PROCESS, StepFailed)):
         return str(error) or type(error).__name__
     return f"in the driver: {message_with_place(error)}"

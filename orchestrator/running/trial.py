@@ -84,7 +84,7 @@ class TrialRun(TrialLife):
         self._process.number = len(book.record.processes)
         self._course = course = Course(self._planned.trial, book, rule, own_rounds_only=self._alternating)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
-        with step("telling that it has started"):
+        with step("saying that it has started"):
             self._observer.trial_started(self._planned)
         return ("done", None) if course.replay(self.trial_id) else None
 
@@ -99,7 +99,7 @@ class TrialRun(TrialLife):
             process=self._process.number, pid=found.pid, host=found.host, boot_id=found.boot_id, created_s=found.created_s,
             started_at=datetime.now(UTC),
         )  # fmt: skip
-        # On disk before anything is timed: whoever goes on after us must know which process to wait for.
+        # On disk before anything is timed: a later driver must know which process to wait for.
         course.book.change("running", None, processes=(*course.book.record.processes, process))
         self._process.number += 1
         if not self._process.take_turn(self._stop, partial(self._observer.turn_awaited, self._planned)):
@@ -109,12 +109,12 @@ class TrialRun(TrialLife):
             return self._let_go(course)
         course.prepared(prepared)
         self._calls = self._process.calls(course.next_round, self._alternating)
-        with step("telling that it is prepared"):
+        with step("saying that it is prepared"):
             self._observer.trial_prepared(self._planned, prepared)
         return None
 
     def _let_go(self, course: Course) -> End:
-        """End a process that is in the midst of getting ready."""
+        """End a process that is that is still getting ready."""
         self._process.abandon(answers=True)
         return self._interrupted(course)
 
@@ -141,7 +141,7 @@ class TrialRun(TrialLife):
                 calls.ask_ahead(course.round_s)
         for result, decision in zip(results, decisions, strict=True):
             course.store(result, decision)
-        with step("telling how far it is"):
+        with step("saying how far it is"):
             done = RoundDone(course.next_round, course.round_s, p99_ns(per_inference(self._planned.trial, results[-1])[PRIMARY_CLOCK]))
             self._observer.round_done(self._planned, done, decisions[-1])
         if stopping is not None:
@@ -169,7 +169,7 @@ class TrialRun(TrialLife):
         self._faults += 1
         if self._book is not None:
             self._book.change("running", None)
-        with step("telling of a fault"):
+        with step("reporting a fault"):
             self._observer.fault_seen(self._planned, fault)
         if self._faults > FAULTS_FORGIVEN or not answers:
             return "failed", f"{name}: {message}" if lost else message
@@ -180,7 +180,7 @@ class TrialRun(TrialLife):
         course = self._course
         try:
             left = self._process.abandon(answers)
-            # A process that reported its fault itself was killed by us, in the midst of a round that it was asked for ahead.
+            # A process that reported its fault itself was killed by us, during a round that it was asked for ahead.
             ours = isinstance(error, TrialFailed)
             if left is not None and course is not None and salvage and not ours and left.round >= course.next_round and not left.finished:
                 course.store_left(left, fault)

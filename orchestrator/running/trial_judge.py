@@ -32,7 +32,7 @@ class TrialJudge:
     samples
         the answers, with the score of each sample for metrics that are means.
     ideals, lates
-        quality without a threshold, and of metrics that say so where all is late.
+        ideal quality and, for metrics that give it, quality if all is late.
     other_categories
         whether boxes are called by other categories than the references have.
     """
@@ -117,19 +117,19 @@ LARGEST_CHANGE = 0.1
 
 
 def fact_flags(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a reader must know of a model as it was loaded."""
+    """Return the flags of a model as it was loaded."""
     difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
     differs = difference is not None and tolerance is not None and difference > tolerance
     return (DIFFERS,) if differs else ()
 
 
 def quality_flags(ideal: float, other_categories: bool = False) -> tuple[str, ...]:
-    """Return what a reader must know of a model that is never right, or whose classes are not the task's."""
+    """Return the flags of a model that is never right, or whose classes are not the task's."""
     return (*([NEVER_RIGHT] if ideal == 0 else []), *([OTHER_CATEGORIES] if other_categories else []))
 
 
 def placement_flags(trial: Trial, placement: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a reader must know of where a trial ran."""
+    """Return the flags of where a trial ran."""
     shared = () if trial.system.exclusive else (SHARED,)
     return shared if placement["turn"]["every_user"] else (*shared, OTHER_USERS)
 

@@ -28,7 +28,7 @@ SPLIT = ("start_gap_ns", *schema.STAGES, "cuda_inference_ns")
 OTHER: dict[str, Any] = {
     "compression": "zstd",
     "write_page_checksum": True,
-    # Of short trials, a copy of the schema and least and largest values in each footer are a third of all bytes.
+    # In short trials, a copy of the schema and least and largest values in each footer are a third of all bytes.
     "store_schema": False,
     "write_statistics": False,
 }

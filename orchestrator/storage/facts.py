@@ -52,7 +52,7 @@ def known(rules: Mapping[str, Rule]) -> Callable[[dict[str, Any]], dict[str, Any
 
 
 def check_of_rule(mapping: dict[str, Any]) -> dict[str, Any]:
-    """Return one check of a stopping rule. Raises ValueError where its number of rounds is missing or a figure is none."""
+    """Return one check of a stopping rule. Raises ValueError if its number of rounds is missing or a figure is invalid."""
     if mapping.get("rounds") is None:
-        raise ValueError("a check must tell its number of rounds")
+        raise ValueError("a check must have its number of rounds")
     return known(CHECK)(mapping)

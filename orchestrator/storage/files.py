@@ -46,7 +46,7 @@ def seal_parquet(file: BinaryIO, path: Path) -> None:
 
 
 def check_parquet(path: Path) -> None:
-    """Raise BrokenSeal where a Parquet file is not what was written. A file that has not changed since is not read again."""
+    """Raise BrokenSeal if a Parquet file is not what was written. A file that has not changed since is not read again."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise BrokenSeal("it is no regular file")
@@ -104,7 +104,7 @@ def sealed_json(text: str) -> str:
 
 
 def check_json(content: bytes) -> None:
-    """Raise BrokenSeal where a JSON file's text is not what was written."""
+    """Raise BrokenSeal if a JSON file's text is not what was written."""
     found = JSON_SEAL.search(content)
     if found is None:
         raise BrokenSeal("it has no checksum at its end")
@@ -131,7 +131,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     draft = draft_of(path)
     draft.unlink(missing_ok=True)
     try:
-        with draft.open("x+b") as file:  # never through a link that somebody else has put there
+        with draft.open("x+b") as file:  # never through a link that another user has put there
             with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield file
@@ -145,7 +145,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Delete what writers that have died left half written. A living one holds a lock on its draft."""
+    """Delete the half-written files of dead writers. A living one holds a lock on its draft."""
     for path in folder.iterdir():
         if DRAFT.fullmatch(path.name):
             with suppress(OSError), open(path, "rb", opener=_open_plain) as draft:
@@ -154,7 +154,7 @@ def remove_drafts(folder: Path) -> None:
 
 
 def _open_plain(path: str, flags: int) -> int:
-    """Open what lies there, but follow no link and wait for no pipe."""
+    """Open a path, but follow no link and wait for no pipe."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
@@ -179,7 +179,7 @@ def make_folder(folder: Path) -> None:
 
 
 def make_output_folder(path: Path, option: str) -> Path:
-    """Create a folder that the user names and that may be there already, and return it. Raises InputError where it cannot be one."""
+    """Create a folder that the user names and that may be there already, and return it. Raises InputError if it cannot be one."""
     folder = path.expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +189,7 @@ def make_output_folder(path: Path, option: str) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of UTF-8 text, what UTF-8 does not have with backslash escapes."""
+    """Write UTF-8 text, with backslash escapes for what UTF-8 does not have."""
     with replacing(path) as file:
         file.write(text.encode(errors="backslashreplace"))
 
@@ -220,7 +220,7 @@ def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
 
 
 def write_link(link: Path, target: Path) -> None:
-    """Point a symbolic link at ``target`` by a relative path, in one step. Raises InputError where it is no link."""
+    """Point a symbolic link at ``target`` by a relative path, in one step. Raises InputError if it is no link."""
     if link.exists() and not link.is_symlink():
         raise InputError(f"{link} is to be a link to the newest results but is something else: move it away")
     link.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ class Packed:
 
 
 def pack(results: Sequence[RoundResult]) -> Packed:
-    """Return one message for rounds that follow one another."""
+    """Return one message for consecutive rounds."""
     return Packed(
         timings=pa.concat_batches([result.timings for result in results]),
         rounds=pa.concat_batches([result.round for result in results]),

@@ -41,9 +41,9 @@ def part_name(number: int) -> str:
 
 
 def inside(directory: Path, path: Path) -> Path:
-    """Return ``path``. Raises InputError where it is, or lies behind, a link that leads out of ``directory``.
+    """Return ``path``. Raises InputError if it is, or lies behind, a link that leads out of ``directory``.
 
-    Results may come from a stranger: nothing in them may have a file elsewhere read, or written over.
+    Results may come from a stranger: nothing in them may get a file elsewhere read or overwritten.
     """
     below = takewhile(lambda place: place != directory, (path, *path.parents))
     if not any(place.is_symlink() for place in below):
@@ -87,7 +87,7 @@ class TrialFolder:
 
     @property
     def traceback(self) -> Path:
-        """What code has raised, with the way there, as text."""
+        """Tracebacks of what code has raised, as text."""
         return self._own(TRACEBACK)
 
     @property

@@ -57,7 +57,7 @@ def read_json(path: Path, model: type[T]) -> T:
 
 
 def _refuse_strange(document: Any, surrogates: bool) -> None:
-    """Raise ValueError for what JSON in Python can hold and no file of this program does, wherever it stands in a document.
+    """Raise ValueError for values that JSON in Python can hold and no file of this program does, anywhere in a document.
 
     ``surrogates``: there may be halves of surrogate pairs, which no UTF-8 can hold.
     """
@@ -93,7 +93,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None:
-    """Return a trial's record, or None where it has not begun.
+    """Return a trial's record, or None if it has not begun.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_
     Raises
     ------
     FileNotFoundError
-        where there is none.
+        if there is none.
     InputError
         for a file that is damaged or not what this program writes.
     """
@@ -165,10 +165,10 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
 
 
 def _check_rows(metadata: pq.FileMetaData) -> None:
-    """Raise ValueError where the counts of rows disagree: pages have checksums, the numbers in the footer have none."""
+    """Raise ValueError if the counts of rows disagree: pages have checksums, the numbers in the footer have none."""
     groups = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
     if groups != metadata.num_rows:
-        raise ValueError(f"its footer tells of {metadata.num_rows} rows and of {groups}")
+        raise ValueError(f"its footer counts {metadata.num_rows} rows and {groups}")
 
 
 def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:

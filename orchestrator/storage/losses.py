@@ -16,14 +16,14 @@ from orchestrator.storage.load import MEASURE_AGAIN
 
 
 def refuse_gap(folder: Path, numbers: Collection[int]) -> None:
-    """Raise InputError where parts are counted past one that is not there."""
+    """Raise InputError if a part is missing before a later one."""
     gap = _first_missing(numbers)
     if gap is not None:
         raise _lost(folder / part_name(gap), "later parts are there")
 
 
 def refuse_unpaired(folder: TrialFolder) -> None:
-    """Raise InputError for parts that lack their twin, but for a newest part of timings. Only where no driver writes meanwhile."""
+    """Raise InputError for parts that lack their twin, except a newest part of timings. Only while no driver writes."""
     timed, rows = (parts(folder.twin(name)) for name in ("timings", "rounds"))
     refuse_gap(folder.twin("timings"), timed)
     refuse_gap(folder.twin("rounds"), rows)
@@ -33,25 +33,25 @@ def refuse_unpaired(folder: TrialFolder) -> None:
 
 
 def refuse_many_alone(folder: TrialFolder, timed: Iterable[int], rows: Iterable[int]) -> None:
-    """Raise InputError where more than one part of timings has no twin."""
+    """Raise InputError if more than one part of timings has no twin."""
     alone = set(timed) - set(rows)
     if len(alone) > 1:
         raise _lost(folder.twin("rounds") / part_name(min(alone)), "timings/ has its twin and later parts")
 
 
 def refuse_lost_rounds(folder: TrialFolder, timed: Collection[int], rows: Collection[int], least: int) -> None:
-    """Raise InputError where rounds lack their timings, where numbers of rounds have a gap, or where fewer than ``least`` are there."""
+    """Raise InputError if rounds lack their timings, if their numbers have a gap, or if there are fewer than ``least``."""
     if set(rows) - set(timed):
-        raise _lost(_unpaired(folder, "timings", "rounds"), "rounds/ tells of rounds that timings/ lacks")
+        raise _lost(_unpaired(folder, "timings", "rounds"), "rounds/ has rounds that timings/ lacks")
     if (gap := _first_missing(rows)) is not None:
         raise _lost(_unpaired(folder, "rounds", "timings"), f"later rounds than {gap} are there and it is not")
     if len(set(rows)) < least:
-        reported = f"{folder.record.name} tells of {least} rounds and {len(set(rows))} are there"
+        reported = f"{folder.record.name} counts {least} rounds and {len(set(rows))} are there"
         raise _lost(_unpaired(folder, "rounds", "timings"), reported)
 
 
 def _first_missing(numbers: Collection[int]) -> int | None:
-    """Return the first number that is not there of those below the highest, or None. A stranger's highest may be any."""
+    """Return the first missing number below the highest, or None. In a stranger's file the highest may be any number."""
     expected = 0
     for number in sorted(set(numbers)):
         if number > expected:
@@ -73,7 +73,7 @@ def _lost(path: Path, because: str) -> InputError:
 
 PARTS = ("start_gap_ns", *schema.STAGES)
 ROUNDING = 1e-9
-"""Sums of float64 may be wrong by so much, as a share."""
+"""How far sums of float64 may be wrong, as a share."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.Record
 
 
 def refuse_short_rounds(folder: TrialFolder, timings: pa.Table, rounds: pa.Table, batch: int) -> None:
-    """Raise InputError where a stored round is shorter than its parts."""
+    """Raise InputError if a stored round is shorter than its parts."""
     short = short_round(timings, rounds, batch)
     if short is not None:
         raise InputError(f"{folder.path}: {short.complaint}, which cannot be: {MEASURE_AGAIN}")

@@ -70,8 +70,8 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     Raises
     ------
     InputError
-        for a sample that is ``ok`` without a time, a time that is not positive or not below 2**53 ns, and rows that are so few of those
-        that so many rounds and samples have that no matrix could hold them in memory of their size.
+        for a sample that is ``ok`` without a time, a time that is not positive or not below 2**53 ns, and rows so few, for their rounds and
+        samples, that the matrix would be out of proportion to them.
     """
     numbers = rounds.column("round").to_numpy().astype(np.int64)
     samples = np.unique(timings.column("sample").to_numpy()).astype(np.int64)
@@ -111,7 +111,7 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
 
 
 def _refuse_sparse(rows: int, shape: tuple[int, int]) -> None:
-    """Raise InputError where a matrix would be out of proportion to its rows."""
+    """Raise InputError if a matrix would be out of proportion to its rows."""
     places = shape[0] * shape[1]
     if places > FEW_PLACES and places > SPARSE * rows:
         raise InputError(
@@ -135,7 +135,7 @@ def _first(times: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_]) -> int | 
 
 
 def _refuse(timings: pa.Table, wrong: npt.NDArray[np.bool_], complaint: str) -> None:
-    """Raise InputError where any row is wrong."""
+    """Raise InputError if any row is wrong."""
     if not bool(wrong.any()):
         return
     place = int(np.flatnonzero(wrong)[0])

@@ -56,7 +56,7 @@ def both(folder: TrialFolder, least: int = 0) -> tuple[pa.Table, pa.Table]:
 
 
 def _check(folder: TrialFolder, timed: set[int], rows: pa.Table, least: int) -> None:
-    """Raise InputError where something was lost, whatever a running driver has added meanwhile."""
+    """Raise InputError if something was lost, whatever a running driver has added meanwhile."""
     refuse_lost_rounds(folder, timed, rows.column("round").to_pylist(), least)
     before, first = _listed(folder, "timings")
     after, _ = _listed(folder, "rounds")
@@ -137,7 +137,7 @@ def _steady(folder: TrialFolder, read: Callable[[], T]) -> T:
 
 
 def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
-    """Sort by keys and refuse a duplicate, without work where the order is right already."""
+    """Sort by keys and refuse a duplicate, without work if the order is right already."""
     key = np.zeros(table.num_rows, dtype=np.int64)
     for name in keys:
         key = (key << 32) + table.column(name).to_numpy()
@@ -157,7 +157,7 @@ OPTIONS = {"timings": encoding.TIMINGS, "rounds": encoding.OTHER}
 
 
 def merge(folder: TrialFolder) -> None:
-    """Make one part of all parts of both twins."""
+    """Merge all parts of each twin into one."""
     _settle(folder)
     if len(parts(folder.twin("rounds"))) < 2:
         return
@@ -171,7 +171,7 @@ def recover(trial_dir: Path, least: int = 0) -> None:
     """Finish or undo a merge; remove unfinished files, a newest part of timings without a twin and answers of rounds never stored.
 
     Only the driver that holds the campaign's lock may call it. Raises InputError, and leaves all parts as they are, for a damaged file and
-    where anything but a driver's death has taken a part: where fewer rounds than ``least`` are there, for one.
+    if anything but a driver's death has removed a part: for example, if fewer rounds than ``least`` exist.
     """
     folder = TrialFolder(trial_dir)
     _settle(folder)

@@ -17,11 +17,11 @@ from orchestrator.storage.layout import CAMPAIGN, LOCK
 from orchestrator.storage.records import utc_now
 
 SET_ASIDE = f"{CAMPAIGN}.found"
-"""What a stranger's file in the place of ``campaign.json`` is renamed to."""
+"""New name of a stranger's file in the place of ``campaign.json``."""
 
 
 class Presence:
-    """What a driver knows of its directory; held open until ``close``, so that it is known wherever it goes."""
+    """What a driver knows of its directory; held open until ``close``, so that it is found wherever it goes."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -37,12 +37,12 @@ class Presence:
             os.close(opened)
 
     def remember(self, content: bytes) -> None:
-        """Take in what ``campaign.json`` holds now."""
+        """Remember what ``campaign.json`` holds."""
         self._digest = hashlib.sha256(content).hexdigest()
         self._seen = _identity(self._directory / CAMPAIGN)
 
     def gone(self) -> str | None:
-        """Return what has become of the directory, as the end of a sentence that begins with its path, or None where it is here."""
+        """Return what has become of the directory, as the end of a sentence that begins with its path, or None if it is here."""
         if self._open < 0:
             return None
         own = os.fstat(self._open)
@@ -58,7 +58,7 @@ class Presence:
         return f"was moved to {place} {whole}: go on with: python -m orchestrator resume {place}"
 
     def lost_lock(self) -> bool:
-        """Return whether the lock was removed or replaced, so that another driver may have written too. Told once."""
+        """Return whether the lock was removed or replaced, so that another driver may have written too. True once."""
         now = _identity(self._directory / LOCK)
         lost = self._lock is not None and (now is None or now[:2] != self._lock[:2])
         self._lock = now
@@ -85,7 +85,7 @@ class Presence:
         return (self._directory / CAMPAIGN).rename(self._directory / name)
 
     def _place(self) -> Path | None:
-        """Return where the directory is now, where the system tells."""
+        """Return where the directory is now, if the system says."""
         try:
             place = Path(f"/proc/self/fd/{self._open}").readlink()
             return place if os.path.samestat(os.fstat(self._open), place.stat()) else None
@@ -94,7 +94,7 @@ class Presence:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """Return what tells a file from another one, or the same one changed; None where there is none."""
+    """Return what tells a file from another one, or the same one changed; None if there is none."""
     try:
         status = path.lstat()
     except OSError:
@@ -134,7 +134,7 @@ class CampaignLock:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open the file of the lock, and nothing that a stranger has put in its place: what it holds is written over."""
+    """Open the file of the lock, and nothing that a stranger has put in its place: its content is overwritten."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except OSError as error:

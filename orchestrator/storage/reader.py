@@ -113,7 +113,7 @@ class Campaign:
         return read_table(path, schema.TIMINGS) if path.exists() else schema.TIMINGS.empty_table()
 
     def answers(self, trial_id: str, number: int) -> pa.Table | None:
-        """Return the answers of a round that differ from the first round's, or None where none do."""
+        """Return the answers of a round that differ from the first round's, or None if none do."""
         path = self._folder(trial_id).answers_of(number)
         rounds = self.rounds(trial_id)
         different = dict(zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True))
@@ -122,7 +122,7 @@ class Campaign:
         if path.exists():
             return read_table(path)
         if different[number]:
-            raise InputError(f"{path} is missing (rounds/ tells of {different[number]} answers in it): {MEASURE_AGAIN}")
+            raise InputError(f"{path} is missing (rounds/ counts {different[number]} answers in it): {MEASURE_AGAIN}")
         return None
 
     def table(self, name: str) -> pa.Table:
@@ -138,7 +138,7 @@ class Campaign:
             raise InputError(f"{path} is no {name} table of this program (column {differing[0]}): {remedy}")
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
         if strangers:
-            raise InputError(f"{path} is of another campaign (it tells of trial {min(strangers)}): {remedy}")
+            raise InputError(f"{path} is of another campaign (it names trial {min(strangers)}): {remedy}")
         return table
 
     def _both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
@@ -149,7 +149,7 @@ class Campaign:
         return timings, rounds
 
     def _measured(self, trial_id: str) -> tuple[TrialFolder, int]:
-        """Return a trial's folder and how many rounds it has at least. Its warm-up, which no figure needs, must be whole all the same."""
+        """Return a trial's folder and how many rounds it has at least. Its warm-up, which no figure needs, must still be whole."""
         least = self.trial(trial_id).rounds
         folder = self._folder(trial_id)
         if folder.warmup.exists():

@@ -102,11 +102,11 @@ class CampaignRecord(Frozen):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
-        # Some file systems take A and a for one name.
+        # On some file systems A and a are one name.
         ids = [planned.trial_id.lower() for planned in self.trials]
         if len(set(ids)) < len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
-            raise ValueError(f"trial id {twice} stands there twice; every trial needs one of its own")
+            raise ValueError(f"trial id {twice} occurs twice; every trial needs one of its own")
         return self
 
     def planned(self, trial_id: str) -> PlannedTrial:
@@ -160,7 +160,7 @@ class TrialError(Frozen):
 OTHER_USERS = "other users not excluded"
 """The turn on the machine was taken among this user's campaigns alone."""
 NOTES = frozenset({OTHER_USERS})
-"""Flags that say something of the machine and take nothing from a figure: they stand where machines are described."""
+"""Flags about the machine that take nothing from a figure: they stand where machines are described."""
 
 
 class Fault(Frozen):
@@ -205,10 +205,10 @@ class TrialRecord(PlannedTrial):
 
     @property
     def flags_of_figures(self) -> tuple[str, ...]:
-        """The flags that a reader must know of every figure."""
+        """The flags that belong to every figure."""
         return tuple(flag for flag in self.flags if flag not in NOTES)
 
     @classmethod
     def from_plan(cls, planned: PlannedTrial) -> TrialRecord:
-        """Return the record of a trial of which no more is known than the plan says."""
+        """Return the record of a trial that is known only from the plan."""
         return cls.model_validate(dict(planned))

@@ -33,18 +33,18 @@ def conform(table: pa.Table, form: pa.Schema) -> pa.Table:
 
 
 def conform_samples(table: pa.Table, kind: str) -> pa.Table:
-    """Return the samples of a trial of this kind of task, by number, in the types of ``schema.SAMPLES``, with all columns that are there.
+    """Return the samples of a trial of this kind of task, by number, in the types of ``schema.SAMPLES``, with all columns present.
 
     Raises
     ------
     ValueError
-        for a missing column, one that stands there twice, a value that does not fit, no sample, or one that stands there twice.
+        for a missing column, one that occurs twice, a value that does not fit, no sample, or one that occurs twice.
     """
     names = table.column_names
     if missing := [name for name in schema.SAMPLES.names if name not in names]:
         raise ValueError(f"column {missing[0]!r} is missing")
     if len(set(names)) < len(names):
-        raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+        raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} occurs twice")
     answers = dict(zip(("reference", "prediction"), schema.ANSWERS.get(kind, (None, None)), strict=True))
     columns = {}
     for name, column in zip(names, table.columns, strict=True):

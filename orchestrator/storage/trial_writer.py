@@ -27,7 +27,7 @@ RULE = "=" * 20
 
 
 def with_traceback(known: str, heading: str, text: str) -> str:
-    """Return the content of the file with one traceback more, within ``MOST_BYTES``; as it was where the same one stands there."""
+    """Return the content of the file with one more traceback, within ``MOST_BYTES``; unchanged if it has the same one already."""
     body = text.strip()
     if body in known:
         return known
@@ -79,7 +79,7 @@ class TrialWriter:
         return self._rounds
 
     def stored_samples(self) -> pa.Table | None:
-        """Return what ``write_samples`` has written, or None. Raises InputError where it is missing although rounds are stored."""
+        """Return what ``write_samples`` has written, or None. Raises InputError if it is missing although rounds are stored."""
         path = self._folder.samples
         if path.exists():
             return read_table(path)
@@ -157,7 +157,7 @@ class TrialWriter:
         self._flushed_at = self._clock()
 
     def finish(self) -> None:
-        """Flush and make one part of all. More rounds may still follow."""
+        """Flush, and merge all parts. More rounds may still follow."""
         self.flush()
         merge(self._folder)
 
@@ -172,7 +172,7 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def check_round(timings: pa.Table, row: pa.Table) -> int:
-    """Return the number of a round. Raises ValueError where its timings and its row do not make sense together."""
+    """Return the number of a round. Raises ValueError if its timings and its row do not make sense together."""
     if row.num_rows != 1 or not timings.num_rows:
         raise ValueError(f"a round has one row and timings of at least one sample, not {row.num_rows} and {timings.num_rows}")
     number = int(row.column("round")[0].as_py())

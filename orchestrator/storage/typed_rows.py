@@ -71,7 +71,7 @@ def _taken_apart(hint: Any) -> tuple[pa.DataType, bool, str]:
 
 
 def columns_in_markdown(row: type | Mapping[str, Any], after: type | None = None) -> str:
-    """Return a table of the columns of a row, as docs/results.md holds it; of a row that begins as ``after`` does, of the others."""
+    """Return a table of the columns of a row, as docs/results.md holds it; without those of ``after``, with which it begins."""
     known = set() if after is None else {column.name for column in columns_of(after)}
     lines = [
         f"| `{column.name}` | {_type_in_words(column.type)}{', or null' if column.nullable else ''} | {column.meaning} |"

@@ -26,7 +26,7 @@ FaultName = Literal[
 """What ended a process of a trial before its time."""
 
 LossCause = Literal["process", "machine"]
-"""Whose doing it is that a process is gone: the model's, or that of its host, link or cluster."""
+"""What is to blame for a lost process: the model, or its host, link or cluster."""
 
 Outcome = Literal["ok", "error", "timeout", "lost"]
 """What became of one sample in one round."""

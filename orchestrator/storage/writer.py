@@ -1,4 +1,4 @@
-"""Write a campaign's directory. Whoever holds a ``CampaignWriter`` is its only driver."""
+"""Write a campaign's directory. The holder of a ``CampaignWriter`` is its only driver."""
 
 from __future__ import annotations
 
@@ -171,26 +171,26 @@ class CampaignWriter:
                     make_folder(folder.path)
                     write_json(folder.record, TrialRecord.from_plan(changed).model_dump(mode="json"))
                     begun = True
-            finally:  # whatever is wrong with the one file: the other tells how the trial has ended
+            finally:  # even if one file cannot be written, the other says how the trial has ended
                 if not (begun and self._under_way) or self._clock() >= self._next_write_at:
                     self._write_record(under_way=True)
 
     def look_after(self) -> None:
-        """Notice what others have done to the directory, and put right what can be; ``disturbances`` tells of it.
+        """Notice what others have done to the directory, and repair what can be; ``disturbances`` lists it.
 
-        Raises FileNotFoundError where the directory is gone; ``gone`` says where to.
+        Raises FileNotFoundError if the directory is gone; ``gone`` says where to.
         """
         with self._one_at_a_time:
             self._put_right()
 
     def gone(self) -> str | None:
-        """Return in one line what has become of the directory, or None where it is where it was."""
+        """Return in one line what has become of the directory, or None if it has not moved."""
         what = self._presence.gone()
         return None if what is None else f"{self.directory} {what}"
 
     def close(self) -> None:
         """Flush every trial and let go of the lock."""
-        with ExitStack() as stack:  # does all of it, whatever fails on the way
+        with ExitStack() as stack:  # does all of it, even if a part fails
             stack.callback(self._presence.close)
             stack.callback(self._lock.release)
             stack.callback(self._write_states)
@@ -269,7 +269,7 @@ def _make_directory(directory: Path) -> None:
 
 
 def _refuse_used(directory: Path) -> None:
-    """Refuse a directory that holds more than a start that was killed has left."""
+    """Refuse a directory that holds more than a killed start leaves."""
     if (directory / CAMPAIGN).exists():
         raise InputError(
             f"{directory} holds a campaign already: go on with it with `python -m orchestrator resume {directory}`, or choose another "

@@ -20,7 +20,7 @@ RUNS_EVERY_TRIAL = (
     "orchestrator.distributed.actor",
     "orchestrator.distributed.executor",
 )
-"""The modules from which all else follows that measures a trial and decides when it stops."""
+"""The modules from which all code is reached that measures a trial and decides its stop."""
 LOADERS = frozenset(["import_module", "__import__", "resolve_name", "exec_module", "run_path", "run_module", "exec", "eval"])
 """What code calls to import a module that no import statement names."""
 
@@ -52,7 +52,7 @@ class CodeFiles:
         return {name: self._digest(name) for name in sorted(names & self._paths.keys())}
 
     def changed(self, trial: Trial, before: Mapping[str, str]) -> list[str]:
-        """Return the files that a trial runs and that are not as ``before`` says: others, new ones, and those that are gone."""
+        """Return the files that a trial runs and that differ from ``before``: changed, new, or gone."""
         names = sorted(self._names(trial))
         return [self._shown(name) for name in names if before.get(name) != (self._digest(name) if name in self._paths else None)]
 

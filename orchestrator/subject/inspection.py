@@ -59,7 +59,7 @@ class Inspection:
 
 
 UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
-"""Of a trial whose model or data is not there."""
+"""For a trial without its model or data."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Inspector:
         Raises
         ------
         InputError
-            for whatever is wrong with options, files, labels or samples.
+            for any mistake in options, files, labels or samples.
         """
         check_packages()
         check_runtime(trial.runtime, trial.system.device_kind)
@@ -157,7 +157,7 @@ class Inspector:
         Raises
         ------
         InputError
-            for a mistake that no machine would forgive, such as classes that do not fit.
+            for a mistake on any machine, such as classes that do not fit.
         """
         try:
             subject = self.open(trial)
@@ -172,7 +172,7 @@ class Inspector:
             return Look(UNKNOWN, missing)
 
     def missing(self, trial: Trial) -> tuple[str, ...]:
-        """Return everything that ``open`` would refuse, one line each, where it raises at the first."""
+        """Return everything that ``open`` would refuse, one line each; it raises at the first."""
         model_options, task_options = options_here(trial)
         steps: tuple[Callable[[], object], ...] = (
             lambda: check_runtime(trial.runtime, trial.system.device_kind),
@@ -195,7 +195,7 @@ class Inspector:
 
 
 def _fetches(model: Model) -> str | None:
-    """Return what a model says that it downloads; those that never do need not say so."""
+    """Return what a model says that it downloads, None if it does not say."""
     found: str | None = getattr(model, "fetches", lambda: None)()
     return found
 

@@ -35,7 +35,7 @@ def check_names(task: str, samples: Sequence[Sample]) -> None:
 
 
 def class_range(samples: Iterable[Sample]) -> tuple[int, int] | None:
-    """Return the smallest and the largest integer among the references, None where there is none."""
+    """Return the smallest and the largest integer among the references, None if there is none."""
     found = [index for sample in samples for index in _class_indices(sample.reference)]
     return (min(found), max(found)) if found else None
 
@@ -149,7 +149,7 @@ def _rank(seed: int, kind: str, name: str) -> bytes:
 
 
 AHEAD = 64
-"""A process that dies has come fewer rounds than this beyond the last one that was stored."""
+"""A process that dies was fewer rounds than this beyond the last stored one."""
 
 Times = NDArray[np.float64]
 Samples = NDArray[np.intp]
@@ -190,7 +190,7 @@ def first_of_batches(trial: Trial, numbers: Sequence[int] | NDArray[np.int64], t
     Raises
     ------
     InputError
-        where samples of one batch have different times.
+        if samples of one batch have different times.
     """
     size = trial.measurement.batch
     firsts = np.empty((len(times), -(-times.shape[1] // size)), dtype=np.intp)
@@ -228,7 +228,7 @@ def _cut(order: Samples, size: int) -> list[list[int]]:
 
 
 def _apart(times: Times, order: Samples, size: int) -> int | None:
-    """Return the first sample whose time is not that of the first of its batch; None where all are equal."""
+    """Return the first sample whose time is not that of the first of its batch; None if all are equal."""
     ran = times[order]
     differing = np.flatnonzero(ran != np.repeat(ran[::size], size)[: ran.size])
     return int(order[differing[0]]) if differing.size else None

@@ -1,4 +1,4 @@
-"""The classes that YAML files name: found, constructed, made sure of, and where in the user's code one failed.
+"""The classes that YAML files name: found, constructed and checked, and where in the user's code one failed.
 
 The user's own code is what is neither ours, nor a framework's, nor Python's: the modules of ``tasks`` and of ``code=[DIR]``.
 """
@@ -73,7 +73,7 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
     Raises
     ------
     InputError
-        where the module or class is not there, cannot be imported, or does not take these options.
+        if the module or class is not there, cannot be imported, or does not take these options.
     """
     where = f"{block}.target={target}"
     try:
@@ -94,7 +94,7 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def faults_of(where: str) -> Iterator[None]:
-    """Tell what a user's file or class raises in one line that says where it was."""
+    """Turn what a user's file or class raises into one line that says where."""
     try:
         yield
     except (InputError, KeyboardInterrupt):
@@ -127,7 +127,7 @@ MOST_CHARACTERS = 16_000
 """A longer traceback keeps its beginning and its end."""
 BEGINNING = 4_000
 ATTRIBUTE = "traceback_text"
-"""Travels with an exception between processes, as all that stands in its ``__dict__`` does; its own traceback does not."""
+"""Travels with an exception between processes, as everything in its ``__dict__`` does; its own traceback does not."""
 
 OUR_FOLDER = os.path.realpath(Path(__file__).parents[1])
 TASKS = os.path.realpath(Path(__file__).parents[2] / "tasks")
@@ -190,7 +190,7 @@ def traceback_text(error: BaseException | TracebackException) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return a text with whatever could steer a terminal written as a backslash escape. Ends of lines and tabs stay."""
+    """Return a text with what could steer a terminal as backslash escapes. Ends of lines and tabs stay."""
     return "".join(map(_harmless, text))
 
 

@@ -38,7 +38,7 @@ def complaint(folder: Path, *overrides: str) -> str:
         ),
         (
             "tag: !!bool x",
-            "a value in the YAML of task=first, model=odd: a YAML tag such as !!bool or !!timestamp stands before what is none",
+            "a value in the YAML of task=first, model=odd: a YAML tag such as !!bool or !!timestamp does not fit its value",
         ),
         ("tag: !!int x", "a value in the YAML of task=first, model=odd: invalid literal for int()"),
         ("tag: .inf", "model.tag=inf: must be a finite number; write null for none"),

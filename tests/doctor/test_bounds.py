@@ -237,8 +237,8 @@ def test_every_rule_has_a_number_and_a_remedy_only_where_one_is_needed() -> None
 @pytest.mark.parametrize(
     ("turn", "grade", "told"),
     [
-        (TurnState("/run/locks", every_user=True), "good", "taken among all users, in /run/locks; nobody has it"),
-        (TurnState("/tmp/own", every_user=False), "doubtful", "taken among this user's campaigns, in /tmp/own; nobody has it"),
+        (TurnState("/run/locks", every_user=True), "good", "taken among all users, in /run/locks; it is free"),
+        (TurnState("/tmp/own", every_user=False), "doubtful", "taken among this user's campaigns, in /tmp/own; it is free"),
         (TurnState("/run/locks", True, "user one (1000), process 7,"), "doubtful", "user one (1000), process 7, measures now"),
         (TurnState("/run/locks", False, problem="/run/locks is no folder: make one"), "bad", "/run/locks is no folder: make one"),
     ],

@@ -148,13 +148,13 @@ STEPS: list[tuple[str, Any, str, str]] = [
     ("storing its state", CampaignWriter, "set_state", "unstored"),
     ("merging its parts", TrialWriter, "finish", ""),
     ("ending its process", InlineSession, "close", ""),
-    ("telling that it has started", Progress, "trial_started", ""),
-    ("telling that it is prepared", Progress, "trial_prepared", ""),
-    ("telling how far it is", Progress, "round_done", ""),
+    ("saying that it has started", Progress, "trial_started", ""),
+    ("saying that it is prepared", Progress, "trial_prepared", ""),
+    ("saying how far it is", Progress, "round_done", ""),
     ("asking whether its host answers", InlineSession, "host_answers", "lost"),
     ("killing its process", InlineSession, "abandon", "lost"),
     ("salvaging a round", course, "incomplete_round", "lost"),
-    ("telling of a fault", Progress, "fault_seen", "lost"),
+    ("reporting a fault", Progress, "fault_seen", "lost"),
 ]
 
 

@@ -106,7 +106,7 @@ def test_ids_are_unique_also_where_case_is_ignored(new_record: NewRecord) -> Non
     record = new_record()
     first = record.trials[0]
     other = PlannedTrial(trial_id=first.trial_id.upper().replace("-R0", "-r0"), match_key=first.match_key.upper(), trial=first.trial)
-    with pytest.raises(ValidationError, match="stands there twice"):
+    with pytest.raises(ValidationError, match="occurs twice"):
         CampaignRecord(code_version="1", name="x", trials=(first, other))
 
 

@@ -71,7 +71,7 @@ def test_a_result_table_tells_of_trials_of_its_campaign(campaign: CampaignWriter
     write_parquet(path, pa.Table.from_pylist([row], FORMS["convergence"]))
     assert open_campaign(campaign.directory).table("convergence").num_rows == 1
     write_parquet(path, pa.Table.from_pylist([row, {**row, "trial": "other-r0"}], FORMS["convergence"]))
-    with pytest.raises(InputError, match=r"convergence\.parquet is of another campaign \(it tells of trial other-r0\)"):
+    with pytest.raises(InputError, match=r"convergence\.parquet is of another campaign \(it names trial other-r0\)"):
         open_campaign(campaign.directory).table("convergence")
 
 

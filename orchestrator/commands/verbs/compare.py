@@ -28,7 +28,7 @@ class Options:
     power
         whether to say what these repeats would find.
     files
-        where the comparison is written besides, by its form.
+        where else the comparison is written, by its form.
     """
 
     baseline: Path

@@ -1,4 +1,4 @@
-"""``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: what ``compare`` takes for one."""
+"""``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: a baseline for ``compare``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USAGE = "write `export DIR --to FOLDER --format csv`, or `export baseline FILE D
 
 @dataclass(frozen=True)
 class Options:
-    """What ``export`` writes: files in ``formats`` into the folder ``to``, or the file ``baseline``; one of both is None."""
+    """What ``export`` writes: files in ``formats`` into the folder ``to``, or the file ``baseline``; the other is None."""
 
     directory: Path
     overrides: tuple[str, ...] = ()

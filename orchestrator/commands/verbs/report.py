@@ -39,7 +39,7 @@ def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     help_text = f"write every figure as a file too, in formats of {', '.join(FORMATS)}, with commas between them"
     parser.option("--figures", type=among(FORMATS), action="extend", default=[], metavar="FORMATS", help=help_text)
-    help_text = "of these figures write this one alone; may be given more than once"
+    help_text = "write only this one of the figures; may be given more than once"
     parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=help_text)
     parser.option("--into", type=path, metavar="FOLDER", help="where a report of several campaigns goes")
 

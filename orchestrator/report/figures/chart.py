@@ -1,4 +1,4 @@
-"""A figure as data, which the page draws with Plotly and a file is drawn of with matplotlib."""
+"""A figure as data: the page draws it with Plotly, and files are drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Series:
     low, high
         [n], the limits of a band around ``y``.
     entry
-        key of the trial it belongs to, whose colour and dashes it takes; empty for what belongs to none.
+        key of the trial it belongs to, whose colour and dashes it takes; empty if it belongs to none.
     tags
-        what it is an answer to, such as the clock: it is drawn while that is chosen.
+        the choice it belongs to, such as the clock: it is drawn while that is made.
     """
 
     label: str
@@ -68,7 +68,7 @@ class Chart:
     section, place
         the part of the page that it stands in, and its place among the figures there, the lowest first.
     choices
-        per tag what a reader may choose between; the first is drawn at first and in a file.
+        per tag what a reader may choose between; the first is drawn initially and in files.
     threshold
         the axis on which the chosen threshold is marked, or neither.
     stacked

@@ -18,7 +18,7 @@ from orchestrator.report.figures.grid import Grid
 from orchestrator.stats.times import Clock
 
 RESAMPLES = 999
-"""Of a band's bootstrap; the figures of tables have 4,999."""
+"""Resamples of a band; the figures of tables have 4,999."""
 
 
 def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats, Floats]:
@@ -54,7 +54,7 @@ def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats,
 
 
 BINS = 24
-"""Of the histogram of rounds."""
+"""In the histogram of rounds."""
 
 Known = Mapping[int, Mapping[str, Any]]
 """Rows of ``tail_quality.parquet`` by threshold in ns."""
@@ -106,7 +106,7 @@ def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Kno
     known
         figures that the result tables hold already; they are taken over.
     points
-        at most so many stretches of rounds.
+        most stretches of rounds.
     """
     judged = data.judged(data.metric)
     ideal, scale = judged.ideal(), scale_of(judged)

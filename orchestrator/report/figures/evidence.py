@@ -45,7 +45,7 @@ class Evidence:
     stage_means_ns
         mean time per stage, of the inferences that have a time.
     gap_ns
-        median and p99 of the time between the end of one inference and the start of the next: our own loop. None for one a round.
+        median and p99 of the time between one inference's end and the next one's start: our own loop. None if a round has only one.
     """
 
     started_ms: np.ndarray[tuple[int], np.dtype[np.float64]]

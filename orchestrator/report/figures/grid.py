@@ -57,7 +57,7 @@ class Times:
         return np.asarray(found)
 
     def fit(self) -> Fit | None:
-        """Return the density of log time, None where no inference has a time."""
+        """Return the density of log time, None if no inference has a time."""
         return fit_density(self.histogram) if self.timed else None
 
 
@@ -89,7 +89,7 @@ def density_on(fit: Fit, log_ns: Floats) -> Floats:
 EVENLY, BY_SHARE = 48, 48
 """Thresholds spaced evenly in log time, and at shares of all samples being on time."""
 FEWER = 12
-"""Of each where the metric is no mean of scores and has to be evaluated anew at every threshold."""
+"""As many of each if the metric is no mean of scores and is evaluated at every threshold."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The trials of one task as a page names and colours them, and all that their figures are drawn from, computed once."""
+"""The trials of one task as a page names and colours them, and the data of their figures, computed once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Entry:
     label
         what tells it from the others for a reader.
     settings
-        what tells it from others of equal names; empty where names do.
+        what tells it from others of equal names; empty if names do.
     colour, dash
         numbers of its colour, which trials of equal model, system, batch and settings share, and of its dashes, which those of equal
         runtime and repeat share.
@@ -52,7 +52,7 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
     Raises
     ------
     InputError
-        where they are judged by different metrics.
+        if they are judged by different metrics.
     """
     trials = group.trials
     if len({data.metric for data in trials}) > 1:
@@ -85,7 +85,7 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
 
 
 DRAWN_VALUES = 1_000_000
-"""Of quality by round and threshold, mean and worst, for all trials and both clocks: 2 bytes each in the page."""
+"""Values by round and threshold, mean and worst, for all trials and both clocks: 2 bytes each in the page."""
 FEWEST_POINTS, MOST_POINTS = 20, 400
 
 
@@ -127,12 +127,12 @@ def readings(results: CampaignAnalysis, evidence: Mapping[str, Evidence]) -> lis
     Parameters
     ----------
     evidence
-        by trial; of fewer where it was not read.
+        by trial; a trial may lack it.
 
     Raises
     ------
     InputError
-        where trials of one task are judged by different metrics.
+        if trials of one task are judged by different metrics.
     """
     known = _known(results)
     trials = sum(len(group.trials) for group in results.groups)

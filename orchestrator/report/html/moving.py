@@ -19,7 +19,7 @@ from orchestrator.report.text import milliseconds, quality, quality_within
 from orchestrator.stats.times import SHOWN_CLOCKS, Clock
 
 LEVELS = 65_534
-"""Quality by round is drawn in so many steps; 65,535 stands for nothing."""
+"""Steps in which quality by round is drawn; 65,535 stands for no value."""
 
 
 class Arrays:
@@ -153,7 +153,7 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
 
 
 def flags_everywhere(entry: Entry) -> list[str]:
-    """Return the flags of a trial's figures at whatever threshold."""
+    """Return the flags of a trial's figures at any threshold."""
     stake = entry.data.stake(entry.data.judged(entry.data.metric), np.ones(len(entry.data.references), dtype=bool))
     return [*entry.flags, *([] if stake.balanced else [UNEQUAL])]
 

@@ -36,14 +36,14 @@ def render(
     results
         the campaign that is reported, or several read as one.
     evidence
-        by trial, from `read_evidence`; what needs it is left out where it was not read.
+        by trial, from `read_evidence`; its figures are left out if it was not read.
     sentences, combined
-        where ``results`` are of several campaigns read as one: what is said of them in place of the verdict, and the table of them.
+        if ``results`` are of several campaigns read as one: the sentences in place of the verdict, and the table of them.
 
     Raises
     ------
     InputError
-        where trials of one task are judged by different metrics.
+        if trials of one task are judged by different metrics.
     """
     evidence = evidence or {}
     found = readings(results, evidence)

@@ -105,7 +105,7 @@ def flip_table(reading: Reading) -> Table:
 
 
 def gap_table(reading: Reading) -> Iterator[Table]:
-    """Yield what our own loop took between two samples, as it was measured in each trial."""
+    """Yield the time that our own loop took between two samples in each trial."""
     rows = []
     for entry in reading.entries:
         seen = reading.evidence.get(entry.key)

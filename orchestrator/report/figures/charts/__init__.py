@@ -40,7 +40,7 @@ def charts_of(reading: Reading) -> list[Chart]:
 
 
 def figures(results: CampaignAnalysis, evidence: Mapping[str, Evidence] | None = None) -> dict[str, tuple[Reading, Chart]]:
-    """Return all figures by name: as their kind is called, with the task's name where a campaign has several tasks."""
+    """Return all figures by name: that of their kind, with the task's name if a campaign has several tasks."""
     found = readings(results, evidence or {})
     named: dict[str, tuple[Reading, Chart]] = {}
     for reading in found:

@@ -12,7 +12,7 @@ from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import SHOWN_CLOCKS, Clock
 
 PLACES = 240
-"""At which a density is drawn."""
+"""Points of a drawn density."""
 OUTERMOST = 0.0005
 """Share of inferences beyond the drawn part of a density, at either end."""
 PERCENTILES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)

@@ -9,7 +9,7 @@ from orchestrator.report.figures.reading import Reading
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
 
 MOST_CHECKS = 1000
-"""Of a trial's trajectory; of more, evenly chosen ones are drawn, the first and the last among them."""
+"""Most checks drawn of a trial; of more, evenly chosen ones are drawn, with the first and the last."""
 
 
 def settling_chart(reading: Reading) -> Chart:
@@ -22,7 +22,7 @@ def settling_chart(reading: Reading) -> Chart:
             seen = [(row["rounds"], row[f"rjsd_{clock}"]) for row in rows if row.get(f"rjsd_{clock}") is not None]
             if len(seen) > MOST_CHECKS:
                 seen = [seen[index] for index in np.linspace(0, len(seen) - 1, MOST_CHECKS).astype(np.int64)]
-                thinned = f" Of more than {MOST_CHECKS:,} checks of a trial so many are drawn."
+                thinned = f" At most {MOST_CHECKS:,} checks of a trial are drawn."
             if seen:
                 rounds, values = np.array(seen, dtype=np.float64).T
                 series.append(Series(entry.label, rounds, values, "line", entry.key, tags={"clock": clock}))
