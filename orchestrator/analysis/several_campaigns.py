@@ -56,7 +56,7 @@ class SeveralCampaigns(Campaign):
         return self.labels[number], record
 
     def analysis(self, wanted: AnalysisConfig) -> AnalysisConfig:
-        """Return analysis settings whose reference, if given by a trial's own id, is that trial in the first campaign that has it."""
+        """Return analysis settings whose reference, a trial's own id or match key, is that trial in the first campaign that has it."""
         for trial_id, (_, record) in self._origins.items():
             if wanted.reference in (record.trial_id, record.match_key):
                 return wanted.model_copy(update={"reference": trial_id})

@@ -145,7 +145,7 @@ class Restart(Exception):
 
 
 def go_on(lost: Restart) -> int:
-    """Become the command that goes on. Returns an exit code if this process has gone on before."""
+    """Become the command that goes on. Returns an exit code if this process has gone on before, or a signal to stop has come."""
     if os.environ.get(WENT_ON):
         return lost.give_up()
     print(f"{lost}; what was stored is whole: going on in a fresh Ray", file=sys.stderr, flush=True)  # noqa: T201

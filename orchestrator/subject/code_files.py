@@ -29,9 +29,9 @@ class CodeFiles:
     """The Python files of ``orchestrator``, ``tasks`` and the user's own folders, by the name of their module.
 
     Of two files with one name the first counts, as it does for Python. What a trial runs is found by reading, not by running: all that
-    its files import anywhere, and what they name in a string (``"tasks.runtimes.onnx_runtime:Session"``). A file of the user's that loads
-    modules by names that it makes up stands for all files of the user's folders; a package of ours that does so, for all its files. The
-    user's metrics count always: a task names them by their names.
+    its files import anywhere, and what those outside ``orchestrator`` name in a string (``"tasks.runtimes.onnx_runtime:Session"``). A
+    file of the user's that loads modules by names that it makes up stands for all files of the user's folders; a package of ours that
+    does so, for all its files. The user's metrics always count: a task names them by their names.
     """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
