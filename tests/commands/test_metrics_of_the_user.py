@@ -19,6 +19,12 @@ Call = Callable[..., tuple[int, str, str]]
 SUPPORT = Path(__file__).parents[1] / "support"
 ROUNDS = ["measurement.rule=rounds", "measurement.min_rounds=4", "measurement.max_rounds=4", "measurement.warmup_rounds=1"]
 WORDS = ["--quiet", "--config-dir", str(SUPPORT / "conf"), "model=echo", "model.wrong=[3,4,5]", "task=numbers", *ROUNDS, "cluster=inline"]
+TASK = """
+from null_targets import Numbers
+
+class Judged(Numbers):
+    metrics = ("distance",)
+"""
 METRICS = """
 import numpy as np
 
@@ -50,7 +56,7 @@ class Judged:
 
 
 def forget_modules() -> None:
-    for name in ("null_targets", "distances_of_mine", "mine", "a_other"):
+    for name in ("distance_task", "distances_of_mine", "mine", "a_other"):
         sys.modules.pop(name, None)
 
 
@@ -75,10 +81,9 @@ def rows(name: str) -> list[dict[str, Any]]:
 def measured(call: Call, tmp_path: Path) -> Path:
     """A campaign whose task is judged by a metric in the user's own folder."""
     shutil.copytree(SUPPORT / "code", tmp_path / "code")
-    task = tmp_path / "code" / "null_targets.py"
-    task.write_text(task.read_text().replace('metrics = ("top1", "top5")', 'metrics = ("distance",)'))
+    (tmp_path / "code" / "distance_task.py").write_text(TASK)
     (tmp_path / "code" / "distances_of_mine.py").write_text(METRICS)
-    code, _, complaint = call(*WORDS, "code=[code]", "results_dir=r")
+    code, _, complaint = call(*WORDS, "task.target=distance_task:Judged", "code=[code]", "results_dir=r")
     assert code == 0, complaint
     return tmp_path
 
