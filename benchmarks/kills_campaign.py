@@ -34,7 +34,7 @@ class Campaign:
         self.told_file = self.folder / "told"
         self.rounds = rounds
         self.tag = f"{os.getpid()}-{seed}-{time.time_ns()}"
-        self._environment = {**os.environ, TAG: self.tag, "TMPDIR": str(self.temporary), "TAIL_QUALITY_TURNS": str(self.folder)}
+        self._environment = {**os.environ, TAG: self.tag, "TMPDIR": str(self.temporary), "ORCHESTRATOR_LOCK_DIR": str(self.folder)}
         self._memory_before = set(SHARED_MEMORY.iterdir())
         words = [
             "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "-m", "model=echo", "model.sleep_ms=2,2.5",
