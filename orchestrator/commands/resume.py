@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
@@ -87,6 +88,22 @@ def strangers(paths: Iterable[Path]) -> Iterator[str]:
             yield f"{path} belongs to {_user(status.st_uid)}, another user"
         elif status.st_mode & stat.S_IWOTH:
             yield f"{path} can be written by every user"
+        elif status.st_mode & stat.S_IWGRP and (others := _others_of(status.st_gid)):
+            yield f"{path} can be written by the group {others}"
+
+
+@cache
+def _others_of(gid: int) -> str:
+    """Return the name of a group that others than this user may be in; nothing for the group that belongs to the user alone."""
+    import grp
+    import pwd
+
+    try:
+        own, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(gid)
+    except KeyError:
+        return str(gid)
+    members = {*group.gr_mem, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == gid)}
+    return "" if members <= {own} and gid == pwd.getpwuid(os.geteuid()).pw_gid else f"{group.gr_name} ({gid})"
 
 
 def _user(uid: int) -> str:

@@ -7,6 +7,7 @@ and everything else the id keeps 32 bits.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
 SHORTEST = 6
+CUT = re.compile(r" \(|\n\.\.\. \d+ characters left out \.\.\.\n")
+"""What follows on a text that was cut: the place of an exception, or the mark of a traceback that was shortened."""
 
 
 def expression(name: str) -> str:
@@ -71,7 +74,19 @@ def without_values(trial: Trial, text: str) -> str:
     for name in variables_in(trial):
         value = os.environ.get(name, "")
         if len(value) >= SHORTEST:
-            text = text.replace(value, expression(name))
+            for form in dict.fromkeys((value, repr(value)[1:-1], json.dumps(value)[1:-1])):
+                text = _without_cut(text.replace(form, expression(name)), form, expression(name))
+    return text
+
+
+def _without_cut(text: str, value: str, instead: str) -> str:
+    """Return a text without the beginning or end of a value that was cut off where a long message was shortened."""
+    for end in reversed([*(found.start() for found in CUT.finditer(text)), len(text)]):
+        shown = next((size for size in range(len(value) - 1, SHORTEST - 1, -1) if text.endswith(value[:size], 0, end)), 0)
+        text = text[: end - shown] + (instead if shown else "") + text[end:]
+    for start in reversed([found.end() for found in CUT.finditer(text)]):
+        shown = next((size for size in range(len(value) - 1, SHORTEST - 1, -1) if text.startswith(value[-size:], start)), 0)
+        text = text[:start] + (instead if shown else "") + text[start + shown :]
     return text
 
 

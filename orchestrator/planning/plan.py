@@ -164,9 +164,15 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
         raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
     if wanted is not None and all(planned.state != "planned" for planned in matching):
         raise InputError(f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can")
+    seen = [candidate.inspection for candidate in plan.candidates.values() if candidate.inspection.samples]
     for metric in analysis.metrics:
         find_metric(metric)
-    seen = [candidate.inspection for candidate in plan.candidates.values() if candidate.inspection.samples]
+        if any(metric not in inspection.metrics for inspection in seen):
+            known = ", ".join(dict.fromkeys(name for inspection in seen for name in inspection.metrics))
+            raise InputError(
+                f"analysis.metrics={metric}: the plan's tasks are judged by {known}; choose of these, or measure first and add another "
+                "by `report DIR analysis.metrics=[NAME]`"
+            )
     if seen:
         analysis.check_slices(name for inspection in seen for name in inspection.slices)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -15,6 +16,10 @@ OUR_ERRORS = (InputError, TrialFailed)
 """Each with a one-line message."""
 OF_THE_PROCESS = (*OUR_ERRORS, SessionLost, TimeoutError)
 """What a call to the timed process may raise as its own fault."""
+
+
+OF_ONE_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP)
+"""Errors of a disk that has nothing wrong with it: somebody has put something else in the place of a file or folder."""
 
 
 class StepFailed(RuntimeError):
@@ -45,6 +50,8 @@ def storing(name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
+            if error.errno in OF_ONE_PLACE:
+                raise
             raise Unstorable from error
 
 

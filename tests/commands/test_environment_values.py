@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.config import parse_trial
-from orchestrator.configuration.environment_values import known_by_digests, resolved, resolved_text, variables_in
+from orchestrator.configuration.environment_values import known_by_digests, resolved, resolved_text, variables_in, without_values
 from orchestrator.contracts import InputError
 
 TOKEN = "hf_Xy7-not-to-be-stored"
@@ -116,3 +116,24 @@ def test_identity_tells_values_apart_without_telling_them(monkeypatch: pytest.Mo
     assert known[0] != known[1]
     assert known[0]["b"] == "plain"
     assert resolved_text("x${oc.env:TQ_TEST_TOKEN}y") == "xtwoy"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ValueError: no {value} here",
+        "KeyError: {quoted} (mine.py, line 3, in load)",
+        "ValueError: a long story that ends with {beginning} (mine.py, line 3, in load)",
+        "ValueError: a long story that ends with {beginning}",
+        "first line {beginning}\n... 4711 characters left out ...\n{end} and the rest",
+        '{{"token": {json}}}',
+    ],
+)
+def test_no_part_of_a_value_stands_in_a_message(text: str, token_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    value = "s3cr3t\\pass\"w'ord-of-mine"
+    monkeypatch.setenv("TQ_TEST_TOKEN", value)
+    trial = parse_trial(composed(token_words))
+    parts = {"value": value, "quoted": repr(value), "beginning": value[:11], "end": value[-9:], "json": json.dumps(value)}
+    shown = without_values(trial, text.format(**parts))
+    assert "${oc.env:TQ_TEST_TOKEN}" in shown
+    assert not any(value[start : start + 6] in shown for start in range(len(value) - 5))

@@ -86,3 +86,12 @@ def test_what_runs_no_code_asks_for_no_trust(call: Call, folder: Path) -> None:
     (folder / "r" / "trials" / "a-r0" / "trial.json").unlink()
     (folder / "r").chmod(0o777)
     assert call("status", "r")[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another group takes root: run the tests as root")
+@pytest.mark.parametrize("place", PLACES)
+def test_what_a_group_may_write_is_refused(call: Call, folder: Path, place: str) -> None:
+    os.chown(folder / place, -1, SOMEBODY)
+    assert "nothing to go on with" in call("resume", "r")[2]
+    (folder / place).chmod(0o775)
+    assert f"{place} can be written by the group {SOMEBODY}: resume runs the code" in call("resume", "r")[2]

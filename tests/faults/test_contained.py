@@ -263,6 +263,19 @@ def test_a_full_disk_is_the_trouble_of_all(campaign: Any, monkeypatch: pytest.Mo
         campaign(trials)
 
 
+@pytest.mark.parametrize("error", [NotADirectoryError(20, "Not a directory", "rounds"), FileExistsError(17, "File exists", "rounds")])
+def test_a_file_in_the_place_of_a_trials_folder_ends_that_trial_alone(
+    campaign: Any, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    trials = three_trials("sequential")
+    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
+    break_for(monkeypatch, victim, TrialWriter, "append", error)
+    stored, _ = campaign(trials)
+    states = {planned.trial.model.name: planned.state for planned in stored.record.trials}
+    assert states.pop("victim") == "failed"
+    assert set(states.values()) == {"done"}
+
+
 def test_a_disk_that_answers_too_late_is_no_fault_of_the_model(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = three_trials("sequential")
     victim = next(planned for planned in trials if planned.trial.model.name == "victim")

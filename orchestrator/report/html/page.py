@@ -18,6 +18,7 @@ from orchestrator.report.html.moving import Arrays, chart_data, moving_data, scr
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
 from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.table import Table
+from orchestrator.report.text import printable
 from orchestrator.report.verdict import verdict
 
 HERE = files("orchestrator.report.html")
@@ -68,6 +69,7 @@ def render(
         scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - our own files and the library
         data=Markup(data),  # noqa: S704 - JSON in which nothing can begin or end markup
         campaign=results.campaign,
+        command=printable(" ".join(results.campaign.command)),
         combined=combined,
         verdict=sentences or list(verdict(results)),
         sections=sections,
