@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
-from orchestrator.analysis.quality import MOST_VALUES, Scale, scale_of
+from orchestrator.analysis.quality import MOST_VALUES, scale_of
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.metrics.interface import Scale
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf

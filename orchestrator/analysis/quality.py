@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, MeanMetric, find_metric
+from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.intervals import RESAMPLES, ROUNDING, Interval, rounds_intervals
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
 from orchestrator.stats.tail_quality import quality_curve
@@ -23,50 +24,6 @@ MOST_VALUES = 2**22
 """Qualities by threshold and round, or made-up times by round and sample, in memory at once: 32 MiB."""
 
 Item = TypeVar("Item")
-Quality = TypeVar("Quality", float, NDArray[np.float64])
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How quality is counted: as the gain over the quality of a task whose answers are all late.
-
-    The gain is never more than without a threshold and 0 if all is late, whichever way a metric runs and wherever it begins; the share kept
-    is gain / gain without a threshold = (late - Q) / (late - ideal), without clipping.
-
-    sign
-        1 where a larger score is the better one, -1 where a smaller one is.
-    """
-
-    late: float = 0.0
-    sign: float = 1.0
-
-    def gained(self, quality: Quality) -> Quality:
-        """Return the gain of a quality."""
-        return quality if self == PLAIN else self.sign * (quality - self.late)
-
-    def shown(self, gained: float) -> float:
-        """Return quality on the metric's scale."""
-        return gained if self == PLAIN else self.late + self.sign * gained
-
-    def shown_all(self, gained: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return many qualities on the metric's scale."""
-        return self.late + self.sign * gained
-
-    def kept(self, quality: float, ideal: float) -> float:
-        """Return the share of ideal quality that is kept, (late - Q) / (late - ideal)."""
-        return (self.late - quality) / (self.late - ideal)
-
-    def shown_difference(self, gained: float) -> float:
-        """Return a difference on the metric's scale."""
-        return gained if self == PLAIN else self.sign * gained
-
-    def shown_limits(self, low: float, high: float) -> tuple[float, float]:
-        """Return an interval's limits on the metric's scale, the lower one first."""
-        return (self.shown(low), self.shown(high)) if self.sign > 0 else (self.shown(high), self.shown(low))
-
-
-PLAIN = Scale()
-"""A larger score is better, and a late sample scores 0."""
 
 
 @dataclass(frozen=True)

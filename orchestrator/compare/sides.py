@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.convergence import flags_of
-from orchestrator.analysis.quality import PLAIN, JudgedMean, mean_curve, scale_of
+from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial, store_baseline
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
+from orchestrator.metrics.interface import PLAIN
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.reader import Campaign

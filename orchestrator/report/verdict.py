@@ -8,7 +8,8 @@ from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import PLAIN, Scale, scale_of
+from orchestrator.analysis.quality import scale_of
+from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality, quality_within
 from orchestrator.stats.times import PRIMARY_CLOCK

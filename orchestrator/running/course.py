@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from orchestrator.analysis.quality import Scale
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
+from orchestrator.metrics.interface import Scale
 from orchestrator.running.book import TrialBook, refuse_changed
 from orchestrator.running.steps import step
 from orchestrator.running.trial_judge import (

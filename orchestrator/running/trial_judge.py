@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import PLAIN, JudgedMean, JudgedSignedMean, NothingToKeep, Scale, ideal_quality, judge, scale_of
+from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, NothingToKeep, ideal_quality, judge, scale_of
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
 from orchestrator.metrics.detection import names_other_categories
+from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import OTHER_USERS

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.law import check_interval
-from orchestrator.analysis.quality import PLAIN, Stake, ideal_quality, in_blocks, intervals_of, scale_of
+from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, scale_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
 from orchestrator.stats.times import Clock
