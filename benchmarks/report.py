@@ -194,7 +194,7 @@ def steps(directory: Path) -> None:
     step("analysis")
     evidence = read_evidence(campaign)
     step("evidence")
-    render(results, (), [evidence])
+    render(results, evidence)
     step("report.html")
     to_report(results)
     step("report.md")
