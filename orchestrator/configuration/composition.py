@@ -45,9 +45,7 @@ class Composition:
     excluded
         number of combinations that the sweep's exclusions left out.
 
-    Notes
-    -----
-        for every document the sweep file's note on it, or nothing.
+    ``notes`` holds for every document the sweep file's note on it, or nothing.
     """
 
     name: str

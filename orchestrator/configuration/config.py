@@ -38,7 +38,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class Frozen(BaseModel):
-    """Base of all configuration: immutable, unknown keys refused, no silent conversion of strings to numbers."""
+    """Base of all configuration: immutable, unknown keys refused. Text that reads as a number counts as one, as on a command line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 

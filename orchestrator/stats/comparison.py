@@ -29,9 +29,7 @@ class Difference:
         ``none`` where the data say nothing about the spread (the interval is then infinite), ``exact`` where no round differs from
         another (the interval is then one point, and says nothing of losses too rare to have been seen).
 
-    Parameters
-    ----------
-        what the method was given and estimated, as plain numbers.
+    ``parameters`` holds what the method was given and estimated, as plain numbers.
     """
 
     difference: float

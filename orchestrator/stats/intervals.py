@@ -28,9 +28,7 @@ class Interval:
     method
         ``none`` where a single round says nothing (the interval is then everything possible), ``exact`` where nothing can vary.
 
-    Parameters
-    ----------
-        what the method was given and estimated, as plain numbers.
+    ``parameters`` holds what the method was given and estimated, as plain numbers.
     """
 
     low: float
