@@ -194,7 +194,7 @@ def at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None
     costs = np.asarray(np.bincount(of, weights=judged.scores) if isinstance(judged, JudgedMean) else _costs(judged, of), dtype=np.float64)
     loss, losing, costly = _weighed(costs[costs > 0], inferences / costs.size)
     gain, gaining, _ = _weighed(-costs[costs < 0], inferences / costs.size)
-    sway = None if isinstance(judged, JudgedMean) else Sway(loss, losing, gain, gaining, _lowest(judged, of))
+    sway = None if isinstance(judged, JudgedMean) else Sway(loss, losing, gain, gaining, _lowest(judged, of, costs))
     return Stake(losing, losing >= BALANCED * costly, sway)
 
 
@@ -217,15 +217,14 @@ def intervals_of(
     return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, resamples=resamples)
 
 
-def _lowest(judged: Judged, inference_of: NDArray[np.intp]) -> float:
+def _lowest(judged: Judged, inference_of: NDArray[np.intp], costs: NDArray[np.float64]) -> float:
     """Return the least that a round can gain: with exactly the answers on time that are worse than late ones.
 
     Of more than 1,000 inferences, those not tried count as late.
     """
     if scale_of(judged) == PLAIN:
         return 0.0
-    tried, costs = _tried(inference_of), _costs(judged, inference_of)
-    times = np.where(np.isin(inference_of, tried[costs < 0]), 1.0, np.inf)
+    times = np.where(np.isin(inference_of, _tried(inference_of)[costs < 0]), 1.0, np.inf)
     return min(0.0, float(judged.curve(times[np.newaxis], [1.0])[0, 0]))
 
 

@@ -61,8 +61,8 @@ def add_folders(folders: Iterable[Path]) -> None:
     """Look for metrics in the Python files of these folders too, from now on. They can be imported by their names."""
     for folder in folders:
         for path in sorted(folder.glob("*.py")):
-            why = _why_broken(path)
-            _OWN[path] = (() if why else tuple(names_in(path)), why)
+            parsed = _parsed(path)
+            _OWN[path] = ((), parsed) if isinstance(parsed, str) else (tuple(_named_in(parsed)), None)
 
 
 class UnknownMetric(InputError):
@@ -115,25 +115,26 @@ def _points() -> dict[tuple[str, str], EntryPoint]:
     return {(point.name, point.value): point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
-def _why_broken(path: Path) -> str | None:
-    """Return why a file is no Python, or None where it is."""
+def _parsed(path: Path) -> ast.Module | str:
+    """Return what a file holds, or why it is no Python."""
     try:
-        ast.parse(path.read_bytes())
+        return ast.parse(path.read_bytes())
     except SyntaxError as error:
         return f"{error.msg}, line {error.lineno}"
     except (OSError, ValueError) as error:
         return str(error)
-    return None
 
 
 def names_in(path: Path) -> Iterator[str]:
-    """Yield the names of the metrics in a file, read without running it: ``name = "..."`` of classes that have ``score`` or ``judge``.
+    """Yield the names of the metrics in a file, read without running it; a file that is no Python has none."""
+    parsed = _parsed(path)
+    if isinstance(parsed, ast.Module):
+        yield from _named_in(parsed)
 
-    A class that has them from another one counts too; a file that is no Python has none.
-    """
-    if _why_broken(path) is not None:
-        return
-    classes = {node.name: node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.ClassDef)}
+
+def _named_in(module: ast.Module) -> Iterator[str]:
+    """Yield each ``name = "..."`` of classes that have ``score`` or ``judge``, of their own or from another class of the file."""
+    classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     for node in classes.values():
         named = [value for target, value in map(_assigned, node.body) if target == "name"]
         if named and _has_verdict(node, classes):

@@ -93,13 +93,9 @@ class Scale:
         """Return the gain of a quality."""
         return quality if self == PLAIN else self.sign * (quality - self.late)
 
-    def shown(self, gained: float) -> float:
+    def shown(self, gained: Quality) -> Quality:
         """Return quality on the metric's scale."""
         return gained if self == PLAIN else self.late + self.sign * gained
-
-    def shown_all(self, gained: NDArray[float64]) -> NDArray[float64]:
-        """Return many qualities on the metric's scale."""
-        return self.late + self.sign * gained
 
     def kept(self, quality: float, ideal: float) -> float:
         """Return the share of ideal quality that is kept, (late - Q) / (late - ideal)."""

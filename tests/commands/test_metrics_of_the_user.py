@@ -162,3 +162,10 @@ def test_what_cannot_be_a_metric_is_one_line(measured: Path, call: Call, file: s
     code, _, found = call("report", "r", f"analysis.metrics=[{asked}]", "code=[code,more]")
     assert (code, found.count("\n")) == (2, 1), found
     assert re.search(complaint, found), found
+
+
+def test_a_metric_that_no_task_is_judged_by_is_refused_before_anything_is_measured(call: Call, tmp_path: Path) -> None:
+    code, _, found = call(*WORDS, f"code=[{SUPPORT / 'code'}]", "analysis.metrics=[map]", "results_dir=r")
+    assert (code, found.count("\n")) == (2, 1), found
+    assert "analysis.metrics=map: the plan's tasks are judged by top1, top5" in found
+    assert not (tmp_path / "r").exists()

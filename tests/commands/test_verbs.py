@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,3 +228,17 @@ def test_every_option_of_another_verb_is_told(call: Call) -> None:
                 with pytest.raises(InputError, match=f"^{option}: belongs to .*{other}.*; {verb} takes ") as caught:
                     line.parse(verb, ["a", option])
                 assert "\n" not in str(caught.value)
+
+
+def test_a_verb_whose_file_is_broken_leaves_the_others_their_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = line.load
+
+    def loaded(name: str) -> Any:
+        if name == "status":
+            raise SyntaxError("invalid syntax")
+        return load(name)
+
+    monkeypatch.setattr(line, "load", loaded)
+    shown = line.overview()
+    assert "status    (its file cannot be used: SyntaxError: invalid syntax)" in shown
+    assert load("report").SUMMARY in shown

@@ -6,10 +6,12 @@ import io
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
+from orchestrator.contracts import InputError
 from orchestrator.report.claims import comparison_tables, deadline_tables
-from orchestrator.report.figures.chart import SECTIONS
+from orchestrator.report.figures.chart import SECTIONS, Axis, Chart, Series
 from orchestrator.report.figures.charts import MAKERS, charts_of
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.markdown import to_report
@@ -96,3 +98,10 @@ def test_progress_writes_nothing_where_it_is_quiet() -> None:
     with Progress(0, stream) as loud:
         loud.say("composed 50 of 100 trials")
     assert "composed 50 of 100 trials" in stream.getvalue()
+
+
+def test_a_figure_says_where_it_stands_and_how_it_is_drawn() -> None:
+    with pytest.raises(InputError, match=r"figure mine: section='latencies': must be one of quality, latency, "):
+        Chart("mine", "latencies", "", "", Axis("x"), Axis("y"), ())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"series one: kind='lines': must be one of line, step, points, bars"):
+        Series("one", ["a"], np.zeros(1), "lines")  # type: ignore[arg-type]

@@ -136,7 +136,7 @@ def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Kno
     if scale == PLAIN:
         return Curve(ideal, mean, least, low, high, means, worst, centres, shares, edges)
     low, high = (low, high) if scale.sign > 0 else (high, low)
-    mean, least, low, high, means, worst, edges = (scale.shown_all(each) for each in (mean, least, low, high, means, worst, edges))
+    mean, least, low, high, means, worst, edges = (scale.shown(each) for each in (mean, least, low, high, means, worst, edges))
     if scale.sign < 0:
         shares, edges = shares[:, ::-1], edges[::-1]
     return Curve(ideal_quality(judged), mean, least, low, high, means, worst, centres, shares, edges, scale.sign)
