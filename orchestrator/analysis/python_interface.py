@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.campaign_analysis import ROWS
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.stored_form import table_of
+from orchestrator.storage.typed_rows import differing_column
 
 
 class Results:
@@ -102,11 +103,9 @@ class Results:
     def table(self, name: str) -> pa.Table:
         """Return a result table by the name of its file, such as ``tail_quality``."""
         table = self._campaign.table(name)
-        types = dict(zip(table.schema.names, table.schema.types, strict=True))
-        differing = [field.name for field in FORMS[name] if types.get(field.name) != field.type]
-        if differing:
+        if (differing := differing_column(table, ROWS[name])) is not None:
             raise InputError(
-                f"{self.directory / name}.parquet is no {name} table of this program (column {differing[0]}): "
+                f"{self.directory / name}.parquet is no {name} table of this program (column {differing}): "
                 f"write it with `python -m orchestrator report {self.directory}`"
             )
         return table

@@ -132,10 +132,10 @@ def execute(options: GoingOn) -> int:
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
         with open_site(campaign, [planned.trial for planned in chosen]) as site:
             changes = list_changes(writer, campaign, chosen, site)
-            message = list(dict.fromkeys(chain.from_iterable(changes.values())))
-            if message and not options.accept_changes:
-                more = f" (and {len(message) - 1} more)" if len(message) > 1 else ""
-                raise InputError(f"{message[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
+            different = list(dict.fromkeys(chain.from_iterable(changes.values())))
+            if different and not options.accept_changes:
+                more = f" (and {len(different) - 1} more)" if len(different) > 1 else ""
+                raise InputError(f"{different[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
             for planned in chosen:
                 until = None if options.rounds is None else writer.trial(planned.trial_id).rounds + options.rounds
                 writer.note(planned.trial_id, changes[planned.trial_id], until)

@@ -16,7 +16,7 @@ from orchestrator.storage.losses import refuse_short_rounds
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.stored_form import conform_samples
-from orchestrator.storage.typed_rows import Labels, columns_of
+from orchestrator.storage.typed_rows import Labels, differing_column
 
 BELOW = ("*", "*/*", "results/*/*")
 """Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``."""
@@ -132,10 +132,8 @@ class Campaign:
         remedy = f"write it with `python -m orchestrator report {self.directory}`"
         path = inside(self.directory, self.directory / f"{name}.parquet")
         table = _existing(path, remedy)
-        types = dict(zip(table.schema.names, table.schema.types, strict=True))
-        differing = [column.name for column in columns_of(Labels) if types.get(column.name) != column.type]
-        if differing:
-            raise InputError(f"{path} is no {name} table of this program (column {differing[0]}): {remedy}")
+        if (differing := differing_column(table, Labels)) is not None:
+            raise InputError(f"{path} is no {name} table of this program (column {differing}): {remedy}")
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
         if strangers:
             raise InputError(f"{path} is of another campaign (it names trial {min(strangers)}): {remedy}")

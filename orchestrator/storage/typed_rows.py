@@ -70,6 +70,12 @@ def _taken_apart(hint: Any) -> tuple[pa.DataType, bool, str]:
     return kind, nullable, meaning
 
 
+def differing_column(table: pa.Table, row: type | Mapping[str, Any]) -> str | None:
+    """Return the first column of a row that a table lacks or has in another type, or None."""
+    types = dict(zip(table.schema.names, table.schema.types, strict=True))
+    return next((column.name for column in columns_of(row) if types.get(column.name) != column.type), None)
+
+
 def columns_in_markdown(row: type | Mapping[str, Any], after: type | None = None) -> str:
     """Return a table of the columns of a row, as docs/results.md holds it; without those of ``after``, with which it begins."""
     known = set() if after is None else {column.name for column in columns_of(after)}
