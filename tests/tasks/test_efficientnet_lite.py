@@ -97,16 +97,16 @@ def test_all_runtimes_give_the_logits_of_torch(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_third_of_a_thousand_pictures_gives_the_known_accuracy(make_context: MakeContext) -> None:
+def test_an_eighth_of_a_thousand_pictures_gives_the_known_accuracy(make_context: MakeContext) -> None:
     if not THOUSAND.is_dir():
         pytest.skip(f"{THOUSAND} is not there")
     task = ImageNet(str(THOUSAND), class_count=1000)
     task.check()
     drawn = task.samples()
     assert len(drawn) == 1000
-    every = max(1, 3 // EFFORT)
+    every = 8 if EFFORT == 1 else 1
     drawn = drawn[::every]
-    top1, top5 = {1: (0.872, 0.975), 3: (0.892, 0.976)}[every]
+    top1, top5 = {1: (0.872, 0.975), 8: (0.880, 0.992)}[every]
     # One thread: two wait for each other where other programs compute.
     lite0 = EfficientNetLite("lite0", class_count=1000)
     model = lite0.load(make_context("onnxruntime", threads=1))

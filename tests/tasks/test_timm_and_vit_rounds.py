@@ -25,14 +25,54 @@ TWO_ROUNDS = [
     "measurement.warmup_rounds=1",
     "measurement.batch=4",
 ]
+CONF = Path(__file__).parents[2] / "conf" / "model"
 
 
-def measured(folder: Path, *words: str) -> dict[str, Any]:
-    """Run one trial of two rounds, check its rounds, and return its record."""
-    command = [sys.executable, "-m", "orchestrator", *TWO_ROUNDS, *words, f"results_dir={folder / 'r'}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+def own_model(folder: Path, name: str, of: str, changes: dict[str, str]) -> None:
+    """Write a model of the user's own: a shipped YAML with other values."""
+    lines = (CONF / f"{of}.yaml").read_text().splitlines()
+    changed = [f"{key}: {changes[key]}" if (key := line.split(":")[0]) in changes else line for line in lines]
+    (folder / f"{name}.yaml").write_text("\n".join(changed).replace(f"name: {of}", f"name: {name}") + "\n")
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One campaign of two rounds of each of three models, from random weights where none are at hand.
+
+    ViT-B/16 is the network of the paper with pictures of 32 pixels: 86 million parameters as ever, and 5 patches instead of 197.
+    """
+    for package in ("timm", "tensorflow"):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed: run `pip install 'tail-quality[{package}]'`")
+    import timm
+    import torchvision
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("vision")
+    torch.manual_seed(0)
+    torch.save(torchvision.models.vit_b_16(image_size=32).state_dict(), folder / "vit.pth")
+    save_file(timm.create_model("test_vit").state_dict(), folder / "vit.safetensors")
+    models, sweeps = folder / "conf" / "model", folder / "conf" / "sweep"
+    models.mkdir(parents=True)
+    sweeps.mkdir()
+    own_model(models, "vit", "vit_b_16", {"path": f"{folder}/vit.pth", "weights": "null", "input_size": "32", "resize_size": "32"})
+    own_model(models, "of_timm", "timm_vit_base_patch16_224", {"path": f"{folder}/vit.safetensors", "architecture": "test_vit.r160_in1k"})
+    (sweeps / "three.yaml").write_text(
+        "axes:\n"
+        "  model: vit,of_timm,efficientnet_lite0\n"
+        "  runtime: torch,torchscript,tensorflow\n"
+        "  runtime.deterministic: false,false,true\n"
+        "pair: [[model, runtime, runtime.deterministic]]\n"
+    )
+    command = [sys.executable, "-m", "orchestrator", "--config-dir", str(folder / "conf"), "+sweep=three", *TWO_ROUNDS]
+    done = subprocess.run([*command, f"results_dir={folder / 'r'}"], cwd=folder, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
-    (trial,) = (folder / "r" / "trials").iterdir()
+    return folder / "r"
+
+
+def checked_record(campaign: Path, model: str) -> dict[str, Any]:
+    """Check the rounds of the trial of a model, and return its record."""
+    (trial,) = (campaign / "trials").glob(f"{model}-*")
     record: dict[str, Any] = json.loads((trial / "trial.json").read_text())
     timings = pq.read_table(trial / "timings").to_pylist()
     assert record["state"] == "done"
@@ -43,33 +83,16 @@ def measured(folder: Path, *words: str) -> dict[str, Any]:
     return record
 
 
-def test_vit_b_16_from_a_random_checkpoint(tmp_path: Path) -> None:
-    """The network of the paper with pictures of 32 pixels: 86 million parameters as ever, and 5 patches instead of 197."""
-    import torchvision
-
-    torch.manual_seed(0)
-    network = torchvision.models.vit_b_16(image_size=32)
-    torch.save(network.state_dict(), tmp_path / "vit.pth")
-    file = f"model.path={tmp_path / 'vit.pth'}"
-    record = measured(tmp_path, "model=vit_b_16", "model.weights=null", file, "model.input_size=32", "model.resize_size=32")
-    assert record["facts"]["classes"] == 1000
+def test_vit_b_16_from_a_random_checkpoint(campaign: Path) -> None:
+    assert checked_record(campaign, "vit")["facts"]["classes"] == 1000
 
 
-def test_a_small_vit_of_timm_from_a_random_checkpoint(tmp_path: Path) -> None:
-    if find_spec("timm") is None:
-        pytest.skip("timm is not installed: run `pip install 'tail-quality[timm]'`")
-    import timm
-    from safetensors.torch import save_file
-
-    save_file(timm.create_model("test_vit").state_dict(), tmp_path / "vit.safetensors")
-    file = f"model.path={tmp_path / 'vit.safetensors'}"
-    record = measured(tmp_path, "model=timm_vit_base_patch16_224", "model.architecture=test_vit.r160_in1k", file, "runtime=torchscript")
-    assert record["facts"]["largest_difference"] < record["facts"]["tolerance"]
+def test_a_small_vit_of_timm_from_a_random_checkpoint(campaign: Path) -> None:
+    facts = checked_record(campaign, "of_timm")["facts"]
+    assert facts["largest_difference"] < facts["tolerance"]
 
 
-def test_lite0_in_tensorflow(tmp_path: Path) -> None:
-    if find_spec("tensorflow") is None:
-        pytest.skip("tensorflow is not installed: run `pip install 'tail-quality[tensorflow]'`")
-    record = measured(tmp_path, "model=efficientnet_lite0", "runtime=tensorflow", "runtime.deterministic=true")
-    assert record["facts"]["largest_difference"] < 1e-3
-    assert record["facts"]["deterministic"] is True
+def test_lite0_in_tensorflow(campaign: Path) -> None:
+    facts = checked_record(campaign, "efficientnet_lite0")["facts"]
+    assert facts["largest_difference"] < 1e-3
+    assert facts["deterministic"] is True
