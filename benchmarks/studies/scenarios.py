@@ -12,11 +12,12 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, signal, stats
 
 MEDIAN_NS = 10e6
 IDEAL = 0.9
 INTO_BURST, OUT_OF_BURST = 1 / 20, 1 / 4
+CHANGES_SPEED = 1 / 10
 BLOCKS_FOR_SD, ROUNDS_IN_BLOCK = 100, 500
 
 
@@ -24,9 +25,10 @@ BLOCKS_FOR_SD, ROUNDS_IN_BLOCK = 100, 500
 class Scenario:
     """Times as a mixture of (share, log of the time over 10 ms, log sd), and what goes wrong with whole rounds.
 
-    round_sd is the log sd of an effect shared by a round, burst the log slow-down of rounds in a burst (entered by 1 round in
-    20, left by 1 in 4), drift the rise of log time from the first round to the last in standard deviations of a round's log
-    median.
+    round_sd is the log sd of an effect shared by a round, and correlation that of the effects of neighbouring rounds (an autoregressive
+    process of first order); burst the log slow-down of rounds in a burst (entered by 1 round in 20, left by 1 in 4), regime that of rounds
+    at the slower of two speeds, which change every 10 rounds on average; drift the rise of log time from the first round to the last in
+    standard deviations of a round's log median.
     """
 
     name: str
@@ -34,20 +36,35 @@ class Scenario:
     round_sd: float = 0.0
     burst: float = 0.0
     drift: float = 0.0
+    correlation: float = 0.0
+    regime: float = 0.0
 
     @property
-    def burst_share(self) -> float:
-        """Long-run share of rounds in a burst."""
-        return INTO_BURST / (INTO_BURST + OUT_OF_BURST) if self.burst else 0.0
+    def _slow(self) -> tuple[float, float, float]:
+        """Log slow-down of slow rounds, and the chances that they begin and that they end."""
+        return (self.regime, CHANGES_SPEED, CHANGES_SPEED) if self.regime else (self.burst, INTO_BURST, OUT_OF_BURST)
+
+    @property
+    def slow_share(self) -> float:
+        """Long-run share of rounds in a burst, or at the slower speed."""
+        slower, begins, ends = self._slow
+        return begins / (begins + ends) if slower else 0.0
 
     def on_time(self, log_threshold: float) -> float:
         """Return the probability of a time at most 10 ms x exp(log_threshold), over rounds of every kind, drift left out."""
-        shift = ((1 - self.burst_share, 0.0), (self.burst_share, self.burst))
+        shift = ((1 - self.slow_share, 0.0), (self.slow_share, self._slow[0]))
         return sum(
             chance * share * float(stats.norm.cdf((log_threshold - mean - slow) / math.hypot(sd, self.round_sd)))
             for chance, slow in shift
             for share, mean, sd in self.parts
         )
+
+    def law_of_effects(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return values of a round's effect and their chances, drift left out: the normal part in 200 slices of equal chance."""
+        slices = self.round_sd * stats.norm.ppf((np.arange(200) + 0.5) / 200) if self.round_sd else np.zeros(1)
+        values = np.concatenate([slices, slices + self._slow[0]])
+        chances = np.repeat([1 - self.slow_share, self.slow_share], slices.size) / slices.size
+        return values, chances
 
     def log_threshold(self, on_time: float) -> float:
         """Return the logarithm, over 10 ms, of the time within which this share of samples is on time."""
@@ -59,39 +76,57 @@ class Scenario:
 
     def times(self, random: np.random.Generator, rounds: int, samples: int) -> NDArray[np.float64]:
         """Draw times in ns, [rounds, samples]."""
-        log_times = self._log_times(random, rounds, samples)
+        log_times = self._log_times(random, self.effects(random, rounds), samples)
         if self.drift:
             rise = self.drift * _sd_of_log_median(replace(self, drift=0.0), samples)
             log_times += rise * np.linspace(0, 1, rounds)[:, None]
         return MEDIAN_NS * np.exp(log_times)
 
-    def _log_times(self, random: np.random.Generator, rounds: int, samples: int) -> NDArray[np.float64]:
+    def times_in_visits(self, random: np.random.Generator, visits: int, rounds: int, samples: int, trials: int) -> NDArray[np.float64]:
+        """Draw times in ns, [visits x rounds, samples], of one of so many trials whose visits follow one another in random order."""
+        effects = self.effects(random, visits * rounds * trials)
+        starts = rounds * (trials * np.arange(visits) + random.integers(0, trials, visits))
+        chosen = (starts[:, None] + np.arange(rounds)).ravel()
+        return MEDIAN_NS * np.exp(self._log_times(random, effects[chosen], samples))
+
+    def effects(self, random: np.random.Generator, rounds: int) -> NDArray[np.float64]:
+        """Draw what each round adds to the logarithm of all its times, [rounds], drift left out."""
+        found = np.zeros(rounds)
+        if self.round_sd:
+            fresh = random.normal(0, self.round_sd, rounds)
+            fresh[1:] *= math.sqrt(1 - self.correlation**2)
+            found += signal.lfilter([1.0], [1.0, -self.correlation], fresh)
+        if slower := self._slow[0]:
+            found += slower * self._is_slow(random, rounds)
+        return found
+
+    def _log_times(self, random: np.random.Generator, effects: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
         shares, means, sds = (np.array(column) for column in zip(*self.parts, strict=True))
-        log_times = random.standard_normal((rounds, samples))
+        log_times = random.standard_normal((effects.size, samples))
         if len(shares) == 1:
             log_times = means[0] + sds[0] * log_times
         else:
-            part = np.searchsorted(np.cumsum(shares)[:-1], random.random((rounds, samples)), side="right")
+            part = np.searchsorted(np.cumsum(shares)[:-1], random.random((effects.size, samples)), side="right")
             log_times = means[part] + sds[part] * log_times
-        if self.round_sd:
-            log_times += random.normal(0, self.round_sd, (rounds, 1))
-        if self.burst:
-            log_times += self.burst * self._in_burst(random, rounds)[:, None]
-        return log_times
+        found: NDArray[np.float64] = log_times + effects[:, None]
+        return found
 
-    def _in_burst(self, random: np.random.Generator, rounds: int) -> NDArray[np.bool_]:
-        inside, draws = np.zeros(rounds, dtype=bool), random.random(rounds)
-        inside[0] = draws[0] < self.burst_share
+    def _is_slow(self, random: np.random.Generator, rounds: int) -> NDArray[np.bool_]:
+        _, begins, ends = self._slow
+        slow, draws = np.zeros(rounds, dtype=bool), random.random(rounds)
+        slow[0] = draws[0] < self.slow_share
         for r in range(1, rounds):
-            inside[r] = draws[r] >= OUT_OF_BURST if inside[r - 1] else draws[r] < INTO_BURST
-        return inside
+            slow[r] = draws[r] >= ends if slow[r - 1] else draws[r] < begins
+        return slow
 
 
 @cache
 def _sd_of_log_median(scenario: Scenario, samples: int) -> float:
     """Return the standard deviation of a round's log median, from 50,000 rounds of a fixed seed."""
     random = np.random.default_rng(0)
-    medians = [np.median(scenario._log_times(random, ROUNDS_IN_BLOCK, samples), axis=1) for _ in range(BLOCKS_FOR_SD)]
+    medians = [
+        np.median(scenario._log_times(random, scenario.effects(random, ROUNDS_IN_BLOCK), samples), axis=1) for _ in range(BLOCKS_FOR_SD)
+    ]
     return float(np.std(medians, ddof=1))
 
 
@@ -112,3 +147,7 @@ ROUND_EFFECTS = replace(LOGNORMAL, name="round effects", round_sd=0.1)
 BURSTS = replace(LOGNORMAL, name="bursts", burst=0.3)
 WITH_BAR = (LOGNORMAL, BIMODAL, STALLS)
 WITHOUT_BAR = (ROUND_EFFECTS, BURSTS)
+TWO_SPEEDS = replace(LOGNORMAL, name="two speeds", regime=0.3)
+AUTOREGRESSIVE = tuple(replace(ROUND_EFFECTS, name=f"AR(1) {correlation}", correlation=correlation) for correlation in (0.5, 0.8, 0.95))
+DEPENDENT = (BURSTS, TWO_SPEEDS, *AUTOREGRESSIVE)
+"""Rounds that resemble their neighbours."""

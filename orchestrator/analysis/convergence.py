@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, get_type_hints
 
-import numpy as np
-
-from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.exchangeability import exchangeability_flag
 from orchestrator.stats.stopping import CHECK_COLUMNS
-from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import Clock
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
@@ -74,20 +69,3 @@ def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
 def _own_numbers(check: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers that a rule reports besides the columns of all rules."""
     return {name: float(value) for name, value in check.items() if name not in CHECK_COLUMNS and isinstance(value, int | float)}
-
-
-NOT_EXCHANGEABLE = "rounds not exchangeable"
-
-
-def flags_of(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
-    """Return the flags of every figure of a trial, one of them where its rounds drift or resemble their neighbours.
-
-    The median of a round is that of its inferences, its quality that of its samples.
-    """
-    total = data.times[PRIMARY_CLOCK]
-    if primary is None or len(total) < 3:
-        return data.flags
-    quality = data.judged(data.metric).curve(total, [primary.ns])[0]
-    log_medians = np.log(np.median(data.inferences[PRIMARY_CLOCK], axis=1))
-    flagged = exchangeability_flag(log_medians, quality).flagged
-    return (*data.flags, NOT_EXCHANGEABLE) if flagged else data.flags

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import JudgedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig, DeadlineConfig
-from orchestrator.stats.deadline import certify_deadline, mean_deadlines, round_deadlines
+from orchestrator.stats.deadline import certify_deadline
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 

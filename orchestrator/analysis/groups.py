@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.analysis.convergence import flags_of
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
@@ -162,8 +161,7 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
     task, digest = trials[0].group
     task = f"{task} (data {digest[:8]})" if by_digest else task
     found = threshold_set(trials, analysis)
-    found_flags = map_in_threads(lambda data: flags_of(data, found.primary), trials)
-    flags = {data.trial_id: of_trial for data, of_trial in zip(trials, found_flags, strict=True)}
+    flags = {data.trial_id: data.flags for data in trials}
     return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)), telling_settings(trials))
 
 

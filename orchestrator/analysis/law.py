@@ -10,7 +10,11 @@ ROUNDING = 1e-9
 """How far sums may differ: in quality, or as a share of a time."""
 
 INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "tail_quality": (("interval_low", "mean", "interval_high"), ("ideal_low", "ideal", "ideal_high")),
+    "tail_quality": (
+        ("interval_low", "mean", "interval_high"),
+        ("session_low", "mean", "session_high"),
+        ("ideal_low", "ideal", "ideal_high"),
+    ),
     "latency": (("interval_low_ns", "value_ns", "interval_high_ns"),),
     "comparison": (("interval_low", "difference", "interval_high"),),
 }

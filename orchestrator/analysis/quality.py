@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, MeanMetric, find_metric
 from orchestrator.metrics.interface import PLAIN, Scale
-from orchestrator.stats.intervals import RESAMPLES, ROUNDING, Interval, rounds_intervals
+from orchestrator.stats.intervals import RESAMPLES, intervals_of_rounds_to_come, rounds_intervals
+from orchestrator.stats.korn_graubard import ROUNDING, Interval
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
 from orchestrator.stats.tail_quality import quality_curve
 
@@ -215,6 +216,39 @@ def intervals_of(
     if stake.sway is not None:
         return signed_intervals(curve, ideal, replace(stake.sway, lowest=min(stake.sway.lowest, float(curve.min()))))
     return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, resamples=resamples)
+
+
+def intervals_to_come(
+    curve: NDArray[np.float64],
+    ideal: float,
+    stake: Stake,
+    session: Sequence[Interval],
+    dependent: NDArray[np.bool_],
+    visits: NDArray[np.int32] | None,
+) -> list[Interval]:
+    """Return the 95 % intervals of the long-run mean of tail quality, that of rounds to come, of either kind of metric.
+
+    Parameters
+    ----------
+    curve, ideal, stake
+        as in `intervals_of`.
+    session
+        what that returned, one per threshold.
+    dependent : [M]
+        at which thresholds rounds depend on each other.
+    visits : [R]
+        number of each round's visit; None where there are none.
+    """
+    if stake.sway is None:
+        return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits)
+    sway = replace(stake.sway, lowest=min(stake.sway.lowest, float(curve.min())))
+    chosen = np.flatnonzero(dependent).tolist()
+    widened = (
+        dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, dependent=dependent[chosen], visits=visits), strict=True))
+        if chosen
+        else {}
+    )
+    return [widened.get(index, of_session) for index, of_session in enumerate(session)]
 
 
 def _lowest(judged: Judged, inference_of: NDArray[np.intp], costs: NDArray[np.float64]) -> float:

@@ -10,11 +10,22 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.dependence import dependent_rows, flags_of_rows, visits_from
 from orchestrator.analysis.groups import ThresholdSet
-from orchestrator.analysis.quality import JudgedMean, NothingToKeep, Stake, ideal_quality, in_blocks, intervals_of, scale_of
+from orchestrator.analysis.quality import (
+    JudgedMean,
+    NothingToKeep,
+    Stake,
+    ideal_quality,
+    in_blocks,
+    intervals_of,
+    intervals_to_come,
+    scale_of,
+)
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.stats.intervals import RESAMPLES, Interval, sampling_interval
+from orchestrator.stats.intervals import RESAMPLES, sampling_interval
+from orchestrator.stats.korn_graubard import Interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
@@ -47,10 +58,14 @@ class TailQualityRow(Labels):
     p10: Annotated[float | None, "tail quality that 10 % of rounds lie below; null where fewer than 10 rounds do"]
     p5: Annotated[float | None, "the same of 5 %"]
     p1: Annotated[float | None, "the same of 1 %"]
-    interval_low: Annotated[float, "lower limit of the 95 % interval of `mean`"]
+    interval_low: Annotated[float, "lower limit of the 95 % interval of the mean of *rounds to come*"]
     interval_high: Annotated[float, "upper limit"]
     interval_method: Annotated[str, "how it was found; see [statistics.md](statistics.md)"]
     interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
+    session_low: Annotated[float, "lower limit of the 95 % interval of the mean of *this session*, these rounds' period"]
+    session_high: Annotated[float, "upper limit"]
+    session_method: Annotated[str, "how it was found"]
+    session_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     ideal_low: Annotated[float | None, "lower limit of `ideal` over samples like these, where `task.limit` drew them"]
     ideal_high: Annotated[float | None, "upper limit"]
     first_round: Annotated[Int32, "the figures cover rounds from this one on"]
@@ -132,16 +147,22 @@ class _Figure:
         key = f"{self._data.trial_id} {self._metric} {self._slice} {first_round}"
         random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
         bounds = {clock: [threshold.ns for of, threshold in places if of == clock] for clock in times}
-        curve = np.concatenate([self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock])
+        curves = {clock: self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock}
+        dependent = {clock: dependent_rows(self._data, of_clock, clock, first_round) for clock, of_clock in curves.items()}
+        visits = visits_from(self._data, first_round)
+        own_flags = [found for clock in curves for found in flags_of_rows(curves[clock], dependent[clock], visits)]
+        curve = np.concatenate([*curves.values()])
         rounds = curve.shape[1]
         chosen_from = (first_round or rounds) * self._data.inferences[PRIMARY_CLOCK].shape[1]
         resamples = RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY
-        intervals = intervals_of(curve, self._ideal, self._stake, random, resamples)
+        session = intervals_of(curve, self._ideal, self._stake, random, resamples)
+        to_come = intervals_to_come(curve, self._ideal, self._stake, session, np.concatenate([*dependent.values()]), visits)
         scale, sampling = scale_of(self._judged), self._sampling
         ideal_low, ideal_high = (None, None) if sampling is None else scale.shown_limits(sampling.low, sampling.high)
-        for (clock, threshold), gained, interval in zip(places, curve, intervals, strict=True):
+        for (clock, threshold), gained, of_session, of_come, own in zip(places, curve, session, to_come, own_flags, strict=True):
             summary = summarize(gained, self._ideal, LOWER)
-            low, high = scale.shown_limits(interval.low, interval.high)
+            low, high = scale.shown_limits(of_come.low, of_come.high)
+            session_low, session_high = scale.shown_limits(of_session.low, of_session.high)
             lower = {each.percentile: scale.shown(each.quality) if each.certified else None for each in summary.lower}
             yield {
                 **self._data.record.labels(),
@@ -158,12 +179,21 @@ class _Figure:
                 "p1": lower[1],
                 "interval_low": low,
                 "interval_high": high,
-                "interval_method": interval.method,
-                "interval_parameters": {"confidence": interval.confidence, **interval.parameters},
+                "interval_method": _method(of_come),
+                "interval_parameters": {"confidence": of_come.confidence, **of_come.parameters},
+                "session_low": session_low,
+                "session_high": session_high,
+                "session_method": _method(of_session),
+                "session_parameters": {"confidence": of_session.confidence, **of_session.parameters},
                 "ideal_low": ideal_low,
                 "ideal_high": ideal_high,
                 "first_round": first_round,
                 "rounds": summary.rounds,
                 "samples": int(self._members.sum()),
-                "flags": [*flags, *self._flags(threshold, chosen_from)],
+                "flags": [*flags, *own, *self._flags(threshold, chosen_from)],
             }
+
+
+def _method(interval: Interval) -> str:
+    """Return how an interval was found, with its unit where that is not the round."""
+    return interval.method if interval.unit == "rounds" else f"{interval.method} on {interval.unit}"

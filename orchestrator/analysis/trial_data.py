@@ -83,6 +83,8 @@ class TrialData:
         one per sample, as stored.
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
+    visits
+        number of the visit that each round belongs to, [R]; None where the trial was not measured in visits.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -101,6 +103,7 @@ class TrialData:
     outcome: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    visits: NDArray[np.int32] | None = None
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.convergence import flags_of
 from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial, store_baseline
@@ -215,7 +214,7 @@ def digests_of(loaded: Sequence[TrialData]) -> dict[str, tuple[str, ...]]:
 
 def flags_of_repeats(loaded: Sequence[TrialData], primary: Threshold | None) -> tuple[str, ...]:
     """Return the flags of all the repeats."""
-    return tuple(dict.fromkeys(flag for data in loaded for flag in flags_of(data, primary)))
+    return tuple(dict.fromkeys(flag for data in loaded for flag in data.flags))
 
 
 def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.intervals import RESAMPLES, ROUNDING, check_confidence
+from orchestrator.stats.intervals import RESAMPLES
+from orchestrator.stats.korn_graubard import ROUNDING, check_confidence
 
 Floats: TypeAlias = NDArray[np.float64]
 Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "two-way variance", "exact", "none"]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.intervals import ROUNDING
+from orchestrator.stats.korn_graubard import ROUNDING
 
 
 def smallest_detectable(sd: float, repeats_a: int, repeats_b: int, *, trials: int = 1, level: float = 0.05, power: float = 0.9) -> float:

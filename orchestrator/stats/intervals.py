@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
 import scipy
@@ -11,31 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.bootstrap import bootstrap_t_limits, in_stretches, resample_counts
-
-Method: TypeAlias = Literal["bootstrap-t", "korn-graubard", "signed korn-graubard", "clopper-pearson", "t", "exact", "none"]
+from orchestrator.stats.korn_graubard import ROUNDING, Interval, check_confidence, clopper_pearson, korn_graubard
+from orchestrator.stats.long_run import Visits, constant, long_run_spreads
 
 RESAMPLES = 4999
 ROUNDS_WITH_LOSS = 6
 """Bootstrap-t needs this many rounds that lost something."""
-ROUNDING = 1e-12
-"""Differences of quality below this are the rounding of sums, not losses."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A two-sided confidence interval and how it was found.
-
-    method
-        ``none`` where a single round says nothing (the interval is then everything possible), ``exact`` where nothing can vary.
-
-    ``parameters`` holds what the method was given and estimated, as plain numbers.
-    """
-
-    low: float
-    high: float
-    confidence: float
-    method: Method
-    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 def rounds_interval(
@@ -152,67 +131,48 @@ def _without_resampling(loss: NDArray[np.float64], ideal: float, at_stake: float
     return korn_graubard(loss, ideal, at_stake, confidence)
 
 
-def korn_graubard(loss: NDArray[np.float64], ideal: float, at_stake: float, confidence: float = 0.95) -> Interval:
-    """Return an interval of ideal - mean loss that holds up where most rounds lose nothing.
+def intervals_of_rounds_to_come(
+    qualities: ArrayLike,
+    ideal: float,
+    at_stake: float,
+    session: Sequence[Interval],
+    dependent: NDArray[np.bool_],
+    visits: Visits | None = None,
+    confidence: float = 0.95,
+) -> list[Interval]:
+    """Return intervals of the long-run mean of tail quality, one per threshold: that of rounds to come, not of those measured.
 
-    pi = mean(L)/ideal of N = R `at_stake` answers; deff = max(1, (se/ideal)^2 / (pi (1 - pi)/N)); n_eff = (N/deff)
-    (t_{N-1}/t_{R-1})^2, the last factor 1 where the losses do not vary; Clopper-Pearson with pi n_eff of n_eff. Korn and
-    Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data",
-    Survey Methodology 24, 1998, with rounds as clusters.
+    Where rounds do not depend on each other, both are the same. Where they do, Korn-Graubard with the variance of the mean that
+    `long_run.long_run_spreads` gives, whatever served for this session.
 
     Parameters
     ----------
-    loss : [R]
-        ideal - quality of each round, at least 2 rounds.
-    ideal
-        quality without a threshold, positive.
-    at_stake
-        answers that a round can lose, positive.
-    confidence
-        as a fraction.
+    qualities, ideal, at_stake, confidence
+        as in `rounds_intervals`.
+    session
+        what that returned.
+    dependent : [M]
+        at which thresholds rounds depend on each other, see `long_run.depend`.
+    visits : [R]
+        number of each round's visit; None where there are none.
 
     Examples
     --------
-    >>> round(korn_graubard(np.zeros(30), 0.9, 18.0).low, 4)
-    0.8939
+    >>> qualities = [[0.8] * 15 + [0.6] * 15]
+    >>> session = rounds_intervals(qualities, 0.9, 18.0, np.random.default_rng(0))
+    >>> [found] = intervals_of_rounds_to_come(qualities, 0.9, 18.0, session, np.array([True]))
+    >>> found.method, found.unit, round(found.low, 2), round(found.high, 2)
+    ('korn-graubard', 'cosines', 0.47, 0.84)
     """
-    rounds = loss.size
-    n = rounds * at_stake
-    share = min(max(float(loss.mean()) / ideal, 0.0), 1.0)
-    varies = float(np.ptp(loss)) > ROUNDING * ideal
-    effective, deff = n, 1.0
-    if varies:
-        variance = (float(loss.std(ddof=1)) / ideal) ** 2 / rounds
-        independent = share * (1 - share) / n
-        deff = max(1.0, variance / independent) if independent > 0 else math.inf
-        effective = n / deff * _shrink(n, rounds, confidence)
-    low, high = clopper_pearson(share * effective, effective, confidence)
-    return Interval(
-        ideal * (1 - high),
-        ideal * (1 - low),
-        confidence,
-        "korn-graubard",
-        {"rounds": rounds, "pi": share, "n": n, "deff": deff, "n_eff": effective},
-    )
-
-
-def clopper_pearson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return an interval of a proportion by the exact binomial tails, continued to counts that are no whole numbers.
-
-    Clopper and Pearson, Biometrika 26, 1934, in its beta form: B(a/2; x, n - x + 1) and B(1 - a/2; x + 1, n - x).
-
-    Examples
-    --------
-    >>> [round(limit, 4) for limit in clopper_pearson(0, 30)]
-    [0.0, 0.1157]
-    """
-    check_confidence(confidence)
-    if not 0 <= successes <= n:
-        raise InputError(f"{successes} successes of {n}: must lie between 0 and their number")
-    tail = (1 - confidence) / 2
-    low = float(scipy.stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
-    high = float(scipy.stats.beta.ppf(1 - tail, successes + 1, n - successes)) if n - successes > 0 else 1.0
-    return low, high
+    loss = ideal - np.asarray(qualities, dtype=np.float64)
+    loss[np.abs(loss) < ROUNDING * ideal] = 0
+    widened = dependent & ~constant(loss) & (ideal > 0)
+    found = list(session)
+    chosen = np.flatnonzero(widened)
+    if chosen.size:
+        for index, spread in zip(chosen.tolist(), long_run_spreads(loss[chosen], visits), strict=True):
+            found[index] = korn_graubard(loss[index], ideal, at_stake, confidence, spread)
+    return found
 
 
 def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -250,17 +210,3 @@ def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
     half = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1) * score.std(ddof=1) / math.sqrt(n))
     low, high = max(float(score.mean()) - half, float(score.min())), min(float(score.mean()) + half, float(score.max()))
     return Interval(low, high, confidence, "t", {"samples": n})
-
-
-def check_confidence(confidence: float) -> None:
-    """Raise InputError for a confidence that is no fraction between 0 and 1."""
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")
-
-
-def _shrink(n: float, rounds: int, confidence: float) -> float:
-    """Return (t_{N-1}/t_{R-1})^2, the price of knowing the variance from the rounds alone; never a gain."""
-    if n <= rounds:
-        return 1.0
-    quantile = (1 + confidence) / 2
-    return float((scipy.stats.t.ppf(quantile, n - 1) / scipy.stats.t.ppf(quantile, rounds - 1)) ** 2)

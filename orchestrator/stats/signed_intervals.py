@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.intervals import ROUNDING, Interval, check_confidence, korn_graubard
+from orchestrator.stats.korn_graubard import ROUNDING, Interval, check_confidence, korn_graubard
+from orchestrator.stats.long_run import Spread, Visits, constant, long_run_spreads
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,14 @@ class Sway:
     lowest: float = 0.0
 
 
-def signed_intervals(qualities: ArrayLike, ideal: float, sway: Sway, confidence: float = 0.95) -> list[Interval]:
+def signed_intervals(
+    qualities: ArrayLike,
+    ideal: float,
+    sway: Sway,
+    confidence: float = 0.95,
+    dependent: NDArray[np.bool_] | None = None,
+    visits: Visits | None = None,
+) -> list[Interval]:
     """Return intervals of mean tail quality over rounds, one per threshold, of a metric whose losses have either sign.
 
     mAP and F1 rise where a wrong answer comes late, so that the mean may lie above ideal quality. Losses and gains of a round,
@@ -52,6 +60,9 @@ def signed_intervals(qualities: ArrayLike, ideal: float, sway: Sway, confidence:
         what there is to lose and to gain in a round.
     confidence
         as a fraction.
+    dependent, visits
+        for the mean of rounds to come: as in `intervals.intervals_of_rounds_to_come`. By default rounds are exchangeable, which those of
+        this session are.
 
     Returns
     -------
@@ -77,10 +88,13 @@ def signed_intervals(qualities: ArrayLike, ideal: float, sway: Sway, confidence:
             f"interval over rounds of shape {curve.shape[1:]}: needs at least one round, and qualities that are finite and not below "
             f"{sway.lowest:g}"
         )
-    return [_interval(quality, ideal, sway, confidence) for quality in curve]
+    widened = np.zeros(len(curve), dtype=bool) if dependent is None else dependent & ~constant(curve)
+    return [_interval(quality, ideal, sway, confidence, of_row, visits) for quality, of_row in zip(curve, widened.tolist(), strict=True)]
 
 
-def _interval(quality: NDArray[np.float64], ideal: float, sway: Sway, confidence: float) -> Interval:
+def _interval(
+    quality: NDArray[np.float64], ideal: float, sway: Sway, confidence: float, dependent: bool, visits: Visits | None
+) -> Interval:
     mean, best = float(quality.mean()), float(quality.max())
     if ideal <= 0 and best <= 0 and not sway.lowest:
         return Interval(0.0, 0.0, confidence, "exact")
@@ -89,24 +103,28 @@ def _interval(quality: NDArray[np.float64], ideal: float, sway: Sway, confidence
     loss = ideal - quality
     loss[np.abs(loss) < ROUNDING * ideal] = 0
     lost, gained = np.maximum(loss, 0), np.maximum(-loss, 0)
+    of_lost, of_gained = long_run_spreads([lost, gained], visits) if dependent else (None, None)
     # What one late answer does alone need not add up: together they lose all of the quality, and gain what was seen.
-    lost_less, lost_more, losses = _limits(lost, max(sway.loss, ideal - sway.lowest), sway.losing, confidence)
-    gained_less, gained_more, gains = _limits(gained, max(sway.gain, float(gained.max())), sway.gaining, confidence)
+    lost_less, lost_more, losses = _limits(lost, max(sway.loss, ideal - sway.lowest), sway.losing, confidence, of_lost)
+    gained_less, gained_more, gains = _limits(gained, max(sway.gain, float(gained.max())), sway.gaining, confidence, of_gained)
     together = _correlation(lost, gained)
     down = math.sqrt(max(lost_more**2 + gained_less**2 - 2 * together * lost_more * gained_less, 0))
     up = math.sqrt(max(lost_less**2 + gained_more**2 - 2 * together * lost_less * gained_more, 0))
     parameters = {"rounds": quality.size, "correlation": together}
     parameters |= {f"loss_{name}": value for name, value in losses.items()} | {f"gain_{name}": value for name, value in gains.items()}
-    return Interval(max(mean - down, sway.lowest), mean + up, confidence, "signed korn-graubard", parameters)
+    unit = "rounds" if of_lost is None else of_lost.unit
+    return Interval(max(mean - down, sway.lowest), mean + up, confidence, "signed korn-graubard", parameters, unit)
 
 
-def _limits(part: NDArray[np.float64], most: float, answers: float, confidence: float) -> tuple[float, float, dict[str, float]]:
+def _limits(
+    part: NDArray[np.float64], most: float, answers: float, confidence: float, spread: Spread | None
+) -> tuple[float, float, dict[str, float]]:
     """Return how far the limits of the mean of one part, [R], lie below and above it; a part that cannot be has none."""
     if most <= 0:
         return 0.0, 0.0, {}
-    found = korn_graubard(part, most, max(answers, 1.0), confidence)
+    found = korn_graubard(part, most, max(answers, 1.0), confidence, spread)
     mean = float(part.mean())
-    parameters = {name: found.parameters[name] for name in ("pi", "n", "deff", "n_eff")}
+    parameters = {name: found.parameters[name] for name in ("pi", "n", "deff", "n_eff", "degrees") if name in found.parameters}
     return max(mean - (most - found.high), 0.0), max(most - found.low - mean, 0.0), parameters
 
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator.analysis.comparison import comparison_rows
+from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.prediction import prediction_rows
@@ -15,6 +16,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.metrics import Answers
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK
 
 Build = Callable[..., TrialData]
 ANALYSIS = AnalysisConfig(seed=0)
@@ -116,8 +118,8 @@ def test_the_median_of_a_round_is_that_of_its_inferences(build: Build) -> None:
     total = np.hstack([np.repeat(steady, 21, axis=1), np.repeat(30.0 + np.arange(40)[:, None], 3, axis=1)])
     drifting = build("cpu", total, right=21, measurement={"batch": 21})
     singles = build("cpu", total, right=21)
-    flags = [group.flags["net-cpu-r0"] for trial in (drifting, singles) for group in grouped([trial], ANALYSIS)]
-    assert flags == [("rounds not exchangeable",), ()]
+    alternating = np.arange(40)[None] % 2.0
+    assert [bool(dependent_rows(data, alternating, PRIMARY_CLOCK)[0]) for data in (drifting, singles)] == [True, False]
 
 
 def test_the_least_step_of_a_comparison_is_one_inference(batched: Callable[..., TrialData]) -> None:

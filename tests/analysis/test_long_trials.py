@@ -118,6 +118,6 @@ def test_a_part_of_an_absurd_number_costs_nothing() -> None:
 
 
 def test_a_look_at_ever_so_many_rounds_costs_nothing() -> None:
-    found = certify_deadline(range(1, 60), looks=(59, 10**9), late_share=0.05)
+    found = certify_deadline(np.random.default_rng(0).permutation(59) + 1, looks=(59, 10**9), late_share=0.05)
     assert found.ns == 59.0
     assert found.allowed_error == 0.05

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from orchestrator.contracts import InputError
@@ -16,6 +17,15 @@ SHARES = st.floats(0.02, 0.5)
 CONFIDENCES = st.sampled_from([0.8, 0.9, 0.95, 0.99])
 
 
+def mixed(values: ArrayLike) -> NDArray[np.float64]:
+    """Return values in an order in which low and high ones alternate: no round resembles its neighbours."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    low, high = np.array_split(ordered, 2)
+    found = np.empty(ordered.size)
+    found[::2], found[1::2] = low, high
+    return found
+
+
 def smallest_rank(rounds: int, late_share: float, error: float) -> int | None:
     """The definition, rank by rank."""
     ranks = range(1, rounds + 1)
@@ -24,7 +34,7 @@ def smallest_rank(rounds: int, late_share: float, error: float) -> int | None:
 
 @pytest.mark.parametrize(("late_share", "rounds"), [(0.10, 29), (0.05, 59), (0.01, 299)])
 def test_rounds_that_the_documentation_names(late_share: float, rounds: int) -> None:
-    deadlines = np.arange(1.0, rounds + 1)
+    deadlines = mixed(np.arange(1.0, rounds + 1))
     found = certify_deadline(deadlines, (rounds,), late_share=late_share)
     assert (found.ns, found.rank, found.rounds, found.look, found.more_rounds, found.reason) == (rounds, rounds, rounds, 1, 0, None)
     short = certify_deadline(deadlines[:-1], (rounds,), late_share=late_share)
@@ -42,7 +52,7 @@ def test_it_is_the_deadline_of_that_rank_in_whatever_order() -> None:
 
 @given(st.integers(1, 400), SHARES, CONFIDENCES)
 def test_rank_of_a_first_look_is_the_smallest_by_the_binomial_tail(rounds: int, late_share: float, confidence: float) -> None:
-    found = certify_deadline(np.arange(1, rounds + 1), (rounds,), late_share=late_share, confidence=confidence)
+    found = certify_deadline(mixed(np.arange(1, rounds + 1)), (rounds,), late_share=late_share, confidence=confidence)
     assert found.rank == smallest_rank(rounds, late_share, 1 - confidence)
     assert found.ns == found.rank
     assert found.allowed_error == pytest.approx(1 - confidence)
@@ -69,14 +79,14 @@ def test_further_looks_have_half_of_what_is_left() -> None:
 
 
 def test_a_look_that_could_not_certify_spends_nothing() -> None:
-    found = certify_deadline(np.arange(1, 101), (10, 20, 100))
+    found = certify_deadline(mixed(np.arange(1, 101)), (10, 20, 100))
     assert found.allowed_error == pytest.approx(0.05)
     assert found.rank == smallest_rank(100, 0.1, 0.05)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=6, unique=True).map(sorted), SHARES, CONFIDENCES)
 def test_all_looks_together_risk_no_more_than_allowed(looks: list[int], late_share: float, confidence: float) -> None:
-    deadlines = np.arange(1, looks[-1] + 1)
+    deadlines = mixed(np.arange(1, looks[-1] + 1))
     found = [certify_deadline(deadlines[:rounds], looks, late_share=late_share, confidence=confidence) for rounds in looks]
     risked = sum(stats.binom.sf(look.rank - 1, look.rounds, 1 - late_share) for look in found if look.rank is not None)
     assert risked <= (1 - confidence) * (1 + 1e-9)
@@ -123,7 +133,7 @@ def test_all_the_error_may_be_spent() -> None:
 
 
 def test_rounds_that_never_keep_the_quality() -> None:
-    deadlines = np.concatenate([np.full(29, 7.0), [math.inf]])
+    deadlines = np.array([7.0] * 29 + [math.inf])
     found = certify_deadline(deadlines, (30,))
     assert (found.ns, found.rank, found.more_rounds) == (None, 30, 0)
     assert found.reason == "too many rounds never keep the quality"
@@ -132,19 +142,43 @@ def test_rounds_that_never_keep_the_quality() -> None:
 
 @given(st.lists(st.floats(1, 1e12), min_size=60, max_size=60), SHARES, SHARES)
 def test_a_larger_share_that_may_be_late_gives_no_later_deadline(deadlines: list[float], one: float, other: float) -> None:
-    strict, loose = (certify_deadline(deadlines, (60,), late_share=share).ns for share in sorted((one, other)))
+    strict, loose = (certify_deadline(mixed(deadlines), (60,), late_share=share).ns for share in sorted((one, other)))
     assert strict is None or (loose is not None and loose <= strict)
 
 
 @given(st.lists(st.integers(1, 10**12), min_size=40, max_size=40), st.integers(0, 39), st.integers(0, 10**12))
 def test_it_scales_and_a_slower_round_gives_no_earlier_deadline(deadlines: list[int], slow: int, delay: int) -> None:
-    found = certify_deadline(deadlines, (40,)).ns
-    assert found is not None
-    assert certify_deadline([1024 * ns for ns in deadlines], (40,)).ns == 1024 * found
-    slower = [ns + delay * (index == slow) for index, ns in enumerate(deadlines)]
-    later = certify_deadline(slower, (40,)).ns
-    assert later is not None
-    assert later >= found
+    found = certify_deadline(deadlines, (40,))
+    assert certify_deadline([1024 * ns for ns in deadlines], (40,)).ns == (None if found.ns is None else 1024 * found.ns)
+    later = certify_deadline([ns + delay * (index == slow) for index, ns in enumerate(deadlines)], (40,))
+    if found.design_effect == later.design_effect == 1:
+        assert found.ns is not None
+        assert later.ns is not None
+        assert later.ns >= found.ns
+
+
+def test_dependent_rounds_count_as_fewer() -> None:
+    """Half of the rounds at each of two speeds, which change every ten rounds, are worth some of R; the rank moves up, or there is none."""
+    random = np.random.default_rng(5)
+    deadlines = np.repeat(np.tile([10.0, 15.0], 6), 10) + random.random(120)
+    found = certify_deadline(deadlines, (120,))
+    apart = certify_deadline(random.permutation(deadlines), (120,))
+    assert (apart.design_effect, apart.rank) == (1, smallest_rank(120, 0.1, 0.05))
+    assert found.design_effect > 2
+    assert found.rank is None or found.rank > apart.rank
+    few = certify_deadline(np.repeat([10.0, 15.0, 10.0], 10) + random.random(30), (30,))
+    assert few.ns is None
+    assert few.reason is not None
+    assert few.reason.startswith("rounds depend on each other: ")
+    assert few.reason.endswith(f"{few.more_rounds} more needed")
+
+
+def test_visits_that_lie_apart_are_the_unit() -> None:
+    """Rounds of a visit are alike, visits are not: without their numbers the same rounds are worth as much, or less."""
+    random = np.random.default_rng(6)
+    deadlines = np.repeat(10 + random.random(24), 5) + 0.01 * random.random(120)
+    visits = np.repeat(np.arange(24), 5)
+    assert certify_deadline(deadlines, (120,), visits=visits).design_effect == pytest.approx(5, rel=0.6)
 
 
 def test_false_certificates_are_as_rare_as_the_binomial_tail_says() -> None:

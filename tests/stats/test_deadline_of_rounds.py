@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import deadline
-from orchestrator.stats.deadline import mean_deadlines, round_deadlines
+from orchestrator.stats import round_deadlines as deadline
+from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.tail_quality import quality_curve
 
 SCORES = (1.0, 0.0, 0.5, 1.0, 0.3, 1.0)

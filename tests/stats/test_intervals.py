@@ -12,7 +12,8 @@ from scipy import stats
 from orchestrator.contracts import InputError
 from orchestrator.stats import bootstrap, intervals
 from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
-from orchestrator.stats.intervals import clopper_pearson, korn_graubard, rounds_interval, rounds_intervals, sampling_interval
+from orchestrator.stats.intervals import rounds_interval, rounds_intervals, sampling_interval
+from orchestrator.stats.korn_graubard import clopper_pearson, korn_graubard
 
 
 def seeded():

@@ -8,7 +8,8 @@ import pytest
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.exchangeability import exchangeability_flag
-from orchestrator.stats.intervals import clopper_pearson, rounds_interval, sampling_interval
+from orchestrator.stats.intervals import rounds_interval, sampling_interval
+from orchestrator.stats.korn_graubard import clopper_pearson
 from orchestrator.stats.latency import latency_percentile
 from orchestrator.stats.thresholds import own_thresholds
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import signed_intervals as module
-from orchestrator.stats.intervals import korn_graubard
+from orchestrator.stats.korn_graubard import korn_graubard
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
 
 SWAY = Sway(loss=0.2, losing=15.0, gain=0.06, gaining=9.0)

@@ -1,0 +1,65 @@
+"""Rounds that depend on each other: for which figures that counts, and which flags they earn."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.comparison import holm_adjusted
+from orchestrator.stats.long_run import MIN_VISITS, constant, depend, drift_p_values, means_of_visits
+from orchestrator.stats.times import Clock
+
+FEW_ROUNDS = "few rounds for their dependence"
+DRIFT = "drift"
+MIN_ROUNDS = 60
+"""From so many rounds on the interval of rounds to come holds where they depend on each other; see docs/statistics.md."""
+LEVEL = 0.01
+"""At which a drift is told, of all thresholds of one metric, slice and clock together."""
+
+
+def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> NDArray[np.bool_]:
+    """Return which figures of a trial come from rounds that depend on each other, [M].
+
+    A figure's own series shows it, or that of the rounds' median times: where few answers are late, quality alone shows little.
+
+    Parameters
+    ----------
+    series : [M, R]
+        one value per round from ``first_round`` on.
+    clock
+        of the figures.
+    """
+    visits = visits_from(data, first_round)
+    log_medians = np.log(np.median(data.inferences[clock][first_round:], axis=1))
+    found: NDArray[np.bool_] = depend(series, visits) | depend(log_medians[None], visits)
+    return found
+
+
+def visits_from(data: TrialData, first_round: int) -> NDArray[np.int32] | None:
+    """Return the visit of each round from a first one on, [R]; None where the trial was not measured in visits."""
+    return None if data.visits is None else data.visits[first_round:]
+
+
+def flags_of_rows(series: NDArray[np.float64], dependent: NDArray[np.bool_], visits: NDArray[np.int32] | None) -> list[tuple[str, ...]]:
+    """Return per figure the flags of what it says of rounds to come. What it says of this session has none.
+
+    Parameters
+    ----------
+    series : [M, R]
+        one value per round of each figure: one metric, slice and clock at several thresholds. Constant ones take no part.
+    dependent : [M]
+        as `dependent_rows` finds it.
+    visits : [R]
+        number of each round's visit; None where there are none.
+    """
+    in_visits = visits is not None and np.unique(visits).size >= MIN_VISITS
+    few = dependent & ~constant(series) & (series.shape[1] < MIN_ROUNDS and not in_visits)
+    units = means_of_visits(series, visits) if visits is not None and in_visits else series
+    varies = ~constant(units)
+    drifts = np.zeros(len(series), dtype=bool)
+    drifts[varies] = holm_adjusted(drift_p_values(units[varies])) <= LEVEL
+    return [
+        (*([FEW_ROUNDS] if of_few else []), *([DRIFT] if of_drift else []))
+        for of_few, of_drift in zip(few.tolist(), drifts.tolist(), strict=True)
+    ]

@@ -1,0 +1,288 @@
+"""Rounds that depend on each other: how well their mean is known as that of rounds to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import scipy
+from numpy.typing import ArrayLike, NDArray
+
+from orchestrator.contracts import InputError
+
+Floats: TypeAlias = NDArray[np.float64]
+Visits: TypeAlias = NDArray[np.integer]
+"""Number of the visit that each round belongs to, [R], never falling."""
+Unit: TypeAlias = Literal["rounds", "visits", "cosines"]
+
+COSINES = 3
+"""How many low frequencies the long-run variance is taken from, which is its degrees of freedom."""
+MIN_VISITS = 12
+"""From so many visits on a visit is the unit; of fewer, rounds are, and their long-run variance."""
+LEVEL = 0.02
+"""Of each of the two tests for dependence. Independent rounds fail one in 4 % of trials, and then have a wider interval."""
+FREQUENCIES = 8
+"""The first cosine is held against the mean of the others up to this one, where a drift is looked for."""
+CONSTANT = 1e-12
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How well the mean of a series is known.
+
+    variance
+        of the mean.
+    degrees
+        of freedom of that variance.
+    unit
+        what was taken as independent: rounds, visits, or the cosines of low frequencies.
+    """
+
+    variance: float
+    degrees: float
+    unit: Unit
+
+
+def cosine_variance(series: ArrayLike, count: int = COSINES) -> Floats:
+    """Return the long-run variance of each series, by equally weighted cosines.
+
+    X_j = sqrt(2/R) sum over r = 1..R of Q_r cos(pi j (r - 1/2)/R), omega^2 = mean of X_j^2 over j = 1..count: the variance of a mean
+    of R rounds is omega^2/R however near ones resemble each other, with ``count`` degrees of freedom (Lazarus, Lewis, Stock and
+    Watson, "HAR inference: recommendations for practice", Journal of Business & Economic Statistics 36, 2018).
+
+    Parameters
+    ----------
+    series : [M, R]
+        one value per round, in order.
+    count
+        number of cosines, below R.
+
+    Returns
+    -------
+    [M] variances, in the squared unit of the series; 0 for a constant one.
+
+    Examples
+    --------
+    >>> cosine_variance([[1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 1, 1]]).round(2)
+    array([0.  , 0.47])
+    """
+    values = _checked(series)
+    x = cosines(values, count)
+    found: Floats = (x**2).mean(axis=1)
+    found[constant(values)] = 0
+    return found
+
+
+def cosines(series: Floats, count: int) -> Floats:
+    """Return X_1 to X_count of each series, [M, count]; see `cosine_variance`."""
+    rounds = series.shape[1]
+    if not 0 < count < rounds:
+        raise InputError(f"{count} cosines of {rounds} rounds: there must be more rounds than cosines, and at least one cosine")
+    place = (np.arange(rounds) + 0.5) / rounds
+    basis = np.cos(np.pi * np.arange(1, count + 1)[:, None] * place)
+    centred = series - series.mean(axis=1, keepdims=True)
+    found: Floats = np.sqrt(2 / rounds) * (centred @ basis.T)
+    return found
+
+
+def long_run_spreads(series: ArrayLike, visits: Visits | None = None) -> list[Spread]:
+    """Return how well the long-run mean of each series is known, given that its rounds depend on each other.
+
+    With at least 12 visits these are the unit: variance of the mean with visits as clusters (of R rounds, m_v of them in visit v, whose
+    mean is Q_v: V/(V-1) sum of (m_v (Q_v - Q))^2/R^2; Cochran, *Sampling Techniques*, section 9A.1). Its degrees of freedom are
+    V/3: dependent rounds come in stretches, so that the means of visits are skewed (found by simulation, see docs/statistics.md).
+    Otherwise the cosines' variance, where it is above the variance of independent rounds, with as many degrees of freedom as cosines.
+
+    Parameters
+    ----------
+    series : [M, R]
+        one value per round, in order.
+    visits : [R]
+        number of each round's visit, of visits that lie apart in time; None where there are none.
+
+    Examples
+    --------
+    >>> [found] = long_run_spreads([[0.0] * 6 + [1.0] * 6])
+    >>> round(found.variance, 3), found.degrees, found.unit
+    (0.076, 3, 'cosines')
+    """
+    values = _checked(series)
+    rounds = values.shape[1]
+    if rounds <= COSINES:
+        return [Spread(float(variance), max(rounds - 1, 1), "rounds") for variance in _of_independent(values)]
+    independent = _of_independent(values)
+    if visits is not None and (count := np.unique(visits).size) >= MIN_VISITS:
+        variance = np.maximum(_of_clusters(values, visits), independent)
+        return [Spread(each, count // 3, "visits") for each in variance.tolist()]
+    variance = np.maximum(cosine_variance(values) / rounds, independent)
+    return [Spread(each, COSINES, "cosines") for each in variance.tolist()]
+
+
+def variance_ratios(series: ArrayLike, visits: Visits | None = None, count: int = COSINES) -> Floats:
+    """Return how many rounds are worth one independent round, [M], for the mean of each series whose rounds depend on each other.
+
+    Long-run variance over variance: from ``count`` cosines, or with visits as clusters where there are at least 12; not below
+    (1 + r)/(1 - r), which it is in an autoregressive process whose neighbours have the correlation r. 1 for a constant series.
+
+    Examples
+    --------
+    >>> variance_ratios([[1.0] * 20, [0.0] * 10 + [1.0] * 10], count=8).round(1)
+    array([ 1. , 12.3])
+    """
+    values = _checked(series)
+    found = np.ones(len(values))
+    varies = ~constant(values)
+    if visits is not None and np.unique(visits).size >= MIN_VISITS:
+        ratio = _of_clusters(values[varies], visits) / _of_independent(values[varies])
+    else:
+        centred = values[varies] - values[varies].mean(axis=1, keepdims=True)
+        alike = (centred[:, :-1] * centred[:, 1:]).sum(axis=1) / (centred**2).sum(axis=1)
+        ratio = np.maximum(cosine_variance(centred, count) / centred.var(axis=1, ddof=1), (1 + alike) / (1 - alike))
+    found[varies] = np.maximum(ratio, 1)
+    return found
+
+
+def _of_independent(values: Floats) -> Floats:
+    """Return the variance of the mean of independent rounds, [M]."""
+    rounds = values.shape[1]
+    found: Floats = values.var(axis=1, ddof=1) / rounds if rounds > 1 else np.zeros(len(values))
+    found[constant(values)] = 0
+    return found
+
+
+def _of_clusters(values: Floats, visits: Visits) -> Floats:
+    """Return the variance of the mean with visits as clusters, [M]."""
+    number = np.unique(visits, return_inverse=True)[1]
+    count = int(number.max()) + 1
+    member = np.zeros((values.shape[1], count))
+    member[np.arange(values.shape[1]), number] = 1
+    totals = (values - values.mean(axis=1, keepdims=True)) @ member
+    found: Floats = count / (count - 1) * (totals**2).sum(axis=1) / values.shape[1] ** 2
+    return found
+
+
+def depend(series: ArrayLike, visits: Visits | None = None, level: float = LEVEL) -> NDArray[np.bool_]:
+    """Return which series resemble their neighbours more than rounds in random order would.
+
+    T = sum of c_r c_{r+1} of the centred series, the last round being the neighbour of the first; with at least 12 visits over neighbours
+    of one visit alone. Its mean and variance over all orders of the same values are exact (Wald and Wolfowitz, Annals of Mathematical
+    Statistics 14, 1943), its law is taken as normal, and only likeness counts: it is what makes an interval too narrow.
+
+    Parameters
+    ----------
+    series : [M, R]
+        one value per round, in order; ranks are taken of one with +inf.
+    visits : [R]
+        as in `long_run_spreads`.
+    level
+        of the one-sided test, as a fraction.
+
+    Returns
+    -------
+    [M]; false for a constant series, or one of fewer than 3 rounds.
+
+    Examples
+    --------
+    >>> depend([[1, 1, 1, 1, 1, 9, 9, 9, 9, 9], [1, 9] * 5, [3] * 10])
+    array([ True, False, False])
+    """
+    values = _checked(series)
+    neighbours = np.ones(values.shape[1], dtype=bool)
+    if visits is not None and np.unique(visits).size >= MIN_VISITS:
+        neighbours = np.append(np.diff(visits) == 0, False)
+    found = np.zeros(len(values), dtype=bool)
+    varies = ~constant(values)
+    if values.shape[1] < 3 or not neighbours.any() or not varies.any():
+        return found
+    centred = values[varies] - values[varies].mean(axis=1, keepdims=True)
+    centred /= np.abs(centred).max(axis=1, keepdims=True)
+    products = (centred * np.roll(centred, -1, axis=1))[:, neighbours].sum(axis=1)
+    mean, variance = moments_of_products(centred, neighbours)
+    found[varies] = products - mean > np.sqrt(np.maximum(variance, CONSTANT)) * scipy.stats.norm.isf(level)
+    return found
+
+
+def moments_of_products(centred: Floats, neighbours: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return mean and variance of the sum of products of neighbours, over all orders of each centred series of at least 3, [M].
+
+    Expectations of products over distinct places follow from the power sums p2 and p4, p1 being 0: E[ab] = -p2/n(n-1),
+    E[aabb] = (p2^2 - p4)/n(n-1), E[abbc] = (2 p4 - p2^2)/n(n-1)(n-2), E[abcd] = (3 p2^2 - 6 p4)/n(n-1)(n-2)(n-3). Of the k^2 pairs of
+    k products k are equal, twice as many share a place as products follow one another, and the rest shares none.
+
+    Parameters
+    ----------
+    centred : [M, R]
+        series whose means are 0.
+    neighbours : [R]
+        whether the product of a round and the next one counts; the first follows the last.
+    """
+    n = centred.shape[1]
+    p2, p4 = (centred**2).sum(axis=1), (centred**4).sum(axis=1)
+    products = int(neighbours.sum())
+    sharing = 2 * int((neighbours & np.roll(neighbours, -1)).sum())
+    apart = products**2 - products - sharing
+    mean = -products * p2 / (n * (n - 1))
+    second = products * (p2**2 - p4) / (n * (n - 1)) + sharing * (2 * p4 - p2**2) / (n * (n - 1) * (n - 2))
+    if n > 3:
+        second = second + apart * (3 * p2**2 - 6 * p4) / (n * (n - 1) * (n - 2) * (n - 3))
+    return mean, second - mean**2
+
+
+def drift_p_values(series: ArrayLike) -> Floats:
+    """Return two-sided p-values of a drift: a change that goes on in one direction over the whole series.
+
+    The first cosine, half a period long, holds most of a drift. It is held against the mean square of the next seven by Student's t on
+    7 degrees of freedom: rounds that merely resemble their neighbours have those, too (Müller and Watson, "Low-frequency
+    econometrics", *Advances in Economics and Econometrics* 2, 2017, on inference from such averages).
+
+    Parameters
+    ----------
+    series : [M, R]
+        one value per unit, in order.
+
+    Returns
+    -------
+    [M]; 1 for a constant series, or one of at most 8 units.
+
+    Examples
+    --------
+    >>> drift_p_values([np.arange(30.0), [0.0, 1.0] * 15]).round(2)
+    array([0.  , 0.18])
+    """
+    values = _checked(series)
+    if values.shape[1] <= FREQUENCIES:
+        return np.ones(len(values))
+    x = cosines(values, FREQUENCIES)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(x[:, 0]) / np.sqrt((x[:, 1:] ** 2).mean(axis=1))
+    found: Floats = 2 * scipy.stats.t.sf(t, FREQUENCIES - 1)
+    found[constant(values)] = 1
+    return found
+
+
+def means_of_visits(series: ArrayLike, visits: Visits) -> Floats:
+    """Return the mean of each series over each visit, [M, V]."""
+    values = _checked(series)
+    number, sizes = np.unique(visits, return_inverse=True, return_counts=True)[1:]
+    sums = np.stack([np.bincount(number, weights=row, minlength=sizes.size) for row in values])
+    found: Floats = sums / sizes
+    return found
+
+
+def constant(values: Floats) -> NDArray[np.bool_]:
+    """Return which series do not vary beyond the rounding of sums, [M]."""
+    found: NDArray[np.bool_] = np.ptp(values, axis=1) <= CONSTANT * np.maximum(np.abs(values).max(axis=1), CONSTANT)
+    return found
+
+
+def _checked(series: ArrayLike) -> Floats:
+    values = np.array(series, dtype=np.float64)
+    if values.ndim != 2 or not values.shape[1]:
+        raise ValueError(f"series of shape {values.shape}: the shape must be [series, rounds], with at least one round")
+    if np.isnan(values).any():
+        raise InputError("a series over rounds with NaN has no order: every round needs a value")
+    infinite = np.isinf(values).any(axis=1)
+    if infinite.any():
+        values[infinite] = scipy.stats.rankdata(values[infinite], axis=1)
+    return values

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.long_run import (
+    MIN_VISITS,
+    cosine_variance,
+    depend,
+    drift_p_values,
+    long_run_spreads,
+    means_of_visits,
+    moments_of_products,
+    variance_ratios,
+)
+
+
+def autoregressive(random: np.random.Generator, series: int, rounds: int, correlation: float) -> np.ndarray:
+    fresh = random.standard_normal((series, rounds))
+    fresh[:, 1:] *= math.sqrt(1 - correlation**2)
+    found: np.ndarray = scipy.signal.lfilter([1.0], [1.0, -correlation], fresh, axis=1)
+    return found
+
+
+def test_the_variance_is_the_definition_summed_by_hand() -> None:
+    series = np.random.default_rng(0).random(40)
+    by_hand = [
+        math.sqrt(2 / 40) * sum(q * math.cos(math.pi * j * (r - 0.5) / 40) for r, q in enumerate(series, start=1)) for j in (1, 2, 3)
+    ]
+    assert cosine_variance([series])[0] == pytest.approx(np.mean(np.square(by_hand)))
+
+
+@pytest.mark.parametrize(("correlation", "ratio"), [(0.0, 1.0), (0.5, 3.0), (0.8, 9.0)])
+def test_its_mean_is_the_long_run_variance_of_an_autoregressive_process(correlation: float, ratio: float) -> None:
+    found = cosine_variance(autoregressive(np.random.default_rng(1), 4000, 400, correlation))
+    assert found.mean() == pytest.approx(ratio, rel=0.06)
+    law = scipy.stats.kstest(3 * found / ratio, scipy.stats.chi2(3).cdf)
+    assert law.statistic < 0.05
+
+
+@pytest.mark.parametrize("in_visits", [False, True])
+@pytest.mark.parametrize("rounds", [4, 5, 7])
+def test_moments_of_products_are_those_of_every_order(rounds: int, in_visits: bool) -> None:
+    values = np.random.default_rng(rounds).random(rounds)
+    centred = values - values.mean()
+    neighbours = np.arange(rounds) % 3 != 2 if in_visits else np.ones(rounds, dtype=bool)
+    neighbours[-1] &= not in_visits
+    every = [(np.array(order) * np.roll(order, -1))[neighbours].sum() for order in itertools.permutations(centred)]
+    mean, variance = moments_of_products(centred[None], neighbours)
+    assert mean[0] == pytest.approx(np.mean(every))
+    assert variance[0] == pytest.approx(np.var(every))
+
+
+@pytest.mark.parametrize("visits", [None, np.repeat(np.arange(24), 5)])
+def test_independent_rounds_are_called_dependent_in_one_of_fifty(visits: np.ndarray | None) -> None:
+    found = depend(np.random.default_rng(2).standard_normal((20_000, 120)), visits)
+    assert found.mean() == pytest.approx(0.02, abs=0.006)
+
+
+def test_likeness_is_found_and_its_contrary_is_none() -> None:
+    random = np.random.default_rng(3)
+    assert depend(autoregressive(random, 500, 60, 0.8)).mean() > 0.99
+    assert not depend(autoregressive(random, 500, 60, -0.8)).any()
+
+
+def test_a_single_round_unlike_the_others_is_no_likeness_wherever_it_stands() -> None:
+    series = np.ones((40, 40)) + np.eye(40)
+    assert not depend(series).any()
+    assert depend(np.full((1, 40), math.inf)).tolist() == [False]
+
+
+def test_infinite_values_count_by_their_rank() -> None:
+    series = np.concatenate([np.full(20, math.inf), np.arange(1.0, 21.0)])
+    assert depend(series[None]).all()
+    assert drift_p_values(series[None])[0] < 0.05
+
+
+def test_few_visits_leave_the_cosines_and_many_take_their_place() -> None:
+    random = np.random.default_rng(4)
+    series = random.random((1, 60)) + np.repeat(random.random(12), 5)
+    few, many = (np.repeat(np.arange(count), 60 // count) for count in (MIN_VISITS - 2, MIN_VISITS))
+    assert [long_run_spreads(series, visits)[0].unit for visits in (None, few, many)] == ["cosines", "cosines", "visits"]
+    [found] = long_run_spreads(series, many)
+    means = means_of_visits(series, many)[0]
+    assert found.variance == pytest.approx(means.var(ddof=1) / 12)
+    assert found.degrees == 4
+
+
+def test_visits_of_unequal_length_weigh_by_their_rounds() -> None:
+    visits = np.array([0, 0, 0, *range(1, 13)])
+    series = np.random.default_rng(5).random((1, 15))
+    residuals = series[0] - series.mean()
+    totals = [residuals[:3].sum(), *residuals[3:]]
+    assert long_run_spreads(series, visits)[0].variance == pytest.approx(13 / 12 * np.square(totals).sum() / 15**2)
+
+
+@given(arrays(np.float64, (3, 24), elements=st.floats(0, 1)), st.floats(0.1, 10))
+def test_a_spread_scales_and_is_never_below_that_of_independent_rounds(series: np.ndarray, factor: float) -> None:
+    for visits in (None, np.repeat(np.arange(12), 2)):
+        plain, scaled = long_run_spreads(series, visits), long_run_spreads(factor * series, visits)
+        for row, one, other in zip(series, plain, scaled, strict=True):
+            assert other.variance == pytest.approx(factor**2 * one.variance, abs=1e-15)
+            assert one.variance >= row.var(ddof=1) / 24 * (1 - 1e-9) - 1e-15
+        assert (variance_ratios(series, visits) >= 1).all()
+
+
+def test_few_rounds_have_no_cosines() -> None:
+    assert [found.unit for found in long_run_spreads([[1.0, 2.0, 3.0]])] == ["rounds"]
+    assert long_run_spreads([[1.0]])[0].variance == 0
+    with pytest.raises(InputError, match="3 cosines of 3 rounds"):
+        cosine_variance([[1.0, 2.0, 3.0]])
+
+
+def test_a_drift_is_told_from_likeness_of_neighbours() -> None:
+    random = np.random.default_rng(6)
+    steady = autoregressive(random, 3000, 120, 0.8)
+    assert (drift_p_values(steady) < 0.05).mean() < 0.08
+    assert (drift_p_values(steady + np.linspace(0, 6, 120)) < 0.01).mean() > 0.5
+    assert (drift_p_values(random.standard_normal((3000, 120))) < 0.05).mean() == pytest.approx(0.05, abs=0.015)
+
+
+def test_what_says_nothing() -> None:
+    assert drift_p_values([[1.0] * 30, list(range(30))]).tolist()[0] == 1
+    assert drift_p_values([[1.0, 2.0, 3.0]]).tolist() == [1]
+    assert depend([[1.0, 2.0]]).tolist() == [False]
+    assert depend([[1.0] * 9]).tolist() == [False]
+    assert variance_ratios([[1.0] * 20]).tolist() == [1]
+
+
+@pytest.mark.parametrize("function", [depend, drift_p_values, cosine_variance, long_run_spreads, variance_ratios])
+def test_nan_and_other_shapes_are_refused(function: object) -> None:
+    assert callable(function)
+    with pytest.raises(InputError, match="every round needs a value"):
+        function([[1.0, math.nan, 2.0, 3.0]])
+    with pytest.raises(ValueError, match=r"the shape must be \[series, rounds\]"):
+        function([1.0, 2.0])
