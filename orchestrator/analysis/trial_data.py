@@ -83,6 +83,9 @@ class TrialData:
         one per sample, as stored.
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
+    visits
+        the number of the visit that each round belongs to, [R], ascending, not without gaps; None for trials stored without visits. Trials
+        that were measured together on one machine had their visits of one number in one cycle.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -101,6 +104,7 @@ class TrialData:
     outcome: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    visits: NDArray[np.int32] | None = None
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property
@@ -237,5 +241,6 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
+        visits=matrix.visits,
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
     )

@@ -48,9 +48,9 @@ class TimedActor:
         node = {"node_id": context.get_node_id(), "labels": context.get_node_labels(), "turn": self._turn.placement}
         return replace(prepared, placement={**prepared.placement, **node})
 
-    def run_rounds(self, first: int, count: int) -> Packed:
-        """Run consecutive rounds and return them as one message."""
-        return pack([self._worker.run_round(number) for number in range(first, first + count)])
+    def run_rounds(self, first: int, count: int, visit: int) -> Packed:
+        """Run consecutive rounds of a visit and return them as one message."""
+        return pack(self._worker.run_rounds(first, count, visit))
 
     def kernel_ns(self) -> int:
         """Time a fixed piece of work."""

@@ -103,9 +103,9 @@ class RaySession:
         """Pin, load, warm up."""
         return RayJob(self._handle.prepare.remote(), self._leaving)
 
-    def run_rounds(self, first: int, count: int) -> RayJob[list[RoundResult]]:
-        """Run consecutive rounds."""
-        return RayJob(self._handle.run_rounds.remote(first, count), self._leaving, unpack)
+    def run_rounds(self, first: int, count: int, visit: int) -> RayJob[list[RoundResult]]:
+        """Run consecutive rounds of a visit."""
+        return RayJob(self._handle.run_rounds.remote(first, count, visit), self._leaving, unpack)
 
     def kernel_ns(self) -> RayJob[int]:
         """Time a fixed piece of work."""

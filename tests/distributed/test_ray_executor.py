@@ -96,7 +96,7 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     try:
         identity = session.identify().result(60)
         placement = session.prepare().result(60).placement
-        result, again = session.run_rounds(0, 2).result(60)
+        result, again = session.run_rounds(0, 2, 0).result(60)
     finally:
         session.close()
 
@@ -169,7 +169,7 @@ def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
     session = executor.open(trial(kind=HANGS, once=str(tmp_path / "once")), "t-r0", 0)
     session.prepare().result(60)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
-        session.run_rounds(0, 1).result(0.1)
+        session.run_rounds(0, 1, 0).result(0.1)
     session.abandon()
 
 
