@@ -27,7 +27,8 @@ NO_WORK = {
     "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "lead_in"},
 }
 """Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data
-says which samples a limit draws. ``schedule`` is hashed as the one value that all ids of before held. Options are added one by one, without those that are paths: a digest says what a path holds."""
+says which samples a limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without
+those that are paths: a digest says what a path holds."""
 
 
 def match_key(trial: Trial, inspection: Inspection) -> str:
