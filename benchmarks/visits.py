@@ -28,7 +28,8 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.subject.digests import cache_dir
 
 MODELS = [
-    "model=efficientnet_lite0,scene_detector", "task=imagenet_samples,digit_scenes", "system=cpu_1core,cpu_all", "runtime=torch,onnxruntime",
+    "model=efficientnet_lite0,scene_detector", "task=imagenet_samples,digit_scenes",
+    "system=cpu_1core,cpu_all", "runtime=torch,onnxruntime",
 ]  # fmt: skip
 LEAD_INS = (0, 3)
 VISITS, ROUNDS = 12, 6
