@@ -84,6 +84,9 @@ def idle(words: Sequence[str]) -> None:
                 session.prepare().result(600)
             for session in sessions:
                 session.run_rounds(0, 1, 0).result(600)
+            for session in sessions:
+                session.rest()
+            time.sleep(1)
             before = used(processes)
             time.sleep(IDLE_S)
             after = used(processes)

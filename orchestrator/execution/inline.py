@@ -71,6 +71,9 @@ class InlineSession:
         """Run consecutive rounds of a visit."""
         return InlineJob(lambda: self._worker.run_rounds(first, count, visit))
 
+    def rest(self) -> None:
+        """Do nothing: the process is the driver's own, and busy."""
+
     def kernel_ns(self) -> InlineJob[int]:
         """Time a fixed piece of work."""
         return InlineJob(self._worker.kernel_ns)

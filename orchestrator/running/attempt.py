@@ -169,6 +169,12 @@ class TimedProcess:
         """Return the calls for rounds from a number on, of which none is under way yet."""
         return RoundCalls(self.session, self._trial.measurement, first, self.session.shares_machine)
 
+    def rest(self) -> None:
+        """Have the process sleep until the next call, where there is one."""
+        if self._session is not None:
+            with asking("having its process sleep"):
+                self._session.rest()
+
     def answers(self) -> bool:
         """Return whether the host answers; true where no process has been started."""
         with step("asking whether its host answers"):

@@ -181,13 +181,15 @@ def run_in_visits(runs: Sequence[TrialRun], stop: threading.Event, campaign: str
     Visits of one cycle have one number in all trials. ``stop`` ends all after the round under way; what has not begun stays planned.
     """
     try:
-        active = [run for run in runs if not stop.is_set() and run.start() and run.ready()]
+        rest = TrialRun.rest if len(runs) > 1 else lambda run: True
+        active = [run for run in runs if not stop.is_set() and run.start() and run.ready() and rest(run)]
         number = max((run.next_visit for run in active), default=0)
         while active:
             last = min(run.progress for run in active)
             taking_part = {run.trial_id: run for run in active if run.progress < last + 1 or stop.is_set()}
-            ended = {name for name in order_of_cycle(taking_part, campaign, number) if not taking_part[name].visit(number)}
-            active = [run for run in active if run.trial_id not in ended]
+            turns = [taking_part[trial_id] for trial_id in order_of_cycle(taking_part, campaign, number)]
+            ended = [run for run in turns if not (run.visit(number) and rest(run))]
+            active = [run for run in active if run not in ended]
             number += 1
     finally:
         for run in runs:

@@ -91,6 +91,10 @@ class TrialRun(TrialLife):
             going = self._attempt(partial(self._take_rounds, course, calls))
         return going
 
+    def rest(self) -> bool:
+        """Have its process sleep until its next visit. Return whether visits may follow."""
+        return self._attempt(self._process.rest)
+
     @property
     def _begun(self) -> Course:
         assert self._course is not None
