@@ -19,8 +19,10 @@ TIMES_WEIGHTS = 2
 """Weights count twice: the other time for what a model computes with, and for copies that a loader makes."""
 SHARE = 0.75
 """Of a machine's and a GPU's memory that processes of a campaign may hold together."""
+MOST_PROCESSES = 64
+"""Loaded at once on one machine, however large it is: loading takes seconds each, in which nothing is measured."""
 
-HOST = "memory"
+HOST, PROCESSES = "memory", "processes"
 
 
 def held_bytes(trial: Trial, inspection: Inspection) -> dict[str, int]:
@@ -55,7 +57,7 @@ def in_parts(
     in_visits = [planned for planned in trials if planned.state == "planned" and planned.trial.measurement.rounds_per_visit is not None]
     for (_, exclusive), members in _by_machine(in_visits, places).items():
         machine = places[members[0].match_key][1]
-        held = {planned.trial_id: Counter(held_bytes(planned.trial, places[planned.match_key][0])) for planned in members}
+        held = {planned.trial_id: Counter(held_bytes(planned.trial, places[planned.match_key][0]) | {PROCESSES: 1}) for planned in members}
         room = _room(machine)
         if _fits(held.values(), room):
             continue
@@ -77,9 +79,9 @@ def _by_machine(
 
 
 def _room(machine: Machine) -> dict[str, float]:
-    """Return how much may be held of each memory whose size is known."""
+    """Return how much may be held of each memory whose size is known, and how many processes there may be."""
     sizes = {HOST: machine.memory_bytes, **machine.device_memory}
-    return {name: SHARE * size for name, size in sizes.items() if size is not None}
+    return {name: SHARE * size for name, size in sizes.items() if size is not None} | {PROCESSES: MOST_PROCESSES}
 
 
 def _fits(held: Iterable[Counter[str]], room: Mapping[str, float]) -> bool:
@@ -106,7 +108,7 @@ def _fill(members: Sequence[PlannedTrial], held: Mapping[str, Counter[str]], roo
 def _line(host: str, total: Mapping[str, int], room: Mapping[str, float], trials: int, parts: int) -> str:
     short = next(of for of, count in total.items() if count > room.get(of, count))
     what = "memory" if short == HOST else f"memory of {short}"
-    return (
-        f"{host}: {trials} trials loaded at once would hold about {total[short] / 2**30:,.1f} GiB of {what}, and may hold "
-        f"{room[short] / 2**30:,.1f}; they are measured in {parts} parts, one after another, each in visits"
-    )
+    bound = f"would hold about {total[short] / 2**30:,.1f} GiB of {what}, and may hold {room[short] / 2**30:,.1f}"
+    if short == PROCESSES:
+        bound = f"are more than the {MOST_PROCESSES} that may be"
+    return f"{host}: {trials} trials loaded at once {bound}; they are measured in {parts} parts, one after another, each in visits"

@@ -58,6 +58,12 @@ def test_a_repeat_that_fits_into_one_part_is_not_spread_over_two(plan: Callable[
     assert parts(plan("abc", room=room, measurement__repeat=2)) == expected
 
 
+def test_no_machine_is_so_large_that_it_loads_more_than_64(plan: Callable[..., Plan]) -> None:
+    divided = plan("a", room=1000, measurement__repeat=130)
+    assert parts(divided) == [0] * 64 + [1] * 64 + [2] * 2
+    assert "130 trials loaded at once are more than the 64 that may be; they are measured in 3 parts" in divided.parts[0]
+
+
 def test_lanes_beside_one_another_load_one_trial_each_where_not_all_fit(plan: Callable[..., Plan]) -> None:
     assert parts(plan("abc", room=9, system__exclusive=False)) == [0, 0, 0]
     assert parts(plan("abc", room=2.5, system__exclusive=False)) == [0, 1, 2]

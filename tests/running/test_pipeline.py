@@ -20,8 +20,9 @@ from orchestrator.machine.host import read_machine
 from orchestrator.measurement.worker import Worker
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.running.pipeline import order_of_cycle, run_trials
+from orchestrator.running.pipeline import order_of_cycle, own_rule, run_trials
 from orchestrator.running.trial_judge import kernel_flags
+from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
@@ -94,7 +95,9 @@ def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
 def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Campaign]:
     """Measure trials into one folder; where that is there already, its campaign is gone on with."""
 
-    def run(trials: list[PlannedTrial], stop: threading.Event | None = None, clock: FakeClock | None = None) -> Campaign:
+    def run(
+        trials: list[PlannedTrial], stop: threading.Event | None = None, clock: FakeClock | None = None, rule_of: Any = own_rule
+    ) -> Campaign:
         directory = tmp_path / "results"
         record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
         going_on = directory.exists()
@@ -102,7 +105,7 @@ def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             CampaignWriter.reopen(directory) if going_on else CampaignWriter.create(directory, record) as writer,
             open_inline(tmp_path / "cache", clock or FakeClock()) as executor,
         ):
-            run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event())
+            run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event(), rule_of=rule_of)
         return open_campaign(directory)
 
     run_round = Worker.run_round
@@ -282,6 +285,23 @@ def test_what_was_interrupted_is_balanced_and_goes_on_with_those_behind(measure:
     assert found[:3] == before
     assert [found[3], sorted(found[4:])] == [(behind, 2, 3), [(0, 3, 3), (1, 3, 3)]]
     assert {trial.state for trial in campaign.record.trials} == {"done"}
+
+
+def test_an_extension_is_spread_over_all_trials_whatever_they_have(measure: Callable[..., Campaign], tmp_path: Path) -> None:
+    trials = planned(measurement=rounds_of(9, visit_rounds=3)) + planned(measurement=rounds_of(3, visit_rounds=3, batch=2))
+    before = stretches(measure(trials))
+    with CampaignWriter.reopen(tmp_path / "results") as writer:
+        for trial, rounds in zip(writer.record.trials, (9, 3), strict=True):
+            writer.note(trial.trial_id, [], rounds + 6)
+            writer.set_state(trial.trial_id, "planned", None)
+        trials = list(writer.record.trials)
+
+    def until(planned: PlannedTrial, primary: str | None) -> StoppingRule:
+        rounds = planned.trial.measurement.min_rounds + 6
+        return make_rule("rounds", min_rounds=rounds, max_rounds=rounds)
+
+    found = stretches(measure(trials, rule_of=until))[len(before) :]
+    assert [sorted(found[:2]), sorted(found[2:])] == [[(0, 3, 3), (1, 3, 3)], [(0, 4, 3), (1, 4, 3)]]
 
 
 def test_a_fault_ends_its_visit_and_the_next_one_has_a_fresh_process(measure: Callable[..., Campaign]) -> None:
