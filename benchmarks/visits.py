@@ -43,17 +43,22 @@ def carry(words: Sequence[str]) -> None:
     count = VISITS * ROUNDS
     bounds = [f"measurement.min_rounds={count}", f"measurement.max_rounds={count}", f"measurement.visit_rounds={ROUNDS}"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "orchestrator", "--quiet", "-m", *MODELS, "measurement.rule=rounds", *bounds]
+        command = [sys.executable, "-m", "orchestrator", "--quiet", "-m", *chosen(words), "measurement.rule=rounds", *bounds]
         lead_ins = ",".join(map(str, LEAD_INS))
-        subprocess.run([*command, f"measurement.lead_in={lead_ins}", f"results_dir={folder}/r", *words], check=True, capture_output=True)
+        subprocess.run([*command, f"measurement.lead_in={lead_ins}", f"results_dir={folder}/r"], check=True, capture_output=True)
         trials = load_trials(open_campaign(Path(folder) / "r"))
     print(f"excess of a visit's first round over its later ones, %, total clock: samples at places {PLACES}, then the round's median")
     for lead_in in LEAD_INS:
-        chosen = [trial for trial in trials if trial.record.trial.measurement.lead_in == lead_in]
-        rows = [excess(trial) for trial in chosen]
-        for trial, row in zip(chosen, rows, strict=True):
+        alike = [trial for trial in trials if trial.record.trial.measurement.lead_in == lead_in]
+        rows = [excess(trial) for trial in alike]
+        for trial, row in zip(alike, rows, strict=True):
             print(f"{lead_in} | {shown(row)} | {trial.trial_id}")
         print(f"{lead_in} | {shown(np.median(rows, axis=0))} | median of {len(rows)} trials")
+
+
+def chosen(words: Sequence[str]) -> list[str]:
+    """Return the words that say what is measured: those given replace the ones of the same key."""
+    return list({word.partition("=")[0]: word for word in [*MODELS, *words]}.values())
 
 
 def excess(trial: TrialData) -> NDArray[np.float64]:
@@ -71,7 +76,7 @@ def shown(row: NDArray[np.float64]) -> str:
 
 def idle(words: Sequence[str]) -> None:
     """Print the processor time of each loaded process while all wait, as a share of the time."""
-    trials = [parse_trial(document) for document in compose_trials([*MODELS, *words], True, ()).documents]
+    trials = [parse_trial(document) for document in compose_trials(chosen(words), True, ()).documents]
     trials = [trial for trial in trials if trial.model.kind == trial.task.kind]
     with open_local_executor(CampaignConfig(), cache_dir()) as executor:
         sessions = [executor.open(trial, f"idle{number}-r0", 0) for number, trial in enumerate(trials)]
