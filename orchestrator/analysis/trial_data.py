@@ -84,7 +84,8 @@ class TrialData:
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     visits
-        number of the visit that each round belongs to, [R]; None where the trial was not measured in visits.
+        number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time; else None.
+        Trials that were measured together on one machine had their visits of one number in one cycle.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -240,5 +241,18 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
+        visits=_lying_apart(matrix.visits, rounds),
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
     )
+
+
+def _lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:
+    """Return visits where they lie apart: of two rounds or more, with pauses at least half as long as they are, by the medians."""
+    if visits is None or (numbers := np.unique(visits)).size < 2 or visits.size < 2 * numbers.size:
+        return None
+    began = rounds.column("started_at").cast(pa.int64()).to_numpy()
+    ended = began + rounds.column("duration_ns").to_numpy() // 1000
+    first = np.searchsorted(visits, numbers)
+    last = np.append(first[1:], visits.size) - 1
+    pauses, durations = began[first[1:]] - ended[last[:-1]], ended[last] - began[first]
+    return visits if np.median(pauses) >= np.median(durations) / 2 else None

@@ -34,6 +34,8 @@ def execute(options: Composing) -> int:
         terminal.line(f"left out: {' x '.join(left.pair)}: {left.reason}")
     for line in plan.unpaired:
         terminal.line(f"left out: {line}")
+    for line in plan.parts:
+        terminal.line(line)
     if composition.excluded:
         terminal.line(f"excluded by the sweep: {composition.excluded} combinations")
     if plan.duplicates:

@@ -25,14 +25,14 @@ from orchestrator.planning.plan import NOWHERE, Candidate, Plan, check_analysis,
 from orchestrator.report.text import printable
 from orchestrator.stats.stopping import RULES, make_rule
 from orchestrator.stats.thresholds import primary_threshold
-from orchestrator.storage.load import read_regular
+from orchestrator.storage.load import read_regular, read_table
 from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.inspection import UNKNOWN, Look
 from orchestrator.subject.targets import add_code_folders, check_packages
 
 
 def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, float]:
-    """Return how long the latest finished trial of each match key took, from start to end, in s.
+    """Return how long the latest finished trial of each match key took, in s: from start to end or, in visits, to load and in its rounds.
 
     Parameters
     ----------
@@ -43,10 +43,9 @@ def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> d
     """
     found: dict[str, float] = {}
     for key in set(match_keys):
-        spans = [span for folder in campaigns for path in folder.glob(f"trials/{key}-r*/trial.json") if (span := _span(path))]
-        if spans:
-            started, ended = max(spans, key=lambda span: span[1])
-            found[key] = (ended - started).total_seconds()
+        ends = [end for folder in campaigns for path in folder.glob(f"trials/{key}-r*/trial.json") if (end := _end_and_seconds(path))]
+        if ends:
+            found[key] = max(ends)[1]
     return found
 
 
@@ -56,13 +55,19 @@ def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
     return [folder for folder in [*results.glob("*/*"), *beside] if (folder / "campaign.json").is_file()]
 
 
-def _span(path: Path) -> tuple[datetime, datetime] | None:
+def _end_and_seconds(path: Path) -> tuple[datetime, float] | None:
+    """Return when a trial ended and how long it took, in s, by its record and rounds; None unless it is done and can be read."""
     try:
         record = json.loads(read_regular(path))
         if record["state"] != "done":
             return None
-        return datetime.fromisoformat(record["started_at"]), datetime.fromisoformat(record["ended_at"])
-    except (OSError, ValueError, LookupError, TypeError):
+        ended = datetime.fromisoformat(record["ended_at"])
+        if record.get("trial", {}).get("measurement", {}).get("schedule", "sequential") == "sequential":
+            return ended, (ended - datetime.fromisoformat(record["started_at"])).total_seconds()
+        cold = record["cold_start"]
+        rounds_ns = [sum(read_table(part).column("duration_ns").to_pylist()) for part in path.parent.glob("rounds/part-*.parquet")]
+        return ended, (cold["load_ns"] + sum(cold["warmup_rounds_ns"]) + sum(rounds_ns)) / 1e9
+    except (InputError, OSError, ValueError, LookupError, TypeError):
         return None
 
 

@@ -66,6 +66,9 @@ def run_planned(options: Composing, composed: Composed, plan: Plan, site: Site) 
         left_out=plan.left_out,
     )
     directory = results_directory(campaign, composition.name)
+    with Progress(0, None if options.quiet else sys.stderr) as progress:
+        for line in plan.parts:
+            progress.say(line)
     with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
         return measure(writer, campaign, runnable, options.quiet, site)
 

@@ -128,7 +128,11 @@ class RuntimeConfig(Frozen):
 
 
 class MeasurementConfig(Frozen):
-    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``; ``rule_options`` are the rule's own."""
+    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``; ``rule_options`` are the rule's own.
+
+    ``schedule`` says how the trials of one machine share its time: in visits of ``visit_rounds`` rounds, ``interleaved`` (visits of one
+    round), or ``sequential``. ``lead_in`` is the number of untimed inferences at the start of each visit.
+    """
 
     batch: int = Field(1, gt=0, le=MOST_SAMPLES)
     rule: Name = "settled"
@@ -139,11 +143,18 @@ class MeasurementConfig(Frozen):
     warmup_rounds: int = Field(2, gt=0, le=1000)
     round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
     order: Literal["fixed", "shuffled"] = "fixed"
-    schedule: Literal["sequential", "interleaved"] = "sequential"
+    schedule: Literal["visits", "sequential", "interleaved"] = "visits"
+    visit_rounds: int = Field(5, gt=0, le=MOST_ROUNDS)
+    lead_in: int = Field(3, ge=0, le=MOST_SAMPLES)
     garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
     repeat: int = Field(1, gt=0, le=MOST_REPEATS)
     max_errors: int = Field(0, ge=0, le=10**18)
     rule_options: dict[Name, bool | int | float | str] = Field({}, exclude_if=lambda options: not options)
+
+    @property
+    def rounds_per_visit(self) -> int | None:
+        """How many rounds follow one another before other trials of the machine have theirs; None for all."""
+        return {"visits": self.visit_rounds, "interleaved": 1, "sequential": None}[self.schedule]
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> MeasurementConfig:

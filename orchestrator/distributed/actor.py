@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from orchestrator.configuration.config import Trial
+from orchestrator.distributed.bell import sleep_until_rung
 from orchestrator.distributed.placement import import_shipped
 from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.turn import Turn
@@ -48,9 +49,13 @@ class TimedActor:
         node = {"node_id": context.get_node_id(), "labels": context.get_node_labels(), "turn": self._turn.placement}
         return replace(prepared, placement={**prepared.placement, **node})
 
-    def run_rounds(self, first: int, count: int) -> Packed:
-        """Run consecutive rounds and return them as one message."""
-        return pack([self._worker.run_round(number) for number in range(first, first + count)])
+    def run_rounds(self, first: int, count: int, visit: int) -> Packed:
+        """Run consecutive rounds of a visit and return them as one message."""
+        return pack(self._worker.run_rounds(first, count, visit))
+
+    def rest(self, bell: str) -> None:
+        """Sleep until the driver's bell rings."""
+        sleep_until_rung(bell)
 
     def kernel_ns(self) -> int:
         """Time a fixed piece of work."""

@@ -18,6 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.distributed.actor import TimedActor
+from orchestrator.distributed.bell import Bell
 from orchestrator.distributed.local import first_line
 from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
@@ -82,6 +83,8 @@ class RaySession:
         self.shares_machine = shares_machine
         self._identity: Identity | None = None
         self._scratch: str | None = None
+        self._bell: Bell | None = None
+        self._resting = False
 
     def identify(self) -> RayJob[Identity]:
         """Return which process this is, once the actor is up."""
@@ -103,17 +106,37 @@ class RaySession:
         """Pin, load, warm up."""
         return RayJob(self._handle.prepare.remote(), self._leaving)
 
-    def run_rounds(self, first: int, count: int) -> RayJob[list[RoundResult]]:
-        """Run consecutive rounds."""
-        return RayJob(self._handle.run_rounds.remote(first, count), self._leaving, unpack)
+    def run_rounds(self, first: int, count: int, visit: int) -> RayJob[list[RoundResult]]:
+        """Run consecutive rounds of a visit."""
+        self._wake()
+        return RayJob(self._handle.run_rounds.remote(first, count, visit), self._leaving, unpack)
 
     def kernel_ns(self) -> RayJob[int]:
         """Time a fixed piece of work."""
+        self._wake()
         return RayJob(self._handle.kernel_ns.remote(), self._leaving)
 
     def read_back(self) -> RayJob[Mapping[str, Any]]:
         """Read back where the process is placed now."""
+        self._wake()
         return RayJob(self._handle.read_back.remote(), self._leaving)
+
+    def rest(self) -> None:
+        """Have the process sleep until the next call, where the driver's machine is its own and a pipe can be made there."""
+        if not self.shares_machine or self._scratch is None or self._resting:
+            return
+        with suppress(OSError):
+            if self._bell is None:
+                self._bell = Bell(Path(f"{self._scratch}-bell"))
+                if self._guard is not None:
+                    self._guard.remove_at_end(self._bell.path)
+            self._handle.rest.remote(str(self._bell.path))
+            self._resting = True
+
+    def _wake(self) -> None:
+        if self._bell is not None and self._resting:
+            self._bell.ring()
+        self._resting = False
 
     def host_answers(self) -> bool:
         """Return whether another process of the node answers. The driver's own host needs no asking."""
@@ -150,12 +173,15 @@ class RaySession:
 
     def close(self) -> None:
         """End the process and wait until it is gone, so that the next trial has the machine to itself."""
+        self._wake()
         with suppress(RayError):  # a process that hangs or is gone has nothing to say; it is killed below
             ask(ray.get, self._handle.close.remote(), timeout=CLOSE_TIMEOUT_S)
         ask(ray.kill, self._handle)
         self._await_end()
 
     def _await_end(self) -> None:
+        if self._bell is not None:
+            self._bell.remove()
         if self._identity is None:
             return
         arguments = (self._identity.pid, self._identity.created_s, self._identity.boot_id, CLOSE_TIMEOUT_S)

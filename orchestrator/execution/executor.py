@@ -60,8 +60,11 @@ class Session(Protocol):
     def prepare(self) -> Job[Prepared]:
         """Pin, load, warm up."""
 
-    def run_rounds(self, first: int, count: int) -> Job[Sequence[RoundResult]]:
-        """Run consecutive rounds; each is timed as if it were alone."""
+    def run_rounds(self, first: int, count: int, visit: int) -> Job[Sequence[RoundResult]]:
+        """Run consecutive rounds of a visit; each is timed as if it were alone. A visit that is new begins with its lead-in."""
+
+    def rest(self) -> None:
+        """Have the process sleep until the next call, as far as that is possible: nothing of it may run beside other trials' rounds."""
 
     def kernel_ns(self) -> Job[int]:
         """Time a fixed piece of work, in ns: the machine's speed now."""

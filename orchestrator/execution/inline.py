@@ -67,9 +67,12 @@ class InlineSession:
         """Load and warm up."""
         return InlineJob(self._prepare)
 
-    def run_rounds(self, first: int, count: int) -> InlineJob[list[RoundResult]]:
-        """Run consecutive rounds."""
-        return InlineJob(lambda: [self._worker.run_round(number) for number in range(first, first + count)])
+    def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
+        """Run consecutive rounds of a visit."""
+        return InlineJob(lambda: self._worker.run_rounds(first, count, visit))
+
+    def rest(self) -> None:
+        """Do nothing: the process is the driver's own, and busy."""
 
     def kernel_ns(self) -> InlineJob[int]:
         """Time a fixed piece of work."""

@@ -1,4 +1,4 @@
-"""Which cores and how much of their time a process may use."""
+"""Which cores, how much of their time and how much memory a process may use."""
 
 from __future__ import annotations
 
@@ -179,6 +179,19 @@ def find_quota(cgroup: str, mountinfo: str) -> Quota | None:
         if (quota := _quota(folder, version)) is not None
     ]
     return min(quotas, key=lambda quota: quota.cores, default=None)
+
+
+def read_memory_limit() -> int | None:
+    """Return the tightest limit of memory above this process, in bytes, or None; of control groups of version 2."""
+    own = dict(_own_groups(read_text(Path("/proc/self/cgroup")) or ""))
+    limits = [
+        int(limit)
+        for version, root, mount in _mounts(read_text(Path("/proc/self/mountinfo")) or "")
+        if version == 2 and version in own
+        for folder in _upward(own[version], root, mount)
+        if (limit := (read_text(folder / "memory.max") or "").strip()).isdigit()
+    ]
+    return min(limits, default=None)
 
 
 def _own_groups(cgroup: str) -> Iterator[tuple[int, str]]:

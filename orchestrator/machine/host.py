@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import psutil
 
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.contracts import InputError
-from orchestrator.machine.cores import allowed_cores, choose_cores
+from orchestrator.machine.cores import allowed_cores, choose_cores, read_memory_limit
 from orchestrator.machine.environment import boot_id, gpu_driver, installed_versions
 
 NODES = Path("/sys/devices/system/node")
@@ -25,7 +26,7 @@ class Machine:
     cores
         those this process may use.
     memory_bytes
-        physical memory.
+        physical memory, or what a control group allows of it.
     device_memory
         accelerators besides ``cpu``, ``cuda:0`` and so on and their UUIDs, with the memory each has in bytes, None if the driver does
         not say.
@@ -62,7 +63,7 @@ def read_machine() -> Machine:
     return Machine(
         host=socket.gethostname(),
         cores=allowed_cores(),
-        memory_bytes=int(psutil.virtual_memory().total),
+        memory_bytes=min(int(psutil.virtual_memory().total), read_memory_limit() or sys.maxsize),
         device_memory=dict(_devices()),
         numa=numa_cores(),
         boot_id=boot_id(),

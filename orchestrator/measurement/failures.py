@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,6 +104,21 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
         raise _impossible("the last batch ends after its round")
 
 
+def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> None:
+    """Raise TrialFailed if the model has raised on more samples of the warm-up, named in ``names``, than may fail."""
+    errors, allowed = warmup.errors, trial.measurement.max_errors
+    if len(errors) > allowed:
+        index, message = next(iter(errors.items()))
+        failed = TrialFailed(
+            f"model {trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
+            f"(measurement.max_errors={allowed}), first on {names[index]}: {message}",
+            fault_of(message, "too many errors"),
+        )
+        if warmup.traceback is not None:
+            keep_traceback(failed, warmup.traceback)
+        raise failed
+
+
 def refuse_short(result: RoundResult, batch: int) -> None:
     """Raise TrialFailed if a round took less time than what was timed in it."""
     short = short_round(result.timings, result.round, batch)
@@ -131,7 +146,7 @@ class Stamps:
 
 
 def incomplete_round(
-    trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str
+    trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int | None = None
 ) -> RoundResult:
     """Return the round as far as it came: finished samples ``ok``, those in flight ``in_flight``, the rest ``lost``.
 
@@ -145,6 +160,8 @@ def incomplete_round(
         ``timeout`` or ``error``.
     message
         what is known of the samples in flight.
+    visit
+        the visit that the round belongs to.
 
     Raises
     ------
@@ -186,6 +203,7 @@ def incomplete_round(
         "started_monotonic_ns": found.monotonic_ns,
         "duration_ns": int(found.stamps[finished, 3].max() - found.stamps[finished, 0].min()) if finished.any() else 0,
         "process": process,
+        "visit": visit,
         "incomplete": True,
     }
     errors = {} if in_flight_batch is None else dict.fromkeys(groups[in_flight_batch], message)

@@ -39,14 +39,17 @@ def stamps_path(folder: Path) -> Path:
 
 
 def remove_stale(folder: Path) -> None:
-    """Delete this user's files of stamps whose process is dead, a day after it last wrote: until then they may still be fetched."""
+    """Delete this user's files of stamps whose process is dead, a day after it last wrote, and the pipes beside them.
+
+    Until then they may still be fetched.
+    """
     import psutil
 
     for path in folder.glob(f"{STAMPS_PREFIX}*-*"):
         owner = path.name.removeprefix(STAMPS_PREFIX).split("-")[0]
         try:
             status = path.lstat()
-            ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+            ours = (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)) and status.st_uid == os.geteuid()
             old = time.time() - status.st_mtime > KEEP_S
             if ours and owner.isdigit() and old and not psutil.pid_exists(int(owner)):
                 path.unlink()

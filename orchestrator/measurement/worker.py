@@ -20,16 +20,16 @@ from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.evidence import kernel_ns
-from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, tracebacks_kept
+from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_raised, tracebacks_kept
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.timing import Clock, Stages, run_batches
+from orchestrator.measurement.timing import STAMPS, Clock, Stages, run_batches
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.stored_form import one_row
 from orchestrator.subject.inspection import open_subject
 from orchestrator.subject.samples import batches_of_round
-from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_text
+from orchestrator.subject.targets import message_with_place, traceback_text
 
 Items = Sequence[Any]
 
@@ -99,6 +99,7 @@ class Worker:
         self._threads = trial.system.threads or len(self._cores)
         self._first_answers: list[Any] | None = None
         self._collected_s = 0.0
+        self._visit: int | None = None
 
     @tracebacks_kept()
     def prepare(self) -> Prepared:
@@ -125,7 +126,7 @@ class Worker:
         seen = device.read_device(self._trial.system.device)
         self._gpu = evidence.GpuEvidence(seen.get("uuid"))
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
-        self._fail_beyond_max_errors(warmup[0], [sample.name for sample in subject.samples])
+        refuse_raised(self._trial, warmup[0], [sample.name for sample in subject.samples])
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
@@ -158,11 +159,17 @@ class Worker:
             metrics=tuple(subject.task.metrics),
         )
 
+    def run_rounds(self, first: int, count: int, visit: int) -> list[RoundResult]:
+        """Run consecutive rounds of a visit."""
+        return [self.run_round(number, visit) for number in range(first, first + count)]
+
     @tracebacks_kept()
-    def run_round(self, number: int) -> RoundResult:
-        """Time one pass over every sample."""
+    def run_round(self, number: int, visit: int | None = None) -> RoundResult:
+        """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
+        lead_in = self._lead_in(number) if visit not in (None, self._visit) else {}
+        self._visit = visit
         groups = self._groups(number)
-        batches = [[self._items[index] for index in group] for group in groups]
+        batches = self._batches(groups)
         collecting = self._trial.measurement.garbage_collection == "on"
         if not collecting:
             self._collect()
@@ -189,6 +196,8 @@ class Worker:
             "started_monotonic_ns": monotonic_ns,
             "duration_ns": duration_ns,
             "process": self._process,
+            "visit": visit,
+            **lead_in,
             "incomplete": False,
             "prediction_digest": answers_digest,
             "different_answers": 0 if changed is None else changed.num_rows,
@@ -205,6 +214,21 @@ class Worker:
             errors=errors,
             traceback=traceback_text(first_raised[0]) if first_raised else None,
         )
+
+    def _lead_in(self, number: int) -> dict[str, int | None]:
+        """Run the inferences that end the round before once more, untimed, so that the next sample follows what it follows in any round.
+
+        Returns how many there were, and the total time of the first in ns, None if the model raised on it.
+        """
+        count = self._trial.measurement.lead_in
+        if count == 0:
+            return {"lead_in": 0}
+        batches = self._batches(self._groups(max(0, number - 1))[-count:])
+        stamps = memoryview(bytearray(8 * STAMPS * len(batches))).cast("q")
+        run_batches(batches, self._stages, stamps, self._clock)
+        if self._cuda is not None:
+            self._cuda.take_times_ns()
+        return {"lead_in": len(batches), "lead_in_first_ns": stamps[3] - stamps[0] if stamps[0] else None}
 
     def _collect(self) -> None:
         """Collect what the last round has left; older garbage too, unless that was done a moment ago and rounds are short."""
@@ -263,16 +287,6 @@ class Worker:
         """Return the sample numbers of each batch of a round."""
         return batches_of_round(self._trial, len(self._items), number)
 
-    def _fail_beyond_max_errors(self, warmup: RoundResult, names: Sequence[str]) -> None:
-        errors = warmup.errors
-        allowed = self._trial.measurement.max_errors
-        if len(errors) > allowed:
-            index, message = next(iter(errors.items()))
-            failed = TrialFailed(
-                f"model {self._trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
-                f"(measurement.max_errors={allowed}), first on {names[index]}: {message}",
-                fault_of(message, "too many errors"),
-            )
-            if warmup.traceback is not None:
-                keep_traceback(failed, warmup.traceback)
-            raise failed
+    def _batches(self, groups: Sequence[Sequence[int]]) -> list[list[Any]]:
+        """Return the items of each batch."""
+        return [[self._items[index] for index in group] for group in groups]

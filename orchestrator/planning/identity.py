@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.configuration.config import Target, Trial
+from orchestrator.configuration.config import MeasurementConfig, Target, Trial
 from orchestrator.configuration.environment_values import known_by_digests
 from orchestrator.subject.inspection import Inspection
 
@@ -24,10 +24,11 @@ NO_WORK = {
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
     "system": {"paths", "python"},
     "runtime": {"packages", "programs", "dtypes"},
-    "measurement": {"repeat", "round_timeout_s", "max_errors"},
+    "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "lead_in"},
 }
-"""Keys outside the hash. They check, guard or locate the work and do not change it; the digest of the data
-says which samples a limit draws. Options are added one by one, without those that are paths: a digest says what a path holds."""
+"""Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data
+says which samples a limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without
+those that are paths: a digest says what a path holds."""
 
 
 def match_key(trial: Trial, inspection: Inspection) -> str:
@@ -60,7 +61,13 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
     }
     blocks["model"]["options"] = _options(trial.model, inspection.model_paths)
     blocks["task"]["options"] = _options(trial.task, inspection.task_paths)
+    blocks["measurement"] |= {"schedule": "sequential"} | _lead_in(trial.measurement)
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
+
+
+def _lead_in(measurement: MeasurementConfig) -> dict[str, int]:
+    """Return the lead-in where it is not the default: what a visit's first samples find in the caches is part of the work."""
+    return {} if measurement.lead_in == MeasurementConfig.model_fields["lead_in"].default else {"lead_in": measurement.lead_in}
 
 
 def _options(target: Target, paths: Mapping[str, str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from orchestrator.machine.host import Machine
 from orchestrator.metrics import find_metric
 from orchestrator.planning.feasibility import why_infeasible
 from orchestrator.planning.identity import match_key, trial_id
+from orchestrator.planning.parts import in_parts
 from orchestrator.storage.records import LeftOut, PlannedTrial
 from orchestrator.subject.inspection import Inspection
 
@@ -51,6 +52,8 @@ class Plan:
         number of trials that were composed more than once.
     unpaired
         one line for each trial that was left out and has a note in the sweep file.
+    parts
+        one line for each machine whose memory does not hold all of its trials at once.
     """
 
     trials: tuple[PlannedTrial, ...]
@@ -59,6 +62,7 @@ class Plan:
     estimates_s: Mapping[str, float] = field(default_factory=dict)
     duplicates: int = 0
     unpaired: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def infeasible(self) -> tuple[PlannedTrial, ...]:
@@ -147,7 +151,9 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
         for key, candidate in by_key.items()
         if repeat < candidate.trial.measurement.repeat
     )
-    return Plan(planned, tuple(left_out), by_key, duplicates=len(candidates) - len(by_key))
+    places = {key: (candidate.inspection, candidate.machine) for key, candidate in by_key.items()}
+    trials, parts = in_parts(planned, places)
+    return Plan(trials, tuple(left_out), by_key, duplicates=len(candidates) - len(by_key), parts=parts)
 
 
 def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:

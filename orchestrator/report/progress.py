@@ -25,7 +25,7 @@ LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """Follows a campaign of ``trials`` trials.
+    """Follows a campaign of ``trials`` trials. Each thread that measures has one line: that of the trial whose turn it is there.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ class Progress:
         self._done = 0
         self._started = time.monotonic()
         self._drawn = 0.0
-        self._lines: dict[str, str] = {}
+        self._lines: dict[int, tuple[PlannedTrial, str]] = {}
+        self._shares: dict[str, float] = {}
         self._distances: dict[str, str] = {}
         self._lock = threading.Lock()
         self._console = Console(file=stream, stderr=True) if stream is not None else None
@@ -75,6 +76,7 @@ class Progress:
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """Say how far it has come and, by the bounds of its rule, how far it may go."""
         measurement = planned.trial.measurement
+        self._shares[planned.trial_id] = min(1.0, done.rounds / measurement.min_rounds)
         left = max(0, measurement.min_rounds - done.rounds) * done.duration_s
         check = decision.check or {}
         distance = check.get("rjsd_total")
@@ -95,8 +97,9 @@ class Progress:
         """Say how it ended."""
         with self._lock:
             self._done += 1
-            self._lines.pop(planned.trial.system.name, None)
+            self._lines = {thread: line for thread, line in self._lines.items() if line[0] is not planned}
             self._distances.pop(planned.trial_id, None)
+            self._shares.pop(planned.trial_id, None)
             if self._live is not None:
                 self._live.update(self._table())
         ended = f"[{self._done}/{self._trials}] {planned.trial_id} {state}"
@@ -106,7 +109,7 @@ class Progress:
         if self._console is None:
             return
         with self._lock:
-            self._lines[planned.trial.system.name] = f"{planned.trial_id}: {text}"
+            self._lines[threading.get_ident()] = planned, f"{planned.trial_id}: {text}"
             elapsed = time.monotonic()
             due = elapsed - self._drawn >= (DRAW_EVERY_S if self._live is not None else LINE_EVERY_S)
             if not (now or due):
@@ -115,7 +118,7 @@ class Progress:
             if self._live is not None:
                 self._live.update(self._table(), refresh=True)
             else:
-                self._console.print(Text(printable(self._lines[planned.trial.system.name])), soft_wrap=True)
+                self._console.print(Text(printable(f"{planned.trial_id}: {text}")), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -126,11 +129,11 @@ class Progress:
             Text(f"{self._done} of {self._trials} trials", style="bold"),
             Text(f"{seconds(elapsed)} so far{self._left(elapsed)}"),
         )
-        for system, line in self._lines.items():
-            table.add_row(Text(printable(system)), Text(printable(line)))
+        for planned, line in self._lines.values():
+            table.add_row(Text(printable(planned.trial.system.name)), Text(printable(line)))
         return table
 
     def _left(self, elapsed: float) -> str:
-        if not self._done:
-            return ""
-        return f", about {seconds(elapsed / self._done * (self._trials - self._done))} left"
+        """Return how long the rest takes at least: a trial has come as far as its rounds fill ``min_rounds``; then its rule decides."""
+        share = (self._done + sum(self._shares.values())) / max(1, self._trials)
+        return f", at least {seconds(elapsed / share * (1 - share))} left" if 0 < share < 1 else ""

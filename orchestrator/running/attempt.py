@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from orchestrator.configuration.config import MeasurementConfig, Trial
+from orchestrator.configuration.fields import MOST_ROUNDS
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
@@ -21,14 +22,14 @@ CALL_S, MOST_AT_ONCE = 0.05, 20
 
 
 class RoundCalls:
-    """The calls under way to one process, in order.
+    """The calls under way to one process, in order. They belong to one visit; none is asked for before `begin_visit`.
 
     Parameters
     ----------
     next_round
         number of the first round to ask for.
     one_by_one
-        ask for one round at a time and never ahead: where driver and process share a machine, or trials alternate.
+        ask for one round at a time and never ahead: where driver and process share a machine.
 
     Attributes
     ----------
@@ -40,7 +41,8 @@ class RoundCalls:
         self.at = next_round
         self._session = session
         self._measurement = measurement
-        self._next = next_round
+        self._next = self._end = next_round
+        self._visit = -1
         self._one_by_one = one_by_one
         self._under_way: deque[tuple[int, Job[Sequence[RoundResult]]]] = deque()
         self._raised: dict[int, tuple[int, str]] = {}
@@ -48,16 +50,26 @@ class RoundCalls:
     def __bool__(self) -> bool:
         return bool(self._under_way)
 
+    @property
+    def over(self) -> bool:
+        """Whether all rounds of the visit have been taken."""
+        return not self._under_way and self._next >= self._end
+
+    def begin_visit(self, number: int, rounds: int | None) -> None:
+        """Begin a visit of so many rounds, None for one without an end. The one before must be over."""
+        self._visit = number
+        self._end = self._next + (MOST_ROUNDS if rounds is None else rounds)
+
     def ask_ahead(self, round_s: float) -> None:
-        """Have two calls under way, so that a remote process never waits for us.
+        """Have two calls of the visit under way, so that a remote process never waits for us within one.
 
         Before ``min_rounds`` no rule can stop. After that the next call waits for the rule's answer to the last one.
         """
-        while len(self._under_way) < (1 if self._one_by_one else 2):
+        while self._next < self._end and len(self._under_way) < (1 if self._one_by_one else 2):
             if self._under_way and self._next >= self._measurement.min_rounds:
                 return
-            count = 1 if self._one_by_one else rounds_at_once(self._next, round_s, self._measurement)
-            self._under_way.append((self._next, self._session.run_rounds(self._next, count)))
+            count = 1 if self._one_by_one else min(rounds_at_once(self._next, round_s, self._measurement), self._end - self._next)
+            self._under_way.append((self._next, self._session.run_rounds(self._next, count, self._visit)))
             self._next += count
 
     def take(self) -> Sequence[RoundResult]:
@@ -153,9 +165,15 @@ class TimedProcess:
         with asking("preparing its process"):
             return self._await(self.session.prepare(), stop)
 
-    def calls(self, first: int, alternating: bool) -> RoundCalls:
+    def calls(self, first: int) -> RoundCalls:
         """Return the calls for rounds from a number on, of which none is under way yet."""
-        return RoundCalls(self.session, self._trial.measurement, first, alternating or self.session.shares_machine)
+        return RoundCalls(self.session, self._trial.measurement, first, self.session.shares_machine)
+
+    def rest(self) -> None:
+        """Have the process sleep until the next call, where there is one."""
+        if self._session is not None:
+            with asking("having its process sleep"):
+                self._session.rest()
 
     def answers(self) -> bool:
         """Return whether the host answers; true where no process has been started."""

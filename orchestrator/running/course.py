@@ -39,24 +39,25 @@ class Course:
         what is stored of it.
     rule
         says when to stop; it is asked about every round in order, stored ones included.
-    own_rounds_only
-        whether rounds of other trials come between its own, so that their time does not count.
 
     Attributes
     ----------
     next_round
         the number of the round that is measured next.
+    visit
+        the number of the visit under way, or of the last one that is stored; -1 where there is none.
     round_s
         how long the last round took.
     """
 
-    def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule, own_rounds_only: bool) -> None:
+    def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule) -> None:
         self.book = book
         self.next_round = 0
+        self.visit = -1
         self.round_s = 1.0
         self._trial = trial
         self._rule = rule
-        self._clock = RoundClock(own_rounds_only)
+        self._clock = RoundClock()
         self._judge: TrialJudge | None = None
 
     @property
@@ -88,6 +89,8 @@ class Course:
             if not self.book.extends:
                 self.book.check(decision.check)
             self.next_round = result.round.column("round")[0].as_py() + 1
+            visit = result.round.column("visit")[0].as_py()
+            self.visit = self.visit if visit is None else visit
             if decision.stop:
                 self.book.note(stopping=self.book.stopped(decision.reason))
                 return True
@@ -155,7 +158,7 @@ class Course:
         with step("salvaging a round"):
             outcome: InFlight = "timeout" if fault.name == "hang" else "error"
             samples = self.judge.samples.num_rows
-            result = incomplete_round(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message)
+            result = incomplete_round(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
         self.store(result, self.decide(result))
 
     def stop(self, reason: str | None) -> None:
@@ -174,25 +177,25 @@ def _shown(decision: Decision, scale: Scale) -> Decision:
 
 
 class RoundClock:
-    """Seconds since the first round of a trial began, kept in ns. Between two processes the last pause counts again.
+    """Seconds that the visits of a trial have taken, kept in ns: pauses within a visit count, those between two do not.
 
-    ``own_rounds_only`` counts the rounds' own durations alone, for trials whose rounds alternate with those of others.
+    Rounds that were stored without visits count as one; between two of their processes the last pause counts again.
     """
 
-    def __init__(self, own_rounds_only: bool) -> None:
-        self._own_rounds_only = own_rounds_only
-        self._process: int | None = None
+    def __init__(self) -> None:
+        self._at: tuple[int, int | None] | None = None
         self._ended_ns = 0
         self._pause_ns = 0
         self._elapsed_ns = 0
 
     def tick(self, row: pa.RecordBatch) -> float:
         """Take in one round, a row of ``schema.ROUNDS``, and return the seconds passed at its end."""
-        process, began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("process", "started_monotonic_ns", "duration_ns"))
-        if process == self._process:
-            self._pause_ns = began_ns - self._ended_ns
-        if self._process is not None and not self._own_rounds_only:
+        began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("started_monotonic_ns", "duration_ns"))
+        process, visit = (row.column(name)[0].as_py() for name in ("process", "visit"))
+        if self._at is not None and visit == self._at[1]:
+            if process == self._at[0]:
+                self._pause_ns = began_ns - self._ended_ns
             self._elapsed_ns += self._pause_ns
         self._elapsed_ns += duration_ns
-        self._process, self._ended_ns = process, began_ns + duration_ns
+        self._at, self._ended_ns = (process, visit), began_ns + duration_ns
         return self._elapsed_ns / 1e9

@@ -1,14 +1,16 @@
-"""The loop: prepare a trial, ask for rounds, store each, check the stopping rule, stop. Knows no Ray.
+"""The loop: prepare trials, ask for rounds in visits, store each, check the stopping rule, stop. Knows no Ray.
 
-Trials of one machine take turns, unless they may share it; machines work at the same time, each in a thread of its own.
+Trials of one machine take turns, unless they may share it; machines work at the same time, each in a thread of its own. Trials that are
+loaded together have one visit each in every cycle, in an order drawn anew, so that they make progress together and meet the same machine.
 Where driver and system share a machine, everything of ours happens between rounds; a remote system is asked for its next round before the
 last one is stored.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -24,7 +26,7 @@ from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
 
 Unit = tuple[PlannedTrial, ...]
-"""One trial, or several whose rounds alternate."""
+"""One trial, or several that are loaded together and take turns in visits."""
 Lane = tuple[Unit, ...]
 """Units that follow one another."""
 
@@ -51,15 +53,12 @@ def turns(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int,
 
 
 def _lane(trials: Sequence[PlannedTrial]) -> Lane:
-    """Return units in order; the interleaved trials are one, in the place of the first of them."""
-    alternating = tuple(planned for planned in trials if planned.trial.measurement.schedule == "interleaved")
-    units: list[Unit] = []
+    """Return units in order; the trials of one part that run in visits are one, in the place of the first of them."""
+    units: dict[int | str, list[PlannedTrial]] = {}
     for planned in trials:
-        if planned not in alternating:
-            units.append((planned,))
-        elif planned is alternating[0]:
-            units.append(alternating)
-    return tuple(units)
+        together = planned.trial.measurement.rounds_per_visit is not None
+        units.setdefault(planned.part if together else planned.trial_id, []).append(planned)
+    return tuple(map(tuple, units.values()))
 
 
 def _by_cores(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int, ...]]) -> list[list[PlannedTrial]]:
@@ -117,6 +116,7 @@ def run_trials(
     BaseException
         what a machine's thread raised beyond a trial's own failure: a disk that is full.
     """
+    campaign = writer.record.created_at.isoformat()
     states: dict[str, State] = {}
     failures: list[BaseException] = []
 
@@ -145,11 +145,8 @@ def run_trials(
     def run_lane(lane: Lane) -> None:
         for unit in lane:
             if not stop.is_set():
-                alternating = len(unit) > 1
-                runs = [
-                    TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop, alternating) for planned in unit
-                ]
-                run_alternating(runs)
+                runs = [TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop) for planned in unit]
+                run_in_visits(runs, stop, campaign)
                 states.update({run.trial_id: run.state for run in runs if run.state is not None})
 
     def run_machine(machine: str) -> None:
@@ -178,16 +175,31 @@ def await_leftovers(trials: Sequence[PlannedTrial], executor: Executor, writer: 
             executor.await_end(planned.trial, process.pid, process.created_s, process.boot_id)
 
 
-def run_alternating(runs: Sequence[TrialRun]) -> None:
-    """Run trials to their ends, one round of each in turn; a single one runs round after round."""
+def run_in_visits(runs: Sequence[TrialRun], stop: threading.Event, campaign: str) -> None:
+    """Load all trials, then run them to their ends in cycles of one visit each; those behind the others have cycles of their own first.
+
+    Visits of one cycle have one number in all trials. ``stop`` ends all after the round under way; what has not begun stays planned.
+    """
     try:
-        active = [run for run in runs if run.start()]
+        rest = TrialRun.rest if len(runs) > 1 else lambda run: True
+        active = [run for run in runs if not stop.is_set() and run.start() and run.ready() and rest(run)]
+        number = max((run.next_visit for run in active), default=0)
         while active:
-            active = [run for run in active if run.step()]
+            last = min(run.progress for run in active)
+            taking_part = {run.trial_id: run for run in active if run.progress < last + 1 or stop.is_set()}
+            turns = [taking_part[trial_id] for trial_id in order_of_cycle(taking_part, campaign, number)]
+            ended = [run for run in turns if not (run.visit(number) and rest(run))]
+            active = [run for run in active if run not in ended]
+            number += 1
     finally:
         for run in runs:
             with suppress(Exception):  # some are left only while an exception passes
                 run.close()
+
+
+def order_of_cycle(trial_ids: Iterable[str], campaign: str, number: int) -> list[str]:
+    """Return trials in the order of one cycle: random, and the same whenever this cycle of this campaign is asked for."""
+    return sorted(trial_ids, key=lambda trial_id: hashlib.sha256(f"{campaign}\0{number}\0{trial_id}".encode()).digest())
 
 
 def fail_before_start(planned: PlannedTrial, error: Exception, writer: CampaignWriter, observer: Observer) -> None:

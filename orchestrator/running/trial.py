@@ -27,7 +27,7 @@ FAULTS_FORGIVEN = 1
 
 
 class TrialRun(TrialLife):
-    """Runs one trial, one step at a time. What is stored of it already is never measured again.
+    """Runs one trial, one visit at a time. What is stored of it already is never measured again.
 
     What has been measured is its `Course`; what measures now is its `TimedProcess`, with `RoundCalls` under way to it.
 
@@ -37,8 +37,6 @@ class TrialRun(TrialLife):
         makes the rule that says when to stop.
     stop
         set from outside: what was asked for is finished and stored, then the trial is interrupted.
-    alternating
-        rounds of other trials of the same machine come between its own.
     """
 
     def __init__(
@@ -49,28 +47,58 @@ class TrialRun(TrialLife):
         writer: CampaignWriter,
         observer: Observer,
         stop: threading.Event,
-        alternating: bool = False,
     ) -> None:
         super().__init__(planned, writer, observer)
         self._make_rule = make_rule
         self._stop = stop
-        self._alternating = alternating
         self._process = TimedProcess(executor, planned.trial, planned.trial_id)
         self._course: Course | None = None
         self._calls: RoundCalls | None = None
         self._faults = 0
 
     def start(self) -> bool:
-        """Take in what is stored already and begin. Return whether steps may follow; a trial's own failure is a state, no exception."""
+        """Take in what is stored already and begin. Return whether visits may follow; a trial's own failure is a state, no exception."""
         return self._attempt(self._begin)
 
-    def step(self) -> bool:
-        """Prepare a process where there is none, else take in a round or a few short ones. Return whether more is to follow."""
-        if self._course is None:
-            return self.start()
-        if self._calls is None:
-            return self._attempt(partial(self._prepare, self._course))
-        return self._attempt(partial(self._take_rounds, self._course, self._calls))
+    @property
+    def next_visit(self) -> int:
+        """The number that its next visit has at least."""
+        return self._begun.visit + 1
+
+    @property
+    def progress(self) -> float:
+        """How far it is, in visits: those that its rounds would fill or, negative, those until its extension ends."""
+        rounds = self._begun.next_round - (self._begun.book.record.extension or 0)
+        return rounds / (self._planned.trial.measurement.rounds_per_visit or 1)
+
+    def ready(self) -> bool:
+        """Have a process loaded and warm, a fresh one where one has failed. Return whether visits may follow."""
+        going = True
+        while going and self._calls is None:
+            going = self._attempt(partial(self._prepare, self._begun))
+        return going
+
+    def visit(self, number: int) -> bool:
+        """Measure the rounds of one visit; a fault ends it early. Return whether more visits are to follow."""
+        if not self.ready():
+            return False
+        course, calls = self._begun, self._calls
+        assert calls is not None
+        course.visit = number
+        calls.begin_visit(number, self._planned.trial.measurement.rounds_per_visit)
+        going = True
+        while going and self._calls is calls and not calls.over:
+            going = self._attempt(partial(self._take_rounds, course, calls))
+        return going
+
+    def rest(self) -> bool:
+        """Have its process sleep until its next visit. Return whether visits may follow."""
+        return self._attempt(self._process.rest)
+
+    @property
+    def _begun(self) -> Course:
+        assert self._course is not None
+        return self._course
 
     def close(self) -> None:
         """End the process, where there is one. Idempotent."""
@@ -82,7 +110,7 @@ class TrialRun(TrialLife):
         with step("making its stopping rule"):
             rule = self._make_rule()
         self._process.number = len(book.record.processes)
-        self._course = course = Course(self._planned.trial, book, rule, own_rounds_only=self._alternating)
+        self._course = course = Course(self._planned.trial, book, rule)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
         with step("saying that it has started"):
             self._observer.trial_started(self._planned)
@@ -108,13 +136,13 @@ class TrialRun(TrialLife):
         if prepared is None:
             return self._let_go(course)
         course.prepared(prepared)
-        self._calls = self._process.calls(course.next_round, self._alternating)
+        self._calls = self._process.calls(course.next_round)
         with step("saying that it is prepared"):
             self._observer.trial_prepared(self._planned, prepared)
         return None
 
     def _let_go(self, course: Course) -> End:
-        """End a process that is that is still getting ready."""
+        """End a process that is still getting ready."""
         self._process.abandon(answers=True)
         return self._interrupted(course)
 
@@ -136,7 +164,7 @@ class TrialRun(TrialLife):
             stopped = any(decision.stop for decision in decisions)
             decisions.append(Decision(False, None, None) if stopped else course.decide(result))
         stopping = next((decision for decision in decisions if decision.stop), None)
-        if stopping is None and not self._stop.is_set() and not (self._alternating or self._process.session.shares_machine):
+        if stopping is None and not self._stop.is_set() and not self._process.session.shares_machine:
             with asking("asking for rounds"):
                 calls.ask_ahead(course.round_s)
         for result, decision in zip(results, decisions, strict=True):

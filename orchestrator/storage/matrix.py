@@ -43,6 +43,8 @@ class RoundMatrix:
         the process that timed the round, int32, shape [R].
     incomplete
         True for a round that ended before all samples were measured, shape [R].
+    visits
+        the visit that each round belongs to, int32, shape [R]; None where any round is stored without one.
     """
 
     rounds: npt.NDArray[np.int64]
@@ -52,6 +54,7 @@ class RoundMatrix:
     outcome: npt.NDArray[np.int8]
     process: npt.NDArray[np.int32]
     incomplete: npt.NDArray[np.bool_]
+    visits: npt.NDArray[np.int32] | None = None
 
     @property
     def late(self) -> npt.NDArray[np.bool_]:
@@ -107,7 +110,12 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
         outcome=outcome,
         process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
+        visits=_visits(rounds.column("visit")),
     )
+
+
+def _visits(column: pa.ChunkedArray) -> npt.NDArray[np.int32] | None:
+    return None if column.null_count else column.to_numpy().astype(np.int32)
 
 
 def _refuse_sparse(rows: int, shape: tuple[int, int]) -> None:

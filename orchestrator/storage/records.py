@@ -38,13 +38,17 @@ def utc_now() -> datetime:
 
 
 class PlannedTrial(Frozen):
-    """One trial of a campaign and how far it has come. ``match_key`` is its id without the repeat."""
+    """One trial of a campaign and how far it has come. ``match_key`` is its id without the repeat.
+
+    ``part`` numbers the trials of a machine that are loaded together: there are several parts where the memory does not hold all.
+    """
 
     trial_id: Plain
     match_key: Plain
     trial: Trial
     state: State = "planned"
     reason: str | None = None
+    part: int = Field(0, ge=0, exclude_if=lambda part: not part)
 
     @model_validator(mode="after")
     def _id_names_the_repeat(self) -> Self:

@@ -40,6 +40,9 @@ ROUNDS = pa.schema(
         pa.field("started_monotonic_ns", pa.int64(), nullable=False),
         pa.field("duration_ns", pa.int64(), nullable=False),
         pa.field("process", pa.int32(), nullable=False),
+        pa.field("visit", pa.int32()),
+        pa.field("lead_in", pa.int32()),
+        pa.field("lead_in_first_ns", pa.int64()),
         pa.field("incomplete", pa.bool_(), nullable=False),
         pa.field("prediction_digest", pa.string()),
         pa.field("different_answers", pa.int32()),
@@ -59,7 +62,8 @@ ROUNDS = pa.schema(
         pa.field("gpu_foreign_processes", pa.int32()),
     ]
 )
-"""One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0."""
+"""One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0, ``visit`` its
+visits; older campaigns have none. The first round of a visit holds how many untimed inferences led into it, and the first one's total."""
 
 SAMPLES = pa.schema(
     [

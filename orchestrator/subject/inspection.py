@@ -44,6 +44,8 @@ class Inspection:
         names of the slices that samples belong to.
     metrics
         names of the task's metrics, the primary one first.
+    model_bytes
+        size of the model's files.
     """
 
     samples: int
@@ -56,6 +58,7 @@ class Inspection:
     task_paths: Mapping[str, str]
     slices: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    model_bytes: int = 0
 
 
 UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
@@ -69,6 +72,7 @@ class OpenModel:
     model: Model
     digest: str
     paths: Mapping[str, str]
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,7 @@ class Inspector:
             task_paths=task.paths,
             slices=tuple(sorted({name for sample in task.samples for name in sample.slices})),
             metrics=task.metrics,
+            model_bytes=model.size_bytes,
         )
         return Subject(model.model, task.task, task.samples, inspection)
 
@@ -234,7 +239,8 @@ def open_model(config: ModelConfig, options: Mapping[str, Any], digest_cache: Pa
     with faults_of(f"model {config.name} ({config.target})"):
         model.check()
         files = list(model.files())
-        return OpenModel(model, digest_lines(digest_files(files, digest_cache)), path_options(options, files))
+        digest = digest_lines(digest_files(files, digest_cache))
+        return OpenModel(model, digest, path_options(options, files), sum(Path(file).stat().st_size for file in files))
 
 
 def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenTask:

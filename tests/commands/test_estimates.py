@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from small_campaign import measure_small
 
 from orchestrator.commands.planning import earlier_durations, known_campaigns
+from orchestrator.storage.reader import open_campaign
 
 KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
 
@@ -31,6 +33,17 @@ def test_the_latest_finished_repeat_counts(tmp_path: Path) -> None:
     store(tmp_path / "two", "echo-numbers-cpu_all-torch-b1-ffffffff-r0", 11)
     found = earlier_durations([KEY, "another"], [tmp_path / "one", tmp_path / "two"])
     assert found == {KEY: pytest.approx(7.5)}
+
+
+def test_of_a_trial_in_visits_its_own_time_counts(tmp_path: Path) -> None:
+    """Not the time from its start to its end, in which the other trials of the campaign had their visits."""
+    directory = measure_small(tmp_path / "small")
+    (trial, *_) = (trial for trial in open_campaign(directory).trials() if trial.state == "done")
+    rounds = open_campaign(directory).rounds(trial.trial_id)
+    cold = trial.cold_start
+    expected = (sum(rounds.column("duration_ns").to_pylist()) + cold["load_ns"] + sum(cold["warmup_rounds_ns"])) / 1e9
+    assert rounds.num_rows == 6
+    assert earlier_durations([trial.match_key], [directory]) == {trial.match_key: pytest.approx(expected)}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "done"}', '{"state": "done", "started_at": 1, "ended_at": 2}'])

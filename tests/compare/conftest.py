@@ -31,16 +31,16 @@ class NoisyClock:
     """Every stage takes 1 ms with 5 % noise, inference 2 ms and longer by a share; a whole process is faster or slower by 1 %."""
 
     def __init__(self) -> None:
-        self._random = random.Random()
         self._now = self._readings = 0
-        self._process, self._slower, self._noise = 1.0, 0.0, 0.05
+        self._processes: dict[str, tuple[random.Random, float, float, float]] = {}
 
     def begin_process(self, name: str, seed: int, slower: float, noise: float) -> None:
-        self._random = random.Random(zlib.crc32(f"{seed} {name}".encode()))
-        self._slower, self._noise = slower, noise
-        self._process = self._random.lognormvariate(0, noise / 5)
+        own = random.Random(zlib.crc32(f"{seed} {name}".encode()))
+        self._processes[name] = own, slower, noise, own.lognormvariate(0, noise / 5)
+        self._random, self._slower, self._noise, self._process = self._processes[name]
 
-    def begin_round(self) -> None:
+    def begin_round(self, name: str) -> None:
+        self._random, self._slower, self._noise, self._process = self._processes[name]
         self._readings = 0
 
     def __call__(self) -> int:
@@ -63,12 +63,12 @@ class Processes(InlineExecutor):
         self._told.begin_process(trial_id, self._seed, self._slower.get(trial.system.name, 0.0), self._noise)
         session = super().open(trial, trial_id, process)
 
-        def told(first: int, count: int) -> InlineJob[list[RoundResult]]:
+        def told(first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
             def run() -> list[RoundResult]:
                 found = []
                 for number in range(first, first + count):
-                    self._told.begin_round()
-                    found.append(session._worker.run_round(number))
+                    self._told.begin_round(trial_id)
+                    found.append(session._worker.run_round(number, visit))
                 return found
 
             return InlineJob(run)
@@ -121,7 +121,7 @@ def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPat
                 "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20, **(task or {})},
                 "system": {"name": system, "cores": 1 if system == "cpu_1core" else None},
                 "runtime": {"name": "torch"},
-                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors},
+                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0},
             }  # fmt: skip
             trial = parse_trial(document)
             candidates.append(Candidate(trial, inspect(trial), read_machine()))

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
+from orchestrator.distributed.bell import Bell, sleep_until_rung
 from orchestrator.distributed.cluster import open_local_executor
 from orchestrator.distributed.local import forget_token, own_folder, private_variables
 from orchestrator.distributed.placement import Node, choose_node, stage_code
@@ -20,6 +23,7 @@ from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.execution.guard import guarded
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.scratch import scratch_root
 from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow
@@ -96,7 +100,7 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     try:
         identity = session.identify().result(60)
         placement = session.prepare().result(60).placement
-        result, again = session.run_rounds(0, 2).result(60)
+        result, again = session.run_rounds(0, 2, 0).result(60)
     finally:
         session.close()
 
@@ -111,6 +115,51 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     assert set(again.timings.column("round").to_pylist()) == {1}
     assert not psutil.pid_exists(placement["pid"])
     assert not Path(placement["scratch"]).exists()
+
+
+def switches_of_main_thread(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+
+@pytest.mark.cluster
+def test_a_process_sleeps_between_its_visits(executor: Executor) -> None:
+    """Ray alone wakes its main thread a hundred times a second."""
+    session = executor.open(trial(), "t-r0", 0)
+    try:
+        pid = session.identify().result(60).pid
+        session.prepare().result(60)
+        for visit in (0, 1):
+            session.rest()
+            before, after, tries = -1, switches_of_main_thread(pid), iter(range(50))
+            while before != after:
+                assert next(tries, None) is not None, "it does not sleep"
+                before = after
+                time.sleep(0.2)
+                after = switches_of_main_thread(pid)
+            (result,) = session.run_rounds(visit, 1, visit).result(60)
+            assert result.round.column("visit").to_pylist() == [visit]
+        session.rest()
+        bells = list(scratch_root().glob(f"*{pid}-*-bell"))
+    finally:
+        session.close()
+    assert len(bells) == 1
+    assert not bells[0].exists()
+
+
+def test_a_bell_that_is_gone_wakes_too(tmp_path: Path) -> None:
+    bell = Bell(tmp_path / "bell")
+    asleep = threading.Thread(target=sleep_until_rung, args=[str(bell.path)])
+    bell.ring()  # before the process sleeps: then it does not
+    sleep_until_rung(str(bell.path))
+    asleep.start()
+    while sum(os.path.realpath(opened) == str(bell.path) for opened in Path("/proc/self/fd").iterdir()) < 2:
+        time.sleep(0.01)  # until it has opened its end
+    bell.remove()
+    asleep.join(60)
+    assert not asleep.is_alive()
+    with pytest.raises(FileNotFoundError):
+        sleep_until_rung(str(bell.path))
 
 
 needs_two_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to leave the right one")
@@ -169,7 +218,7 @@ def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
     session = executor.open(trial(kind=HANGS, once=str(tmp_path / "once")), "t-r0", 0)
     session.prepare().result(60)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
-        session.run_rounds(0, 1).result(0.1)
+        session.run_rounds(0, 1, 0).result(0.1)
     session.abandon()
 
 

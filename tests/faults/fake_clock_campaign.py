@@ -56,17 +56,23 @@ class Sessions(InlineExecutor):
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         session = super().open(trial, trial_id, process)
-        run_rounds = session.run_rounds
+        run_rounds, lead_in = session.run_rounds, session._worker._lead_in
 
-        def told(first: int, count: int) -> InlineJob[list[RoundResult]]:
+        def led_in(number: int) -> dict[str, int | None]:
+            found = lead_in(number)
+            self._told.begin(number)
+            return found
+
+        def told(first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
             if self._hold_at is not None and first >= self._hold_at:
                 sys.stdout.write("held\n")
                 sys.stdout.flush()
                 threading.Event().wait()
             self._told.begin(first)
-            return run_rounds(first, count)
+            return run_rounds(first, count, visit)
 
         session.run_rounds = told  # type: ignore[method-assign]
+        session._worker._lead_in = led_in  # type: ignore[method-assign]
         return session
 
 

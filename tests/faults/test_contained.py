@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 TARGET = {"kind": "image_classification"}
 VICTIMS_SAMPLES = 7
-SCHEDULES = ("sequential", "interleaved")
+SCHEDULES = ("sequential", "visits")
 
 
 class Breaks(LookupError):
@@ -53,7 +53,7 @@ def three_trials(schedule: str) -> tuple[PlannedTrial, ...]:
             "task": {"name": "numbers", "target": "null_targets:Numbers", "count": count, **TARGET},
             "system": {"name": "cpu_all"},
             "runtime": {"name": "torch"},
-            "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, "schedule": schedule},
+            "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, "schedule": schedule, "visit_rounds": 2},
         }  # fmt: skip
         trial = parse_trial(document)
         candidates.append(Candidate(trial, inspect(trial), read_machine()))
@@ -111,12 +111,12 @@ def lose_process(monkeypatch: pytest.MonkeyPatch, victim: PlannedTrial) -> None:
     """The victim's first process is lost in its first round, of which one sample was measured."""
     ask, lost = InlineSession.run_rounds, []
 
-    def run_rounds(session: InlineSession, first: int, count: int) -> Any:
+    def run_rounds(session: InlineSession, first: int, count: int, visit: int) -> Any:
         def gone() -> Any:
             lost.append(session)
             raise SessionLost("gone", cause="process")
 
-        return ask(session, first, count) if lost or not concerns(victim, session) else InlineJob(gone)
+        return ask(session, first, count, visit) if lost or not concerns(victim, session) else InlineJob(gone)
 
     stamps = np.zeros((VICTIMS_SAMPLES, 4), dtype=np.int64)
     stamps[0] = [1, 2, 3, 4]
@@ -160,7 +160,7 @@ STEPS: list[tuple[str, Any, str, str]] = [
 
 @pytest.mark.parametrize(
     ("step", "owner", "name", "how", "schedule"),
-    [(*step, "interleaved") for step in STEPS] + [(*step, "sequential") for step in STEPS[::6]],
+    [(*step, "visits") for step in STEPS] + [(*step, "sequential") for step in STEPS[::6]],
 )
 def test_whatever_breaks_in_one_trial_ends_it_alone(
     campaign: Any, monkeypatch: pytest.MonkeyPatch, step: str, owner: Any, name: str, how: str, schedule: str

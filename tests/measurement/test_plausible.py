@@ -124,10 +124,10 @@ def test_the_driver_stores_no_round_that_is_shorter_than_its_parts(
     """A worker whose rounds come back shortened: the trial fails by name, with no round stored."""
     from orchestrator.__main__ import main
 
-    run_round: Callable[[Worker, int], RoundResult] = Worker.run_round
+    run_round: Callable[[Worker, int, int | None], RoundResult] = Worker.run_round
 
-    def shortened(worker: Worker, number: int) -> RoundResult:
-        result = run_round(worker, number)
+    def shortened(worker: Worker, number: int, visit: int | None = None) -> RoundResult:
+        result = run_round(worker, number, visit)
         place = schema.ROUNDS.get_field_index("duration_ns")
         columns = [pa.array([1]) if at == place else column for at, column in enumerate(result.round.columns)]
         return RoundResult(result.timings, pa.RecordBatch.from_arrays(columns, schema=schema.ROUNDS))

@@ -60,7 +60,7 @@ def test_the_hash_is_that_of_canonical_json() -> None:
         {"measurement__half_width": 0.03},
         {"measurement__warmup_rounds": 3},
         {"measurement__order": "shuffled"},
-        {"measurement__schedule": "interleaved"},
+        {"measurement__lead_in": 0},
         {"measurement__garbage_collection": "on"},
     ],
 )
@@ -85,6 +85,9 @@ def test_what_changes_the_work_changes_the_key(make_trial: MakeTrial, inspection
         {"measurement__repeat": 3},
         {"measurement__round_timeout_s": 5.0},
         {"measurement__max_errors": 1},
+        {"measurement__schedule": "interleaved"},
+        {"measurement__schedule": "sequential"},
+        {"measurement__visit_rounds": 10},
     ],
 )
 def test_what_leaves_the_work_alone_leaves_the_key_alone(make_trial: MakeTrial, inspection: Inspection, keys: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class LeapingClock:
-    """Each reading is some time after the last one, by a seed; later trials are slower."""
+    """Each reading is some time after the last one, by a seed; later trials are slower, which are measured one after another."""
 
     def __init__(self) -> None:
         self._now, self._readings = 0, 0
@@ -64,7 +64,7 @@ def trial(system: str, runtime: str, **model: object) -> Candidate:
             "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20},
             "system": {"name": system},
             "runtime": {"name": runtime},
-            "measurement": {"rule": "paper", "min_rounds": 24, "max_rounds": 24},
+            "measurement": {"rule": "paper", "min_rounds": 24, "max_rounds": 24, "schedule": "sequential"},
         }
     )  # fmt: skip
     return Candidate(parsed, inspect(parsed), read_machine())

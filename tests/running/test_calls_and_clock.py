@@ -24,7 +24,7 @@ class Answers:
         self.asked: list[tuple[int, int]] = []
         self._errors = errors or {}
 
-    def run_rounds(self, first: int, count: int) -> Any:
+    def run_rounds(self, first: int, count: int, visit: int) -> Any:
         self.asked.append((first, count))
         return self._Job([self._round(number) for number in range(first, first + count)])
 
@@ -40,8 +40,10 @@ class Answers:
             return self._results
 
 
-def calls(session: Answers, first: int = 0, one_by_one: bool = False, **measurement: Any) -> RoundCalls:
-    return RoundCalls(session, MeasurementConfig(**measurement), first, one_by_one)  # type: ignore[arg-type]
+def calls(session: Answers, first: int = 0, one_by_one: bool = False, visit_of: int | None = None, **measurement: Any) -> RoundCalls:
+    calls = RoundCalls(session, MeasurementConfig(**measurement), first, one_by_one)  # type: ignore[arg-type]
+    calls.begin_visit(0, visit_of)
+    return calls
 
 
 def numbers(results: Sequence[RoundResult]) -> list[int]:
@@ -74,6 +76,20 @@ def test_two_calls_are_under_way_until_a_rule_may_stop() -> None:
     assert session.asked[3:] == [(3, 1)]
 
 
+def test_nothing_is_asked_for_beyond_the_visit() -> None:
+    session = Answers()
+    asked = calls(session, visit_of=3, min_rounds=30)
+    asked.ask_ahead(0.02)
+    assert session.asked == [(0, 2), (2, 1)]
+    assert not asked.over
+    assert [numbers(asked.take()), numbers(asked.take())] == [[0, 1], [2]]
+    asked.ask_ahead(0.02)
+    assert asked.over
+    asked.begin_visit(1, 3)
+    asked.ask_ahead(1.0)
+    assert session.asked[2:] == [(3, 1), (4, 1)]
+
+
 def test_where_driver_and_process_share_a_machine_one_round_is_asked_for() -> None:
     session = Answers()
     asked = calls(session, one_by_one=True, min_rounds=30)
@@ -93,20 +109,25 @@ def test_a_fault_belongs_to_the_round_that_was_waited_for_or_to_the_first_error(
     assert asked.at == 5
 
 
-def row(process: int, began_s: float, duration_s: float) -> pa.RecordBatch:
+def row(process: int, visit: int | None, began_s: float, duration_s: float) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(
-        {"process": [process], "started_monotonic_ns": [int(began_s * SECOND)], "duration_ns": [int(duration_s * SECOND)]}
-    )
+        {
+            "process": [process], "visit": pa.array([visit], pa.int32()),
+            "started_monotonic_ns": [int(began_s * SECOND)], "duration_ns": [int(duration_s * SECOND)],
+        }
+    )  # fmt: skip
 
 
-def test_pauses_count_and_between_processes_the_one_before_does() -> None:
-    clock = RoundClock(own_rounds_only=False)
-    assert clock.tick(row(0, 100, 2)) == 2
-    assert clock.tick(row(0, 103, 2)) == 5  # 1 s between the rounds
-    assert clock.tick(row(1, 7, 2)) == 8  # another process, another clock: 1 s again
-    assert clock.tick(row(1, 9, 2)) == 10
+def test_pauses_within_a_visit_count_and_those_between_two_do_not() -> None:
+    clock = RoundClock()
+    assert clock.tick(row(0, 0, 100, 2)) == 2
+    assert clock.tick(row(0, 0, 103, 2)) == 5  # 1 s between the rounds
+    assert clock.tick(row(0, 1, 200, 2)) == 7  # meanwhile other trials had their visits
+    assert clock.tick(row(1, 2, 3, 2)) == 9  # another process, another clock
+    assert clock.tick(row(1, 2, 8, 2)) == 14
 
 
-def test_rounds_of_other_trials_do_not_count() -> None:
-    clock = RoundClock(own_rounds_only=True)
-    assert [clock.tick(row(0, began, 2)) for began in (0, 50, 90)] == [2, 4, 6]
+def test_without_visits_pauses_count_and_between_processes_the_one_before_does() -> None:
+    clock = RoundClock()
+    rounds = [(0, 100), (0, 103), (1, 7), (1, 9)]
+    assert [clock.tick(row(process, None, began, 2)) for process, began in rounds] == [2, 5, 8, 10]

@@ -2,19 +2,28 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
+from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.inline import open_inline
+from orchestrator.execution.executor import SessionLost
+from orchestrator.execution.inline import InlineJob, InlineSession, open_inline
 from orchestrator.machine.host import read_machine
+from orchestrator.measurement.worker import Worker
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.running.pipeline import run_trials
+from orchestrator.running.pipeline import order_of_cycle, own_rule, run_trials
 from orchestrator.running.trial_judge import kernel_flags
+from orchestrator.stats.stopping import StoppingRule, make_rule
+from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
@@ -57,6 +66,19 @@ class NoisyClock(FakeClock):
         return self._now
 
 
+class StopsAfter(FakeClock):
+    """Stops a campaign during its round of a number, counted over all of its trials from 1; warm-up rounds and lead-ins do not count."""
+
+    def __init__(self, stop: threading.Event, rounds: int) -> None:
+        super().__init__()
+        self._stop, self._left = stop, rounds
+
+    def round_begins(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._stop.set()
+
+
 def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
     document = {
         "model": MODEL | changes.get("model", {}),
@@ -70,16 +92,30 @@ def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
 
 
 @pytest.fixture
-def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
-    def run(trials: list[PlannedTrial], stop: threading.Event | None = None, clock: FakeClock | None = None) -> Campaign:
+def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Campaign]:
+    """Measure trials into one folder; where that is there already, its campaign is gone on with."""
+
+    def run(
+        trials: list[PlannedTrial], stop: threading.Event | None = None, clock: FakeClock | None = None, rule_of: Any = own_rule
+    ) -> Campaign:
+        directory = tmp_path / "results"
         record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
+        going_on = directory.exists()
         with (
-            CampaignWriter.create(tmp_path / "results", record) as writer,
+            CampaignWriter.reopen(directory) if going_on else CampaignWriter.create(directory, record) as writer,
             open_inline(tmp_path / "cache", clock or FakeClock()) as executor,
         ):
-            run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event())
-        return open_campaign(tmp_path / "results")
+            run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event(), rule_of=rule_of)
+        return open_campaign(directory)
 
+    run_round = Worker.run_round
+
+    def told(worker: Worker, number: int, visit: int | None = None) -> RoundResult:
+        if visit is not None and isinstance(worker._clock, StopsAfter):
+            worker._clock.round_begins()
+        return run_round(worker, number, visit)
+
+    monkeypatch.setattr(Worker, "run_round", told)
     return run
 
 
@@ -161,20 +197,12 @@ def test_one_sample_more_fails_the_trial(measure: Callable[..., Campaign]) -> No
 
 
 def test_a_stop_finishes_the_round_and_keeps_it(measure: Callable[..., Campaign]) -> None:
-    class StopsAtOnce(threading.Event):
-        def __init__(self) -> None:
-            super().__init__()
-            self.asked = 0
-
-        def is_set(self) -> bool:
-            self.asked += 1
-            return self.asked > 4
-
-    trials = planned() + planned(measurement={"batch": 2})
-    campaign = measure(trials, StopsAtOnce())
+    trials = planned(measurement={"schedule": "sequential"}) + planned(measurement={"schedule": "sequential", "batch": 2})
+    stop = threading.Event()
+    campaign = measure(trials, stop, StopsAfter(stop, rounds=1))
     first, second = campaign.record.trials
-    assert first.state == "interrupted"
-    assert campaign.rounds(first.trial_id).num_rows >= 1
+    assert (first.state, first.reason) == ("interrupted", "stopped by the user after 1 rounds")
+    assert campaign.rounds(first.trial_id).num_rows == 1
     assert second.state == "planned"
 
 
@@ -186,14 +214,117 @@ def test_repeats_are_trials_of_their_own(measure: Callable[..., Campaign]) -> No
     assert all(trial.state == "done" for trial in campaign.record.trials)
 
 
-def test_rounds_of_interleaved_trials_alternate(measure: Callable[..., Campaign]) -> None:
-    interleaved = {"schedule": "interleaved"}
-    trials = planned(measurement=interleaved) + planned(measurement=interleaved | {"batch": 2, "min_rounds": 2, "max_rounds": 2})
+def rounds_of(rounds: int, **measurement: object) -> dict[str, object]:
+    return {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, **measurement}
+
+
+def sequence(campaign: Campaign) -> list[tuple[int, int]]:
+    """The trial (0, 1, ...) and the visit of each round, in the order they were timed."""
+    rows = [
+        (row["started_monotonic_ns"], place, row["visit"])
+        for place, trial in enumerate(campaign.record.trials)
+        for row in campaign.rounds(trial.trial_id).to_pylist()
+    ]
+    return [(place, visit) for _, place, visit in sorted(rows)]
+
+
+def stretches(campaign: Campaign) -> list[tuple[int, int, int]]:
+    """The trial, the visit and the number of rounds of each stretch of rounds that followed one another."""
+    return [(*of, len(list(rounds))) for of, rounds in groupby(sequence(campaign))]
+
+
+def test_trials_take_turns_in_visits(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement=rounds_of(7, visit_rounds=3)) + planned(measurement=rounds_of(4, visit_rounds=3, batch=2))
     campaign = measure(trials)
-    started = [(row["started_monotonic_ns"], trial.trial_id) for trial in trials for row in campaign.rounds(trial.trial_id).to_pylist()]
-    first, second = (trial.trial_id for trial in trials)
-    assert [trial for _, trial in sorted(started)] == [first, second, first, second, first]
+    found = stretches(campaign)
+    assert sorted(found[:2]) == [(0, 0, 3), (1, 0, 3)]
+    assert sorted(found[2:4]) == [(0, 1, 3), (1, 1, 1)]
+    assert found[4:] == [(0, 2, 1)]
+    rounds = campaign.rounds(trials[0].trial_id)
+    assert rounds.column("lead_in").to_pylist() == [3, None, None, 3, None, None, 3]
+    assert rounds.column("lead_in_first_ns").to_pylist() == [3_000_000, None, None, 3_000_000, None, None, 3_000_000]
     assert {trial.state for trial in campaign.record.trials} == {"done"}
+    (first, _) = load_trials(campaign)
+    assert first.visits is not None
+    assert first.visits.tolist() == [0, 0, 0, 1, 1, 1, 2]
+    assert len(campaign.trial(trials[0].trial_id).processes) == 1
+
+
+def test_interleaved_trials_have_visits_of_one_round(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement=rounds_of(3, schedule="interleaved")) + planned(measurement=rounds_of(2, schedule="interleaved", batch=2))
+    found = sequence(measure(trials))
+    assert [sorted(found[:2]), sorted(found[2:4]), found[4:]] == [[(0, 0), (1, 0)], [(0, 1), (1, 1)], [(0, 2)]]
+
+
+def test_a_sequential_trial_is_one_visit(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement=rounds_of(3, schedule="sequential")) + planned(measurement=rounds_of(2, schedule="sequential", batch=2))
+    assert stretches(measure(trials)) == [(0, 0, 3), (1, 0, 2)]
+
+
+def test_every_cycle_has_an_order_of_its_own_and_always_the_same() -> None:
+    names = ["a", "b", "c", "d"]
+    orders = [order_of_cycle(names, "2026-11-26", number) for number in range(2000)]
+    assert orders == [order_of_cycle(reversed(names), "2026-11-26", number) for number in range(2000)]
+    counts = Counter(map(tuple, orders))
+    assert len(counts) == 24
+    assert chisquare(list(counts.values())).pvalue > 0.001  # the digests are given, so this is no matter of chance
+    assert orders != [order_of_cycle(names, "2026-11-27", number) for number in range(2000)]
+
+
+def test_what_was_interrupted_is_balanced_and_goes_on_with_those_behind(measure: Callable[..., Campaign]) -> None:
+    trials = planned(measurement=rounds_of(9, visit_rounds=3)) + planned(measurement=rounds_of(9, visit_rounds=3, batch=2))
+    stop = threading.Event()
+    campaign = measure(trials, stop, StopsAfter(stop, rounds=9))
+    assert {trial.state for trial in campaign.record.trials} == {"interrupted"}
+    before = stretches(campaign)
+    assert [sorted(before[:2]), before[2][1:]] == [[(0, 0, 3), (1, 0, 3)], (1, 3)]
+    behind = 1 - before[2][0]
+
+    campaign = measure(list(campaign.record.trials))
+    found = stretches(campaign)
+    assert found[:3] == before
+    assert [found[3], sorted(found[4:])] == [(behind, 2, 3), [(0, 3, 3), (1, 3, 3)]]
+    assert {trial.state for trial in campaign.record.trials} == {"done"}
+
+
+def test_an_extension_is_spread_over_all_trials_whatever_they_have(measure: Callable[..., Campaign], tmp_path: Path) -> None:
+    trials = planned(measurement=rounds_of(9, visit_rounds=3)) + planned(measurement=rounds_of(3, visit_rounds=3, batch=2))
+    before = stretches(measure(trials))
+    with CampaignWriter.reopen(tmp_path / "results") as writer:
+        for trial, rounds in zip(writer.record.trials, (9, 3), strict=True):
+            writer.note(trial.trial_id, [], rounds + 6)
+            writer.set_state(trial.trial_id, "planned", None)
+        trials = list(writer.record.trials)
+
+    def until(planned: PlannedTrial, primary: str | None) -> StoppingRule:
+        rounds = planned.trial.measurement.min_rounds + 6
+        return make_rule("rounds", min_rounds=rounds, max_rounds=rounds)
+
+    found = stretches(measure(trials, rule_of=until))[len(before) :]
+    assert [sorted(found[:2]), sorted(found[2:])] == [[(0, 3, 3), (1, 3, 3)], [(0, 4, 3), (1, 4, 3)]]
+
+
+def test_a_fault_ends_its_visit_and_the_next_one_has_a_fresh_process(measure: Callable[..., Campaign]) -> None:
+    gone = iter([False] * 4 + [True])  # the model's process is lost in the fifth round of all
+    trials = planned(measurement=rounds_of(6, visit_rounds=3)) + planned(measurement=rounds_of(6, visit_rounds=3, batch=2))
+    ask = InlineSession.run_rounds
+
+    def run_rounds(session: InlineSession, first: int, count: int, visit: int) -> Any:
+        def lost() -> Any:
+            raise SessionLost("gone", cause="process")
+
+        return InlineJob(lost) if next(gone, False) else ask(session, first, count, visit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InlineSession, "run_rounds", run_rounds)
+        campaign = measure(trials)
+    whole, faulty = sorted(campaign.record.trials, key=lambda trial: len(campaign.trial(trial.trial_id).processes))
+    assert campaign.rounds(whole.trial_id).column("visit").to_pylist() == [0, 0, 0, 1, 1, 1]
+    rounds = campaign.rounds(faulty.trial_id)
+    assert rounds.column("visit").to_pylist() == [0, 1, 1, 1, 2, 2]
+    assert rounds.column("process").to_pylist() == [0, 1, 1, 1, 1, 1]
+    assert [fault.name for fault in campaign.trial(faulty.trial_id).faults] == ["process killed"]
+    assert faulty.state == "done"
 
 
 def test_the_machine_s_own_speed_is_stored_before_and_after(measure: Callable[..., Campaign]) -> None:

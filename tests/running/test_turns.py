@@ -46,6 +46,9 @@ def test_whoever_wants_the_machine_alone_comes_first() -> None:
     assert names(planned("a", [0], exclusive=False), planned("b", [1])) == [[[["b"]]], [[["a"]]]]
 
 
-def test_interleaved_trials_are_one_unit() -> None:
-    trials = [planned("a", [0]), planned("b", [0], schedule="interleaved"), planned("c", [0]), planned("d", [0], schedule="interleaved")]
-    assert names(*trials) == [[[["a"], ["b", "d"], ["c"]]]]
+def test_trials_of_one_part_that_run_in_visits_are_one_unit() -> None:
+    in_visits = [planned(name, [0], schedule=schedule) for name, schedule in {"b": "visits", "d": "interleaved", "e": "visits"}.items()]
+    trials = [planned("a", [0]), in_visits[0], planned("c", [0]), *in_visits[1:]]
+    assert names(*trials) == [[[["a"], ["b", "d", "e"], ["c"]]]]
+    trials[-1] = trials[-1].model_copy(update={"part": 1})
+    assert names(*trials) == [[[["a"], ["b", "d"], ["c"], ["e"]]]]

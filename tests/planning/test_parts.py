@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.configuration.config import Trial
+from orchestrator.machine.host import Machine
+from orchestrator.planning.parts import FRAMEWORK_BYTES, SHARE, held_bytes, in_parts
+from orchestrator.planning.plan import Candidate, Plan, make_plan_of
+from orchestrator.storage.records import PlannedTrial
+from orchestrator.subject.inspection import Inspection
+
+MakeTrial = Callable[..., Trial]
+GIB = 2**30
+
+
+@pytest.fixture
+def plan(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> Callable[..., Plan]:
+    """Plan trials of models of these names on a machine that holds so many of their processes at once."""
+
+    def make(models: str, room: float, **keys: Any) -> Plan:
+        each = held_bytes(make_trial(), inspection)["memory"]
+        there = replace(machine, memory_bytes=round(room * each / SHARE))
+        return make_plan_of([Candidate(make_trial(model__name=name, **keys), inspection, there) for name in models])
+
+    return make
+
+
+def parts(plan: Plan) -> list[int]:
+    return [planned.part for planned in plan.trials]
+
+
+def test_what_the_memory_holds_is_loaded_at_once(plan: Callable[..., Plan]) -> None:
+    whole = plan("abc", room=3.1)
+    assert parts(whole) == [0, 0, 0]
+    assert whole.parts == ()
+    assert all("part" not in planned.model_dump() for planned in whole.trials)
+
+
+def test_the_rest_is_measured_afterwards_and_the_plan_says_so(plan: Callable[..., Plan]) -> None:
+    divided = plan("abc", room=2.5)
+    assert parts(divided) == [0, 0, 1]
+    (line,) = divided.parts
+    assert line == (
+        "box: 3 trials loaded at once would hold about 1.5 GiB of memory, and may hold 1.3; they are measured in 2 parts, one after another, "
+        "each in visits"
+    )
+    assert PlannedTrial.model_validate(divided.trials[2].model_dump()).part == 1
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"), [(9, [0] * 6), (4.5, [0, 0, 0, 1, 1, 1]), (3.5, [0, 0, 0, 1, 1, 1]), (2.5, [0, 0, 1, 2, 2, 3])]
+)
+def test_a_repeat_that_fits_into_one_part_is_not_spread_over_two(plan: Callable[..., Plan], room: float, expected: list[int]) -> None:
+    assert parts(plan("abc", room=room, measurement__repeat=2)) == expected
+
+
+def test_no_machine_is_so_large_that_it_loads_more_than_64(plan: Callable[..., Plan]) -> None:
+    divided = plan("a", room=1000, measurement__repeat=130)
+    assert parts(divided) == [0] * 64 + [1] * 64 + [2] * 2
+    assert "130 trials loaded at once are more than the 64 that may be; they are measured in 3 parts" in divided.parts[0]
+
+
+def test_lanes_beside_one_another_load_one_trial_each_where_not_all_fit(plan: Callable[..., Plan]) -> None:
+    assert parts(plan("abc", room=9, system__exclusive=False)) == [0, 0, 0]
+    assert parts(plan("abc", room=2.5, system__exclusive=False)) == [0, 1, 2]
+
+
+def test_what_is_not_loaded_together_takes_no_part(plan: Callable[..., Plan]) -> None:
+    assert parts(plan("abc", room=1.5, measurement__schedule="sequential")) == [0, 0, 0]
+
+
+def test_weights_count_by_parameters_or_by_their_files(make_trial: MakeTrial, inspection: Inspection) -> None:
+    known = replace(inspection, model_bytes=GIB, held_bytes=7)
+    assert held_bytes(make_trial(), known) == {"memory": FRAMEWORK_BYTES + 2 * GIB + 7}
+    published = {"model__parameters": 10**9, "runtime__dtype": "fp16"}
+    assert held_bytes(make_trial(**published), known) == {"memory": FRAMEWORK_BYTES + 4 * 10**9 + 7}
+    assert held_bytes(make_trial(**published, model__path="w.pth"), known) == {"memory": FRAMEWORK_BYTES + 2 * GIB + 7}
+    on_gpu = held_bytes(make_trial(**published, system__device="cuda:0"), known)
+    assert on_gpu == {"memory": 2 * FRAMEWORK_BYTES + 7, "cuda:0": FRAMEWORK_BYTES + 4 * 10**9}
+
+
+def test_a_gpu_s_memory_bounds_a_part_too(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+    there = replace(machine, memory_bytes=999 * GIB, device_memory={"cuda:0": 2 * GIB})
+    candidates = [Candidate(make_trial(model__name=name, system__device="cuda:0"), inspection, there) for name in "abcd"]
+    plan = make_plan_of(candidates)
+    assert parts(plan) == [0, 0, 0, 1]
+    assert "2.0 GiB of memory of cuda:0, and may hold 1.5" in plan.parts[0]
+    assert in_parts(plan.trials, {planned.match_key: (inspection, there) for planned in plan.trials})[0] == plan.trials

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from orchestrator.configuration.config import parse_trial
+from orchestrator.report.progress import Progress
+from orchestrator.running.life import RoundDone
+from orchestrator.stats.stopping import Decision
+from orchestrator.storage.records import PlannedTrial
+
+GOES_ON = Decision(False, None, None)
+
+
+def planned(name: str) -> PlannedTrial:
+    target = {"kind": "k", "target": "a:B"}
+    document = {
+        "model": {"name": name, "runtimes": ["r"], **target},
+        "task": {"name": "t", **target},
+        "system": {"name": "s"},
+        "runtime": {"name": "r"},
+        "measurement": {"min_rounds": 6, "max_rounds": 6},
+    }
+    return PlannedTrial(trial_id=f"{name}-r0", match_key=name, trial=parse_trial(document))
+
+
+def shown(progress: Progress) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    with console.capture() as capture:
+        console.print(progress._table())
+    return capture.get()
+
+
+def test_the_live_line_is_that_of_the_trial_whose_turn_it_is() -> None:
+    first, second = planned("first"), planned("second")
+    progress = Progress(2, io.StringIO())
+    progress.round_done(first, RoundDone(3, 0.5, 1e7), GOES_ON)
+    assert "first-r0: round 3 of 6+" in shown(progress)
+    progress.round_done(second, RoundDone(1, 0.5, 1e7), GOES_ON)
+    assert "second-r0: round 1 of 6+" in shown(progress)
+    assert "first-r0" not in shown(progress)
+    progress.trial_ended(first, "done", None)
+    assert "second-r0" in shown(progress)
+    progress.trial_ended(second, "done", None)
+    assert "second-r0: round" not in shown(progress)
+
+
+def test_the_time_left_counts_the_rounds_of_trials_under_way() -> None:
+    progress = Progress(4, None)
+    assert progress._left(60.0) == ""
+    for name in ("a", "b"):
+        progress.round_done(planned(name), RoundDone(3, 0.5, 1e7), GOES_ON)  # half of two trials: a quarter of the campaign
+    assert progress._left(60.0) == ", at least 3 min 00 s left"
+    progress.trial_ended(planned("a"), "done", None)
+    assert progress._left(60.0) == ", at least 1 min 40 s left"
+    progress.round_done(planned("b"), RoundDone(9, 0.5, 1e7), GOES_ON)
+    assert progress._left(60.0) == ", at least 1 min 00 s left"
