@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import JudgedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig, DeadlineConfig
-from orchestrator.stats.deadline import certify_deadline
+from orchestrator.stats.deadline import certify_deadline, contradicted
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.long_run import MIN_VISITS
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
-from orchestrator.stats.times import Clock
+from orchestrator.stats.thresholds import NS_PER_MS
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 
@@ -39,6 +41,8 @@ class DeadlineRow(Labels):
     method: Annotated[str, "how it was found"]
     parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     rounds: Annotated[Int32, "how many rounds it rests on"]
+    later_rounds: Annotated[Int32, "how many rounds came after them"]
+    later_breaks: Annotated[Int32 | None, "how many of those did not keep it; null where nothing was certified"]
     more_rounds: Annotated[Int32 | None, "how many more would be needed"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
@@ -66,6 +70,8 @@ class _Promise(TypedDict):
     observed_ns: int | None
     parameters: Mapping[str, float]
     rounds: int
+    later_rounds: int
+    later_breaks: int | None
     more_rounds: int | None
 
 
@@ -101,28 +107,45 @@ def _nothing_to_keep(rounds: int) -> _Promise:
         "observed_ns": None,
         "parameters": {},
         "rounds": rounds,
+        "later_rounds": 0,
+        "later_breaks": None,
         "more_rounds": None,
     }
 
 
 def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig) -> _Promise:
     """Return what can be promised from the deadline of every round, [R]."""
-    fixed = (_fixed_rounds(data), *data.record.looks)
-    promise = certify_deadline(found, fixed, late_share=wanted.late_share, confidence=wanted.confidence)
+    fixed, missing = _fixed_rounds(data)
+    promise = certify_deadline(
+        found, (fixed, *data.record.looks), late_share=wanted.late_share, confidence=wanted.confidence, visits=data.visits
+    )
+    later = found[promise.rounds :] if promise.rounds else found[:0]
+    breaks = None if promise.ns is None else int((later > promise.ns).sum())
+    reasons = [", ".join(flags), promise.reason]
+    more = promise.more_rounds
+    if promise.ns is not None and missing and promise.design_effect > 1:
+        more = missing
+        reasons.append(f"rounds depend on each other: {missing} more needed")
+    elif contradicted(promise, later, wanted.late_share):
+        reasons.append(f"withdrawn: {breaks} of {later.size} later rounds broke {math.ceil(promise.ns or 0) / NS_PER_MS:.3g} ms")
     observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
-    certified = promise.ns is not None and not flags
+    reason = "; ".join(filter(None, reasons)) or None
+    certified = promise.ns is not None and reason is None
     return {
         "deadline_ns": math.ceil(promise.ns) if promise.ns is not None and certified else None,
         "certified": certified,
-        "reason": "; ".join(filter(None, [", ".join(flags), promise.reason])) or None,
+        "reason": reason,
         "observed_ns": math.ceil(observed) if math.isfinite(observed) else None,
         "parameters": {
             **({} if promise.rank is None else {"rank": float(promise.rank)}),
             "look": float(promise.look),
             "allowed_error": promise.allowed_error,
+            "design_effect": promise.design_effect,
         },
         "rounds": promise.rounds,
-        "more_rounds": promise.more_rounds or None,
+        "later_rounds": int(later.size),
+        "later_breaks": breaks,
+        "more_rounds": more or None,
     }
 
 
@@ -134,8 +157,19 @@ def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[f
     return {floor: round_deadlines(judged.curve, times, floor) for floor in floors}
 
 
-def _fixed_rounds(data: TrialData) -> int:
-    """Return the number of rounds that was fixed before anything was measured: all under rule ``rounds``, else ``min_rounds``."""
+def _fixed_rounds(data: TrialData) -> tuple[int, int]:
+    """Return the number of rounds fixed before anything was measured, and how many are missing where they depend on each other.
+
+    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits where these are fewer. A trial that stopped before,
+    or was extended and so looked at before, is read at ``min_rounds``.
+    """
     measurement, stopping = data.record.trial.measurement, data.record.stopping
-    ran_all = measurement.rule == "rounds" and stopping is not None and stopping.reason == "max_rounds"
-    return measurement.max_rounds if ran_all else measurement.min_rounds
+    if measurement.rule == "rounds" and stopping is not None and stopping.reason == "max_rounds":
+        return measurement.max_rounds, 0
+    wanted, rounds = measurement.certify_rounds, len(data.times[PRIMARY_CLOCK])
+    if data.visits is not None:
+        in_visits = np.unique(data.visits, return_index=True)[1]
+        wanted = min(wanted, int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds)
+    if rounds >= wanted and not data.record.looks:
+        return wanted, 0
+    return min(measurement.min_rounds, wanted), max(wanted - rounds, 0)

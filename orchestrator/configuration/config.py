@@ -131,7 +131,8 @@ class MeasurementConfig(Frozen):
     """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``; ``rule_options`` are the rule's own.
 
     ``schedule`` says how the trials of one machine share its time: in visits of ``visit_rounds`` rounds, ``interleaved`` (visits of one
-    round), or ``sequential``. ``lead_in`` is the number of untimed inferences at the start of each visit.
+    round), or ``sequential``. ``lead_in`` is the number of untimed inferences at the start of each visit. ``certify_rounds`` is the number
+    of rounds that a certificate of a deadline rests on.
     """
 
     batch: int = Field(1, gt=0, le=MOST_SAMPLES)
@@ -140,6 +141,7 @@ class MeasurementConfig(Frozen):
     max_rounds: int = Field(1000, gt=0, le=MOST_ROUNDS)
     max_seconds: float | None = Field(None, gt=0, le=10**9)
     half_width: float = Field(0.02, gt=0, lt=1)
+    certify_rounds: int = Field(120, gt=0, le=MOST_ROUNDS)
     warmup_rounds: int = Field(2, gt=0, le=1000)
     round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
     order: Literal["fixed", "shuffled"] = "fixed"

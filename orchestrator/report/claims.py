@@ -11,7 +11,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
-from orchestrator.report.table import Row, Table, bound, flag_note, mark, read_at, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
@@ -19,7 +19,8 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
-    "after the deadline counts as failed. Only rounds whose number was fixed beforehand count. Observed figures are no promise.{common}"
+    "after the deadline counts as failed. Only rounds whose number was fixed beforehand count; where rounds depend on each other, more are "
+    "needed, and later rounds that break a deadline withdraw it. What was seen holds for this session, and is no promise.{common}"
 )
 COMMON = " Where models differ in ideal quality, the floor that all of them can keep stands beside each one's own (common)."
 
@@ -65,21 +66,21 @@ def comparison_tables(results: CampaignAnalysis, everywhere: bool = False) -> It
 
 
 def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) -> Table:
+    marks = Marks(row for rows in trials for row in rows)
     return Table(
         title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, total time) within {bound(threshold)}",
         columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
-        rows=[_comparison_cells(rows, group) for rows in trials],
+        rows=[_comparison_cells(rows, group, marks) for rows in trials],
         note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
         "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds show: only repeats "
         "(measurement.repeat=3 or more) give a verdict on whether a system is better or worse. It stands in the row of the first "
-        "repeat, at the primary threshold, with one-sided bounds that hold for all trials together."
-        + flag_note([row for rows in trials for row in rows]),
+        "repeat, at the primary threshold, with one-sided bounds that hold for all trials together." + marks.note(),
         right=frozenset(["this data set", "samples like these"]),
         within_ns=threshold.ns,
     )
 
 
-def _comparison_cells(rows: Sequence[Row], group: Group) -> list[str]:
+def _comparison_cells(rows: Sequence[Row], group: Group, marks: Marks) -> list[str]:
     scopes = {row["scope"]: row for row in rows}
     first = rows[0]
     baseline = next(data.record for data in group.trials if data.trial_id == first["baseline"])
@@ -87,9 +88,9 @@ def _comparison_cells(rows: Sequence[Row], group: Group) -> list[str]:
     return [
         *who(first, group),
         f"{baseline.trial.system.name} with {baseline.trial.runtime.name}",
-        _difference(scopes.get(THIS_DATA_SET)),
-        _difference(scopes.get(SAMPLES_LIKE_THESE)),
-        _verdict(verdict) if verdict is not None else "",
+        _difference(scopes.get(THIS_DATA_SET), marks),
+        _difference(scopes.get(SAMPLES_LIKE_THESE), marks),
+        _verdict(verdict) + marks.of(verdict) if verdict is not None else "",
     ]
 
 
@@ -99,15 +100,15 @@ def _verdict(row: Row) -> str:
         return str(row["verdict"])
     parameters = dict(row["parameters"])
     found = f"{row['verdict']}: {signed(row['difference'])} [{signed(row['interval_low'])}, {signed(row['interval_high'])}]"
-    return f"{found}, a drop of {parameters['detectable_drop']:.3f} would show{mark(row['flags'])}"
+    return f"{found}, a drop of {parameters['detectable_drop']:.3f} would show"
 
 
-def _difference(row: Row | None) -> str:
+def _difference(row: Row | None, marks: Marks) -> str:
     if row is None:
         return "-"
     low, high = row["interval_low"], row["interval_high"]
     interval = f"[{signed(low)}, {signed(high)}]" if low is not None and high is not None else "[unknown]"
-    return f"{signed(row['difference'])} {interval}{mark(row['flags'])}"
+    return f"{signed(row['difference'])} {interval}{marks.of(row)}"
 
 
 SHOWN = "p95"
@@ -124,21 +125,22 @@ def prediction_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for group in results.groups:
         rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
         if rows:
+            marks = Marks(rows)
             yield Table(
                 title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
                 columns=[*who_columns(group), "method", "mean", "observed", "worst", "observed worst", "rounds", "variance ratio"],
-                rows=[_prediction_cells(row, group) for row in rows],
-                note=PREDICTION_NOTE + flag_note(rows),
+                rows=[_prediction_cells(row, group, marks) for row in rows],
+                note=PREDICTION_NOTE + marks.note(),
                 right=frozenset(["mean", "observed", "worst", "observed worst", "rounds", "variance ratio"]),
             )
 
 
-def _prediction_cells(row: Row, group: Group) -> list[str]:
+def _prediction_cells(row: Row, group: Group, marks: Marks) -> list[str]:
     ratio = row["variance_ratio"]
     return [
         *who(row, group),
         row["method"],
-        quality(row["predicted_mean"]) + mark(row["flags"]),
+        quality(row["predicted_mean"]) + marks.of(row),
         quality(row["observed_mean"]),
         quality(row["predicted_minimum"]),
         quality(row["observed_minimum"]),
@@ -169,6 +171,7 @@ def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> 
 
 
 def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> Table:
+    marks = Marks(rows)
     return Table(
         title=f"Other metrics and slices of {group.task} (total time) within {bound(threshold)}",
         columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
@@ -179,12 +182,12 @@ def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> T
                 row["slice"],
                 str(row["samples"]),
                 quality(row["ideal"]),
-                f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{mark(row['flags'])}",
+                f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
                 quality(row["worst"]),
             ]
             for row in rows
         ],
-        note=flag_note(rows).strip(),
+        note=marks.note().strip(),
         right=frozenset(["samples", "ideal", "mean [95 % interval]", "worst"]),
         within_ns=threshold.ns,
     )

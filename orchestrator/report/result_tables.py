@@ -8,12 +8,16 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, rounds_needed_tables
 from orchestrator.report.faults import fault_tables
-from orchestrator.report.table import Row, Table, bound, flag_note, mark, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import OTHER_USERS, TrialRecord
 
 NOT_CERTIFIED = "not certified"
+ROUNDS_TO_COME = (
+    " In brackets the 95 % interval of the mean of rounds to come; where rounds depend on each other, that of this session is narrower "
+    "(session_low and session_high of tail_quality.parquet)."
+)
 
 
 def all_tables(results: CampaignAnalysis) -> list[Table]:
@@ -64,25 +68,26 @@ def _cross_system(group: Group, results: CampaignAnalysis, metric: str, origin: 
     thresholds = sorted(common, key=lambda threshold: (threshold.ns, threshold.label))
     heads = [bound(threshold) for threshold in thresholds]
     cells: dict[str, list[str]] = {}
+    marks = Marks(rows)
     for row in rows:
         cells.setdefault(row["trial"], [*who(row, group), quality(row["ideal"])])
     for threshold in thresholds:
         for row in rows:
             if threshold.is_of(row):
-                cells[row["trial"]].append(_kept(row))
+                cells[row["trial"]].append(_kept(row) + marks.of(row))
     kind = "the reference trial's percentiles" if origin == "reference" else "absolute thresholds"
     return Table(
         title=f"Tail quality of {group.task} ({metric}) at {kind}: mean [95 % interval] / worst round",
         columns=[*who_columns(group), "ideal", *heads],
         rows=list(cells.values()),
-        note=note + flag_note(rows),
+        note=note + ROUNDS_TO_COME + marks.note(),
         right=frozenset(["ideal", *heads]),
     )
 
 
 def _kept(row: Row) -> str:
     interval = quality_within(row["interval_low"], row["interval_high"])
-    return f"{quality(row['mean'])} {interval} / {quality(row['worst'])}{mark(row['flags'])}"
+    return f"{quality(row['mean'])} {interval} / {quality(row['worst'])}"
 
 
 def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:
@@ -110,7 +115,7 @@ def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:
             ],
             note="A trial's own percentile fixes the share of samples on time: these figures describe one system and rank none. "
             "Thresholds are frozen from the first 10 rounds and applied to the others; with fewer than 20 rounds they are "
-            "in-sample. The interval is over rounds of this process with these samples.",
+            "in-sample. The interval is that of rounds to come, of this process with these samples.",
             right=frozenset(["ideal", "mean", "worst", "rounds"]),
         )
 
@@ -121,27 +126,27 @@ def latency_tables(results: CampaignAnalysis) -> Iterator[Table]:
         rows = rows_of(results, "latency", group)
         heads = [percentile(value) for value in sorted({row["percentile"] for row in rows})]
         cells: dict[tuple[str, str], list[str]] = {}
+        marks = Marks(rows, without=[NOT_CERTIFIED])
         for row in rows:
-            cells.setdefault((row["trial"], row["clock"]), [*who(row, group), row["clock"]]).append(_latency_cell(row))
+            cells.setdefault((row["trial"], row["clock"]), [*who(row, group), row["clock"]]).append(_latency_cell(row) + marks.of(row))
         yield Table(
             title=f"Latency of {group.task}",
             columns=[*who_columns(group), "clock", *heads],
             rows=list(cells.values()),
             note="In brackets the 95 % interval. not certified: fewer than 10 independent inferences lie beyond the percentile."
-            + flag_note([{"flags": [flag for flag in row["flags"] if flag != NOT_CERTIFIED]} for row in rows]),
+            + marks.note(),
             right=frozenset(heads),
         )
 
 
 def _latency_cell(row: Row) -> str:
-    flagged = mark([flag for flag in row["flags"] if flag != NOT_CERTIFIED])
     if not row["certified"]:
-        return f"{milliseconds(row['value_ns'])} {NOT_CERTIFIED}{flagged}"
+        return f"{milliseconds(row['value_ns'])} {NOT_CERTIFIED}"
     low, high = (
         milliseconds(row["interval_low_ns"]).removesuffix(" ms"),
         milliseconds(row["interval_high_ns"]).removesuffix(" ms"),
     )
-    return f"{milliseconds(row['value_ns'])} [{low}, {high}]{flagged}"
+    return f"{milliseconds(row['value_ns'])} [{low}, {high}]"
 
 
 def trials_table(results: CampaignAnalysis) -> Table:

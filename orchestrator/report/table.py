@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.report.text import markdown_text, milliseconds
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
@@ -91,12 +93,39 @@ def who(row: Row, group: Group) -> list[str]:
     return [str(cells[column]) for column in who_columns(group)]
 
 
-def mark(flags: Sequence[str]) -> str:
-    """Return the mark of flagged figures."""
-    return " *" if flags else ""
+REMEDIES = {
+    FEW_ROUNDS: "the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
+    DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
+    IN_SAMPLE: "the threshold comes from these rounds themselves, so that the interval is too wide",
+    "unpinned": "threads ran on other cores, too; let system.cores be fewer, or close what holds them",
+}
+"""What a flag means for a figure, and what to do about it."""
 
 
-def flag_note(rows: Sequence[Row]) -> str:
-    """Return the sentence that explains the mark, or nothing."""
-    flags = sorted({flag for row in rows for flag in row["flags"]})
-    return f" * flagged: {', '.join(flags)}." if flags else ""
+class Marks:
+    """The marks of one table's flags: each flag has a letter of its own.
+
+    Parameters
+    ----------
+    rows
+        with ``flags``; those in ``without`` are said elsewhere.
+    """
+
+    def __init__(self, rows: Iterable[Row], without: Collection[str] = ()) -> None:
+        flags = sorted({flag for row in rows for flag in row["flags"]} - set(without))
+        self._letters = {flag: _letters(number) for number, flag in enumerate(flags)}
+
+    def of(self, row: Row) -> str:
+        """Return the marks of a row's figures."""
+        found = [self._letters[flag] for flag in dict.fromkeys(row["flags"]) if flag in self._letters]
+        return f" ({', '.join(sorted(found))})" if found else ""
+
+    def note(self) -> str:
+        """Return the sentences that explain the marks, or nothing."""
+        said = (f" ({letter}) {flag}" + (f": {REMEDIES[flag]}" if flag in REMEDIES else "") for flag, letter in self._letters.items())
+        return "".join(f"{one}." for one in said)
+
+
+def _letters(number: int) -> str:
+    """Return a, b, ..., z, aa, ab, ..."""
+    return (_letters(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)

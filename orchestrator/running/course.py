@@ -39,6 +39,8 @@ class Course:
         what is stored of it.
     rule
         says when to stop; it is asked about every round in order, stored ones included.
+    among_others
+        whether visits of other trials come between its own.
 
     Attributes
     ----------
@@ -50,8 +52,9 @@ class Course:
         how long the last round took.
     """
 
-    def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule) -> None:
+    def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule, among_others: bool) -> None:
         self.book = book
+        self._visits_apart = among_others and trial.measurement.schedule == "visits"
         self.next_round = 0
         self.visit = -1
         self.round_s = 1.0
@@ -143,6 +146,7 @@ class Course:
                 per_inference(self._trial, result),
                 lambda threshold_ns: judge.gained(of_samples, threshold_ns),
                 judge.ideal,
+                measured.column("visit")[0].as_py() if self._visits_apart else None,
             )
             decision = self._rule.update(observation, self._clock.tick(measured))
             return _shown(decision, judge.scale)

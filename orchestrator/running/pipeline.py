@@ -145,7 +145,10 @@ def run_trials(
     def run_lane(lane: Lane) -> None:
         for unit in lane:
             if not stop.is_set():
-                runs = [TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop) for planned in unit]
+                runs = [
+                    TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop, among_others=len(unit) > 1)
+                    for planned in unit
+                ]
                 run_in_visits(runs, stop, campaign)
                 states.update({run.trial_id: run.state for run in runs if run.state is not None})
 

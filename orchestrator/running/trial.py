@@ -37,6 +37,8 @@ class TrialRun(TrialLife):
         makes the rule that says when to stop.
     stop
         set from outside: what was asked for is finished and stored, then the trial is interrupted.
+    among_others
+        whether visits of other trials come between its own.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class TrialRun(TrialLife):
         writer: CampaignWriter,
         observer: Observer,
         stop: threading.Event,
+        among_others: bool = False,
     ) -> None:
         super().__init__(planned, writer, observer)
         self._make_rule = make_rule
+        self._among_others = among_others
         self._stop = stop
         self._process = TimedProcess(executor, planned.trial, planned.trial_id)
         self._course: Course | None = None
@@ -110,7 +114,7 @@ class TrialRun(TrialLife):
         with step("making its stopping rule"):
             rule = self._make_rule()
         self._process.number = len(book.record.processes)
-        self._course = course = Course(self._planned.trial, book, rule)
+        self._course = course = Course(self._planned.trial, book, rule, self._among_others)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
         with step("saying that it has started"):
             self._observer.trial_started(self._planned)

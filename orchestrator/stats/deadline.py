@@ -166,6 +166,38 @@ def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | N
     return float(variance_ratios(series, visits, COSINES).max())
 
 
+def contradicted(promise: Deadline, later_ns: ArrayLike, late_share: float) -> bool:
+    """Return whether later rounds speak against a certified deadline: P(Bin(m_eff, alpha) >= breaks) < 0.05.
+
+    Of m later rounds m_eff = m / design effect count, and as large a share of those that broke it, rounded down.
+
+    Parameters
+    ----------
+    promise
+        as `certify_deadline` returned it.
+    later_ns : [m]
+        deadlines in ns of rounds that it does not rest on; +inf where there is none.
+    late_share
+        alpha, share of rounds that may miss the deadline.
+
+    Examples
+    --------
+    >>> promise = certify_deadline(np.random.default_rng(0).permutation(29) + 1, looks=(29,))
+    >>> [contradicted(promise, [10.0] * (7 - breaks) + [99.0] * breaks, 0.1) for breaks in (1, 3)]
+    [False, True]
+    """
+    later = np.asarray(later_ns, dtype=np.float64)
+    if promise.ns is None or not later.size:
+        return False
+    effective = int(later.size / promise.design_effect)
+    breaks = int((later > promise.ns).sum() / promise.design_effect)
+    return breaks > 0 and 1 - float(bdtr(breaks - 1, effective, late_share)) < CONTRADICTION
+
+
+CONTRADICTION = 0.05
+"""Level at which later rounds withdraw a certificate."""
+
+
 def _rank_of_dependent(look: _Look, effect: float, late_share: float) -> int | None:
     """Return the rank that a look takes whose rounds are worth fewer independent ones; None if they are too few."""
     effective = int(look.rounds / effect)

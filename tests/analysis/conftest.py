@@ -41,6 +41,7 @@ def build_trial(
     measurement: Mapping[str, Any] | None = None,
     task: Mapping[str, Any] | None = None,
     stopped: str = "settled",
+    visits: NDArray[np.int32] | None = None,
     **record: Any,
 ) -> TrialData:
     rounds, samples = total_ms.shape
@@ -69,6 +70,7 @@ def build_trial(
         slices=slices or {},
         input_sizes=np.ones(samples, dtype=np.int64),
         different_answers=0,
+        visits=visits,
     )
 
 

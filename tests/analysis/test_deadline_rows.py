@@ -85,3 +85,42 @@ def test_a_model_that_is_always_wrong_promises_nothing_and_hides_no_other(build:
     assert own["a"]["reason"] == "no answer is right, so there is no quality to keep"
     assert own["b"]["certified"]
     assert all(set(row) == set(FORMS["deadline"].names) for row in found)
+
+
+def test_a_long_trial_is_read_at_certify_rounds(build: Any, noise: Any) -> None:
+    times = noise(150, 20, 20)
+    found = of(rows([build("a", times)]), "total")
+    assert (found["rounds"], found["later_rounds"], found["certified"]) == (120, 30, True)
+    assert of(rows([build("a", times, measurement={"certify_rounds": 140})]), "total")["rounds"] == 140
+
+
+def test_twelve_visits_are_enough(build: Any, noise: Any) -> None:
+    found = of(rows([build("a", noise(80, 20, 20), visits=np.repeat(np.arange(16), 5))]), "total")
+    assert (found["rounds"], found["later_rounds"], found["certified"]) == (60, 20, True)
+
+
+def test_an_extended_trial_was_looked_at_before(build: Any, noise: Any) -> None:
+    found = of(rows([build("a", noise(150, 20, 20), looks=(60, 150))]), "total")
+    assert (found["rounds"], dict(found["parameters"])["look"]) == (150, 3)
+
+
+def test_fewer_rounds_that_depend_on_each_other_are_not_enough(build: Any, noise: Any) -> None:
+    """Long visits of one speed: thirty rounds would do if they were independent."""
+    times = noise(60, 20, 20) * np.repeat(np.tile([1.0, 1.4], 3), 10)[:, None]
+    found = of(rows([build("a", times)]), "total")
+    assert not found["certified"]
+    assert found["reason"].startswith("rounds depend on each other: ")
+    assert found["more_rounds"] > 0
+    assert dict(found["parameters"])["design_effect"] > 1
+
+
+def test_later_rounds_withdraw_a_certificate(build: Any, noise: Any) -> None:
+    """The machine becomes slower after the rounds that certified."""
+    times = noise(50, 20, 20)
+    times[40:] *= 3
+    found = of(rows([build("a", times)]), "total")
+    assert (found["certified"], found["deadline_ns"], found["later_rounds"], found["later_breaks"]) == (False, None, 20, 11)
+    assert found["reason"].startswith("withdrawn: 11 of 20 later rounds broke ")
+    kept = of(rows([build("a", noise(50, 20, 20))]), "total")
+    assert kept["certified"]
+    assert kept["later_breaks"] <= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from program import orchestrator
 
 from orchestrator.storage.schema import RESULT_TABLES
 
+MARKS = r" (\\?\*|\([a-z](, [a-z])*\))(?=[ |])"
 STORED = Path(__file__).parents[1] / "data" / "before_the_house"
 
 
@@ -25,15 +27,22 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", RESULT_TABLES)
-def test_every_table_is_equal(reported: Path, name: str) -> None:
+def test_every_column_of_then_is_equal(reported: Path, name: str) -> None:
+    """There may be more columns now, and more parameters."""
     expected, found = (pq.read_table(folder / f"{name}.parquet") for folder in (STORED / "expected", reported))
-    assert found.schema.equals(expected.schema, check_metadata=False)
-    assert found.equals(expected)
+    assert found.select(expected.column_names).schema.equals(expected.schema, check_metadata=False)
+    for column in expected.column_names:
+        then, now = expected.column(column).to_pylist(), found.column(column).to_pylist()
+        if column == "parameters":
+            assert all(set(row) <= set(today) for row, today in zip(then, now, strict=True))
+        else:
+            assert now == then, column
 
 
 def test_every_row_of_the_report_is_equal(reported: Path) -> None:
+    """But for the marks of flags, which were one star for all."""
     expected, found = (
-        [line for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("|")]
+        [re.sub(MARKS, "", line) for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("|")]
         for folder in (STORED / "expected", reported)
     )
     assert len(expected) > 40

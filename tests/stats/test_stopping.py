@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, make_rule, settled
+from orchestrator.stats.long_run import long_run_spreads
+from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
 from orchestrator.stats.times import Clock
 
@@ -34,10 +36,6 @@ def steady(seed: int = 0, sigma: float = 0.1) -> Callable[[int], np.ndarray]:
 
 def make(name: str, *, min_rounds: int = 30, max_rounds: int = 1000, **settings: Any) -> StoppingRule:
     return make_rule(name, min_rounds=min_rounds, max_rounds=max_rounds, **settings)
-
-
-def drifting(number: int) -> np.ndarray:
-    return steady(number)(number) * (1 + 0.001 * number)
 
 
 def run(rule: StoppingRule, times: Callable[[int], np.ndarray], round_s: float = 2.0, limit: int = 2000) -> tuple[int, list[Decision]]:
@@ -69,12 +67,11 @@ def test_settled_stops_at_the_first_check_that_has_all_it_wants() -> None:
         assert float(last[f"rjsd_{clock}_as_in_paper_code"] or 0) > float(last[f"rjsd_{clock}"] or 1)
         assert last[f"bandwidth_{clock}_method"] == "isj"
     assert float(last["half_width"] or 1) <= float(last["half_width_bound"] or 0) == pytest.approx(0.018)
-    assert last["not_exchangeable"] is False
-    assert seen[-2]["not_exchangeable"] is None
+    assert {row["not_exchangeable"] for row in seen} == {False}
 
 
 def test_own_threshold_is_frozen_from_the_first_ten_rounds_and_applied_to_the_others() -> None:
-    times = np.random.default_rng(1).lognormal(16, 0.1, (40, SAMPLES))
+    times = np.random.default_rng(2).lognormal(16, 0.1, (40, SAMPLES))
     asked: list[tuple[int, float]] = []
 
     def observed(number: int) -> RoundObservation:
@@ -114,50 +111,66 @@ def test_settled_waits_until_tail_quality_is_precise() -> None:
         return steady(number)(number) * (2.0 if rng.random() < 0.1 else 1.0)
 
     rounds, decisions = run(make("settled", primary="15 ms", max_rounds=2000), bursts)
-    assert decisions[-1].reason in ("settled", "not settled: trend", "max_rounds")
+    assert decisions[-1].reason == "settled"
     assert rounds > 100
-    for row in list(rows(decisions))[6:-1]:
-        assert float(row["half_width"] or 1) > float(row["half_width_bound"] or 0) or row["not_exchangeable"] == 1
+    for row in list(rows(decisions))[15:-1]:
+        assert float(row["half_width"] or 1) > float(row["half_width_bound"] or 0)
 
 
-def test_settled_waits_for_both_densities() -> None:
+def test_densities_that_move_hold_nothing_up_and_are_told() -> None:
     def moving_inference(number: int) -> RoundObservation:
-        total_ns = steady(number)(number)
-        moving = {Clock.INFERENCE: total_ns * 0.5 * (1 + 0.2 * (number % 80)), Clock.TOTAL: total_ns}
-        return RoundObservation(number, moving, lambda _: 0.9, 0.9)
+        seen = observation(number, steady(number)(number))
+        moving = {**seen.times, Clock.INFERENCE: seen.times[Clock.TOTAL] * 0.5 * (1 + 0.2 * (number % 80))}
+        return RoundObservation(number, moving, seen.quality, 0.9)
 
     rule = make("settled", max_rounds=60)
-    decisions = [rule.update(moving_inference(number), 2.0 * number) for number in range(60)]
+    decisions = [rule.update(moving_inference(number), 2.0 * number) for number in range(30)]
     last = list(rows(decisions))[-1]
     assert float(last["rjsd_total"] or 1) < 0.05 < float(last["rjsd_inference"] or 0)
-    assert decisions[-1].reason == "max_rounds"
+    assert decisions[-1].reason == "settled"
 
 
-def test_a_trend_sends_the_trial_on_to_its_bound_and_is_the_reason() -> None:
-    rounds, decisions = run(make("settled", primary="100 ms", max_rounds=100), drifting)
-    assert (rounds, decisions[-1].reason) == (100, "not settled: trend")
-    flags = [row["not_exchangeable"] for row in rows(decisions)]
-    assert set(flags[:14]) == {None}
-    assert set(flags[14:]) == {True}
-    assert all(decision.reason is None for decision in decisions[:-1])
+def test_quality_that_never_moves_is_a_reason_of_its_own() -> None:
+    rounds, decisions = run(make("settled", primary="100 ms"), steady())
+    assert (rounds, decisions[-1].reason) == (30, "settled, quality constant")
+    assert list(rows(decisions))[-1]["half_width"] == pytest.approx(3 / (30 * SAMPLES))
+    assert run(make("settled", primary="100 ms", half_width=0.0001, max_rounds=50), steady())[0] == 50
 
 
-def test_a_trend_is_the_reason_under_max_seconds_too() -> None:
-    rounds, decisions = run(make("settled", primary="100 ms", max_seconds=60), drifting)
-    assert (rounds, decisions[-1].reason) == (60, "not settled: trend")
+def two_speeds(rounds_each: int) -> Callable[[int], np.ndarray]:
+    return lambda number: steady(number)(number) * (1.3 if number // rounds_each % 2 else 1.0)
 
 
-def test_exchangeability_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    real = settled.exchangeability_flag
+def test_rounds_that_depend_on_each_other_go_on_to_sixty() -> None:
+    rounds, decisions = run(make("settled", primary="11 ms", half_width=0.9), two_speeds(10))
+    assert (rounds, decisions[-1].reason) == (60, "settled")
+    seen = list(rows(decisions))
+    assert seen[-1]["not_exchangeable"] is True
 
-    def counting(medians: list[float], qualities: list[float]) -> object:
-        asked.append(len(medians))
-        return real(medians, qualities)
 
-    monkeypatch.setattr(settled, "exchangeability_flag", counting)
-    run(make("settled", primary="100 ms", max_rounds=100), drifting)
-    assert len(asked) == 1
+def test_their_half_width_is_that_of_rounds_to_come() -> None:
+    qualities = [0.9 * float(np.mean(two_speeds(10)(number) <= 11 * MS)) for number in range(60)]
+    [spread] = long_run_spreads([qualities])
+    _, decisions = run(make("settled", primary="11 ms", half_width=0.9), two_speeds(10))
+    expected = stats.t.ppf(0.975, spread.degrees) * np.sqrt(spread.variance)
+    assert list(rows(decisions))[-1]["half_width"] == pytest.approx(expected)
+
+
+def test_twelve_visits_that_lie_apart_are_enough() -> None:
+    rule = make("settled", primary="11 ms", half_width=0.9)
+    times = two_speeds(6)
+    decisions = []
+    for number in range(45):
+        seen = observation(number, times(number))
+        decisions.append(rule.update(RoundObservation(number, seen.times, seen.quality, seen.ideal, visit=number // 3), 2.0 * number))
+    assert [decision.stop for decision in decisions].index(True) + 1 in (34, 35, 36)
+
+
+def test_dependence_is_the_reason_where_a_bound_ends_the_trial() -> None:
+    ended = run(make("settled", primary="11 ms", max_rounds=100), two_speeds(10))
+    assert (ended[0], ended[1][-1].reason) == (100, "not settled: rounds depend on each other")
+    ended = run(make("settled", primary="11 ms", max_seconds=60), two_speeds(10))
+    assert (ended[0], ended[1][-1].reason) == (60, "not settled: rounds depend on each other")
 
 
 def test_nothing_settles_where_every_sample_is_late() -> None:

@@ -76,12 +76,15 @@ class RoundObservation:
         tail quality of this round, over its samples, at a time bound in ns on the primary clock.
     ideal
         quality without a threshold.
+    visit
+        number of the visit that it belongs to, where visits lie apart in time; else None.
     """
 
     number: int
     times: Mapping[Clock, NDArray[np.float64]]
     quality: Callable[[float], float]
     ideal: float
+    visit: int | None = None
 
     @property
     def rounds(self) -> int:

@@ -1,13 +1,14 @@
-"""The default rule: the densities have settled, tail quality is known well enough, and the rounds do not drift."""
+"""The default rule: mean tail quality of rounds to come is known well enough."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from orchestrator.stats.exchangeability import exchangeability_flag
+from orchestrator.stats.long_run import MIN_VISITS, constant, depend, long_run_spreads
 from orchestrator.stats.stopping.rule import (
     AllClocks,
     Cadence,
@@ -25,42 +26,6 @@ from orchestrator.stats.thresholds import (
     thresholds_from_percentiles,
 )
 from orchestrator.stats.times import PRIMARY_CLOCK, Times
-
-
-class RunningMoments:
-    """Mean and variance of numbers that arrive one by one: Welford, Technometrics 4 (1962).
-
-    Examples
-    --------
-    >>> moments = RunningMoments()
-    >>> for x in (1.0, 2.0, 3.0):
-    ...     moments.add(x)
-    >>> moments.mean, moments.variance
-    (2.0, 1.0)
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.mean = 0.0
-        self._squares = 0.0
-
-    def add(self, x: float) -> None:
-        """Take one more number into account."""
-        self.count += 1
-        difference = x - self.mean
-        self.mean += difference / self.count
-        self._squares += difference * (x - self.mean)
-
-    @property
-    def variance(self) -> float | None:
-        """Unbiased variance; None of fewer than two numbers."""
-        return self._squares / (self.count - 1) if self.count > 1 else None
-
-    def half_width(self, confidence: float = 0.95) -> float | None:
-        """Return half the width of Student's t interval of the mean; None of fewer than two numbers."""
-        if self.variance is None:
-            return None
-        return float(stdtrit(self.count - 1, (1 + confidence) / 2) * math.sqrt(self.variance / self.count))
 
 
 class RunningThreshold:
@@ -103,48 +68,78 @@ class RunningThreshold:
 
 
 class PrimaryQuality:
-    """Tail quality at the primary threshold, round by round.
-
-    log_medians, qualities : [R]
-        of the rounds to which the threshold was applied: logarithm of the median total time (+inf where most samples have
-        none), and tail quality.
-    """
+    """Tail quality at the primary threshold, round by round, of the rounds to which the threshold was applied."""
 
     def __init__(self, label: str | None) -> None:
         self._threshold = RunningThreshold(label)
-        self._moments = RunningMoments()
-        self.log_medians: list[float] = []
-        self.qualities: list[float] = []
+        self._qualities: list[float] = []
+        self._log_medians: list[float] = []
+        self._visits: list[int | None] = []
+        self._at_stake = 0.0
 
     def add(self, observation: RoundObservation) -> None:
         """Take a round into account."""
         threshold = self._threshold.applies(observation)
         if threshold is None:
             return
-        quality = observation.quality(threshold.ns)
-        self._moments.add(quality)
-        self.qualities.append(quality)
-        self.log_medians.append(float(np.log(np.median(observation.times[PRIMARY_CLOCK]))))
+        times = observation.times[PRIMARY_CLOCK]
+        self._qualities.append(observation.quality(threshold.ns))
+        self._log_medians.append(float(np.log(np.median(times))))
+        self._visits.append(observation.visit)
+        self._at_stake = times.size
 
-    def half_width(self) -> float | None:
-        """Return the half-width of the 95 % interval of mean tail quality (Student's t); None of fewer than two rounds."""
-        return self._moments.half_width()
+    @property
+    def rounds(self) -> int:
+        """How many rounds there are."""
+        return len(self._qualities)
+
+    @property
+    def visits(self) -> NDArray[np.int64] | None:
+        """The visit of each round, [R]; None where visits do not lie apart."""
+        known = [visit for visit in self._visits if visit is not None]
+        return np.array(known) if known and len(known) == self.rounds else None
+
+    def dependent(self) -> bool:
+        """Return whether rounds depend on each other, by their qualities or by their median times."""
+        return self.rounds > 2 and bool(depend([self._qualities, self._log_medians], self.visits).any())
+
+    def constant(self) -> bool:
+        """Return whether quality is the same in all rounds, which says nothing of how it varies."""
+        return bool(constant(np.array([self._qualities]))[0]) if self.rounds else False
+
+    def half_width(self, dependent: bool, confidence: float = 0.95) -> float | None:
+        """Return the half-width of the 95 % interval of mean tail quality of rounds to come (Student's t); None of fewer than two rounds.
+
+        Where quality is constant, that of an interval in which 3 answers more might have been late: the rule of three (Hanley and
+        Lippman-Hand, JAMA 249, 1983).
+        """
+        if self.rounds < 2:
+            return None
+        if self.constant():
+            return 3 / (self.rounds * max(self._at_stake, 1.0))
+        series = np.array([self._qualities])
+        if dependent:
+            [found] = long_run_spreads(series, self.visits)
+            return float(stdtrit(found.degrees, (1 + confidence) / 2) * math.sqrt(found.variance))
+        return float(stdtrit(self.rounds - 1, (1 + confidence) / 2) * series.std(ddof=1) / math.sqrt(self.rounds))
 
     def columns(self) -> CheckRow:
-        """Return the columns of the trajectory that tell how well tail quality is known."""
-        mean = self._moments.mean if self._moments.count else None
-        return {**self._threshold.columns(), "quality_mean": mean, "half_width": self.half_width()}
+        """Return the columns of the trajectory that tell of the threshold and of quality there."""
+        return {**self._threshold.columns(), "quality_mean": float(np.mean(self._qualities)) if self.rounds else None}
 
 
-TREND = "not settled: trend"
+DEPENDENT = "not settled: rounds depend on each other"
+CONSTANT = "settled, quality constant"
+"""A reason of its own: at a threshold where quality never moves, a trial could not have settled otherwise."""
+ROUNDS_OF_DEPENDENT = 60
 
 
 class Settled:
-    """Stop when all of it holds at a check from ``min_rounds`` on.
+    """Stop when mean tail quality of rounds to come is known well enough at the primary threshold, from ``min_rounds`` on.
 
-    rJSD within its bound on both clocks; at the primary threshold, Student's t half-width of mean tail quality at most
-    ``half_width`` x ideal; no exchangeability flag. The flag is computed once, when the rest holds for the first time: looked at
-    again and again it would be raised falsely. Once it is raised the trial goes on to its bound.
+    That is, when the half-width of its 95 % interval is at most ``half_width`` x ideal. Where rounds depend on each other, the interval is
+    that of visits, or of the long-run variance, and the trial goes on to 60 rounds or 12 visits at least: fewer cannot show how wide it
+    is, and lucky ones look precise. The convergence of densities (rJSD) is told and stops nothing.
 
     No check before ``min_rounds`` counts as one that would stop. The trial's own p95, where the user has set no primary threshold, is
     frozen from its first 10 rounds.
@@ -158,22 +153,25 @@ class Settled:
         self._densities = AllClocks()
         self._primary = PrimaryQuality(settings.primary)
         self._cadence = Cadence()
-        self._flagged: bool | None = None
+        self._reason: str | None = None
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round."""
         self._densities.add(observation)
         self._primary.add(observation)
         if not self._cadence.due(observation.rounds, now_s):
-            return Decision(False, TREND if self._flagged else None)
-        half_width = self._primary.half_width()
-        bound = self._bound * observation.ideal
-        densities = self._densities.check()
+            return Decision(False, self._reason)
+        dependent = self._primary.dependent()
+        half_width, bound = self._primary.half_width(dependent), self._bound * observation.ideal
+        own: CheckRow = {"half_width": half_width, "half_width_bound": bound, "not_exchangeable": dependent}
+        check = check_row(self._densities.check(), self._primary.columns(), own)
         precise = half_width is not None and half_width <= bound
-        enough = self._densities.converged and precise and observation.rounds >= self._min_rounds
-        if enough and self._flagged is None:
-            self._flagged = exchangeability_flag(self._primary.log_medians, self._primary.qualities).flagged
-        check = check_row(densities, self._primary.columns(), {"half_width_bound": bound, "not_exchangeable": self._flagged})
-        if enough and not self._flagged:
-            return Decision(True, "settled", check)
-        return Decision(False, TREND if self._flagged else None, check)
+        if precise and observation.rounds >= self._min_rounds and not (dependent and self._few()):
+            return Decision(True, CONSTANT if self._primary.constant() else "settled", check)
+        self._reason = DEPENDENT if dependent else None
+        return Decision(False, self._reason, check)
+
+    def _few(self) -> bool:
+        """Return whether there are too few rounds for their dependence."""
+        visits = self._primary.visits
+        return self._primary.rounds < ROUNDS_OF_DEPENDENT and (visits is None or np.unique(visits).size < MIN_VISITS)
