@@ -76,7 +76,7 @@ class Scenario:
 
     def times(self, random: np.random.Generator, rounds: int, samples: int) -> NDArray[np.float64]:
         """Draw times in ns, [rounds, samples]."""
-        log_times = self._log_times(random, self.effects(random, rounds), samples)
+        log_times = self.log_times(random, self.effects(random, rounds), samples)
         if self.drift:
             rise = self.drift * _sd_of_log_median(replace(self, drift=0.0), samples)
             log_times += rise * np.linspace(0, 1, rounds)[:, None]
@@ -87,7 +87,7 @@ class Scenario:
         effects = self.effects(random, visits * rounds * trials)
         starts = rounds * (trials * np.arange(visits) + random.integers(0, trials, visits))
         chosen = (starts[:, None] + np.arange(rounds)).ravel()
-        return MEDIAN_NS * np.exp(self._log_times(random, effects[chosen], samples))
+        return MEDIAN_NS * np.exp(self.log_times(random, effects[chosen], samples))
 
     def effects(self, random: np.random.Generator, rounds: int) -> NDArray[np.float64]:
         """Draw what each round adds to the logarithm of all its times, [rounds], drift left out."""
@@ -100,7 +100,8 @@ class Scenario:
             found += slower * self._is_slow(random, rounds)
         return found
 
-    def _log_times(self, random: np.random.Generator, effects: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+    def log_times(self, random: np.random.Generator, effects: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+        """Draw the logarithms of times over 10 ms, [rounds, samples], of rounds with these effects."""
         shares, means, sds = (np.array(column) for column in zip(*self.parts, strict=True))
         log_times = random.standard_normal((effects.size, samples))
         if len(shares) == 1:
@@ -125,7 +126,7 @@ def _sd_of_log_median(scenario: Scenario, samples: int) -> float:
     """Return the standard deviation of a round's log median, from 50,000 rounds of a fixed seed."""
     random = np.random.default_rng(0)
     medians = [
-        np.median(scenario._log_times(random, scenario.effects(random, ROUNDS_IN_BLOCK), samples), axis=1) for _ in range(BLOCKS_FOR_SD)
+        np.median(scenario.log_times(random, scenario.effects(random, ROUNDS_IN_BLOCK), samples), axis=1) for _ in range(BLOCKS_FOR_SD)
     ]
     return float(np.std(medians, ddof=1))
 

@@ -12,6 +12,7 @@ from typing import Annotated, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.quality import MOST_VALUES, scale_of
@@ -21,6 +22,7 @@ from orchestrator.metrics.interface import Scale
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.long_run import Spread, long_run_spreads, means_of_visits
 from orchestrator.stats.thresholds import Threshold, default_reference
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
@@ -140,12 +142,47 @@ def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int
     mine, theirs = side.quality(index), partner.quality(index)
     scale = scale_of(side.data.judged(side.data.metric))
     means = scale.shown(float(theirs.mean())), scale.shown(float(mine.mean()))
-    this = compare_rounds(theirs, mine, resolution=one_inference([partner.data, side.data]))
+    this = _of_rounds(partner.data, side.data, theirs, mine)
     yield _row(side, partner, threshold, THIS_DATA_SET, means, _figures(this, scale))
     scores = on_time_scores([partner.data], [side.data], threshold)
     if scores is not None:
         random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
         yield _row(side, partner, threshold, SAMPLES_LIKE_THESE, means, _figures(compare_samples(*scores, random), scale))
+
+
+FEWEST_PAIRS = 6
+"""Cycles that both trials had a visit in, from which on these are paired."""
+
+
+def _of_rounds(before: TrialData, after: TrialData, theirs: NDArray[np.float64], mine: NDArray[np.float64]) -> Difference:
+    """Return the difference on *this data set*, from the quality of every round of either trial, [R].
+
+    Visits of one cycle met the same machine: their means are paired. Trials that did not take turns are compared by Welch's t, with the
+    long-run variance where rounds depend on each other.
+    """
+    resolution = one_inference([before, after])
+    if (cycles := _common_cycles(before, after)) is not None:
+        pairs = (means_of_visits(quality[None], visits)[0] for quality, visits in ((theirs, cycles[0]), (mine, cycles[1])))
+        in_both = np.intersect1d(*cycles)
+        chosen = [means[np.isin(np.unique(visits), in_both)] for means, visits in zip(pairs, cycles, strict=True)]
+        per_visit = min(visits.size / np.unique(visits).size for visits in cycles)
+        return compare_rounds(*chosen, paired=True, resolution=resolution / per_visit)
+    spreads = _spread(before, theirs), _spread(after, mine)
+    return compare_rounds(theirs, mine, resolution=resolution, spreads=spreads)
+
+
+def _common_cycles(before: TrialData, after: TrialData) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
+    """Return the visit of each round of both trials, if they took turns on one machine often enough to be paired."""
+    hosts = [data.record.placement.get("boot_id") for data in (before, after)]
+    if before.visits is None or after.visits is None or hosts[0] is None or hosts[0] != hosts[1]:
+        return None
+    return (before.visits, after.visits) if np.intersect1d(before.visits, after.visits).size >= FEWEST_PAIRS else None
+
+
+def _spread(data: TrialData, quality: NDArray[np.float64]) -> Spread | None:
+    """Return how well the mean of one trial is known where its rounds depend on each other."""
+    [dependent] = dependent_rows(data, quality[None], PRIMARY_CLOCK).tolist()
+    return long_run_spreads(quality[None], data.visits)[0] if dependent else None
 
 
 def _verdicts(contests: Sequence[Contest]) -> dict[str, ComparisonRow]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.contracts import InputError
 from orchestrator.stats.intervals import RESAMPLES
 from orchestrator.stats.korn_graubard import ROUNDING, check_confidence
+from orchestrator.stats.long_run import Spread
 
 Floats: TypeAlias = NDArray[np.float64]
 Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "two-way variance", "exact", "none"]
@@ -42,7 +43,13 @@ class Difference:
 
 
 def compare_rounds(
-    qualities_a: ArrayLike, qualities_b: ArrayLike, *, paired: bool = False, confidence: float = 0.95, resolution: float = 0.0
+    qualities_a: ArrayLike,
+    qualities_b: ArrayLike,
+    *,
+    paired: bool = False,
+    confidence: float = 0.95,
+    resolution: float = 0.0,
+    spreads: tuple[Spread | None, Spread | None] = (None, None),
 ) -> Difference:
     """Return the difference of two trials on *this data set*: the rounds are what could have come out otherwise.
 
@@ -58,11 +65,13 @@ def compare_rounds(
     qualities_b : [Rb]
         of the other, at the same threshold.
     paired
-        whether round r of one ran beside round r of the other: only where rounds were interleaved on one host.
+        whether round (or visit) r of one ran beside round r of the other: only where they took turns on one host.
     confidence
         as a fraction.
     resolution
         change of a round's quality by one answer, 1 / samples for scores of 0 and 1.
+    spreads
+        variance of either mean and its degrees of freedom, where the side's rounds depend on each other; not of pairs.
 
     Returns
     -------
@@ -94,11 +103,15 @@ def compare_rounds(
     least = [(resolution / side.size) ** 2 for side in (a, b)]
     floors = [sum(least)] if paired else least
     spread = [float(part.var(ddof=1)) / part.size if np.ptp(part) > scale else 0.0 for part in parts]
+    known = [part.size - 1.0 for part in parts]
+    if not paired:
+        spread = [own if given is None else given.variance for own, given in zip(spread, spreads, strict=True)]
+        known = [own if given is None else given.degrees for own, given in zip(known, spreads, strict=True)]
     variances = [max(pair) for pair in zip(spread, floors, strict=True)]
     error = math.sqrt(sum(variances))
     if error == 0:
         return Difference(difference, difference, difference, confidence, "exact", rounds)
-    degrees = 1 / sum((variance / sum(variances)) ** 2 / (part.size - 1) for variance, part in zip(variances, parts, strict=True))
+    degrees = 1 / sum((variance / sum(variances)) ** 2 / of_side for variance, of_side in zip(variances, known, strict=True))
     method: Method = "paired t" if paired else "welch"
     half = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees)) * error
     p_value = float(2 * scipy.stats.t.sf(abs(difference) / error, degrees))
