@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.replication import FEWEST_REPEATS as FEWEST_REPEATS
 from orchestrator.stats.replication import Design, Replicates, replicates
 
 LEVEL = 0.05
