@@ -124,6 +124,8 @@ class BaselineTrial(Frozen):
         mean quality without a threshold; None if the task has nothing to be right about, or nothing was measured.
     stack
         what may explain a change, each with the distinct values that the repeats had.
+    load
+        what else the machine did, by measure one figure for each repeat; empty in older files.
     curve
         quality at other thresholds than those; None in older files.
     """
@@ -139,6 +141,7 @@ class BaselineTrial(Frozen):
     digests: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     stack: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    load: dict[str, tuple[FiniteFloat, ...]] = Field(default_factory=dict)
     curve: StoredCurve | None = None
 
     @model_validator(mode="after")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline, BaselineTrial
-from orchestrator.compare.changes import Change, changes, stack_of
-from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, measured, refused, too_few
-from orchestrator.compare.sides import SLOW_DOWNS, by_match_key, described, load_repeats, reduce
+from orchestrator.compare.changes import LOAD_DIFFERS, Change, changes, differing_load, load_of, stack_of
+from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, differences, measured, refused, too_few
+from orchestrator.compare.sides import SLOW_DOWNS, TORN, by_match_key, described, load_repeats, partners, reduce, torn
 from orchestrator.compare.stored_sides import fewest_repeats, stored_sides
 from orchestrator.compare.verdicts import judged_rows
 from orchestrator.configuration.config import AnalysisConfig
@@ -35,6 +35,8 @@ class Comparison:
         whether some verdict rests on one campaign that was measured at another time than the candidate.
     min_effect
         what the gate must be able to find; None where no gate was asked for.
+    paired, differing
+        whether both were measured in pairs with each other, and the settings in which they then differ.
     """
 
     before: Baseline
@@ -45,6 +47,8 @@ class Comparison:
     earlier: tuple[Baseline, ...] = ()
     drift: bool = False
     min_effect: float | None = None
+    paired: bool = False
+    differing: tuple[str, ...] = ()
 
     def exit_code(self, allow_no_verdict: bool = False, accept_drift: bool = False) -> int:
         """Return what the gate says of the campaigns: passed, alarm, or undecided."""
@@ -85,13 +89,14 @@ def compare(
     mine = by_match_key(before) if isinstance(before, Campaign) else {}
     whole = before.campaigns if isinstance(before, Baseline) else (described(before, analysis),)
     candidate = described(after, analysis)
-    partners = pairs_of(before, after) if isinstance(before, Campaign) else {}
-    known = {partners.get(key, key) for key in mine} | {trial.match_key for one in whole for trial in one.trials}
+    partner_of = pairs_of(before, after) if isinstance(before, Campaign) else {}
+    known = {partner_of.get(key, key) for key in mine} | {trial.match_key for one in whole for trial in one.trials}
     unmatched = {key: repeats for key, repeats in theirs.items() if key not in known}
     rows: list[Compared] = []
+    differing: dict[str, None] = {}
     stacks = []
-    for trial, loaded_before, design in _sides(before, after, partners, analysis, power or min_effect is not None):
-        repeats = theirs.get(partners.get(trial.match_key, trial.match_key), [])
+    for trial, loaded_before, design in _sides(before, after, partner_of, analysis, power or min_effect is not None):
+        repeats = theirs.get(partner_of.get(trial.match_key, trial.match_key), [])
         row = refused(trial, repeats, unmatched)
         if row is not None:
             rows.append(row)
@@ -103,8 +108,16 @@ def compare(
         if isinstance(before, Baseline) and design == "earlier campaigns" and len(repeats) < fewest_repeats(before, trial.match_key):
             rows.append(too_few(trial, len(repeats), fewest_repeats(before, trial.match_key)))
             continue
-        rows += measured(trial, loaded_before, loaded, analysis.seed, len(repeats), design)
-        stacks.append((trial.trial.system.name, trial.stack, stack_of(data.record for data in loaded)))
+        marks = [TORN] if design == "pairs" and isinstance(before, Campaign) and torn((before, after), loaded_before, loaded) else []
+        differing.update(dict.fromkeys(differences(trial.trial, repeats[0].trial) if design == "pairs" and repeats else ()))
+        load = differing_load(trial.load, load_of(after, loaded))
+        found = measured(trial, loaded_before, loaded, analysis.seed, len(repeats), design)
+        marks += [LOAD_DIFFERS] if load else []
+        rows += (replace(row, flags=(*row.flags, *marks)) for row in found)
+        mine_and_theirs = [{name: (texts[side],) for name, texts in load.items()} for side in (0, 1)]
+        stacks.append(
+            (trial.trial.system.name, trial.stack | mine_and_theirs[0], stack_of(data.record for data in loaded) | mine_and_theirs[1])
+        )
     if not rows:
         raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
     if any(row.design == "earlier campaigns" for row in rows) and candidate.measured_when in {one.measured_when for one in whole}:
@@ -121,23 +134,21 @@ def compare(
         earlier=whole,
         drift=lone and whole[-1].measured_when != candidate.measured_when,
         min_effect=min_effect,
+        paired=bool(partner_of),
+        differing=tuple(differing),
     )
 
 
 def pairs_of(before: Campaign, after: Campaign) -> dict[str, str]:
-    """Return the match key in the second campaign of each in the first; empty unless both were measured in pairs with each other.
-
-    Trials of equal settings belong together. Where the settings of the sides differ, the first trial belongs to the first, and so on.
-    """
+    """Return the match key in the second campaign of each in the first; empty unless both were measured in pairs with each other."""
     mine, theirs = before.record.pairing, after.record.pairing
     if mine is None or theirs is None or mine.id != theirs.id or mine.side == theirs.side:
         return {}
-    keys, others = list(by_match_key(before)), list(by_match_key(after))
-    return dict(zip(keys, keys if set(keys) == set(others) else others, strict=False))
+    return partners(by_match_key(before), by_match_key(after))
 
 
 def _sides(
-    before: Campaign | Baseline, after: Campaign, partners: Mapping[str, str], analysis: AnalysisConfig, power: bool
+    before: Campaign | Baseline, after: Campaign, partner_of: Mapping[str, str], analysis: AnalysisConfig, power: bool
 ) -> Iterator[tuple[BaselineTrial, Sequence[TrialData], Design]]:
     """Yield the trials of a baseline, with their timings where it has them, and how its repeats belong to the candidate's."""
     if isinstance(before, Baseline):
@@ -145,9 +156,14 @@ def _sides(
         return
     theirs = by_match_key(after)
     for key, repeats in by_match_key(before).items():
-        done = {planned.trial.repeat for planned in theirs.get(partners.get(key, key), ()) if planned.state == "done"} if partners else None
+        done = (
+            {planned.trial.repeat for planned in theirs.get(partner_of.get(key, key), ()) if planned.state == "done"}
+            if partner_of
+            else None
+        )
         loaded = load_repeats(before, [one for one in repeats if done is None or one.trial.repeat in done], analysis.metrics)
-        yield reduce(repeats, loaded, analysis, slowed=power), loaded, "two samples" if done is None else "pairs"
+        reduced = reduce(repeats, loaded, analysis, slowed=power).model_copy(update={"load": load_of(before, loaded)})
+        yield reduced, loaded, "two samples" if done is None else "pairs"
 
 
 def _check(rows: Sequence[Compared]) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, Comparison
+from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
 from orchestrator.compare.rows import NO_VERDICT, Compared
 from orchestrator.compare.verdicts import percent
 from orchestrator.report.table import Table
@@ -34,6 +35,15 @@ def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool = Fals
     yield f"{trials_counted(kinds.total())} of the baseline: {counted}."
     if comparison.only_after:
         yield f"Only the candidate has {', '.join(comparison.only_after)}: listed, not judged."
+    if comparison.paired:
+        settings = f" They differ in {', '.join(comparison.differing)}." if comparison.differing else ""
+        yield f"Both were measured in adjacent pairs of fresh processes.{settings}"
+    if loaded := {row.match_key for row in comparison.rows if LOAD_DIFFERS in row.flags}:
+        what = dict.fromkeys(change.name for change in comparison.changes if change.name in {load.name for load in LOADS})
+        yield (
+            f"The load of the machine differed ({', '.join(what)}) in {trials_counted(len(loaded))}, marked as such: the machine may be "
+            "what their verdicts show; see What else changed."
+        )
     if comparison.drift:
         yield _drift_sentence(comparison)
     if gated:
@@ -178,7 +188,7 @@ def _verdicts(comparison: Comparison) -> Table:
         "fresh processes": fresh_processes_text,
         "this data set": lambda row: difference_text(row.scopes.this_data_set),
         "samples like these": lambda row: difference_text(row.scopes.samples_like_these),
-        "verdict": lambda row: row.outcome + (f" ({row.why})" if row.why else ""),
+        "verdict": _verdict_text,
     }
     right = frozenset(["before", "now", "fresh processes", "this data set", "samples like these"])
     note = NOTE
@@ -191,6 +201,12 @@ def _verdicts(comparison: Comparison) -> Table:
     columns["flags"] = lambda row: ", ".join(row.flags)
     rows = [[*_who(row, who), *(text(row) for text in columns.values())] for row in comparison.rows]
     return Table("Comparison with the baseline", [*who, *columns], rows, note, right)
+
+
+def _verdict_text(row: Compared) -> str:
+    """Write the verdict with its reason, and mark one of sides whose load differs."""
+    reasons = [reason for reason in (row.why, LOAD_DIFFERS if LOAD_DIFFERS in row.flags else "") if reason]
+    return f"{row.outcome} ({'; '.join(reasons)})" if reasons else row.outcome
 
 
 def _power(comparison: Comparison) -> Table:

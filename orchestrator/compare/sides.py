@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from orchestrator.compare.baseline import (
     read_baseline,
     store_baseline,
 )
-from orchestrator.compare.changes import stack_of
+from orchestrator.compare.changes import load_of, stack_of
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import PLAIN
@@ -71,7 +72,8 @@ def baseline_of(campaign: Campaign, analysis: AnalysisConfig, frozen: Mapping[st
     trials = []
     for key, planned in by_match_key(campaign).items():
         loaded = load_repeats(campaign, planned, analysis.metrics)
-        trials.append(reduce(planned, loaded, analysis, slowed=True, frozen=(frozen or {}).get(key), curve=True))
+        reduced = reduce(planned, loaded, analysis, slowed=True, frozen=(frozen or {}).get(key), curve=True)
+        trials.append(reduced.model_copy(update={"load": load_of(campaign, loaded)}))
     return described(campaign, analysis).model_copy(update={"trials": tuple(trials), "slow_downs": SLOW_DOWNS})
 
 
@@ -93,6 +95,33 @@ def by_match_key(campaign: Campaign) -> dict[str, list[PlannedTrial]]:
     for planned in campaign.record.trials:
         found.setdefault(planned.match_key, []).append(planned)
     return found
+
+
+def partners(keys: Iterable[str], others: Iterable[str]) -> dict[str, str]:
+    """Return the partner of each match key of two campaigns measured in pairs: the equal one if all have one, else first and first."""
+    mine, theirs = list(dict.fromkeys(keys)), list(dict.fromkeys(others))
+    return dict(zip(mine, mine if set(mine) == set(theirs) else theirs, strict=False))
+
+
+LONGEST_GAP = timedelta(minutes=10)
+TORN = "torn pair"
+
+
+def torn(campaigns: Sequence[Campaign], before: Iterable[TrialData], after: Iterable[TrialData]) -> bool:
+    """Return whether any two repeats that are a pair were not measured one right after the other, as after an interruption.
+
+    Then another trial of either campaign began between them, or more than 10 minutes passed.
+    """
+    starts = [record.started_at for campaign in campaigns for record in campaign.trials() if record.started_at is not None]
+    spans: dict[int, list[tuple[datetime, datetime]]] = {}
+    for data in (*before, *after):
+        if data.record.started_at is not None and data.record.ended_at is not None:
+            spans.setdefault(data.record.trial.repeat, []).append((data.record.started_at, data.record.ended_at))
+    for pair in spans.values():
+        (first, ended), (second, _) = min(pair), max(pair)
+        if second - ended > LONGEST_GAP or any(first < start < second for start in starts):
+            return True
+    return False
 
 
 def load_repeats(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: Sequence[str] = ()) -> list[TrialData]:

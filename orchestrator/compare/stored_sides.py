@@ -48,7 +48,8 @@ def stored_sides(before: Baseline, analysis: AnalysisConfig) -> Iterator[tuple[B
             for place, of_latest in enumerate(found[-1])
         ]
         rounds = tuple(min(trial.rounds) for trial in alike)
-        yield latest.model_copy(update={"thresholds": tuple(kept), "rounds": rounds}), "earlier campaigns"
+        load = {name: tuple(figure for trial in alike for figure in trial.load.get(name, ())) for name in latest.load}
+        yield latest.model_copy(update={"thresholds": tuple(kept), "rounds": rounds, "load": load}), "earlier campaigns"
 
 
 def fewest_repeats(before: Baseline, match_key: str) -> int:
