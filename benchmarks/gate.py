@@ -45,8 +45,8 @@ def measure(folder: Path, a: Path, b: Path, pairs: int = PAIRS, rounds: int = 20
     """Measure two folders of code in pairs, or what is left of them, and compare."""
     words = [
         "compare", "--run", str(a), str(b), "-m", "--quiet", "--config-dir", str(SUPPORT / "conf"),
-        "--pairs", str(pairs), "--to", str(folder), "task=numbers", "model=echo", "model.sleep_ms=2", "system=cpu_1core,cpu_all", "measurement.rule=rounds",
-        f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
+        "--pairs", str(pairs), "--to", str(folder), "task=numbers", "model=echo", "model.sleep_ms=2",
+        "system=cpu_1core,cpu_all", "measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
     ]  # fmt: skip
     if not (folder / "b" / "report.md").exists():
         done = subprocess.run([sys.executable, "-m", "orchestrator", *words], capture_output=True, text=True, check=False)

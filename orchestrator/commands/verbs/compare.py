@@ -13,12 +13,12 @@ from orchestrator.contracts import InputError
 
 SUMMARY = "did the tail get worse from one campaign to another?"
 ABOUT = """\
-Compare a candidate campaign B with a baseline A: a results directory, or a file of `export baseline`. With --run, A and B say what to
-measure, each as a file of overrides (.yaml), a folder of code or overrides in quotes; KEY=VALUE words are for both. See docs/compare.md."""
+Compare a candidate campaign B with a baseline A: a results directory, or a file of `export baseline`. See docs/compare.md. With
+--run, A and B are what to measure: each a .yaml of overrides, a folder of code or overrides in quotes; KEY=VALUE is for both."""
 WORDS = "A B [analysis.KEY=VALUE...] | --run A B [KEY=VALUE...]"
 EXAMPLES = (
     "compare baseline.json results/latest --gate --markdown comment.md",
-    "compare --run runtime=torch runtime=onnxruntime model=efficientnet_lite0 task=imagenet_samples system=cpu_all",
+    "compare --run runtime=torch runtime=onnxruntime model=efficientnet_lite0 task=imagenet_samples --gate",
 )
 
 
