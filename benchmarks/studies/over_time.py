@@ -10,8 +10,8 @@ of n processes at other times, so far apart that speeds are independent, then on
 freedom for more. A figure is the share of comparisons with a verdict, either way: nominal are 10 %, two families of 5 %. Where B is
 slower it is the share that finds B worse.
 
-Bars: pairs, and 3 or more stored campaigns, are wrong in at most 10 %. A bar is missed only where one of the 48 shares lies beyond
-it by more than 3 standard errors of the simulation.
+Bar: pairs are wrong in at most 10 %. It is missed only where a share lies beyond it by more than 3 standard errors of the simulation.
+Stored campaigns have no bar: quality cannot rise above its ideal, so that the means of campaigns are skewed where speeds differ much.
 """
 
 from __future__ import annotations
@@ -137,5 +137,4 @@ def _qualities(speeds: Floats, threshold: float, random: np.random.Generator) ->
 
 def _judged(shares: Mapping[str, float], repetitions: int) -> str:
     doubt = 3 * math.sqrt(NOMINAL * (1 - NOMINAL) / repetitions)
-    held = [share for name, share in shares.items() if name not in ("A then B", "1 stored")]
-    return "holds" if max(held) <= NOMINAL + doubt else "missed"
+    return "holds" if shares["pairs"] <= NOMINAL + doubt else "missed"
