@@ -1,12 +1,14 @@
-"""Does the gate keep quiet where nothing changed, and find what did? Real campaigns of a model that only sleeps, under the embedded Ray.
+"""Does the gate keep quiet where nothing changed, and find what did? Real processes of a model that only sleeps, measured in pairs.
 
-    python benchmarks/gate.py [--pairs 20] [--directory DIR] [--only pairs]
+    python benchmarks/gate.py [--pairs 40] [--directory DIR] [--only pairs] [--co-runner]
 
-A campaign is two systems, one core and all cores, measured through the command line. Three questions:
+Every comparison is `compare --run` of two systems, one core and all cores, each side in 5 processes of a few seconds. With `--directory`
+the benchmark goes on where it was interrupted. `--co-runner` has another process take one core for times drawn between 1 and 20 s, and
+leave it for as long.
 
-self: 3 repeats compared with themselves show nothing (exit code 0), without repeats there is no verdict (3).
-slower: 5 repeats against 5 with code that sleeps 10 % longer on one core; `worse` is exactly that system.
-pairs: of 20 pairs of campaigns of 3 repeats, the same code twice, at most 2 hold a `worse`.
+self: a campaign compared with itself shows nothing, and without repeats there is no verdict.
+pairs: of 40 comparisons of equal code at most 7 hold a verdict, worse or better (10 % is nominal).
+slower: of 40 comparisons with code that sleeps 10 % longer on one core at least 36 find exactly that system worse.
 """
 
 from __future__ import annotations
@@ -15,30 +17,42 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.compare.campaigns import ALARM, PASSED, UNDECIDED, Comparison, compare
+from orchestrator.compare.campaigns import PASSED, UNDECIDED, Comparison, compare
 from orchestrator.storage.reader import open_campaign
 
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"
 SLEEP = "time.sleep(self._sleep_s)"
 SLOWER_ON_ONE_CORE = "time.sleep(self._sleep_s * (1.1 if len(os.sched_getaffinity(0)) == 1 else 1.0))"
-MOST_ALARMS = 2
+PAIRS = 5
+COMPARISONS = 40
+MOST_VERDICTS, FEWEST_FOUND = 7, 36
+"""Of 40 comparisons."""
+CO_RUNNER = """
+import random, time
+while True:
+    until = time.monotonic() + random.uniform(1, 20)
+    while time.monotonic() < until:
+        pass
+    time.sleep(random.uniform(1, 20))
+"""
 
 
-def measure(directory: Path, repeats: int, code: Path = SUPPORT / "code", rounds: int = 20) -> Path:
-    """Run a campaign, unless it is there already."""
-    if (directory / "report.md").exists():
-        return directory
+def measure(folder: Path, a: Path, b: Path, pairs: int = PAIRS, rounds: int = 20) -> Comparison:
+    """Measure two folders of code in pairs, or what is left of them, and compare."""
     words = [
-        "-m", "--quiet", "--config-dir", str(SUPPORT / "conf"), f"code=[{code}]", "task=numbers", "model=echo", "model.sleep_ms=2",
+        "compare", "--run", str(a), str(b), "-m", "--quiet", "--config-dir", str(SUPPORT / "conf"),
+        "--pairs", str(pairs), "--to", str(folder), "task=numbers", "model=echo", "model.sleep_ms=2",
         "system=cpu_1core,cpu_all", "measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
-        f"measurement.repeat={repeats}", f"results_dir={directory}",
     ]  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "orchestrator", *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{directory}: exit code {done.returncode}\n{done.stderr[-2000:]}")
-    return directory
+    if not (folder / "b" / "report.md").exists():
+        done = subprocess.run([sys.executable, "-m", "orchestrator", *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{folder}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+    return compared(folder / "a", folder / "b")
 
 
 def compared(before: Path, after: Path) -> Comparison:
@@ -56,51 +70,70 @@ def told(comparison: Comparison) -> str:
 
 
 def against_itself(folder: Path) -> bool:
-    three = measure(folder / "three", 3)
-    one = measure(folder / "one", 1)
-    same, unknown = compared(three, three), compared(one, one)
-    print(f"self: 3 repeats exit code {same.exit_code()}: {told(same)}")
+    code = SUPPORT / "code"
+    measure(folder / "several", code, code)
+    measure(folder / "one", code, code, pairs=1)
+    same, unknown = (compared(folder / name / "a", folder / name / "a") for name in ("several", "one"))
+    print(f"self: {PAIRS} repeats exit code {same.exit_code()}: {told(same)}")
     print(f"self: 1 repeat exit code {unknown.exit_code()}: {told(unknown)}")
     return same.exit_code() == PASSED and unknown.exit_code() == UNDECIDED
 
 
-def slower_on_one_core(folder: Path) -> bool:
+def pairs_alike(folder: Path, comparisons: int) -> bool:
+    worse = better = 0
+    for number in range(comparisons):
+        found = measure(folder / f"alike-{number}", SUPPORT / "code", SUPPORT / "code")
+        worse += any(row.outcome == "worse" for row in found.rows)
+        better += any(row.outcome == "better" for row in found.rows)
+        print(f"alike {number}: {told(found)}", flush=True)
+    print(f"pairs: {worse} of {comparisons} show worse, {better} show better (both at most {MOST_VERDICTS} of {COMPARISONS})")
+    return (worse + better) * COMPARISONS <= MOST_VERDICTS * comparisons
+
+
+def slower_on_one_core(folder: Path, comparisons: int) -> bool:
     code = folder / "slower_code"
     code.mkdir(exist_ok=True)
     text = (SUPPORT / "code" / "null_targets.py").read_text()
     if SLEEP not in text:
         raise SystemExit("the null model no longer sleeps as this program thinks")
     (code / "null_targets.py").write_text(text.replace(SLEEP, SLOWER_ON_ONE_CORE))
-    found = compared(measure(folder / "before", 5), measure(folder / "slower", 5, code))
-    print(f"slower: exit code {found.exit_code()}: {told(found)}")
-    worse = [row.trial.system.name for row in found.rows if row.outcome == "worse"]
-    return found.exit_code() == ALARM and worse == ["cpu_1core"]
+    exactly = 0
+    for number in range(comparisons):
+        found = measure(folder / f"slower-{number}", SUPPORT / "code", code)
+        exactly += [row.trial.system.name for row in found.rows if row.outcome == "worse"] == ["cpu_1core"]
+        print(f"slower {number}: {told(found)}", flush=True)
+    print(f"slower: {exactly} of {comparisons} find exactly the slower system (at least {FEWEST_FOUND} of {COMPARISONS})")
+    return exactly * COMPARISONS >= FEWEST_FOUND * comparisons
 
 
-def pairs_alike(folder: Path, pairs: int) -> bool:
-    alarms = gains = 0
-    for number in range(pairs):
-        found = compared(*(measure(folder / f"pair-{number}-{side}", 3) for side in "ab"))
-        alarms += found.exit_code() == ALARM
-        gains += any(row.outcome == "better" for row in found.rows)
-        print(f"pair {number}: exit code {found.exit_code()}: {told(found)}", flush=True)
-    print(f"pairs: {alarms} of {pairs} raise an alarm (at most {MOST_ALARMS} of 20), {gains} show a gain")
-    return alarms <= MOST_ALARMS * pairs / 20
+@contextmanager
+def co_runner(wanted: bool) -> Iterator[None]:
+    """Have another process come and go beside what is measured."""
+    if not wanted:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", CO_RUNNER])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--pairs", type=int, default=COMPARISONS, help="comparisons of each question")
     parser.add_argument("--directory", type=Path, help="keep the campaigns here, and go on with those that are there")
     parser.add_argument("--only", choices=["self", "slower", "pairs"])
+    parser.add_argument("--co-runner", action="store_true", help="have another process come and go beside them")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
+    with co_runner(options.co_runner), tempfile.TemporaryDirectory() as scratch:
         folder = options.directory or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         questions = {
             "self": lambda: against_itself(folder),
-            "slower": lambda: slower_on_one_core(folder),
             "pairs": lambda: pairs_alike(folder, options.pairs),
+            "slower": lambda: slower_on_one_core(folder, options.pairs),
         }
         answers = {name: ask() for name, ask in questions.items() if options.only in (None, name)}
     print(", ".join(f"{name} {'holds' if held else 'missed'}" for name, held in answers.items()))

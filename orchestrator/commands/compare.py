@@ -17,16 +17,21 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import Campaign, open_campaign
 
 
-def compare_campaigns(baseline: Path, candidate: Path, overrides: Sequence[str], power: bool) -> Comparison:
-    """Compare the campaign of one directory with a baseline: a directory, or a file of ``export baseline``."""
+def compare_campaigns(
+    baseline: Path, candidate: Path, overrides: Sequence[str], power: bool, min_effect: float | None = None
+) -> Comparison:
+    """Compare the campaign of one directory with a baseline: a directory, or a file of ``export baseline``.
+
+    ``min_effect`` is what a gate must be able to find; None where none is asked for.
+    """
     before = _baseline(baseline)
     stored = before.analysis if isinstance(before, Baseline) else before.record.config.analysis
-    return compare(before, _candidate(candidate, baseline), override_analysis(stored, overrides), power=power)
+    return compare(before, _candidate(candidate, baseline), override_analysis(stored, overrides), power=power, min_effect=min_effect)
 
 
-def tell(comparison: Comparison, gate: bool, allow_no_verdict: bool, power: bool, files: Mapping[str, Path | None]) -> None:
+def tell(comparison: Comparison, allow_no_verdict: bool, accept_drift: bool, power: bool, files: Mapping[str, Path | None]) -> None:
     """Print a comparison, and write it as ``json``, ``markdown`` or ``html`` into those of ``files`` that are named."""
-    found = list(sentences(comparison, gate, allow_no_verdict))
+    found = list(sentences(comparison, comparison.min_effect is not None, allow_no_verdict, accept_drift))
     tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
     for table in tables:
@@ -38,7 +43,7 @@ def tell(comparison: Comparison, gate: bool, allow_no_verdict: bool, power: bool
     for form, path in files.items():
         if path is not None:
             if form == "json":
-                write_json(path, to_document(comparison, allow_no_verdict))
+                write_json(path, to_document(comparison, allow_no_verdict, accept_drift))
             else:
                 write_text(path, (to_comment if form == "markdown" else to_page)(title, found, tables))
             terminal.line(f"written: {path}")

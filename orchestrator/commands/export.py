@@ -68,13 +68,18 @@ def _mlflow(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None
 WRITERS: dict[str, Callable[[CampaignAnalysis, Campaign, Path], None]] = {"csv": _csv, "latex": _latex, "mlflow": _mlflow}
 
 
-def export_baseline(directory: Path, overrides: Sequence[str], path: Path) -> None:
-    """Write the file that ``compare`` takes in the place of a campaign."""
-    from orchestrator.compare.sides import write_baseline
+def export_baseline(directory: Path, overrides: Sequence[str], path: Path, add: bool = False) -> None:
+    """Write the file that ``compare`` takes in the place of a campaign, or ``add`` the campaign to one that is there."""
+    from orchestrator.compare.sides import add_to_baseline, write_baseline
 
     campaign = open_campaign(directory)
     refuse_campaign_folder(path, "baseline", [campaign.directory])
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"baseline {path} must be a file in an existing folder: write `export baseline FILE DIR`")
+    if add and not path.exists():
+        raise InputError(f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`")
+    if add:
+        print(printable(f"baseline: {path} ({len(add_to_baseline(campaign, path).campaigns)} campaigns)"))  # noqa: T201
+        return
     write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
     print(printable(f"baseline: {path}"))  # noqa: T201

@@ -89,6 +89,17 @@ def count(text: str) -> int:
     return number
 
 
+def share(text: str) -> float:
+    """Read a percentage above 0, such as 20 or 20%, as a share."""
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = 0.0
+    if not 0 < percent < MOST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a percentage above 0, such as 20")
+    return percent / 100
+
+
 def among(choices: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
     """Return a reader of names among these, with commas between them."""
     known = tuple(choices)

@@ -118,6 +118,11 @@ def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
 
     ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them.
     """
+    print_summary(store_report(directory, analysis, formats, only), directory / "report.html")
+
+
+def store_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = ()) -> CampaignAnalysis:
+    """Do what `write_report` does and print nothing; return what was found."""
     campaign = open_campaign(directory)
     results = analyse(campaign, analysis)
     evidence = read_evidence(campaign)
@@ -125,7 +130,7 @@ def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
     write_results(directory, results.tables, texts)
     if formats:
         write_figures(inside(directory, directory / "figures"), formats, only, results, evidence)
-    print_summary(results, directory / "report.html")
+    return results
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:

@@ -1,10 +1,14 @@
-"""A baseline file: what a later comparison needs of a campaign, without its timings."""
+"""A baseline file: what a later comparison needs of one or several campaigns, without their timings."""
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, model_validator
 
 from orchestrator.configuration.config import AnalysisConfig, Frozen, Trial
@@ -20,13 +24,80 @@ Quality = Annotated[FiniteFloat, Field(ge=0, le=1e9)]
 """No metric is negative, and those of this program end at 1."""
 
 
+SHORTEST_NS = 1000.0
+STEP, COARSE_STEP = 1.002, 1.02
+"""Bounds of stored curves lie at fixed multiples of 1 us; further apart for a metric that is no mean, which takes long to compute."""
+
+
+def bounds_up_to(longest_ns: float, step: float) -> NDArray[np.int64]:
+    """Return the fixed bounds in ns, the last one at or above a time: 1 us, and each one ``step`` times the one before."""
+    count = max(0, math.ceil(math.log(longest_ns / SHORTEST_NS) / math.log(step))) + 2
+    bounds: NDArray[np.int64] = np.ceil(SHORTEST_NS * step ** np.arange(count)).astype(np.int64)
+    return bounds
+
+
+class StoredCurve(Frozen):
+    """Mean tail quality of a trial's repeats as a function of the threshold, on the total clock.
+
+    It is known exactly at every fixed bound (`bounds_up_to`), and at all other thresholds between which and the fixed bound before no
+    inference ended. At the others `known_near` names the next fixed bound, which is at most one ``step`` longer.
+
+    bounds_ns : [M]
+        the fixed bounds within which more inferences ended than within the one before.
+    on_time : [M]
+        how many inferences of all repeats ended within each.
+    inferences
+        of all repeats, also those without a time.
+    qualities : [repeats, M]
+    """
+
+    step: FiniteFloat = Field(gt=1)
+    bounds_ns: tuple[Annotated[int, Field(ge=1, lt=EXACT_LIMIT * 2)], ...]
+    on_time: tuple[int, ...]
+    inferences: int = Field(gt=0)
+    qualities: tuple[tuple[Quality, ...], ...]
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        lengths = {len(self.on_time), *(len(of_repeat) for of_repeat in self.qualities)}
+        ascending = all(list(of) == sorted(of) for of in (self.bounds_ns, self.on_time)) and len({*self.bounds_ns}) == len(self.bounds_ns)
+        if lengths != {len(self.bounds_ns)} or not ascending:
+            raise ValueError("a curve must have one count and one quality of each repeat for each bound, in ascending order")
+        return self
+
+    def knows(self, threshold_ns: int) -> bool:
+        """Return whether quality is known exactly at a threshold."""
+        place = bisect_left(self.bounds_ns, threshold_ns)
+        if place == len(self.bounds_ns) or self.bounds_ns[place] == threshold_ns:
+            return True
+        fixed = bounds_up_to(self.bounds_ns[place], self.step)
+        before = int(np.searchsorted(fixed, self.bounds_ns[place])) - 1
+        return before >= 0 and threshold_ns <= fixed[before]
+
+    def known_near(self, threshold_ns: int) -> int:
+        """Return the first fixed bound at or above a threshold."""
+        fixed = bounds_up_to(threshold_ns, self.step)
+        return int(fixed[np.searchsorted(fixed, threshold_ns)])
+
+    def at(self, threshold_ns: float) -> tuple[float, ...]:
+        """Return the quality of each repeat at a threshold: that of the last bound within it, 0 below all of them."""
+        place = bisect_right(self.bounds_ns, threshold_ns) - 1
+        return tuple(of_repeat[place] if place >= 0 else 0.0 for of_repeat in self.qualities)
+
+    def times_ns(self) -> NDArray[np.float64]:
+        """Return the times of all inferences, each rounded up to its fixed bound; +inf for those without one."""
+        counts = np.diff(self.on_time, prepend=0)
+        without = self.inferences - (self.on_time[-1] if self.on_time else 0)
+        return np.concatenate([np.repeat(np.array(self.bounds_ns, dtype=np.float64), counts), np.full(without, np.inf)])
+
+
 class BaselineThreshold(Frozen):
     """Quality of a trial's repeats at one threshold.
 
     means
         tail quality of each repeat, a mean over its rounds.
-    slowed
-        mean tail quality if every time were longer by each of the campaign's ``slow_downs``; empty if that was not asked for.
+    slowed, quickened
+        mean tail quality if every time were longer, or shorter, by each of the campaign's ``slow_downs``; empty if that was not asked for.
     """
 
     label: str
@@ -34,6 +105,7 @@ class BaselineThreshold(Frozen):
     origin: Literal["absolute", "reference"]
     means: tuple[Quality, ...] = Field(min_length=1)
     slowed: tuple[Quality, ...] = ()
+    quickened: tuple[Quality, ...] = ()
 
     @property
     def threshold(self) -> Threshold:
@@ -52,6 +124,10 @@ class BaselineTrial(Frozen):
         mean quality without a threshold; None if the task has nothing to be right about, or nothing was measured.
     stack
         what may explain a change, each with the distinct values that the repeats had.
+    load
+        what else the machine did, by measure one figure for each repeat; empty in older files.
+    curve
+        quality at other thresholds than those; None in older files.
     """
 
     match_key: Plain
@@ -65,18 +141,28 @@ class BaselineTrial(Frozen):
     digests: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     stack: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    load: dict[str, tuple[FiniteFloat, ...]] = Field(default_factory=dict)
+    curve: StoredCurve | None = None
 
     @model_validator(mode="after")
     def _one_mean_per_repeat(self) -> Self:
         if any(len(threshold.means) != len(self.rounds) for threshold in self.thresholds):
             raise ValueError(f"{self.match_key} must have one mean for each of its {len(self.rounds)} repeats")
+        if self.curve is not None and len(self.curve.qualities) != len(self.rounds):
+            raise ValueError(f"{self.match_key} must have one curve for each of its {len(self.rounds)} repeats")
         if self.thresholds and (not self.samples or min(self.rounds) < 1):
             raise ValueError(f"{self.match_key} must have samples and rounds")
         return self
 
 
 class Baseline(Frozen):
-    """A campaign as a baseline. ``slow_downs`` are shares: 0.1 makes every time 10 % longer."""
+    """A campaign as a baseline.
+
+    slow_downs
+        shares: 0.1 makes every time 10 % longer.
+    added
+        further campaigns of the same trials, measured at other times, at the thresholds of the first that has the trial.
+    """
 
     kind: Literal["baseline"] = "baseline"
     schema_version: Version = schema.SCHEMA_VERSION
@@ -87,15 +173,33 @@ class Baseline(Frozen):
     analysis: AnalysisConfig = AnalysisConfig()
     slow_downs: tuple[FiniteFloat, ...] = ()
     trials: tuple[BaselineTrial, ...] = ()
+    added: tuple[Baseline, ...] = ()
+
+    @property
+    def campaigns(self) -> tuple[Baseline, ...]:
+        """All campaigns, in the order in which they were added."""
+        return (self.model_copy(update={"added": ()}), *self.added)
+
+    @property
+    def measured_when(self) -> str:
+        """Name and time, which tell one campaign from another."""
+        return f"{self.name}, measured {self.measured_at:%Y-%m-%d %H:%M:%S} UTC"
+
+    @model_validator(mode="after")
+    def _campaigns_differ(self) -> Self:
+        told = [campaign.measured_when for campaign in self.campaigns]
+        if len(set(told)) < len(told) or any(campaign.added for campaign in self.added):
+            raise ValueError("added must be further campaigns, each another one and without additions of its own")
+        return self
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> Self:
         keys = [trial.match_key for trial in self.trials]
         if len(set(keys)) < len(keys):
             raise ValueError("a match_key occurs twice; every trial needs one of its own")
-        lengths = {len(threshold.slowed) for trial in self.trials for threshold in trial.thresholds}
+        lengths = {len(of) for trial in self.trials for one in trial.thresholds for of in (one.slowed, one.quickened)}
         if not lengths <= {0, len(self.slow_downs)}:
-            raise ValueError("slowed must have one figure for each of slow_downs")
+            raise ValueError("slowed and quickened must have one figure for each of slow_downs")
         return self
 
 

@@ -2,124 +2,168 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline, BaselineTrial
-from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, WORSE, Compared, measured, refused
-from orchestrator.compare.sides import SLOW_DOWNS, Change, by_match_key, changes, described, load_repeats, reduce, stack_of
+from orchestrator.compare.changes import LOAD_DIFFERS, Change, changes, differing_load, load_of, stack_of
+from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, differences, measured, refused, too_few
+from orchestrator.compare.sides import SLOW_DOWNS, TORN, by_match_key, described, load_repeats, partners, reduce, torn
+from orchestrator.compare.stored_sides import fewest_repeats, stored_sides
+from orchestrator.compare.verdicts import judged_rows
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.stats.gate import gate
-from orchestrator.stats.thresholds import primary_threshold
+from orchestrator.stats.replication import Design
 from orchestrator.storage.reader import Campaign
 
 PASSED, ALARM, UNDECIDED = 0, 1, 3
 """Exit codes of the gate."""
-SEVERITY = (WORSE, FAILED, MISSING, NO_VERDICT, "better", "no difference shown")
+SEVERITY = (WORSE, FAILED, MISSING, NO_VERDICT, "better", SAME)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two campaigns side by side, what matters most first. ``only_after`` are match keys that the baseline does not have."""
+    """Two campaigns side by side, what matters most first.
+
+    before
+        the baseline: one campaign, or the latest of several, which are its ``earlier``.
+    only_after
+        match keys that the baseline does not have.
+    drift
+        whether some verdict rests on one campaign that was measured at another time than the candidate.
+    min_effect
+        what the gate must be able to find; None where no gate was asked for.
+    paired, differing
+        whether both were measured in pairs with each other, and the settings in which they then differ.
+    """
 
     before: Baseline
     after: Baseline
     rows: tuple[Compared, ...]
     only_after: tuple[str, ...]
     changes: tuple[Change, ...]
+    earlier: tuple[Baseline, ...] = ()
+    drift: bool = False
+    min_effect: float | None = None
+    paired: bool = False
+    differing: tuple[str, ...] = ()
 
-    def exit_code(self, allow_no_verdict: bool = False) -> int:
+    def exit_code(self, allow_no_verdict: bool = False, accept_drift: bool = False) -> int:
         """Return what the gate says of the campaigns: passed, alarm, or undecided."""
         kinds = {row.kind for row in self.rows}
-        if kinds & {WORSE, FAILED, MISSING}:
+        if kinds & {FAILED, MISSING}:
+            return ALARM
+        if self.drift and not accept_drift:
+            return UNDECIDED
+        if WORSE in kinds:
             return ALARM
         return UNDECIDED if NO_VERDICT in kinds and not allow_no_verdict else PASSED
 
 
-def compare(before: Campaign | Baseline, after: Campaign, analysis: AnalysisConfig, *, power: bool = False) -> Comparison:
+def compare(
+    before: Campaign | Baseline, after: Campaign, analysis: AnalysisConfig, *, power: bool = False, min_effect: float | None = None
+) -> Comparison:
     """Compare every trial of a baseline with its counterpart.
 
     Thresholds are the baseline's: per trial the primary percentile of its own total times, and the user's absolute ones. All
-    of them are one family, in which the probability of any false ``worse`` is held to 5 %. ``power`` asks for slow-downs that
-    would be found; the timings of one match key at a time are in memory.
+    of them are one family, in which the probability of any false ``worse`` is held to 5 %. The timings of one match key at a time are in
+    memory.
+
+    Parameters
+    ----------
+    power
+        whether to find slow-downs that would be found.
+    min_effect
+        a share of all times: trials in which no slow-down of this size would be found have no verdict, unless a difference is shown. None:
+        no gate is asked for.
 
     Raises
     ------
     InputError
-        for a baseline without trials, one that lacks a threshold asked for, and files that cannot be read.
+        for a baseline without trials or with the candidate among its campaigns, one that lacks a threshold asked for, and files that
+        cannot be read.
     """
     theirs = by_match_key(after)
-    known = {trial.match_key for trial in (before.trials if isinstance(before, Baseline) else before.record.trials)}
+    mine = by_match_key(before) if isinstance(before, Campaign) else {}
+    whole = before.campaigns if isinstance(before, Baseline) else (described(before, analysis),)
+    candidate = described(after, analysis)
+    partner_of = pairs_of(before, after) if isinstance(before, Campaign) else {}
+    known = {partner_of.get(key, key) for key in mine} | {trial.match_key for one in whole for trial in one.trials}
     unmatched = {key: repeats for key, repeats in theirs.items() if key not in known}
     rows: list[Compared] = []
+    differing: dict[str, None] = {}
     stacks = []
-    for trial, loaded_before in _sides(before, analysis, power):
-        repeats = theirs.get(trial.match_key, [])
+    for trial, loaded_before, design in _sides(before, after, partner_of, analysis, power or min_effect is not None):
+        repeats = theirs.get(partner_of.get(trial.match_key, trial.match_key), [])
         row = refused(trial, repeats, unmatched)
         if row is not None:
             rows.append(row)
             continue
+        if design == "pairs":
+            done = {planned.trial.repeat for planned in mine[trial.match_key] if planned.state == "done"}
+            repeats = [planned for planned in repeats if planned.trial.repeat in done]
         loaded = load_repeats(after, repeats, analysis.metrics)
-        rows += measured(trial, loaded_before, loaded, analysis.seed, len(repeats))
-        stacks.append((trial.trial.system.name, trial.stack, stack_of(data.record for data in loaded)))
-    whole = before if isinstance(before, Baseline) else described(before, analysis)
-    candidate = described(after, analysis)
+        if isinstance(before, Baseline) and design == "earlier campaigns" and len(repeats) < fewest_repeats(before, trial.match_key):
+            rows.append(too_few(trial, len(repeats), fewest_repeats(before, trial.match_key)))
+            continue
+        marks = [TORN] if design == "pairs" and isinstance(before, Campaign) and torn((before, after), loaded_before, loaded) else []
+        differing.update(dict.fromkeys(differences(trial.trial, repeats[0].trial) if design == "pairs" and repeats else ()))
+        load = differing_load(trial.load, load_of(after, loaded))
+        found = measured(trial, loaded_before, loaded, analysis.seed, len(repeats), design)
+        marks += [LOAD_DIFFERS] if load else []
+        rows += (replace(row, flags=(*row.flags, *marks)) for row in found)
+        mine_and_theirs = [{name: (texts[side],) for name, texts in load.items()} for side in (0, 1)]
+        stacks.append(
+            (trial.trial.system.name, trial.stack | mine_and_theirs[0], stack_of(data.record for data in loaded) | mine_and_theirs[1])
+        )
     if not rows:
-        raise InputError(f"the baseline {whole.name} holds no trial: name a campaign that has some")
-    judged = sorted(_judged(rows, whole.slow_downs or SLOW_DOWNS), key=_severity)
+        raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
+    if any(row.design == "earlier campaigns" for row in rows) and candidate.measured_when in {one.measured_when for one in whole}:
+        raise InputError(f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate")
+    judged = sorted(judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect), key=_severity)
     _check(judged)
-    return Comparison(whole, candidate, tuple(judged), tuple(unmatched), changes(whole, candidate, stacks))
-
-
-def _sides(before: Campaign | Baseline, analysis: AnalysisConfig, power: bool) -> Iterator[tuple[BaselineTrial, Sequence[TrialData]]]:
-    """Yield the trials of a baseline, with their timings where it has them."""
-    if isinstance(before, Baseline):
-        chosen = _stored_thresholds(before, analysis)
-        for trial in before.trials:
-            kept = tuple(stored for stored in trial.thresholds if stored.origin == "reference" or stored.ns in chosen)
-            yield trial.model_copy(update={"thresholds": kept}), ()
-        return
-    for repeats in by_match_key(before).values():
-        loaded = load_repeats(before, repeats, analysis.metrics)
-        yield reduce(repeats, loaded, analysis, slowed=power), loaded
-
-
-def _stored_thresholds(before: Baseline, analysis: AnalysisConfig) -> set[int]:
-    """Return the absolute thresholds in ns that are asked for. Raises InputError if a file has no figures at one."""
-    stored = before.analysis
-    if analysis.primary != stored.primary:
-        raise InputError(
-            f"analysis.primary={analysis.primary}: the baseline file was written at {stored.primary or 'p95'}; "
-            "compare with the campaign's directory, or export the baseline again"
-        )
-    wanted, known = ({threshold.ns: threshold.label for threshold in one.thresholds} for one in (analysis, stored))
-    if lacking := [label for ns, label in wanted.items() if ns not in known]:
-        raise InputError(
-            f"analysis.thresholds_ms: the baseline file has no figures at {lacking[0]}; compare with the campaign's directory, "
-            "or export the baseline again"
-        )
-    primary = primary_threshold(stored.primary, None)
-    return {*wanted, *([] if primary is None else [primary.ns])}
-
-
-def _judged(rows: Sequence[Compared], slow_downs: Sequence[float]) -> Iterator[Compared]:
-    """Yield the rows with the verdict of their repeats; every trial at every threshold is a member of one family."""
-    names = {index: str(index) for index, row in enumerate(rows) if row.threshold is not None}
-    found = gate(
-        {name: rows[index].means_before for index, name in names.items()},
-        {name: rows[index].means for index, name in names.items()},
-        resolutions={name: rows[index].resolution for index, name in names.items()},
+    lone = any(row.verdict is not None and row.design == "two samples" for row in judged)
+    return Comparison(
+        before=whole[-1],
+        after=candidate,
+        rows=tuple(judged),
+        only_after=tuple(unmatched),
+        changes=changes(whole[-1], candidate, stacks),
+        earlier=whole,
+        drift=lone and whole[-1].measured_when != candidate.measured_when,
+        min_effect=min_effect,
+        paired=bool(partner_of),
+        differing=tuple(differing),
     )
-    for index, row in enumerate(rows):
-        verdict = found.get(names.get(index, ""))
-        if verdict is None:
-            yield row
-        else:
-            slow_down = _slow_down(row.slowed, slow_downs, verdict.detectable_drop)
-            yield replace(row, outcome=verdict.outcome, verdict=verdict, slow_down=slow_down)
+
+
+def pairs_of(before: Campaign, after: Campaign) -> dict[str, str]:
+    """Return the match key in the second campaign of each in the first; empty unless both were measured in pairs with each other."""
+    mine, theirs = before.record.pairing, after.record.pairing
+    if mine is None or theirs is None or mine.id != theirs.id or mine.side == theirs.side:
+        return {}
+    return partners(by_match_key(before), by_match_key(after))
+
+
+def _sides(
+    before: Campaign | Baseline, after: Campaign, partner_of: Mapping[str, str], analysis: AnalysisConfig, power: bool
+) -> Iterator[tuple[BaselineTrial, Sequence[TrialData], Design]]:
+    """Yield the trials of a baseline, with their timings where it has them, and how its repeats belong to the candidate's."""
+    if isinstance(before, Baseline):
+        yield from ((trial, (), design) for trial, design in stored_sides(before, analysis))
+        return
+    theirs = by_match_key(after)
+    for key, repeats in by_match_key(before).items():
+        done = (
+            {planned.trial.repeat for planned in theirs.get(partner_of.get(key, key), ()) if planned.state == "done"}
+            if partner_of
+            else None
+        )
+        loaded = load_repeats(before, [one for one in repeats if done is None or one.trial.repeat in done], analysis.metrics)
+        reduced = reduce(repeats, loaded, analysis, slowed=power).model_copy(update={"load": load_of(before, loaded)})
+        yield reduced, loaded, "two samples" if done is None else "pairs"
 
 
 def _check(rows: Sequence[Compared]) -> None:
@@ -129,12 +173,6 @@ def _check(rows: Sequence[Compared]) -> None:
             if found is not None:
                 label = row.threshold.label if row.threshold is not None else "no threshold"
                 check_interval(f"difference of trial {row.match_key} ({label})", found.low, found.difference, found.high)
-
-
-def _slow_down(slowed: Sequence[float], slow_downs: Iterable[float], drop: float) -> float | None:
-    """Return the first slow-down that costs as much quality as a drop; None if none does, or none was looked at."""
-    lost = [slowed[0] - quality for quality in slowed]
-    return next((share for share, cost in zip(slow_downs, lost, strict=bool(lost)) if cost >= drop), None)
 
 
 def _severity(row: Compared) -> tuple[int, float]:

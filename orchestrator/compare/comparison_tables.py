@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, Comparison
+from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
 from orchestrator.compare.rows import NO_VERDICT, Compared
+from orchestrator.compare.verdicts import percent
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality, signed, trials_counted
 from orchestrator.stats.comparison import Difference
-from orchestrator.stats.gate import FEWEST_REPEATS
+from orchestrator.stats.replication import FEWEST_REPEATS
 
-UNKNOWN = "noise floor unknown"
+UNKNOWN, BLIND = "noise floor unknown", "too blind"
+HOW_TO_AVOID_DRIFT = (
+    "measure both sides in pairs (`compare --run A B`), or add campaigns to the baseline until it has "
+    f"{FEWEST_REPEATS} (`export baseline --add FILE DIR`)"
+)
 
 
-def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool) -> Iterator[str]:
-    """Yield what was compared, what came out, and what the gate says if it was asked."""
+def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool = False, accept_drift: bool = False) -> Iterator[str]:
+    """Yield what was compared, what came out, what else differed, and what the gate says if it was asked."""
     before, after = comparison.before, comparison.after
+    several = f"{len(comparison.earlier)} campaigns, the latest " if len(comparison.earlier) > 1 else ""
     yield (
-        f"Baseline: {before.name}, measured {before.measured_at:%Y-%m-%d %H:%M} UTC with version {before.code_version}. "
+        f"Baseline: {several}{before.name}, measured {before.measured_at:%Y-%m-%d %H:%M} UTC with version {before.code_version}. "
         f"Candidate: {after.name}, measured {after.measured_at:%Y-%m-%d %H:%M} UTC with version {after.code_version}."
     )
     kinds = outcomes(comparison)
@@ -27,8 +35,29 @@ def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool) -> It
     yield f"{trials_counted(kinds.total())} of the baseline: {counted}."
     if comparison.only_after:
         yield f"Only the candidate has {', '.join(comparison.only_after)}: listed, not judged."
+    if comparison.paired:
+        settings = f" They differ in {', '.join(comparison.differing)}." if comparison.differing else ""
+        yield f"Both were measured in adjacent pairs of fresh processes.{settings}"
+    if loaded := {row.match_key for row in comparison.rows if LOAD_DIFFERS in row.flags}:
+        what = dict.fromkeys(change.name for change in comparison.changes if change.name in {load.name for load in LOADS})
+        yield (
+            f"The load of the machine differed ({', '.join(what)}) in {trials_counted(len(loaded))}, marked as such: the machine may be "
+            "what their verdicts show; see What else changed."
+        )
+    if comparison.drift:
+        yield _drift_sentence(comparison)
     if gated:
-        yield f"Gate: {gate_sentence(comparison, allow_no_verdict)}"
+        yield f"Gate: {gate_sentence(comparison, allow_no_verdict, accept_drift)}"
+
+
+def _drift_sentence(comparison: Comparison) -> str:
+    """Say what drift would do to the verdicts that rest on one campaign."""
+    turns = [row.drift.share for row in comparison.rows if row.drift is not None and row.design == "two samples"]
+    least = f" A drift of {percent(min(map(abs, turns)))} of all times would turn a verdict." if turns else ""
+    return (
+        "The verdicts rest on one campaign that was measured at another time: a machine that was slower or faster then looks like a change."
+        f"{least} To keep drift out, {HOW_TO_AVOID_DRIFT}."
+    )
 
 
 def outcomes(comparison: Comparison) -> Counter[str]:
@@ -39,12 +68,17 @@ def outcomes(comparison: Comparison) -> Counter[str]:
     return Counter(worst.values())
 
 
-def gate_sentence(comparison: Comparison, allow_no_verdict: bool) -> str:
+def gate_sentence(comparison: Comparison, allow_no_verdict: bool, accept_drift: bool) -> str:
     """Return what the gate says."""
     kinds = outcomes(comparison)
-    code = comparison.exit_code(allow_no_verdict)
+    code = comparison.exit_code(allow_no_verdict, accept_drift)
     if code == ALARM:
         return f"not passed: {', '.join(f'{kinds[kind]} {kind}' for kind in SEVERITY[:3] if kinds[kind])}."
+    if code == UNDECIDED and comparison.drift and not accept_drift:
+        return (
+            "no verdict: one campaign, measured at another time, is the baseline, so that drift of the machine looks like a change; "
+            f"{HOW_TO_AVOID_DRIFT}, or take it that nothing has drifted with --accept-drift."
+        )
     if code == UNDECIDED:
         return f"no verdict on {trials_counted(kinds[NO_VERDICT])}: {_reasons(comparison)}."
     if kinds[NO_VERDICT]:
@@ -56,7 +90,11 @@ def gate_sentence(comparison: Comparison, allow_no_verdict: bool) -> str:
 def _reasons(comparison: Comparison) -> str:
     """Return why trials have no verdict, each reason once."""
     reasons = dict.fromkeys(row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT)
-    remedy = {UNKNOWN: f"{UNKNOWN}, at least {FEWEST_REPEATS} repeats a side are needed (measurement.repeat={FEWEST_REPEATS})"}
+    remedy = {
+        UNKNOWN: f"{UNKNOWN}, at least {FEWEST_REPEATS} repeats a side are needed (measurement.repeat={FEWEST_REPEATS})",
+        BLIND: f"{BLIND}, a slow-down of {percent(comparison.min_effect or 0)} (--min-effect) could pass unseen: take more repeats, or "
+        "another threshold (analysis.primary=p50)",
+    }
     return "; ".join(remedy.get(reason, reason) for reason in reasons)
 
 
@@ -92,8 +130,24 @@ def slow_down_text(row: Compared) -> str:
         return f"unknown: at least {FEWEST_REPEATS} repeats a side are needed"
     if row.slow_down is None:
         return "none: no slow-down costs that much quality here"
-    percent = 100 * row.slow_down
-    return f"all times {percent:.0f} % longer" if percent >= 10 else f"all times {percent:.2g} % longer"
+    return f"all times {percent(row.slow_down)} longer"
+
+
+def smallest_text(row: Compared) -> str:
+    """Write the smallest change that would be found, in short."""
+    if row.verdict is None:
+        return "-"
+    if math.isinf(row.smallest_effect):
+        return "none"
+    return percent(row.smallest_effect) + ("" if row.slowed else " of quality")
+
+
+def drift_text(row: Compared) -> str:
+    """Write the drift that turns a verdict, and into which."""
+    if row.drift is None or row.design != "two samples":
+        return "-"
+    sign = "-" if row.drift.share < 0 else "+"
+    return f"{sign}{percent(abs(row.drift.share))}: {row.drift.becomes}"
 
 
 NOTE = (
@@ -101,8 +155,13 @@ NOTE = (
     "with one-sided bounds that hold for all rows together (family-wise 5 %, Holm); the verdict rests on it alone. this data set: rounds "
     "of these processes, 95 %. samples like these: rounds and samples, 95 %. no difference shown does not say that there is none."
 )
+DRIFT_NOTE = (
+    " drift that turns it: the least change of all times, from the machine alone, with which no difference shown becomes worse or "
+    "better, or which alone explains the change that is shown."
+)
+GATE_NOTE = " would find: the smallest slow-down of all times that these repeats would find with 80 % probability."
 POWER_NOTE = (
-    "Smallest drop of quality that these repeats would find with 90 % probability, and the slow-down of all times of the baseline that "
+    "Smallest drop of quality that these repeats would find with 80 % probability, and the slow-down of all times of the baseline that "
     "costs as much. The noise of the repeats is taken as known; from few repeats it is a rough figure."
 )
 
@@ -122,24 +181,32 @@ def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
 
 def _verdicts(comparison: Comparison) -> Table:
     who = _who_columns(comparison)
-    figures = ["before", "now", "fresh processes", "this data set", "samples like these"]
-    rows = []
-    for row in comparison.rows:
-        scopes = row.scopes
-        rows.append(
-            [
-                *_who(row, who),
-                threshold_text(row),
-                _mean(row.means_before),
-                _mean(row.means),
-                fresh_processes_text(row),
-                difference_text(scopes.this_data_set),
-                difference_text(scopes.samples_like_these),
-                row.outcome + (f" ({row.why})" if row.why else ""),
-                ", ".join(row.flags),
-            ]
-        )
-    return Table("Comparison with the baseline", [*who, "threshold", *figures, "verdict", "flags"], rows, NOTE, frozenset(figures))
+    columns: dict[str, Callable[[Compared], str]] = {
+        "threshold": threshold_text,
+        "before": lambda row: _mean(row.means_before),
+        "now": lambda row: _mean(row.means),
+        "fresh processes": fresh_processes_text,
+        "this data set": lambda row: difference_text(row.scopes.this_data_set),
+        "samples like these": lambda row: difference_text(row.scopes.samples_like_these),
+        "verdict": _verdict_text,
+    }
+    right = frozenset(["before", "now", "fresh processes", "this data set", "samples like these"])
+    note = NOTE
+    if comparison.min_effect is not None:
+        columns["would find"] = smallest_text
+        note += GATE_NOTE
+    if comparison.drift:
+        columns["drift that turns it"] = drift_text
+        note += DRIFT_NOTE
+    columns["flags"] = lambda row: ", ".join(row.flags)
+    rows = [[*_who(row, who), *(text(row) for text in columns.values())] for row in comparison.rows]
+    return Table("Comparison with the baseline", [*who, *columns], rows, note, right)
+
+
+def _verdict_text(row: Compared) -> str:
+    """Write the verdict with its reason, and mark one of sides whose load differs."""
+    reasons = [reason for reason in (row.why, LOAD_DIFFERS if LOAD_DIFFERS in row.flags else "") if reason]
+    return f"{row.outcome} ({'; '.join(reasons)})" if reasons else row.outcome
 
 
 def _power(comparison: Comparison) -> Table:

@@ -20,13 +20,18 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.schema import SCHEMA_VERSION
 
 
-def to_document(comparison: Comparison, allow_no_verdict: bool) -> dict[str, Any]:
-    """Return the comparison as mappings, lists, texts and finite numbers."""
+def to_document(comparison: Comparison, allow_no_verdict: bool = False, accept_drift: bool = False) -> dict[str, Any]:
+    """Return the comparison as mappings, lists, texts and finite numbers. Without a gate there is no exit code of one."""
+    gated = comparison.min_effect is not None
     return {
         "schema_version": SCHEMA_VERSION,
-        "gate_exit_code": comparison.exit_code(allow_no_verdict),
+        "gate_exit_code": comparison.exit_code(allow_no_verdict, accept_drift) if gated else None,
         "allow_no_verdict": allow_no_verdict,
+        "accept_drift": accept_drift,
+        "min_effect": comparison.min_effect,
+        "drift": comparison.drift,
         "baseline": _campaign(comparison.before),
+        "baseline_campaigns": [_campaign(side) for side in comparison.earlier],
         "candidate": _campaign(comparison.after),
         "trials": [_row(row) for row in comparison.rows],
         "only_in_candidate": list(comparison.only_after),
@@ -68,6 +73,7 @@ def _row(row: Compared) -> dict[str, Any]:
         "mean": _mean(row.means),
         "baseline_repeat_means": list(row.means_before),
         "repeat_means": list(row.means),
+        "design": row.design,
         "fresh_processes": _fresh_processes(row),
         "this_data_set": _difference(scopes.this_data_set),
         "samples_like_these": _difference(scopes.samples_like_these),
@@ -91,6 +97,9 @@ def _fresh_processes(row: Compared) -> dict[str, Any] | None:
         "repeats": found.repeats_b,
         "detectable_drop": _finite(found.detectable_drop),
         "detectable_slow_down": row.slow_down,
+        "smallest_effect": _finite(row.smallest_effect),
+        "drift_that_turns_it": row.drift and row.drift.share,
+        "turned_verdict": row.drift and row.drift.becomes,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from orchestrator.configuration.config import Target, Trial
 from orchestrator.planning.identity import NO_WORK
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.gate import Verdict
+from orchestrator.stats.replication import Design
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import PlannedTrial
@@ -42,10 +44,12 @@ def differences(before: Trial, after: Trial) -> list[str]:
     return [f"{key} {here.get(key)} -> {there.get(key)}" for key in keys if here.get(key) != there.get(key)]
 
 
-def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData]) -> str | None:
-    """Return why the figures of two matched trials cannot be compared, or None."""
+def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], design: Design) -> str | None:
+    """Return why the figures of two matched trials cannot be compared, or None. Models of a pair may be two."""
     theirs = digests_of(loaded)
     for name, whose in WHOSE.items():
+        if design == "pairs" and name == "model":
+            continue
         mine = before.digests.get(name, ())
         if len({*mine, *theirs[name]}) > 1:
             return f"the {whose} differ"
@@ -118,6 +122,21 @@ def _qualities(data: TrialData, threshold: Threshold) -> NDArray[np.float64]:
 
 
 NO_VERDICT, MISSING, FAILED, WORSE = "no verdict", "missing", "failed", "worse"
+SAME = "no difference shown"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A change of the machine's speed between two measurements that alone would make a verdict another one.
+
+    share
+        by which all times of the candidate were longer (shorter, if negative) for that reason.
+    becomes
+        the verdict without it, or, where no difference is shown, with it.
+    """
+
+    share: float
+    becomes: str
 
 
 @dataclass(frozen=True)
@@ -132,12 +151,16 @@ class Compared:
         None and empty where nothing could be compared. The means are one per repeat.
     resolution
         change of a repeat's mean by one inference in one round.
-    slowed
-        the baseline's mean quality if all its times were longer by each of its ``slow_downs``.
+    design
+        how the repeats of both sides belong together.
+    slowed, quickened
+        the baseline's mean quality if all its times were longer, or shorter, by each of its ``slow_downs``.
     verdict, scopes
         what the repeats show, None if nothing could be compared; what the rounds show.
     slow_down
-        share by which all times may grow before the repeats show it with 90 % power; None if that is unknown.
+        share by which all times may grow before the repeats show it with 80 % power; None if that is unknown.
+    drift
+        the least drift of the machine that would turn the verdict; None if that is unknown or nothing would.
     """
 
     match_key: str
@@ -151,16 +174,27 @@ class Compared:
     means_before: tuple[float, ...] = ()
     means: tuple[float, ...] = ()
     resolution: float = 0.0
+    design: Design = "two samples"
     slowed: tuple[float, ...] = ()
+    quickened: tuple[float, ...] = ()
     verdict: Verdict | None = None
     scopes: Scopes = field(default_factory=Scopes)
     slow_down: float | None = None
+    drift: Drift | None = None
     flags: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
         """The outcome without its reason."""
         return NO_VERDICT if self.outcome.startswith(NO_VERDICT) else self.outcome
+
+    @property
+    def smallest_effect(self) -> float:
+        """The smallest change that would be found: a slow-down of all times, or, where none was looked at, a share of quality."""
+        if self.slowed:
+            return math.inf if self.slow_down is None else self.slow_down
+        mean = sum(self.means_before) / len(self.means_before) if self.means_before else 0.0
+        return self.verdict.detectable_drop / mean if self.verdict is not None and mean > 0 else math.inf
 
 
 def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], unmatched: Mapping[str, Sequence[PlannedTrial]]) -> Compared | None:
@@ -187,6 +221,11 @@ def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], unmatched: M
     return None
 
 
+def too_few(before: BaselineTrial, repeats: int, fewest: int) -> Compared:
+    """Return the row of a trial with fewer repeats than earlier campaigns, whose means vary less than its own."""
+    return _row(before, f"{NO_VERDICT}: fewer repeats than the baseline", f"{repeats}, and its campaigns have {fewest}")
+
+
 def _without_counterpart(before: BaselineTrial, unmatched: Mapping[str, Sequence[PlannedTrial]]) -> Compared:
     alike = nearest_candidate(before, unmatched)
     if alike is None:
@@ -198,7 +237,12 @@ def _without_counterpart(before: BaselineTrial, unmatched: Mapping[str, Sequence
 
 
 def measured(
-    before: BaselineTrial, loaded_before: Sequence[TrialData], loaded: Sequence[TrialData], seed: int, repeats: int
+    before: BaselineTrial,
+    loaded_before: Sequence[TrialData],
+    loaded: Sequence[TrialData],
+    seed: int,
+    repeats: int,
+    design: Design = "two samples",
 ) -> Iterator[Compared]:
     """Yield the rows of a trial that both sides have, one per threshold, without verdicts.
 
@@ -207,7 +251,7 @@ def measured(
     if len(loaded) < repeats:
         yield _row(before, MISSING, f"{repeats - len(loaded)} of {repeats} repeats have no stored round")
         return
-    if why := why_not_comparable(before, loaded):
+    if why := why_not_comparable(before, loaded, design):
         yield _row(before, f"{NO_VERDICT}: {why}")
         return
     ideal = mean_ideal(loaded)
@@ -233,7 +277,9 @@ def measured(
             means_before=stored.means,
             means=tuple(means),
             resolution=1 / (fewest * inferences),
+            design=design,
             slowed=stored.slowed,
+            quickened=stored.quickened,
             scopes=scopes_of(loaded_before, loaded, threshold, seed),
             flags=tuple(flags),
         )

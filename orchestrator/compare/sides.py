@@ -4,97 +4,39 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
-from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial, store_baseline
+from orchestrator.compare.baseline import (
+    COARSE_STEP,
+    STEP,
+    Baseline,
+    BaselineThreshold,
+    BaselineTrial,
+    StoredCurve,
+    bounds_up_to,
+    read_baseline,
+    store_baseline,
+)
+from orchestrator.compare.changes import load_of, stack_of
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.reader import Campaign
-from orchestrator.storage.records import PlannedTrial, TrialRecord
-
-ENVIRONMENT = ("host", "processor", "logical_cores", "memory_bytes", "governor", "turbo")
-PLACEMENT = ("device", "uuid", "cores", "numa", "quota_cores", "threads", "pinned", "niceness")
-DERIVED = ("platform",)
-"""Left out of the stack: it repeats the kernel's version."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that had one value in the baseline and another in the candidate; ``systems`` are those of the trials it touches."""
-
-    name: str
-    before: str
-    after: str
-    systems: tuple[str, ...]
-
-
-def stack_of(records: Iterable[TrialRecord]) -> dict[str, tuple[str, ...]]:
-    """Return what may explain a change, each with the distinct values that the trials had."""
-    found: dict[str, dict[str, None]] = {}
-    for record in records:
-        parts = [
-            {name: value for name, value in record.stack.items() if name not in DERIVED},
-            _chosen(record.environment, ENVIRONMENT),
-            _chosen(record.placement, PLACEMENT) | {"gpu": record.placement.get("name")},
-        ]
-        for part in parts:
-            for name, value in part.items():
-                if value is not None:
-                    found.setdefault(name, {})[_text(value)] = None
-    return {name: tuple(values) for name, values in found.items()}
-
-
-def changes(before: Baseline, after: Baseline, pairs: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]]) -> tuple[Change, ...]:
-    """Return what differs.
-
-    Parameters
-    ----------
-    before, after
-        the campaigns as a whole.
-    pairs
-        of each matched trial its system and both sides' `stack_of`.
-    """
-    found: dict[tuple[str, str, str], dict[str, None]] = {}
-    whole = {
-        "version of this program": (before.code_version, after.code_version),
-        "digest of the code": (_short(before.code_digest), _short(after.code_digest)),
-    }
-    for name, (here, there) in whole.items():
-        if here != there:
-            found[name, here, there] = {}
-    for system, mine, theirs in pairs:
-        for name in dict.fromkeys((*mine, *theirs)):
-            here, there = (", ".join(side.get(name, ())) or "none" for side in (mine, theirs))
-            if here != there:
-                found.setdefault((name, here, there), {})[system] = None
-    return tuple(Change(*key, tuple(systems)) for key, systems in found.items())
-
-
-def _chosen(facts: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: facts.get(name) for name in names}
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _short(digest: str | None) -> str:
-    return digest[:12] if digest else "none"
-
+from orchestrator.storage.records import PlannedTrial
 
 SLOW_DOWNS = (0.0, *(float(f"{share:.4g}") for share in np.geomspace(0.001, 10, 61)))
 """Shares by which all times are made longer: not at all, then 0.1 % to 11 times as long, each 17 % more than the one before."""
 FEW_ROUNDS = 10
 """Rounds of a repeat that are made slower for a metric that is no mean, which takes long to compute at 61 thresholds."""
+DIGITS = 12
+"""Decimals of a stored quality: sums may differ by more."""
 
 
 def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> None:
@@ -102,12 +44,35 @@ def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> 
     store_baseline(baseline_of(campaign, analysis), path)
 
 
-def baseline_of(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
-    """Return a campaign as a baseline; the timings of one match key at a time are in memory."""
-    trials = [
-        reduce(planned, load_repeats(campaign, planned, analysis.metrics), analysis, slowed=True)
-        for planned in by_match_key(campaign).values()
-    ]
+def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
+    """Add a further campaign to a baseline file, at the thresholds that the file has, and return all of it.
+
+    Raises InputError for a file that is no baseline, and for a campaign that it has already.
+    """
+    before = read_baseline(path)
+    frozen: dict[str, tuple[Threshold, ...]] = {}
+    for earlier in before.campaigns:
+        for trial in earlier.trials:
+            if trial.thresholds:
+                frozen.setdefault(trial.match_key, tuple(threshold.threshold for threshold in trial.thresholds))
+    one_more = baseline_of(campaign, before.analysis, frozen)
+    if any(one_more.measured_when == earlier.measured_when for earlier in before.campaigns):
+        raise InputError(f"{path} has {one_more.measured_when} already: add another campaign")
+    whole = before.model_copy(update={"added": (*before.added, one_more)})
+    store_baseline(whole, path)
+    return whole
+
+
+def baseline_of(campaign: Campaign, analysis: AnalysisConfig, frozen: Mapping[str, Sequence[Threshold]] | None = None) -> Baseline:
+    """Return a campaign as a baseline; the timings of one match key at a time are in memory.
+
+    ``frozen`` are thresholds by match key; trials that are missing have their own.
+    """
+    trials = []
+    for key, planned in by_match_key(campaign).items():
+        loaded = load_repeats(campaign, planned, analysis.metrics)
+        reduced = reduce(planned, loaded, analysis, slowed=True, frozen=(frozen or {}).get(key), curve=True)
+        trials.append(reduced.model_copy(update={"load": load_of(campaign, loaded)}))
     return described(campaign, analysis).model_copy(update={"trials": tuple(trials), "slow_downs": SLOW_DOWNS})
 
 
@@ -131,6 +96,33 @@ def by_match_key(campaign: Campaign) -> dict[str, list[PlannedTrial]]:
     return found
 
 
+def partners(keys: Iterable[str], others: Iterable[str]) -> dict[str, str]:
+    """Return the partner of each match key of two campaigns measured in pairs: the equal one if all have one, else first and first."""
+    mine, theirs = list(dict.fromkeys(keys)), list(dict.fromkeys(others))
+    return dict(zip(mine, mine if set(mine) == set(theirs) else theirs, strict=False))
+
+
+LONGEST_GAP = timedelta(minutes=10)
+TORN = "torn pair"
+
+
+def torn(campaigns: Sequence[Campaign], before: Iterable[TrialData], after: Iterable[TrialData]) -> bool:
+    """Return whether any two repeats that are a pair were not measured one right after the other, as after an interruption.
+
+    Then another trial of either campaign began between them, or more than 10 minutes passed.
+    """
+    starts = [record.started_at for campaign in campaigns for record in campaign.trials() if record.started_at is not None]
+    spans: dict[int, list[tuple[datetime, datetime]]] = {}
+    for data in (*before, *after):
+        if data.record.started_at is not None and data.record.ended_at is not None:
+            spans.setdefault(data.record.trial.repeat, []).append((data.record.started_at, data.record.ended_at))
+    for pair in spans.values():
+        (first, ended), (second, _) = min(pair), max(pair)
+        if second - ended > LONGEST_GAP or any(first < start < second for start in starts):
+            return True
+    return False
+
+
 def load_repeats(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: Sequence[str] = ()) -> list[TrialData]:
     """Return those repeats that are done, with their timings.
 
@@ -148,14 +140,24 @@ def load_repeats(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: S
     return loaded
 
 
-def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysis: AnalysisConfig, *, slowed: bool) -> BaselineTrial:
-    """Return the figures of one match key at its own thresholds; ``slowed`` asks for those of longer times too."""
+def reduce(
+    repeats: Sequence[PlannedTrial],
+    loaded: Sequence[TrialData],
+    analysis: AnalysisConfig,
+    *,
+    slowed: bool,
+    frozen: Sequence[Threshold] | None = None,
+    curve: bool = False,
+) -> BaselineTrial:
+    """Return the figures of one match key at its own thresholds, or at those ``frozen`` before.
+
+    ``slowed`` asks for those of longer and shorter times too, ``curve`` for those at all other thresholds.
+    """
     first = BaselineTrial(match_key=repeats[0].match_key, trial=repeats[0].trial, not_done=not_done(repeats))
     if not loaded:
         return first
     ideal = mean_ideal(loaded)
-    thresholds = () if ideal is None else frozen_thresholds(loaded, analysis)
-    curves = [_slowed(loaded, threshold) if slowed else () for threshold in thresholds]
+    thresholds = () if ideal is None else frozen_thresholds(loaded, analysis) if frozen is None else tuple(frozen)
     data = loaded[0]
     return BaselineTrial(
         match_key=data.record.match_key,
@@ -171,13 +173,34 @@ def reduce(repeats: Sequence[PlannedTrial], loaded: Sequence[TrialData], analysi
                 ns=threshold.ns,
                 origin="absolute" if threshold.origin == "absolute" else "reference",
                 means=tuple(of_repeats),
-                slowed=curve,
+                slowed=_at_other_speeds(loaded, [threshold.ns / (1 + share) for share in SLOW_DOWNS]) if slowed else (),
+                quickened=_at_other_speeds(loaded, [threshold.ns * (1 + share) for share in SLOW_DOWNS]) if slowed else (),
             )
-            for threshold, of_repeats, curve in zip(thresholds, means_at(loaded, thresholds), curves, strict=True)
+            for threshold, of_repeats in zip(thresholds, means_at(loaded, thresholds), strict=True)
         ),
         digests=digests_of(loaded),
         stack=stack_of(one.record for one in loaded),
         flags=flags_of_repeats(loaded, thresholds[0] if thresholds else None),
+        curve=curve_of(loaded) if curve and thresholds else None,
+    )
+
+
+def curve_of(loaded: Sequence[TrialData]) -> StoredCurve:
+    """Return mean tail quality of each repeat at the fixed bounds within which more inferences ended than within the one before."""
+    times = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in loaded])
+    means = all(isinstance(data.judged(data.metric), JudgedMean) for data in loaded)
+    step = STEP if means else COARSE_STEP
+    ended = times[np.isfinite(times)]
+    fixed = bounds_up_to(float(ended.max()), step)
+    places, counts = np.unique(np.searchsorted(fixed, ended), return_counts=True)
+    bounds = fixed[places]
+    qualities = [mean_curve(data.judged(data.metric), data.times[PRIMARY_CLOCK], bounds.tolist()) for data in loaded]
+    return StoredCurve(
+        step=step,
+        bounds_ns=tuple(bounds.tolist()),
+        on_time=tuple(np.cumsum(counts).tolist()),
+        inferences=times.size,
+        qualities=tuple(tuple(of_repeat.round(DIGITS).tolist()) for of_repeat in qualities),
     )
 
 
@@ -226,9 +249,8 @@ def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:
     )
 
 
-def _slowed(loaded: Sequence[TrialData], threshold: Threshold) -> tuple[float, ...]:
-    """Return mean quality with all times longer by each of `SLOW_DOWNS`: a time t (1 + s) is on time where t <= theta / (1 + s)."""
-    bounds = [threshold.ns / (1 + share) for share in SLOW_DOWNS]
+def _at_other_speeds(loaded: Sequence[TrialData], bounds: Sequence[float]) -> tuple[float, ...]:
+    """Return mean quality at each bound in ns: with all times longer by s, a time t (1 + s) is on time where t <= theta / (1 + s)."""
     means = []
     for data in loaded:
         judged = data.judged(data.metric)

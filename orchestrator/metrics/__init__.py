@@ -32,6 +32,7 @@ __all__ = [
     "WholeTaskMetric",
     "add_folders",
     "find_metric",
+    "forget_folders",
     "names_in",
 ]
 
@@ -63,6 +64,13 @@ def add_folders(folders: Iterable[Path]) -> None:
         for path in sorted(folder.glob("*.py")):
             parsed = _parsed(path)
             _OWN[path] = ((), parsed) if isinstance(parsed, str) else (tuple(_named_in(parsed)), None)
+
+
+def forget_folders(folders: Iterable[Path]) -> None:
+    """Look for metrics in these folders no longer."""
+    gone = set(folders)
+    for path in [path for path in _OWN if path.parent in gone]:
+        del _OWN[path]
 
 
 class UnknownMetric(InputError):

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias
 
-import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.korn_graubard import ROUNDING
+from orchestrator.stats.replication import Design, Replicates, replicates
+
+LEVEL = 0.05
+"""Family-wise error of each direction."""
+POWER = 0.8
+"""Probability of finding the smallest change that counts as one that can be found."""
 
 
-def smallest_detectable(sd: float, repeats_a: int, repeats_b: int, *, trials: int = 1, level: float = 0.05, power: float = 0.9) -> float:
+def smallest_detectable(sd: float, repeats_a: int, repeats_b: int, *, trials: int = 1, level: float = LEVEL, power: float = POWER) -> float:
     """Return the smallest drop of quality that a one-sided pooled t test on repeat means would find with a given power.
 
     With n_a + n_b - 2 degrees of freedom and t_c the critical value at level / trials: the d for which
@@ -47,9 +51,9 @@ def smallest_detectable(sd: float, repeats_a: int, repeats_b: int, *, trials: in
 
     Examples
     --------
-    >>> round(smallest_detectable(0.01, 5, 5), 4)
+    >>> round(smallest_detectable(0.01, 5, 5, power=0.9), 4)
     0.0203
-    >>> round(smallest_detectable(0.01, 3, 3, trials=8), 4)
+    >>> round(smallest_detectable(0.01, 3, 3, trials=8, power=0.9), 4)
     0.0521
     """
     if min(repeats_a, repeats_b) < 2:
@@ -76,11 +80,6 @@ def _noncentrality(level: float, degrees: int, power: float) -> float:
 
 Outcome: TypeAlias = Literal["worse", "better", "no difference shown", "no verdict: noise floor unknown"]
 
-LEVEL = 0.05
-"""Family-wise error of each direction."""
-FEWEST_REPEATS = 3
-"""On either side: fewer say too little about how much fresh processes differ."""
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -94,11 +93,14 @@ class Verdict:
     p_worse, p_better
         one-sided and adjusted by Holm's method over the trials; 1 without a noise floor.
     sd
-        of repeat means within a side, pooled over both, not below the resolution; NaN where there is none.
+        of one replicate: of repeat means within a side, pooled over both, of differences of pairs, or of means of earlier campaigns; not
+        below the resolution; NaN where there is none.
     degrees
         of freedom of the standard deviation.
+    repeats_a, repeats_b
+        on either side; of a, campaigns where they are the replicates.
     detectable_drop
-        smallest drop that this many repeats with this standard deviation find with 90 % probability; infinite without a
+        smallest drop that this many replicates with this standard deviation find with 80 % probability; infinite without a
         noise floor.
     """
 
@@ -115,29 +117,6 @@ class Verdict:
     detectable_drop: float
 
 
-@dataclass(frozen=True)
-class _Repeats:
-    """Repeat means of one trial on both sides, reduced to what the t test takes."""
-
-    difference: float
-    sd: float
-    count_a: int
-    count_b: int
-
-    @property
-    def degrees(self) -> int:
-        return self.count_a + self.count_b - 2
-
-    @property
-    def enough(self) -> bool:
-        return min(self.count_a, self.count_b) >= FEWEST_REPEATS
-
-    @property
-    def error(self) -> float:
-        """Standard error of the difference; NaN where the noise floor is unknown."""
-        return self.sd * math.sqrt(1 / self.count_a + 1 / self.count_b) if self.enough and self.sd > 0 else math.nan
-
-
 def gate(
     a: Mapping[str, ArrayLike],
     b: Mapping[str, ArrayLike],
@@ -145,12 +124,12 @@ def gate(
     tolerance: float = 0.0,
     level: float = LEVEL,
     resolutions: Mapping[str, float] | None = None,
+    designs: Mapping[str, Design] | None = None,
 ) -> dict[str, Verdict]:
     """Return for every trial whether b is worse than a by more than a tolerance, judged by repeats in fresh processes.
 
-    The unit of replication is the repeat, because a fresh process differs from the last by more than its rounds tell. Per trial
-    a two-sample t test of the repeat means with one variance for both sides: t = (difference + tolerance) / (sd sqrt(1/n_a +
-    1/n_b)), n_a + n_b - 2 degrees of freedom (Snedecor and Cochran, *Statistical Methods*, section 6.9). Holm's method holds
+    The unit of replication is the repeat, because a fresh process differs from the last by more than its rounds tell. Per trial a t
+    test of the repeat means, t = (difference + tolerance) / error, by its design (`replication.replicates`). Holm's method holds
     the probability of any false ``worse`` to `level` over all trials with enough repeats; ``better`` (a gain beyond the
     tolerance) is a second family at the same level. ``worse`` says that a drop beyond the tolerance has been shown, ``no
     difference shown`` does not say that there is none: see `Verdict.detectable_drop`.
@@ -174,6 +153,8 @@ def gate(
     resolutions
         per trial the change of a repeat's mean by one answer in one round, 1 / (rounds x samples) for scores of 0 and 1; trials
         that are missing have none.
+    designs
+        per trial how its repeats belong together; trials that are missing are two samples.
 
     Raises
     ------
@@ -188,7 +169,8 @@ def gate(
     {'small': 'worse', 'large': 'no difference shown'}
     """
     _check(a, b, tolerance, level)
-    repeats = {trial: _reduce(trial, a[trial], b[trial], (resolutions or {}).get(trial, 0.0)) for trial in a}
+    floors, kinds = resolutions or {}, designs or {}
+    repeats = {trial: replicates(trial, a[trial], b[trial], floors.get(trial, 0.0), kinds.get(trial, "two samples")) for trial in a}
     family = [trial for trial, found in repeats.items() if found.enough]
     worse = _adjusted([_below(repeats[trial], -tolerance) for trial in family])
     better = _adjusted([_below(repeats[trial], tolerance, upper=True) for trial in family])
@@ -196,14 +178,14 @@ def gate(
     return {trial: _verdict(found, adjusted.get(trial, (1.0, 1.0)), tolerance, level, len(family)) for trial, found in repeats.items()}
 
 
-def _verdict(found: _Repeats, adjusted: tuple[float, float], tolerance: float, level: float, trials: int) -> Verdict:
+def _verdict(found: Replicates, adjusted: tuple[float, float], tolerance: float, level: float, trials: int) -> Verdict:
     p_worse, p_better = adjusted
     reach = detectable = math.inf
     outcome: Outcome
     if math.isfinite(found.error):
         outcome = "worse" if p_worse <= level else "better" if p_better <= level else "no difference shown"
         reach = float(scipy.stats.t.isf(level / trials, found.degrees)) * found.error
-        detectable = tolerance + smallest_detectable(found.sd, found.count_a, found.count_b, trials=trials, level=level)
+        detectable = tolerance + _noncentrality(level / trials, found.degrees, POWER) * found.error
     else:
         within = found.enough and abs(found.difference) <= tolerance
         outcome = "no difference shown" if within else "no verdict: noise floor unknown"
@@ -222,7 +204,7 @@ def _verdict(found: _Repeats, adjusted: tuple[float, float], tolerance: float, l
     )
 
 
-def _below(found: _Repeats, limit: float, upper: bool = False) -> float:
+def _below(found: Replicates, limit: float, upper: bool = False) -> float:
     """Return the one-sided p-value against a true difference of at least (``upper``: at most) the limit; 1 without a noise floor."""
     if not math.isfinite(found.error):
         return 1.0
@@ -232,28 +214,6 @@ def _below(found: _Repeats, limit: float, upper: bool = False) -> float:
 
 def _adjusted(p_values: list[float]) -> list[float]:
     return [float(p) for p in holm_adjusted(p_values)]
-
-
-def _reduce(trial: str, a: ArrayLike, b: ArrayLike, resolution: float) -> _Repeats:
-    before, after = _means(trial, a), _means(trial, b)
-    if not 0 <= resolution < math.inf:
-        raise InputError(f"resolution {resolution} of trial {trial}: must be a number that is not negative")
-    difference = float(after.mean() - before.mean())
-    degrees = before.size + after.size - 2
-    sd = math.nan
-    if degrees:
-        sd = math.sqrt(float(((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum()) / degrees)
-        rounding = ROUNDING * max(1.0, float(np.abs(before).max()), float(np.abs(after).max()))
-        sd = max(sd if sd > rounding else 0.0, resolution)
-        difference = difference if abs(difference) > rounding else 0.0
-    return _Repeats(difference, sd, before.size, after.size)
-
-
-def _means(trial: str, means: ArrayLike) -> NDArray[np.float64]:
-    checked = np.asarray(means, dtype=np.float64)
-    if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
-        raise InputError(f"repeat means of trial {trial}: one finite number per repeat is needed, and at least one repeat")
-    return checked
 
 
 def _check(a: Mapping[str, ArrayLike], b: Mapping[str, ArrayLike], tolerance: float, level: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, model_validator
 
@@ -82,6 +82,13 @@ class LeftOut(Frozen):
     reason: str
 
 
+class Pairing(Frozen):
+    """The campaign is one side of two that were measured in adjacent pairs of processes; ``id`` is that of both, and seeds their order."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    side: Literal["a", "b"]
+
+
 class CampaignRecord(Frozen):
     """``campaign.json``: all trials of one command.
 
@@ -103,6 +110,7 @@ class CampaignRecord(Frozen):
     trials: tuple[PlannedTrial, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     under_way: bool = False
+    pairing: Pairing | None = Field(None, exclude_if=lambda pairing: pairing is None)
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

@@ -5,6 +5,7 @@ The user's own code is what is neither ours, nor a framework's, nor Python's: th
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import os
@@ -41,6 +42,26 @@ def add_code_folders(folders: Sequence[str]) -> None:
         if str(path) not in sys.path:
             sys.path.append(str(path))
         metrics.add_folders([path])
+
+
+@contextmanager
+def code_of_its_own() -> Iterator[None]:
+    """Forget afterwards the user's folders that are added meanwhile, and all modules that came from them.
+
+    So two versions of one module can be looked at in one process, one after the other.
+    """
+    before = [*sys.path]
+    try:
+        yield
+    finally:
+        added = [Path(folder) for folder in sys.path if folder not in before]
+        sys.path[:] = before
+        metrics.forget_folders(added)
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file is not None and any(Path(file).is_relative_to(folder) for folder in added):
+                del sys.modules[name]
+        importlib.invalidate_caches()
 
 
 def check_packages(home: Path | None = None) -> None:

@@ -136,10 +136,11 @@ def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Runs ``compare``; its exit code and what it printed."""
+    """Runs ``compare``, which takes it that nothing has drifted unless told otherwise; its exit code and what it printed."""
 
     def run(*paths: Path, overrides: tuple[str, ...] = (), **options: object) -> tuple[int, str]:
         capsys.readouterr()
+        options.setdefault("accept_drift", True)
         files = {form: options.pop(f"{form}_file", None) for form in FORMS}
         code = execute(Options(*paths, overrides=overrides, files=files, **options))  # type: ignore[arg-type]
         return code, capsys.readouterr().out

@@ -92,6 +92,65 @@ def test_figures_follow_from_the_stored_timings(measure: Any, compare: Any, tmp_
         assert row["samples_like_these"]["method"] == "two-way bootstrap"
 
 
+def test_drift_that_turns_a_verdict_costs_what_it_takes(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure("a"), measure("b", seed=1, slower={"cpu_1core": 0.1})
+    compare(before, after, json_file=tmp_path / "found.json", power=True)
+    compare(after, before, json_file=tmp_path / "back.json", power=True)
+    turned = []
+    for name, directory in (("found", before), ("back", after)):
+        times: dict[str, list[Any]] = {}
+        for data in load_trials(open_campaign(directory)):
+            times.setdefault(data.record.match_key, []).append(data.times["total"])
+        right = np.array([number not in (3, 7) for number in range(20)])
+        for row in json.loads((tmp_path / f"{name}.json").read_text())["trials"]:
+            found, share = row["fresh_processes"], row["fresh_processes"]["drift_that_turns_it"]
+            changed = [(one * (1 + share) if share > 0 else one / (1 - share)) <= row["threshold_ns"] for one in times[row["match_key"]]]
+            moved = np.mean([(of_repeat * right).mean() for of_repeat in changed]) - row["baseline_mean"]
+            if row["verdict"] == "no difference shown":
+                assert moved <= -found["high"] if found["turned_verdict"] == "worse" else moved >= -found["low"]
+            else:
+                assert found["turned_verdict"] == "no difference shown"
+                assert moved <= found["high"] < 0 if row["verdict"] == "worse" else moved >= found["low"] > 0
+            turned.append((row["verdict"], share > 0))
+    assert {("worse", True), ("better", False)} < set(turned)
+
+
+def test_one_campaign_of_another_time_needs_drift_to_be_accepted(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after, slow = (
+        measure("a", repeats=5),
+        measure("b", repeats=5, seed=1),
+        measure("s", repeats=5, seed=1, slower={"cpu_1core": 0.1}),
+    )
+    for candidate in (after, slow):
+        code, out = compare(before, candidate, gate=True, accept_drift=False)
+        assert code == 3
+        assert "--accept-drift" in out.splitlines()[-1]
+        assert "of all times would turn a verdict" in " ".join(out.split())
+    assert compare(before, before, gate=True, accept_drift=False)[0] == 0
+    assert [compare(before, candidate, gate=True)[0] for candidate in (after, slow)] == [0, 1]
+    missing = measure("one", repeats=5, systems=("cpu_all",))
+    assert compare(before, missing, gate=True, accept_drift=False)[0] == 1
+
+
+def test_a_gate_that_cannot_see_says_so(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    compare(before, after, json_file=tmp_path / "found.json", gate=True)
+    effects = [row["fresh_processes"]["smallest_effect"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]]
+    least = min(effects) * 0.99
+    code, out = compare(before, after, json_file=tmp_path / "found.json", gate=True, min_effect=least)
+    assert code == 3
+    assert "Gate: no verdict on 2 trials: too blind" in out
+    assert set(verdicts(tmp_path / "found.json").values()) == {"no verdict: too blind"}
+    assert compare(before, after, gate=True, min_effect=least, allow_no_verdict=True)[0] == 0
+    assert compare(before, after, gate=True, min_effect=max(effects))[0] == 0
+    # A trial that sees at one of its thresholds is not blind.
+    options = {"gate": True, "min_effect": max(effects) * 2, "overrides": ("analysis.thresholds_ms=[1000]",)}
+    assert compare(before, after, json_file=tmp_path / "found.json", **options)[0] == 0
+    assert None in [row["fresh_processes"]["smallest_effect"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]]
+    # What is found is found, however blind the gate is to less.
+    assert compare(before, measure("s", seed=1, slower={"cpu_all": 0.5}), gate=True, min_effect=1e-6)[0] == 1
+
+
 def test_the_users_thresholds_are_of_the_same_family(measure: Any, compare: Any, tmp_path: Path) -> None:
     before, after = measure("a"), measure("b", seed=1)
     compare(before, after, json_file=tmp_path / "one.json")
@@ -177,8 +236,9 @@ def test_few_rounds_without_any_spread(measure: Any, compare: Any, rounds: int, 
 def test_a_model_that_is_never_right_has_no_drop(measure: Any, compare: Any) -> None:
     campaign = measure("a", model={"wrong": list(range(20))})
     code, out = compare(campaign, campaign, gate=True, power=True)
-    assert code == 0
+    assert code == 3
     assert "no slow-down costs that much quality" in " ".join(out.split())
+    assert "no verdict: too blind (it could find no slow-down)" in " ".join(out.split())
     assert "no answer is right" in " ".join(out.split())
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from orchestrator.compare.campaigns import compare as compare_campaigns
+from orchestrator.compare.changes import differing_load
 from orchestrator.compare.rows import measured
-from orchestrator.compare.sides import load_repeats, reduce
+from orchestrator.compare.sides import load_repeats, reduce, write_baseline
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import trial_folder
@@ -99,6 +101,34 @@ def test_what_changed_is_told(measure: Any, compare: Any) -> None:
     assert "version of this program test next all" in lines
     assert "driver none 570 cpu_1core, cpu_all" in lines
     assert any(line.startswith("host ") and "elsewhere" in line for line in lines)
+
+
+def test_load_that_differs_marks_the_verdict(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    record = read_json(next(after.glob("trials/*/trial.json")), TrialRecord)
+    change_records(before, environment=record.environment | {"kernel": {"before_ns": 1_000_000, "after_ns": 1_000_000}})
+    change_records(after, environment=record.environment | {"kernel": {"before_ns": 1_080_000, "after_ns": 1_120_000}})
+    write_baseline(open_campaign(before), AnalysisConfig(), tmp_path / "base.json")
+    for side in (before, tmp_path / "base.json"):
+        _, out = compare(side, after)
+        lines = [" ".join(line.replace("│", " ").split()) for line in out.splitlines()]
+        assert "time of fixed work 1.000 ms 1.100 ms cpu_1core, cpu_all" in lines
+        assert any(line.startswith("The load of the machine differed (") and "time of fixed work" in line for line in lines)
+        assert "(load differs)" in " ".join(lines)
+
+
+def test_load_differs_where_it_matters_and_by_more_than_repeats_do() -> None:
+    name = "foreign CPU time"
+    assert differing_load({name: (0.1, 0.12, 0.11)}, {name: (0.9, 0.95, 0.92)}) == {name: ("0.11 cores busy", "0.92 cores busy")}
+    assert differing_load({name: (0.01, 0.01, 0.01)}, {name: (0.04, 0.04, 0.04)}) == {}  # too little to matter
+    assert differing_load({name: (0.0, 0.9, 0.1)}, {name: (0.8, 0.1, 0.9)}) == {}  # as repeats differ
+    assert differing_load({name: (0.1,)}, {name: (0.9,)}) == {name: ("0.10 cores busy", "0.90 cores busy")}
+    assert differing_load({}, {name: (0.9,)}) == {}
+    assert differing_load({"frequency": (3000.0,) * 3}, {"frequency": (2950.0,) * 3}) == {}
+    assert list(differing_load({"frequency": (3000.0,) * 3}, {"frequency": (2900.0,) * 3})) == ["frequency"]
+    mine, theirs = (0.1, 0.2, 0.3), (0.3, 0.4, 0.5)
+    sure = stats.ttest_ind(mine, theirs).pvalue <= 0.05
+    assert bool(differing_load({name: mine}, {name: theirs})) == sure
 
 
 def test_flags_of_both_sides_are_shown(measure: Any) -> None:

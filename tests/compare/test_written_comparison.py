@@ -35,14 +35,15 @@ def test_json_has_stable_keys_and_no_infinities(written: Path) -> None:
     text = (written / "c.json").read_text()
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert list(document) == [
-        *("schema_version", "gate_exit_code", "allow_no_verdict", "baseline", "candidate", "trials", "only_in_candidate", "changes"),
+        *("schema_version", "gate_exit_code", "allow_no_verdict", "accept_drift", "min_effect", "drift", "baseline", "baseline_campaigns"),
+        *("candidate", "trials", "only_in_candidate", "changes"),
         "sha256",
     ]
     assert document["gate_exit_code"] == 1
     assert document["trials"][0]["verdict"] == "worse"
     assert set(document["trials"][0]["fresh_processes"]) == {
         *("difference", "low", "high", "p_worse", "p_better", "sd", "degrees_of_freedom", "baseline_repeats", "repeats"),
-        *("detectable_drop", "detectable_slow_down"),
+        *("detectable_drop", "detectable_slow_down", "smallest_effect", "drift_that_turns_it", "turned_verdict"),
     }
 
 

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +19,10 @@ from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.commands.verbs.export import Options, execute
 from orchestrator.export.csv_and_latex import escape, to_csv, to_latex
 from orchestrator.report.table import Table
+from orchestrator.storage.files import write_json
+from orchestrator.storage.load import read_json
 from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.schema import RESULT_TABLES
 
 Make = Callable[..., Path]
@@ -170,6 +175,9 @@ def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.C
         (["baseline", tmp_path / "b"], "a file to write and one results directory, 1 was given"),
         (["baseline", tmp_path / "b", monday, "--format", "csv"], "--format: a baseline is one file"),
         (["baseline", tmp_path / "b", monday, "--to", out], "--to: a baseline is one file"),
+        (["baseline", "--add", tmp_path / "b", monday], "there is no such file to add to"),
+        (["baseline", "--add", tmp_path / "b", monday, "analysis.seed=1"], "at the thresholds that the baseline has"),
+        ([monday, "--add", "--to", out], "--add adds a campaign to a baseline"),
     ):
         assert main(["export", *map(str, words)]) == 2, words
         (line,) = capsys.readouterr().err.splitlines()
@@ -183,6 +191,19 @@ def test_a_baseline_by_either_spelling(monday: Path, tmp_path: Path, spelling: s
     assert main(["export", *map(str, words)]) == 0
     assert capsys.readouterr().out == f"baseline: {path}\n"
     assert json.loads(path.read_text("utf-8"))["kind"] == "baseline"
+
+
+def test_a_campaign_is_added_once(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, copy = tmp_path / "baseline.json", tmp_path / "tuesday"
+    shutil.copytree(monday, copy)
+    record = read_json(copy / "campaign.json", CampaignRecord)
+    later = record.model_copy(update={"created_at": record.created_at + timedelta(days=1)})
+    write_json(copy / "campaign.json", later.model_dump(mode="json"))
+    assert main(["export", "baseline", str(path), str(monday)]) == 0
+    assert main(["export", "baseline", "--add", str(path), str(copy)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"baseline: {path} (2 campaigns)"
+    assert main(["export", "baseline", "--add", str(path), str(copy)]) == 2
+    assert "already: add another campaign" in capsys.readouterr().err
 
 
 def test_what_compare_says_of_a_baseline_in_the_wrong_place(monday: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

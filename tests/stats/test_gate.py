@@ -11,6 +11,7 @@ from scipy import stats
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.gate import gate, smallest_detectable
+from orchestrator.stats.replication import replicates
 
 MEANS = st.lists(st.integers(0, 600).map(lambda right: right / 600), min_size=1, max_size=6)
 UNKNOWN = "no verdict: noise floor unknown"
@@ -44,6 +45,40 @@ def test_p_values_and_bounds_equal_scipys(tolerance):
         assert (verdict.repeats_a, verdict.repeats_b, verdict.degrees) == (a[trial].size, 4, a[trial].size + 2)
         expected = tolerance + smallest_detectable(pooled, a[trial].size, 4, trials=4)
         assert verdict.detectable_drop == pytest.approx(expected)
+
+
+def test_pairs_equal_scipys_paired_t():
+    random = np.random.default_rng(9)
+    a = {f"t{i}": 0.8 + 0.05 * random.normal(size=5) for i in range(3)}
+    b = {trial: means - drop + 0.004 * random.normal(size=5) for (trial, means), drop in zip(a.items(), [0.0, 0.02, -0.02], strict=True)}
+    found = gate(a, b, designs=dict.fromkeys(a, "pairs"))
+    tests = {trial: stats.ttest_rel(b[trial], a[trial], alternative="less") for trial in a}
+    assert [v.p_worse for v in found.values()] == pytest.approx(holm_adjusted([test.pvalue for test in tests.values()]))
+    assert outcomes(found) == ["no difference shown", "worse", "better"]
+    assert set(outcomes(gate(a, b))) == {"no difference shown"}  # what both sides share hides it from two samples
+    for trial, verdict in found.items():
+        interval = stats.ttest_rel(b[trial], a[trial]).confidence_interval(1 - 2 * 0.05 / 3)
+        assert (verdict.low, verdict.high) == pytest.approx(tuple(interval))
+        assert (verdict.degrees, verdict.sd) == (4, pytest.approx((b[trial] - a[trial]).std(ddof=1)))
+    assert gate(a, b, designs=dict.fromkeys(a, "pairs"), resolutions={"t0": 0.1})["t0"].sd == pytest.approx(0.1 * math.sqrt(2))
+    with pytest.raises(InputError, match="trial t: 3 repeats paired with 2"):
+        gate({"t": [0.1, 0.2, 0.3]}, {"t": [0.1, 0.2]}, designs={"t": "pairs"})
+
+
+def test_earlier_campaigns_predict_one_more():
+    """Of means that vary alike, one more falls below the bound in 5 % of cases, however many earlier ones there are."""
+    earlier, now = {"t": [0.80, 0.84, 0.82]}, {"t": [0.70, 0.72]}
+    found = gate(earlier, now, designs={"t": "earlier campaigns"})["t"]
+    t = (0.71 - 0.82) / (0.02 * math.sqrt(1 + 1 / 3))
+    assert (found.difference, found.p_worse) == pytest.approx((0.71 - 0.82, stats.t.cdf(t, 2)))
+    assert (found.outcome, found.repeats_a, found.repeats_b, found.degrees) == ("worse", 3, 2, 2)
+    assert gate({"t": [0.80, 0.84]}, now, designs={"t": "earlier campaigns"})["t"].outcome == UNKNOWN
+    assert gate({"t": [0.8] * 3}, now, resolutions={"t": 0.01}, designs={"t": "earlier campaigns"})["t"].sd == 0.005
+    random = np.random.default_rng(10)
+    means = random.normal(0.8, 0.01, (2000, 6))
+    found = [replicates("t", row[:5], row[5:], design="earlier campaigns") for row in means]
+    p_values = stats.t.cdf([one.difference / one.error for one in found], 4)
+    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.015)
 
 
 def test_verdicts():
@@ -198,7 +233,7 @@ def test_smallest_detectable_has_the_power_it_says(repeats, trials, power):
 
 
 def test_smallest_detectable_by_the_normal_law_for_many_repeats():
-    expected = 0.01 * math.sqrt(2 / 5000) * (stats.norm.isf(0.05) + stats.norm.isf(0.1))
+    expected = 0.01 * math.sqrt(2 / 5000) * (stats.norm.isf(0.05) + stats.norm.isf(0.2))
     assert smallest_detectable(0.01, 5000, 5000) == pytest.approx(expected, rel=1e-3)
     assert smallest_detectable(0.02, 5, 5) == pytest.approx(2 * smallest_detectable(0.01, 5, 5))
     assert smallest_detectable(0.01, 5, 5, power=0.99) > smallest_detectable(0.01, 5, 5, power=0.6) > 0

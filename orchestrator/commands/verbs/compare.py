@@ -1,4 +1,4 @@
-"""``compare A B``: a candidate campaign against a baseline, from stored files alone; resolves no target."""
+"""``compare A B``: a candidate campaign against a baseline, from stored files alone; ``compare --run A B``: measured in pairs first."""
 
 from __future__ import annotations
 
@@ -6,44 +6,92 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.commands.line import Line, counted, split
-from orchestrator.commands.parser import LineParser, path
+from orchestrator.commands.line import Line, counted, is_override, split
+from orchestrator.commands.parser import LineParser, count, path, share
+from orchestrator.commands.shared_options import add_config_dir, add_quiet
 from orchestrator.contracts import InputError
 
 SUMMARY = "did the tail get worse from one campaign to another?"
-ABOUT = "Compare a candidate campaign B with a baseline A: a results directory, or a file of `export baseline`. See docs/compare.md."
-WORDS = "A B [analysis.KEY=VALUE...]"
-EXAMPLES = ("compare results/monday results/friday --gate", "compare baseline.json results/latest --gate --markdown comment.md")
+ABOUT = """\
+Compare a candidate campaign B with a baseline A: a results directory, or a file of `export baseline`. See docs/compare.md. With
+--run, A and B are what to measure: each a .yaml of overrides, a folder of code or overrides in quotes; KEY=VALUE is for both."""
+WORDS = "A B [analysis.KEY=VALUE...] | --run A B [KEY=VALUE...]"
+EXAMPLES = (
+    "compare baseline.json results/latest --gate --markdown comment.md",
+    "compare --run runtime=torch runtime=onnxruntime model=efficientnet_lite0 task=imagenet_samples --gate",
+)
 
 
 FORMS = ("json", "markdown", "html")
+MIN_EFFECT = 0.2
+"""A slow-down of all times, as a share, that a gate must be able to find."""
+PAIRS = 5
+"""Pairs of processes for each trial; with fewer than 3 there is no verdict."""
+
+
+@dataclass(frozen=True)
+class PairedRun:
+    """What is measured in pairs.
+
+    sides
+        A and B: a file of overrides, a folder of code, or overrides in one word.
+    overrides
+        ``KEY=VALUE`` that both sides have.
+    folder
+        of both campaigns, ``a`` and ``b``; None is a new one named after the time.
+    """
+
+    sides: tuple[str, str]
+    overrides: tuple[str, ...] = ()
+    pairs: int = PAIRS
+    folder: Path | None = None
+    multirun: bool = False
+    config_dirs: tuple[Path, ...] = ()
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
 class Options:
     """What ``compare`` compares.
 
-    gate, allow_no_verdict
-        whether the exit code says what was found, and whether no verdict passes.
+    baseline, candidate
+        directories or files; with ``run`` both are folders of the directory into which it measures.
+    run
+        what is measured in pairs first; None compares what is there.
+    gate, allow_no_verdict, accept_drift
+        whether the exit code says what was found, whether no verdict passes, and whether drift of the machine is taken for none.
+    min_effect
+        a slow-down, as a share of all times, that the gate must be able to find.
     power
         whether to say what these repeats would find.
     files
         where else the comparison is written, by its form.
     """
 
-    baseline: Path
-    candidate: Path
+    baseline: Path = Path()
+    candidate: Path = Path()
     overrides: tuple[str, ...] = ()
     gate: bool = False
     allow_no_verdict: bool = False
+    accept_drift: bool = False
+    min_effect: float = MIN_EFFECT
     power: bool = False
     files: Mapping[str, Path | None] = field(default_factory=dict)
+    run: PairedRun | None = None
 
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
+    parser.flag("--run", help="measure A and B first, in adjacent pairs of fresh processes in random order")
+    parser.option("--pairs", type=count, metavar="N", help="with --run: pairs of processes for each trial (default 5)")
+    parser.option("--to", type=path, metavar="FOLDER", help="with --run: where both campaigns go; one that is begun goes on")
+    parser.flag("-m", "--multirun", help="with --run: a,b after a key makes a trial of each")
+    add_config_dir(parser)
+    add_quiet(parser)
     parser.flag("--gate", help="the exit code says whether B may pass: 0 passed, 1 worse, 3 no verdict")
     parser.flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes, and the output says so")
+    parser.flag("--accept-drift", help="with --gate: take it that the machine has not drifted since the baseline's one campaign")
+    parser.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: the slow-down it must be able to find (default 20)")
     parser.flag("--power", help="say which change these repeats would find")
     for form in FORMS:
         parser.option(f"--{form}", type=path, metavar="FILE", help=f"write the comparison as {form} too")
@@ -51,17 +99,48 @@ def add_options(parser: LineParser) -> None:
 
 def read(line: Line) -> Options:
     """Return what the command line says. Raises InputError."""
-    directories, overrides = split(line, takes_overrides=True)
     found = line.options
-    if len(directories) != 2:
+    run = _read_run(line) if found.run else None
+    for option in ("pairs", "to", "multirun", "config_dir", "quiet"):
+        if getattr(found, option) not in (False, None, []) and run is None:
+            raise InputError(f"--{option.replace('_', '-')} says how --run measures: add --run")
+    directories, overrides = ((), ()) if run is not None else split(line, takes_overrides=True)
+    if run is None and len(directories) != 2:
         raise InputError(
             f"compare takes a baseline (a results directory or a file of `export baseline`) and the results directory of the candidate; "
             f"{counted(directories)}; see `orchestrator compare --help`"
         )
-    if found.allow_no_verdict and not found.gate:
-        raise InputError("--allow-no-verdict says how --gate counts: add --gate")
-    files = {form: getattr(found, form) for form in FORMS}
-    return Options(directories[0], directories[1], overrides, found.gate, found.allow_no_verdict, found.power, files)
+    for option in ("allow_no_verdict", "accept_drift", "min_effect"):
+        if getattr(found, option) not in (False, None) and not found.gate:
+            raise InputError(f"--{option.replace('_', '-')} says how --gate counts: add --gate")
+    return Options(
+        baseline=directories[0] if directories else Path(),
+        candidate=directories[1] if directories else Path(),
+        overrides=overrides,
+        gate=found.gate,
+        allow_no_verdict=found.allow_no_verdict,
+        accept_drift=found.accept_drift,
+        min_effect=MIN_EFFECT if found.min_effect is None else found.min_effect,
+        power=found.power,
+        files={form: getattr(found, form) for form in FORMS},
+        run=run,
+    )
+
+
+def _read_run(line: Line) -> PairedRun:
+    """Return what is to be measured. Raises InputError."""
+    sides, overrides = line.words[:2], line.words[2:]
+    if len(sides) < 2:
+        raise InputError(
+            f"compare --run takes two sides, {len(sides)} given: each a .yaml of overrides, a folder of code or 'KEY=VALUE ...'"
+        )
+    for word in overrides:
+        if not is_override(word):
+            raise InputError(
+                f"{word}: after the two sides, compare --run takes KEY=VALUE for both only; put a side with spaces into quotes"
+            )
+    found = line.options
+    return PairedRun((sides[0], sides[1]), overrides, found.pairs or PAIRS, found.to, found.multirun, tuple(found.config_dir), found.quiet)
 
 
 def execute(options: Options) -> int:
@@ -70,6 +149,15 @@ def execute(options: Options) -> int:
 
     for file in options.files.values():
         refuse_no_place(file)
-    comparison = compare_campaigns(options.baseline, options.candidate, options.overrides, options.power)
-    tell(comparison, options.gate, options.allow_no_verdict, options.power, options.files)
-    return comparison.exit_code(options.allow_no_verdict) if options.gate else 0
+    baseline, candidate = options.baseline, options.candidate
+    if options.run is not None:
+        from orchestrator.commands.paired_run import measure_pairs
+
+        folder, interrupted = measure_pairs(options.run)
+        if interrupted:
+            return 130
+        baseline, candidate = folder / "a", folder / "b"
+    min_effect = options.min_effect if options.gate else None
+    comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect)
+    tell(comparison, options.allow_no_verdict, options.accept_drift, options.power, options.files)
+    return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else 0

@@ -1,0 +1,261 @@
+"""``compare --run A B``: measure both sides in adjacent pairs of fresh processes, in random order, each side an ordinary campaign.
+
+Repeat j of a trial of A and repeat j of its partner of B run one right after the other, so that what the machine does in the course of an
+hour strikes both alike. The same words with the same folder go on where an interruption came.
+"""
+
+from __future__ import annotations
+
+import random
+import shlex
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+import yaml
+
+import orchestrator
+from orchestrator.commands import line
+from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
+from orchestrator.commands.report import store_report
+from orchestrator.commands.resume import UNFINISHED, list_changes
+from orchestrator.commands.run import keep_losses, mark_interrupted, stop_on_signals
+from orchestrator.commands.shared_options import Composing, read_composing
+from orchestrator.commands.verbs.compare import PairedRun
+from orchestrator.compare.sides import partners
+from orchestrator.configuration.config import Trial
+from orchestrator.configuration.plain_values import check_size
+from orchestrator.contracts import ClusterLost, InputError
+from orchestrator.execution.executor import Executor, Site
+from orchestrator.planning.plan import Plan
+from orchestrator.report.progress import Progress
+from orchestrator.report.text import printable
+from orchestrator.running.pipeline import run_trials
+from orchestrator.storage.layout import CAMPAIGN
+from orchestrator.storage.load import read_regular
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.code_files import CodeFiles, digest_code
+from orchestrator.subject.targets import add_code_folders, code_of_its_own
+
+OURS = ("measurement.repeat", "results_dir")
+"""Keys that this command gives itself."""
+YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side, planned, with its campaign open for writing."""
+
+    composed: Composed
+    plan: Plan
+    writer: CampaignWriter
+
+    def state(self, planned: PlannedTrial) -> str:
+        """Return how far a trial has come."""
+        return self.writer.record.planned(planned.trial_id).state
+
+
+def words_of(side: str) -> tuple[str, ...]:
+    """Return what one would type for ``run`` to measure a side.
+
+    A folder is one of code. A YAML file holds a list of words, or keys each with its value as one would type it after ``=``. Anything else
+    is taken apart as a shell would do it.
+
+    Raises
+    ------
+    InputError
+        for a file that is not there, or holds anything else.
+    """
+    path = Path(side).expanduser()
+    if not side.strip():
+        raise InputError("a side of --run is empty: name a file of overrides, a folder of code, or overrides in quotes")
+    if "=" not in side and path.is_dir():
+        return (f"code=[{path.absolute()}]",)
+    if path.suffix not in YAML or "=" in side:
+        try:
+            return tuple(shlex.split(side))
+        except ValueError as error:
+            raise InputError(f"{side}: cannot be taken apart ({error}): close the quotes") from error
+    try:
+        text = read_regular(path).decode()
+        check_size(text, str(path))
+        document = yaml.safe_load(text)
+    except FileNotFoundError as error:
+        raise InputError(f"{side}: there is no such file; name a file of overrides, or write them in quotes") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"{side}: is no YAML ({str(error).splitlines()[0]}): repair it") from error
+    if isinstance(document, list) and all(isinstance(word, str) for word in document):
+        return tuple(document)
+    if isinstance(document, dict) and all(isinstance(value, str | int | float | bool | None) for value in document.values()):
+        return tuple(f"{key}={_typed(value)}" for key, value in document.items())
+    raise InputError(f"{side}: must hold keys with values as one would type them after =, or a list of words: write lists as text")
+
+
+def _typed(value: str | float | bool | None) -> str:
+    plain = {None: "null", True: "true", False: "false"}
+    return plain[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def composing_of(run: PairedRun) -> list[Composing]:
+    """Return both sides as command lines of ``run``. Raises InputError for words that are not one, and keys that are given here."""
+    found = []
+    for side in run.sides:
+        options = [*(["--multirun"] if run.multirun else []), *(f"--config-dir={path}" for path in run.config_dirs)]
+        words = (*words_of(side), *run.overrides, *options, *(["--quiet"] if run.quiet else []))
+        for word in words:
+            if word.lstrip("+").partition("=")[0] in OURS:
+                remedy = "say how many with --pairs" if word.startswith("measurement") else "name the folder with --to"
+                raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}")
+        composing = read_composing(line.parse("run", [*words, f"measurement.repeat={run.pairs}"]))
+        if composing.shows is not None:
+            raise InputError(f"{side}: --cfg and --info measure nothing: leave them out")
+        found.append(composing)
+    return found
+
+
+def measure_pairs(run: PairedRun) -> tuple[Path, bool]:
+    """Measure what the pairs lack, and report each side. Returns the folder, and whether it was interrupted before the end.
+
+    Raises
+    ------
+    InputError
+        for any mistake, and where the folder holds a campaign of other words, or its code, data or host have changed.
+    """
+    folder = (run.folder or Path("results") / "compare" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")).expanduser()
+    stop = threading.Event()
+    with ExitStack() as stack:
+        identity = next((found.id for name in ("a", "b") if (found := _pairing(folder / name)) is not None), uuid4().hex)
+        a, b = (
+            stack.enter_context(opened(composing, folder / name, Pairing(id=identity, side=name)))
+            for composing, name in zip(composing_of(run), SIDES, strict=True)
+        )
+        pairs = _pairs(a, b)
+        steps = [step for pair in _in_random_order(pairs, identity) for step in pair if step[0].state(step[1]) in UNFINISHED]
+        progress = stack.enter_context(Progress(len(steps), None if run.quiet else sys.stderr))
+        progress.say(f"{len(steps)} of {2 * len(pairs)} processes in pairs into {folder}")
+        try:
+            _measure(steps, (a, b), progress, stop)
+        except KeyboardInterrupt:
+            for side in (a, b):
+                mark_interrupted(side.writer)
+            print(printable(f"stopped at once; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+            raise
+        except ClusterLost as lost:
+            for side in (a, b):
+                keep_losses(side.writer, str(lost))
+            print(printable(f"{lost}; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+            return folder, True
+        if not stop.is_set():
+            for side in (a, b):
+                store_report(side.writer.directory, side.composed.campaign.analysis)
+    if stop.is_set():
+        print(printable(f"interrupted; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+    return folder, stop.is_set()
+
+
+SIDES: tuple[Literal["a"], Literal["b"]] = ("a", "b")
+Step = tuple[Side, PlannedTrial]
+
+
+@contextmanager
+def opened(composing: Composing, directory: Path, pairing: Pairing) -> Iterator[Side]:
+    """Plan one side and open its campaign, a new one where there is none."""
+    is_there = (directory / CAMPAIGN).exists()
+    with ExitStack() as stack:
+        with code_of_its_own(), Progress(0, None if composing.quiet else sys.stderr) as waiting:
+            composed = compose_campaign(composing, waiting.say)
+            with open_site(composed.campaign, composed.trials) as site:
+                plan = plan_on(site, composed)
+                if plan.infeasible:
+                    raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
+                record = _record(composing, composed, plan, pairing)
+                opening = CampaignWriter.reopen(directory) if is_there else CampaignWriter.create(directory, record)
+                writer = stack.enter_context(opening)
+                if is_there:
+                    _refuse_another(writer, composed, plan, site)
+        yield Side(composed, plan, writer)
+
+
+def _refuse_another(writer: CampaignWriter, composed: Composed, plan: Plan, site: Site) -> None:
+    """Raise InputError where a campaign that is there has other trials, or what it runs has changed."""
+    stored = writer.record.trials
+    if [planned.trial_id for planned in stored] != [planned.trial_id for planned in plan.trials]:
+        raise InputError(f"{writer.directory} holds a campaign of other words: measure into another folder (--to)")
+    unfinished = [planned for planned in stored if planned.state in UNFINISHED]
+    for changed in list_changes(writer, composed.campaign, unfinished, site).values():
+        if changed:
+            raise InputError(f"{changed[0]}: measure into another folder (--to)")
+
+
+def _record(composing: Composing, composed: Composed, plan: Plan, pairing: Pairing) -> CampaignRecord:
+    campaign = composed.campaign
+    return CampaignRecord(
+        code_version=orchestrator.__version__,
+        code_digest=digest_code(campaign.code),
+        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
+        name=composed.composition.name,
+        command=composing.command,
+        sweep=composed.composition.sweep,
+        config=campaign,
+        trials=plan.trials,
+        left_out=plan.left_out,
+        pairing=pairing,
+    )
+
+
+def _pairing(directory: Path) -> Pairing | None:
+    return open_campaign(directory).record.pairing if (directory / CAMPAIGN).exists() else None
+
+
+def _pairs(a: Side, b: Side) -> list[tuple[Step, Step]]:
+    """Return the trials that belong together, repeat by repeat: those of equal settings, else the first and the first, and so on."""
+    mine, theirs = (list(side.plan.trials) for side in (a, b))
+    if len(mine) != len(theirs):
+        raise InputError(f"A has {len(mine)} trials and B {len(theirs)}: both sides must have as many, so that each has a partner")
+    places = {(planned.match_key, planned.trial.repeat): planned for planned in theirs}
+    partner = partners([planned.match_key for planned in mine], [planned.match_key for planned in theirs])
+    found = [((a, planned), (b, places[partner[planned.match_key], planned.trial.repeat])) for planned in mine]
+    return sorted(found, key=lambda pair: pair[0][1].trial.repeat)
+
+
+def _in_random_order(pairs: Sequence[tuple[Step, Step]], identity: str) -> Iterator[Sequence[Step]]:
+    """Yield each pair with one side or the other first, in an order that the campaigns' common id gives."""
+    source = random.Random(identity)  # noqa: S311 - no secret
+    for pair in pairs:
+        yield pair[::-1] if source.random() < 0.5 else pair
+
+
+def _measure(steps: Sequence[Step], sides: tuple[Side, Side], progress: Progress, stop: threading.Event) -> None:
+    """Run one process after the other until the end or a signal. Sides with one code share one Ray."""
+    a, b = (side.composed.campaign for side in sides)
+    shared = a.code == b.code and a.cluster == b.cluster
+    every = [trial for side in sides for trial in side.composed.trials]
+    with executor_of(sides[0], every) if shared and steps else nullcontext() as common:
+        for side, planned in steps:
+            if stop.is_set():
+                return
+            with nullcontext(common) if common is not None else executor_of(side, side.composed.trials) as executor:
+                side.writer.set_state(planned.trial_id, "planned", None)
+                with stop_on_signals(stop, progress):
+                    run_trials([planned], executor, side.writer, progress, stop, side.composed.campaign.analysis.primary)
+
+
+@contextmanager
+def executor_of(side: Side, trials: Sequence[Trial]) -> Iterator[Executor]:
+    """Yield the executor over the machines of a side's campaign, with its own code."""
+    with code_of_its_own():
+        add_code_folders(side.composed.campaign.code)
+        with open_site(side.composed.campaign, trials) as site, site.executor() as executor:
+            yield executor
+
+
+def _how_to_go_on(folder: Path) -> str:
+    return f"go on with the same words and --to {folder}"

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import program
+import pytest
+from scipy import stats
+
+from orchestrator.commands.paired_run import words_of
+from orchestrator.contracts import InputError
+from orchestrator.storage.files import write_json
+from orchestrator.storage.layout import CAMPAIGN
+from orchestrator.storage.load import read_json
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord, TrialRecord
+
+SUPPORT = Path(__file__).parents[1] / "support"
+BOTH = [
+    "--config-dir", str(SUPPORT / "conf"), "task=numbers", "model=echo", "model.sleep_ms=0", "cluster=inline",
+    "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "--quiet",
+]  # fmt: skip
+CODE = f"code=[{SUPPORT / 'code'}]"
+
+
+def records(directory: Path) -> list[TrialRecord]:
+    return list(open_campaign(directory).trials())
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    return partial(program.orchestrator, "compare", "--run", cwd=tmp_path)
+
+
+def test_both_sides_are_campaigns_measured_in_adjacent_pairs(run: Any, tmp_path: Path) -> None:
+    words = ["system=cpu_1core,cpu_all", "-m", CODE, "--pairs", "4", "--to", "out", "--json", "c.json"]
+    done = run("model.wrong=[3]", "model.wrong=[4]", *BOTH, *words)
+    assert done.returncode == 0, done.stderr
+    assert "Both were measured in adjacent pairs of fresh processes. They differ in model.wrong [3] -> [4]." in done.stdout
+    sides = {name: records(tmp_path / "out" / name) for name in ("a", "b")}
+    begun = sorted((record.started_at, name, record) for name, side in sides.items() for record in side)
+    assert [record.state for _, _, record in begun] == ["done"] * 16
+    for (_, one, first), (_, other, second) in zip(begun[::2], begun[1::2], strict=True):
+        assert {one, other} == {"a", "b"}
+        assert (first.trial.system.name, first.trial.repeat) == (second.trial.system.name, second.trial.repeat)
+        assert first.ended_at <= second.started_at
+    for row in json.loads((tmp_path / "c.json").read_text())["trials"]:
+        assert row["design"] == "pairs"
+        assert "torn pair" not in row["flags"]
+        difference = np.subtract(row["repeat_means"], row["baseline_repeat_means"])
+        if np.ptp(difference) > 1e-9 and row["fresh_processes"]["sd"] > 0.025:  # not the least that one answer makes
+            t = stats.ttest_1samp(difference, 0)
+            alone = stats.t.cdf(t.statistic, 3)
+            assert alone - 1e-9 <= row["fresh_processes"]["p_worse"] <= max(2 * alone, 1e-9) + 1e-9
+    assert all((tmp_path / "out" / name / "report.html").exists() for name in ("a", "b"))
+
+
+def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path: Path) -> None:
+    text = (SUPPORT / "code" / "null_targets.py").read_text()
+    for name, change in (("old", "number + 1"), ("new", "number + 2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "null_targets.py").write_text(text.replace("number + 1", change))
+    words = ["old", "new", *BOTH, "system=cpu_1core", "model.wrong=[3]", "--pairs", "3", "--to", "out"]
+    assert run(*words).returncode == 0
+
+    def answers(name: str) -> set[int]:
+        campaign = open_campaign(tmp_path / "out" / name)
+        return {campaign.samples(record.trial_id).column("prediction").to_pylist()[3][0] for record in campaign.trials()}
+
+    assert (answers("a"), answers("b")) == ({4}, {5})
+    before = [record.started_at for record in records(tmp_path / "out" / "a")]
+    identity = open_campaign(tmp_path / "out" / "a").record.pairing
+    shutil.rmtree(tmp_path / "out" / "b")
+    done = run(*words, "--json", "c.json")
+    assert done.returncode == 0, done.stderr
+    assert [record.started_at for record in records(tmp_path / "out" / "a")] == before
+    found = open_campaign(tmp_path / "out" / "b").record.pairing
+    assert identity is not None
+    assert found is not None
+    assert (found.id, found.side) == (identity.id, "b")
+    assert all("torn pair" in row["flags"] for row in json.loads((tmp_path / "c.json").read_text())["trials"])
+
+    campaign = read_json(tmp_path / "out" / "a" / CAMPAIGN, CampaignRecord)  # as if it had been stopped before its last trial
+    last = campaign.trials[-1]
+    shutil.rmtree(tmp_path / "out" / "a" / "trials" / last.trial_id)
+    trials = (*campaign.trials[:-1], last.with_state("planned", None))
+    write_json(tmp_path / "out" / "a" / CAMPAIGN, campaign.model_copy(update={"trials": trials}).model_dump(mode="json"))
+    assert run(*words).returncode == 0
+    assert [record.started_at for record in records(tmp_path / "out" / "a")][:-1] == before[:-1]
+    assert {record.state for record in records(tmp_path / "out" / "a")} == {"done"}
+
+    other = run(*words, "model.sleep_ms=0.1")
+    assert (other.returncode, "holds a campaign of other words" in other.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("sides", "more", "says"),
+    [
+        (["model=echo"], [], "compare --run takes two sides, 1 given"),
+        (["model=echo", "model=echo", "other"], [], "takes KEY=VALUE for both only"),
+        (["measurement.repeat=2", "model=echo"], [], "say how many with --pairs"),
+        (["model=echo", "results_dir=x"], [], "name the folder with --to"),
+        (["model=echo", "nowhere.yaml"], [], "nowhere.yaml: there is no such file"),
+        (["model=echo", "model='"], [], "close the quotes"),
+        (["system=cpu_1core", "system=cpu_1core,cpu_all"], ["-m", *BOTH, CODE], "A has 5 trials and B 10"),
+    ],
+)
+def test_mistakes_are_in_one_line(run: Any, sides: list[str], more: list[str], says: str) -> None:
+    done = run(*sides, *more)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_side_may_be_a_file_a_folder_or_words(tmp_path: Path) -> None:
+    assert words_of("model=x 'task.root=a b' -m") == ("model=x", "task.root=a b", "-m")
+    assert words_of(str(tmp_path)) == (f"code=[{tmp_path}]",)
+    side = tmp_path / "side.yaml"
+    side.write_text("model: echo\nmodel.sleep_ms: 2\nsystem: cpu_1core,cpu_all\nmodel.x: null\nmodel.y: true\n")
+    assert words_of(str(side)) == ("model=echo", "model.sleep_ms=2", "system=cpu_1core,cpu_all", "model.x=null", "model.y=true")
+    side.write_text("[model=echo, -m]")
+    assert words_of(str(side)) == ("model=echo", "-m")
+    for text, says in (("model: [a]", "write lists as text"), ("{", "is no YAML"), ("3", "must hold keys")):
+        side.write_text(text)
+        with pytest.raises(InputError, match=says):
+            words_of(str(side))
