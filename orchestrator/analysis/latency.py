@@ -45,7 +45,7 @@ def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig
     for clock, times in data.inferences.items():
         finite = times[np.isfinite(times)]
         percentiles = sorted({50.0, *analysis.percentiles})
-        for percentile, found in zip(percentiles, latency_percentiles(times, percentiles), strict=True):
+        for percentile, found in zip(percentiles, latency_percentiles(times, percentiles, visits=data.visits), strict=True):
             yield {
                 **data.record.labels(),
                 "clock": clock,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.long_run import Visits, depend, variance_ratios
 from orchestrator.stats.times import Times, checked_times
 
 __all__ = [
@@ -192,12 +193,36 @@ def design_effect(beyond: NDArray[np.bool_]) -> float:
     return max(1.0, float(shares.var(ddof=1) / independent)) if independent > 0 else 1.0
 
 
-def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 0.95) -> LatencyPercentile:
+LOW_FREQUENCIES = 8
+
+
+def dependence_effect(shares: NDArray[np.float64], visits: Visits | None = None) -> float:
+    """Return by how much the mean share beyond varies more than that of rounds which do not depend on each other, at least 1.
+
+    Parameters
+    ----------
+    shares : [R]
+        share of samples beyond, round by round.
+    visits : [R]
+        number of each round's visit, of visits that lie apart in time; None where there are none.
+
+    Examples
+    --------
+    >>> dependence_effect(np.array([0.1, 0.2] * 20)), dependence_effect(np.repeat([0.1, 0.2], 20)) > 5
+    (1.0, True)
+    """
+    if shares.size <= LOW_FREQUENCIES or not depend(shares[None], visits)[0]:
+        return 1.0
+    return float(variance_ratios(shares[None], visits, LOW_FREQUENCIES)[0])
+
+
+def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 0.95, visits: Visits | None = None) -> LatencyPercentile:
     """Return a percentile of all times with an interval from order statistics.
 
     The interval of `percentile_rank_limits` takes all times as independent. Where rounds differ by more than that allows
     (design effect above `CLUSTERED`), the number of samples is divided by the design effect, and the limits are taken at the
-    same shares of the ordered times (Woodruff, JASA 47, 1952).
+    same shares of the ordered times (Woodruff, JASA 47, 1952). Where rounds depend on each other, the design effect is multiplied by
+    `dependence_effect`: the interval is that of rounds to come.
 
     Parameters
     ----------
@@ -207,6 +232,8 @@ def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 
         in percent.
     confidence
         of the two-sided interval, as a fraction.
+    visits : [R]
+        number of each round's visit, of visits that lie apart in time; None where there are none.
 
     Raises
     ------
@@ -215,15 +242,17 @@ def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 
 
     Examples
     --------
-    >>> times = np.arange(1, 2001).reshape(2, 1000).T
+    >>> times = np.random.default_rng(0).permutation(np.arange(1, 2001)).reshape(1000, 2)
     >>> p99 = latency_percentile(times, 99)
     >>> p99.value_ns, p99.beyond, p99.certified
     (1980, 20, True)
     """
-    return latency_percentiles(times, [percentile], confidence)[0]
+    return latency_percentiles(times, [percentile], confidence, visits)[0]
 
 
-def latency_percentiles(times: ArrayLike, percentiles: Sequence[float], confidence: float = 0.95) -> list[LatencyPercentile]:
+def latency_percentiles(
+    times: ArrayLike, percentiles: Sequence[float], confidence: float = 0.95, visits: Visits | None = None
+) -> list[LatencyPercentile]:
     """Return several percentiles, each as `latency_percentile` does, from times that are put in order once.
 
     Examples
@@ -235,13 +264,14 @@ def latency_percentiles(times: ArrayLike, percentiles: Sequence[float], confiden
     if checked.ndim != 2:
         raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
     ordered = np.sort(checked, axis=None)
-    return [_percentile(checked, ordered, percentile, confidence) for percentile in percentiles]
+    return [_percentile(checked, ordered, percentile, confidence, visits) for percentile in percentiles]
 
 
-def _percentile(checked: Times, ordered: NDArray[Any], percentile: float, confidence: float) -> LatencyPercentile:
+def _percentile(checked: Times, ordered: NDArray[Any], percentile: float, confidence: float, visits: Visits | None) -> LatencyPercentile:
     n = ordered.size
     value: float = ordered[percentile_rank(n, percentile) - 1].item()
-    effect = design_effect(_beyond(checked, value))
+    beyond = _beyond(checked, value)
+    effect = design_effect(beyond) * dependence_effect(beyond.mean(axis=1), visits)
     effective = max(1, math.floor(n / effect)) if effect > CLUSTERED else n
     low, high = percentile_rank_limits(effective, percentile, confidence)
     return LatencyPercentile(

@@ -7,7 +7,6 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.exchangeability import exchangeability_flag
 from orchestrator.stats.intervals import rounds_interval, sampling_interval
 from orchestrator.stats.korn_graubard import clopper_pearson
 from orchestrator.stats.latency import latency_percentile
@@ -31,7 +30,6 @@ RANDOM = np.random.default_rng(0)
         (lambda: holm_adjusted([0.1, float("nan")]), "each between 0 and 1"),
         (lambda: holm_adjusted([[0.1]]), r"must be \[tests\]"),
         (lambda: latency_percentile(np.ones((3, 40)), 50, confidence=95), "confidence 95"),
-        (lambda: exchangeability_flag([1.0, 2.0], [1.0, 1.0], level=-1), "level -1"),
     ],
 )
 def test_what_has_no_meaning_is_refused_in_one_line(call: Callable[[], object], says: str) -> None:
