@@ -38,7 +38,7 @@ MODELS = [
     "system=cpu_1core", "runtime=torch,onnxruntime",
 ]  # fmt: skip
 LEAD_INS = (0, 3)
-VISITS, ROUNDS = 40, 5
+VISITS, ROUNDS = 12, 5
 PLACES = (0, 1, 2, 3, 5, 9)
 IDLE_S = 10.0
 
