@@ -1,83 +1,122 @@
 """What it costs to come back to a process: carry-over from one visit to the next, and the processor time of processes that wait.
 
-    python benchmarks/visits.py [carry] [idle] [WORD=...]     # carry and idle where neither is named; further words for the campaign
+    python benchmarks/visits.py [carry] [idle] [KEY=...]     # both where neither is named; words replace those of MODELS
 
-`carry` measures real models in many short visits, with and without a lead-in in one session, and compares the times of a visit's first
-round with those of the same samples in later rounds: at the lower quartile over visits, so that other work on the machine counts as little
-as can be. `idle` loads the same models, has each run a round, and reads their processor time while none does.
+`carry` has real models in processes of their own take turns in short visits, with and without a lead-in, and compares the times of a
+visit's first round with those of the same samples in its later rounds, median over visits. Its clock is the processor time of the thread
+that measures, on one core: other work on the machine counts only by what it does to caches. `idle` loads the models under Ray, has each run
+a round, and reads their processor time while none does.
 """
 
 from __future__ import annotations
 
-import subprocess
+import multiprocessing
+import os
+import random
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.config import CampaignConfig, parse_trial
+from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.distributed.cluster import open_local_executor
+from orchestrator.machine.cores import THREAD_VARIABLES
+from orchestrator.measurement.worker import Worker
+from orchestrator.running.trial_judge import clocks
 from orchestrator.stats.times import Clock
-from orchestrator.storage.reader import open_campaign
 from orchestrator.subject.digests import cache_dir
 
 MODELS = [
     "model=efficientnet_lite0,scene_detector", "task=imagenet_samples,digit_scenes", "task.limit=10",
-    "system=cpu_1core,cpu_all", "runtime=torch,onnxruntime",
+    "system=cpu_1core", "runtime=torch,onnxruntime",
 ]  # fmt: skip
 LEAD_INS = (0, 3)
-VISITS, ROUNDS = 40, 3
+VISITS, ROUNDS = 12, 5
 PLACES = (0, 1, 2, 3, 5, 9)
 IDLE_S = 10.0
 
 
+def trials_of(words: Sequence[str]) -> list[Trial]:
+    """Return the trials that MODELS and the words given describe; a word replaces the one of the same key."""
+    chosen = list({word.partition("=")[0]: word for word in [*MODELS, *words]}.values())
+    trials = [parse_trial(document) for document in compose_trials(chosen, True, ()).documents]
+    return [trial for trial in trials if trial.model.kind == trial.task.kind]
+
+
 def carry(words: Sequence[str]) -> None:
-    """Measure a campaign in visits and print what the first samples and rounds of a visit take, relative to its later rounds."""
-    count = VISITS * ROUNDS
-    bounds = [f"measurement.min_rounds={count}", f"measurement.max_rounds={count}", f"measurement.visit_rounds={ROUNDS}"]
+    """Print what the first samples of a visit, and each of its rounds, take relative to its later rounds."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    rows: dict[int, list[NDArray[np.float64]]] = {lead_in: [] for lead_in in LEAD_INS}
+    print(
+        f"excess over the visit's rounds 3 to {ROUNDS}, %: samples {PLACES} of its first round; then rounds 1 to {ROUNDS} by their medians"
+    )
+    served = [
+        (trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"lead_in": lead_in})}), lead_in)
+        for trial in trials_of(words)
+        for lead_in in LEAD_INS
+    ]
+    for (trial, lead_in), times in zip(served, visits_of([trial for trial, _ in served]), strict=True):
+        rows[lead_in].append(excess(times))
+        print(f"{lead_in} | {shown(rows[lead_in][-1])} | {trial.model.name} {trial.runtime.name} {np.median(times) / 1e6:.1f} ms")
+    for lead_in, of_trials in rows.items():
+        print(f"{lead_in} | {shown(np.median(of_trials, axis=0))} | median of {len(of_trials)} models")
+
+
+def visits_of(trials: Sequence[Trial]) -> list[NDArray[np.float64]]:
+    """Return the total times of each trial, ns, [VISITS, ROUNDS, S]: all are loaded, and take turns in a random order."""
+    context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "orchestrator", "--quiet", "-m", *chosen(words), "measurement.rule=rounds", *bounds]
-        lead_ins = ",".join(map(str, LEAD_INS))
-        subprocess.run([*command, f"measurement.lead_in={lead_ins}", f"results_dir={folder}/r"], check=True, capture_output=True)
-        trials = load_trials(open_campaign(Path(folder) / "r"))
-    print(f"excess of a visit's first round over its later ones, %, total clock: samples at places {PLACES}, then the round's median")
-    for lead_in in LEAD_INS:
-        alike = [trial for trial in trials if trial.record.trial.measurement.lead_in == lead_in]
-        rows = [excess(trial) for trial in alike]
-        for trial, row in zip(alike, rows, strict=True):
-            print(f"{lead_in} | {shown(row)} | {trial.trial_id}")
-        print(f"{lead_in} | {shown(np.median(rows, axis=0))} | median of {len(rows)} trials")
+        pipes = [context.Pipe() for _ in trials]
+        processes = [
+            context.Process(target=serve, args=(trial, pipe[1], Path(folder) / str(number)), daemon=True)
+            for number, (trial, pipe) in enumerate(zip(trials, pipes, strict=True))
+        ]
+        for process in processes:
+            process.start()
+        for ours, _ in pipes:
+            ours.recv()
+        found: list[list[NDArray[np.float64]]] = [[] for _ in trials]
+        for visit in range(VISITS):
+            for number in random.Random(visit).sample(range(len(trials)), len(trials)):
+                pipes[number][0].send(visit)
+                found[number].append(pipes[number][0].recv())
+        for process in processes:
+            process.terminate()
+            process.join()
+    return [np.stack(times) for times in found]
 
 
-def chosen(words: Sequence[str]) -> list[str]:
-    """Return the words that say what is measured: those given replace the ones of the same key."""
-    return list({word.partition("=")[0]: word for word in [*MODELS, *words]}.values())
+def serve(trial: Trial, pipe: Connection, scratch: Path) -> None:
+    """Load a trial and measure a visit whenever one is asked for."""
+    worker = Worker(trial, 0, scratch, cache_dir(), pin=False, clock=time.thread_time_ns)
+    worker.prepare()
+    pipe.send(None)
+    while True:
+        visit = pipe.recv()
+        pipe.send(np.stack([clocks(result.timings)[Clock.TOTAL] for result in worker.run_rounds(ROUNDS * visit, ROUNDS, visit)]))
 
 
-def excess(trial: TrialData) -> NDArray[np.float64]:
-    """Return the excess, as a share, of the first round's samples at PLACES, and the median over all of its samples."""
-    times = trial.times[Clock.TOTAL].reshape(VISITS, ROUNDS, -1)
-    first, later = (np.quantile(of, 0.25, axis=0) for of in (times[:, 0], times[:, 1:].reshape(-1, times.shape[2])))
-    relative = first / later - 1
-    return np.append(relative[list(PLACES)], np.median(relative))
+def excess(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the excess, as a share, of the first round's samples at PLACES and of each round; times are [VISITS, ROUNDS, S]."""
+    relative = times / np.median(times[:, 2:], axis=1, keepdims=True) - 1
+    return np.concatenate([np.median(relative[:, 0, list(PLACES)], axis=0), np.median(np.median(relative, axis=2), axis=0)])
 
 
 def shown(row: NDArray[np.float64]) -> str:
     """Return shares in percent."""
-    return " ".join(f"{100 * value:6.1f}" for value in row)
+    return " ".join(f"{100 * value:5.1f}" for value in row)
 
 
 def idle(words: Sequence[str]) -> None:
     """Print the processor time of each loaded process while all wait, as a share of the time."""
-    trials = [parse_trial(document) for document in compose_trials(chosen(words), True, ()).documents]
-    trials = [trial for trial in trials if trial.model.kind == trial.task.kind]
+    trials = trials_of(words)
     with open_local_executor(CampaignConfig(), cache_dir()) as executor:
         sessions = [executor.open(trial, f"idle{number}-r0", 0) for number, trial in enumerate(trials)]
         try:

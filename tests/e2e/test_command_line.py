@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +73,17 @@ def test_every_tail_quality_follows_from_the_stored_columns(campaign: Path) -> N
 
 @pytest.mark.cluster
 @pytest.mark.slow
-def test_trials_took_turns_on_the_machine(campaign: Path) -> None:
-    spans = []
-    for path in sorted((campaign / "r" / "trials").iterdir()):
-        rounds = pq.read_table(path / "rounds").to_pylist()
-        spans.append((rounds[0]["started_monotonic_ns"], rounds[-1]["started_monotonic_ns"] + rounds[-1]["duration_ns"]))
-    spans.sort()
-    assert spans[0][1] < spans[1][0]
+def test_trials_took_turns_on_the_machine_in_visits(campaign: Path) -> None:
+    rounds = sorted(
+        (row["started_monotonic_ns"], row["duration_ns"], row["visit"], path.name)
+        for path in (campaign / "r" / "trials").iterdir()
+        for row in pq.read_table(path / "rounds").to_pylist()
+    )
+    assert all(began + took < then for (began, took, *_), (then, *_) in pairwise(rounds))
+    of_rounds = [(visit, trial) for *_, visit, trial in rounds]
+    visits = [of for of, _ in groupby(of_rounds)]
+    assert [visit for visit, _ in visits] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert Counter(of_rounds) == dict.fromkeys(visits, 5)
 
 
 @pytest.mark.cluster

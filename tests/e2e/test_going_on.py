@@ -72,7 +72,7 @@ def test_extend_adds_rounds_as_a_further_look(campaign: Path) -> None:
 
 
 def test_an_extension_that_was_interrupted_is_finished_by_resume(tmp_path: Path) -> None:
-    """The first trial's model sends its process the signal of Ctrl-C in round 35 of a process: no other process has as many."""
+    """One trial's model sends its process the signal of Ctrl-C in round 35 of a process: no process before has as many."""
     marker = tmp_path / "interrupted"
     words = ["model.fault=interrupt", "model.at_round=35", "model.sample=3,99", f"model.once={marker}"]
     campaign = measured(tmp_path, "model=faulty", *words)
@@ -81,8 +81,9 @@ def test_an_extension_that_was_interrupted_is_finished_by_resume(tmp_path: Path)
     done = subprocess.run(command, cwd=campaign, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 130, done.stderr
     assert "SIGINT: finishing the round" in done.stderr
-    untouched, under_way = sorted(len(of_trial) for of_trial in rounds(campaign))
-    assert untouched == 12 < under_way < 72
+    behind, ahead = sorted(len(of_trial) for of_trial in rounds(campaign))
+    assert 12 < behind <= ahead < 72
+    assert ahead - behind <= 5  # a visit
     assert [record["extension"] for record in records(campaign)] == [72, 72]
     marker.unlink()  # a new file would be a change of the data
     done = orchestrator("resume", "r", cwd=campaign)
