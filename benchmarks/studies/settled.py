@@ -1,8 +1,9 @@
 """Do trials that rule ``settled`` stopped still cover? It stops when the data look precise, which could select lucky data.
 
 Bar: the intervals of trials stopped as ``settled`` hold the truth in at least 93 %. Each trial is what analysis makes of it: its own p95
-frozen from the first 10 rounds, the interval from round 10 on, and the truth is expected quality at that frozen threshold. Round
-effects and bursts are shown without a bar and, being slow to settle, with a tenth of the trials.
+frozen from the first 10 rounds, the interval of rounds to come from round 10 on, and the truth is expected quality at that frozen
+threshold. Round effects and rounds that depend on each other are shown without a bar and, being slow to settle, with a tenth of the
+trials.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.studies.rounds_fed import rounds_until_stop
-from benchmarks.studies.scenarios import IDEAL, MEDIAN_NS, WITH_BAR, WITHOUT_BAR, Scenario, generator, scores
-from orchestrator.stats.intervals import rounds_interval
+from benchmarks.studies.scenarios import DEPENDENT, IDEAL, MEDIAN_NS, ROUND_EFFECTS, WITH_BAR, Scenario, generator, scores
+from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
+from orchestrator.stats.long_run import depend
 from orchestrator.stats.stopping import make_rule
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.thresholds import own_thresholds
 
-TITLE = "Coverage of the 95 % rounds interval in trials that rule `settled` stopped"
+TITLE = "Coverage of the 95 % interval of rounds to come in trials that rule `settled` stopped"
 REPETITIONS = 1_000
 MIN_ROUNDS, MAX_ROUNDS = 30, 200
 HALF_WIDTH = 0.02
@@ -40,7 +42,7 @@ class Case:
         return f"{self.scenario.name}, {self.samples} samples"
 
 
-CASES = [Case(scenario, samples) for scenario in WITH_BAR + WITHOUT_BAR for samples in (20, 1000)]
+CASES = [Case(scenario, samples) for scenario in (*WITH_BAR, ROUND_EFFECTS, *DEPENDENT) for samples in (20, 1000)]
 
 
 def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
@@ -77,8 +79,11 @@ def _covers(case: Case, times: np.ndarray[tuple[int, int], np.dtype[np.float64]]
     """Return whether the interval of a finished trial holds expected quality at its own frozen threshold."""
     own = own_thresholds(times, [PERCENTILE])
     threshold = own.thresholds[0].ns
-    qualities = quality_curve(score, times[own.first_round :], [threshold])[0]
-    found = rounds_interval(qualities, IDEAL, float(score.sum()), random)
+    measured = times[own.first_round :]
+    curve = quality_curve(score, measured, [threshold])
+    session = rounds_intervals(curve, IDEAL, float(score.sum()), random)
+    dependent = depend(curve) | depend(np.log(np.median(measured, axis=1))[None])
+    [found] = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent)
     return found.low <= IDEAL * case.scenario.on_time(math.log(threshold / MEDIAN_NS)) <= found.high
 
 
