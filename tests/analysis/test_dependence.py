@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.comparison import THIS_DATA_SET, comparison_rows
+from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows
+from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.stats.times import PRIMARY_CLOCK
+
+ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(22.0,))
+SPELLS = np.repeat([1.0, 1.2], 10)
+
+
+def rows(data: TrialData) -> list[dict[str, Any]]:
+    [group] = grouped([data], ANALYSIS)
+    found = [dict(row) for row in tail_quality_rows(data, group.thresholds, (), ANALYSIS)]
+    return [row for row in found if row["clock"] == PRIMARY_CLOCK and row["threshold"] == "22 ms"]
+
+
+def slow_spells(noise: Any, rounds: int) -> np.ndarray:
+    """Half of the rounds at a slower speed, ten in a row."""
+    times: np.ndarray = noise(rounds, 20, 20) * np.resize(SPELLS, rounds)[:, None]
+    return times
+
+
+def test_both_intervals_are_one_where_rounds_do_not_depend_on_each_other(build: Any, noise: Any) -> None:
+    [row] = rows(build("a", noise(60, 20, 20)))
+    assert [row[f"interval_{part}"] for part in ("low", "high", "method")] == [row[f"session_{part}"] for part in ("low", "high", "method")]
+    assert row["flags"] == []
+
+
+def test_rounds_to_come_are_known_worse_than_this_session(build: Any, noise: Any) -> None:
+    [row] = rows(build("a", slow_spells(noise, 60)))
+    assert row["interval_low"] < row["session_low"] <= row["mean"] <= row["session_high"] < row["interval_high"]
+    assert row["interval_method"] == "korn-graubard on cosines"
+    assert (row["session_method"], row["flags"]) == ("bootstrap-t", [])
+
+
+def test_visits_are_the_unit_where_they_lie_apart(build: Any, noise: Any) -> None:
+    [row] = rows(build("a", slow_spells(noise, 60), visits=np.repeat(np.arange(12), 5)))
+    assert row["interval_method"] == "korn-graubard on visits"
+    assert dict(row["interval_parameters"])["degrees"] == 4
+
+
+@pytest.mark.parametrize(("rounds", "visits", "flags"), [(40, None, [FEW_ROUNDS]), (60, None, []), (36, 12, [])])
+def test_few_dependent_rounds_are_flagged(build: Any, noise: Any, rounds: int, visits: int | None, flags: list[str]) -> None:
+    numbers = None if visits is None else np.repeat(np.arange(visits), rounds // visits)
+    [row] = rows(build("a", slow_spells(noise, rounds), visits=numbers))
+    assert row["flags"] == flags
+
+
+def test_dependence_of_times_counts_where_quality_shows_none(build: Any, noise: Any) -> None:
+    data = build("a", slow_spells(noise, 60))
+    hardly = np.zeros((1, 60))
+    hardly[0, [5, 33]] = 1
+    assert dependent_rows(data, hardly, PRIMARY_CLOCK).tolist() == [True]
+    assert dependent_rows(build("a", noise(60, 20, 20)), hardly, PRIMARY_CLOCK).tolist() == [False]
+
+
+def test_a_drift_is_flagged_by_figure_and_constant_figures_take_no_part() -> None:
+    random = np.random.default_rng(7)
+    steady, drifting = random.random(120), random.random(120) + np.linspace(0, 2, 120)
+    series = np.stack([steady, drifting, np.ones(120)])
+    assert flags_of_rows(series, np.array([False, True, True]), None) == [(), (DRIFT,), ()]
+    assert flags_of_rows(series, np.array([False, True, True]), np.repeat(np.arange(24), 5)) == [(), (DRIFT,), ()]
+
+
+def of_this_data_set(trials: list[TrialData]) -> dict[str, Any]:
+    found = comparison_rows(grouped(trials, ANALYSIS), ANALYSIS)
+    [row] = [dict(row) for row in found if (row["scope"], row["threshold"]) == (THIS_DATA_SET, "22 ms")]
+    return row
+
+
+def test_visits_of_one_cycle_are_paired_on_one_machine(build: Any, noise: Any) -> None:
+    cycles = np.repeat(np.random.default_rng(1).normal(1, 0.1, 12), 5)[:, None]
+    visits = np.repeat(np.arange(12), 5)
+    sides = [noise(60, 20, ms) * cycles for ms in (20.0, 20.6)]
+    trials = [build(name, times, visits=visits, placement={"boot_id": "one"}) for name, times in zip("ab", sides, strict=True)]
+    paired = of_this_data_set(trials)
+    assert (paired["method"], dict(paired["parameters"])["rounds_a"]) == ("paired t", 12)
+    elsewhere = [build(name, times, visits=visits, placement={"boot_id": name}) for name, times in zip("ab", sides, strict=True)]
+    apart = of_this_data_set(elsewhere)
+    assert apart["method"] == "welch"
+    assert apart["interval_high"] - apart["interval_low"] > 1.5 * (paired["interval_high"] - paired["interval_low"])
+    assert paired["difference"] == pytest.approx(apart["difference"])
+
+
+def test_cycles_that_one_trial_missed_have_no_pair(build: Any, noise: Any) -> None:
+    long, short = np.repeat(np.arange(12), 5), np.repeat([0, 1, 2, 4, 6, 9, 10], 5)
+    trials = [
+        build(name, noise(visits.size, 20, 20), visits=visits, placement={"boot_id": "one"}) for name, visits in (("a", long), ("b", short))
+    ]
+    assert dict(of_this_data_set(trials)["parameters"])["rounds_a"] == 7
+    few = [build("a", noise(60, 20, 20), visits=long, placement={"boot_id": "one"})]
+    few.append(build("b", noise(25, 20, 20), visits=short[:25], placement={"boot_id": "one"}))
+    assert of_this_data_set(few)["method"] == "welch"
+
+
+def test_welch_takes_the_long_run_variance_of_dependent_rounds(build: Any, noise: Any) -> None:
+    alike = of_this_data_set([build("a", noise(60, 20, 20)), build("b", slow_spells(noise, 60))])
+    mixed = slow_spells(noise, 60)[np.random.default_rng(0).permutation(60)]
+    apart = of_this_data_set([build("a", noise(60, 20, 20)), build("b", mixed)])
+    assert alike["interval_high"] - alike["interval_low"] > 1.5 * (apart["interval_high"] - apart["interval_low"])
+    assert dict(alike["parameters"])["df"] < 10

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
+from orchestrator.report.table import Marks
+
+
+def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
+    rows = [{"flags": [DRIFT, "odd"]}, {"flags": []}, {"flags": ["odd"]}]
+    marks = Marks(rows)
+    assert [marks.of(row) for row in rows] == [" (a, b)", "", " (b)"]
+    assert marks.note().startswith(" (a) drift: the machine or the model changed in one direction; ")
+    assert marks.note().endswith(" (b) odd.")
+
+
+def test_a_remedy_is_told() -> None:
+    assert "measure more visits" in Marks([{"flags": [FEW_ROUNDS]}]).note()
+
+
+def test_flags_said_elsewhere_have_no_mark() -> None:
+    marks = Marks([{"flags": ["not certified"]}], without=["not certified"])
+    assert (marks.of({"flags": ["not certified"]}), marks.note()) == ("", "")
+
+
+def test_more_flags_than_letters() -> None:
+    flags = [f"flag {number:02}" for number in range(28)]
+    assert Marks([{"flags": flags}]).of({"flags": [flags[25], flags[26], flags[27]]}) == " (aa, ab, z)"
