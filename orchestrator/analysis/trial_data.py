@@ -87,6 +87,8 @@ class TrialData:
         per name of a slice the group of each sample, None if it belongs to none.
     scores
         per metric that is a mean the stored score of each sample, [S].
+    evidence
+        per column of the rounds that holds numbers, what was counted, [R], NaN where nothing was.
     """
 
     record: TrialRecord
@@ -101,6 +103,7 @@ class TrialData:
     outcome: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property
@@ -238,4 +241,11 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
+        evidence=_numbers(rounds),
     )
+
+
+def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of integers and of floats."""
+    numeric = (field.name for field in rounds.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
+    return {name: rounds.column(name).cast(pa.float64(), safe=False).to_numpy() for name in numeric}
