@@ -108,6 +108,8 @@ def test_series_that_say_nothing() -> None:
     found = association([time, np.zeros(30)], [time, np.full(30, 0.1), np.full(30, np.nan), five_rounds])
     assert np.isfinite(found.correlations).tolist() == [[True, False, False, False], [False] * 4]
     assert found.p_values.ravel().tolist() == [1 / 30, *[1.0] * 7]
+    six_rounds = np.where(np.arange(30) < 6, 1.0, 0.0)
+    assert np.isfinite(association([time], [six_rounds]).correlations).all()
     unknown = np.where(np.arange(30) % 7, time, np.nan)
     assert association([time], [unknown]).p_values[0, 0] == pytest.approx(1 / 30)
     late_beyond_all = np.where(np.arange(30) == 4, np.inf, time)
