@@ -90,9 +90,7 @@ def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None 
     p_values = np.maximum(*(_step_down(each) for each in values)).reshape(len(harm), len(known))
     says = (of_harm != 0).any(axis=1)[:, None] & (ranked != 0).any(axis=1)[None, :]
     correlations = values[0][:, 0].reshape(p_values.shape)
-    return Association(
-        np.where(says, correlations, np.nan), np.where(says, p_values, 1.0), "circular shifts" if orders is None else "visits exchanged"
-    )
+    return Association(np.where(says, correlations, np.nan), p_values, "circular shifts" if orders is None else "visits exchanged")
 
 
 def _varies(evidence: Floats) -> NDArray[np.bool_]:
@@ -234,7 +232,6 @@ def divide_lateness(late: ArrayLike) -> Lateness | None:
     total = float(((x - mean) ** 2).sum())
     rounds_sum, samples_sum = samples * float(((of_round - mean) ** 2).sum()), rounds * float(((of_sample - mean) ** 2).sum())
     rest = max(0.0, total - rounds_sum - samples_sum) / ((rounds - 1) * (samples - 1))
-    rest = rest if rest > ROUNDING * total / x.size else 0.0
     by_round = max(0.0, (rounds_sum / (rounds - 1) - rest) / samples)
     by_sample = max(0.0, (samples_sum / (samples - 1) - rest) / rounds)
     whole = by_round + by_sample + rest
