@@ -36,7 +36,7 @@ class Evidence:
         which of the six perspectives of Liu, Wang and Shi, "Understanding Time Variations of DNN Inference in Autonomous Driving" (arXiv
         2209.05487), it belongs to; their *data* and *model* are told by lateness by sample and by neither.
     origin
-        whether it tells why a round was slow, and not only that the process waited.
+        whether it tells of a cause; other evidence is a sign: it tells that the process waited, and not for whom.
     harm
         1 if more of it should slow a round down, -1 if less should.
     remedy
@@ -91,7 +91,8 @@ class ExplainRow(Labels):
     column: Annotated[str, "its column of `rounds/`"]
     unit: Annotated[str, "of what is tested: *per second*, *cores* and *share of the round* are the column over the round's duration"]
     source: Annotated[str, "`I/O`, `runtime`, `hardware` or `system`, a perspective of arXiv 2209.05487"]
-    place: Annotated[Int32 | None, "place among what is named, from 1, the first cause; null where it is not named"]
+    role: Annotated[str, "`cause`, or `sign`: it tells that the process waited, and not for whom"]
+    place: Annotated[Int32 | None, "place among what is named, from 1, causes before signs; null where it is not named"]
     late_correlation: Annotated[float | None, "rank correlation with the share of late inferences; null where either says nothing"]
     late_p: Annotated[float, "its one-sided p-value, adjusted for all tests of the trial"]
     time_correlation: Annotated[float | None, "rank correlation with the mean total time of a round's inferences"]
@@ -150,6 +151,7 @@ def explain_rows(
             "column": evidence.column,
             "unit": evidence.unit,
             "source": evidence.source,
+            "role": "cause" if evidence.origin else "sign",
             "place": named.index(at) + 1 if at in named else None,
             "late_correlation": _known(found.correlations[0, at]),
             "late_p": float(found.p_values[0, at]),
@@ -165,7 +167,7 @@ def explain_rows(
 
 
 def _named(present: Sequence[Evidence], found: Association) -> list[int]:
-    """Return the places of the evidence that stands out: what tells an origin first, then by p-value and by correlation."""
+    """Return the places of the evidence that stands out: causes first, then by p-value and by correlation."""
     p_values, correlations = found.p_values.min(axis=0), np.nan_to_num(found.correlations, nan=-1.0).max(axis=0)
     places = [at for at in range(len(present)) if p_values[at] <= LEVEL]
     return sorted(places, key=lambda at: (not present[at].origin, p_values[at], -correlations[at]))

@@ -14,10 +14,10 @@ from orchestrator.stats.slow_rounds import LEVEL
 NOTE = (
     "Late: share of inferences beyond the threshold; of the variance of being late, which part goes with the sample (the input's fault), "
     "with the round (the machine's) and with neither (the system's own). First cause: the stored evidence that moves with late answers or "
-    "with the time of rounds, and its rank correlation; of all evidence of a trial together a false name comes in at most 5 % of trials. "
-    "Quiet and disturbed: mean tail quality in the rounds with little and with much of it; no round is dropped."
+    "with the time of rounds, and its rank correlation; a sign tells that the process waited, and not for whom. Of all evidence of a trial "
+    "together a false name comes in at most 5 % of trials. Quiet and disturbed: mean tail quality in the rounds with little and with much "
+    "of it; no round is dropped."
 )
-
 PARTS = {"by_sample": "the sample (the input's fault)", "by_round": "the round (the machine's)", "by_neither": "neither (the system's own)"}
 
 
@@ -68,12 +68,13 @@ def _evidence_table(title: str, names: Sequence[str], rows: Sequence[tuple[list[
     heads = ["with late answers", "with time", "p"]
     return Table(
         title=title,
-        columns=[*names, "place", "evidence", *heads],
+        columns=[*names, "place", "evidence", "role", *heads],
         rows=[
             [
                 *whose,
                 str(row["place"] or "-"),
                 row["evidence"],
+                row["role"],
                 _correlation(row["late_correlation"]),
                 _correlation(row["time_correlation"]),
                 f"{min(row['late_p'], row['time_p']):.3f}",
@@ -100,13 +101,16 @@ def sentences(rows: Sequence[Row]) -> Iterator[str]:
         why = f" ({TOO_FEW})" if TOO_FEW in first["flags"] else ""
         yield f"No stored evidence moves with late answers or with the time of rounds{why}."
         return
-    yield f"First cause: {first['evidence']} ({_moves(first)}). Remedy: {BY_NAME[first['evidence']].remedy}."
+    if first["role"] == "sign":
+        yield "No cause is named: what moves with slow rounds tells that the process waited, and not for whom."
+    what = "First cause" if first["role"] == "cause" else "Sign"
+    yield f"{what}: {first['evidence']} ({_moves(first)}). Remedy: {BY_NAME[first['evidence']].remedy}."
     sides = {side: (first[f"{side}_mean"], first[f"{side}_late"], first[f"{side}_rounds"]) for side in ("quiet", "disturbed")}
     if all(mean is not None for mean, _, _ in sides.values()):
         told = [f"{quality(mean)} in {count} {side} rounds ({_share(late)} late)" for side, (mean, late, count) in sides.items()]
         yield f"Tail quality is {' and '.join(told)}; no round is dropped."
     for row in named[1:]:
-        yield f"Also: {row['evidence']} ({_moves(row)})."
+        yield f"{'Also' if row['role'] == 'cause' else 'Sign'}: {row['evidence']} ({_moves(row)})."
 
 
 def _moves(row: Row) -> str:
@@ -120,7 +124,8 @@ def _first_cause(row: Row) -> str:
     if row["place"] is None:
         return "too few rounds" if TOO_FEW in row["flags"] else "none named"
     known = [row[name] for name in ("late_correlation", "time_correlation") if row[name] is not None]
-    return f"{row['evidence']} ({max(known):.2f})"
+    name = row["evidence"] if row["role"] == "cause" else f"none, a sign: {row['evidence']}"
+    return f"{name} ({max(known):.2f})"
 
 
 def _side(row: Row, side: str) -> str:

@@ -56,7 +56,20 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     told = " ".join(sentences([dict(row) for row in found]))
     assert "First cause: CPU time of other programs (moves with late answers, rank correlation 0." in told
     assert f"in {SLOW.sum()} disturbed rounds" in told
-    assert "Also: waiting for a core" in told
+    assert "Sign: waiting for a core" in told
+
+
+def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:
+    evidence = {**disturbed.evidence, "foreign_cpu_ns": disturbed.evidence["duration_ns"]}
+    found = [dict(row) for row in explain_rows(replace(disturbed, evidence=evidence), LIMIT, ())]
+    assert [(row["column"], row["role"], row["place"]) for row in found[:2]] == [
+        ("run_delay_ns", "sign", 1),
+        ("foreign_cpu_ns", "cause", None),
+    ]
+    told = " ".join(sentences(found))
+    assert "No cause is named" in told
+    assert "Sign: waiting for a core (moves with late answers" in told
+    assert "First cause" not in told
 
 
 def test_visits_are_exchanged_where_there_are_any(disturbed: TrialData) -> None:
