@@ -12,6 +12,7 @@ import pyarrow as pa
 from orchestrator.analysis.comparison import ComparisonRow, comparison_rows
 from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
 from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
+from orchestrator.analysis.explain import ExplainRow, explain_rows
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.latency import LatencyRow, latency_rows
 from orchestrator.analysis.law import check_intervals
@@ -32,10 +33,11 @@ ROWS: dict[str, Any] = {
     "prediction": PredictionRow,
     "deadline": DeadlineRow,
     "comparison": ComparisonRow,
+    "explain": ExplainRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
-TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline")
+TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline", "explain")
 
 
 @dataclass(frozen=True)
@@ -97,4 +99,5 @@ def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data
         "latency": list(latency_rows(data, flags, analysis)),
         "prediction": list(prediction_rows(data, flags, analysis)),
         "deadline": list(deadline_rows(data, common, flags, analysis)),
+        "explain": list(explain_rows(data, group.thresholds.primary, flags, data.visits)),
     }

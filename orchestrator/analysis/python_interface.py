@@ -133,3 +133,7 @@ class Results:
     def comparison(self) -> pa.Table:
         """Return differences of tail quality from a baseline, per threshold and scope."""
         return self.table("comparison")
+
+    def explain(self) -> pa.Table:
+        """Return which evidence moves with late answers, and whose these are."""
+        return self.table("explain")

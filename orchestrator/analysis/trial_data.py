@@ -90,6 +90,8 @@ class TrialData:
         per name of a slice the group of each sample, None if it belongs to none.
     scores
         per metric that is a mean the stored score of each sample, [S].
+    evidence
+        per column of the rounds that holds numbers, what was counted, [R], NaN where nothing was.
     """
 
     record: TrialRecord
@@ -105,6 +107,7 @@ class TrialData:
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     visits: NDArray[np.int32] | None = None
+    evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
 
     @property
@@ -243,6 +246,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         incomplete=matrix.incomplete,
         visits=_lying_apart(matrix.visits, rounds),
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
+        evidence=_numbers(rounds),
     )
 
 
@@ -256,3 +260,9 @@ def _lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[
     last = np.append(first[1:], visits.size) - 1
     pauses, durations = began[first[1:]] - ended[last[:-1]], ended[last] - began[first]
     return visits if np.median(pauses) >= np.median(durations) / 2 else None
+
+
+def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of integers and of floats."""
+    numeric = (field.name for field in rounds.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
+    return {name: rounds.column(name).cast(pa.float64(), safe=False).to_numpy() for name in numeric}

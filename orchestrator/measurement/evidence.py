@@ -7,12 +7,14 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.environment import read_text
 
+SCHEDULED = Path("/proc/thread-self/schedstat")
+PRESSURE = Path("/proc/pressure/cpu")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 LONGEST_LINE = 160
 """Bytes of one core's line in /proc/stat, generously."""
@@ -28,7 +30,15 @@ GPU_NOTHING = {
 
 @dataclass(frozen=True)
 class Counters:
-    """Counters of the kernel at one moment; all grow."""
+    """Counters of the kernel at one moment; all grow. None is one that this kernel does not keep.
+
+    run_delay_ns
+        how long the thread that asks, which is the one of the timed loop, was ready to run and waited for a core.
+    cpu_pressure_ns
+        how long any thread of the machine did so.
+    interrupts
+        of all cores.
+    """
 
     voluntary_switches: int
     involuntary_switches: int
@@ -37,55 +47,65 @@ class Counters:
     cpu_time_ns: int
     steal_ns: int
     busy_ns: int
+    run_delay_ns: int | None = None
+    cpu_pressure_ns: int | None = None
+    interrupts: int | None = None
 
 
 def read_counters(cores: tuple[int, ...]) -> Counters:
     """Read this process's counters, the steal time of its cores and the busy time of the whole machine."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    busy, steal = 0, 0
+    busy, steal, interrupts = 0, 0, None
     ours = {b"cpu%d" % core for core in cores}
-    for line in _cpu_lines():
-        name, *fields = line.split()
+    *whole, cut = _first_bytes("/proc/stat", LONGEST_LINE * ((os.cpu_count() or 1) + 1)).split(b"\n")
+    for line in [*whole, *([cut] if cut.startswith(b"intr ") else [])]:
+        name, *figures = line.split(maxsplit=10)
         if name == b"cpu":
-            user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
+            user, nice, system, _idle, _iowait, irq, softirq = map(int, figures[:7])
             busy = user + nice + system + irq + softirq
-        elif name in ours and len(fields) > 7:
-            steal += int(fields[7])
+        elif name in ours and len(figures) > 7:
+            steal += int(figures[7])
+        elif name == b"intr" and len(figures) > 1:
+            interrupts = int(figures[0])
+            break
+    scheduled, pressure = _first_bytes(SCHEDULED).split(), _first_bytes(PRESSURE).split()
     return Counters(
         usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt,
         time.process_time_ns(), _ticks_to_ns(steal), _ticks_to_ns(busy),
+        int(scheduled[1]) if len(scheduled) > 1 else None,
+        1000 * int(pressure[4].removeprefix(b"total=")) if len(pressure) > 4 else None,
+        interrupts,
     )  # fmt: skip
 
 
-def _cpu_lines() -> list[bytes]:
-    """Return the lines of /proc/stat about cores. Only these are read: the kernel counts interrupts for the rest, line by line."""
+def _first_bytes(path: str | Path, count: int = LONGEST_LINE) -> bytes:
+    """Return how a file of the kernel begins, nothing where there is none: what follows may be many lines long."""
     try:
-        file = os.open("/proc/stat", os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY)
     except OSError:
-        return []
+        return b""
     try:
-        text = os.read(file, LONGEST_LINE * ((os.cpu_count() or 1) + 1))
+        return os.read(file, count)
+    except OSError:  # a kernel may have the file and keep no figures
+        return b""
     finally:
         os.close(file)
-    return [line for line in text.split(b"\n")[:-1] if line.startswith(b"cpu")]
 
 
 def _ticks_to_ns(ticks: int) -> int:
     return ticks * 1_000_000_000 // TICKS_PER_S
 
 
-def difference(before: Counters, after: Counters) -> dict[str, int]:
+def difference(before: Counters, after: Counters) -> dict[str, int | None]:
     """Return the evidence columns of one round. Foreign time is the machine's busy time less this process's, at least 0."""
-    own = after.cpu_time_ns - before.cpu_time_ns
-    return {
-        "voluntary_switches": after.voluntary_switches - before.voluntary_switches,
-        "involuntary_switches": after.involuntary_switches - before.involuntary_switches,
-        "minor_faults": after.minor_faults - before.minor_faults,
-        "major_faults": after.major_faults - before.major_faults,
-        "cpu_time_ns": own,
-        "steal_ns": after.steal_ns - before.steal_ns,
-        "foreign_cpu_ns": max(0, after.busy_ns - before.busy_ns - own),
-    }
+    grown = {field.name: _grown(getattr(before, field.name), getattr(after, field.name)) for field in fields(Counters)}
+    busy, own = after.busy_ns - before.busy_ns, after.cpu_time_ns - before.cpu_time_ns
+    del grown["busy_ns"]
+    return {**grown, "foreign_cpu_ns": max(0, busy - own)}
+
+
+def _grown(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 def frequency_mhz(cores: tuple[int, ...]) -> float | None:

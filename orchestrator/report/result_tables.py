@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, rounds_needed_tables
+from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
@@ -30,6 +31,7 @@ def all_tables(results: CampaignAnalysis) -> list[Table]:
         *own_threshold_tables(results),
         *prediction_tables(results),
         *latency_tables(results),
+        *slow_rounds_tables(results),
         trials_table(results),
         *rounds_needed_tables(results),
         *problem_tables(results),

@@ -16,7 +16,7 @@ LOST = OUTCOMES.index("lost")
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 """The stages between the four stamps of a sample. Their sum is the total clock."""
 
-RESULT_TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
+RESULT_TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain")
 """Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 
 TIMINGS = pa.schema(
@@ -53,6 +53,9 @@ ROUNDS = pa.schema(
         pa.field("cpu_time_ns", pa.int64()),
         pa.field("steal_ns", pa.int64()),
         pa.field("foreign_cpu_ns", pa.int64()),
+        pa.field("run_delay_ns", pa.int64()),
+        pa.field("cpu_pressure_ns", pa.int64()),
+        pa.field("interrupts", pa.int64()),
         pa.field("frequency_mhz", pa.float64()),
         pa.field("load_1m", pa.float64()),
         pa.field("gpu_clock_mhz", pa.float64()),

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id, environment, memory_peak_bytes, stack
+from orchestrator.measurement import evidence
 from orchestrator.measurement.evidence import Counters, GpuEvidence, difference, read_counters
 from orchestrator.storage import schema
 
@@ -19,7 +24,36 @@ def test_own_work_is_not_foreign() -> None:
         "cpu_time_ns": 500,
         "steal_ns": 5,
         "foreign_cpu_ns": 200,
+        "run_delay_ns": None,
+        "cpu_pressure_ns": None,
+        "interrupts": None,
     }
+    kept, later = (replace(counters, run_delay_ns=delay, interrupts=7) for counters, delay in ((before, 40), (after, 100)))
+    assert (difference(kept, later)["run_delay_ns"], difference(kept, later)["interrupts"]) == (60, 0)
+    assert difference(before, later)["run_delay_ns"] is None
+
+
+def test_what_the_kernel_does_not_keep_is_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "schedstat").write_bytes(b"8000 300 2\n")
+    (tmp_path / "pressure").write_bytes(b"some avg10=91.63 avg60=85.99 avg300=71.52 total=69868\nfull avg10=0.00 total=0\n")
+    monkeypatch.setattr(evidence, "SCHEDULED", tmp_path / "schedstat")
+    monkeypatch.setattr(evidence, "PRESSURE", tmp_path / "pressure")
+    counters = read_counters(allowed_cores())
+    assert (counters.run_delay_ns, counters.cpu_pressure_ns) == (300, 69_868_000)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    counters = read_counters(allowed_cores())
+    assert (counters.run_delay_ns, counters.cpu_pressure_ns) == (None, None)
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the kernel tells of no interrupts")
+def test_interrupts_are_those_of_the_whole_machine() -> None:
+    def told() -> int:
+        return next(int(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("intr "))
+
+    before, counters, after = told(), read_counters(allowed_cores()), told()
+    assert counters.interrupts is not None
+    assert before <= counters.interrupts <= after
 
 
 def test_foreign_time_is_never_negative() -> None:

@@ -24,6 +24,9 @@ MEASURES = {
     "voluntary context switches": "voluntary_switches",
     "CPU time stolen (ms)": "steal_ns",
     "CPU time of others (ms)": "foreign_cpu_ns",
+    "waiting for a core (ms)": "run_delay_ns",
+    "CPU pressure (ms)": "cpu_pressure_ns",
+    "interrupts": "interrupts",
     "GPU clock (MHz)": "gpu_clock_mhz",
     "GPU temperature (°C)": "gpu_temperature_c",
     "GPU power (W)": "gpu_power_w",
@@ -31,7 +34,7 @@ MEASURES = {
     "other processes on the GPU": "gpu_foreign_processes",
 }
 """What the evidence of a round is called, and its column."""
-UNITS = {"duration_ns": 1e-9, "steal_ns": 1e-6, "foreign_cpu_ns": 1e-6}
+UNITS = {"duration_ns": 1e-9, "steal_ns": 1e-6, "foreign_cpu_ns": 1e-6, "run_delay_ns": 1e-6, "cpu_pressure_ns": 1e-6}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables
+from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.chart import Chart
 from orchestrator.report.figures.charts import charts_of
@@ -62,6 +63,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis) -> Ta
         "quality": ("Tail quality", list(cross_system_tables(own)), [*deadline_tables(own), *comparison_tables(own, everywhere=True)], ()),
         "latency": ("Latency", (), list(latency_tables(own)), ()),
         "rounds": ("Rounds", (), (), ()),
+        "slow": ("Slow rounds", (), list(slow_rounds_tables(own)), list(evidence_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)], (), ()),
         "settling": ("How trials settled", (), (), ()),
         "prediction": ("Prediction", (), list(prediction_tables(own)), ()),

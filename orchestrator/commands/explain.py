@@ -1,0 +1,68 @@
+"""What slow rounds go with, on stdout, from the stored files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.analysis.explain import explain_rows
+from orchestrator.analysis.groups import Group, check_names, grouped
+from orchestrator.analysis.trial_data import load_trials
+from orchestrator.commands.inspect import find_trial
+from orchestrator.configuration.composition import override_analysis
+from orchestrator.contracts import InputError
+from orchestrator.report.explained import evidence_table, sentences, slow_rounds_table
+from orchestrator.report.table import Row
+from orchestrator.report.terminal import Terminal, wrapped
+from orchestrator.report.text import printable
+from orchestrator.storage.reader import open_campaign
+
+NARROW = 80
+"""Sentences are at most as wide as this."""
+
+
+def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = ()) -> None:
+    """Print what the late answers of one trial go with, or one row per trial where none is named.
+
+    Raises
+    ------
+    InputError
+        for an unknown trial, and one without a stored round.
+    """
+    campaign = open_campaign(directory)
+    analysis = override_analysis(campaign.record.config.analysis, overrides)
+    wanted = None if trial is None else find_trial(campaign, trial)
+    trials = load_trials(campaign, analysis.metrics)
+    check_names(trials, analysis)
+    groups = grouped(trials, analysis)
+    if wanted is not None:
+        _show_one(groups, wanted)
+        return
+    terminal = Terminal()
+    found = [(group, [row for data in group.trials for row in _rows(group, data.trial_id)]) for group in groups]
+    for group, rows in found:
+        if rows:
+            terminal.table(slow_rounds_table(group, rows))
+            terminal.line()
+    if not any(rows for _, rows in found):
+        terminal.line(f"no trial of {directory} has a stored round with a time: `status {directory}` says how far each is")
+        return
+    terminal.line(f"one trial in detail: python -m orchestrator explain {directory} TRIAL")
+
+
+def _show_one(groups: Sequence[Group], trial_id: str) -> None:
+    group = next((group for group in groups if trial_id in group.flags), None)
+    rows = [] if group is None else _rows(group, trial_id)
+    if not rows:
+        raise InputError(f"{trial_id} has no stored round with a time and evidence: choose another trial")
+    terminal = Terminal()
+    for sentence in sentences(rows):
+        for line in wrapped(printable(sentence), min(terminal.width or NARROW, NARROW)):
+            terminal.line(line)
+    terminal.line()
+    terminal.table(evidence_table(trial_id, rows))
+
+
+def _rows(group: Group, trial_id: str) -> list[Row]:
+    data = next(data for data in group.trials if data.trial_id == trial_id)
+    return [dict(row) for row in explain_rows(data, group.thresholds.primary, group.flags[trial_id], data.visits)]

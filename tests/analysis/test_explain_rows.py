@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.explain import EVIDENCE, TOO_FEW, explain_rows
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.report.explained import sentences
+from orchestrator.stats.slow_rounds import divide_lateness
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.storage.schema import ROUNDS
+from orchestrator.storage.stored_form import table_of
+
+SLOW = np.random.default_rng(3).random(60) < 0.3
+LIMIT = Threshold("25 ms", 25_000_000, "absolute")
+
+
+@pytest.fixture
+def disturbed(build: Any, noise: Any) -> TrialData:
+    """Sixty rounds of 20 samples, 40 % slower while another program takes 0.9 of a core; it also makes the process wait."""
+    random = np.random.default_rng(4)
+    data = build("a", noise(60, 20, 20) * np.where(SLOW, 1.4, 1.0)[:, None], right=18)
+    durations = data.times["total"].sum(axis=1)
+    evidence = {
+        "duration_ns": durations,
+        "foreign_cpu_ns": durations * (0.9 * SLOW + 0.05 * random.random(60)),
+        "run_delay_ns": durations * (0.3 * SLOW + 0.001 * random.random(60)),
+        "minor_faults": random.poisson(30 * durations / durations.mean()).astype(float),
+        "major_faults": np.zeros(60),
+        "gpu_clock_mhz": np.full(60, np.nan),
+    }
+    return replace(data, evidence=evidence)
+
+
+def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
+    found = list(explain_rows(disturbed, LIMIT, ("a flag",)))
+    assert table_of(found, FORMS["explain"]).num_rows == len(found)
+    assert [(row["column"], row["place"]) for row in found] == [
+        ("foreign_cpu_ns", 1), ("run_delay_ns", 2), ("major_faults", None), ("minor_faults", None),
+    ]  # fmt: skip
+    first = found[0]
+    late = disturbed.times["total"] > LIMIT.ns
+    assert (first["quiet_rounds"], first["disturbed_rounds"]) == ((~SLOW).sum(), SLOW.sum())
+    assert (first["quiet_late"], first["disturbed_late"]) == (late[~SLOW].mean(), late[SLOW].mean())
+    kept = (~late[:, :18]).sum(axis=1) / 20
+    assert (first["quiet_mean"], first["disturbed_mean"]) == pytest.approx((kept[~SLOW].mean(), kept[SLOW].mean()))
+    assert first["boundary"] == pytest.approx((disturbed.evidence["foreign_cpu_ns"] / disturbed.evidence["duration_ns"])[~SLOW].max())
+    divided = divide_lateness(late)
+    assert divided is not None
+    assert (first["by_sample"], first["by_round"], first["by_neither"]) == (divided.by_sample, divided.by_round, divided.by_neither)
+    assert (first["late"], first["rounds"], first["flags"]) == (late.mean(), 60, ["a flag"])
+    told = " ".join(sentences([dict(row) for row in found]))
+    assert "First cause: CPU time of other programs (moves with late answers, rank correlation 0." in told
+    assert f"in {SLOW.sum()} disturbed rounds" in told
+    assert "Sign: waiting for a core" in told
+
+
+def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:
+    evidence = {**disturbed.evidence, "foreign_cpu_ns": disturbed.evidence["duration_ns"]}
+    found = [dict(row) for row in explain_rows(replace(disturbed, evidence=evidence), LIMIT, ())]
+    assert [(row["column"], row["role"], row["place"]) for row in found[:2]] == [
+        ("run_delay_ns", "sign", 1),
+        ("foreign_cpu_ns", "cause", None),
+    ]
+    told = " ".join(sentences(found))
+    assert "No cause is named" in told
+    assert "Sign: waiting for a core (moves with late answers" in told
+    assert "First cause" not in told
+
+
+def test_visits_are_exchanged_where_there_are_any(disturbed: TrialData) -> None:
+    found = list(explain_rows(disturbed, LIMIT, (), visits=np.arange(60) // 5))
+    assert {row["method"] for row in found} == {"visits exchanged"}
+    assert found[0]["late_p"] < 1 / 60
+
+
+def test_nothing_is_named_in_few_rounds(disturbed: TrialData) -> None:
+    few = replace(
+        disturbed,
+        times={clock: times[:19] for clock, times in disturbed.times.items()},
+        inferences={clock: times[:19] for clock, times in disturbed.inferences.items()},
+        evidence={name: values[:19] for name, values in disturbed.evidence.items()},
+    )
+    found = [dict(row) for row in explain_rows(few, LIMIT, ())]
+    assert all(row["place"] is None and row["flags"] == [TOO_FEW] for row in found)
+    assert TOO_FEW in " ".join(sentences(found))
+
+
+def test_less_frequency_is_harm_and_an_idle_gpu_is_none(disturbed: TrialData) -> None:
+    random = np.random.default_rng(5)
+    mhz = 3000.0 - 500 * SLOW + random.random(60)
+    rounds = disturbed.evidence["duration_ns"]
+    slow = replace(disturbed, evidence={"duration_ns": rounds, "frequency_mhz": mhz, "gpu_throttle_reasons": np.where(SLOW, 1.0, 0.0)})
+    first, other = explain_rows(slow, LIMIT, ())
+    assert (first["column"], first["place"], first["boundary"]) == ("frequency_mhz", 1, mhz[~SLOW].min())
+    assert first["late_correlation"] > 0.5
+    assert (other["place"], other["late_correlation"]) == (None, None)
+    hot = replace(disturbed, evidence={"duration_ns": rounds, "gpu_throttle_reasons": np.where(SLOW, 1.0 + 0x40, 1.0)})
+    assert [row["place"] for row in explain_rows(hot, LIMIT, ())] == [1]
+
+
+def test_answers_that_are_never_late_are_explained_by_time_alone(disturbed: TrialData) -> None:
+    first, *_ = explain_rows(disturbed, Threshold("9 s", 9 * 10**9, "absolute"), ())
+    assert (first["place"], first["late_correlation"], first["late_p"]) == (1, None, 1.0)
+    assert (first["late"], first["by_round"], first["by_neither"]) == (0.0, None, None)
+    assert "moves with the time of rounds" in " ".join(sentences([dict(first)]))
+
+
+def test_samples_in_batches_of_others_have_no_share(build: Any, noise: Any) -> None:
+    data = build("a", np.repeat(noise(30, 5, 20), 4, axis=1), measurement={"batch": 4, "order": "shuffled"})
+    data = replace(data, evidence={"duration_ns": np.full(30, 1e9), "minor_faults": np.arange(30.0)})
+    (row,) = explain_rows(data, Threshold("20 ms", 20_000_000, "absolute"), ())
+    assert row["by_sample"] is None
+    assert row["by_round"] + row["by_neither"] == 1
+
+
+def test_without_evidence_or_threshold_there_is_no_row(disturbed: TrialData) -> None:
+    assert list(explain_rows(disturbed, None, ())) == []
+    assert list(explain_rows(replace(disturbed, evidence={}), LIMIT, ())) == []
+
+
+def test_every_evidence_is_a_column_of_the_rounds() -> None:
+    assert {evidence.column for evidence in EVIDENCE} <= set(ROUNDS.names)
+    assert len({evidence.name for evidence in EVIDENCE}) == len(EVIDENCE)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.slow_rounds import LEVEL, Lateness, _orders_of_visits, association, disturbed, divide_lateness
+
+
+def level(x: np.ndarray) -> np.ndarray:
+    """A series without mean and straight line."""
+    line = np.polynomial.polynomial.polyfit(np.arange(x.size), x, 1)
+    return x - np.polynomial.polynomial.polyval(np.arange(x.size), line)
+
+
+def by_hand(harm: np.ndarray, evidence: np.ndarray, orders: list[np.ndarray]) -> float:
+    """The larger of the two one-sided p-values of one test, by correlations from SciPy in every order."""
+    p_values = []
+    for statistic in (scipy.stats.rankdata(evidence), evidence):
+        ranks = level(scipy.stats.rankdata(harm))
+        values = np.array([scipy.stats.pearsonr(ranks, level(statistic)[order])[0] for order in orders])
+        p_values.append(float((values >= values[0] - 1e-9).mean()))
+    return max(p_values)
+
+
+def test_one_test_is_that_of_scipy_over_all_shifts() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(20):
+        harm, evidence = random.random(31), random.exponential(size=31)
+        found = association([harm], [evidence])
+        shifts = [np.roll(np.arange(31), shift) for shift in range(31)]
+        assert found.p_values[0, 0] == pytest.approx(by_hand(harm, evidence, shifts))
+        ranks = (level(scipy.stats.rankdata(each)) for each in (harm, evidence))
+        assert found.correlations[0, 0] == pytest.approx(scipy.stats.pearsonr(*ranks)[0])
+
+
+def test_visits_of_one_length_are_exchanged_and_others_stay() -> None:
+    visits = np.repeat([3, 1, 7, 4, 6, 9, 8], [2, 2, 2, 3, 2, 2, 2])
+    orders = _orders_of_visits(visits, 15)
+    assert orders is not None
+    assert (np.sort(orders, axis=1) == np.arange(15)).all()
+    assert (orders[0] == np.arange(15)).all()
+    assert (orders[:, 6:9] == [6, 7, 8]).all()
+    assert len(np.unique(orders, axis=0)) > 400
+    random = np.random.default_rng(3)
+    harm, evidence = random.random(15), random.random(15)
+    found = association([harm], [evidence], visits)
+    assert found.method == "visits exchanged"
+    assert found.p_values[0, 0] == pytest.approx(by_hand(harm, evidence, list(orders)))
+
+
+@pytest.mark.parametrize("visits", [None, np.repeat([0, 1], 20), np.full(40, np.nan)])
+def test_without_enough_visits_series_are_shifted(visits: np.ndarray | None) -> None:
+    random = np.random.default_rng(3)
+    assert association([random.random(40)], [random.random(40)], visits).method == "circular shifts"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_maximum_is_stepped_down(seed: int) -> None:
+    """Adjusted p-values by brute force: each over the largest of itself and all that stand out less."""
+    random = np.random.default_rng(seed)
+    harm = random.random(40)
+    evidence = np.stack([harm + random.random(40) * scale for scale in (1, 3, 5, 5, 30)])
+    adjusted = []
+    for ranked in (True, False):
+        series = np.stack([level(scipy.stats.rankdata(row) if ranked else row) for row in evidence])
+        ranks = level(scipy.stats.rankdata(harm))
+        values = np.array([[np.roll(row, shift) @ ranks for shift in range(40)] for row in series])
+        values /= np.sqrt((values**2).mean(axis=1, keepdims=True))
+        order = np.argsort(-values[:, 0])
+        found, least = np.empty(5), 0.0
+        for place, row in enumerate(order):
+            least = max(least, float((values[order[place:]].max(axis=0) >= values[row, 0] - 1e-9).mean()))
+            found[row] = least
+        adjusted.append(found)
+    assert association([harm], evidence).p_values[0] == pytest.approx(np.maximum(*adjusted))
+
+
+def share_named(random: np.random.Generator, counted: bool) -> float:
+    """How often rare events at one rate are named in rounds of two lengths."""
+    named = 0
+    for _ in range(200):
+        durations = np.where(random.random(120) < 0.3, 2.5, 1.0) * random.lognormal(0, 0.1, 120)
+        events = random.poisson(0.2 * durations)
+        named += bool(association([durations], [events if counted else events / durations]).p_values[0, 0] <= LEVEL)
+    return named / 200
+
+
+def test_a_longer_round_that_collects_more_is_no_cause() -> None:
+    random = np.random.default_rng(5)
+    assert share_named(random, counted=True) > 0.4
+    assert share_named(random, counted=False) < 0.09
+
+
+def test_what_rises_all_along_is_no_cause_and_less_is_no_harm() -> None:
+    random = np.random.default_rng(6)
+    rising = np.linspace(0, 5, 100) + random.random(100)
+    assert association([np.linspace(1, 2, 100) + random.random(100)], [rising]).p_values[0, 0] > LEVEL
+    harm = random.random(100)
+    found = association([harm], [harm, -harm])
+    assert found.p_values[0].tolist() == [0.01, 1.0]
+
+
+def test_series_that_say_nothing() -> None:
+    random = np.random.default_rng(7)
+    time = random.random(30)
+    five_rounds = np.where(np.arange(30) < 5, 1.0, 0.0)
+    found = association([time, np.zeros(30)], [time, np.full(30, 0.1), np.full(30, np.nan), five_rounds])
+    assert np.isfinite(found.correlations).tolist() == [[True, False, False, False], [False] * 4]
+    assert found.p_values.ravel().tolist() == [1 / 30, *[1.0] * 7]
+    six_rounds = np.where(np.arange(30) < 6, 1.0, 0.0)
+    assert np.isfinite(association([time], [six_rounds]).correlations).all()
+    unknown = np.where(np.arange(30) % 7, time, np.nan)
+    assert association([time], [unknown]).p_values[0, 0] == pytest.approx(1 / 30)
+    ranks = scipy.stats.rankdata(unknown, nan_policy="omit")
+    in_the_middle = level(np.where(np.isnan(ranks), np.nanmean(ranks), ranks))
+    expected = scipy.stats.pearsonr(level(scipy.stats.rankdata(time)), in_the_middle)[0]
+    assert association([time], [unknown]).correlations[0, 0] == pytest.approx(expected)
+    five_and_unknown = np.where(np.arange(30) < 20, five_rounds, np.nan)
+    assert np.isnan(association([time], [five_and_unknown]).correlations).all()
+    late_beyond_all = np.where(np.arange(30) == 4, np.inf, time)
+    assert association([late_beyond_all], [late_beyond_all.clip(max=9)]).p_values[0, 0] == pytest.approx(1 / 30)
+
+
+def test_input_that_is_refused() -> None:
+    with pytest.raises(InputError, match="every round needs a value"):
+        association([[1.0, np.nan]], [[1.0, 2.0]])
+    with pytest.raises(ValueError, match="2 rounds of harm and 3 of evidence"):
+        association([[1.0, 2.0]], [[1.0, 2.0, 3.0]])
+
+
+def test_the_boundary_of_disturbed_rounds_leaves_least_variance() -> None:
+    random = np.random.default_rng(8)
+    for _ in range(20):
+        values = random.choice(random.exponential(size=12), 40)
+        costs = {}
+        for boundary in np.unique(values)[:-1]:
+            above = values > boundary
+            costs[boundary] = values[above].var() * above.sum() + values[~above].var() * (~above).sum()
+        assert (disturbed(values) == (values > min(costs, key=lambda at: costs[at]))).all()
+    assert not disturbed([2.0, 2.0]).any()
+    assert not disturbed([np.nan, np.nan]).any()
+    assert disturbed([np.nan, 1.0, 5.0]).tolist() == [False, False, True]
+
+
+def test_lateness_is_divided_as_analysis_of_variance_does() -> None:
+    """Mean squares of a two-way layout by projections, from the definition."""
+    random = np.random.default_rng(9)
+    late = random.random((9, 7)) < 0.2 + 0.3 * (np.arange(9) % 3 == 0)[:, None] + 0.3 * (np.arange(7) < 2)
+    rounds, samples = np.eye(9) - 1 / 9, np.eye(7) - 1 / 7
+    means = np.full(9, 1 / 9), np.full(7, 1 / 7)
+    x = late.astype(float)
+    of_round = 7 * np.sum((rounds @ x @ means[1]) ** 2) / 8
+    of_sample = 9 * np.sum((means[0] @ x @ samples) ** 2) / 6
+    rest = np.sum((rounds @ x @ samples) ** 2) / 48
+    parts = np.array([(of_sample - rest) / 9, (of_round - rest) / 7, rest])
+    assert (parts > 0).all()
+    found = divide_lateness(late)
+    assert found is not None
+    assert [found.by_sample, found.by_round, found.by_neither] == pytest.approx(parts / parts.sum())
+
+
+def test_truth_is_found_in_large_layouts() -> None:
+    random = np.random.default_rng(10)
+    chances = 0.5 + 0.2 * random.choice([-1, 1], (600, 1)) + 0.1 * random.choice([-1, 1], (1, 600))
+    found = divide_lateness(random.random((600, 600)) < chances)
+    assert found is not None
+    assert [found.by_round, found.by_sample, found.by_neither] == pytest.approx([0.04 / 0.25, 0.01 / 0.25, 0.8], abs=0.01)
+
+
+def test_extremes_of_lateness() -> None:
+    assert divide_lateness(np.eye(6, dtype=bool)) == Lateness(0.0, 0.0, 1.0)
+    whole_rounds = np.repeat([[True], [False], [False]], 4, axis=1)
+    assert divide_lateness(whole_rounds) == Lateness(0.0, 1.0, 0.0)
+    assert divide_lateness(whole_rounds.T) == Lateness(1.0, 0.0, 0.0)
+    for nothing in (np.zeros((4, 4)), np.ones((4, 4)), np.eye(1), np.zeros(3), np.array([[1, 0, 1]])):
+        assert divide_lateness(nothing) is None
