@@ -99,5 +99,5 @@ def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data
         "latency": list(latency_rows(data, flags, analysis)),
         "prediction": list(prediction_rows(data, flags, analysis)),
         "deadline": list(deadline_rows(data, common, flags, analysis)),
-        "explain": list(explain_rows(data, group.thresholds.primary, flags, data.visits)),
+        "explain": list(explain_rows(data, group.thresholds.primary, flags)),
     }

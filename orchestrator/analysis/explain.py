@@ -118,12 +118,10 @@ class ExplainRow(Labels):
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
-def explain_rows(
-    data: TrialData, threshold: Threshold | None, flags: Sequence[str], visits: NDArray[np.float64] | None = None
-) -> Iterator[ExplainRow]:
+def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[str]) -> Iterator[ExplainRow]:
     """Yield the rows of one trial for ``explain.parquet``, the named evidence first, in order.
 
-    ``visits`` are the numbers of the rounds' visits, [R], NaN for none. Nothing is yielded without a threshold or evidence.
+    Nothing is yielded without a threshold or evidence.
     """
     present = [evidence for evidence in EVIDENCE if np.isfinite(data.evidence.get(evidence.column, np.empty(0))).any()]
     if threshold is None or not present:
@@ -131,7 +129,7 @@ def explain_rows(
     figures = np.stack([evidence.figures(data.evidence) for evidence in present])
     signed = figures * np.array([[evidence.harm] for evidence in present])
     late = data.inferences[PRIMARY_CLOCK] > threshold.ns
-    found = association([late.mean(axis=1), data.inferences[PRIMARY_CLOCK].mean(axis=1)], signed, visits)
+    found = association([late.mean(axis=1), data.inferences[PRIMARY_CLOCK].mean(axis=1)], signed, data.visits)
     judged = data.judged(data.metric)
     quality = scale_of(judged).shown(judged.curve(data.times[PRIMARY_CLOCK], [threshold.ns])[0])
     shared: dict[str, object] = {

@@ -244,13 +244,13 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
-        visits=_lying_apart(matrix.visits, rounds),
+        visits=lying_apart(matrix.visits, rounds),
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
         evidence=_numbers(rounds),
     )
 
 
-def _lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:
+def lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:
     """Return visits where they lie apart: of two rounds or more, with pauses at least half as long as they are, by the medians."""
     if visits is None or (numbers := np.unique(visits)).size < 2 or visits.size < 2 * numbers.size:
         return None

@@ -65,4 +65,4 @@ def _show_one(groups: Sequence[Group], trial_id: str) -> None:
 
 def _rows(group: Group, trial_id: str) -> list[Row]:
     data = next(data for data in group.trials if data.trial_id == trial_id)
-    return [dict(row) for row in explain_rows(data, group.thresholds.primary, group.flags[trial_id], data.visits)]
+    return [dict(row) for row in explain_rows(data, group.thresholds.primary, group.flags[trial_id])]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.explain import BY_NAME, TOO_FEW
 from orchestrator.analysis.groups import Group
-from orchestrator.report.table import Row, Table, bound, flag_note, mark, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.stats.slow_rounds import LEVEL
 
@@ -33,6 +33,7 @@ def slow_rounds_table(group: Group, rows: Sequence[Row]) -> Table:
     firsts = list({row["trial"]: row for row in reversed(rows)}.values())[::-1]
     primary = group.thresholds.primary
     assert primary is not None  # or there were no rows
+    marks = Marks(firsts)
     heads = ["late", "by sample", "by round", "by neither", "quiet", "disturbed"]
     return Table(
         title=f"Slow rounds of {group.task} ({firsts[0]['metric']}, total time) within {bound(primary)}",
@@ -40,14 +41,14 @@ def slow_rounds_table(group: Group, rows: Sequence[Row]) -> Table:
         rows=[
             [
                 *who(row, group),
-                _share(row["late"]) + mark(row["flags"]),
+                _share(row["late"]) + marks.of(row),
                 *(_share(row[name]) for name in ("by_sample", "by_round", "by_neither")),
                 _first_cause(row),
                 *(_side(row, side) if row["place"] is not None else "-" for side in ("quiet", "disturbed")),
             ]
             for row in firsts
         ],
-        note=NOTE + flag_note(firsts),
+        note=NOTE + marks.note(),
         right=frozenset(heads),
     )
 

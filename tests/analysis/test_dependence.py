@@ -3,13 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from orchestrator.analysis.comparison import THIS_DATA_SET, comparison_rows
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.trial_data import TrialData, lying_apart
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.times import PRIMARY_CLOCK
 
@@ -108,3 +109,19 @@ def test_welch_takes_the_long_run_variance_of_dependent_rounds(build: Any, noise
     apart = of_this_data_set([build("a", noise(60, 20, 20)), build("b", mixed)])
     assert alike["interval_high"] - alike["interval_low"] > 1.5 * (apart["interval_high"] - apart["interval_low"])
     assert dict(alike["parameters"])["df"] < 10
+
+
+@pytest.mark.parametrize(("pause_s", "apart"), [(0.1, False), (3.0, True)])
+def test_visits_lie_apart_where_pauses_are_half_as_long_as_they_are(pause_s: float, apart: bool) -> None:
+    visits = np.repeat(np.arange(4, dtype=np.int32), 5)
+    rounds = pa.table(
+        {
+            "started_at": pa.array(
+                [int(1e6 * (number + pause_s * visit)) for number, visit in enumerate(visits)], pa.timestamp("us", "UTC")
+            ),
+            "duration_ns": [10**9] * 20,
+        }
+    )
+    assert (lying_apart(visits, rounds) is visits) is apart
+    assert lying_apart(np.arange(20, dtype=np.int32), rounds) is None
+    assert lying_apart(None, rounds) is None

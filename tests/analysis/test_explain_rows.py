@@ -73,7 +73,7 @@ def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:
 
 
 def test_visits_are_exchanged_where_there_are_any(disturbed: TrialData) -> None:
-    found = list(explain_rows(disturbed, LIMIT, (), visits=np.arange(60) // 5))
+    found = list(explain_rows(replace(disturbed, visits=np.arange(60) // 5), LIMIT, ()))
     assert {row["method"] for row in found} == {"visits exchanged"}
     assert found[0]["late_p"] < 1 / 60
 
