@@ -112,6 +112,7 @@ def _difference(row: Row | None, marks: Marks) -> str:
 
 
 SHOWN = "p95"
+MEAN = "mean [95 % interval]"
 PREDICTION_NOTE = (
     "The first rounds predict the last; the threshold is a percentile of the first alone. block-bootstrap keeps the samples of a round "
     "together; poisson-binomial and monte-carlo take every sample as independent. Worst: the median worst round of as many as were "
@@ -123,15 +124,16 @@ PREDICTION_NOTE = (
 def prediction_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task what the first rounds predicted of the last, on the total clock at the first rounds' p95."""
     for group in results.groups:
-        rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
+        found = rows_of(results, "prediction", group)
+        rows = [row for row in found if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
         if rows:
             marks = Marks(rows)
             yield Table(
                 title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
-                columns=[*who_columns(group), "method", "mean", "observed", "worst", "observed worst", "rounds", "variance ratio"],
+                columns=[*who_columns(group), "method", MEAN, "observed", "worst", "observed worst", "rounds", "variance ratio"],
                 rows=[_prediction_cells(row, group, marks) for row in rows],
-                note=PREDICTION_NOTE + marks.note(),
-                right=frozenset(["mean", "observed", "worst", "observed worst", "rounds", "variance ratio"]),
+                note=PREDICTION_NOTE + _how_often_right(found) + marks.note(),
+                right=frozenset([MEAN, "observed", "worst", "observed worst", "rounds", "variance ratio"]),
             )
 
 
@@ -140,13 +142,27 @@ def _prediction_cells(row: Row, group: Group, marks: Marks) -> list[str]:
     return [
         *who(row, group),
         row["method"],
-        quality(row["predicted_mean"]) + marks.of(row),
+        f"{quality(row['predicted_mean'])}{_limits(row)}{marks.of(row)}",
         quality(row["observed_mean"]),
         quality(row["predicted_minimum"]),
         quality(row["observed_minimum"]),
         f"{row['fit_rounds']} + {row['test_rounds']}",
         "-" if ratio is None else f"{ratio:.1f}",
     ]
+
+
+def _limits(row: Row) -> str:
+    return "" if row["inside"] is None else f" {quality_within(row['predicted_low'], row['predicted_high'])}"
+
+
+def _how_often_right(rows: Sequence[Row]) -> str:
+    """Say per method in how many rows, of both clocks and all thresholds, the observed mean lay within its predicted interval."""
+    told = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        inside = [row["inside"] for row in rows if row["method"] == method and row["inside"] is not None]
+        if inside:
+            told.append(f"{method} in {sum(inside)} of {len(inside)} ({sum(inside) / len(inside):.0%})")
+    return f" Of all rows, both clocks and every percentile, the observed mean lay inside: {', '.join(told)}." if told else ""
 
 
 FEWEST_ROUNDS, MOST_ROUNDS = 55, 200

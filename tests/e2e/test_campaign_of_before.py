@@ -14,7 +14,7 @@ from program import orchestrator
 from orchestrator.storage.schema import RESULT_TABLES
 
 LIMITS = ("interval_low", "interval_high")
-BRACKETS = r" \[[^]]*\]"
+BRACKETS = r" \\?\[[^]]*\]"
 MARKS = r" (\\?\*|\([a-z](, [a-z])*\))(?=[ |])"
 STORED = Path(__file__).parents[1] / "data" / "before_the_house"
 
