@@ -133,3 +133,7 @@ class Results:
     def comparison(self) -> pa.Table:
         """Return differences of tail quality from a baseline, per threshold and scope."""
         return self.table("comparison")
+
+    def processes(self) -> pa.Table:
+        """Return tail quality of fresh processes with its variance components, per match key with repeats and threshold."""
+        return self.table("processes")
