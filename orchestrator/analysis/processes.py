@@ -47,6 +47,7 @@ class ProcessRow(Labels):
     round_sd: Annotated[float, "of what a round has of its own"]
     sample_sd: Annotated[float | None, "of a round from its samples' own ways; null where the metric is no mean of them"]
     long_run_sd: Annotated[float, "of a round in the long run: the mean of R rounds of a process varies by this over the root of R"]
+    process_long_run_sd: Annotated[float, "of a process, from the spread of the repeats' means less what `long_run_sd` explains of it"]
     process_s: Annotated[float | None, "what a fresh process costs before its first round, loading and warming up, in s; null if unknown"]
     round_s: Annotated[float, "what a round costs, its answers' total time, in s"]
     best_rounds: Annotated[float | None, "rounds of a process that a large budget is best split into; null if processes do not differ"]
@@ -128,6 +129,7 @@ def _row(
         "round_sd": math.sqrt(found.round),
         "sample_sd": _root(found.sample),
         "long_run_sd": math.sqrt(long_run),
+        "process_long_run_sd": math.sqrt(process),
         "process_s": process_s,
         "round_s": round_s,
         "best_rounds": costs.best_rounds if costs is not None and math.isfinite(costs.best_rounds) else None,

@@ -47,7 +47,8 @@ def test_components_and_costs_are_those_of_the_stored_rounds(build: Any, noise: 
     round_s = np.mean([np.median(data.times["total"].sum(axis=1)) / 1e9 for data in trials])
     assert (row["process_s"], row["round_s"]) == (3.0, pytest.approx(round_s))
     means = [table.mean() for table in answers]
-    costs = Costs(np.var(means, ddof=1) - row["long_run_sd"] ** 2 / 40, row["long_run_sd"] ** 2, 3.0, round_s)
+    assert row["process_long_run_sd"] ** 2 == pytest.approx(np.var(means, ddof=1) - row["long_run_sd"] ** 2 / 40)
+    costs = Costs(row["process_long_run_sd"] ** 2, row["long_run_sd"] ** 2, 3.0, round_s)
     assert row["best_rounds"] == pytest.approx(costs.best_rounds)
     split = best_split(costs, (4 * 3.0 + 160 * round_s) * (1 + 1e-9))
     assert split is not None
