@@ -17,6 +17,7 @@ from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.latency import LatencyRow, latency_rows
 from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
+from orchestrator.analysis.processes import ProcessRow, process_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
@@ -34,6 +35,7 @@ ROWS: dict[str, Any] = {
     "deadline": DeadlineRow,
     "comparison": ComparisonRow,
     "explain": ExplainRow,
+    "processes": ProcessRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
@@ -77,6 +79,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     rows = {name: [row for tables in of_trials for row in tables[name]] for name in TABLES_OF_TRIALS}
     rows["convergence"] = [row for record in records for row in convergence_rows(record)]
     rows["comparison"] = list(comparison_rows(groups, analysis))
+    rows["processes"] = list(process_rows(groups))
     for name, of_table in rows.items():
         check_intervals(name, of_table)
     return CampaignAnalysis(

@@ -9,9 +9,11 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from orchestrator.analysis.quality import ideal_quality, scale_of
+from orchestrator.analysis.dependence import FEW_ROUNDS, MIN_ROUNDS
+from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.stats.later_mean import ANYTHING
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
 from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -32,9 +34,14 @@ class PredictionRow(Labels):
     test_rounds: Annotated[Int32, "how many rounds are predicted"]
     ideal: Annotated[float, "quality without a threshold"]
     predicted_mean: Annotated[float | None, "mean tail quality, predicted from the first rounds"]
+    predicted_low: Annotated[
+        float | None, "lower limit of the 95 % interval of the mean of the last rounds; null where the first do not vary"
+    ]
+    predicted_high: Annotated[float | None, "upper limit"]
     predicted_variance: Annotated[float | None, "variance of tail quality between rounds, predicted from the first rounds"]
     predicted_minimum: Annotated[float | None, "tail quality of the worst round, predicted from the first rounds"]
     observed_mean: Annotated[float | None, "mean tail quality, observed in the last rounds"]
+    inside: Annotated[bool | None, "whether `observed_mean` lies within `predicted_low` and `predicted_high`; null without them"]
     observed_variance: Annotated[float | None, "variance of tail quality between rounds, observed in the last rounds"]
     observed_minimum: Annotated[float | None, "tail quality of the worst round, observed in the last rounds"]
     difference_mean: Annotated[float | None, "mean tail quality, observed minus predicted"]
@@ -79,9 +86,11 @@ def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.
     """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn singly is an inference."""
     times, scores = data.inferences[clock], data.scores_per_inference()
     if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
-        return validate_prediction(scores, times, random=random, method=method)
-    curve = data.judged(data.metric).curve
-    return validate_from_curve(curve, data.times[clock], random=random, method=method, inferences=times)
+        return validate_prediction(scores, times, random=random, method=method, visits=data.visits)
+    judged = data.judged(data.metric)
+    within = (0.0, judged.ideal()) if isinstance(judged, JudgedMean) else ANYTHING
+    every = data.times[clock]
+    return validate_from_curve(judged.curve, every, random=random, method=method, inferences=times, visits=data.visits, within=within)
 
 
 def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation]) -> list[float]:
@@ -98,6 +107,8 @@ def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio
     judged = data.judged(data.metric)
     scale = scale_of(judged)
     predicted, observed = (_shown(figures, scale.shown) for figures in (found.predicted, found.observed))
+    limits = (None, None) if found.inside is None else scale.shown_limits(found.low, found.high)
+    few = found.unit == "cosines" and found.fit_rounds < MIN_ROUNDS
     difference, as_in_paper = (_shown(figures, scale.shown_difference) for figures in (found.difference, found.difference_as_in_paper))
     return {
         **data.record.labels(),
@@ -107,14 +118,22 @@ def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio
         "threshold_ns": math.ceil(found.threshold_ns),
         "threshold_origin": "own",
         "method": method,
-        "parameters": {"minimum_of_rounds": float(found.test_rounds), **({"draws": float(DRAWS)} if method == "monte-carlo" else {})},
+        "parameters": {
+            "minimum_of_rounds": float(found.test_rounds),
+            "confidence": 0.95,
+            "degrees": found.degrees,
+            **({"draws": float(DRAWS)} if method == "monte-carlo" else {}),
+        },
         "fit_rounds": found.fit_rounds,
         "test_rounds": found.test_rounds,
         "ideal": ideal_quality(judged),
         "predicted_mean": predicted.mean,
+        "predicted_low": limits[0],
+        "predicted_high": limits[1],
         "predicted_variance": predicted.variance,
         "predicted_minimum": predicted.minimum,
         "observed_mean": observed.mean,
+        "inside": found.inside,
         "observed_variance": observed.variance,
         "observed_minimum": observed.minimum,
         "difference_mean": difference.mean,
@@ -125,7 +144,7 @@ def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio
         "difference_as_in_paper_variance": as_in_paper.variance,
         "difference_as_in_paper_minimum": as_in_paper.minimum,
         "variance_ratio": _number(ratio),
-        "flags": list(flags),
+        "flags": [*flags, *([FEW_ROUNDS] if few else [])],
     }
 
 

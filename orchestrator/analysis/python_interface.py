@@ -137,3 +137,7 @@ class Results:
     def explain(self) -> pa.Table:
         """Return which evidence moves with late answers, and whose these are."""
         return self.table("explain")
+
+    def processes(self) -> pa.Table:
+        """Return tail quality of fresh processes with its variance components, per match key with repeats and threshold."""
+        return self.table("processes")

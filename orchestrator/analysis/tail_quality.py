@@ -24,7 +24,7 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.stats.intervals import RESAMPLES, sampling_interval
+from orchestrator.stats.intervals import sampling_interval
 from orchestrator.stats.korn_graubard import Interval
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
@@ -37,8 +37,6 @@ LOWER = (10.0, 5.0, 1.0)
 IN_SAMPLE = "in-sample"
 """Flags a figure at a threshold that the same rounds have set."""
 UNEQUAL = "answers weigh unequally"
-MANY_ROUNDS, RESAMPLES_OF_MANY = 1000, 999
-"""From this many rounds on 999 resamples suffice instead of 4,999: the limits hardly move."""
 
 
 class TailQualityRow(Labels):
@@ -154,8 +152,7 @@ class _Figure:
         curve = np.concatenate([*curves.values()])
         rounds = curve.shape[1]
         chosen_from = (first_round or rounds) * self._data.inferences[PRIMARY_CLOCK].shape[1]
-        resamples = RESAMPLES if rounds < MANY_ROUNDS else RESAMPLES_OF_MANY
-        session = intervals_of(curve, self._ideal, self._stake, random, resamples)
+        session = intervals_of(curve, self._ideal, self._stake, random)
         to_come = intervals_to_come(curve, self._ideal, self._stake, session, np.concatenate([*dependent.values()]), visits)
         scale, sampling = scale_of(self._judged), self._sampling
         ideal_low, ideal_high = (None, None) if sampling is None else scale.shown_limits(sampling.low, sampling.high)

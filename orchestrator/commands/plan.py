@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from orchestrator.commands.planning import compose_campaign, open_site, plan_on
+from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
 from orchestrator.machine.host import cores_offered
 from orchestrator.planning.plan import Plan
@@ -12,6 +15,7 @@ from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
+from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.records import PlannedTrial
 
 
@@ -34,6 +38,8 @@ def execute(options: Composing) -> int:
         terminal.line(f"left out: {' x '.join(left.pair)}: {left.reason}")
     for line in plan.unpaired:
         terminal.line(f"left out: {line}")
+    for line in split_lines(plan, earlier_costs(plan.estimates_s, known_campaigns(Path("results"), composed.campaign.results_dir))):
+        terminal.line(line)
     for line in plan.parts:
         terminal.line(line)
     if composition.excluded:
@@ -42,6 +48,20 @@ def execute(options: Composing) -> int:
         terminal.line(f"composed more than once: {plan.duplicates} trials")
     terminal.line(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
+
+
+def split_lines(plan: Plan, costs: Mapping[str, Costs]) -> Iterator[str]:
+    """Yield how the time of each match key is best split among fresh processes, where earlier repeats of it show what they vary by."""
+    repeats = Counter(planned.match_key for planned in plan.trials if planned.state == "planned")
+    for key, count in repeats.items():
+        if key in costs and key in plan.estimates_s:
+            budget = count * plan.estimates_s[key]
+            found = best_split(costs[key], budget)
+            if found is not None:
+                yield (
+                    f"best split of {seconds(budget)} of {key}: measurement.repeat={found.processes} of {found.rounds} rounds each, "
+                    f"tail quality to about +- {found.half_width:.3f} as its earlier repeats varied"
+                )
 
 
 def _whole_time(plan: Plan) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.composer import shipped_folder
@@ -25,6 +26,7 @@ from orchestrator.planning.plan import NOWHERE, Candidate, Plan, check_analysis,
 from orchestrator.report.text import printable
 from orchestrator.stats.stopping import RULES, make_rule
 from orchestrator.stats.thresholds import primary_threshold
+from orchestrator.stats.variance_components import Costs
 from orchestrator.storage.load import read_regular, read_table
 from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.inspection import UNKNOWN, Look
@@ -47,6 +49,30 @@ def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> d
         if ends:
             found[key] = max(ends)[1]
     return found
+
+
+def earlier_costs(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, Costs]:
+    """Return what the latest campaign with repeats of each match key showed of processes and rounds, at its primary threshold.
+
+    It stands in ``processes.parquet``. Files that are missing or cannot be read are passed over.
+    """
+    wanted = set(match_keys)
+    found: dict[str, tuple[str, Costs]] = {}
+    for folder in campaigns:
+        try:
+            created = str(json.loads(read_regular(folder / "campaign.json"))["created_at"])
+            rows = [row for row in read_table(folder / "processes.parquet").to_pylist() if row["primary"] and row["match_key"] in wanted]
+            costs = {row["match_key"]: _costs(row) for row in rows if row["process_s"] is not None and row["round_s"] > 0}
+        except (InputError, OSError, ValueError, LookupError, TypeError):
+            continue
+        for key, of_key in costs.items():
+            if of_key.round > 0 and (key not in found or created > found[key][0]):
+                found[key] = created, of_key
+    return {key: of_key for key, (_, of_key) in found.items()}
+
+
+def _costs(row: Mapping[str, Any]) -> Costs:
+    return Costs(float(row["process_long_run_sd"]) ** 2, float(row["long_run_sd"]) ** 2, float(row["process_s"]), float(row["round_s"]))
 
 
 def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:

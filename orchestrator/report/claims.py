@@ -12,7 +12,7 @@ from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of, who, who_columns
-from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, signed
+from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
@@ -111,6 +111,49 @@ def _difference(row: Row | None, marks: Marks) -> str:
     return f"{signed(row['difference'])} {interval}{marks.of(row)}"
 
 
+MEAN = "mean [95 % interval]"
+PROCESS_NOTE = (
+    "Repeats are fresh processes: the interval is Student's t over their means, and speaks of processes to come. Standard deviations of "
+    "tail quality: what a process, a visit, a round and the samples of a round have each of their own. Best rounds: how many a process has "
+    "where a large budget is best spent. Best split: of the time that these repeats took, with the half-width to be expected."
+)
+
+
+def process_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield per task with repeats what fresh processes keep at the primary threshold, and how time is best split among them."""
+    for group in results.groups:
+        rows = [row for row in rows_of(results, "processes", group) if row["primary"]]
+        names = [name for name in who_columns(group) if name != "repeat"]
+        primary = group.thresholds.primary
+        if rows and primary is not None:
+            marks = Marks(rows)
+            heads = [MEAN, "process sd", "visit sd", "round sd", "samples' sd", "a process costs", "a round costs", "best rounds"]
+            yield Table(
+                title=f"Fresh processes of {group.task} ({group.trials[0].metric}, total time) within {bound(primary)}",
+                columns=[*names, "repeats", *heads, "best split"],
+                rows=[[*_named(row, group, names), str(row["processes"]), *_process_cells(row, marks)] for row in rows],
+                note=PROCESS_NOTE + marks.note(),
+                right=frozenset(["repeats", *heads]),
+            )
+
+
+def _named(row: Row, group: Group, names: Sequence[str]) -> list[str]:
+    return [cell for name, cell in zip(who_columns(group), who(row, group), strict=True) if name in names]
+
+
+def _process_cells(row: Row, marks: Marks) -> list[str]:
+    spreads = [row[name] for name in ("process_sd", "visit_sd", "round_sd", "sample_sd")]
+    split = f"{row['split_processes']} processes of {row['split_rounds']} rounds: ± {row['split_half_width']:.3f}"
+    return [
+        f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
+        *("-" if spread is None else f"{spread:.4f}" for spread in spreads),
+        "-" if row["process_s"] is None else seconds(row["process_s"]),
+        seconds(row["round_s"]),
+        "-" if row["best_rounds"] is None else f"{max(row['best_rounds'], 1):.0f}",
+        "-" if row["split_processes"] is None else split,
+    ]
+
+
 SHOWN = "p95"
 PREDICTION_NOTE = (
     "The first rounds predict the last; the threshold is a percentile of the first alone. block-bootstrap keeps the samples of a round "
@@ -123,15 +166,16 @@ PREDICTION_NOTE = (
 def prediction_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task what the first rounds predicted of the last, on the total clock at the first rounds' p95."""
     for group in results.groups:
-        rows = [row for row in rows_of(results, "prediction", group) if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
+        found = rows_of(results, "prediction", group)
+        rows = [row for row in found if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
         if rows:
             marks = Marks(rows)
             yield Table(
                 title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
-                columns=[*who_columns(group), "method", "mean", "observed", "worst", "observed worst", "rounds", "variance ratio"],
+                columns=[*who_columns(group), "method", MEAN, "observed", "worst", "observed worst", "rounds", "variance ratio"],
                 rows=[_prediction_cells(row, group, marks) for row in rows],
-                note=PREDICTION_NOTE + marks.note(),
-                right=frozenset(["mean", "observed", "worst", "observed worst", "rounds", "variance ratio"]),
+                note=PREDICTION_NOTE + _how_often_right(found) + marks.note(),
+                right=frozenset([MEAN, "observed", "worst", "observed worst", "rounds", "variance ratio"]),
             )
 
 
@@ -140,13 +184,27 @@ def _prediction_cells(row: Row, group: Group, marks: Marks) -> list[str]:
     return [
         *who(row, group),
         row["method"],
-        quality(row["predicted_mean"]) + marks.of(row),
+        f"{quality(row['predicted_mean'])}{_limits(row)}{marks.of(row)}",
         quality(row["observed_mean"]),
         quality(row["predicted_minimum"]),
         quality(row["observed_minimum"]),
         f"{row['fit_rounds']} + {row['test_rounds']}",
         "-" if ratio is None else f"{ratio:.1f}",
     ]
+
+
+def _limits(row: Row) -> str:
+    return "" if row["inside"] is None else f" {quality_within(row['predicted_low'], row['predicted_high'])}"
+
+
+def _how_often_right(rows: Sequence[Row]) -> str:
+    """Say per method in how many rows, of both clocks and all thresholds, the observed mean lay within its predicted interval."""
+    told = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        inside = [row["inside"] for row in rows if row["method"] == method and row["inside"] is not None]
+        if inside:
+            told.append(f"{method} in {sum(inside)} of {len(inside)} ({sum(inside) / len(inside):.0%})")
+    return f" Of all rows, both clocks and every percentile, the observed mean lay inside: {', '.join(told)}." if told else ""
 
 
 FEWEST_ROUNDS, MOST_ROUNDS = 55, 200

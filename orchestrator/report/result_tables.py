@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, rounds_needed_tables
+from orchestrator.report.claims import (
+    comparison_tables,
+    deadline_tables,
+    other_figure_tables,
+    prediction_tables,
+    process_tables,
+    rounds_needed_tables,
+)
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
@@ -27,6 +34,7 @@ def all_tables(results: CampaignAnalysis) -> list[Table]:
         *cross_system_tables(results),
         *deadline_tables(results),
         *comparison_tables(results),
+        *process_tables(results),
         *other_figure_tables(results),
         *own_threshold_tables(results),
         *prediction_tables(results),

@@ -10,7 +10,6 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.intervals import RESAMPLES
 from orchestrator.stats.korn_graubard import ROUNDING, check_confidence
 from orchestrator.stats.long_run import Spread
 
@@ -19,6 +18,7 @@ Method: TypeAlias = Literal["welch", "paired t", "two-way bootstrap", "two-way v
 
 BLOCK = 2**20
 """Counts held in memory at once."""
+RESAMPLES = 4999
 MANY_ANSWERS = 10**5
 """Answers of both trials from which on the variance of all resamples takes the place of drawing them."""
 

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
+from orchestrator.stats.later_mean import ANYTHING, LaterMeans, Within, later_means, later_means_of_independent
+from orchestrator.stats.long_run import MIN_VISITS, Visits, depend
 from orchestrator.stats.per_sample import EmpiricalTimes, SmoothedTimes, Source, per_sample_times
 from orchestrator.stats.poisson_binomial import binomial_sum_pmf, poisson_binomial_pmf
 from orchestrator.stats.tail_quality import quality_curve
@@ -41,18 +43,18 @@ class Figures(NamedTuple):
 class Prediction:
     """Tail quality to be expected of rounds that are like those observed.
 
-    mean : [M]
-        expected quality of a round at each threshold.
-    variance : [M]
-        of the quality of one round; NaN from a single observed round.
+    mean, variance : [M]
+        of the quality of one round at each threshold; the variance is NaN from a single observed round.
     minimum : [M]
         the worst quality among ``rounds`` rounds, its median.
+    later
+        95 % intervals of the mean of ``rounds`` rounds.
     method
         ``block-bootstrap`` keeps the samples of a round together; the others take every sample as independent.
     per_sample
         how each sample's own distribution was found; None for the block bootstrap, which needs none.
     rounds
-        how many rounds the minimum is of.
+        how many rounds the minimum and the intervals are of.
     draws
         number of rounds drawn; None where the law is known exactly.
     """
@@ -60,6 +62,7 @@ class Prediction:
     mean: Floats
     variance: Floats
     minimum: Floats
+    later: LaterMeans
     method: Method
     per_sample: Source | None
     rounds: int
@@ -80,6 +83,7 @@ def predict_quality(
     method: Method = "block-bootstrap",
     draws: int = DRAWS,
     smooth_from: int | None = None,
+    visits: Visits | None = None,
 ) -> Prediction:
     """Predict tail quality of a metric that is a mean over samples (Yang et al., arXiv 2212.13925v3).
 
@@ -104,6 +108,8 @@ def predict_quality(
     smooth_from
         number of observed rounds from which on a sample's distribution is a kernel density; None: never, which predicts better
         (see `per_sample.per_sample_times`).
+    visits : [R]
+        number of each round's visit, for ``block-bootstrap``; None where there are none.
 
     Raises
     ------
@@ -118,10 +124,11 @@ def predict_quality(
     >>> found.mean, found.minimum
     (array([0.625]), array([0.]))
     """
+    score = np.asarray(scores, dtype=np.float64)
     if method == "poisson-binomial":
-        return _exact_independence(np.asarray(scores, dtype=np.float64), times, thresholds, rounds, smooth_from)
-    curve = partial(quality_curve, scores)
-    return predict_from_curve(curve, times, thresholds, rounds=rounds, random=random, method=method, draws=draws, smooth_from=smooth_from)
+        return _exact_independence(score, times, thresholds, rounds, smooth_from)
+    predict = partial(predict_from_curve, partial(quality_curve, scores), times, thresholds, rounds=rounds, random=random, method=method)
+    return predict(draws=draws, smooth_from=smooth_from, visits=visits, within=(0.0, float(score.mean()) if score.size else 0.0))
 
 
 def predict_from_curve(
@@ -134,13 +141,17 @@ def predict_from_curve(
     method: Method = "block-bootstrap",
     draws: int = DRAWS,
     smooth_from: int | None = None,
+    visits: Visits | None = None,
+    within: Within = ANYTHING,
 ) -> Prediction:
     """Predict tail quality of any metric (Yang et al., arXiv 2212.13925v3).
 
     ``block-bootstrap`` draws whole rounds with replacement. A drawn round has the quality of an observed one, so that the law of
     infinitely many resamples is known without drawing: the mean of the observed qualities, their variance, and as median minimum
     of n rounds the smallest q with P(Q <= q) >= 1 - 2^(-1/n) (an order statistic; nothing worse than the worst round is ever
-    predicted). ``monte-carlo`` draws every sample's time from that sample's own distribution, whatever the others take.
+    predicted). With at least 12 visits whole visits are drawn, and the minimum is that of as many as hold n rounds; intervals are
+    widened where the rounds' qualities or median times depend on each other. ``monte-carlo`` draws every sample's time from that
+    sample's own distribution, whatever the others take.
 
     Variances of both are multiplied by R / (R - 1), which makes them unbiased: R rounds spread less around their own mean than
     around the true one. (For metrics that are no mean, Monte Carlo's is so in first order; where kernel densities stand for the
@@ -150,6 +161,8 @@ def predict_from_curve(
     ----------
     curve
         tail quality [M, R] of times [R, S] in ns at time bounds [M] in ns.
+    within
+        the least and the greatest quality possible, to which intervals are clipped.
 
     The others, and the errors, are those of `predict_quality`.
 
@@ -163,13 +176,19 @@ def predict_from_curve(
     _check(rounds, draws)
     observed = per_sample_times(times, smooth_from)
     if method == "block-bootstrap":
-        return Prediction(*figures_of(curve(observed.times, thresholds), rounds), method, None, rounds)
+        qualities = curve(observed.times, thresholds)
+        figures = figures_of(qualities, rounds, visits)
+        dependent = depend(qualities, visits) | depend(np.log(np.median(observed.times, axis=1))[None], visits)
+        later = later_means(qualities, rounds, dependent=dependent, visits=visits, within=within)
+        return Prediction(*figures, later, method, None, rounds)
     if method != "monte-carlo":
         raise InputError(f"prediction method {method!r}: must be block-bootstrap or monte-carlo for a metric that is no mean of 0 and 1")
     step = max(1, TIMES_AT_ONCE // max(1, observed.times.shape[1]))
     parts = [curve(observed.draw(random, min(step, draws - done)), thresholds) for done in range(0, draws, step)]
     mean, variance, minimum = figures_of(np.concatenate(parts, axis=1), rounds)
-    return Prediction(mean, variance * _for_own_mean(observed), minimum, method, observed.source, rounds, draws)
+    unbiased = variance * _for_own_mean(observed)
+    later = later_means_of_independent(mean, unbiased, len(observed.times), rounds, within=within)
+    return Prediction(mean, unbiased, minimum, later, method, observed.source, rounds, draws)
 
 
 def variance_ratio(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -> Floats:
@@ -190,12 +209,8 @@ def variance_ratio(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -
 
     Returns
     -------
-    [M] ratios; NaN where no sample varies, so that independence knows no variance, and for a single round.
-
-    Raises
-    ------
-    InputError
-        if there are no rounds or samples, or a time, score or threshold is out of range.
+    [M] ratios; NaN where no sample varies, so that independence knows no variance, and for a single round. Errors are those of
+    `predict_quality`.
 
     Examples
     --------
@@ -220,7 +235,8 @@ def _exact_independence(scores: Floats, times: ArrayLike, thresholds: ArrayLike,
     laws = _laws_of_counts(on_time[:, scores == 1], observed)
     fewest = (np.cumsum(laws, axis=1) >= _level_of_median_minimum(rounds)).argmax(axis=1)
     unbiased = variance * _for_own_mean(observed)
-    return Prediction(mean, unbiased, fewest / scores.size, "poisson-binomial", observed.source, rounds)
+    later = later_means_of_independent(mean, unbiased, len(observed.times), rounds, within=(0.0, float(scores.mean())))
+    return Prediction(mean, unbiased, fewest / scores.size, later, "poisson-binomial", observed.source, rounds)
 
 
 def _laws_of_counts(on_time: Floats, observed: EmpiricalTimes | SmoothedTimes) -> Floats:
@@ -248,26 +264,31 @@ def _unbiased(count: int) -> float:
     return count / (count - 1) if count > 1 else math.nan
 
 
-def figures_of(curve: Floats, rounds: int) -> tuple[Floats, Floats, Floats]:
-    """Return mean, variance and median minimum of so many rounds, [M] each, of qualities [M, R] that are equally likely."""
+def figures_of(curve: Floats, rounds: int, visits: Visits | None = None) -> tuple[Floats, Floats, Floats]:
+    """Return mean, variance and median minimum of so many rounds, [M] each, of qualities [M, R] that are equally likely.
+
+    With at least 12 ``visits``, [R], the minimum is that of as many whole visits as hold so many rounds.
+    """
     if not np.isfinite(curve).all():
         raise InputError("a prediction from qualities that are not finite: every round needs a number at every threshold")
     ordered = np.sort(curve, axis=1)
     count = ordered.shape[1]
-    rank = max(1, math.ceil(count * _level_of_median_minimum(rounds)))
+    worst, drawn = ordered, float(rounds)
+    if visits is not None and (starts := np.unique(visits, return_index=True)[1]).size >= MIN_VISITS:
+        worst, drawn = np.sort(np.minimum.reduceat(curve, starts, axis=1), axis=1), rounds * starts.size / count
+    rank = max(1, math.ceil(worst.shape[1] * _level_of_median_minimum(drawn)))
     spreads = ordered[:, 0] < ordered[:, -1]  # equal qualities vary by rounding alone
     variance = np.where(spreads, ordered.var(axis=1), 0.0) * _unbiased(count)
-    return ordered.mean(axis=1), variance, ordered[:, rank - 1]
+    return ordered.mean(axis=1), variance, worst[:, rank - 1]
 
 
-def _level_of_median_minimum(rounds: int) -> float:
+def _level_of_median_minimum(rounds: float) -> float:
     """Return the level of the quantile of one round that is the median of the minimum of several: 1 - 2^(-1/n), rounded down."""
     return -math.expm1(-math.log(2) / rounds) * (1 - ROUNDING)
 
 
 def _ratio(observed: Floats, independent: Floats) -> Floats:
-    ratio = np.full(observed.shape, math.nan)
-    np.divide(observed, independent, out=ratio, where=independent > 0)
+    ratio: Floats = np.divide(observed, independent, out=np.full(observed.shape, math.nan), where=independent > 0)
     return ratio
 
 

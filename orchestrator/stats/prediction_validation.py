@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.later_mean import ANYTHING, Within
+from orchestrator.stats.long_run import Unit, Visits
 from orchestrator.stats.prediction import DRAWS, Curve, Figures, Method, Prediction, figures_of, predict_from_curve, predict_quality
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import checked_times
@@ -17,6 +19,7 @@ from orchestrator.stats.times import checked_times
 ROUNDS_TO_VALIDATE = 20
 """With fewer rounds none can be spared for a test."""
 MOST_TEST_ROUNDS = 30
+ROUNDING = 1e-9
 VALIDATED_PERCENTILES = (60.0, 90.0, 95.0, 99.0)
 
 
@@ -37,6 +40,10 @@ class Validation:
         that the mean agrees by construction, however much slower the test rounds are.
     fit_rounds, test_rounds
         how many there are.
+    low, high
+        95 % prediction interval of the mean of the test rounds; NaN where the fitted rounds do not vary.
+    degrees, unit
+        degrees of freedom of its variance, and what was taken as independent.
     """
 
     percentile: float
@@ -47,6 +54,17 @@ class Validation:
     observed_at_recomputed: Figures
     fit_rounds: int
     test_rounds: int
+    low: float = math.nan
+    high: float = math.nan
+    degrees: float = math.nan
+    unit: Unit = "rounds"
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the mean of the test rounds lies within the predicted limits; None where there are none."""
+        if math.isnan(self.low):
+            return None
+        return self.low - ROUNDING <= self.observed.mean <= self.high + ROUNDING
 
     @property
     def difference(self) -> Figures:
@@ -68,11 +86,12 @@ def validate_prediction(
     draws: int = DRAWS,
     smooth_from: int | None = None,
     percentiles: Sequence[float] = VALIDATED_PERCENTILES,
+    visits: Visits | None = None,
 ) -> tuple[Validation, ...]:
     """Predict the last rounds from the first, for a metric that is a mean over samples.
 
-    The last min(30, R // 2) rounds are the test, the others are fitted; the minimum predicted is that of as many rounds as the
-    test has. Thresholds are percentiles of the fitted rounds alone.
+    The last min(30, R // 2) rounds are the test, the others are fitted (with visits, a test begins where the next one of them does); the
+    minimum predicted is that of as many rounds as the test has. Thresholds are percentiles of the fitted rounds alone.
 
     Parameters
     ----------
@@ -98,7 +117,7 @@ def validate_prediction(
     (30, 30, 0.9, 0.893)
     """
     predict = partial(predict_quality, scores, random=random, method=method, draws=draws, smooth_from=smooth_from)
-    return _validated(predict, partial(quality_curve, scores), times, percentiles, times)
+    return _validated(predict, partial(quality_curve, scores), times, percentiles, times, visits)
 
 
 def validate_from_curve(
@@ -111,6 +130,8 @@ def validate_from_curve(
     smooth_from: int | None = None,
     percentiles: Sequence[float] = VALIDATED_PERCENTILES,
     inferences: ArrayLike | None = None,
+    visits: Visits | None = None,
+    within: Within = ANYTHING,
 ) -> tuple[Validation, ...]:
     """Predict the last rounds from the first, for any metric.
 
@@ -121,12 +142,17 @@ def validate_from_curve(
 
     The others, and the errors, are those of `predict_from_curve` and `validate_prediction`, whose result this returns.
     """
-    predict = partial(predict_from_curve, curve, random=random, method=method, draws=draws, smooth_from=smooth_from)
-    return _validated(predict, curve, times, percentiles, times if inferences is None else inferences)
+    predict = partial(predict_from_curve, curve, random=random, method=method, draws=draws, smooth_from=smooth_from, within=within)
+    return _validated(predict, curve, times, percentiles, times if inferences is None else inferences, visits)
 
 
 def _validated(
-    predict: Callable[..., Prediction], curve: Curve, times: ArrayLike, percentiles: Sequence[float], inferences: ArrayLike
+    predict: Callable[..., Prediction],
+    curve: Curve,
+    times: ArrayLike,
+    percentiles: Sequence[float],
+    inferences: ArrayLike,
+    visits: Visits | None,
 ) -> tuple[Validation, ...]:
     """Fit the first rounds and look at the last, at the fitted rounds' percentiles and at the test rounds' own."""
     checked, pooled = checked_times(times), checked_times(inferences)
@@ -134,7 +160,7 @@ def _validated(
         raise ValueError(f"times of {len(checked)} rounds and inferences of {len(pooled)}: the rounds must be the same")
     if len(checked) < ROUNDS_TO_VALIDATE:
         raise InputError(f"validation of a prediction on {len(checked)} rounds: at least {ROUNDS_TO_VALIDATE} are needed; measure more")
-    tests = min(MOST_TEST_ROUNDS, len(checked) // 2)
+    tests = _test_rounds(len(checked), visits)
     fit, test = checked[:-tests], checked[-tests:]
     chosen = zip(percentiles, percentiles_inverted_cdf(pooled[:-tests], percentiles), strict=True)
     frozen = [(percentile, bound) for percentile, bound in chosen if math.isfinite(bound)]
@@ -142,7 +168,8 @@ def _validated(
         return ()
     bounds = np.array([bound for _, bound in frozen])
     recomputed = np.array(percentiles_inverted_cdf(pooled[-tests:], [percentile for percentile, _ in frozen]))
-    predicted = predict(fit, bounds, rounds=tests)
+    predicted = predict(fit, bounds, rounds=tests, visits=None if visits is None else visits[:-tests])
+    limits = zip(*(values.tolist() for values in predicted.later[:3]), predicted.later.units, strict=True)
     observed, at_recomputed = (np.transpose(figures_of(curve(test, where), tests)) for where in (bounds, recomputed))
     return tuple(
         Validation(
@@ -154,6 +181,19 @@ def _validated(
             Figures(*at_recomputed[index].tolist()),
             len(fit),
             tests,
+            *of_mean,
         )
-        for index, (percentile, bound) in enumerate(frozen)
+        for index, ((percentile, bound), of_mean) in enumerate(zip(frozen, limits, strict=True))
     )
+
+
+def _test_rounds(rounds: int, visits: Visits | None) -> int:
+    """Return how many rounds at the end are the test: whole visits, where one begins among them."""
+    tests = min(MOST_TEST_ROUNDS, rounds // 2)
+    if visits is None:
+        return tests
+    if len(visits) != rounds:
+        raise ValueError(f"visits of {len(visits)} rounds and times of {rounds}: the rounds must be the same")
+    starts = np.flatnonzero(np.diff(visits)) + 1
+    later = starts[starts >= rounds - tests]
+    return rounds - int(later[0]) if later.size else tests

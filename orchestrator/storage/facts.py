@@ -32,7 +32,7 @@ PLACEMENT = {
 }  # fmt: skip
 ENVIRONMENT = {"host": TEXT, "boot_id": TEXT, "processor": TEXT}
 DIGESTS = {"data": TEXT}
-COLD_START = {"load_ns": NUMBER, "first_inference_ns": NUMBER}
+COLD_START = {"load_ns": NUMBER, "first_inference_ns": NUMBER, "warmup_rounds_ns": WHOLES}
 OF_TYPE = {int: WHOLE, float: NUMBER, str: TEXT, bool: YES_OR_NO}
 CHECK = {name: OF_TYPE[kind] for name, kind in CHECK_COLUMNS.items()} | {"rounds": WHOLE_32}
 """One check of a stopping rule becomes a row of ``convergence.parquet``."""

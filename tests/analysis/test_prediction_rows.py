@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.dependence import FEW_ROUNDS
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.configuration.config import AnalysisConfig
 
@@ -46,3 +47,19 @@ def test_a_metric_that_is_no_mean_has_the_block_bootstrap_alone(build: Any, nois
     found = list(prediction_rows(build("a", noise(40, 20, 20), metrics=("f1_macro",)), (), ANALYSIS))
     assert {row["method"] for row in found} == {"block-bootstrap"}
     assert {row["variance_ratio"] for row in found} == {None}
+
+
+def test_rows_tell_whether_the_prediction_was_right(build: Any, noise: Any) -> None:
+    calm = noise(60, 50, 20)
+    slower_at_the_end = calm * np.where(np.arange(60) < 30, 1.0, 1.5)[:, None]
+    for times, right in ((calm, True), (slower_at_the_end, False)):
+        found = [row for row in prediction_rows(build("a", times, right=45), (), ANALYSIS) if row["method"] == "block-bootstrap"]
+        assert {row["inside"] for row in found} == {right}
+        assert all((row["predicted_low"] <= row["observed_mean"] <= row["predicted_high"]) == right for row in found)
+        assert all(row["flags"] == [] for row in found)
+
+
+def test_limits_of_few_dependent_rounds_are_flagged(build: Any, noise: Any) -> None:
+    times = noise(60, 50, 20) * np.where(np.arange(60) // 10 % 2 == 0, 1.0, 1.5)[:, None]
+    flags = {row["method"]: row["flags"] for row in prediction_rows(build("a", times), ("unpinned",), ANALYSIS)}
+    assert flags == {"block-bootstrap": ["unpinned", FEW_ROUNDS], "poisson-binomial": ["unpinned"]}

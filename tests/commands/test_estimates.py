@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from small_campaign import measure_small
 
-from orchestrator.commands.planning import earlier_durations, known_campaigns
+from orchestrator.commands.plan import split_lines
+from orchestrator.commands.planning import earlier_costs, earlier_durations, known_campaigns
+from orchestrator.planning.plan import Plan
+from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.reader import open_campaign
 
 KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
@@ -60,3 +64,32 @@ def test_campaigns_are_found_below_results_and_beside_the_users_own(tmp_path: Pa
     assert known_campaigns(results, None) == [results / "vision" / "monday"]
     assert set(known_campaigns(results, str(own / "run-2"))) == {results / "vision" / "monday", own / "run-1"}
     assert known_campaigns(tmp_path / "nowhere", None) == []
+
+
+def test_repeats_of_before_tell_how_time_is_best_split(tmp_path: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+    directory = measure_small(tmp_path / "small", repeat=3, rounds=8)
+    assert call("report", str(directory), "analysis.primary=p50")[0] == 0
+    rows = [row for row in open_campaign(directory).table("processes").to_pylist() if row["primary"]]
+    found = earlier_costs([row["match_key"] for row in rows], [tmp_path / "nowhere", directory])
+    assert len(found) == len(rows) == 2
+    for row in rows:
+        costs = found[row["match_key"]]
+        assert (costs.process_s, costs.round_s) == (row["process_s"], row["round_s"])
+        assert (costs.process, costs.round) == pytest.approx((row["process_long_run_sd"] ** 2, row["long_run_sd"] ** 2))
+    assert earlier_costs(["another"], [directory]) == {}
+    (directory / "processes.parquet").write_bytes(b"no table")
+    assert earlier_costs(found, [directory]) == {}
+
+
+def test_a_plan_says_how_its_time_is_best_split(tmp_path: Path) -> None:
+    [planned, *_] = open_campaign(measure_small(tmp_path / "small")).record.trials
+    trials = tuple(planned.model_copy(update={"state": "planned", "trial_id": f"{KEY}-r{number}", "match_key": KEY}) for number in range(3))
+    plan = Plan(trials=trials, candidates={}, left_out=()).with_estimates({KEY: 200.0})
+    costs = Costs(process=1e-4, round=1e-3, process_s=10, round_s=1)
+    split = best_split(costs, 600.0)
+    assert split is not None
+    [line] = split_lines(plan, {KEY: costs, "another": costs})
+    assert f"of {KEY}: measurement.repeat={split.processes} of {split.rounds} rounds each" in line
+    assert f"+- {split.half_width:.3f}" in line
+    assert list(split_lines(plan.with_estimates({}), {KEY: costs})) == []
+    assert list(split_lines(plan.with_estimates({KEY: 5.0}), {KEY: costs})) == []

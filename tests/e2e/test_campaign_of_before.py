@@ -6,12 +6,15 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from program import orchestrator
 
 from orchestrator.storage.reader import open_campaign
 
+LIMITS = ("interval_low", "interval_high")
+BRACKETS = r" \\?\[[^]]*\]"
 MARKS = r" (\\?\*|\([a-z](, [a-z])*\))(?=[ |])"
 STORED = Path(__file__).parents[1] / "data" / "before_the_house"
 
@@ -28,21 +31,33 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (STORED / "expected").glob("*.parquet")))
 def test_every_column_of_then_is_equal(reported: Path, name: str) -> None:
-    """There may be more columns now, and more parameters."""
+    """There may be more columns now, and more parameters. Limits of a bootstrap-t come from more resamples."""
     expected, found = (pq.read_table(folder / f"{name}.parquet") for folder in (STORED / "expected", reported))
     assert found.select(expected.column_names).schema.equals(expected.schema, check_metadata=False)
+    drawn = [row.get("interval_method") == "bootstrap-t" for row in expected.to_pylist()]
     for column in expected.column_names:
         then, now = expected.column(column).to_pylist(), found.column(column).to_pylist()
         if column == "parameters":
             assert all(set(row) <= set(today) for row, today in zip(then, now, strict=True))
+        elif column == "interval_parameters":
+            assert all(set(row) <= {*today, ("resamples", 4999.0)} for row, today in zip(then, now, strict=True))
+        elif name == "tail_quality" and column in LIMITS:
+            widths = pc.subtract(expected.column("interval_high"), expected.column("interval_low")).to_pylist()
+            moved = [abs(today - limit) / width for limit, today, width in zip(then, now, widths, strict=True)]
+            assert 30 < sum(drawn) < len(drawn)
+            assert all(far <= 0.1 if by_lot else far == 0 for far, by_lot in zip(moved, drawn, strict=True)), column
         else:
             assert now == then, column
 
 
 def test_every_row_of_the_report_is_equal(reported: Path) -> None:
-    """But for the marks of flags, which were one star for all."""
+    """But for the marks of flags, which were one star for all, and for the limits of intervals, which the test above compares."""
     expected, found = (
-        [re.sub(MARKS, "", line) for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("|")]
+        [
+            re.sub(BRACKETS, "", re.sub(MARKS, "", line))
+            for line in (folder / "report.md").read_text("utf-8").splitlines()
+            if line.startswith("|")
+        ]
         for folder in (STORED / "expected", reported)
     )
     assert len(expected) > 40

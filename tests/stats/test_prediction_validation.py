@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.later_mean import later_means
+from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.prediction import Figures, predict_quality
 from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, validate_from_curve, validate_prediction
 from orchestrator.stats.tail_quality import quality_curve
@@ -100,6 +103,61 @@ def test_percentiles_on_samples_without_a_time() -> None:
     late_test = validate_prediction(np.ones(10), times[::-1], random=generator(), percentiles=[99])
     assert late_test[0].recomputed_threshold_ns == math.inf
     assert late_test[0].observed_at_recomputed.mean == pytest.approx(0.9)
+
+
+def test_the_interval_of_the_later_mean_by_hand() -> None:
+    times, scores = lognormal(80, 50), np.ones(50)
+    for one in validate_prediction(scores, times, random=generator()):
+        quality = (times[:50] <= one.threshold_ns).mean(axis=1)
+        error = quality.std(ddof=1) * math.sqrt(1 / 50 + 1 / 30)
+        low, high = stats.t.interval(0.95, 49, quality.mean(), error)
+        assert (one.low, one.high) == pytest.approx((low, min(high, 1.0)))
+        assert (one.degrees, one.unit, one.inside) == (49, "rounds", bool(low <= one.observed.mean <= high))
+
+
+def test_rounds_that_depend_on_each_other_widen_the_interval() -> None:
+    slow = np.where(np.arange(90) // 10 % 3 == 1, 1.1, 1.0)[:, None]
+    times, scores = lognormal(90, 50) * slow, np.ones(50)
+    [one] = validate_prediction(scores, times, random=generator(), percentiles=[90])
+    quality = (times[:60] <= one.threshold_ns).mean(axis=1)
+    [spread] = long_run_spreads(quality[None])
+    half = stats.t.ppf(0.975, 3) * math.sqrt(spread.variance * (1 + 60 / 30))
+    assert (one.low, one.high) == pytest.approx((max(quality.mean() - half, 0), min(quality.mean() + half, 1)))
+    assert (one.degrees, one.unit) == (3, "cosines")
+    [independent] = validate_prediction(scores, times, random=generator(), percentiles=[90], method="poisson-binomial")
+    assert independent.high - independent.low < (one.high - one.low) / 3
+
+
+def test_with_visits_the_test_is_whole_visits_and_they_are_what_is_drawn() -> None:
+    visits = np.repeat(np.arange(14), 7)
+    slow = np.where(visits % 3 == 0, 1.2, 1.0)[:, None]
+    times = lognormal(98, 40) * slow
+    [one] = validate_prediction(np.ones(40), times, random=generator(), percentiles=[90], visits=visits)
+    assert (one.fit_rounds, one.test_rounds, one.unit) == (70, 28, "cosines")  # 10 visits are too few
+    visits = np.repeat(np.arange(49), 2)
+    [one] = validate_prediction(np.ones(40), times, random=generator(), percentiles=[90], visits=visits)
+    quality = (times[:68] <= one.threshold_ns).mean(axis=1)
+    means, worst = quality.reshape(34, 2).mean(axis=1), quality.reshape(34, 2).min(axis=1)
+    half = stats.t.ppf(0.975, 34 // 3) * means.std(ddof=1) * math.sqrt(1 / 34 + 1 / 15)
+    assert (one.fit_rounds, one.unit, one.degrees) == (68, "visits", 11)
+    assert (one.low, one.high) == pytest.approx((quality.mean() - half, min(quality.mean() + half, 1)))
+    assert one.predicted.minimum == np.quantile(worst, 1 - 2 ** (-1 / 15), method="inverted_cdf")
+    with pytest.raises(ValueError, match="visits of 3 rounds and times of 98"):
+        validate_prediction(np.ones(40), times, random=generator(), visits=np.arange(3))
+
+
+def test_rounds_that_do_not_vary_predict_no_limits() -> None:
+    for method in ("block-bootstrap", "poisson-binomial"):
+        for one in validate_prediction(np.ones(3), np.tile([1.0, 2.0, 3.0], (40, 1)), random=generator(), method=method):
+            assert math.isnan(one.low)
+            assert math.isnan(one.high)
+            assert one.inside is None
+
+
+def test_later_means_of_one_round_are_not_known() -> None:
+    found = later_means([[0.5], [0.7]], 3, dependent=np.array([False, True]))
+    assert np.isnan(found.low).all()
+    assert np.isnan(found.high).all()
 
 
 def test_too_few_rounds_are_refused() -> None:

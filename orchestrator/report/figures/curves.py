@@ -19,7 +19,7 @@ from orchestrator.report.figures.grid import Grid
 from orchestrator.stats.times import Clock
 
 RESAMPLES = 999
-"""Resamples of a band; the figures of tables have 4,999."""
+"""Resamples of a band; the figures of tables have 19,999."""
 
 
 def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats, Floats]:

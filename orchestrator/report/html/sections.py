@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables
+from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, process_tables
 from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.chart import Chart
@@ -60,7 +60,12 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis) -> Ta
     for chart in charts_of(reading):
         charts.setdefault(chart.section, []).append((f"{chart.name}-{number}", chart))
     described = {
-        "quality": ("Tail quality", list(cross_system_tables(own)), [*deadline_tables(own), *comparison_tables(own, everywhere=True)], ()),
+        "quality": (
+            "Tail quality",
+            list(cross_system_tables(own)),
+            [*deadline_tables(own), *comparison_tables(own, everywhere=True), *process_tables(own)],
+            (),
+        ),
         "latency": ("Latency", (), list(latency_tables(own)), ()),
         "rounds": ("Rounds", (), (), ()),
         "slow": ("Slow rounds", (), list(slow_rounds_tables(own)), list(evidence_tables(own))),

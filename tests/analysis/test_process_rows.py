@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.processes import process_rows
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.stats.variance_components import Costs, best_split, variance_components
+
+ANALYSIS = AnalysisConfig(thresholds_ms=(20.0,), primary="20 ms")
+COLD = {"load_ns": 2_000_000_000, "warmup_rounds_ns": [500_000_000, 500_000_000]}
+SPEEDS = (1.0, 1.05, 0.97, 1.1)
+
+
+def repeats(build: Any, noise: Any, rounds: int = 40, **more: Any) -> list[Any]:
+    return [
+        build("a", speed * noise(rounds, 25, 20.0), right=20, repeat=number, cold_start=COLD, **more) for number, speed in enumerate(SPEEDS)
+    ]
+
+
+def rows_of(trials: list[Any]) -> list[Any]:
+    return list(process_rows(grouped(trials, ANALYSIS)))
+
+
+def test_the_interval_is_students_over_repeats(build: Any, noise: Any) -> None:
+    trials = repeats(build, noise)
+    [row] = [row for row in rows_of(trials) if row["primary"]]
+    qualities = [(data.times["total"][:, :20] <= 20e6).sum(axis=1) / 25 for data in trials]
+    means = [quality.mean() for quality in qualities]
+    low, high = stats.t.interval(0.95, 3, np.mean(means), stats.sem(means))
+    assert (row["mean"], row["interval_low"], row["interval_high"]) == pytest.approx((np.mean(means), max(low, 0), min(high, 0.8)))
+    assert (row["processes"], row["rounds"], row["trial"], row["threshold"]) == (4, 160, "net-a-r0", "20 ms")
+
+
+def test_components_and_costs_are_those_of_the_stored_rounds(build: Any, noise: Any) -> None:
+    trials = repeats(build, noise, rounds=40)
+    [row] = [row for row in rows_of(trials) if row["primary"]]
+    answers = [(data.times["total"] <= 20e6) * (np.arange(25) < 20) for data in trials]
+    found = variance_components([table.mean(axis=1) for table in answers], None, answers)
+    assert [row["process_sd"], row["round_sd"], row["sample_sd"]] == pytest.approx(np.sqrt([found.process, found.round, found.sample]))
+    assert row["visit_sd"] is None
+    round_s = np.mean([np.median(data.times["total"].sum(axis=1)) / 1e9 for data in trials])
+    assert (row["process_s"], row["round_s"]) == (3.0, pytest.approx(round_s))
+    means = [table.mean() for table in answers]
+    assert row["process_long_run_sd"] ** 2 == pytest.approx(np.var(means, ddof=1) - row["long_run_sd"] ** 2 / 40)
+    costs = Costs(row["process_long_run_sd"] ** 2, row["long_run_sd"] ** 2, 3.0, round_s)
+    assert row["best_rounds"] == pytest.approx(costs.best_rounds)
+    split = best_split(costs, (4 * 3.0 + 160 * round_s) * (1 + 1e-9))
+    assert split is not None
+    assert (row["split_processes"], row["split_rounds"]) == (split.processes, split.rounds)
+    assert row["split_half_width"] == pytest.approx(split.half_width)
+    assert split.half_width <= costs.half_width(4, 40)
+
+
+def test_visits_are_a_component_of_their_own(build: Any, noise: Any) -> None:
+    visits = np.repeat(np.arange(15, dtype=np.int32), 4)
+    slow = np.where(visits % 3 == 0, 1.3, 1.0)[:, None]
+    trials = [replace(data, times={c: t * slow for c, t in data.times.items()}) for data in repeats(build, noise, rounds=60, visits=visits)]
+    trials = [replace(data, inferences=data.times) for data in trials]
+    [row] = [row for row in rows_of(trials) if row["primary"]]
+    assert row["visit_sd"] > 5 * row["round_sd"]
+    assert row["long_run_sd"] > row["visit_sd"] > row["process_sd"]
+
+
+def test_one_process_says_nothing_of_others(build: Any, noise: Any) -> None:
+    assert rows_of([build("a", noise(40, 25, 20.0)), build("b", noise(40, 25, 22.0))]) == []
+
+
+def test_what_is_not_known_is_null(build: Any, noise: Any) -> None:
+    old = [build("a", noise(40, 25, 20.0), repeat=number, metrics=("f1_macro",)) for number in range(3)]
+    rows = rows_of(old)
+    assert {(row["process_s"], row["sample_sd"], row["best_rounds"], row["split_processes"]) for row in rows} == {(None, None, None, None)}
+    all_in_time = [build("a", np.full((30, 10), 5.0), repeat=number, cold_start=COLD) for number in range(2)]
+    [row] = [row for row in rows_of(all_in_time) if row["primary"]]
+    assert (row["mean"], row["interval_high"], row["split_processes"]) == (1.0, 1.0, None)
+    assert row["interval_low"] == pytest.approx(1 - stats.t.ppf(0.975, 1) / 300 / np.sqrt(2))

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.variance_components import Costs, best_split, mean_of_processes, variance_components
+
+
+def drawn(random, processes, visits, rounds, sds):
+    """Quality of each round, [P, V, R], with effects of processes, visits and rounds."""
+    found = 0.7 + sds[0] * random.normal(size=(processes, 1, 1))
+    return found + sds[1] * random.normal(size=(processes, visits, 1)) + sds[2] * random.normal(size=(processes, visits, rounds))
+
+
+def test_balanced_components_are_those_of_the_textbook() -> None:
+    found = drawn(np.random.default_rng(0), 6, 5, 4, (0.05, 0.03, 0.02))
+    visits = np.repeat(np.arange(5), 4)
+    got = variance_components(list(found.reshape(6, 20)), [visits] * 6)
+    of_round = found.var(axis=2, ddof=1).mean()
+    of_visit = 4 * found.mean(axis=2).var(axis=1, ddof=1).mean()
+    of_process = 20 * found.mean(axis=(1, 2)).var(ddof=1)
+    assert got.round == pytest.approx(of_round)
+    assert got.visit == pytest.approx((of_visit - of_round) / 4)
+    assert got.process == pytest.approx((of_process - of_visit) / 20)
+    assert math.isnan(got.sample)
+
+
+def test_one_way_components_are_those_of_the_f_test() -> None:
+    parts = [0.5 + 0.1 * number + np.random.default_rng(number).normal(0, 0.05, 8) for number in range(4)]
+    got = variance_components(parts)
+    f = stats.f_oneway(*parts).statistic
+    assert got.process == pytest.approx((f - 1) * got.round / 8)
+    assert math.isnan(got.visit)
+
+
+def test_components_of_unequal_classes_are_unbiased() -> None:
+    sds = (0.05, 0.03, 0.04)
+    sizes = [(3, 7), (5, 2), (8, 4), (2, 9), (6, 3)]  # visits and rounds of each process
+    random = np.random.default_rng(1)
+    found = []
+    for _ in range(2000):
+        parts = [drawn(random, 1, *size, sds).ravel() for size in sizes]
+        visits = [np.repeat(np.arange(count), rounds) for count, rounds in sizes]
+        found.append(variance_components(parts, visits)[:3])
+    means, errors = np.mean(found, axis=0), np.std(found, axis=0) / math.sqrt(2000)
+    truth = np.square(sds)
+    assert (np.abs(means - truth) < 4 * errors + 0.03 * truth).all()  # estimates below 0 count as 0, a little too much
+
+
+def test_samples_that_go_their_own_ways_leave_rounds_nothing() -> None:
+    random = np.random.default_rng(2)
+    chance = random.random(40)
+    answers = [(random.random((200, 40)) < chance).astype(float) for _ in range(3)]
+    got = variance_components([table.mean(axis=1) for table in answers], None, answers)
+    assert got.sample == pytest.approx((chance * (1 - chance)).mean() / 40, rel=0.1)
+    assert got.round < 0.1 * got.sample
+    slow = random.random((200, 1)) < 0.3
+    rounds = [table * ~slow for table in answers]
+    got = variance_components([table.mean(axis=1) for table in rounds], None, rounds)
+    assert got.round > 3 * got.sample
+    whole = np.concatenate([table.mean(axis=1) for table in rounds]).var(ddof=1)
+    assert got.process + got.round + got.sample == pytest.approx(whole, rel=0.02)
+
+
+def test_samples_are_the_residual_of_a_two_way_table() -> None:
+    table = np.random.default_rng(3).random((5, 7))
+    rows, columns = table.mean(axis=1), table.mean(axis=0)
+    left = sum((table[r, s] - rows[r] - columns[s] + table.mean()) ** 2 for r in range(5) for s in range(7))
+    got = variance_components([rows, rows], None, [table, table])
+    assert got.sample == pytest.approx(min(left / (4 * 6) / 7, rows.var(ddof=1)))
+    assert got.process == 0
+
+
+def test_single_rounds_and_samples() -> None:
+    got = variance_components([[0.8], [0.9]], [np.array([0]), np.array([0])], [np.array([[0.8]]), np.array([[0.9]])])
+    assert got.process == pytest.approx(0.005)
+    assert (got.round, math.isnan(got.visit), math.isnan(got.sample)) == (0, True, True)
+    with pytest.raises(InputError, match="1 processes: at least 2"):
+        variance_components([[0.5, 0.6]])
+    with pytest.raises(InputError, match="each with a round"):
+        variance_components([[0.5, 0.6], []])
+
+
+def test_the_mean_of_processes_is_students() -> None:
+    means = [0.80, 0.84, 0.82, 0.79]
+    low, high = stats.t.interval(0.95, 3, np.mean(means), stats.sem(means))
+    assert mean_of_processes(means) == pytest.approx((np.mean(means), low, high))
+    _, low, high = mean_of_processes([0.8, 0.8], resolution=0.01)
+    assert (low, high) == pytest.approx(stats.t.interval(0.95, 1, 0.8, 0.01 / math.sqrt(2)))
+    with pytest.raises(InputError, match="over 1 processes"):
+        mean_of_processes([0.8])
+
+
+def test_the_best_rounds_have_the_least_variance_a_budget_can_buy() -> None:
+    costs = Costs(process=4e-5, round=3e-3, process_s=12.0, round_s=0.5)
+
+    def variance(rounds: int) -> float:
+        processes = 1e6 / (costs.process_s + rounds * costs.round_s)
+        return costs.process / processes + costs.round / (processes * rounds)
+
+    assert min(range(1, 1000), key=variance) == pytest.approx(costs.best_rounds, abs=1)
+    assert Costs(0.0, 1e-3, 10, 1).best_rounds == math.inf
+
+
+def test_the_best_split_is_the_narrowest_and_within_the_budget() -> None:
+    costs = Costs(process=4e-5, round=3e-3, process_s=12.0, round_s=0.5)
+    for budget in (30.0, 300.0, 3000.0):
+        found = best_split(costs, budget)
+        assert found is not None
+        assert found.processes * (costs.process_s + found.rounds * costs.round_s) <= budget
+        every = [
+            costs.half_width(processes, rounds)
+            for processes in range(2, 260)
+            for rounds in range(1, 400)
+            if processes * (costs.process_s + rounds * costs.round_s) <= budget
+        ]
+        assert found.half_width == pytest.approx(min(every))
+    assert best_split(costs, 24.9) is None
+    assert best_split(Costs(0.0, 1e-3, 10, 1), 600).processes > 2  # degrees of freedom are worth a process
