@@ -146,7 +146,7 @@ class MeasurementConfig(Frozen):
     round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
     order: Literal["fixed", "shuffled"] = "fixed"
     schedule: Literal["visits", "sequential", "interleaved"] = "visits"
-    visit_rounds: int = Field(5, gt=0, le=MOST_ROUNDS)
+    visit_rounds: int = Field(2, gt=0, le=MOST_ROUNDS)
     lead_in: int = Field(3, ge=0, le=MOST_SAMPLES)
     garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
     repeat: int = Field(1, gt=0, le=MOST_REPEATS)
