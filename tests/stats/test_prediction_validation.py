@@ -8,7 +8,7 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.later_mean import later_means
-from orchestrator.stats.long_run import long_run_spreads
+from orchestrator.stats.long_run import depend, long_run_spreads
 from orchestrator.stats.prediction import Figures, predict_quality
 from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, validate_from_curve, validate_prediction
 from orchestrator.stats.tail_quality import quality_curve
@@ -152,6 +152,30 @@ def test_rounds_that_do_not_vary_predict_no_limits() -> None:
             assert math.isnan(one.low)
             assert math.isnan(one.high)
             assert one.inside is None
+
+
+def test_the_interval_of_independent_samples_by_hand() -> None:
+    times, scores = lognormal(80, 50), np.ones(50)
+    for one in validate_prediction(scores, times, random=generator(), method="poisson-binomial"):
+        half = stats.t.ppf(0.975, 49) * math.sqrt(one.predicted.variance * (1 / 50 + 1 / 30))
+        mean = one.predicted.mean
+        assert (one.low, one.high) == pytest.approx((mean - half, min(mean + half, 1.0)))
+
+
+def test_limits_lie_within_what_is_possible() -> None:
+    slow = np.where(np.arange(60) // 10 % 2 == 0, 1.0, 3.0)[:, None]
+    [one] = validate_prediction(np.ones(20), lognormal(60, 20) * slow, random=generator(), percentiles=[60])
+    assert (one.low, one.high) == (0.0, 1.0)
+
+
+def test_median_times_tell_dependence_that_quality_does_not_show() -> None:
+    times = lognormal(90, 51)
+    times[:, :40] *= np.where(np.arange(90) // 10 % 2 == 0, 1.0, 1.5)[:, None]  # none of these is ever near the threshold
+    times[:, 40:] *= 10
+    [one] = validate_prediction(np.ones(51), times, random=generator(), percentiles=[95])
+    quality = (times[:60] <= one.threshold_ns).mean(axis=1)
+    assert not depend(quality[None])[0]
+    assert one.unit == "cosines"
 
 
 def test_later_means_of_one_round_are_not_known() -> None:

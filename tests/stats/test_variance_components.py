@@ -67,11 +67,13 @@ def test_samples_that_go_their_own_ways_leave_rounds_nothing() -> None:
 
 
 def test_samples_are_the_residual_of_a_two_way_table() -> None:
-    table = np.random.default_rng(3).random((5, 7))
+    random = np.random.default_rng(3)
+    table = random.random((5, 7)) + random.random((5, 1))
     rows, columns = table.mean(axis=1), table.mean(axis=0)
     left = sum((table[r, s] - rows[r] - columns[s] + table.mean()) ** 2 for r in range(5) for s in range(7))
     got = variance_components([rows, rows], None, [table, table])
-    assert got.sample == pytest.approx(min(left / (4 * 6) / 7, rows.var(ddof=1)))
+    assert got.sample == pytest.approx(left / (4 * 6) / 7)
+    assert got.round == pytest.approx(rows.var(ddof=1) - got.sample)
     assert got.process == 0
 
 
@@ -95,15 +97,20 @@ def test_the_mean_of_processes_is_students() -> None:
         mean_of_processes([0.8])
 
 
+def variance_of(costs: Costs, processes: float, rounds: int) -> float:
+    return costs.process / processes + costs.round / (processes * rounds)
+
+
 def test_the_best_rounds_have_the_least_variance_a_budget_can_buy() -> None:
     costs = Costs(process=4e-5, round=3e-3, process_s=12.0, round_s=0.5)
 
     def variance(rounds: int) -> float:
         processes = 1e6 / (costs.process_s + rounds * costs.round_s)
-        return costs.process / processes + costs.round / (processes * rounds)
+        return variance_of(costs, processes, rounds)
 
     assert min(range(1, 1000), key=variance) == pytest.approx(costs.best_rounds, abs=1)
     assert Costs(0.0, 1e-3, 10, 1).best_rounds == math.inf
+    assert costs.half_width(5, 20) == pytest.approx(stats.t.ppf(0.975, 4) * math.sqrt(variance_of(costs, 5, 20)))
 
 
 def test_the_best_split_is_the_narrowest_and_within_the_budget() -> None:
