@@ -13,7 +13,7 @@ from orchestrator.stats.korn_graubard import ROUNDING, Interval, Method, check_c
 from orchestrator.stats.long_run import Visits, constant, long_run_spreads
 
 RESAMPLES = 19_999
-"""From seed to seed limits then move by about 2 % of the width; with 4,999 by about 4 %. See docs/adr/035."""
+"""From seed to seed limits then move by about 2 % of the width; with 4,999 by about 4 %. See docs/adr/031."""
 ROUNDS_WITH_LOSS = 6
 """Bootstrap-t needs this many rounds that lost something."""
 MOST_RESAMPLED = 200
