@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from orchestrator.analysis.dependence import dependent_rows, flags_of_rows
 from orchestrator.analysis.law import check_interval
-from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, scale_of
+from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, intervals_to_come, scale_of
+from orchestrator.analysis.tail_quality import UNEQUAL
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Floats
@@ -22,8 +25,15 @@ RESAMPLES = 999
 """Resamples of a band; the figures of tables have 19,999."""
 
 
-def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats, Floats]:
-    """Return 95 % limits of mean tail quality at every threshold.
+def bands(
+    curve: Floats,
+    ideal: float,
+    stake: Stake,
+    seed: int,
+    dependent: NDArray[np.bool_] | None = None,
+    visits: NDArray[np.int32] | None = None,
+) -> tuple[Floats, Floats]:
+    """Return 95 % limits of mean tail quality of rounds to come at every threshold.
 
     Thresholds between which no sample's time lies have equal rounds, and share one interval.
 
@@ -37,6 +47,10 @@ def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats,
         what a round can lose.
     seed
         of the resamples.
+    dependent : [G]
+        at which thresholds rounds depend on each other; None: at none.
+    visits : [R]
+        number of each round's visit; None where there are none.
 
     Returns
     -------
@@ -47,8 +61,11 @@ def bands(curve: Floats, ideal: float, stake: Stake, seed: int) -> tuple[Floats,
     place = [number.setdefault(hashlib.sha256(row.tobytes()).digest(), len(number)) for row in ordered]
     distinct = ordered[[place.index(row) for row in range(len(number))]]
     random = np.random.default_rng([seed, curve.shape[1]])
-    found = intervals_of(distinct, ideal, stake, random, RESAMPLES)
-    limits = np.array([(interval.low, interval.high) for interval in found])[place]
+    session = intervals_of(distinct, ideal, stake, random, RESAMPLES)
+    found = [session[number] for number in place]
+    if dependent is not None:
+        found = intervals_to_come(curve, ideal, stake, found, dependent, visits)
+    limits = np.array([(interval.low, interval.high) for interval in found])
     # Products of matrices may differ in their last digits from machine to machine; pages should not.
     low, high = limits.T.round(12)
     return low, high
@@ -75,6 +92,8 @@ class Curve:
         [G, B], share of rounds in each bin of quality.
     edges
         [B + 1], limits of these bins.
+    flags
+        [G], of the figures at each threshold.
     sign
         -1 where a smaller quality is the better one.
     """
@@ -89,6 +108,7 @@ class Curve:
     centres: Floats
     shares: Floats
     edges: Floats
+    flags: tuple[tuple[str, ...], ...]
     sign: float = 1.0
 
     def oriented(self, name: str) -> Floats:
@@ -97,8 +117,10 @@ class Curve:
         return np.asarray(self.sign * getattr(self, other))
 
 
-def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Known, points: int, seed: int) -> Curve:
-    """Return the curve of a trial.
+def curve_of(
+    data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Known, points: int, seed: int, flags: Sequence[str] = ()
+) -> Curve:
+    """Return the curve of a trial, whose every figure has these ``flags``.
 
     Parameters
     ----------
@@ -116,17 +138,21 @@ def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Kno
     first = judged.curve(times, grid.ns[list(blocks[0])])
     best = float(first.max()) if len(blocks) == 1 else max(float(judged.curve(times, grid.ns[list(some)]).max()) for some in blocks)
     edges = np.linspace(0, max(ideal, best) or 1.0, BINS + 1)
-    parts = []
+    parts, flagged = [], []
+    everywhere = [*flags, *([] if stake.balanced else [UNEQUAL])]
     for some in blocks:
         quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
-        low, high = bands(quality, ideal, stake, seed)
-        for place, index in enumerate(some):
+        dependent = dependent_rows(data, quality, clock)
+        low, high = bands(quality, ideal, stake, seed, dependent, data.visits)
+        for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits), strict=True)):
             ns = int(grid.ns[index])
+            flagged.append(tuple(known[ns]["flags"]) if ns in known else (*everywhere, *own))
             if ns in known:
                 low[place], high[place] = sorted(scale.gained(known[ns][f"interval_{limit}"]) for limit in ("low", "high"))
             elif grid.labels[index]:
                 random = np.random.default_rng([seed, zlib.crc32(f"0:{data.trial_id} {clock} {ns}".encode())])
-                [found] = intervals_of(quality[place][None], ideal, stake, random)
+                session = intervals_of(quality[place][None], ideal, stake, random)
+                [found] = intervals_to_come(quality[place][None], ideal, stake, session, dependent[place][None], data.visits)
                 low[place], high[place] = found.low, found.high
         centres, means, worst = stretches(quality, points)
         parts.append((quality.mean(axis=1), quality.min(axis=1), low, high, means, worst, _shares(quality, edges)))
@@ -134,12 +160,12 @@ def curve_of(data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Kno
     for index, ns in enumerate(grid.ns):
         check_interval(f"mean quality of trial {data.trial_id} within {ns} ns ({clock} time)", low[index], float(mean[index]), high[index])
     if scale == PLAIN:
-        return Curve(ideal, mean, least, low, high, means, worst, centres, shares, edges)
+        return Curve(ideal, mean, least, low, high, means, worst, centres, shares, edges, tuple(flagged))
     low, high = (low, high) if scale.sign > 0 else (high, low)
     mean, least, low, high, means, worst, edges = (scale.shown(each) for each in (mean, least, low, high, means, worst, edges))
     if scale.sign < 0:
         shares, edges = shares[:, ::-1], edges[::-1]
-    return Curve(ideal_quality(judged), mean, least, low, high, means, worst, centres, shares, edges, scale.sign)
+    return Curve(ideal_quality(judged), mean, least, low, high, means, worst, centres, shares, edges, tuple(flagged), scale.sign)
 
 
 def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:

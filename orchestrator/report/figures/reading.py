@@ -157,7 +157,7 @@ def _reading(
     def curve(member: tuple[Clock, Entry]) -> Curve:
         clock, entry = member
         stake = entry.data.stake(entry.data.judged(metric), np.ones(len(entry.data.references), dtype=bool))
-        return curve_of(entry.data, clock, grids[clock], stake, known.get((entry.key, clock), {}), points, seed)
+        return curve_of(entry.data, clock, grids[clock], stake, known.get((entry.key, clock), {}), points, seed, entry.flags)
 
     curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}
     of_entries = {entry.key: evidence[entry.key] for entry in entries if entry.key in evidence}

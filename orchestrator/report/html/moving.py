@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.text import milliseconds, quality, quality_within
-from orchestrator.stats.times import SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import SHOWN_CLOCKS
 
 LEVELS = 65_534
 """Steps in which quality by round is drawn; 65,535 stands for no value."""
@@ -146,25 +145,10 @@ def moving_rows(reading: Reading) -> list[MovingRow]:
                 p99=claims[entry.key][clock]["p99"],
                 deadline=claims[entry.key][clock]["deadline"],
                 rounds=len(entry.data.times[clock]),
-                flags=", ".join([*flags_everywhere(entry), *([IN_SAMPLE] if at in in_sample(reading, entry, clock) else [])]),
+                flags=", ".join(curve.flags[at]),
             )
         )
     return rows
-
-
-def flags_everywhere(entry: Entry) -> list[str]:
-    """Return the flags of a trial's figures at any threshold."""
-    stake = entry.data.stake(entry.data.judged(entry.data.metric), np.ones(len(entry.data.references), dtype=bool))
-    return [*entry.flags, *([] if stake.balanced else [UNEQUAL])]
-
-
-def in_sample(reading: Reading, entry: Entry, clock: Clock) -> list[int]:
-    """Return the places in the grid of thresholds that are percentiles of this trial's own times."""
-    thresholds = reading.thresholds
-    if thresholds.reference is None or thresholds.reference.trial != entry.data.trial_id:
-        return []
-    own = {threshold.ns for threshold in thresholds.common(clock) if threshold.origin == "reference"}
-    return [place for place, ns in enumerate(reading.grids[clock].ns) if int(ns) in own]
 
 
 def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
@@ -210,13 +194,13 @@ def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
                 "label": entry.label,
                 "colour": entry.colour,
                 "dash": entry.dash,
-                "flags": flags_everywhere(entry),
+                "flags": (texts := _flag_texts(reading, entry)),
                 "clocks": {
                     clock: {
                         **{
                             name: arrays.exact(getattr(reading.curves[clock, entry.key], name)) for name in ("mean", "worst", "low", "high")
                         },
-                        "in_sample": in_sample(reading, entry, clock),
+                        "flags": [texts.index(", ".join(flags)) for flags in reading.curves[clock, entry.key].flags],
                         "place": [int(place) for place in places[clock][entry.key]],
                         **claims[entry.key][clock],
                     }
@@ -226,3 +210,8 @@ def moving_data(reading: Reading, arrays: Arrays) -> dict[str, Any]:
             for entry in reading.entries
         },
     }
+
+
+def _flag_texts(reading: Reading, entry: Entry) -> list[str]:
+    """Return each set of flags that figures of a trial have, as text."""
+    return sorted({", ".join(flags) for clock in SHOWN_CLOCKS for flags in reading.curves[clock, entry.key].flags})

@@ -235,10 +235,9 @@
     for (const button of task.section.querySelectorAll("[data-marks] button")) button.setAttribute("aria-pressed", String(Number(button.dataset.at) === task.at));
     for (const row of task.section.querySelectorAll("tr[data-entry]")) {
       const entry = task.entries.get(row.dataset.entry), figures = entry.clocks[task.clock];
-      const flags = figures.in_sample.includes(task.at) ? [...entry.flags, "in-sample"] : entry.flags;
       const cells = { place: String(figures.place[task.at]), mean: nearest(figures.mean[task.at]), interval: within(figures.low[task.at], figures.high[task.at]),
         worst: nearest(figures.worst[task.at]), p99: figures.p99, deadline: figures.deadline,
-        flags: flags.join(", ") };
+        flags: entry.flags[figures.flags[task.at]] };
       for (const [name, shown] of Object.entries(cells)) row.querySelector(`[data-cell="${name}"]`).textContent = shown;
       row.querySelector('[data-cell="mean"]').style.setProperty("--share", `${Math.min(100, 100 * figures.mean[task.at])}%`);
     }
