@@ -170,6 +170,7 @@ def _fixed_rounds(data: TrialData) -> tuple[int, int]:
     if data.visits is not None:
         in_visits = np.unique(data.visits, return_index=True)[1]
         wanted = min(wanted, int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds)
-    if rounds >= wanted and not data.record.looks:
+    extended = bool(data.record.looks) or (stopping is not None and stopping.reason == "extended")
+    if rounds >= wanted and not extended:
         return wanted, 0
     return min(measurement.min_rounds, wanted), max(wanted - rounds, 0)

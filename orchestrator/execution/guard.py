@@ -68,13 +68,24 @@ def watch(mark: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     names = sys.stdin.buffer.read().split(b"\0")[:-1]
-    end_processes(f"{MARK}={mark}".encode(), names)
-    for path in (Path(os.fsdecode(name)) for name in names):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
+    paths = [Path(os.fsdecode(name)) for name in names]
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        end_processes(f"{MARK}={mark}".encode(), names)
+        for path in paths:
+            _delete(path)
+        time.sleep(LOOK_AGAIN_S)
+        # A process that was about to run another program belongs to nobody for a moment, and may have made a folder anew.
+        if time.monotonic() > until or not any(os.path.lexists(path) for path in paths):
+            return
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def end_processes(mark: bytes, folders: Sequence[bytes]) -> None:

@@ -143,15 +143,18 @@ def _named(row: Row, group: Group, names: Sequence[str]) -> list[str]:
 
 def _process_cells(row: Row, marks: Marks) -> list[str]:
     spreads = [row[name] for name in ("process_sd", "visit_sd", "round_sd", "sample_sd")]
-    split = f"{row['split_processes']} processes of {row['split_rounds']} rounds: ± {row['split_half_width']:.3f}"
     return [
         f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
         *("-" if spread is None else f"{spread:.4f}" for spread in spreads),
         "-" if row["process_s"] is None else seconds(row["process_s"]),
         seconds(row["round_s"]),
         "-" if row["best_rounds"] is None else f"{max(row['best_rounds'], 1):.0f}",
-        "-" if row["split_processes"] is None else split,
+        "-" if row["split_processes"] is None else _split(row),
     ]
+
+
+def _split(row: Row) -> str:
+    return f"{row['split_processes']} processes of {row['split_rounds']} rounds: ± {row['split_half_width']:.3f}"
 
 
 SHOWN = "p95"

@@ -86,7 +86,7 @@ def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
         assert all(first[1] <= second[0] for first, second in pairwise(found)), f"two trials overlap on {system}"
     for record in records:
         visits = pq.read_table(tmp_path / "r" / "trials" / record["trial_id"] / "rounds").sort_by("round").column("visit").to_pylist()
-        assert visits == [number // 5 for number in range(40)]
+        assert visits == [number // 2 for number in range(40)]
     assert any(overlap(timing[one], timing[other]) for one, other in combinations(SYSTEMS, 2)), "machines never worked at the same time"
     assert "are one physical machine (one boot id)" in done.stdout
     assert "are one physical machine (one boot id)" in (tmp_path / "r" / "report.md").read_text()
