@@ -160,7 +160,7 @@ def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[f
 def _fixed_rounds(data: TrialData) -> tuple[int, int]:
     """Return the number of rounds fixed before anything was measured, and how many are missing where they depend on each other.
 
-    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits where these are fewer. A trial that stopped before,
+    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits and ``min_rounds`` at least where these are fewer. A trial that stopped before,
     or was extended and so looked at before, is read at ``min_rounds``.
     """
     measurement, stopping = data.record.trial.measurement, data.record.stopping
@@ -169,7 +169,8 @@ def _fixed_rounds(data: TrialData) -> tuple[int, int]:
     wanted, rounds = measurement.certify_rounds, len(data.times[PRIMARY_CLOCK])
     if data.visits is not None:
         in_visits = np.unique(data.visits, return_index=True)[1]
-        wanted = min(wanted, int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds)
+        of_visits = int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds
+        wanted = min(wanted, max(of_visits, measurement.min_rounds))
     extended = bool(data.record.looks) or (stopping is not None and stopping.reason == "extended")
     if rounds >= wanted and not extended:
         return wanted, 0
