@@ -251,8 +251,11 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
 
 
 def lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:
-    """Return visits where they lie apart: of two rounds or more, with pauses at least half as long as they are, by the medians."""
-    if visits is None or (numbers := np.unique(visits)).size < 2 or visits.size < 2 * numbers.size:
+    """Return visits where they lie apart: of two rounds or more, with pauses at least half as long as they are, all by the medians."""
+    if visits is None:
+        return None
+    numbers, sizes = np.unique(visits, return_counts=True)
+    if numbers.size < 2 or np.median(sizes) < 2:
         return None
     began = rounds.column("started_at").cast(pa.int64()).to_numpy()
     ended = began + rounds.column("duration_ns").to_numpy() // 1000

@@ -123,5 +123,7 @@ def test_visits_lie_apart_where_pauses_are_half_as_long_as_they_are(pause_s: flo
         }
     )
     assert (lying_apart(visits, rounds) is visits) is apart
+    cut_short = np.append(visits[:-1], np.int32(4))
+    assert (lying_apart(cut_short, rounds) is cut_short) is apart
     assert lying_apart(np.arange(20, dtype=np.int32), rounds) is None
     assert lying_apart(None, rounds) is None
