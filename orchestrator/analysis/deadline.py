@@ -160,8 +160,8 @@ def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[f
 def _fixed_rounds(data: TrialData) -> tuple[int, int]:
     """Return the number of rounds fixed before anything was measured, and how many are missing where they depend on each other.
 
-    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits (and ``min_rounds`` at least) where these are fewer. A
-    trial that stopped before, or was extended and so looked at before, is read at ``min_rounds``.
+    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits (and ``min_rounds`` at least) where these are fewer.
+    A trial that stopped before, or was extended and so looked at before, is read at ``min_rounds``.
     """
     measurement, stopping = data.record.trial.measurement, data.record.stopping
     if measurement.rule == "rounds" and stopping is not None and stopping.reason == "max_rounds":
