@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def test_both_sides_are_campaigns_measured_in_adjacent_pairs(run: Any, tmp_path:
     assert all((tmp_path / "out" / name / "report.html").exists() for name in ("a", "b"))
 
 
-def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path: Path) -> None:
+def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "null_targets", raising=False)  # what another test has imported is no side's code
     text = (SUPPORT / "code" / "null_targets.py").read_text()
     for name, change in (("old", "number + 1"), ("new", "number + 2")):
         (tmp_path / name).mkdir()
