@@ -51,14 +51,6 @@ class Case:
     def name(self) -> str:
         return f"{self.scenario.name}, {self.samples} samples" + (" in visits" if self.in_visits else "")
 
-    def rounds(self, random: np.random.Generator, rounds: int) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-        """Draw the times of one trial, [rounds, samples], and the visit of each round, [rounds]."""
-        if not self.in_visits:
-            return self.scenario.times(random, rounds, self.samples), None
-        visits = rounds // VISIT_ROUNDS
-        times = self.scenario.times_in_visits(random, visits, VISIT_ROUNDS, self.samples, TRIALS)
-        return times, np.repeat(np.arange(visits), VISIT_ROUNDS)
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -82,7 +74,7 @@ CASES = [Case(scenario, samples) for scenario in WITH_BAR for samples in (20, 10
 CASES += [Case(scenario, 20, in_visits) for scenario in (ROUND_EFFECTS, *DEPENDENT) for in_visits in (False, True)]
 PLANS = (Plan(LOOKS[:1]), Plan(LOOKS), Plan(LOOKS, paid=False))
 PLANS_OF_DEPENDENT = (Plan((120,)), Plan((240,)))
-VISIT_ROUNDS, TRIALS = 5, 8
+VISIT_ROUNDS = 5
 ISSUED = {("AR(1) 0.8", (240,)): 50.0}
 
 
@@ -119,7 +111,7 @@ def trials(case: Case, repetitions: int, random: np.random.Generator) -> Iterato
         yield from ((random.choice(pool, LOOKS[-1]), None) for _ in range(repetitions))
         return
     for _ in range(repetitions):
-        times, visits = case.rounds(random, LOOKS[-1])
+        times, visits = case.scenario.trial(random, LOOKS[-1], case.samples, VISIT_ROUNDS if case.in_visits else 0)
         yield round_deadlines(curve, times, floor), visits
 
 

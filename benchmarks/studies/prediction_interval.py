@@ -20,7 +20,7 @@ from orchestrator.stats.prediction_validation import Validation, validate_predic
 
 TITLE = "Share of 95 % intervals, predicted from the first rounds, that hold the mean of the last 30, 20 samples"
 REPETITIONS = 1_000
-SAMPLES, TRIALS, VISIT_ROUNDS = 20, 8, 5
+SAMPLES, VISIT_ROUNDS = 20, 5
 PERCENTILES = (60.0, 90.0, 95.0, 99.0)
 WAYS: dict[str, Method] = {"whole rounds": "block-bootstrap", "independent": "poisson-binomial"}
 LEAST = {"lognormal": 93.0, "AR(1) 0.95": 85.0}
@@ -53,7 +53,7 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
     found: dict[tuple[str, float], list[Validation]] = {(way, percentile): [] for way in WAYS for percentile in PERCENTILES}
     score = scores(SAMPLES)
     for _ in range(repetitions):
-        times, visits = drawn(case, random)
+        times, visits = case.scenario.trial(random, case.rounds, SAMPLES, VISIT_ROUNDS if case.visits else 0)
         for way, method in WAYS.items():
             for one in validate_prediction(score, times, random=random, method=method, percentiles=PERCENTILES, visits=visits):
                 found[way, one.percentile].append(one)
@@ -71,15 +71,6 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
         }
         for percentile in PERCENTILES
     ]
-
-
-def drawn(case: Case, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw times of one trial, [rounds, samples], and the visit of each round, [rounds]."""
-    if not case.visits:
-        return case.scenario.times(random, case.rounds, SAMPLES), None
-    visits = case.rounds // VISIT_ROUNDS
-    times = case.scenario.times_in_visits(random, visits, VISIT_ROUNDS, SAMPLES, TRIALS)
-    return times, np.repeat(np.arange(visits), VISIT_ROUNDS)
 
 
 def held(found: list[Validation]) -> float:

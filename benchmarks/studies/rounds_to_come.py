@@ -16,12 +16,12 @@ import numpy as np
 
 from benchmarks.studies.scenarios import DEPENDENT, IDEAL, LOGNORMAL, ROUND_EFFECTS, Scenario, generator, scores
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.long_run import depend
+from orchestrator.stats.long_run import depend_by_quality_or_time
 from orchestrator.stats.tail_quality import quality_curve
 
 TITLE = "Coverage of the 95 % interval of rounds to come, 20 samples"
 REPETITIONS = 2_000
-SAMPLES, TRIALS = 20, 8
+SAMPLES = 20
 ON_TIME = (0.5, 0.8, 0.95, 0.99)
 JUDGED = ON_TIME[:3]
 RESAMPLES = 999
@@ -64,10 +64,10 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
     truth = IDEAL * np.array(ON_TIME)
     covers, of_session, width, width_of_session, found_dependent = (np.zeros((repetitions, len(ON_TIME))) for _ in range(5))
     for repetition in range(repetitions):
-        times, visits = drawn(case, random)
+        times, visits = case.scenario.trial(random, case.rounds, SAMPLES, case.visit_rounds)
         curve = quality_curve(score, times, thresholds)
         session = rounds_intervals(curve, IDEAL, float(score.sum()), random, resamples=RESAMPLES)
-        dependent = depend(curve, visits) | depend(np.log(np.median(times, axis=1))[None], visits)
+        dependent = depend_by_quality_or_time(curve, np.log(np.median(times, axis=1)), visits)
         to_come = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent, visits)
         covers[repetition] = [found.low <= mean <= found.high for found, mean in zip(to_come, truth, strict=True)]
         of_session[repetition] = [found.low <= mean <= found.high for found, mean in zip(session, truth, strict=True)]
@@ -89,15 +89,6 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
         }
         for place, share in enumerate(ON_TIME)
     ]
-
-
-def drawn(case: Case, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw times of one trial, [rounds, samples], and the visit of each round, [rounds]."""
-    if not case.visit_rounds:
-        return case.scenario.times(random, case.rounds, SAMPLES), None
-    visits = case.rounds // case.visit_rounds
-    times = case.scenario.times_in_visits(random, visits, case.visit_rounds, SAMPLES, TRIALS)
-    return times, np.repeat(np.arange(visits), case.visit_rounds)
 
 
 def bar(case: Case, share: float, covers: float, wider: float) -> str:

@@ -18,6 +18,8 @@ MEDIAN_NS = 10e6
 IDEAL = 0.9
 INTO_BURST, OUT_OF_BURST = 1 / 20, 1 / 4
 CHANGES_SPEED = 1 / 10
+TRIALS = 8
+"""Of one machine that take turns in visits."""
 BLOCKS_FOR_SD, ROUNDS_IN_BLOCK = 100, 500
 
 
@@ -82,12 +84,20 @@ class Scenario:
             log_times += rise * np.linspace(0, 1, rounds)[:, None]
         return MEDIAN_NS * np.exp(log_times)
 
-    def times_in_visits(self, random: np.random.Generator, visits: int, rounds: int, samples: int, trials: int) -> NDArray[np.float64]:
-        """Draw times in ns, [visits x rounds, samples], of one of so many trials whose visits follow one another in random order."""
-        effects = self.effects(random, visits * rounds * trials)
-        starts = rounds * (trials * np.arange(visits) + random.integers(0, trials, visits))
-        chosen = (starts[:, None] + np.arange(rounds)).ravel()
-        return MEDIAN_NS * np.exp(self.log_times(random, effects[chosen], samples))
+    def trial(
+        self, random: np.random.Generator, rounds: int, samples: int, visit_rounds: int = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+        """Draw times of a trial in ns, [rounds, samples], and the visit of each round, [rounds].
+
+        In one stretch, or in visits of so many rounds: then it is one of eight trials whose visits follow one another in random order.
+        """
+        if not visit_rounds:
+            return self.times(random, rounds, samples), None
+        visits = rounds // visit_rounds
+        effects = self.effects(random, rounds * TRIALS)
+        starts = visit_rounds * (TRIALS * np.arange(visits) + random.integers(0, TRIALS, visits))
+        chosen = (starts[:, None] + np.arange(visit_rounds)).ravel()
+        return MEDIAN_NS * np.exp(self.log_times(random, effects[chosen], samples)), np.repeat(np.arange(visits), visit_rounds)
 
     def effects(self, random: np.random.Generator, rounds: int) -> NDArray[np.float64]:
         """Draw what each round adds to the logarithm of all its times, [rounds], drift left out."""

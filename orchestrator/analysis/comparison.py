@@ -162,9 +162,9 @@ def _of_rounds(before: TrialData, after: TrialData, theirs: NDArray[np.float64],
     """
     resolution = one_inference([before, after])
     if (cycles := _common_cycles(before, after)) is not None:
-        pairs = (means_of_visits(quality[None], visits)[0] for quality, visits in ((theirs, cycles[0]), (mine, cycles[1])))
-        in_both = np.intersect1d(*cycles)
-        chosen = [means[np.isin(np.unique(visits), in_both)] for means, visits in zip(pairs, cycles, strict=True)]
+        in_both = [np.isin(visits, np.intersect1d(*cycles)) for visits in cycles]
+        sides = zip((theirs, mine), cycles, in_both, strict=True)
+        chosen = [means_of_visits(quality[None, some], visits[some])[0] for quality, visits, some in sides]
         per_visit = min(visits.size / np.unique(visits).size for visits in cycles)
         return compare_rounds(*chosen, paired=True, resolution=resolution / per_visit)
     spreads = _spread(before, theirs), _spread(after, mine)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.long_run import MIN_VISITS, constant, depend, drift_p_values, means_of_visits
+from orchestrator.stats.long_run import constant, depend_by_quality_or_time, drift_p_values, enough, means_of_visits
 from orchestrator.stats.times import Clock
 
 FEW_ROUNDS = "few rounds for their dependence"
@@ -19,9 +19,7 @@ LEVEL = 0.01
 
 
 def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> NDArray[np.bool_]:
-    """Return which figures of a trial come from rounds that depend on each other, [M].
-
-    A figure's own series shows it, or that of the rounds' median times: where few answers are late, quality alone shows little.
+    """Return which figures of a trial come from rounds that depend on each other, [M]; see `long_run.depend_by_quality_or_time`.
 
     Parameters
     ----------
@@ -30,10 +28,7 @@ def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, f
     clock
         of the figures.
     """
-    visits = visits_from(data, first_round)
-    log_medians = np.log(np.median(data.inferences[clock][first_round:], axis=1))
-    found: NDArray[np.bool_] = depend(series, visits) | depend(log_medians[None], visits)
-    return found
+    return depend_by_quality_or_time(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 
 def visits_from(data: TrialData, first_round: int) -> NDArray[np.int32] | None:
@@ -53,9 +48,8 @@ def flags_of_rows(series: NDArray[np.float64], dependent: NDArray[np.bool_], vis
     visits : [R]
         number of each round's visit; None where there are none.
     """
-    in_visits = visits is not None and np.unique(visits).size >= MIN_VISITS
-    few = dependent & ~constant(series) & (series.shape[1] < MIN_ROUNDS and not in_visits)
-    units = means_of_visits(series, visits) if visits is not None and in_visits else series
+    few = dependent & ~constant(series) & (series.shape[1] < MIN_ROUNDS and not enough(visits))
+    units = means_of_visits(series, visits) if enough(visits) else series
     varies = ~constant(units)
     drifts = np.zeros(len(series), dtype=bool)
     drifts[varies] = holm_adjusted(drift_p_values(units[varies])) <= LEVEL

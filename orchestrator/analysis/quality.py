@@ -214,7 +214,7 @@ def intervals_of(
         of the bootstrap, for a metric that is a mean.
     """
     if stake.sway is not None:
-        return signed_intervals(curve, ideal, replace(stake.sway, lowest=min(stake.sway.lowest, float(curve.min()))))
+        return signed_intervals(curve, ideal, _sway_of(stake.sway, curve))
     return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, resamples=resamples)
 
 
@@ -241,7 +241,7 @@ def intervals_to_come(
     """
     if stake.sway is None:
         return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits)
-    sway = replace(stake.sway, lowest=min(stake.sway.lowest, float(curve.min())))
+    sway = _sway_of(stake.sway, curve)
     chosen = np.flatnonzero(dependent).tolist()
     widened = (
         dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, dependent=dependent[chosen], visits=visits), strict=True))
@@ -249,6 +249,11 @@ def intervals_to_come(
         else {}
     )
     return [widened.get(index, of_session) for index, of_session in enumerate(session)]
+
+
+def _sway_of(sway: Sway, curve: NDArray[np.float64]) -> Sway:
+    """Return a sway whose lowest quality lies above none that was seen."""
+    return replace(sway, lowest=min(sway.lowest, float(curve.min())))
 
 
 def _lowest(judged: Judged, inference_of: NDArray[np.intp], costs: NDArray[np.float64]) -> float:

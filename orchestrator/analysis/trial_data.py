@@ -109,6 +109,7 @@ class TrialData:
     visits: NDArray[np.int32] | None = None
     evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
+    _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
     def trial_id(self) -> str:
@@ -119,6 +120,12 @@ class TrialData:
     def metric(self) -> str:
         """The primary metric, by which trials are compared."""
         return self.record.metrics[0]
+
+    def log_medians(self, clock: Clock) -> NDArray[np.float64]:
+        """Return the logarithm of each round's median time in ns, [R], which is done once per clock; +inf where most have none."""
+        if clock not in self._log_medians:
+            self._log_medians[clock] = np.log(np.median(self.inferences[clock], axis=1))
+        return self._log_medians[clock]
 
     def judged(self, metric: str) -> Judged:
         """Return the answers of all samples compared with the references, which is done once per metric."""

@@ -20,12 +20,11 @@ from uuid import uuid4
 
 import yaml
 
-import orchestrator
 from orchestrator.commands import line
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import store_report
 from orchestrator.commands.resume import UNFINISHED, list_changes
-from orchestrator.commands.run import keep_losses, mark_interrupted, stop_on_signals
+from orchestrator.commands.run import keep_losses, mark_interrupted, record_of, stop_on_signals
 from orchestrator.commands.shared_options import Composing, read_composing
 from orchestrator.commands.verbs.compare import PairedRun
 from orchestrator.compare.sides import partners
@@ -40,9 +39,8 @@ from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
+from orchestrator.storage.records import Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.code_files import CodeFiles, digest_code
 from orchestrator.subject.targets import add_code_folders, code_of_its_own
 
 OURS = ("measurement.repeat", "results_dir")
@@ -176,7 +174,7 @@ def opened(composing: Composing, directory: Path, pairing: Pairing) -> Iterator[
                 plan = plan_on(site, composed)
                 if plan.infeasible:
                     raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
-                record = _record(composing, composed, plan, pairing)
+                record = record_of(composing.command, composed, plan, pairing)
                 opening = CampaignWriter.reopen(directory) if is_there else CampaignWriter.create(directory, record)
                 writer = stack.enter_context(opening)
                 if is_there:
@@ -193,22 +191,6 @@ def _refuse_another(writer: CampaignWriter, composed: Composed, plan: Plan, site
     for changed in list_changes(writer, composed.campaign, unfinished, site).values():
         if changed:
             raise InputError(f"{changed[0]}: measure into another folder (--to)")
-
-
-def _record(composing: Composing, composed: Composed, plan: Plan, pairing: Pairing) -> CampaignRecord:
-    campaign = composed.campaign
-    return CampaignRecord(
-        code_version=orchestrator.__version__,
-        code_digest=digest_code(campaign.code),
-        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
-        name=composed.composition.name,
-        command=composing.command,
-        sweep=composed.composition.sweep,
-        config=campaign,
-        trials=plan.trials,
-        left_out=plan.left_out,
-        pairing=pairing,
-    )
 
 
 def _pairing(directory: Path) -> Pairing | None:

@@ -25,7 +25,7 @@ from orchestrator.report.progress import Progress
 from orchestrator.report.text import printable, trials_counted
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.stats.stopping import StoppingRule
-from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
+from orchestrator.storage.records import CampaignRecord, Fault, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.code_files import CodeFiles, digest_code
 
@@ -54,23 +54,30 @@ def run_planned(options: Composing, composed: Composed, plan: Plan, site: Site) 
     runnable = [planned for planned in plan.trials if planned.state == "planned"]
     if not runnable:
         raise InputError(f"none of {len(plan.trials)} trials can run here, first {plan.trials[0].trial_id}: {plan.trials[0].reason}")
-    record = CampaignRecord(
-        code_version=orchestrator.__version__,
-        code_digest=digest_code(campaign.code),
-        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
-        name=composition.name,
-        command=options.command,
-        sweep=composition.sweep,
-        config=campaign,
-        trials=plan.trials,
-        left_out=plan.left_out,
-    )
+    record = record_of(options.command, composed, plan)
     directory = results_directory(campaign, composition.name)
     with Progress(0, None if options.quiet else sys.stderr) as progress:
         for line in plan.parts:
             progress.say(line)
     with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
         return measure(writer, campaign, runnable, options.quiet, site)
+
+
+def record_of(command: tuple[str, ...], composed: Composed, plan: Plan, pairing: Pairing | None = None) -> CampaignRecord:
+    """Return the record of a campaign that was planned and is not begun; ``pairing`` is that of one side of `compare --run`."""
+    campaign = composed.campaign
+    return CampaignRecord(
+        code_version=orchestrator.__version__,
+        code_digest=digest_code(campaign.code),
+        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
+        name=composed.composition.name,
+        command=command,
+        sweep=composed.composition.sweep,
+        config=campaign,
+        trials=plan.trials,
+        left_out=plan.left_out,
+        pairing=pairing,
+    )
 
 
 def measure(

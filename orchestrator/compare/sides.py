@@ -173,14 +173,14 @@ def reduce(
                 ns=threshold.ns,
                 origin="absolute" if threshold.origin == "absolute" else "reference",
                 means=tuple(of_repeats),
-                slowed=_at_other_speeds(loaded, [threshold.ns / (1 + share) for share in SLOW_DOWNS]) if slowed else (),
-                quickened=_at_other_speeds(loaded, [threshold.ns * (1 + share) for share in SLOW_DOWNS]) if slowed else (),
+                slowed=_at_other_speeds(loaded, bounds_if_slowed(threshold)) if slowed else (),
+                quickened=_at_other_speeds(loaded, bounds_if_quickened(threshold)) if slowed else (),
             )
             for threshold, of_repeats in zip(thresholds, means_at(loaded, thresholds), strict=True)
         ),
         digests=digests_of(loaded),
         stack=stack_of(one.record for one in loaded),
-        flags=flags_of_repeats(loaded, thresholds[0] if thresholds else None),
+        flags=flags_of_repeats(loaded),
         curve=curve_of(loaded) if curve and thresholds else None,
     )
 
@@ -235,7 +235,7 @@ def digests_of(loaded: Sequence[TrialData]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(dict.fromkeys(str(data.record.digests.get(name)) for data in loaded)) for name in names}
 
 
-def flags_of_repeats(loaded: Sequence[TrialData], primary: Threshold | None) -> tuple[str, ...]:
+def flags_of_repeats(loaded: Sequence[TrialData]) -> tuple[str, ...]:
     """Return the flags of all the repeats."""
     return tuple(dict.fromkeys(flag for data in loaded for flag in data.flags))
 
@@ -249,8 +249,18 @@ def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:
     )
 
 
+def bounds_if_slowed(threshold: Threshold) -> list[float]:
+    """Return the bounds in ns that stand for all times longer by each of the shares: t (1 + s) is on time where t <= theta / (1 + s)."""
+    return [threshold.ns / (1 + share) for share in SLOW_DOWNS]
+
+
+def bounds_if_quickened(threshold: Threshold) -> list[float]:
+    """Return the bounds in ns that stand for all times shorter: t / (1 + s) is on time where t <= theta (1 + s)."""
+    return [threshold.ns * (1 + share) for share in SLOW_DOWNS]
+
+
 def _at_other_speeds(loaded: Sequence[TrialData], bounds: Sequence[float]) -> tuple[float, ...]:
-    """Return mean quality at each bound in ns: with all times longer by s, a time t (1 + s) is on time where t <= theta / (1 + s)."""
+    """Return mean quality over the repeats at each bound in ns."""
     means = []
     for data in loaded:
         judged = data.judged(data.metric)

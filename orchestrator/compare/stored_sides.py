@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial
-from orchestrator.compare.sides import SLOW_DOWNS
+from orchestrator.compare.sides import bounds_if_quickened, bounds_if_slowed
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.replication import FEWEST_REPEATS, Design
@@ -109,7 +109,7 @@ def _figures(trial: BaselineTrial, threshold: Threshold) -> BaselineThreshold:
     assert curve is not None
     slowed, quickened = (
         tuple(float(np.mean(curve.at(bound))) for bound in bounds)
-        for bounds in ([threshold.ns / (1 + share) for share in SLOW_DOWNS], [threshold.ns * (1 + share) for share in SLOW_DOWNS])
+        for bounds in (bounds_if_slowed(threshold), bounds_if_quickened(threshold))
     )
     origin = "absolute" if threshold.origin == "absolute" else "reference"
     return BaselineThreshold(

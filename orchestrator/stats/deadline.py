@@ -127,10 +127,6 @@ def certify_deadline(
     return Deadline(ns, rank, last.rounds, len(reached), last.allowed_error, more, reason, effect)
 
 
-COSINES = 8
-"""Frequencies that the design effect is taken from. More than for a mean: what counts are the few rounds of stretches that are late."""
-
-
 def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | None = None) -> float:
     """Return how many rounds are worth one independent round when the quantile of 1 - ``late_share`` is bounded; at least 1.
 
@@ -155,7 +151,7 @@ def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | N
     """
     deadlines = np.asarray(deadlines_ns, dtype=np.float64)
     finite = deadlines[np.isfinite(deadlines)]
-    if deadlines.size <= COSINES or not finite.size:
+    if not finite.size:
         return 1.0
     logs = np.log(np.minimum(deadlines, finite.max()))
     scores = ndtri((rankdata(deadlines) - 0.5) / deadlines.size)
@@ -163,7 +159,7 @@ def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | N
         return 1.0
     beyond = deadlines > np.quantile(deadlines, 1 - late_share, method="inverted_cdf")
     series = np.stack([beyond.astype(np.float64), np.maximum(logs, np.median(logs))])
-    return float(variance_ratios(series, visits, COSINES).max())
+    return float(variance_ratios(series, visits).max())
 
 
 def contradicted(promise: Deadline, later_ns: ArrayLike, late_share: float) -> bool:

@@ -193,9 +193,6 @@ def design_effect(beyond: NDArray[np.bool_]) -> float:
     return max(1.0, float(shares.var(ddof=1) / independent)) if independent > 0 else 1.0
 
 
-LOW_FREQUENCIES = 8
-
-
 def dependence_effect(shares: NDArray[np.float64], visits: Visits | None = None) -> float:
     """Return by how much the mean share beyond varies more than that of rounds which do not depend on each other, at least 1.
 
@@ -211,9 +208,7 @@ def dependence_effect(shares: NDArray[np.float64], visits: Visits | None = None)
     >>> dependence_effect(np.array([0.1, 0.2] * 20)), dependence_effect(np.repeat([0.1, 0.2], 20)) > 5
     (1.0, True)
     """
-    if shares.size <= LOW_FREQUENCIES or not depend(shares[None], visits)[0]:
-        return 1.0
-    return float(variance_ratios(shares[None], visits, LOW_FREQUENCIES)[0])
+    return float(variance_ratios(shares[None], visits)[0]) if depend(shares[None], visits)[0] else 1.0
 
 
 def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 0.95, visits: Visits | None = None) -> LatencyPercentile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeGuard
 
 import numpy as np
 import scipy
@@ -23,7 +23,7 @@ MIN_VISITS = 12
 LEVEL = 0.02
 """Of each of the two tests for dependence. Independent rounds fail one in 4 % of trials, and then have a wider interval."""
 FREQUENCIES = 8
-"""The first cosine is held against the mean of the others up to this one, where a drift is looked for."""
+"""How many low frequencies tell by how much a share of rounds varies more, and the drift of a series, which the first of them holds."""
 CONSTANT = 1e-12
 
 
@@ -42,6 +42,11 @@ class Spread:
     variance: float
     degrees: float
     unit: Unit
+
+
+def enough(visits: Visits | None) -> TypeGuard[Visits]:
+    """Return whether there are visits enough, [R] numbers, to be the unit."""
+    return visits is not None and np.unique(visits).size >= MIN_VISITS
 
 
 def cosine_variance(series: ArrayLike, count: int = COSINES) -> Floats:
@@ -112,33 +117,36 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None) -> list[Sp
     if rounds <= COSINES:
         return [Spread(float(variance), max(rounds - 1, 1), "rounds") for variance in _of_independent(values)]
     independent = _of_independent(values)
-    if visits is not None and (count := np.unique(visits).size) >= MIN_VISITS:
+    if enough(visits):
         variance = np.maximum(_of_clusters(values, visits), independent)
-        return [Spread(each, count // 3, "visits") for each in variance.tolist()]
+        return [Spread(each, np.unique(visits).size // 3, "visits") for each in variance.tolist()]
     variance = np.maximum(cosine_variance(values) / rounds, independent)
     return [Spread(each, COSINES, "cosines") for each in variance.tolist()]
 
 
-def variance_ratios(series: ArrayLike, visits: Visits | None = None, count: int = COSINES) -> Floats:
+def variance_ratios(series: ArrayLike, visits: Visits | None = None) -> Floats:
     """Return how many rounds are worth one independent round, [M], for the mean of each series whose rounds depend on each other.
 
-    Long-run variance over variance: from ``count`` cosines, or with visits as clusters where there are at least 12; not below
-    (1 + r)/(1 - r), which it is in an autoregressive process whose neighbours have the correlation r. 1 for a constant series.
+    Long-run variance over variance: with visits as clusters where there are at least 12, else from 8 cosines (more than for a mean: what
+    counts in a share are the few rounds of short stretches), and then not below (1 + r)/(1 - r), which it is in an autoregressive process
+    whose neighbours have the correlation r. 1 for a constant series, and of at most 8 rounds.
 
     Examples
     --------
-    >>> variance_ratios([[1.0] * 20, [0.0] * 10 + [1.0] * 10], count=8).round(1)
+    >>> variance_ratios([[1.0] * 20, [0.0] * 10 + [1.0] * 10]).round(1)
     array([ 1. , 12.3])
     """
     values = _checked(series)
     found = np.ones(len(values))
     varies = ~constant(values)
-    if visits is not None and np.unique(visits).size >= MIN_VISITS:
+    if values.shape[1] <= FREQUENCIES:
+        return found
+    if enough(visits):
         ratio = _of_clusters(values[varies], visits) / _of_independent(values[varies])
     else:
         centred = values[varies] - values[varies].mean(axis=1, keepdims=True)
         alike = (centred[:, :-1] * centred[:, 1:]).sum(axis=1) / (centred**2).sum(axis=1)
-        ratio = np.maximum(cosine_variance(centred, count) / centred.var(axis=1, ddof=1), (1 + alike) / (1 - alike))
+        ratio = np.maximum(cosine_variance(centred, FREQUENCIES) / centred.var(axis=1, ddof=1), (1 + alike) / (1 - alike))
     found[varies] = np.maximum(ratio, 1)
     return found
 
@@ -153,12 +161,9 @@ def _of_independent(values: Floats) -> Floats:
 
 def _of_clusters(values: Floats, visits: Visits) -> Floats:
     """Return the variance of the mean with visits as clusters, [M]."""
-    number = np.unique(visits, return_inverse=True)[1]
-    count = int(number.max()) + 1
-    member = np.zeros((values.shape[1], count))
-    member[np.arange(values.shape[1]), number] = 1
-    totals = (values - values.mean(axis=1, keepdims=True)) @ member
-    found: Floats = count / (count - 1) * (totals**2).sum(axis=1) / values.shape[1] ** 2
+    sizes = np.unique(visits, return_counts=True)[1]
+    totals = sizes * (means_of_visits(values, visits) - values.mean(axis=1, keepdims=True))
+    found: Floats = sizes.size / (sizes.size - 1) * (totals**2).sum(axis=1) / values.shape[1] ** 2
     return found
 
 
@@ -189,7 +194,7 @@ def depend(series: ArrayLike, visits: Visits | None = None, level: float = LEVEL
     """
     values = _checked(series)
     neighbours = np.ones(values.shape[1], dtype=bool)
-    if visits is not None and np.unique(visits).size >= MIN_VISITS:
+    if enough(visits):
         neighbours = np.append(np.diff(visits) == 0, False)
     found = np.zeros(len(values), dtype=bool)
     varies = ~constant(values)
@@ -203,19 +208,27 @@ def depend(series: ArrayLike, visits: Visits | None = None, level: float = LEVEL
     return found
 
 
+def depend_by_quality_or_time(qualities: ArrayLike, log_medians: ArrayLike, visits: Visits | None = None) -> NDArray[np.bool_]:
+    """Return which figures come from rounds that depend on each other, [M].
+
+    A figure's own series shows it, or that of the rounds' median times: where few answers are late, quality alone shows little. Takes
+    ``qualities`` [M, R], the logarithm of each round's median time [R], and ``visits`` [R] as in `long_run_spreads`.
+
+    Examples
+    --------
+    >>> depend_by_quality_or_time([[0.9, 0.8] * 10], [1.0] * 10 + [2.0] * 10)
+    array([ True])
+    """
+    return depend(qualities, visits) | depend(np.asarray(log_medians)[None], visits)
+
+
 def moments_of_products(centred: Floats, neighbours: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return mean and variance of the sum of products of neighbours, over all orders of each centred series of at least 3, [M].
 
     Expectations of products over distinct places follow from the power sums p2 and p4, p1 being 0: E[ab] = -p2/n(n-1),
     E[aabb] = (p2^2 - p4)/n(n-1), E[abbc] = (2 p4 - p2^2)/n(n-1)(n-2), E[abcd] = (3 p2^2 - 6 p4)/n(n-1)(n-2)(n-3). Of the k^2 pairs of
-    k products k are equal, twice as many share a place as products follow one another, and the rest shares none.
-
-    Parameters
-    ----------
-    centred : [M, R]
-        series whose means are 0.
-    neighbours : [R]
-        whether the product of a round and the next one counts; the first follows the last.
+    k products k are equal, twice as many share a place as products follow one another, and the rest shares none. Takes series whose means
+    are 0, [M, R], and whether the product of a round and the next one counts, [R]; the first round follows the last.
     """
     n = centred.shape[1]
     p2, p4 = (centred**2).sum(axis=1), (centred**4).sum(axis=1)
@@ -264,9 +277,8 @@ def drift_p_values(series: ArrayLike) -> Floats:
 def means_of_visits(series: ArrayLike, visits: Visits) -> Floats:
     """Return the mean of each series over each visit, [M, V]."""
     values = _checked(series)
-    number, sizes = np.unique(visits, return_inverse=True, return_counts=True)[1:]
-    sums = np.stack([np.bincount(number, weights=row, minlength=sizes.size) for row in values])
-    found: Floats = sums / sizes
+    starts, sizes = np.unique(visits, return_index=True, return_counts=True)[1:]
+    found: Floats = np.add.reduceat(values, starts, axis=1) / sizes
     return found
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
 from orchestrator.stats.later_mean import ANYTHING, LaterMeans, Within, later_means, later_means_of_independent
-from orchestrator.stats.long_run import MIN_VISITS, Visits, depend
+from orchestrator.stats.long_run import Visits, depend_by_quality_or_time, enough
 from orchestrator.stats.per_sample import EmpiricalTimes, SmoothedTimes, Source, per_sample_times
 from orchestrator.stats.poisson_binomial import binomial_sum_pmf, poisson_binomial_pmf
 from orchestrator.stats.tail_quality import quality_curve
@@ -178,7 +178,7 @@ def predict_from_curve(
     if method == "block-bootstrap":
         qualities = curve(observed.times, thresholds)
         figures = figures_of(qualities, rounds, visits)
-        dependent = depend(qualities, visits) | depend(np.log(np.median(observed.times, axis=1))[None], visits)
+        dependent = depend_by_quality_or_time(qualities, np.log(np.median(observed.times, axis=1)), visits)
         later = later_means(qualities, rounds, dependent=dependent, visits=visits, within=within)
         return Prediction(*figures, later, method, None, rounds)
     if method != "monte-carlo":
@@ -274,7 +274,8 @@ def figures_of(curve: Floats, rounds: int, visits: Visits | None = None) -> tupl
     ordered = np.sort(curve, axis=1)
     count = ordered.shape[1]
     worst, drawn = ordered, float(rounds)
-    if visits is not None and (starts := np.unique(visits, return_index=True)[1]).size >= MIN_VISITS:
+    if enough(visits):
+        starts = np.unique(visits, return_index=True)[1]
         worst, drawn = np.sort(np.minimum.reduceat(curve, starts, axis=1), axis=1), rounds * starts.size / count
     rank = max(1, math.ceil(worst.shape[1] * _level_of_median_minimum(drawn)))
     spreads = ordered[:, 0] < ordered[:, -1]  # equal qualities vary by rounding alone

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from orchestrator.stats.long_run import MIN_VISITS, constant, depend, long_run_spreads
+from orchestrator.stats.long_run import constant, depend_by_quality_or_time, enough, long_run_spreads
 from orchestrator.stats.stopping.rule import (
     AllClocks,
     Cadence,
@@ -75,7 +75,7 @@ class PrimaryQuality:
         self._qualities: list[float] = []
         self._log_medians: list[float] = []
         self._visits: list[int | None] = []
-        self._at_stake = 0.0
+        self._at_stake = 0
 
     def add(self, observation: RoundObservation) -> None:
         """Take a round into account."""
@@ -101,7 +101,7 @@ class PrimaryQuality:
 
     def dependent(self) -> bool:
         """Return whether rounds depend on each other, by their qualities or by their median times."""
-        return self.rounds > 2 and bool(depend([self._qualities, self._log_medians], self.visits).any())
+        return self.rounds > 2 and bool(depend_by_quality_or_time([self._qualities], self._log_medians, self.visits)[0])
 
     def constant(self) -> bool:
         """Return whether quality is the same in all rounds, which says nothing of how it varies."""
@@ -116,7 +116,7 @@ class PrimaryQuality:
         if self.rounds < 2:
             return None
         if self.constant():
-            return 3 / (self.rounds * max(self._at_stake, 1.0))
+            return 3 / (self.rounds * self._at_stake)
         series = np.array([self._qualities])
         if dependent:
             [found] = long_run_spreads(series, self.visits)
@@ -173,5 +173,4 @@ class Settled:
 
     def _few(self) -> bool:
         """Return whether there are too few rounds for their dependence."""
-        visits = self._primary.visits
-        return self._primary.rounds < ROUNDS_OF_DEPENDENT and (visits is None or np.unique(visits).size < MIN_VISITS)
+        return self._primary.rounds < ROUNDS_OF_DEPENDENT and not enough(self._primary.visits)
