@@ -82,13 +82,8 @@ def _rows(group: Group, repeats: Sequence[TrialData], thresholds: Sequence[Thres
 
 def _variances(data: TrialData, curve: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the variance of a process's mean as that of rounds to come, [M], of the quality of every round, [M, R]."""
-    rounds = curve.shape[1]
-    if rounds < 2:
-        return np.zeros(len(curve))
-    dependent = dependent_rows(data, curve, PRIMARY_CLOCK)
-    spreads = np.array([spread.variance for spread in long_run_spreads(curve, data.visits)])
-    found: NDArray[np.float64] = np.where(dependent, spreads, curve.var(axis=1, ddof=1) / rounds)
-    return found
+    spreads = long_run_spreads(curve, data.visits, dependent_rows(data, curve, PRIMARY_CLOCK))
+    return np.array([spread.variance for spread in spreads])
 
 
 def _row(

@@ -73,13 +73,10 @@ def later_means(
     """
     values = np.asarray(series, dtype=np.float64)
     count = values.shape[1]
-    spreads = long_run_spreads(values, visits)
-    varies = ~constant(values)
-    of_independent = values.var(axis=1, ddof=1) / count if count > 1 else np.full(len(values), math.nan)
-    variance = np.where(dependent, [spread.variance for spread in spreads], of_independent)
-    degrees = np.where(dependent, [spread.degrees for spread in spreads], count - 1.0)
-    units = tuple(spread.unit if widened else "rounds" for spread, widened in zip(spreads, dependent.tolist(), strict=True))
-    return _limits(values.mean(axis=1), np.where(varies, variance, math.nan), degrees, units, 1 + count / rounds, confidence, within)
+    spreads = long_run_spreads(values, visits, dependent)
+    variance = np.where(constant(values), math.nan, [spread.variance for spread in spreads])
+    degrees, units = np.array([float(spread.degrees) for spread in spreads]), tuple(spread.unit for spread in spreads)
+    return _limits(values.mean(axis=1), variance, degrees, units, 1 + count / rounds, confidence, within)
 
 
 def later_means_of_independent(

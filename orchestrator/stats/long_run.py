@@ -31,10 +31,8 @@ CONSTANT = 1e-12
 class Spread:
     """How well the mean of a series is known.
 
-    variance
-        of the mean.
-    degrees
-        of freedom of that variance.
+    variance, degrees
+        of the mean, and the degrees of freedom of that variance.
     unit
         what was taken as independent: rounds, visits, or the cosines of low frequencies.
     """
@@ -84,20 +82,20 @@ def cosines(series: Floats, count: int) -> Floats:
     rounds = series.shape[1]
     if not 0 < count < rounds:
         raise InputError(f"{count} cosines of {rounds} rounds: there must be more rounds than cosines, and at least one cosine")
-    place = (np.arange(rounds) + 0.5) / rounds
-    basis = np.cos(np.pi * np.arange(1, count + 1)[:, None] * place)
+    basis = np.cos(np.pi * np.arange(1, count + 1)[:, None] * (np.arange(rounds) + 0.5) / rounds)
     centred = series - series.mean(axis=1, keepdims=True)
     found: Floats = np.sqrt(2 / rounds) * (centred @ basis.T)
     return found
 
 
-def long_run_spreads(series: ArrayLike, visits: Visits | None = None) -> list[Spread]:
-    """Return how well the long-run mean of each series is known, given that its rounds depend on each other.
+def long_run_spreads(series: ArrayLike, visits: Visits | None = None, dependent: ArrayLike = True) -> list[Spread]:
+    """Return how well the long-run mean of each series is known.
 
-    With at least 12 visits these are the unit: variance of the mean with visits as clusters (of R rounds, m_v of them in visit v, whose
-    mean is Q_v: V/(V-1) sum of (m_v (Q_v - Q))^2/R^2; Cochran, *Sampling Techniques*, section 9A.1). Its degrees of freedom are
-    V/3: dependent rounds come in stretches, so that the means of visits are skewed (found by simulation, see docs/statistics.md).
-    Otherwise the cosines' variance, where it is above the variance of independent rounds, with as many degrees of freedom as cosines.
+    Where rounds do not depend on each other, s^2/R with R - 1 degrees of freedom. Where they do and there are at least 12 visits, these are
+    the unit: variance of the mean with visits as clusters (of R rounds, m_v of them in visit v, whose mean is Q_v: V/(V-1) sum of
+    (m_v (Q_v - Q))^2/R^2; Cochran, *Sampling Techniques*, section 9A.1). Its degrees of freedom are V/3: dependent rounds come in
+    stretches, so that the means of visits are skewed (found by simulation, see docs/statistics.md). Otherwise the cosines' variance, where
+    it is above that of independent rounds, with as many degrees of freedom as cosines.
 
     Parameters
     ----------
@@ -105,6 +103,8 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None) -> list[Sp
         one value per round, in order.
     visits : [R]
         number of each round's visit, of visits that lie apart in time; None where there are none.
+    dependent : [M], or one for all
+        whether rounds depend on each other.
 
     Examples
     --------
@@ -114,14 +114,16 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None) -> list[Sp
     """
     values = _checked(series)
     rounds = values.shape[1]
-    if rounds <= COSINES:
-        return [Spread(float(variance), max(rounds - 1, 1), "rounds") for variance in _of_independent(values)]
     independent = _of_independent(values)
-    if enough(visits):
-        variance = np.maximum(_of_clusters(values, visits), independent)
-        return [Spread(each, np.unique(visits).size // 3, "visits") for each in variance.tolist()]
-    variance = np.maximum(cosine_variance(values) / rounds, independent)
-    return [Spread(each, COSINES, "cosines") for each in variance.tolist()]
+    apart = [Spread(each, max(rounds - 1, 1), "rounds") for each in independent.tolist()]
+    widened = np.broadcast_to(dependent, len(values))
+    if rounds <= COSINES or not widened.any():
+        return apart
+    unit: Unit = "visits" if enough(visits) else "cosines"
+    degrees = np.unique(visits).size // 3 if enough(visits) else COSINES
+    variance = _of_clusters(values, visits) if enough(visits) else cosine_variance(values) / rounds
+    together = [Spread(each, degrees, unit) for each in np.maximum(variance, independent).tolist()]
+    return [one if wide else other for one, other, wide in zip(together, apart, widened.tolist(), strict=True)]
 
 
 def variance_ratios(series: ArrayLike, visits: Visits | None = None) -> Floats:
@@ -249,14 +251,7 @@ def drift_p_values(series: ArrayLike) -> Floats:
     7 degrees of freedom: rounds that merely resemble their neighbours have those, too (Müller and Watson, "Low-frequency
     econometrics", *Advances in Economics and Econometrics* 2, 2017, on inference from such averages).
 
-    Parameters
-    ----------
-    series : [M, R]
-        one value per unit, in order.
-
-    Returns
-    -------
-    [M]; 1 for a constant series, or one of at most 8 units.
+    Takes one value per unit, in order, [M, R]. Returns [M]; 1 for a constant series, or one of at most 8 units.
 
     Examples
     --------

@@ -117,11 +117,8 @@ class PrimaryQuality:
             return None
         if self.constant():
             return 3 / (self.rounds * self._at_stake)
-        series = np.array([self._qualities])
-        if dependent:
-            [found] = long_run_spreads(series, self.visits)
-            return float(stdtrit(found.degrees, (1 + confidence) / 2) * math.sqrt(found.variance))
-        return float(stdtrit(self.rounds - 1, (1 + confidence) / 2) * series.std(ddof=1) / math.sqrt(self.rounds))
+        [found] = long_run_spreads([self._qualities], self.visits, dependent)
+        return float(stdtrit(found.degrees, (1 + confidence) / 2) * math.sqrt(found.variance))
 
     def columns(self) -> CheckRow:
         """Return the columns of the trajectory that tell of the threshold and of quality there."""
