@@ -142,6 +142,7 @@ def measure_pairs(run: PairedRun) -> tuple[Path, bool]:
         try:
             _measure(steps, (a, b), progress, stop)
         except KeyboardInterrupt:
+            progress.fall_silent()
             for side in (a, b):
                 mark_interrupted(side.writer)
             print(printable(f"stopped at once; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201

@@ -104,14 +104,14 @@ def measure(
                 try:
                     run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
                 except KeyboardInterrupt:
-                    _stopped_at_once(writer)  # before Ray ends, which may take a while
+                    _stopped_at_once(writer, progress)  # before Ray ends, which may take a while
                     raise KeyboardInterrupt(REPORTED) from None
             writer.look_after()
             write_report(writer.directory, campaign.analysis)
             writer.look_after()
         except KeyboardInterrupt as interrupt:
             if REPORTED not in interrupt.args:
-                _stopped_at_once(writer)
+                _stopped_at_once(writer, progress)
             raise
         except ClusterLost as lost:
             keep_losses(writer, str(lost))
@@ -140,7 +140,8 @@ def measure(
     return 1 if states - {"done"} or writer.disturbances else 0
 
 
-def _stopped_at_once(writer: CampaignWriter) -> None:
+def _stopped_at_once(writer: CampaignWriter, progress: Progress) -> None:
+    progress.fall_silent()
     mark_interrupted(writer)
     print(printable(f"stopped at once; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
 

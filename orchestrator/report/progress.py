@@ -41,7 +41,7 @@ class Progress:
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
         self._shares: dict[str, float] = {}
         self._distances: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may have the thread that holds it say something
         self._console = Console(file=stream, stderr=True) if stream is not None else None
         self._live: Live | None = None
 
@@ -58,8 +58,14 @@ class Progress:
 
     def say(self, message: str) -> None:
         """Write one line that stays."""
-        if self._console is not None:
-            self._console.print(Text(printable(message)), soft_wrap=True)
+        with self._lock:
+            if self._console is not None:
+                self._console.print(Text(printable(message)), soft_wrap=True)
+
+    def fall_silent(self) -> None:
+        """Write nothing more, whatever threads have to say that still end: the caller has the last word."""
+        with self._lock:
+            self._console = None
 
     def trial_started(self, planned: PlannedTrial) -> None:
         """Say which trial is being loaded."""
@@ -106,9 +112,9 @@ class Progress:
         self.say(f"{ended}: {reason}" if reason else ended)
 
     def _show(self, planned: PlannedTrial, text: str, now: bool) -> None:
-        if self._console is None:
-            return
         with self._lock:
+            if self._console is None:
+                return
             self._lines[threading.get_ident()] = planned, f"{planned.trial_id}: {text}"
             elapsed = time.monotonic()
             due = elapsed - self._drawn >= (DRAW_EVERY_S if self._live is not None else LINE_EVERY_S)

@@ -56,3 +56,14 @@ def test_the_time_left_counts_the_rounds_of_trials_under_way() -> None:
     assert progress._left(60.0) == ", at least 1 min 40 s left"
     progress.round_done(planned("b"), RoundDone(9, 0.5, 1e7), GOES_ON)
     assert progress._left(60.0) == ", at least 1 min 00 s left"
+
+
+def test_nothing_is_said_after_the_last_word() -> None:
+    stream, trial = io.StringIO(), planned("late")
+    progress = Progress(1, stream)
+    progress.trial_started(trial)
+    said = stream.getvalue()
+    progress.fall_silent()
+    progress.round_done(trial, RoundDone(3, 0.5, 1e7), GOES_ON)
+    progress.trial_ended(trial, "interrupted", "stopped by the user after 3 rounds")
+    assert said == stream.getvalue() == "late-r0: loading\n"
