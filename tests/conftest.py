@@ -13,6 +13,7 @@ from hypothesis import settings
 from orchestrator.distributed.local import prepare_environment
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement import worker
+from orchestrator.subject.targets import code_of_its_own
 
 # Read when OpenMP starts: threads that wait for each other sleep, since tests share the cores with other tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -59,6 +60,13 @@ def null_targets() -> Iterator[Path]:
     yield SUPPORT / "code"
     sys.path.remove(folder)
     sys.modules.pop("null_targets", None)
+
+
+@pytest.fixture(autouse=True)
+def own_code() -> Iterator[None]:
+    """Forget the user's folders that a test has added, and what it imported from them: the next test has code of its own."""
+    with code_of_its_own():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

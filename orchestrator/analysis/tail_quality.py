@@ -26,7 +26,6 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.intervals import sampling_interval
 from orchestrator.stats.korn_graubard import Interval
-from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -117,14 +116,12 @@ class _Figure:
         drawn = self._data.record.trial.task.limit is not None
         return sampling_interval(self._judged.scores) if drawn and isinstance(self._judged, JudgedMean) else None
 
-    def _flags(self, threshold: Threshold, chosen_from: int) -> Iterator[str]:
+    def _flags(self, threshold: Threshold) -> Iterator[str]:
         """Yield the flags of one threshold."""
         if not self._stake.balanced:
             yield UNEQUAL
         if threshold.reference == self._data.trial_id:
             yield IN_SAMPLE
-        if threshold.origin == "own" and threshold.percentile is not None and chosen_from * (100 - threshold.percentile) / 100 < MIN_BEYOND:
-            yield "threshold not certified"
 
     def rows(self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str]) -> Iterator[TailQualityRow]:
         """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
@@ -150,8 +147,6 @@ class _Figure:
         visits = visits_from(self._data, first_round)
         own_flags = [found for clock in curves for found in flags_of_rows(curves[clock], dependent[clock], visits)]
         curve = np.concatenate([*curves.values()])
-        rounds = curve.shape[1]
-        chosen_from = (first_round or rounds) * self._data.inferences[PRIMARY_CLOCK].shape[1]
         session = intervals_of(curve, self._ideal, self._stake, random)
         to_come = intervals_to_come(curve, self._ideal, self._stake, session, np.concatenate([*dependent.values()]), visits)
         scale, sampling = scale_of(self._judged), self._sampling
@@ -187,7 +182,7 @@ class _Figure:
                 "first_round": first_round,
                 "rounds": summary.rounds,
                 "samples": int(self._members.sum()),
-                "flags": [*flags, *own, *self._flags(threshold, chosen_from)],
+                "flags": [*flags, *own, *self._flags(threshold)],
             }
 
 

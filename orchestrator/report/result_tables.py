@@ -106,6 +106,8 @@ def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:
         metric = group.trials[0].metric
         rows = [row for row in rows_of(results, "tail_quality", group) if row["slice"] == "all"]
         rows = [row for row in rows if row["threshold_origin"] == "own" and row["metric"] == metric]
+        if not rows:
+            continue
         yield Table(
             title=f"Tail quality of {group.task} ({metric}) at each trial's own percentiles",
             columns=[*who_columns(group), "clock", "threshold", "ideal", "mean", "95 % interval", "worst", "rounds", "flags"],
@@ -125,7 +127,8 @@ def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:
             ],
             note="A trial's own percentile fixes the share of samples on time: these figures describe one system and rank none. "
             "Thresholds are frozen from the first 10 rounds and applied to the others; with fewer than 20 rounds they are "
-            "in-sample. The interval is that of rounds to come, of this process with these samples.",
+            "in-sample. A percentile with fewer than 10 of the choosing inferences beyond it is left out. "
+            "The interval is that of rounds to come, of this process with these samples.",
             right=frozenset(["ideal", "mean", "worst", "rounds"]),
         )
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, ndtri
-from scipy.stats import rankdata
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.korn_graubard import ROUNDING
@@ -154,7 +154,7 @@ def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | N
     if not finite.size:
         return 1.0
     logs = np.log(np.minimum(deadlines, finite.max()))
-    scores = ndtri((rankdata(deadlines) - 0.5) / deadlines.size)
+    scores = ndtri((scipy.stats.rankdata(deadlines) - 0.5) / deadlines.size)
     if not depend([scores, logs], visits).any():
         return 1.0
     beyond = deadlines > np.quantile(deadlines, 1 - late_share, method="inverted_cdf")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.latency import MIN_BEYOND, percentiles_inverted_cdf
 from orchestrator.stats.times import checked_times
 
 Origin: TypeAlias = Literal["absolute", "reference", "own"]
@@ -166,6 +166,8 @@ def thresholds_from_percentiles(
 def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresholds:
     """Return percentiles of a trial's first 10 rounds, to be applied to the later ones; below 20 rounds, of all of them.
 
+    A percentile with fewer than 10 of these times beyond it cannot be told from them and is left out.
+
     Parameters
     ----------
     times : [R, S]
@@ -175,8 +177,9 @@ def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresho
 
     Examples
     --------
-    >>> own_thresholds(np.full((30, 2), 7), [95]).first_round
-    10
+    >>> own = own_thresholds(np.full((30, 20), 7), [95, 99])
+    >>> own.first_round, [threshold.label for threshold in own.thresholds]
+    (10, ['p95'])
     """
     checked = checked_times(times)
     if checked.ndim != 2:
@@ -184,7 +187,8 @@ def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresho
     in_sample = len(checked) < ROUNDS_TO_FREEZE
     first_round = 0 if in_sample else FREEZING_ROUNDS
     chosen_from = checked if in_sample else checked[:FREEZING_ROUNDS]
-    return OwnThresholds(thresholds_from_percentiles(chosen_from, percentiles, "own"), first_round, in_sample)
+    known = [value for value in percentiles if chosen_from.size * (100 - Fraction(str(value))) / 100 >= MIN_BEYOND]
+    return OwnThresholds(thresholds_from_percentiles(chosen_from, known, "own"), first_round, in_sample)
 
 
 def default_reference(p50s_ns: Mapping[str, float], failed: Collection[str] = ()) -> Reference | None:

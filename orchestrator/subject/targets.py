@@ -54,14 +54,14 @@ def code_of_its_own() -> Iterator[None]:
     try:
         yield
     finally:
-        added = [Path(folder) for folder in sys.path if folder not in before]
-        sys.path[:] = before
-        metrics.forget_folders(added)
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if file is not None and any(Path(file).is_relative_to(folder) for folder in added):
-                del sys.modules[name]
-        importlib.invalidate_caches()
+        if added := [Path(folder) for folder in sys.path if folder not in before]:
+            sys.path[:] = before
+            metrics.forget_folders(added)
+            for name, module in list(sys.modules.items()):
+                file = getattr(module, "__file__", None)
+                if file is not None and any(Path(file).is_relative_to(folder) for folder in added):
+                    del sys.modules[name]
+            importlib.invalidate_caches()
 
 
 def check_packages(home: Path | None = None) -> None:

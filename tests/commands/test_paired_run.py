@@ -61,7 +61,9 @@ def test_both_sides_are_campaigns_measured_in_adjacent_pairs(run: Any, tmp_path:
 
 
 def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "null_targets", raising=False)  # what another test has imported is no side's code
+    # What another test has imported, or may import from, is no side's code.
+    monkeypatch.delitem(sys.modules, "null_targets", raising=False)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder != str(SUPPORT / "code")])
     text = (SUPPORT / "code" / "null_targets.py").read_text()
     for name, change in (("old", "number + 1"), ("new", "number + 2")):
         (tmp_path / name).mkdir()
