@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scipy.special import betaincc
+import scipy
 
 from orchestrator.contracts import InputError
 
@@ -60,4 +60,4 @@ def samples_to_certify(percentile: float, confidence: float, overruns: int) -> i
 
 def _at_most(overruns: int, n: int, share: float) -> float:
     """Return P(Bin(n, share) <= overruns) for n above ``overruns``."""
-    return float(betaincc(overruns + 1, n - overruns, share))
+    return float(scipy.special.betaincc(overruns + 1, n - overruns, share))

@@ -10,7 +10,6 @@ from fractions import Fraction
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, ndtri
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.korn_graubard import ROUNDING
@@ -154,7 +153,7 @@ def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | N
     if not finite.size:
         return 1.0
     logs = np.log(np.minimum(deadlines, finite.max()))
-    scores = ndtri((scipy.stats.rankdata(deadlines) - 0.5) / deadlines.size)
+    scores = scipy.special.ndtri((scipy.stats.rankdata(deadlines) - 0.5) / deadlines.size)
     if not depend([scores, logs], visits).any():
         return 1.0
     beyond = deadlines > np.quantile(deadlines, 1 - late_share, method="inverted_cdf")
@@ -187,7 +186,7 @@ def contradicted(promise: Deadline, later_ns: ArrayLike, late_share: float) -> b
         return False
     effective = int(later.size / promise.design_effect)
     breaks = int((later > promise.ns).sum() / promise.design_effect)
-    return breaks > 0 and 1 - float(bdtr(breaks - 1, effective, late_share)) < CONTRADICTION
+    return breaks > 0 and 1 - float(scipy.special.bdtr(breaks - 1, effective, late_share)) < CONTRADICTION
 
 
 CONTRADICTION = 0.05
@@ -214,7 +213,7 @@ def _spend(looks: Sequence[int], late_share: float, error: float) -> tuple[list[
         allowed = left / 2 if left < error else left
         possible = _possible_ranks(rounds, late_share, allowed * (1 + ROUNDING))
         planned.append(_Look(rounds, allowed, rounds - possible + 1 if possible else None))
-        left = max(left - float(bdtr(possible - 1, rounds, late_share)), 0.0) if possible else left
+        left = max(left - float(scipy.special.bdtr(possible - 1, rounds, late_share)), 0.0) if possible else left
     return planned, left
 
 
@@ -223,7 +222,7 @@ def _possible_ranks(rounds: int, late_share: float, allowed: float) -> int:
     fewest, most = 0, rounds
     while fewest < most:
         middle = (fewest + most) // 2
-        if bdtr(middle, rounds, late_share) <= allowed:
+        if scipy.special.bdtr(middle, rounds, late_share) <= allowed:
             fewest = middle + 1
         else:
             most = middle

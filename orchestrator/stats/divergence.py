@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlog1py
 
 from orchestrator.stats.density import REACH_IQRS, Bandwidth, Floats, select_bandwidth
 from orchestrator.stats.histogram import REACH, LogHistogram, smoothed
@@ -44,7 +44,7 @@ def jensen_shannon_divergence(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]
     first, second = _masses(p), _masses(q)
     total = first + second
     d = np.divide(first - second, total, out=np.zeros_like(total), where=total > 0)
-    divergence = (total / 4 * (xlog1py(1 + d, d) + xlog1py(1 - d, -d))).sum(axis=-1)
+    divergence = (total / 4 * (scipy.special.xlog1py(1 + d, d) + scipy.special.xlog1py(1 - d, -d))).sum(axis=-1)
     return np.asarray(np.clip(divergence, 0, np.log(2)))
 
 

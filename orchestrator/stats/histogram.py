@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.special import ndtr
 
 from orchestrator.stats.density import Floats, log_times
 
@@ -113,11 +112,11 @@ def smoothed(weights: Floats, bandwidths: Floats) -> Floats:
     array([[0.    , 0.0062, 0.9876, 0.0062, 0.    ]])
     """
     cells = weights.shape[1]
-    size = next_fast_len(cells, real=True)
+    size = scipy.fft.next_fast_len(cells, real=True)
     reach = min(int(np.ceil(REACH * bandwidths.max())), (size - 1) // 2)
     offsets = np.arange(-reach, reach + 1)
     distance, half_cell = np.abs(offsets) / bandwidths[:, np.newaxis], 0.5 / bandwidths[:, np.newaxis]
     kernels = np.zeros((len(bandwidths), size))
-    kernels[:, offsets % size] = ndtr(half_cell - distance) - ndtr(-half_cell - distance)
-    masses = irfft(rfft(weights, size) * rfft(kernels), size)[:, :cells]
+    kernels[:, offsets % size] = scipy.special.ndtr(half_cell - distance) - scipy.special.ndtr(-half_cell - distance)
+    masses = scipy.fft.irfft(scipy.fft.rfft(weights, size) * scipy.fft.rfft(kernels), size)[:, :cells]
     return np.maximum(masses, 0)

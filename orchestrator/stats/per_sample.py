@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
@@ -144,7 +144,7 @@ def _smoothed_on_time(log_times: Floats, bandwidths: Floats, thresholds: Floats)
     on_time = np.where(log_bounds[:, None] >= furthest, share, 0.0)
     for row, bound in zip(on_time, log_bounds, strict=True):
         within = (bound > nearest) & (bound < furthest)
-        row[within] = ndtr((bound - log_times[within]) / bandwidths[within, None]).mean(axis=1)
+        row[within] = scipy.special.ndtr((bound - log_times[within]) / bandwidths[within, None]).mean(axis=1)
     return on_time
 
 

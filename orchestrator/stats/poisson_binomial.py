@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
-from scipy.fft import irfft, next_fast_len, rfft
 
 from orchestrator.stats.density import Floats
 
@@ -151,6 +150,6 @@ def _summed(laws: list[Floats]) -> Floats:
 def _convolved(first: Floats, second: Floats) -> Floats:
     """Return the law of the sum of two independent counts, over the last axis, freed of what transforms leave below 0."""
     length = first.shape[-1] + second.shape[-1] - 1
-    size = next_fast_len(length, real=True)
-    masses = np.maximum(irfft(rfft(first, size) * rfft(second, size), size)[..., :length], 0)
+    size = scipy.fft.next_fast_len(length, real=True)
+    masses = np.maximum(scipy.fft.irfft(scipy.fft.rfft(first, size) * scipy.fft.rfft(second, size), size)[..., :length], 0)
     return np.asarray(masses / masses.sum(axis=-1, keepdims=True))

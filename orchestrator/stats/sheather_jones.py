@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import scipy
-from scipy.fft import dct
 
 BINS = 2048
 STAGES = 7
@@ -65,7 +64,7 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
     length = width * masses.size
     size = float(masses.sum())
     squared_frequency = (np.pi * np.arange(1, masses.size)) ** 2
-    power = (dct(masses / size)[1:] / 2) ** 2
+    power = (scipy.fft.dct(masses / size)[1:] / 2) ** 2
     weighted = [power * squared_frequency**order for order in range(STAGES + 1)]
     scales = {order: _scale(order) / (size * math.sqrt(math.pi / 2)) for order in range(2, STAGES)}
 

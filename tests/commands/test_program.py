@@ -35,7 +35,7 @@ def test_a_mistake_is_one_line_on_stderr(tmp_path: Path) -> None:
 def test_a_plan_imports_no_framework_and_no_ray(tmp_path: Path) -> None:
     code = (
         "import sys; from orchestrator.__main__ import main; assert main(['plan', '+sweep=vision']) == 0; "
-        "print(sorted({'torch', 'torchvision', 'onnxruntime', 'tensorflow', 'ray', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+        "print(sorted({'torch', 'torchvision', 'onnxruntime', 'tensorflow', 'ray', 'pandas', 'scipy.stats', 'scipy.special'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

@@ -281,4 +281,4 @@ def test_importing_the_driver_imports_no_framework() -> None:
     script = "import sys, json, orchestrator.commands.run, orchestrator.commands.plan; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     modules = set(json.loads(done.stdout))
-    assert not modules & {"torch", "torchvision", "onnxruntime", "ray", "PIL"}
+    assert not modules & {"torch", "torchvision", "onnxruntime", "ray", "PIL", "scipy.stats", "scipy.special"}

@@ -16,6 +16,8 @@ from orchestrator.storage.reader import open_campaign
 LIMITS = ("interval_low", "interval_high")
 BRACKETS = r" \\?\[[^]]*\]"
 MARKS = r" (\\?\*|\([a-z](, [a-z])*\))(?=[ |])"
+NO_LONGER = "threshold not certified"
+"""Flag of rows that there are no more: a trial's own percentiles that its times cannot tell."""
 STORED = Path(__file__).parents[1] / "data" / "before_the_house"
 
 
@@ -34,6 +36,8 @@ def test_every_column_of_then_is_equal(reported: Path, name: str) -> None:
     """There may be more columns now, and more parameters. Limits of a bootstrap-t come from more resamples."""
     expected, found = (pq.read_table(folder / f"{name}.parquet") for folder in (STORED / "expected", reported))
     assert found.select(expected.column_names).schema.equals(expected.schema, check_metadata=False)
+    if "flags" in expected.column_names:
+        expected = expected.filter([NO_LONGER not in flags for flags in expected.column("flags").to_pylist()])
     drawn = [row.get("interval_method") == "bootstrap-t" for row in expected.to_pylist()]
     for column in expected.column_names:
         then, now = expected.column(column).to_pylist(), found.column(column).to_pylist()
@@ -44,7 +48,7 @@ def test_every_column_of_then_is_equal(reported: Path, name: str) -> None:
         elif name == "tail_quality" and column in LIMITS:
             widths = pc.subtract(expected.column("interval_high"), expected.column("interval_low")).to_pylist()
             moved = [abs(today - limit) / width for limit, today, width in zip(then, now, widths, strict=True)]
-            assert 30 < sum(drawn) < len(drawn)
+            assert 10 < sum(drawn) < len(drawn)
             assert all(far <= 0.1 if by_lot else far == 0 for far, by_lot in zip(moved, drawn, strict=True)), column
         else:
             assert now == then, column
@@ -56,7 +60,7 @@ def test_every_row_of_the_report_is_equal(reported: Path) -> None:
         [
             re.sub(BRACKETS, "", re.sub(MARKS, "", line))
             for line in (folder / "report.md").read_text("utf-8").splitlines()
-            if line.startswith("|")
+            if line.startswith("|") and NO_LONGER not in line
         ]
         for folder in (STORED / "expected", reported)
     )

@@ -16,7 +16,7 @@ from effort import EFFORT
 
 PROGRAM = Path(__file__).with_name("fake_clock_campaign.py")
 EACH_WRITE = Path(__file__).with_name("death_after_each_write.py")
-CAMPAIGNS = 2 * EFFORT
+CAMPAIGNS = EFFORT
 """How many campaigns are killed."""
 TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
 ROUNDS = 40

@@ -11,7 +11,7 @@ from effort import EFFORT
 from program import orchestrator
 
 SUPPORT = Path(__file__).parents[1] / "support"
-TRIALS = min(60 * EFFORT, 600)
+TRIALS = min(30 * EFFORT, 600)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from orchestrator.configuration.keys import BLOCKS, PLAIN_KEYS, schema_keys
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = ["plan", "--quiet", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo"]
-MUTATIONS = 100 * EFFORT
+MUTATIONS = 50 * EFFORT
 KEYS = [f"{block}.{key}" for block in BLOCKS for key in sorted(schema_keys(block))] + list(PLAIN_KEYS)
 OPTIONS = [
     "model.sleep_ms",

@@ -139,7 +139,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as started:
         # Chromium as root refuses its own sandbox; the page is ours.
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer"])
         yield browser
         browser.close()
 
@@ -153,7 +153,7 @@ class Visit:
     asked: list[str]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visit(chromium: Browser) -> Iterator[object]:
     opened = []
 

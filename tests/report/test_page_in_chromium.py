@@ -42,6 +42,20 @@ def slide(page: Any, position: int) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def opened(report: Any, visit: Callable[..., Any]) -> Any:
+    """A page that several tests look at: drawing all of it takes seconds."""
+    return visit(report.page, viewport=DESK)
+
+
+@pytest.fixture
+def page(opened: Any) -> Any:
+    """The same page with its controls where they were when it was opened."""
+    opened.page.select_option("[data-clock]", "total")
+    slide(opened.page, 0)
+    return opened.page
+
+
 def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, visit: Callable[..., Any]) -> None:
     seen = visit(report.page, viewport=DESK)
     see_all(seen.page)
@@ -50,8 +64,7 @@ def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, visit: Callabl
     assert seen.page.locator(".plot").count() == 12
 
 
-def test_every_position_of_the_slider_shows_what_python_computed(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK).page
+def test_every_position_of_the_slider_shows_what_python_computed(report: Any, page: Any) -> None:
     reading = readings(report.results, report.evidence)[0]
     grid = reading.grids["total"]
     for position in range(0, len(grid.ns), 7):
@@ -63,8 +76,7 @@ def test_every_position_of_the_slider_shows_what_python_computed(report: Any, vi
         assert page.locator("output[data-threshold]").inner_text() == milliseconds(grid.ns[position])
 
 
-def test_tables_of_one_threshold_follow_the_slider(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK).page
+def test_tables_of_one_threshold_follow_the_slider(report: Any, page: Any) -> None:
     reading = readings(report.results, report.evidence)[0]
     ns, common = reading.grids["total"].ns, [threshold.ns for threshold in reading.thresholds.common("total")]
     seen = set()
@@ -78,8 +90,7 @@ def test_tables_of_one_threshold_follow_the_slider(report: Any, visit: Callable[
     assert len(seen) > 4
 
 
-def test_on_the_other_clock_they_are_those_of_the_threshold_of_that_name(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK).page
+def test_on_the_other_clock_they_are_those_of_the_threshold_of_that_name(report: Any, page: Any) -> None:
     grid = readings(report.results, report.evidence)[0].grids["inference"]
     page.select_option("[data-clock]", "inference")
     for position, labels in enumerate(grid.labels):
@@ -90,8 +101,7 @@ def test_on_the_other_clock_they_are_those_of_the_threshold_of_that_name(report:
             assert shown in labels.split(", ")
 
 
-def test_the_reference_is_flagged_at_its_own_percentiles(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK).page
+def test_the_reference_is_flagged_at_its_own_percentiles(report: Any, page: Any) -> None:
     stored = [row for row in report.results.tables["tail_quality"].to_pylist() if row["metric"] == "top1" and row["slice"] == "all"]
     grid = readings(report.results, report.evidence)[0].grids["total"]
     for position, ns in enumerate(grid.ns):
@@ -113,8 +123,7 @@ def test_the_reference_is_flagged_at_its_own_percentiles(report: Any, visit: Cal
     assert not any("in-sample" in flags for flags in cells(page, "flags"))
 
 
-def test_the_slider_moves_figures(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK).page
+def test_the_slider_moves_figures(report: Any, page: Any) -> None:
     see_all(page)
 
     def drawn(name: str) -> list[Any]:
@@ -142,8 +151,7 @@ def test_the_slider_moves_figures(report: Any, visit: Callable[..., Any]) -> Non
         assert before[name][1] != after[name][1]
 
 
-def test_a_common_threshold_and_the_other_clock_can_be_chosen(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK).page
+def test_a_common_threshold_and_the_other_clock_can_be_chosen(report: Any, page: Any) -> None:
     page.locator("[data-marks] button", has_text="p99").first.click()
     total = cells(page, "mean"), cells(page, "p99")
     page.locator("[data-clock]").select_option("inference")

@@ -74,7 +74,9 @@ def test_own_thresholds_are_frozen_from_the_first_ten_rounds():
     assert few.thresholds[0].origin == "own"
 
 
-@pytest.mark.parametrize(("samples", "known"), [(19, ["p90"]), (20, ["p90", "p95"]), (999, ["p90", "p95", "p99"]), (1000, ["p90", "p95", "p99", "p99.9"])])
+@pytest.mark.parametrize(
+    ("samples", "known"), [(19, ["p90"]), (20, ["p90", "p95"]), (999, ["p90", "p95", "p99"]), (1000, ["p90", "p95", "p99", "p99.9"])]
+)
 def test_own_thresholds_have_ten_times_beyond_them(samples, known):
     found = own_thresholds(np.arange(1, 20 * samples + 1).reshape(20, samples), [90, 95, 99, 99.9])
     assert [threshold.label for threshold in found.thresholds] == known

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from orchestrator.stats.long_run import constant, depend_by_quality_or_time, enough, long_run_spreads
 from orchestrator.stats.stopping.rule import (
@@ -118,7 +118,7 @@ class PrimaryQuality:
         if self.constant():
             return 3 / (self.rounds * self._at_stake)
         [found] = long_run_spreads([self._qualities], self.visits, dependent)
-        return float(stdtrit(found.degrees, (1 + confidence) / 2) * math.sqrt(found.variance))
+        return float(scipy.special.stdtrit(found.degrees, (1 + confidence) / 2) * math.sqrt(found.variance))
 
     def columns(self) -> CheckRow:
         """Return the columns of the trajectory that tell of the threshold and of quality there."""
