@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.compare.baseline import Baseline, read_baseline
 from orchestrator.compare.campaigns import Comparison, compare
-from orchestrator.compare.comparison_tables import comparison_tables, sentences
+from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
 from orchestrator.compare.documents import to_comment, to_document, to_page
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
@@ -29,16 +29,23 @@ def compare_campaigns(
     return compare(before, _candidate(candidate, baseline), override_analysis(stored, overrides), power=power, min_effect=min_effect)
 
 
-def tell(comparison: Comparison, allow_no_verdict: bool, accept_drift: bool, power: bool, files: Mapping[str, Path | None]) -> None:
-    """Print a comparison, and write it as ``json``, ``markdown`` or ``html`` into those of ``files`` that are named."""
+def tell(
+    comparison: Comparison,
+    allow_no_verdict: bool,
+    accept_drift: bool,
+    power: bool,
+    files: Mapping[str, Path | None],
+    full: bool = False,
+) -> None:
+    """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``."""
     found = list(sentences(comparison, comparison.min_effect is not None, allow_no_verdict, accept_drift))
     tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
-    for table in tables:
+    for table in tables if full else [short_table(comparison), *tables[1:]]:
         terminal.table(table)
         terminal.line()
     for sentence in found:
-        terminal.line(sentence)
+        terminal.prose(sentence)
     title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
     for form, path in files.items():
         if path is not None:

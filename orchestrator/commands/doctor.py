@@ -17,6 +17,7 @@ from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, 
 from orchestrator.doctor.judge import judge_all
 from orchestrator.doctor.judge_cluster import judge_system, missing_system
 from orchestrator.machine.host import read_machine
+from orchestrator.report.condensed import condensed
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
@@ -32,14 +33,14 @@ class Place(Frozen):
     system: SystemConfig | None = None
 
 
-def examine(overrides: Sequence[str], config_dirs: Sequence[Path], quiet: bool) -> bool:
-    """Print the findings. Returns whether none is bad."""
+def examine(overrides: Sequence[str], config_dirs: Sequence[Path], quiet: bool, everything: bool) -> bool:
+    """Print the problems, or ``everything`` that was found. Returns whether none is bad."""
     places = [_place(document) for document in compose_places(overrides, config_dirs)]
     cluster = places[0].cluster
     systems = [place.system for place in places if place.system is not None]
     with Progress(0, None if quiet else sys.stderr) as progress:
         findings = examine_cluster(cluster, systems, progress.say) if cluster.name == "address" else examine_here(cluster, systems)
-    print_findings(findings)
+    print_findings(findings, everything)
     return all(finding.grade != "bad" for finding in findings)
 
 
@@ -84,18 +85,20 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
     return findings + missing
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Print one line per finding, and the number of each grade."""
+def print_findings(findings: Sequence[Finding], everything: bool = True) -> None:
+    """Print one line per finding, of what is good only if asked for, and the number of each grade; the worst come first."""
     terminal = Terminal()
-    terminal.table(
-        Table(
-            title="Doctor",
-            columns=["host", "what", "is", "seen", "why"],
-            rows=[[finding.host, finding.what, finding.grade, finding.seen, finding.why] for finding in findings],
-        )
-    )
+    shown = [one for one in findings if everything or one.grade != "good"]
+    if not everything:
+        shown.sort(key=lambda one: -GRADES.index(one.grade))
+    if shown:
+        columns = ["host", "what", "is", "seen", "why"]
+        rows = [[one.host, one.what, one.grade, one.seen, one.why] for one in shown]
+        title = "Doctor" if everything else "What disturbs timings here"
+        terminal.table(Table(title, columns, rows) if everything else condensed(Table(title, columns, rows), ["what", "is", "seen", "why"]))
     counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
-    terminal.line(f"{len(findings)} lines: {', '.join(counts)}")
+    more = "" if everything or len(shown) == len(findings) else "; what is good too: doctor --all"
+    terminal.line(f"{len(findings)} lines: {', '.join(counts)}{more}")
 
 
 def _place(document: dict[str, object]) -> Place:

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
 from orchestrator.contracts import InputError
+from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import milliseconds, trials_counted
@@ -141,7 +142,7 @@ def print_trials(campaign: Campaign) -> None:
     """Print one line per trial, and how many there are of each state."""
     records = campaign.trials()
     terminal = Terminal()
-    terminal.table(_trials_table(campaign, records))
+    terminal.table(condensed(_trials_table(campaign, records), ["trial", "state"]))
     counts = Counter(record.state for record in records)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     terminal.line(f"{trials_counted(len(records))}: {states}")

@@ -11,6 +11,7 @@ from orchestrator.commands.planning import compose_campaign, earlier_costs, know
 from orchestrator.commands.shared_options import Composing
 from orchestrator.machine.host import cores_offered
 from orchestrator.planning.plan import Plan
+from orchestrator.report.condensed import condensed
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
@@ -27,7 +28,8 @@ def execute(options: Composing) -> int:
         plan = plan_on(site, composed)
     composition = composed.composition
     terminal = Terminal()
-    terminal.table(plan_table(plan))
+    table = plan_table(plan)
+    terminal.table(table if options.full else condensed(table, ["trial", "state"]))
     for planned in plan.trials:
         candidate = plan.candidates[planned.match_key]
         fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None

@@ -10,11 +10,12 @@ from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_se
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
+from orchestrator.report.answer import answers, lines
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import METHOD, to_report
-from orchestrator.report.result_tables import all_tables, summary_tables
+from orchestrator.report.result_tables import all_tables, summary_tables, trouble_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import markdown_text
@@ -107,22 +108,23 @@ def _cells(label: str, campaign: Campaign) -> list[str]:
     ]
 
 
-def report_one(directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str]) -> None:
-    """Report one campaign again."""
+def report_one(directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], full: bool) -> None:
+    """Report one campaign again; ``full`` prints every table of the summary."""
     overrides = _without_code(overrides)
-    write_report(directory, override_analysis(open_campaign(directory).record.config.analysis, overrides), formats, only)
+    analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
+    print_summary(store_report(directory, analysis, formats, only), directory / "report.html", full=full)
 
 
-def write_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = ()) -> None:
-    """Write the result tables, report.md and report.html, and print what matters of them on stdout.
-
-    ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them.
-    """
-    print_summary(store_report(directory, analysis, formats, only), directory / "report.html")
+def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) -> None:
+    """Write the result tables, report.md and report.html, and print the answer on stdout; ``full`` prints more of them."""
+    print_summary(store_report(directory, analysis), directory / "report.html", full=full)
 
 
 def store_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = ()) -> CampaignAnalysis:
-    """Do what `write_report` does and print nothing; return what was found."""
+    """Do what `write_report` does and print nothing; return what was found.
+
+    ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them.
+    """
     campaign = open_campaign(directory)
     results = analyse(campaign, analysis)
     evidence = read_evidence(campaign)
@@ -141,7 +143,7 @@ def _without_code(overrides: Sequence[str]) -> Sequence[str]:
 
 
 def report_several(
-    directories: Sequence[Path], overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], into: Path | None
+    directories: Sequence[Path], overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], into: Path | None, full: bool
 ) -> None:
     """Report several campaigns side by side."""
     overrides = _without_code(overrides)
@@ -154,15 +156,27 @@ def report_several(
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence)
-    print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)])
+    print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)], full)
 
 
-def print_summary(results: CampaignAnalysis, path: Path, said: Iterable[str] | None = None, first: Sequence[Table] = ()) -> None:
-    """Print the verdict, or the sentences ``said``, and the cross-system tables; the last line says where the report is."""
+def print_summary(
+    results: CampaignAnalysis, path: Path, said: Iterable[str] | None = None, first: Sequence[Table] = (), full: bool = False
+) -> None:
+    """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last line says where the report is.
+
+    ``full`` prints the cross-system tables and the deadlines as well.
+    """
     terminal = Terminal()
-    for table in (*first, *summary_tables(results)):
+    for table in (*first, *(summary_tables(results) if full else trouble_tables(results))):
         terminal.table(table)
         terminal.line()
+    for answer in answers(results):
+        terminal.lines(lines(answer, terminal.width, terminal.fine))
+        for note in answer.notes:
+            terminal.prose(note)
+        terminal.line()
     for sentence in verdict(results) if said is None else said:
-        terminal.line(sentence)
+        terminal.prose(sentence)
+    if not full:
+        terminal.prose("All tables: `python -m orchestrator report DIR --full`, or the page.")
     terminal.line(f"report: {path}")

@@ -142,7 +142,8 @@ def execute(options: GoingOn) -> int:
                 writer.set_state(planned.trial_id, "planned", None)
             with Progress(0, None if options.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
-            return measure(writer, campaign, chosen, options.quiet, site, rule_of=_rules(writer), accept_changes=options.accept_changes)
+            accepted = options.accept_changes
+            return measure(writer, campaign, chosen, options.quiet, site, _rules(writer), accepted, options.full)
 
 
 def _chosen(writer: CampaignWriter, options: GoingOn) -> list[PlannedTrial]:

@@ -21,7 +21,7 @@ from orchestrator.contracts import ClusterLost, InputError
 from orchestrator.execution.executor import Site
 from orchestrator.execution.signals import Restart, handled_by, received, stop_at_once
 from orchestrator.planning.plan import Plan
-from orchestrator.report.progress import Progress
+from orchestrator.report.progress import Progress, short_names
 from orchestrator.report.text import printable, trials_counted
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.stats.stopping import StoppingRule
@@ -60,7 +60,7 @@ def run_planned(options: Composing, composed: Composed, plan: Plan, site: Site) 
         for line in plan.parts:
             progress.say(line)
     with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
-        return measure(writer, campaign, runnable, options.quiet, site)
+        return measure(writer, campaign, runnable, options.quiet, site, full=options.full)
 
 
 def record_of(command: tuple[str, ...], composed: Composed, plan: Plan, pairing: Pairing | None = None) -> CampaignRecord:
@@ -88,14 +88,15 @@ def measure(
     site: Site,
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
     accept_changes: bool = False,
+    full: bool = False,
 ) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code.
 
-    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` also holds if the program goes on in a
-    fresh Ray.
+    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` and ``full`` also hold if the program
+    goes on in a fresh Ray.
     """
     stop = threading.Event()
-    with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr) as progress:
+    with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr, short_names(runnable)) as progress:
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
         try:
             with site.executor() as executor:
@@ -107,7 +108,7 @@ def measure(
                     _stopped_at_once(writer, progress)  # before Ray ends, which may take a while
                     raise KeyboardInterrupt(REPORTED) from None
             writer.look_after()
-            write_report(writer.directory, campaign.analysis)
+            write_report(writer.directory, campaign.analysis, full)
             writer.look_after()
         except KeyboardInterrupt as interrupt:
             if REPORTED not in interrupt.args:
@@ -116,7 +117,7 @@ def measure(
         except ClusterLost as lost:
             keep_losses(writer, str(lost))
             if received() is None:
-                raise Restart(str(lost), writer.directory, _options(quiet, accept_changes), _how_to_go_on(writer)) from None
+                raise Restart(str(lost), writer.directory, _options(quiet, accept_changes, full), _how_to_go_on(writer)) from None
             print(f"{lost}; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
             return 130
         except OSError as error:
@@ -170,9 +171,9 @@ def keep_losses(writer: CampaignWriter, message: str) -> None:
         writer.set_state(planned.trial_id, "interrupted", message)
 
 
-def _options(quiet: bool, accept_changes: bool) -> list[str]:
+def _options(quiet: bool, accept_changes: bool, full: bool) -> list[str]:
     """Return the options that also hold when a command goes on; code that it has run it may run again."""
-    kept = {"--trust": True, "--quiet": quiet, "--accept-changes": accept_changes}
+    kept = {"--trust": True, "--quiet": quiet, "--accept-changes": accept_changes, "--full": full}
     return [option for option, given in kept.items() if given]
 
 

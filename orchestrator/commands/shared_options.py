@@ -23,6 +23,8 @@ class Composing:
         folders with the user's own groups.
     many
         whether more than 1,000 trials are meant.
+    full
+        whether every table of the summary is printed at the end.
     shows
         what is printed instead of a plan or results: ``job`` (every trial as YAML), ``choices`` (the names of all groups), or None.
     """
@@ -35,6 +37,7 @@ class Composing:
     skip_infeasible: bool = False
     quiet: bool = False
     shows: str | None = None
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class GoingOn:
     accept_changes: bool = False
     trust: bool = False
     quiet: bool = False
+    full: bool = False
 
 
 def add_composing(parser: LineParser) -> None:
@@ -81,10 +85,16 @@ def add_quiet(parser: LineParser) -> None:
     parser.flag("--quiet", help="no progress on stderr")
 
 
+def add_full(parser: LineParser) -> None:
+    """Declare ``--full``."""
+    parser.flag("--full", help="print the tables of all thresholds and deadlines as well, not the answer alone")
+
+
 def add_going_on(parser: LineParser) -> None:
     """Declare what ``resume`` and ``extend`` have in common."""
     parser.flag("--accept-changes", help="go on although code, data, weights or host have changed, and record it")
     parser.flag("--trust", help="run the code that the campaign names although another user could have written it")
+    add_full(parser)
     add_quiet(parser)
 
 
@@ -100,6 +110,7 @@ def read_composing(line: Line) -> Composing:
         skip_infeasible=found.skip_infeasible,
         quiet=found.quiet,
         shows="choices" if found.info else found.cfg,
+        full=getattr(found, "full", False),
     )
 
 
@@ -107,4 +118,4 @@ def read_going_on(line: Line, rounds: int | None = None, retry_failed: bool = Fa
     """Return the record of a line of ``resume`` or ``extend``. Raises InputError."""
     directory, overrides = one_directory(line, takes_overrides=True)
     found = line.options
-    return GoingOn(line.verb, directory, overrides, rounds, retry_failed, found.accept_changes, found.trust, found.quiet)
+    return GoingOn(line.verb, directory, overrides, rounds, retry_failed, found.accept_changes, found.trust, found.quiet, found.full)

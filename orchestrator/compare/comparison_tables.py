@@ -10,6 +10,7 @@ from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, Compariso
 from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
 from orchestrator.compare.rows import NO_VERDICT, Compared
 from orchestrator.compare.verdicts import percent
+from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality, signed, trials_counted
 from orchestrator.stats.comparison import Difference
@@ -155,6 +156,7 @@ NOTE = (
     "with one-sided bounds that hold for all rows together (family-wise 5 %, Holm); the verdict rests on it alone. this data set: rounds "
     "of these processes, 95 %. samples like these: rounds and samples, 95 %. no difference shown does not say that there is none."
 )
+SHORT_NOTE = "Mean tail quality; the difference, candidate minus baseline, is that of fresh processes. More columns: --full."
 DRIFT_NOTE = (
     " drift that turns it: the least change of all times, from the machine alone, with which no difference shown becomes worse or "
     "better, or which alone explains the change that is shown."
@@ -177,6 +179,21 @@ def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
             columns=["what", "baseline", "candidate", "systems"],
             rows=[[change.name, change.before, change.after, ", ".join(change.systems) or "all"] for change in comparison.changes],
         )
+
+
+def short_table(comparison: Comparison) -> Table:
+    """Return the verdicts with what they rest on, the difference between fresh processes; what all rows share is said once."""
+    who = _who_columns(comparison)
+    columns: dict[str, Callable[[Compared], str]] = {
+        "threshold": threshold_text,
+        "before": lambda row: _mean(row.means_before),
+        "now": lambda row: _mean(row.means),
+        "difference": fresh_processes_text,
+        "verdict": _verdict_text,
+    }
+    rows = [[*_who(row, who), *(text(row) for text in columns.values())] for row in comparison.rows]
+    table = Table("Candidate against baseline", [*who, *columns], rows, SHORT_NOTE, frozenset(["before", "now", "difference"]))
+    return condensed(table, ["before", "now", "difference", "verdict"])
 
 
 def _verdicts(comparison: Comparison) -> Table:

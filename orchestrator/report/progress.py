@@ -6,6 +6,8 @@ import math
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -24,6 +26,28 @@ DRAW_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
 
 
+def short_names(trials: Sequence[PlannedTrial]) -> dict[str, str]:
+    """Return what trials of one campaign are called while they run, by id: what differs among them; the id where that is not enough.
+
+    Examples
+    --------
+    Two trials on different systems are called by the systems' names, with the repeat where there are several: ``cpu_1core r2``.
+    """
+    parts = {one.trial_id: _parts(one) for one in trials}
+    differ = [len(set(column)) > 1 for column in zip(*parts.values(), strict=True)]
+    names = {trial: " ".join(part for part, apart in zip(of_one, differ, strict=True) if apart) for trial, of_one in parts.items()}
+    if len(trials) == 1:
+        return {trial: of_one[0] for trial, of_one in parts.items()}
+    alike = Counter(names.values())
+    return {trial: name if alike[name] == 1 else trial for trial, name in names.items()}
+
+
+def _parts(one: PlannedTrial) -> tuple[str, ...]:
+    trial = one.trial
+    batch, repeat = f"batch {trial.measurement.batch}", f"r{trial.repeat}"
+    return (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, batch, repeat)
+
+
 class Progress:
     """Follows a campaign of ``trials`` trials. Each thread that measures has one line: that of the trial whose turn it is there.
 
@@ -31,10 +55,14 @@ class Progress:
     ----------
     stream
         where to write; None writes nothing (``--quiet``).
+    names
+        what trials are called here, by id; others are called by their id.
     """
 
-    def __init__(self, trials: int, stream: TextIO | None = sys.stderr) -> None:
+    def __init__(self, trials: int, stream: TextIO | None = sys.stderr, names: Mapping[str, str] | None = None) -> None:
         self._trials = trials
+        self._names = names or {}
+        self._waiting_since: dict[str, float] = {}
         self._done = 0
         self._started = time.monotonic()
         self._drawn = 0.0
@@ -72,8 +100,11 @@ class Progress:
         self._show(planned, "loading", now=True)
 
     def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
-        """Say what it waits for."""
-        self._show(planned, f"waits: {holder} measures on that machine", now=True)
+        """Say for whom it waits, and for how long it has."""
+        first = planned.trial_id not in self._waiting_since
+        since = self._waiting_since.setdefault(planned.trial_id, time.monotonic())
+        waited = "" if first else f" {seconds(time.monotonic() - since)} so far"
+        self._show(planned, f"waits{waited}: {holder} measures on that machine", now=first)
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""
@@ -83,21 +114,19 @@ class Progress:
         """Say how far it has come and, by the bounds of its rule, how far it may go."""
         measurement = planned.trial.measurement
         self._shares[planned.trial_id] = min(1.0, done.rounds / measurement.min_rounds)
-        left = max(0, measurement.min_rounds - done.rounds) * done.duration_s
         check = decision.check or {}
         distance = check.get("rjsd_total")
         if isinstance(distance, float):
             # Checks are rarer than rounds: the last one is shown until the next.
             self._distances[planned.trial_id] = f", rJSD {distance:.3f} (bound {check.get('rjsd_bound', 0.05):g})"
         shown = self._distances.get(planned.trial_id, "")
-        until = f", at least {seconds(left)} left" if left else ""
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
-        message = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}{until}"
+        message = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}"
         self._show(planned, message, now=False)
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
         """Say what happened."""
-        self.say(f"{planned.trial_id}: {fault.name}: {fault.message}")
+        self.say(f"{self._name(planned)}: {fault.name}: {fault.message}")
 
     def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
         """Say how it ended."""
@@ -106,16 +135,21 @@ class Progress:
             self._lines = {thread: line for thread, line in self._lines.items() if line[0] is not planned}
             self._distances.pop(planned.trial_id, None)
             self._shares.pop(planned.trial_id, None)
+            self._waiting_since.pop(planned.trial_id, None)
             if self._live is not None:
                 self._live.update(self._table())
-        ended = f"[{self._done}/{self._trials}] {planned.trial_id} {state}"
+        ended = f"[{self._done}/{self._trials}] {self._name(planned)} {state}"
         self.say(f"{ended}: {reason}" if reason else ended)
+
+    def _name(self, planned: PlannedTrial) -> str:
+        return self._names.get(planned.trial_id, planned.trial_id)
 
     def _show(self, planned: PlannedTrial, text: str, now: bool) -> None:
         with self._lock:
             if self._console is None:
                 return
-            self._lines[threading.get_ident()] = planned, f"{planned.trial_id}: {text}"
+            line = f"{self._name(planned)}: {text}"
+            self._lines[threading.get_ident()] = planned, line
             elapsed = time.monotonic()
             due = elapsed - self._drawn >= (DRAW_EVERY_S if self._live is not None else LINE_EVERY_S)
             if not (now or due):
@@ -124,7 +158,7 @@ class Progress:
             if self._live is not None:
                 self._live.update(self._table(), refresh=True)
             else:
-                self._console.print(Text(printable(f"{planned.trial_id}: {text}")), soft_wrap=True)
+                self._console.print(Text(printable(line)), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))

@@ -50,7 +50,12 @@ def all_tables(results: CampaignAnalysis) -> list[Table]:
 
 def summary_tables(results: CampaignAnalysis) -> list[Table]:
     """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
-    return [*problem_tables(results), *fault_tables(results), *cross_system_tables(results), *deadline_tables(results)]
+    return [*trouble_tables(results), *cross_system_tables(results), *deadline_tables(results)]
+
+
+def trouble_tables(results: CampaignAnalysis) -> list[Table]:
+    """Return what went wrong."""
+    return [*problem_tables(results), *fault_tables(results)]
 
 
 def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,13 +117,21 @@ class Marks:
 
     def of(self, row: Row) -> str:
         """Return the marks of a row's figures."""
-        found = [self._letters[flag] for flag in dict.fromkeys(row["flags"]) if flag in self._letters]
-        return f" ({', '.join(sorted(found))})" if found else ""
+        found = self.letters(row)
+        return f" ({found})" if found else ""
+
+    def letters(self, row: Row) -> str:
+        """Return the letters of a row's flags, with commas between them."""
+        return ", ".join(sorted(self._letters[flag] for flag in dict.fromkeys(row["flags"]) if flag in self._letters))
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what each mark means, and what to do about it."""
+        for flag, letter in self._letters.items():
+            yield f"({letter}) {flag}" + (f": {REMEDIES[flag]}." if flag in REMEDIES else ".")
 
     def note(self) -> str:
         """Return the sentences that explain the marks, or nothing."""
-        said = (f" ({letter}) {flag}" + (f": {REMEDIES[flag]}" if flag in REMEDIES else "") for flag, letter in self._letters.items())
-        return "".join(f"{one}." for one in said)
+        return "".join(f" {one}" for one in self.sentences())
 
 
 def _letters(number: int) -> str:

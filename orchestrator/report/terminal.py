@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -160,6 +160,7 @@ class Terminal:
     def __init__(self, stream: TextIO | None = None) -> None:
         stream = stream or sys.stdout
         self.width = width_of(stream, os.environ)
+        self.fine = (stream.encoding or "").lower().replace("-", "") == "utf8"
         self._console = Console(file=stream, width=WIDEST, height=25, highlight=False, markup=False, emoji=False)
 
     def table(self, table: Table) -> None:
@@ -170,6 +171,16 @@ class Terminal:
     def line(self, text: str = "") -> None:
         """Print one line as it is, however long."""
         self._console.print(Text(printable(text)))
+
+    def prose(self, text: str) -> None:
+        """Print a sentence, broken at spaces where the terminal ends."""
+        for line in wrapped(printable(text), self.width):
+            self._console.print(Text(line))
+
+    def lines(self, made: Iterable[Text]) -> None:
+        """Print lines that are made for this terminal's width, in their colours where it shows any."""
+        for line in made:
+            self._console.print(line)
 
 
 def width_of(stream: TextIO, environment: Mapping[str, str]) -> int | None:

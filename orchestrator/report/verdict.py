@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import scale_of
-from orchestrator.metrics.interface import PLAIN, Scale
+from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.standings import Standing, by_model, standings
 from orchestrator.report.table import bound
-from orchestrator.report.text import quality, quality_within
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.report.text import quality
 
 
 def verdict(results: CampaignAnalysis) -> Iterator[str]:
-    """Yield one sentence per task and model: the best and the worst system at the primary threshold."""
+    """Yield what the campaign answers at the primary threshold: the best model, and the best and the last system of each."""
     if not results.groups:
         yield "No trial has a stored round."
     for group in results.groups:
@@ -48,69 +46,62 @@ def _shared_machines(results: CampaignAnalysis) -> Iterator[str]:
 
 
 def _of_group(results: CampaignAnalysis, group: Group) -> Iterator[str]:
+    task = group.task
     primary = group.thresholds.primary
     if primary is None:
-        yield f"{group.task}: no trial can be the reference, so there is no common threshold."
+        yield f"{task}: no trial can be the reference, so there is no common threshold."
         return
-    metric = group.trials[0].metric
-    scale = scale_of(group.trials[0].judged(metric))
-    members = {data.trial_id for data in group.trials}
-    rows = [
-        row
-        for row in results.tables["tail_quality"].to_pylist()
-        if row["trial"] in members
-        and (row["clock"], row["metric"], row["slice"]) == (PRIMARY_CLOCK, metric, "all")
-        and row["threshold_origin"] != "own"
-        and row["threshold_ns"] == primary.ns
-    ]
-    unique = {row["trial"]: row for row in rows}
-    for model in dict.fromkeys(row["model"] for row in unique.values()):
-        repeats: dict[str, list[dict[str, Any]]] = {}
-        for row in unique.values():
-            if row["model"] == model:
-                repeats.setdefault(row["match_key"], []).append(row)
-        systems = (_pooled(members, scale) for members in repeats.values())
-        ranked = sorted(systems, key=lambda row: (-scale.gained(row["mean"]), -scale.gained(row["worst"])))
-        best, last = ranked[0], ranked[-1]
-        start = f"{group.task}, {model}, within {bound(primary)}:"
-        sentence = f"{start} {_place(best, ranked, group)} keeps {_kept(best, scale)}"
-        if len(ranked) > 1 and (best["mean"], best["worst"]) == (last["mean"], last["worst"]):
-            yield f"{start} all {len(ranked)} trials keep {_kept(best, scale)}."
-        else:
-            yield f"{sentence}; {_place(last, ranked, group)} keeps {_kept(last, scale)}." if len(ranked) > 1 else f"{sentence}."
+    metric, found = group.trials[0].metric, standings(results, group)
+    models = list(by_model(found))
+    if len(models) > 1:
+        yield _across_models(f"{task} within {bound(primary)}:", metric, models)
+    for systems in models:
+        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
+    if len(found) > 1 and all(one.processes == 1 for one in found):
+        yield f"{task}: each of these is one process. Whether fresh ones do the same is shown by repeats: add measurement.repeat=5."
 
 
-def _pooled(repeats: Sequence[dict[str, Any]], scale: Scale) -> dict[str, Any]:
-    """Return the row of a system from those of its repeats: the mean of their means, the worst of all their rounds."""
-    means = [row["mean"] for row in repeats]
-    return {
-        **repeats[0],
-        "mean": sum(means) / len(means),
-        "worst": min((row["worst"] for row in repeats), key=scale.gained),
-        "means": means,
-        "flags": list(dict.fromkeys(flag for row in repeats for flag in row["flags"])),
-    }
+def _across_models(start: str, metric: str, models: Sequence[Sequence[Standing]]) -> str:
+    """Say which model keeps most on its best system."""
+    best, *others = (systems[0] for systems in models)
+    alike = [one for one in others if one.overlaps(best)]
+    most = f"{start} {best.names['model']} on {_place(best, models[0])} keeps the most {metric}, {quality(best.mean)}"
+    if alike:
+        return f"{most}; these data do not tell it from {_listed([one.names['model'] for one in alike])}."
+    return f"{most}; the best of {others[0].names['model']} is {quality(others[0].mean)}."
 
 
-def _place(row: dict[str, Any], others: Sequence[dict[str, Any]], group: Group) -> str:
+def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
+    """Say which system keeps most and which least, by how much, and what the data do not tell apart."""
+    best, last = systems[0], systems[-1]
+    if len(systems) > 1 and (best.mean, best.worst) == (last.mean, last.worst):
+        return f"{start} all {len(systems)} systems keep {_kept(best, metric)}."
+    sentence = f"{start} {_place(best, systems)} keeps {_kept(best, metric)}"
+    if len(systems) == 1:
+        return f"{sentence}."
+    less = 100 * (best.kept - last.kept)
+    sentence += f"; {_place(last, systems)} keeps {quality(last.mean)}, {less:.1f} % of ideal quality less"
+    if last.overlaps(best):
+        return f"{sentence}: these data do not tell them apart."
+    alike = [_place(one, systems) for one in systems[1:-1] if one.overlaps(best)]
+    return f"{sentence}. As good as the best, as far as these data tell: {_listed(alike)}." if alike else f"{sentence}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names with commas, of many the first three."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _place(one: Standing, others: Sequence[Standing]) -> str:
     """Name a system and runtime, and batch and other settings where these tell it from the others."""
-    place = f"{row['system']} with {row['runtime']}"
-    if len({other["batch"] for other in others}) > 1:
-        place += f", batch {row['batch']}"
-    settings = group.settings[row["trial"]]
-    return f"{place}, {settings}" if settings else place
+    place = f"{one.names['system']} with {one.names['runtime']}"
+    if len({other.names["batch"] for other in others}) > 1:
+        place += f", batch {one.names['batch']}"
+    return f"{place}, {one.names['settings']}" if one.names["settings"] else place
 
 
-def _kept(row: dict[str, Any], scale: Scale) -> str:
-    means = row["means"]
-    if len(means) == 1:
-        interval = quality_within(row["interval_low"], row["interval_high"])
-    else:
-        interval = f"({len(means)} repeats, {quality(min(means))} to {quality(max(means))})"
-    worst = f"{quality(row['worst'])} in its worst round"
-    if scale != PLAIN:
-        share = f"{100 * scale.kept(row['mean'], row['ideal']):.1f} % of what there is to keep"
-        figures = f"{share}: {row['metric']} {quality(row['mean'])} {interval}, {quality(row['ideal'])} without a threshold, {worst}"
-    else:
-        figures = f"{quality(row['mean'])} {interval} of {quality(row['ideal'])} ({row['metric']}), {worst}"
-    return f"{figures} (flagged: {', '.join(row['flags'])})" if row["flags"] else figures
+def _kept(one: Standing, metric: str) -> str:
+    flagged = " (flagged)" if one.flags else ""
+    if one.scale == PLAIN:
+        return f"{quality(one.mean)} of {quality(one.ideal)} ({metric}){flagged}"
+    return f"{100 * one.kept:.1f} % of what there is to keep, {metric} {quality(one.mean)} where {quality(one.ideal)} is ideal{flagged}"

@@ -148,14 +148,11 @@ class TimedProcess:
             return self._await(self._session.identify(), stop)
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
-        """Wait until no other campaign measures on the machine. Return False where the user has stopped meanwhile."""
-        announced = None
+        """Wait until no other campaign measures on the machine, and tell again and again who does. Return False if the user has stopped."""
         with asking("waiting for its turn on the machine"):
             while (holder := self.session.take_turn().result(timeout=self._limit_s)) is not None:
-                if holder != announced:
-                    with step("saying that it waits"):
-                        tell(holder)
-                announced = holder
+                with step("saying that it waits"):
+                    tell(holder)
                 if stop.wait(TURN_EVERY_S):
                     return False
         return True

@@ -62,8 +62,8 @@ class Options:
         whether the exit code says what was found, whether no verdict passes, and whether drift of the machine is taken for none.
     min_effect
         a slow-down, as a share of all times, that the gate must be able to find.
-    power
-        whether to say what these repeats would find.
+    power, full
+        whether to say what these repeats would find, and to print every column with its explanation.
     files
         where else the comparison is written, by its form.
     """
@@ -78,6 +78,7 @@ class Options:
     power: bool = False
     files: Mapping[str, Path | None] = field(default_factory=dict)
     run: PairedRun | None = None
+    full: bool = False
 
 
 def add_options(parser: LineParser) -> None:
@@ -93,6 +94,7 @@ def add_options(parser: LineParser) -> None:
     parser.flag("--accept-drift", help="with --gate: take it that the machine has not drifted since the baseline's one campaign")
     parser.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: the slow-down it must be able to find (default 20)")
     parser.flag("--power", help="say which change these repeats would find")
+    parser.flag("--full", help="print every scope, threshold and flag with its explanation, not the verdicts alone")
     for form in FORMS:
         parser.option(f"--{form}", type=path, metavar="FILE", help=f"write the comparison as {form} too")
 
@@ -124,6 +126,7 @@ def read(line: Line) -> Options:
         power=found.power,
         files={form: getattr(found, form) for form in FORMS},
         run=run,
+        full=found.full,
     )
 
 
@@ -159,5 +162,5 @@ def execute(options: Options) -> int:
         baseline, candidate = folder / "a", folder / "b"
     min_effect = options.min_effect if options.gate else None
     comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect)
-    tell(comparison, options.allow_no_verdict, options.accept_drift, options.power, options.files)
+    tell(comparison, options.allow_no_verdict, options.accept_drift, options.power, options.files, options.full)
     return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else 0

@@ -15,6 +15,7 @@ EXAMPLES = ("plan +sweep=vision", "plan model=efficientnet_lite0 task=imagenet_s
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     add_composing(parser)
+    parser.flag("--full", help="print every column, also where all trials are equal")
 
 
 def read(line: Line) -> Composing:

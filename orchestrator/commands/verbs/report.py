@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.commands.line import Line, split
 from orchestrator.commands.parser import LineParser, among, listed, path
+from orchestrator.commands.shared_options import add_full
 from orchestrator.contracts import InputError
 
 SUMMARY = "tables and report.html again, from the stored files alone"
@@ -26,6 +27,8 @@ class Options:
         formats of figures as files, and the names of those to write; none means all.
     into
         the folder of a report of several campaigns.
+    full
+        whether every table of the summary is printed.
     """
 
     directories: tuple[Path, ...]
@@ -33,6 +36,7 @@ class Options:
     figures: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     into: Path | None = None
+    full: bool = False
 
 
 def add_options(parser: LineParser) -> None:
@@ -41,6 +45,7 @@ def add_options(parser: LineParser) -> None:
     parser.option("--figures", type=among(FORMATS), action="extend", default=[], metavar="FORMATS", help=help_text)
     help_text = "write only this one of the figures; may be given more than once"
     parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=help_text)
+    add_full(parser)
     parser.option("--into", type=path, metavar="FOLDER", help="where a report of several campaigns goes")
 
 
@@ -54,7 +59,7 @@ def read(line: Line) -> Options:
         raise InputError(f"--only {','.join(found.only)}: chooses among the figures that --figures writes; add --figures svg")
     if len(directories) == 1 and found.into is not None:
         raise InputError("--into is for a report of several campaigns: the one of a single campaign stands in its own directory")
-    return Options(directories, overrides, tuple(found.figures), tuple(found.only), found.into)
+    return Options(directories, overrides, tuple(found.figures), tuple(found.only), found.into, found.full)
 
 
 def execute(options: Options) -> int:
@@ -62,7 +67,7 @@ def execute(options: Options) -> int:
     from orchestrator.commands.report import report_one, report_several
 
     if len(options.directories) == 1:
-        report_one(options.directories[0], options.overrides, options.figures, options.only)
+        report_one(options.directories[0], options.overrides, options.figures, options.only, options.full)
     else:
-        report_several(options.directories, options.overrides, options.figures, options.only, options.into)
+        report_several(options.directories, options.overrides, options.figures, options.only, options.into, options.full)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser
-from orchestrator.commands.shared_options import Composing, add_composing, read_composing
+from orchestrator.commands.shared_options import Composing, add_composing, add_full, read_composing
 
 SUMMARY = "measure trials, store every timing, and report"
 ABOUT = "Measure every trial that the words describe. Results go to results/NAME/TIME/, or where results_dir= says."
@@ -15,6 +15,7 @@ EXAMPLES = ("+sweep=vision", "-m model=efficientnet_lite0 task=imagenet_samples 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     add_composing(parser)
+    add_full(parser)
 
 
 def read(line: Line) -> Composing:

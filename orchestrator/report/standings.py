@@ -1,0 +1,124 @@
+"""What each system keeps at the primary threshold, the best first: the one ranking that the terminal, report.md and the page show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import scale_of
+from orchestrator.metrics.interface import Scale
+from orchestrator.report.table import WHO, Row, rows_of
+from orchestrator.stats.times import PRIMARY_CLOCK
+
+Grade: TypeAlias = Literal["good", "doubtful", "bad"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one system keeps with one model: a trial, or its repeats together.
+
+    names
+        what it is called, by heading: model, system, runtime, batch, settings.
+    mean, low, high
+        tail quality with its 95 % interval, of rounds to come; over fresh processes where there are repeats.
+    worst
+        the worst of its rounds.
+    ideal
+        quality without a threshold.
+    kept
+        share of ideal quality.
+    processes
+        how many repeats there are.
+    """
+
+    names: Mapping[str, str]
+    trials: tuple[str, ...]
+    mean: float
+    low: float
+    high: float
+    worst: float
+    ideal: float
+    scale: Scale
+    processes: int
+    flags: tuple[str, ...]
+
+    @property
+    def kept(self) -> float:
+        """The share of ideal quality that the mean keeps."""
+        return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
+
+    def overlaps(self, other: Standing) -> bool:
+        """Return whether the two intervals have a point in common, so that the data do not tell the two apart."""
+        return self.low <= other.high and other.low <= self.high
+
+    def grade(self, share: float) -> Grade:
+        """Return *good* where the whole interval keeps this share of ideal quality, *bad* where none of it does, else *doubtful*."""
+        ends = sorted(self.scale.gained(end) for end in (self.low, self.high))
+        wanted = share * self.scale.gained(self.ideal)
+        if ends[1] < wanted:
+            return "bad"
+        return "good" if ends[0] >= wanted and not self.flags else "doubtful"
+
+
+def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
+    """Return what the systems of a group keep at its primary threshold, the best first; nothing where it has none."""
+    primary = group.thresholds.primary
+    if primary is None:
+        return []
+    metric = group.trials[0].metric
+    scale = scale_of(group.trials[0].judged(metric))
+    rows = {
+        row["trial"]: row
+        for row in rows_of(results, "tail_quality", group)
+        if (row["clock"], row["metric"], row["slice"]) == (PRIMARY_CLOCK, metric, "all")
+        and row["threshold_origin"] != "own"
+        and row["threshold_ns"] == primary.ns
+    }
+    repeats: dict[str, list[Row]] = {}
+    for row in rows.values():
+        repeats.setdefault(row["match_key"], []).append(row)
+    fresh = {row["match_key"]: row for row in rows_of(results, "processes", group) if row["threshold_ns"] == primary.ns}
+    found = [_standing(members, fresh.get(key), scale, group) for key, members in repeats.items()]
+    return sorted(found, key=lambda one: (-scale.gained(one.mean), -scale.gained(one.worst)))
+
+
+def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group) -> Standing:
+    first = repeats[0]
+    mean_of = fresh or first
+    names = {key: str(value) for key, value in ({**first, "settings": group.settings[first["trial"]]}).items() if key in NAMES}
+    return Standing(
+        names={key: names[key] for key in NAMES},
+        trials=tuple(row["trial"] for row in repeats),
+        mean=mean_of["mean"],
+        low=mean_of["interval_low"],
+        high=mean_of["interval_high"],
+        worst=min((row["worst"] for row in repeats), key=scale.gained),
+        ideal=first["ideal"],
+        scale=scale,
+        processes=len(repeats),
+        flags=tuple(dict.fromkeys(flag for row in repeats for flag in row["flags"])),
+    )
+
+
+NAMES = (*WHO, "batch", "settings")
+"""Headings of names, in the order in which they are shown."""
+
+
+def differing(found: Sequence[Standing]) -> list[str]:
+    """Return the headings of the names that tell the systems apart; that of the first name where none does."""
+    return [name for name in NAMES if len({one.names[name] for one in found}) > 1] or [NAMES[0]]
+
+
+def shared(found: Sequence[Standing]) -> list[str]:
+    """Return the names that all systems have in common."""
+    apart = differing(found)
+    return [found[0].names[name] for name in WHO if name not in apart]
+
+
+def by_model(found: Sequence[Standing]) -> Iterator[list[Standing]]:
+    """Yield the systems of each model, that of the best first."""
+    for model in dict.fromkeys(one.names["model"] for one in found):
+        yield [one for one in found if one.names["model"] == model]
