@@ -15,6 +15,7 @@ code: code that sleeps 10 % longer on one core alone is found there, and nowhere
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,6 +140,7 @@ def main() -> int:
     parser.add_argument("--only", choices=["self", "alike", "slower", "code"])
     parser.add_argument("--co-runner", action="store_true", help="have another process come and go beside them")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the co-runner ends, too
     with co_runner(options.co_runner), tempfile.TemporaryDirectory() as scratch:
         folder = options.directory or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

@@ -190,6 +190,7 @@ def short_table(comparison: Comparison) -> Table:
         "now": lambda row: _mean(row.means),
         "difference": fresh_processes_text,
         "verdict": _verdict_text,
+        "flags": lambda row: ", ".join(row.flags),
     }
     rows = [[*_who(row, who), *(text(row) for text in columns.values())] for row in comparison.rows]
     table = Table("Candidate against baseline", [*who, *columns], rows, SHORT_NOTE, frozenset(["before", "now", "difference"]))

@@ -12,7 +12,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.standings import Grade, Standing, differing, shared, standings
 from orchestrator.report.table import Marks, bound
-from orchestrator.report.terminal import stacked
+from orchestrator.report.terminal import STYLES, stacked
 from orchestrator.report.text import printable, quality, quality_within
 
 NARROW = 60
@@ -21,7 +21,6 @@ USUAL = 80
 """What limits a line where nothing else does."""
 SHORTEST_BAR, LONGEST_BAR = 6, 20
 EIGHTHS = " ▏▎▍▌▋▊▉█"
-STYLES: dict[Grade, str] = {"good": "green", "doubtful": "yellow", "bad": "red"}
 
 
 @dataclass(frozen=True)

@@ -221,5 +221,18 @@ def _block(heads: list[str], rows: list[list[str]], right: frozenset[str], block
     for place, width in zip(block.columns, block.widths, strict=True):
         made.add_column(Text(heads[place]), justify="right" if heads[place] in right else "left", width=width, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(row[place]) for place in block.columns))
+        made.add_row(*(Text(row[place], style=style_of(heads[place], row[place])) for place in block.columns))
     return made
+
+
+JUDGED = frozenset(["is", "state", "verdict", "gate"])
+"""Headings of columns that judge."""
+STYLES = {
+    "good": "green", "done": "green", "better": "green", "doubtful": "yellow", "interrupted": "yellow", "no verdict": "yellow",
+    "bad": "red", "worse": "red", "failed": "red", "infeasible": "red",
+}  # fmt: skip
+
+
+def style_of(head: str, cell: str) -> str:
+    """Return the colour of a cell that judges, by how it begins; no colour for others."""
+    return next((style for word, style in STYLES.items() if cell.startswith(word)), "") if head in JUDGED else ""

@@ -89,7 +89,7 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
     [
         (
             ["report", "A", "B", "--gate"],
-            "--gate: belongs to compare; report takes --figures, --only, --into; see `orchestrator report --help`",
+            "--gate: belongs to compare; report takes --figures, --only, --full, --into; see `orchestrator report --help`",
         ),
         (["status", "DIR", "--figures", "svg"], "--figures: belongs to report; status takes no option; see `orchestrator status --help`"),
         (["status", "DIR", "--retry-failed"], "--retry-failed: belongs to resume; status takes no option"),

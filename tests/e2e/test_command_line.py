@@ -44,7 +44,8 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_campaign_ends_with_table_and_report(campaign: Path) -> None:
     lines = (campaign / "out").read_text().splitlines()
     assert lines[-1] == f"report: {campaign / 'r' / 'report.html'}"
-    assert any("Tail quality of numbers (top1)" in line for line in lines)
+    assert any(line.startswith("numbers, echo, torch: top1 kept within ") for line in lines)
+    assert {line.split()[0] for line in lines if "█" in line} == {"cpu_1core", "cpu_all"}
     report = (campaign / "r" / "report.md").read_text()
     assert "| echo | cpu_1core | torch | 0.900 |" in report
     assert "| echo | cpu_all | torch | 0.900 |" in report

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import time
 
+import pytest
 from rich.console import Console
 
 from orchestrator.configuration.config import parse_trial
-from orchestrator.report.progress import Progress
+from orchestrator.report.progress import Progress, short_names
 from orchestrator.running.life import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.records import PlannedTrial
@@ -67,3 +69,27 @@ def test_nothing_is_said_after_the_last_word() -> None:
     progress.round_done(trial, RoundDone(3, 0.5, 1e7), GOES_ON)
     progress.trial_ended(trial, "interrupted", "stopped by the user after 3 rounds")
     assert said == stream.getvalue() == "late-r0: loading\n"
+
+
+def test_trials_are_called_by_what_differs_among_them() -> None:
+    first, second = planned("first"), planned("second")
+    assert short_names([first, second]) == {"first-r0": "first", "second-r0": "second"}
+    assert short_names([first]) == {"first-r0": "first"}
+    alike = first.model_copy(update={"trial_id": "other-r0"})
+    assert short_names([first, alike]) == {"first-r0": "first-r0", "other-r0": "other-r0"}
+    stream = io.StringIO()
+    Progress(2, stream, short_names([first, second])).trial_started(second)
+    assert stream.getvalue() == "second: loading\n"
+
+
+def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stream, trial = io.StringIO(), planned("late")
+    progress = Progress(1, stream)
+    for _ in range(3):
+        progress.turn_awaited(trial, "the campaign of process 7")
+        now[0] += 6.0
+    first, later = stream.getvalue().splitlines()
+    assert first == "late-r0: waits: the campaign of process 7 measures on that machine"
+    assert later == "late-r0: waits 12 s so far: the campaign of process 7 measures on that machine"

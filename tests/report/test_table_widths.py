@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal, arrange, identity_columns, width_of
+from orchestrator.report.terminal import Terminal, arrange, identity_columns, style_of, width_of
 
 WORDS = st.text(string.ascii_letters + string.digits + "_.-/é漢", min_size=1, max_size=12)
 NAMES = st.builds(lambda start, end: (start * 9)[: 60 - len(end)] + end, st.sampled_from(["cpu_all-", "torch_", "x"]), WORDS)
@@ -161,3 +161,11 @@ def test_a_real_terminal_limits_the_lines(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert all(name in text for name in ("efficientnet_lite0", "cpu_1core", "cpu_all", "torch_compile"))
     assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("head", "cell", "style"),
+    [("is", "bad", "red"), ("verdict", "worse (load differs)", "red"), ("state", "done", "green"), ("why", "bad", "")],
+)
+def test_what_judges_has_its_colour(head: str, cell: str, style: str) -> None:
+    assert style_of(head, cell) == style

@@ -12,9 +12,7 @@ from orchestrator.commands.shared_options import add_config_dir, add_quiet
 from orchestrator.contracts import InputError
 
 SUMMARY = "did the tail get worse from one campaign to another?"
-ABOUT = """\
-Compare a candidate campaign B with a baseline A: a results directory, or a file of `export baseline`. See docs/compare.md. With
---run, A and B are what to measure: each a .yaml of overrides, a folder of code or overrides in quotes; KEY=VALUE is for both."""
+ABOUT = "Compare campaign B with baseline A, a directory or a file of `export baseline`; --run measures both first. See docs/compare.md."
 WORDS = "A B [analysis.KEY=VALUE...] | --run A B [KEY=VALUE...]"
 EXAMPLES = (
     "compare baseline.json results/latest --gate --markdown comment.md",

@@ -1,0 +1,83 @@
+"""Every verb at 60, 80 and 120 columns, with names of 60 characters: rows can be told apart, and no word is broken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from program import orchestrator
+
+SUPPORT = Path(__file__).parents[1] / "support"
+NAMES = [f"a_system_whose_name_is_as_long_as_names_may_sensibly_be_no_{number:02}" for number in (1, 2, 3)]
+Printed = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("widths")
+    (folder / "conf" / "system").mkdir(parents=True)
+    shipped = yaml.safe_load((Path(__file__).parents[2] / "conf" / "system" / "cpu_1core.yaml").read_text())
+    for name in NAMES:
+        (folder / "conf" / "system" / f"{name}.yaml").write_text(yaml.safe_dump({**shipped, "name": name}))
+    words = [
+        "--config-dir", "conf", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo",
+        f"system={','.join(NAMES)}", "cluster=inline", "-m", "model.sleep_ms=0", "measurement.rule=rounds", "measurement.min_rounds=3",
+        "measurement.max_rounds=3", "--quiet",
+    ]  # fmt: skip
+    (folder / "words").write_text("\n".join(words))
+    for name in ("r", "s"):
+        done = orchestrator(*words, f"results_dir={name}", "measurement.repeat=2", cwd=folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+VERBS = {
+    "report": ["report", "r"],
+    "report --full": ["report", "r", "--full"],
+    "status": ["status", "r"],
+    "inspect": ["inspect", "r"],
+    "explain": ["explain", "r"],
+    "compare": ["compare", "r", "s"],
+    "compare --full": ["compare", "r", "s", "--full", "--power"],
+    "plan": ["plan"],
+    "plan --full": ["plan", "--full"],
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("verb", VERBS)
+def test_rows_are_told_apart_and_words_are_whole(measured: Path, verb: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide, narrow = (printed(measured, verb, columns, monkeypatch) for columns in (2000, width))
+    assert words_of(narrow) <= words_of(wide)
+    for name in NAMES:
+        assert wide.count(name) > 0
+        assert re.search(rf"\b{name}", narrow), name
+
+
+def words_of(text: str) -> set[str]:
+    """Return its words without frames, bars, and the colon that a heading has in a stack of cells."""
+    return {word.removesuffix(":") for word in re.findall(r"[^\s│┃┏┓┡┩└┘┳╇┴━─█▏▎▍▌▋▊▉#]+", text)}
+
+
+def printed(folder: Path, verb: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    words = VERBS[verb]
+    if words[0] == "plan":
+        words = ["plan", *(word for word in (folder / "words").read_text().split("\n")), *words[1:]]
+    done = orchestrator(*words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_doctor_names_problems_alone_unless_asked_for_all(width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    brief, everything = (orchestrator("doctor", *more, cwd=tmp_path).stdout for more in ([], ["--all"]))
+    counts = re.search(r"(\d+) lines: (\d+) good, (\d+) doubtful, (\d+) bad", everything)
+    assert counts is not None
+    assert len(brief) < len(everything)
+    assert not re.search(r"│\s*good\s*│", brief)
+    assert all(len(line) <= width for line in brief.splitlines()[:-1])
