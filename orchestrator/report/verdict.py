@@ -80,7 +80,7 @@ def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str
     if len(systems) == 1:
         return f"{sentence}."
     less = 100 * (best.kept - last.kept)
-    sentence += f"; {_place(last, systems)} keeps {quality(last.mean)}, {less:.1f} % of ideal quality less"
+    sentence += f"; {_place(last, systems)} keeps {_mean(last)}, {less:.1f} % of ideal quality less"
     if last.overlaps(best):
         return f"{sentence}: these data do not tell them apart."
     alike = [_place(one, systems) for one in systems[1:-1] if one.overlaps(best)]
@@ -103,5 +103,11 @@ def _place(one: Standing, others: Sequence[Standing]) -> str:
 def _kept(one: Standing, metric: str) -> str:
     flagged = " (flagged)" if one.flags else ""
     if one.scale == PLAIN:
-        return f"{quality(one.mean)} of {quality(one.ideal)} ({metric}){flagged}"
-    return f"{100 * one.kept:.1f} % of what there is to keep, {metric} {quality(one.mean)} where {quality(one.ideal)} is ideal{flagged}"
+        return f"{_mean(one)} of {quality(one.ideal)} ({metric}){flagged}"
+    return f"{_mean(one)} of what there is to keep: {metric} {quality(one.mean)}, without a threshold {quality(one.ideal)}{flagged}"
+
+
+def _mean(one: Standing) -> str:
+    """Write what is kept: quality where more is better and nothing is 0, else the share of what there is to keep."""
+    repeats = f" over {one.processes} processes" if one.processes > 1 else ""
+    return (quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %") + repeats

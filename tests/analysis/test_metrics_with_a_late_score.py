@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
@@ -117,12 +118,8 @@ def test_the_better_system_is_the_one_with_the_smaller_error(make: Callable[...,
     groups = grouped(trials, analysis)
     rows = [row for data in trials for row in tail_quality_rows(data, groups[0].thresholds, (), analysis)]
 
-    class Table:
-        def to_pylist(self) -> list[dict[str, Any]]:
-            return rows
-
     campaign = type("Campaign", (), {"config": None})
-    results = CampaignAnalysis(campaign, (), analysis, groups, {"tail_quality": Table()})  # type: ignore[arg-type, dict-item]
+    results = CampaignAnalysis(campaign, (), analysis, groups, {"tail_quality": pa.Table.from_pylist(rows), "processes": pa.table({})})  # type: ignore[arg-type]
     told = next(verdict._of_group(results, groups[0]))
     assert told.index("fast with torch keeps") < told.index("slow with torch keeps")
     assert "% of what there is to keep: kind_error" in told

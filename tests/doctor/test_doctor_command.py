@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
 
 
 def doctor(*overrides: str) -> int:
-    return execute(Options(overrides, quiet=True))
+    return execute(Options(overrides, quiet=True, everything=True))
 
 
 def lines_of(out: str) -> list[list[str]]:

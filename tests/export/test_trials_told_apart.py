@@ -55,5 +55,5 @@ def test_the_verdict_ranks_systems_and_not_their_repeats(campaigns: Campaigns, p
     (told,) = verdict(analyse(campaign, campaign.record.config.analysis))
     assert "batch 1 keeps" in told
     assert "batch 2 keeps" in told
-    assert told.count("(3 repeats, ") == 2
+    assert told.count(" over 3 processes") == 2
     assert "repeat 0" not in told
