@@ -12,7 +12,6 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.text import milliseconds, printable, seconds
@@ -48,6 +47,15 @@ def _parts(one: PlannedTrial) -> tuple[str, ...]:
     return (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, batch, repeat)
 
 
+def _how_far(check: Mapping[str, object]) -> str | None:
+    """Return how far the rule is from its end: the half-width of the interval that it waits for, or else the distance of densities."""
+    for name, said in (("half_width", "quality known to +- {:.3f} (wanted {:.3f})"), ("rjsd_total", "rJSD {:.3f} (bound {:g})")):
+        value, bound = check.get(name), check.get("half_width_bound" if name == "half_width" else "rjsd_bound", 0.05)
+        if isinstance(value, float) and isinstance(bound, float):
+            return said.format(value, bound)
+    return None
+
+
 class Progress:
     """Follows a campaign of ``trials`` trials. Each thread that measures has one line: that of the trial whose turn it is there.
 
@@ -68,7 +76,7 @@ class Progress:
         self._drawn = 0.0
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
         self._shares: dict[str, float] = {}
-        self._distances: dict[str, str] = {}
+        self._checks: dict[str, str] = {}
         self._lock = threading.RLock()  # a signal may have the thread that holds it say something
         self._console = Console(file=stream, stderr=True) if stream is not None else None
         self._live: Live | None = None
@@ -114,12 +122,10 @@ class Progress:
         """Say how far it has come and, by the bounds of its rule, how far it may go."""
         measurement = planned.trial.measurement
         self._shares[planned.trial_id] = min(1.0, done.rounds / measurement.min_rounds)
-        check = decision.check or {}
-        distance = check.get("rjsd_total")
-        if isinstance(distance, float):
+        if (known := _how_far(decision.check or {})) is not None:
             # Checks are rarer than rounds: the last one is shown until the next.
-            self._distances[planned.trial_id] = f", rJSD {distance:.3f} (bound {check.get('rjsd_bound', 0.05):g})"
-        shown = self._distances.get(planned.trial_id, "")
+            self._checks[planned.trial_id] = f", {known}"
+        shown = self._checks.get(planned.trial_id, "")
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
         message = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}"
         self._show(planned, message, now=False)
@@ -133,11 +139,11 @@ class Progress:
         with self._lock:
             self._done += 1
             self._lines = {thread: line for thread, line in self._lines.items() if line[0] is not planned}
-            self._distances.pop(planned.trial_id, None)
+            self._checks.pop(planned.trial_id, None)
             self._shares.pop(planned.trial_id, None)
             self._waiting_since.pop(planned.trial_id, None)
             if self._live is not None:
-                self._live.update(self._table())
+                self._live.update(self._drawn_lines())
         ended = f"[{self._done}/{self._trials}] {self._name(planned)} {state}"
         self.say(f"{ended}: {reason}" if reason else ended)
 
@@ -156,22 +162,15 @@ class Progress:
                 return
             self._drawn = elapsed
             if self._live is not None:
-                self._live.update(self._table(), refresh=True)
+                self._live.update(self._drawn_lines(), refresh=True)
             else:
                 self._console.print(Text(printable(line)), soft_wrap=True)
 
-    def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        for _ in range(2):
-            table.add_column(overflow="fold")  # else a name that is too long would be cut
+    def _drawn_lines(self) -> Text:
         elapsed = time.monotonic() - self._started
-        table.add_row(
-            Text(f"{self._done} of {self._trials} trials", style="bold"),
-            Text(f"{seconds(elapsed)} so far{self._left(elapsed)}"),
-        )
-        for planned, line in self._lines.values():
-            table.add_row(Text(printable(planned.trial.system.name)), Text(printable(line)))
-        return table
+        head = f"{self._done} of {self._trials} trials, {seconds(elapsed)} so far{self._left(elapsed)}"
+        below = (Text(f"\n  {printable(line)}") for _, line in self._lines.values())
+        return Text(head, style="bold").append_text(Text("", style="not bold").join(below))
 
     def _left(self, elapsed: float) -> str:
         """Return how long the rest takes at least: a trial has come as far as its rounds fill ``min_rounds``; then its rule decides."""

@@ -30,7 +30,7 @@ def planned(name: str) -> PlannedTrial:
 def shown(progress: Progress) -> str:
     console = Console(file=io.StringIO(), width=200)
     with console.capture() as capture:
-        console.print(progress._table())
+        console.print(progress._drawn_lines())
     return capture.get()
 
 
@@ -93,3 +93,15 @@ def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.Monke
     first, later = stream.getvalue().splitlines()
     assert first == "late-r0: waits: the campaign of process 7 measures on that machine"
     assert later == "late-r0: waits 12 s so far: the campaign of process 7 measures on that machine"
+
+
+def test_it_shows_how_far_the_rule_is_from_its_end() -> None:
+    progress, trial = Progress(1, io.StringIO()), planned("a")
+    progress.round_done(trial, RoundDone(3, 0.5, 1e7), Decision(False, None, {"rjsd_total": 0.123, "rjsd_bound": 0.05}))
+    assert "10.0 ms, rJSD 0.123 (bound 0.05)" in shown(progress)
+    progress.round_done(
+        trial, RoundDone(4, 0.5, 1e7), Decision(False, None, {"rjsd_total": 0.1, "half_width": 0.031, "half_width_bound": 0.018})
+    )
+    assert "quality known to +- 0.031 (wanted 0.018)" in shown(progress)
+    progress.round_done(trial, RoundDone(5, 0.5, 1e7), GOES_ON)
+    assert "round 5 of 6+, 0.5 s each, p99 10.0 ms, quality known to" in shown(progress)
