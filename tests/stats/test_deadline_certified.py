@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.deadline import certify_deadline
+from orchestrator.stats.deadline import certify_deadline, contradicted, design_effect
 
 LOOKS = (30, 60, 120, 240)
 SHARES = st.floats(0.02, 0.5)
@@ -218,3 +218,14 @@ def test_deadlines_refused() -> None:
         certify_deadline([0], (1,))
     with pytest.raises(ValueError, match="must be"):
         certify_deadline([[1.0]], (1,))
+
+
+def test_without_a_deadline_or_later_rounds_nothing_is_contradicted() -> None:
+    promise = certify_deadline(np.arange(1.0, 30.0), looks=(29,))
+    assert promise.ns is not None
+    assert not contradicted(promise, [], 0.1)
+    assert not contradicted(certify_deadline(np.arange(1.0, 10.0), looks=(9,)), [1e9] * 50, 0.1)
+
+
+def test_rounds_that_all_fail_depend_on_nothing() -> None:
+    assert design_effect([math.inf] * 40, 0.1) == 1.0

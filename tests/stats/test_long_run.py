@@ -142,3 +142,7 @@ def test_nan_and_other_shapes_are_refused(function: object) -> None:
         function([[1.0, math.nan, 2.0, 3.0]])
     with pytest.raises(ValueError, match=r"the shape must be \[series, rounds\]"):
         function([1.0, 2.0])
+
+
+def test_of_few_rounds_each_is_worth_itself() -> None:
+    assert variance_ratios([[0.0, 1.0] * 4]).tolist() == [1.0]
