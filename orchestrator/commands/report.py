@@ -12,6 +12,7 @@ from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.figures.look import PLAIN_LOOK, Look
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of, to_report
@@ -106,11 +107,13 @@ def _cells(label: str, campaign: Campaign) -> list[str]:
     ]
 
 
-def report_one(directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], full: bool) -> None:
+def report_one(
+    directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], full: bool, look: Look = PLAIN_LOOK
+) -> None:
     """Report one campaign again; ``full`` prints every table of the summary."""
     overrides = _without_code(overrides)
     analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
-    print_summary(store_report(directory, analysis, formats, only), directory / "report.html", full=full)
+    print_summary(store_report(directory, analysis, formats, only, look), directory / "report.html", full=full)
 
 
 def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) -> None:
@@ -118,10 +121,13 @@ def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) 
     print_summary(store_report(directory, analysis), directory / "report.html", full=full)
 
 
-def store_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = ()) -> CampaignAnalysis:
+def store_report(
+    directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = (), look: Look = PLAIN_LOOK
+) -> CampaignAnalysis:
     """Do what `write_report` does and print nothing; return what was found.
 
-    ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them.
+    ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how
+    they look.
     """
     campaign = open_campaign(directory)
     results = analyse(campaign, analysis)
@@ -129,7 +135,7 @@ def store_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[st
     texts = {"report.md": to_report(results), "report.html": render(results, evidence), **_picture(results)}
     write_results(directory, results.tables, texts)
     if formats:
-        write_figures(inside(directory, directory / "figures"), formats, only, results, evidence)
+        write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
     return results
 
 
@@ -147,7 +153,13 @@ def _without_code(overrides: Sequence[str]) -> Sequence[str]:
 
 
 def report_several(
-    directories: Sequence[Path], overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], into: Path | None, full: bool
+    directories: Sequence[Path],
+    overrides: Sequence[str],
+    formats: Sequence[str],
+    only: Sequence[str],
+    into: Path | None,
+    full: bool,
+    look: Look = PLAIN_LOOK,
 ) -> None:
     """Report several campaigns side by side."""
     overrides = _without_code(overrides)
@@ -159,7 +171,7 @@ def report_several(
     texts = {"report.md": to_combined_report(several, results), "report.html": page, **_picture(results)}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
-        write_figures(folder.expanduser() / "figures", formats, only, results, evidence)
+        write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
     print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)], full)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from orchestrator.report.figures.chart import Chart
 from orchestrator.report.figures.reading import Reading
 
-METRICS = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "map": "mean average precision", "f1": "F1 score"}
+METRICS = {
+    "top1": "top-1 accuracy",
+    "top5": "top-5 accuracy",
+    "subject_accuracy": "accuracy by subject",
+    "map": "mean average precision",
+    "map50": "mean average precision at 50 % overlap",
+    "map75": "mean average precision at 75 % overlap",
+    "f1_macro": "macro F1",
+    "f1_micro": "micro F1",
+}
 CLOCKS = {"total": "total time", "inference": "inference time"}
 
 
@@ -26,5 +35,12 @@ def axis_words(chart: Chart, reading: Reading) -> tuple[str, str]:
         "input-size": ("Input size (as the model counts it)", "Median total time (ms)"),
         "stages": ("", "Mean time (ms)"),
     }
-    across, up = words.get(chart.name, (chart.x.title, chart.y.title))
+    if chart.name == "evidence":
+        return "Time of day (UTC)", _capital(next(iter(chart.choices.get("measure", ())), ""))
+    across, up = words.get(chart.name, (_capital(chart.x.title), _capital(chart.y.title)))
     return across, up
+
+
+def _capital(text: str) -> str:
+    """Return a text with its first letter as a capital and the others as they are."""
+    return text[:1].upper() + text[1:]
