@@ -167,7 +167,9 @@ def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series], lo
     _scale(axes, "x", across, look)
     _scale(axes, "y", up, look)
     axes.set_xlabel(words[chart.stacked])
-    axes.set_ylabel("\n".join(textwrap.wrap(words[not chart.stacked], look.letters(0.8 * HEIGHT * look.small / look.text))))
+    room = look.letters(0.9 * HEIGHT * look.small / look.text)
+    up_words = words[not chart.stacked]
+    axes.set_ylabel(up_words if len(up_words) <= room else up_words.replace(" (", "\n("))
     if chart.x.date:
         _clock_times(axes, look)
     if chart.stacked:
