@@ -84,6 +84,7 @@ TABLE = r"""% Needs \usepackage{{array,booktabs}}
 \centering
 \caption{{{caption}}}
 \label{{tab:{name}}}
+\smallskip
 \fontsize{{{size:g}}}{{{leading:g}}}\selectfont
 \setlength{{\tabcolsep}}{{{gap:g}pt}}
 {blocks}

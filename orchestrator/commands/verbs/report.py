@@ -20,7 +20,6 @@ FORMATS = ("svg", "pdf", "png")
 STYLES = ("paper", "talk")
 EXAMPLES = (
     "report results/latest --figures pdf --style paper --no-title",
-    "report results/latest 'analysis.thresholds_ms=[40]'",
     "report results/monday results/friday --into reports/week",
 )
 

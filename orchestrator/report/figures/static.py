@@ -13,7 +13,7 @@ import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.contracts import InputError
-from orchestrator.report.colours import COLOURS, Style, styles
+from orchestrator.report.colours import Style, styles
 from orchestrator.report.figures.axis_words import axis_words
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.charts import figures
@@ -31,7 +31,7 @@ MARKERS: tuple[dict[str, Any], ...] = (
     {"marker": "^"},
     {"marker": "x"},
 )
-OF_BARS = (COLOURS[0], COLOURS[5], COLOURS[7])
+OF_BARS = ("#0072b2", "#56b4e9", "#9a9a9a")
 HATCHES = ("", "////", "....")
 GREY: Style = ("#777777", (5, 2))
 HEIGHT = 0.58
@@ -101,13 +101,23 @@ def write_figures(
 
 def write_figure(path: Path, chart: Chart, reading: Reading, look: Look = PLAIN_LOOK) -> None:
     """Write one figure in the format that the name ends with, at the primary threshold and the first choice of each kind."""
+    kind = path.suffix.removeprefix(".")
     try:
         import matplotlib
-        from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError(
-            f"--figures {path.suffix.removeprefix('.')}: matplotlib is missing; pip install 'tail-quality[figures]'"
-        ) from error
+        raise InputError(f"--figures {kind}: matplotlib is missing; pip install 'tail-quality[figures]'") from error
+    settings: Any = SETTINGS | _sizes(look)
+    with matplotlib.rc_context(settings):
+        drawn = drawn_figure(chart, reading, look)
+        with replacing(path) as file:  # what lies there may be a link to somewhere else
+            drawn.savefig(file, format=kind, dpi=300, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind))
+
+
+def drawn_figure(chart: Chart, reading: Reading, look: Look) -> Any:
+    """Return a figure of matplotlib, as high as its plot, names and legend take."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
     settings: Any = SETTINGS | _sizes(look)
     with matplotlib.rc_context(settings):
         shown = [series for series in chart.series if all(series.tags.get(tag, first) == first for tag, first in _first(chart).items())]
@@ -120,9 +130,7 @@ def write_figure(path: Path, chart: Chart, reading: Reading, look: Look = PLAIN_
         lines = 1.3 * (len(title) + 4 * chart.stacked) * look.text / POINTS_PER_INCH
         names = _lines_of_names(shown, look) * 1.35 * look.small / POINTS_PER_INCH if chart.stacked else 0.0
         drawn.set_size_inches(look.width, max(HEIGHT * look.width, names) + below + lines)
-        kind = path.suffix.removeprefix(".")
-        with replacing(path) as file:  # what lies there may be a link to somewhere else
-            drawn.savefig(file, format=kind, dpi=300, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind))
+    return drawn
 
 
 def _sizes(look: Look) -> dict[str, Any]:
@@ -166,10 +174,8 @@ def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series], lo
     across, up = (chart.y, chart.x) if chart.stacked else (chart.x, chart.y)
     _scale(axes, "x", across, look)
     _scale(axes, "y", up, look)
-    axes.set_xlabel(words[chart.stacked])
-    room = look.letters(0.9 * HEIGHT * look.small / look.text)
-    up_words = words[not chart.stacked]
-    axes.set_ylabel(up_words if len(up_words) <= room else up_words.replace(" (", "\n("))
+    axes.set_xlabel(_label(words[chart.stacked], look, 0.68))
+    axes.set_ylabel(_label(words[not chart.stacked], look, 0.9 * HEIGHT))
     if chart.x.date:
         _clock_times(axes, look)
     if chart.stacked:
@@ -179,6 +185,12 @@ def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series], lo
         mark(grid.ms[grid.start], color="#222222", linestyle="dotted", linewidth=0.6 * look.line)
     axes.grid(visible=True, color="#e3e3e3")
     axes.set_axisbelow(True)
+
+
+def _label(words: str, look: Look, share: float) -> str:
+    """Return an axis label, its unit on a line of its own where a share of the width has no room for both."""
+    fits = len(words) <= look.letters(share * look.small / look.text)
+    return words if fits else words.replace(" (", "\n(")
 
 
 def _names(series: Series, look: Look) -> list[str]:
