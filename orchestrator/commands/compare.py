@@ -8,7 +8,9 @@ from pathlib import Path
 from orchestrator.compare.baseline import Baseline, read_baseline
 from orchestrator.compare.campaigns import Comparison, compare
 from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
-from orchestrator.compare.documents import to_comment, to_document, to_page
+from orchestrator.compare.difference_picture import difference_picture
+from orchestrator.compare.documents import Written, to_comment, to_document, to_page
+from orchestrator.compare.headline import headline
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.terminal import Terminal
@@ -36,8 +38,14 @@ def tell(
     power: bool,
     files: Mapping[str, Path | None],
     full: bool = False,
+    places: tuple[Path, Path] = (Path("A"), Path("B")),
+    command: Sequence[str] = (),
 ) -> None:
-    """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``."""
+    """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``.
+
+    ``places`` are baseline and candidate as they were named, and ``command`` measured the candidate: with both, what is written says how
+    to come to a verdict.
+    """
     found = list(sentences(comparison, comparison.min_effect is not None, allow_no_verdict, accept_drift))
     tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
@@ -46,14 +54,26 @@ def tell(
         terminal.line()
     for sentence in found:
         terminal.prose(sentence)
-    title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
+    written = Written(
+        title=f"Tail quality: {comparison.after.name} against {comparison.before.name}",
+        headline=headline(comparison, places, command, allow_no_verdict, accept_drift),
+        sentences=[sentence for sentence in found if not sentence.startswith("Gate: ")],
+        short=short_table(comparison),
+        tables=tables,
+        picture=difference_picture(comparison),
+    )
     for form, path in files.items():
         if path is not None:
             if form == "json":
                 write_json(path, to_document(comparison, allow_no_verdict, accept_drift))
             else:
-                write_text(path, (to_comment if form == "markdown" else to_page)(title, found, tables))
+                write_text(path, (to_comment if form == "markdown" else to_page)(written))
             terminal.line(f"written: {path}")
+
+
+def command_of(directory: Path) -> tuple[str, ...]:
+    """Return the words of the command line that measured a campaign."""
+    return open_campaign(directory).record.command
 
 
 def _baseline(path: Path) -> Campaign | Baseline:

@@ -12,13 +12,14 @@ from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.figures.look import PLAIN_LOOK, Look
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
-from orchestrator.report.markdown import METHOD, to_report
-from orchestrator.report.result_tables import all_tables, summary_tables, trouble_tables
-from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.markdown import PICTURE, report_of, to_report
+from orchestrator.report.quality_picture import quality_picture
+from orchestrator.report.result_tables import summary_tables, trouble_tables
+from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
-from orchestrator.report.text import markdown_text
 from orchestrator.report.verdict import verdict
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
@@ -52,10 +53,8 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
 
 def to_combined_report(several: SeveralCampaigns, results: CampaignAnalysis) -> str:
     """Return the report of several campaigns as Markdown."""
-    lines = [f"- {markdown_text(sentence, at_start=True)}" for sentence in remarks_on_several(several, results)]
-    head = ["# Tail quality of several campaigns", "", *lines, ""]
-    tables = [campaigns_table(several), *all_tables(results)]
-    return "\n".join([*head, *(to_markdown(table) for table in tables), METHOD])
+    said = remarks_on_several(several, results)
+    return report_of("Tail quality of several campaigns", said, results, first=[campaigns_table(several)])
 
 
 def remarks_on_several(several: SeveralCampaigns, results: CampaignAnalysis) -> Iterator[str]:
@@ -108,11 +107,13 @@ def _cells(label: str, campaign: Campaign) -> list[str]:
     ]
 
 
-def report_one(directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], full: bool) -> None:
+def report_one(
+    directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], full: bool, look: Look = PLAIN_LOOK
+) -> None:
     """Report one campaign again; ``full`` prints every table of the summary."""
     overrides = _without_code(overrides)
     analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
-    print_summary(store_report(directory, analysis, formats, only), directory / "report.html", full=full)
+    print_summary(store_report(directory, analysis, formats, only, look), directory / "report.html", full=full)
 
 
 def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) -> None:
@@ -120,19 +121,28 @@ def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) 
     print_summary(store_report(directory, analysis), directory / "report.html", full=full)
 
 
-def store_report(directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = ()) -> CampaignAnalysis:
+def store_report(
+    directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = (), look: Look = PLAIN_LOOK
+) -> CampaignAnalysis:
     """Do what `write_report` does and print nothing; return what was found.
 
-    ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them.
+    ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how
+    they look.
     """
     campaign = open_campaign(directory)
     results = analyse(campaign, analysis)
     evidence = read_evidence(campaign)
-    texts = {"report.md": to_report(results), "report.html": render(results, evidence)}
+    texts = {"report.md": to_report(results), "report.html": render(results, evidence), **_picture(results)}
     write_results(directory, results.tables, texts)
     if formats:
-        write_figures(inside(directory, directory / "figures"), formats, only, results, evidence)
+        write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
     return results
+
+
+def _picture(results: CampaignAnalysis) -> dict[str, str]:
+    """Return the picture that report.md shows, by its file's name, or nothing where there is none."""
+    found = quality_picture(results)
+    return {} if found is None else {PICTURE: found}
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
@@ -143,7 +153,13 @@ def _without_code(overrides: Sequence[str]) -> Sequence[str]:
 
 
 def report_several(
-    directories: Sequence[Path], overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], into: Path | None, full: bool
+    directories: Sequence[Path],
+    overrides: Sequence[str],
+    formats: Sequence[str],
+    only: Sequence[str],
+    into: Path | None,
+    full: bool,
+    look: Look = PLAIN_LOOK,
 ) -> None:
     """Report several campaigns side by side."""
     overrides = _without_code(overrides)
@@ -152,10 +168,10 @@ def report_several(
     make_output_folder(folder, "--into")
     evidence = read_evidence(several)
     page = render(results, evidence, sentences=list(remarks_on_several(several, results)), combined=campaigns_table(several))
-    texts = {"report.md": to_combined_report(several, results), "report.html": page}
+    texts = {"report.md": to_combined_report(several, results), "report.html": page, **_picture(results)}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
-        write_figures(folder.expanduser() / "figures", formats, only, results, evidence)
+        write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
     print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)], full)
 
 

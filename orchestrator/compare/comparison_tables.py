@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, Comparison
 from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
@@ -31,9 +31,7 @@ def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool = Fals
         f"Baseline: {several}{before.name}, measured {before.measured_at:%Y-%m-%d %H:%M} UTC with version {before.code_version}. "
         f"Candidate: {after.name}, measured {after.measured_at:%Y-%m-%d %H:%M} UTC with version {after.code_version}."
     )
-    kinds = outcomes(comparison)
-    counted = ", ".join(f"{kinds[kind]} {kind}" for kind in SEVERITY if kinds[kind])
-    yield f"{trials_counted(kinds.total())} of the baseline: {counted}."
+    yield f"{trials_counted(outcomes(comparison).total())} of the baseline: {outcomes_text(comparison)}."
     if comparison.only_after:
         yield f"Only the candidate has {', '.join(comparison.only_after)}: listed, not judged."
     if comparison.paired:
@@ -67,6 +65,12 @@ def outcomes(comparison: Comparison) -> Counter[str]:
     for row in comparison.rows:
         worst.setdefault(row.match_key, row.kind)
     return Counter(worst.values())
+
+
+def outcomes_text(comparison: Comparison) -> str:
+    """Return how many trials came out how, the worst first."""
+    kinds = outcomes(comparison)
+    return ", ".join(f"{kinds[kind]} {kind}" for kind in SEVERITY if kinds[kind])
 
 
 def gate_sentence(comparison: Comparison, allow_no_verdict: bool, accept_drift: bool) -> str:
@@ -240,6 +244,14 @@ def _power(comparison: Comparison) -> Table:
     return Table(
         "What these repeats would find", [*who, "threshold", "repeats", "drop", "slow-down"], rows, POWER_NOTE, frozenset(["drop"])
     )
+
+
+def names_of(comparison: Comparison, rows: Sequence[Compared]) -> list[list[str]]:
+    """Return the names that tell rows apart: those in which they differ, all if they differ in none."""
+    columns = _who_columns(comparison)
+    names = [_who(row, columns) for row in rows]
+    apart = [place for place in range(len(columns)) if len({name[place] for name in names}) > 1] or list(range(len(columns)))
+    return [[name[place] for place in apart] for name in names]
 
 
 def _who_columns(comparison: Comparison) -> list[str]:

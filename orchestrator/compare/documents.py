@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -12,7 +13,10 @@ from jinja2 import Environment, StrictUndefined
 
 from orchestrator.compare.baseline import Baseline
 from orchestrator.compare.campaigns import Comparison
+from orchestrator.compare.difference_picture import NOTE
+from orchestrator.compare.headline import Headline
 from orchestrator.compare.rows import Compared
+from orchestrator.report.markdown import folded
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text
 from orchestrator.stats.comparison import Difference
@@ -123,14 +127,46 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def to_comment(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
-    """Return Markdown that shows names and reasons as they are."""
-    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(sentence, at_start=True)}" for sentence in sentences), ""]
-    return "\n".join([*head, *(to_markdown(table) for table in tables)])
+FOLDED_IN_COMMENT = ("Every scope, threshold and flag",)
+"""What is folded in Markdown."""
 
 
-def to_page(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
-    """Return the page."""
+@dataclass(frozen=True)
+class Written:
+    """A comparison in words, tables and a picture, for a pull request and a page.
+
+    headline
+        pass, fail or no verdict, with the commands that would give one.
+    sentences
+        what else is said.
+    short
+        the verdicts with what they rest on.
+    tables
+        everything.
+    picture
+        SVG of the differences; None where none has bounds.
+    """
+
+    title: str
+    headline: Headline
+    sentences: Sequence[str]
+    short: Table
+    tables: Sequence[Table]
+    picture: str | None = None
+
+
+def to_comment(written: Written) -> str:
+    """Return Markdown that shows names and reasons as they are: the verdict, the short table, and folded all the rest."""
+    head = [f"# {markdown_text(written.title)}", "", f"**{markdown_text(written.headline.sentence)}**", ""]
+    if written.headline.commands:
+        head += ["What would give a verdict:", "", "```sh", *written.headline.commands, "```", ""]
+    head += [*(f"- {markdown_text(sentence, at_start=True)}" for sentence in written.sentences), ""]
+    (name,) = FOLDED_IN_COMMENT
+    return "\n".join([*head, to_markdown(written.short), folded(name, written.tables)])
+
+
+def to_page(written: Written) -> str:
+    """Return the page: the verdict, the picture, the short table, what else is said, and every column."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = (files("orchestrator.compare") / "compare_page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(title=title, sentences=sentences, tables=tables)
+    return environment.from_string(template).render(written=written, note=NOTE, state=written.headline.result.replace(" ", "-"))

@@ -6,13 +6,16 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
+from orchestrator.export.latex_columns import GAP_PT, LEADING_PT, TEXT_PT, Column, blocks, pieces
 from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables
+from orchestrator.report.condensed import condensed
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables
 from orchestrator.report.table import Table
 
@@ -76,21 +79,25 @@ SPECIAL = {
 }
 MINUS = re.compile(r"(?<![^\s\[])-(?=\d)")
 """A hyphen before a number at the start of a cell, after a space or a bracket."""
-TABLE = r"""% Needs \usepackage{{booktabs,graphicx}}
+TABLE = r"""% Needs \usepackage{{array,booktabs}}
 \begin{{table}}[htbp]
 \centering
-\footnotesize
 \caption{{{caption}}}
 \label{{tab:{name}}}
-\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{\begin{{tabular}}{{{columns}}}
+\smallskip
+\fontsize{{{size:g}}}{{{leading:g}}}\selectfont
+\setlength{{\tabcolsep}}{{{gap:g}pt}}
+{blocks}
+\end{{table}}
+"""
+BLOCK = r"""\begin{{tabular}}{{@{{}}{columns}@{{}}}}
 \toprule
 {head} \\
 \midrule
 {rows}
 \bottomrule
-\end{{tabular}}}}
-\end{{table}}
-"""
+\end{{tabular}}"""
+NEXT_BLOCK = "\n\n\\medskip\n"
 
 
 def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
@@ -114,15 +121,34 @@ def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
 
 
 def to_latex(table: Table, name: str, origin: str = "") -> str:
-    """Return one table; title, note and the origin of its threshold are its caption."""
+    """Return one table; title, note, what all rows share and the origin of its threshold are its caption.
+
+    It fits a column of a paper: what does not stands in further blocks below, each with the names.
+    """
+    table = condensed(table, table.right - {"ideal"})
     caption = " ".join(filter(None, [f"{table.title}.", table.note.strip(), origin]))
     return TABLE.format(
         caption=escape(caption),
         name=name,
-        columns="".join("r" if column in table.right else "l" for column in table.columns),
-        head=_row(table.columns),
-        rows="\n".join(f"{_row(row)} \\\\" for row in table.rows),
+        size=TEXT_PT,
+        leading=LEADING_PT,
+        gap=GAP_PT / 2,
+        blocks=NEXT_BLOCK.join(_block(table, columns) for columns in blocks(table)),
     )
+
+
+def _block(table: Table, columns: Sequence[Column]) -> str:
+    return BLOCK.format(
+        columns="".join(_kind(column) for column in columns),
+        head=_row(table.columns, columns),
+        rows="\n".join(f"{_row(row, columns)} \\\\" for row in table.rows),
+    )
+
+
+def _kind(column: Column) -> str:
+    if column.width is None:
+        return "r" if column.right else "l"
+    return rf">{{\ragged{'left' if column.right else 'right'}\arraybackslash}}p{{{column.width:.1f}pt}}"
 
 
 def escape(text: str) -> str:
@@ -131,8 +157,16 @@ def escape(text: str) -> str:
     return re.sub("-(?=-)", "-{}", escaped)  # two hyphens would be a dash
 
 
-def _row(cells: Sequence[str]) -> str:
-    return " & ".join(escape(MINUS.sub("\N{MINUS SIGN}", cell)) for cell in cells)
+def _row(cells: Sequence[str], columns: Sequence[Column]) -> str:
+    return " & ".join(_text_of(MINUS.sub("\N{MINUS SIGN}", cells[column.place]), column) for column in columns)
+
+
+def _text_of(cell: str, column: Column) -> str:
+    """Return a cell as LaTeX; in a column whose cells wrap, lines may end within words too."""
+    if column.width is None:
+        return escape(cell)
+    found = [escape(piece) for piece in pieces(cell, column.width)]
+    return "".join(piece if piece == " " or after in (" ", "") else rf"{piece}\allowbreak{{}}" for piece, after in pairwise([*found, ""]))
 
 
 def _primary_origin(group: Group) -> str:

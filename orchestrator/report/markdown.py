@@ -1,12 +1,35 @@
-"""``report.md``: everything a reader needs to judge the figures, as Markdown."""
+"""``report.md``: the answer, one table and one picture; everything else that a reader needs to judge it is folded below."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.result_tables import all_tables
-from orchestrator.report.table import to_markdown
-from orchestrator.report.text import markdown_text, printable
+from orchestrator.report.answer import Answer, answers
+from orchestrator.report.claims import (
+    comparison_tables,
+    deadline_tables,
+    other_figure_tables,
+    prediction_tables,
+    process_tables,
+    rounds_needed_tables,
+)
+from orchestrator.report.explained import slow_rounds_tables
+from orchestrator.report.faults import fault_tables
+from orchestrator.report.result_tables import (
+    cross_system_tables,
+    latency_tables,
+    own_threshold_tables,
+    problem_tables,
+    stack_table,
+    trials_table,
+)
+from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.text import markdown_text, printable, trials_counted
 from orchestrator.report.verdict import verdict
+
+PICTURE = "report.svg"
+"""The file with the picture, beside ``report.md``."""
 
 METHOD = """## Method
 
@@ -18,17 +41,72 @@ nothing below 1 to 1.000; intervals are rounded outward and what a deadline keep
 ms. The exact figures, with every interval, stand in the Parquet files beside this report.
 """
 
+Maker = Callable[[CampaignAnalysis], Iterable[Table]]
+FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
+    ("Tail quality at every threshold", (cross_system_tables,)),
+    ("Deadlines kept", (deadline_tables,)),
+    ("Differences, fresh processes and other figures", (comparison_tables, process_tables, other_figure_tables)),
+    ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),
+    ("Latency", (latency_tables,)),
+    ("Slow rounds", (slow_rounds_tables,)),
+    ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)], rounds_needed_tables)),
+    ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
+)
+"""What is folded, by what one reads to open it; together all tables of the report, in its order."""
+
 
 def to_report(results: CampaignAnalysis) -> str:
     """Return the report of a campaign."""
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
     command = printable(" ".join(results.campaign.command)).replace("`", "'")
-    head = [
-        f"# Tail quality: {markdown_text(results.campaign.name)}",
-        "",
-        f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`",
-        "",
-        *(f"- {markdown_text(sentence, at_start=True)}" for sentence in verdict(results)),
-        "",
-    ]
-    return "\n".join([*head, *(to_markdown(table) for table in all_tables(results)), METHOD])
+    measured = f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`"
+    return report_of(f"Tail quality: {results.campaign.name}", verdict(results), results, measured)
+
+
+def report_of(title: str, sentences: Iterable[str], results: CampaignAnalysis, measured: str = "", first: Sequence[Table] = ()) -> str:
+    """Return a report: the sentences, the answer and its picture, and folded all the rest.
+
+    Parameters
+    ----------
+    measured
+        Markdown that says when and how it was measured.
+    first
+        tables that are folded before all others.
+    """
+    found = list(answers(results))
+    head = [f"# {markdown_text(title)}", ""]
+    head += [f"- {markdown_text(sentence, at_start=True)}" for sentence in (*sentences, *_not_done(results))]
+    head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
+    parts = ["\n".join(head), *(to_markdown(_table(answer)) for answer in found)]
+    parts += [folded(table.title, [table]) for table in first]
+    for name, makers in FOLDED:
+        if tables := [table for make in makers for table in make(results)]:
+            parts.append(folded(name, tables))
+    method = "\n".join([_opening("How this was measured"), *([measured, ""] if measured else []), METHOD, CLOSING])
+    return "\n".join([*parts, method])
+
+
+def folded(name: str, tables: Iterable[Table]) -> str:
+    """Return tables that are shown once a reader opens them by their name."""
+    return "\n".join([_opening(name), *(to_markdown(table) for table in tables), CLOSING])
+
+
+CLOSING = "</details>\n"
+
+
+def _opening(name: str) -> str:
+    """Return what begins a folded part; its name is one of ours."""
+    return f"<details>\n<summary>{name}</summary>\n"
+
+
+def _not_done(results: CampaignAnalysis) -> Iterable[str]:
+    """Say how many trials are not done, which a table of those that are does not show."""
+    bad = [planned for planned in results.campaign.trials if planned.state != "done"]
+    if bad:
+        what = ", ".join(dict.fromkeys(planned.state for planned in bad))
+        yield f"Of {trials_counted(len(results.campaign.trials))}, {len(bad)} not done ({what}): see Problems, machines and versions below."
+
+
+def _table(answer: Answer) -> Table:
+    """Return the answer as a table with what its marks mean."""
+    return Table(answer.title, answer.heads, answer.rows, " ".join(answer.notes), frozenset(answer.heads[answer.names :]) - {"marks"})

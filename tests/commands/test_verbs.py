@@ -89,7 +89,7 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
     [
         (
             ["report", "A", "B", "--gate"],
-            "--gate: belongs to compare; report takes --figures, --only, --full, --into; see `orchestrator report --help`",
+            "--gate: belongs to compare; report takes --figures, --only, --style, --width, --no-title, --full, --into; see `orchestrator report --help`",
         ),
         (["status", "DIR", "--figures", "svg"], "--figures: belongs to report; status takes no option; see `orchestrator status --help`"),
         (["status", "DIR", "--retry-failed"], "--retry-failed: belongs to resume; status takes no option"),
@@ -121,6 +121,11 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
         (["extend", "a", "--rounds"], "argument --rounds: expected one argument"),
         (["report"], "report takes one results directory or more, none was given"),
         (["report", "a", "--only", "x"], "--only x: chooses among the figures that --figures writes; add --figures svg"),
+        (["report", "a", "--width", "3in"], "--width: says how the files of --figures look; add --figures pdf"),
+        (["report", "a", "--no-title"], "--no-title: says how the files of --figures look; add --figures pdf"),
+        (["report", "a", "--figures", "pdf", "--width", "3"], "argument --width: '3': a width with its unit was expected, such as 3.3in"),
+        (["report", "a", "--figures", "pdf", "--width", "1mm"], "argument --width: '1mm': a figure must be 1.5 to 40 inches wide"),
+        (["report", "a", "--figures", "pdf", "--style", "poster"], "argument --style: invalid choice: 'poster'"),
         (["report", "a", "--figures", ""], "argument --figures: '': names were expected"),
         (["report", "a", "--figures", "svg,gif"], "argument --figures: 'gif': there is no such choice; choose of svg, pdf, png"),
         (["report", "a", "--into", "b"], "--into is for a report of several campaigns"),
@@ -157,6 +162,9 @@ def test_a_run_needs_no_verb_and_keeps_what_was_typed() -> None:
     assert (options.config_dirs, options.many) == ((Path("plan"), Path("y")), True)  # type: ignore[attr-defined]
     options = read("report", "a", "--figures", "svg,pdf", "--figures=png", "--only", "x", "--only", "y")
     assert (options.figures, options.only) == (("svg", "pdf", "png"), ("x", "y"))  # type: ignore[attr-defined]
+    assert (options.style, options.width, options.title) == (None, None, True)  # type: ignore[attr-defined]
+    options = read("report", "a", "--figures", "pdf", "--style", "paper", "--width", "84mm", "--no-title")
+    assert (options.style, round(options.width, 3), options.title) == ("paper", 3.307, False)  # type: ignore[attr-defined]
 
 
 def test_a_folder_with_an_equals_sign_in_its_name(call: Call, tmp_path: Path) -> None:

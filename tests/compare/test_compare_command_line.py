@@ -32,7 +32,7 @@ def test_campaigns_pass_the_gate_against_themselves_alone_with_repeats(tmp_path:
     rows = json.loads((tmp_path / "c.json").read_text())["trials"]
     assert {row["verdict"] for row in rows} <= {"no difference shown", "no verdict: too blind"}
     assert (tmp_path / "c.md").read_text().startswith("# Tail quality: ")
-    assert "Gate: passed" in (tmp_path / "c.html").read_text()
+    assert '<p class="verdict pass">Pass' in (tmp_path / "c.html").read_text()
 
     assert orchestrator("compare", one, one, "--gate").returncode == 3
     assert orchestrator("compare", one, one, "--gate", "--allow-no-verdict").returncode == 0

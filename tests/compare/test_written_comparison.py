@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from orchestrator.compare.campaigns import compare as compare_campaigns
-from orchestrator.compare.comparison_tables import comparison_tables, sentences
-from orchestrator.compare.documents import to_comment, to_page
+from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
+from orchestrator.compare.difference_picture import difference_picture
+from orchestrator.compare.documents import Written, to_comment, to_page
+from orchestrator.compare.headline import Headline, headline
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 
@@ -73,13 +75,75 @@ def test_names_with_markup_are_text_in_markdown(written: Path) -> None:
     assert "| worse |" in rows[0]
 
 
+def test_the_page_says_pass_or_fail_first_then_draws_the_differences_and_then_lists_them(written: Path) -> None:
+    page = (written / "c.html").read_text()
+    places = [page.index(part) for part in ('<p class="verdict fail">Fail: 1 worse', "<svg ", "<table>", "<details>")]
+    assert places == sorted(places)
+    assert page.count("<circle ") == 2  # one for each trial
+    assert page.count('fill-opacity="0.35"') == 2  # and its noise floor
+    assert "</script" not in page
+    comment = (written / "c.md").read_text()
+    assert comment.splitlines()[2].startswith("**Fail: 1 worse")
+    assert comment.index("## Candidate against baseline") < comment.index("<details>") < comment.index("## What these repeats would find")
+
+
+def test_the_picture_draws_differences_and_bounds_to_scale(measure: Any, compare: Any) -> None:
+    before, after = measure("a"), measure("b", seed=1, slower={"cpu_all": 0.1})
+    comparison = compare_campaigns(open_campaign(before), open_campaign(after), AnalysisConfig())
+    svg = difference_picture(comparison) or ""
+    dots = [float(place) for place in re.findall(r'<circle cx="([-\d.]+)"', svg)]
+    lines = [
+        tuple(map(float, ends))
+        for ends in re.findall(r'd="M([-\d.]+) [\d.]+ L([-\d.]+) [\d.]+" fill="none" stroke="[#\w]+" stroke-width="2"', svg)
+    ]
+    spans = [ends for ends in lines if ends[0] != ends[1]]
+    found = [row.verdict for row in comparison.rows if row.verdict is not None]
+    (zero,) = {float(place) for place in re.findall(r'd="M([-\d.]+) 44 L\1 [\d.]+" fill="none" stroke="#1b1f24"', svg)}
+    per_unit = (dots[0] - zero) / found[0].difference
+    for verdict, dot, (low, high) in zip(found, dots, spans, strict=True):
+        assert [(place - zero) / per_unit for place in (low, dot, high)] == pytest.approx(
+            [verdict.low, verdict.difference, verdict.high], abs=0.01 / per_unit + 1e-4
+        )
+
+
+def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure("a", repeats=1), measure("b", repeats=1, command=("+sweep=mine", "measurement.repeat=1", "model.path='$(x)'"))
+    code, _ = compare(before, after, gate=True, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
+    assert code == 3
+    page = (tmp_path / "c.html").read_text()
+    assert "<svg" not in page
+    assert '<p class="verdict no-verdict">No verdict on 2 trials: ' in page
+    command = "python -m orchestrator +sweep=mine KEY=VALUE measurement.repeat=5  # both sides"
+    assert command in page
+    assert command in (tmp_path / "c.md").read_text()
+
+
+def test_each_lack_of_a_verdict_has_a_command_that_gives_one(measure: Any) -> None:
+    before, after = open_campaign(measure("a")), open_campaign(measure("b", seed=1))
+    places = Path("base.json"), Path("results/new")
+    drifted = compare_campaigns(before, after, AnalysisConfig(), min_effect=0.2)
+    assert [command.partition("  #")[0] for command in headline(drifted, places, ("+sweep=mine",)).commands] == [
+        "python -m orchestrator compare --run A B +sweep=mine --gate",
+        "python -m orchestrator compare base.json results/new --gate --accept-drift",
+    ]
+    assert headline(drifted, places, accept_drift=True) == Headline("pass", "Pass: 2 no difference shown.")
+    blind = compare_campaigns(before, after, AnalysisConfig(), min_effect=0.0001)
+    commands = headline(blind, places, ("+sweep=mine",), accept_drift=True).commands
+    assert commands[0].startswith("python -m orchestrator compare base.json results/new --gate analysis.primary=p50")
+    assert commands[1].startswith("python -m orchestrator compare --run A B +sweep=mine --pairs 10 --gate")
+    ungated = headline(compare_campaigns(before, after, AnalysisConfig()), places)
+    assert ungated.sentence.startswith("Pass: 2 no difference shown. The baseline is one campaign of another time")
+
+
 def test_markup_in_reasons_and_flags_is_text(measure: Any) -> None:
     before = open_campaign(measure("a"))
     comparison = compare_campaigns(before, before, AnalysisConfig())
     rows = tuple(type(row)(**{**row.__dict__, "flags": (NASTY,), "why": NASTY}) for row in comparison.rows)
     nasty = type(comparison)(**{**comparison.__dict__, "rows": rows})
     told, tables = list(sentences(nasty, gated=True, allow_no_verdict=False)), list(comparison_tables(nasty, power=True))
-    page, comment = to_page(NASTY, told, tables), to_comment(NASTY, told, tables)
+    head = headline(nasty, (Path(NASTY), Path("b")), (NASTY,))
+    written = Written(NASTY, head, told, short_table(nasty), tables, difference_picture(nasty))
+    page, comment = to_page(written), to_comment(written)
     assert "<img" not in page
     assert "<img" not in comment
     assert "[link](" not in comment

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +27,8 @@ from small_campaign import contents, measure_small, read_document, reseal_json, 
 import orchestrator
 from orchestrator.__main__ import main
 from orchestrator.compare.baseline import Baseline
+from orchestrator.compare.documents import FOLDED_IN_COMMENT
+from orchestrator.report.markdown import FOLDED, PICTURE
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.schema import RESULT_TABLES
 
@@ -186,6 +189,19 @@ def test_poison_is_everywhere(poisoned: tuple[Path, int]) -> None:
     assert poisoned[1] > 250
 
 
+NAMES_OF_FOLDS = (*(name for name, _ in FOLDED), "Campaigns", "How this was measured", *FOLDED_IN_COMMENT)
+FOLDS = {"</details>\n", *(f"<details>\n<summary>{name}</summary>\n" for name in NAMES_OF_FOLDS)}
+OUR_PICTURE = f"![Quality against threshold, one line a system]({PICTURE})"
+
+
+def is_harmless_svg(text: str) -> None:
+    """Fail where a picture holds anything but shapes and text, or an attribute that leads anywhere or runs."""
+    for element in ElementTree.fromstring(text).iter():
+        assert element.tag.removeprefix("{http://www.w3.org/2000/svg}") in {"svg", "title", "rect", "path", "circle", "text"}
+        assert not {name for name in element.attrib if name.startswith("on") or "href" in name or name == "style"}
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
 def shows_text_alone(text: str) -> None:
     """Fail where Markdown holds a link, a picture, markup, or a block that only we may begin."""
     assert all(line.isprintable() for line in text.split("\n"))
@@ -193,8 +209,20 @@ def shows_text_alone(text: str) -> None:
     ours |= {f"{part}_open" for part in ("table", "thead", "tbody", "tr", "th", "td")}
     within_text = {"text", "softbreak", "code_inline", "em_open", "em_close"}
     for token in PARSER.parse(text):
+        if token.type == "html_block":  # only what we fold with
+            assert token.content in FOLDS, token.content
+            continue
         assert token.nesting < 0 or token.type in ours, (token.type, token.content)
+        if token.type == "fence":  # commands to copy, of words that a shell takes as they are
+            assert all(re.fullmatch(r"python -m orchestrator [\w.,=+/ -]+(  # [\w,;: -]+)?", line) for line in token.content.splitlines())
+            continue
+        if OUR_PICTURE in token.content:
+            assert token.content == OUR_PICTURE
+            continue
+        bold = re.match(r"\*\*(Pass|Fail|No verdict)\b", token.content) is not None
         for child in token.children or ():
+            if bold and child.type in ("strong_open", "strong_close"):
+                continue
             assert child.type in within_text or (child.type, child.content) == ("html_inline", "<!-- -->"), (child.type, child.content)
             assert child.type != "em_open" or "A *round* is one pass" in token.content
             assert child.type != "code_inline" or token.content.startswith(("Measured ", "A *round* is one pass"))
@@ -242,6 +270,7 @@ def test_tables_and_reports_show_poison_as_text(work: Path, clean: Path, capsys:
     one_line(capsys, ["report", a, b, "--into", both], codes=(0,))
     for folder, usual in ((work / "a", clean / "a"), (work / "both", clean / "both")):
         shows_text_alone((folder / "report.md").read_text("utf-8"))
+        is_harmless_svg((folder / "report.svg").read_text("utf-8"))
         holds_no_markup(folder / "report.html", usual / "report.html")
 
 

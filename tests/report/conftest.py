@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,8 +70,9 @@ def trial(system: str, runtime: str, **model: object) -> Candidate:
     return Candidate(parsed, inspect(parsed), read_machine())
 
 
-def run_campaign(folder: Path) -> Path:
-    candidates = [trial(system, runtime) for system in ("small", "large") for runtime in ("torch", "onnxruntime")]
+def run_campaign(folder: Path, models: Sequence[str] = ("null",)) -> Path:
+    pairs = [(system, runtime) for system in ("small", "large") for runtime in ("torch", "onnxruntime")]
+    candidates = [trial(system, runtime, name=name) for name in models for system, runtime in pairs]
     candidates.append(trial("large", "torch", name="broken", fails_to_load=True))
     planned = make_plan_of(candidates).trials
     record = CampaignRecord(
@@ -114,16 +115,26 @@ def reported(campaign: Campaign, page: Path) -> Reported:
     return Reported(campaign.directory, results, evidence, page)
 
 
-@pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Reported:
-    folder = tmp_path_factory.mktemp("report")
+def measured(folder: Path, models: Sequence[str]) -> Path:
     sys.path.append(str(SUPPORT / "code"))
     try:
-        directory = run_campaign(folder)
+        return run_campaign(folder, models)
     finally:
         sys.path.remove(str(SUPPORT / "code"))
         sys.modules.pop("null_targets", None)
-    return reported(open_campaign(directory), folder / "report.html")
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    folder = tmp_path_factory.mktemp("report")
+    return reported(open_campaign(measured(folder, ["null"])), folder / "report.html")
+
+
+@pytest.fixture(scope="session")
+def eight_trials(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
+    """A campaign with two models on four systems each, and one trial that failed."""
+    campaign = open_campaign(measured(tmp_path_factory.mktemp("eight"), ["small_model", "large_model"]))
+    return analyse(campaign, campaign.record.config.analysis)
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,7 @@ def _read_run(line: Line) -> PairedRun:
 
 def execute(options: Options) -> int:
     """Compare. Returns the exit code: with ``--gate`` what the gate says, else 0."""
-    from orchestrator.commands.compare import compare_campaigns, refuse_no_place, tell
+    from orchestrator.commands.compare import command_of, compare_campaigns, refuse_no_place, tell
 
     for file in options.files.values():
         refuse_no_place(file)
@@ -160,5 +160,7 @@ def execute(options: Options) -> int:
         baseline, candidate = folder / "a", folder / "b"
     min_effect = options.min_effect if options.gate else None
     comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect)
-    tell(comparison, options.allow_no_verdict, options.accept_drift, options.power, options.files, options.full)
+    places = baseline, candidate
+    command = command_of(candidate)
+    tell(comparison, options.allow_no_verdict, options.accept_drift, options.power, options.files, options.full, places, command)
     return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else 0

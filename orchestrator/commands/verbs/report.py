@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,11 @@ Write the result tables, report.md and report.html of a campaign again, or one r
 campaign is run; code=[DIR] names a folder of yours with metrics for analysis.metrics=[NAME]."""
 WORDS = "DIR... [analysis.KEY=VALUE...] [code=[DIR]]"
 FORMATS = ("svg", "pdf", "png")
-EXAMPLES = ("report results/latest 'analysis.thresholds_ms=[40]'", "report results/monday results/friday --into reports/week")
+STYLES = ("paper", "talk")
+EXAMPLES = (
+    "report results/latest --figures pdf --style paper --no-title",
+    "report results/monday results/friday --into reports/week",
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Options:
         the folder of a report of several campaigns.
     full
         whether every table of the summary is printed.
+    style, width, title
+        of figures as files: that of a paper or a talk, how many inches wide, and whether they have a title.
     """
 
     directories: tuple[Path, ...]
@@ -37,6 +44,9 @@ class Options:
     only: tuple[str, ...] = ()
     into: Path | None = None
     full: bool = False
+    style: str | None = None
+    width: float | None = None
+    title: bool = True
 
 
 def add_options(parser: LineParser) -> None:
@@ -45,6 +55,9 @@ def add_options(parser: LineParser) -> None:
     parser.option("--figures", type=among(FORMATS), action="extend", default=[], metavar="FORMATS", help=help_text)
     help_text = "write only this one of the figures; may be given more than once"
     parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=help_text)
+    parser.option("--style", choices=STYLES, help="of these files: text and lines for a column of a paper, or for slides")
+    parser.option("--width", type=_width, metavar="WIDTH", help="of these files, such as 3.3in, 84mm, 8.4cm or 240pt")
+    parser.flag("--no-title", help="of these files: no title, since a caption says what they show")
     add_full(parser)
     parser.option("--into", type=path, metavar="FOLDER", help="where a report of several campaigns goes")
 
@@ -57,17 +70,32 @@ def read(line: Line) -> Options:
         raise InputError("report takes one results directory or more, none was given: name one, such as results/latest")
     if found.only and not found.figures:
         raise InputError(f"--only {','.join(found.only)}: chooses among the figures that --figures writes; add --figures svg")
+    for option in ("style", "width", "no_title"):
+        if getattr(found, option) not in (False, None) and not found.figures:
+            raise InputError(f"--{option.replace('_', '-')}: says how the files of --figures look; add --figures pdf")
     if len(directories) == 1 and found.into is not None:
         raise InputError("--into is for a report of several campaigns: the one of a single campaign stands in its own directory")
-    return Options(directories, overrides, tuple(found.figures), tuple(found.only), found.into, found.full)
+    figures, only, title = tuple(found.figures), tuple(found.only), not found.no_title
+    return Options(directories, overrides, figures, only, found.into, found.full, found.style, found.width, title)
 
 
 def execute(options: Options) -> int:
     """Report one campaign, or several side by side. Returns the exit code."""
     from orchestrator.commands.report import report_one, report_several
+    from orchestrator.report.figures.look import look_of
 
+    look = look_of(options.style, options.width, options.title)
     if len(options.directories) == 1:
-        report_one(options.directories[0], options.overrides, options.figures, options.only, options.full)
+        report_one(options.directories[0], options.overrides, options.figures, options.only, options.full, look)
     else:
-        report_several(options.directories, options.overrides, options.figures, options.only, options.into, options.full)
+        report_several(options.directories, options.overrides, options.figures, options.only, options.into, options.full, look)
     return 0
+
+
+def _width(text: str) -> float:
+    from orchestrator.report.figures.look import inches
+
+    try:
+        return inches(text)
+    except InputError as error:
+        raise ArgumentTypeError(str(error)) from error

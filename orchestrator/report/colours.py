@@ -1,0 +1,34 @@
+"""Colours and dashes that readers tell apart, also those who see fewer colours, and in black and white."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from itertools import product
+from typing import TypeAlias
+
+COLOURS = ("#0072b2", "#d55e00", "#000000", "#009e73", "#b5457f", "#56b4e9", "#4b0092", "#e69f00")
+"""After Okabe and Ito (Color Universal Design, 2008), for thin lines on white: violet in place of yellow, and a darker purple."""
+DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.2, 1.6), (7, 2, 1.2, 2), (2.5, 1.2), (9, 2.5, 3, 2.5))
+"""Lengths of strokes and gaps, in widths of the line; none is a whole line."""
+
+Style: TypeAlias = tuple[str, tuple[float, ...]]
+
+
+def styles(wanted: Iterable[tuple[Hashable, int, int]]) -> dict[Hashable, Style]:
+    """Return a colour with dashes for each line, no two alike while there are such.
+
+    Parameters
+    ----------
+    wanted
+        a key, and the numbers of its colour and of its dashes, which it gets unless another line has this pair.
+    """
+    pairs = list(product(range(len(DASHES)), range(len(COLOURS))))
+    taken: set[tuple[int, int]] = set()
+    found: dict[Hashable, Style] = {}
+    for key, colour, dash in wanted:
+        pair = dash % len(DASHES), colour % len(COLOURS)
+        if pair in taken:
+            pair = next((free for free in pairs if free not in taken), pair)
+        taken.add(pair)
+        found[key] = COLOURS[pair[1]], DASHES[pair[0]]
+    return found

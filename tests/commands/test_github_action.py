@@ -1,0 +1,169 @@
+"""``action.yml``: its steps run as GitHub runs them, with the variables it gives, and post the comparison as a job summary."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "tests" / "support"
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+STEPS = {step["name"]: step for step in ACTION["runs"]["steps"]}
+CAMPAIGN = shlex.join(
+    [
+        *("--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=0"),
+        *("system=cpu_1core", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3"),
+    ]
+)
+EXPRESSION = re.compile(r"\$\{\{ inputs\.([\w-]+) \}\}")
+
+
+class Job(NamedTuple):
+    code: int
+    told: str
+    summary: str
+    outputs: dict[str, str]
+
+
+def variables(step: dict[str, Any], inputs: dict[str, str]) -> dict[str, str]:
+    """The variables of a step, with inputs put in as GitHub does."""
+    values = {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()} | inputs
+    assert set(inputs) <= set(ACTION["inputs"])
+    return {name: EXPRESSION.sub(lambda match: values[match[1]], text) for name, text in step.get("env", {}).items()}
+
+
+def job(folder: Path, name: str = "Measure and compare", **inputs: str) -> Job:
+    """Run a step with bash as GitHub calls it."""
+    files = {name: folder / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    for path in files.values():
+        path.write_text("")
+    given = {"python": sys.executable} | {key.replace("_", "-"): value for key, value in inputs.items()}
+    script = folder / "step.sh"
+    script.write_text(STEPS[name]["run"])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        **variables(STEPS[name], given),
+        **{key: str(path) for key, path in files.items()},
+    }
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())
+    return Job(done.returncode, done.stdout + done.stderr, files["GITHUB_STEP_SUMMARY"].read_text(), outputs)
+
+
+def test_the_action_is_composite_and_every_input_and_output_is_explained() -> None:
+    assert ACTION["runs"]["using"] == "composite"
+    for part in ("inputs", "outputs"):
+        assert all(one["description"].endswith(".") for one in ACTION[part].values())
+    written = set(re.findall(r'echo "([\w-]+)=\$', STEPS["Measure and compare"]["run"]))
+    assert {f"${{{{ steps.compare.outputs.{name} }}}}" for name in written} == {one["value"] for one in ACTION["outputs"].values()}
+    told = (ROOT / "docs" / "compare.md").read_text("utf-8")
+    assert all(f"`{name}`" in told for name in (*ACTION["inputs"], *ACTION["outputs"]))
+
+
+def test_no_input_is_text_of_a_script() -> None:
+    """What a pull request could say in an input must not be run by the shell."""
+    for step in STEPS.values():
+        assert "${{" not in step["run"]
+        assert step["shell"] == "bash"
+
+
+def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
+    for number, step in enumerate(STEPS.values()):
+        script = tmp_path / f"{number}.sh"
+        script.write_text("#!/usr/bin/env bash\nset -eo pipefail\n" + step["run"])
+        done = subprocess.run([Path(sys.executable).parent / "shellcheck", script], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_both_sides_are_measured_in_pairs_and_posted(tmp_path: Path) -> None:
+    done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[3]", campaign=CAMPAIGN, repeats="3", allow_no_verdict="true")
+    assert (done.code, done.outputs["verdict"], done.outputs["exit-code"]) == (0, "passed", "0"), done.told
+    assert "\n**Pass" in done.summary
+    assert "## Candidate against baseline" in done.summary
+    assert done.summary == (tmp_path / done.outputs["markdown"]).read_text("utf-8")
+    assert (tmp_path / done.outputs["html"]).is_file()
+
+
+def test_what_is_worse_fails_the_job_and_is_posted_too(tmp_path: Path) -> None:
+    done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[3,4,5,6,7,8,9]", campaign=CAMPAIGN, repeats="5")
+    assert (done.code, done.outputs["verdict"]) == (1, "worse"), done.told
+    assert "\n**Fail: 1 worse" in done.summary
+    assert "::error title=Tail quality gate::worse (exit code 1)" in done.told
+
+
+def test_a_baseline_takes_three_campaigns(tmp_path: Path) -> None:
+    def measured(name: str) -> None:
+        words = [*shlex.split(CAMPAIGN), "measurement.repeat=3", f"results_dir={name}", "--quiet"]
+        program(tmp_path, *words)
+
+    measured("one")
+    program(tmp_path, "export", "baseline", "base.json", "one")
+    refused = job(tmp_path, baseline="base.json", campaign=CAMPAIGN, repeats="3")
+    assert (refused.code, refused.outputs["verdict"]) == (2, "error")
+    assert "base.json holds 1 of the 3 campaigns" in refused.told
+    for name in ("two", "three"):
+        measured(name)
+        program(tmp_path, "export", "baseline", "--add", "base.json", name)
+    done = job(tmp_path, baseline="base.json", campaign=CAMPAIGN, repeats="3", allow_no_verdict="true")
+    assert done.code in (0, 1), done.told  # whatever this machine does, it is a verdict
+    assert done.outputs["verdict"] == ("passed", "worse")[done.code]
+    assert re.search(r"\*\*(Pass|Fail)", done.summary)
+    assert "Baseline: 3 campaigns" in done.summary
+
+
+def program(folder: Path, *words: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ({}, "give before and after to measure in pairs, or baseline"),
+        ({"before": "a"}, "give before and after"),
+        ({"before": "a", "after": "b", "baseline": "c"}, "and not both"),
+        ({"baseline": "none.json"}, "campaign is empty"),
+        ({"baseline": "none.json", "campaign": "+sweep=x"}, "none.json is no file of export baseline"),
+    ],
+)
+def test_mistakes_are_annotations(tmp_path: Path, inputs: dict[str, str], told: str) -> None:
+    done = job(tmp_path, **inputs)
+    assert (done.code, done.outputs["verdict"], done.outputs["exit-code"]) == (2, "error", "2")
+    assert any(line.startswith("::error title=Tail quality gate::") and told in line for line in done.told.splitlines())
+
+
+def test_inputs_are_never_run(tmp_path: Path) -> None:
+    evil = "$(touch MARK) `touch MARK` ; touch MARK"
+    for inputs in ({"before": evil, "after": evil}, {"baseline": evil, "campaign": evil}):
+        assert job(tmp_path, **inputs).code != 0
+    assert not (tmp_path / "MARK").exists()
+
+
+def test_pip_installs_what_it_is_told_to(tmp_path: Path) -> None:
+    """With the words apart and quotes obeyed: a wheel in a folder with a space in its name."""
+    wheel = tmp_path / "a folder" / "tiny-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("tiny.py", "SIZE = 1\n")
+        file.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        file.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("tiny-1.0.dist-info/RECORD", "")
+    done = job(tmp_path, "Install", install=f"--no-index --no-deps --target 'put here' '{wheel}'")
+    assert done.code == 0, done.told
+    assert (tmp_path / "put here" / "tiny.py").is_file()

@@ -1,0 +1,85 @@
+"""A LaTeX table fits a column of a paper at 7 points: measured with the letters of Computer Modern, which matplotlib holds."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from orchestrator.export.csv_and_latex import to_latex
+from orchestrator.export.latex_columns import COLUMN_PT, GAP_PT, blocks, pieces, width_of
+from orchestrator.report.table import Table
+
+CMR = FontProperties(fname=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "cmr10.ttf"))
+WIDER_AT_SEVEN = 1.139
+"""Of a digit in cmr7, 0.5694 em, over one in cmr10, 0.5 em."""
+NAME = st.text(alphabet="abcmwWX_0189-. ", min_size=1, max_size=60).filter(lambda text: bool(text.strip()))
+
+
+def true_width(text: str) -> float:
+    """Width in points at 7 points, blanks included."""
+    blanks = text.count(" ") * 7 * 0.333 * WIDER_AT_SEVEN
+    solid = text.replace(" ", "")
+    return blanks + (float(TextPath((0, 0), solid, size=7, prop=CMR).get_extents().width) * WIDER_AT_SEVEN if solid else 0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["efficientnet_lite0", "onnxruntime", "0.900 [0.893, 0.900] / 0.750 (a, b)", "not certified: 7 more rounds needed", "p99.9 (321 ms)"],
+)
+def test_a_text_is_not_wider_than_it_is_taken_for(text: str) -> None:
+    assert true_width(text) <= width_of(text) <= 1.5 * true_width(text)
+
+
+def table_of(names: list[str], several: int = 1) -> Table:
+    """A table of three rows, with ``several`` columns of figures besides others."""
+    figures = [f"p{number} (23.0 ms)" for number in range(several)]
+    rows = [
+        [*names, f"cpu_{number}", *[f"0.{number} [0.893, 0.900] / 0.750 (a)"] * several, "0.1", "not certified: 7 more rounds needed"]
+        for number in range(3)
+    ]
+    heads = [*(f"name{number}" for number in range(len(names))), "system", *figures, "ideal", "why"]
+    return Table("Tail quality", heads, rows, "A note.", frozenset([*figures, "ideal"]))
+
+
+@given(st.lists(NAME, max_size=3))
+def test_every_block_fits_and_holds_the_names_and_no_column_is_lost(names: list[str]) -> None:
+    table = table_of(names)
+    found = list(blocks(table))
+    identity = list(range(len(names) + 1))
+    for block in found:
+        assert [column.place for column in block][: len(identity)] == identity
+        widths = [column.width or max(width_of(row[column.place]) for row in (table.columns, *table.rows)) for column in block]
+        assert sum(widths) + GAP_PT * (len(block) - 1) <= COLUMN_PT + 1e-6
+    others = list(chain.from_iterable([column.place for column in block[len(identity) :]] for block in found))
+    assert others == list(range(len(identity), len(table.columns)))
+
+
+@given(NAME, st.floats(30, 120))
+def test_pieces_are_the_text_and_none_is_wider_than_its_column(text: str, width: float) -> None:
+    found = list(pieces(text, width))
+    assert "".join(found) == text
+    assert all(width_of(piece) <= width for piece in found if piece.strip())
+
+
+def test_text_has_seven_points_and_is_never_scaled() -> None:
+    text = to_latex(table_of(["efficientnet_lite0_with_a_name_of_sixty_characters_that_is_long", "imagenet"], 3), "n")
+    assert r"\fontsize{7}{8.4}\selectfont" in text
+    assert not re.search(r"resizebox|scalebox|\\tiny|graphicx", text)
+    assert "% Needs \\usepackage{array,booktabs}" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") >= 2
+    assert "In all: name0 " in text
+
+
+def test_what_all_rows_share_is_said_once_and_rows_stay_apart() -> None:
+    rows = [["m", "cpu", "0.9", "0.1"], ["m", "gpu", "0.9", "0.1"]]
+    text = to_latex(Table("T", ["model", "system", "ideal", "kept"], rows, right=frozenset(["ideal", "kept"])), "n")
+    assert "In all: model m, ideal 0.9." in text
+    assert "cpu & 0.1 \\\\\ngpu & 0.1 \\\\" in text
