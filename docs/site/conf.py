@@ -1,0 +1,19 @@
+"""The documentation as a site: `make docs` builds it with Sphinx, and a link or a heading that is not there is an error."""
+
+from importlib.metadata import version as version_of
+
+project = "Tail quality"
+author = "the authors of tail-quality"
+release = version = version_of("tail-quality")
+extensions = ["myst_parser", "sphinxcontrib.mermaid"]
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/**.md"]
+root_doc = "docs/README"
+html_theme = "furo"
+html_title = project
+html_extra_path: list[str] = []
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+myst_fence_as_directive = ["mermaid"]
+# A page of results holds examples of other people's formats, which need no colour.
+suppress_warnings = ["misc.highlighting_failure"]
