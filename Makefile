@@ -40,9 +40,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/timed_loop.py
 	$(BIN)/python benchmarks/dispatch.py
 
-# A site of docs/ in build/docs; a link that leads nowhere is an error.
+# A site of docs/, build/docs/index.html; a link that leads nowhere is an error.
 docs: $(TEST_STAMP)
-	$(BIN)/python -m sphinx --builder dirhtml --fail-on-warning --keep-going --quiet --conf-dir docs/site . build/docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --conf-dir docs/site . build/docs
 
 # Data-only packages come with --no-deps: their declared dependencies are heavy and not needed.
 # The script says what comes, how much and how long, and takes torch without CUDA where there is no NVIDIA GPU.

@@ -6,11 +6,11 @@ project = "Tail quality"
 author = "the authors of tail-quality"
 release = version = version_of("tail-quality")
 extensions = ["myst_parser", "sphinxcontrib.mermaid"]
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/**.md"]
-root_doc = "docs/README"
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/**.md", "docs/**.md"]
+root_doc = "docs/site/index"
 html_theme = "furo"
 html_title = project
-html_extra_path: list[str] = []
+html_extra_path = ["root"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
