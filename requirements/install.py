@@ -26,7 +26,7 @@ CUDA_SIZE = "about 3.0 GB to download"
 CPU_SIZE = "about 0.2 GB to download"
 
 # What a fresh environment takes on disk without CUDA (`du`), and how long on 2 busy cores, November 2026.
-RUN_SIZE = "2 GB on disk, 2 to 4 minutes"
+RUN_SIZE = "2 GB on disk, 2 to 5 minutes"
 TEST_SIZE = "4 GB on disk, 5 to 10 minutes"
 
 

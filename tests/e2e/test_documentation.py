@@ -73,7 +73,8 @@ def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
             (line,) = [line for line in recipe.splitlines() if " -m orchestrator " in line]
             words = shlex.split(line)[3:]
         if words[0].startswith("+"):
-            words += [word for word in SHORT if word.partition("=")[0] not in {given.partition("=")[0] for given in words}]
+            shortened = {word.partition("=")[0] for word in SHORT}
+            words = [*(word for word in words if word.partition("=")[0] not in shortened), *SHORT]
         if words[0] == "+sweep=vision" and "model=efficientnet_lite0" not in words:
             words.append("model=efficientnet_lite0")
         done = orchestrator(*words, cwd=tmp_path)
