@@ -8,6 +8,7 @@ release = version = version_of("tail-quality")
 extensions = ["myst_parser", "sphinxcontrib.mermaid"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/**.md", "docs/**.md"]
 root_doc = "docs/site/index"
+highlight_language = "none"
 html_theme = "furo"
 html_title = project
 html_extra_path = ["root"]
@@ -15,5 +16,3 @@ html_extra_path = ["root"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 myst_fence_as_directive = ["mermaid"]
-# A page of results holds examples of other people's formats, which need no colour.
-suppress_warnings = ["misc.highlighting_failure"]
