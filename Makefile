@@ -1,4 +1,4 @@
-# `make run` and `make test` do all set-up themselves: Python 3.11+, git and make are all they need.
+# `make quick`, `make run` and `make test` do all set-up themselves: Python 3.11+, git and make are all they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,12 @@ TEST_STAMP := $(VENV)/.installed-for-tests
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test cluster-demo fast-test lint bench clean
+.PHONY: quick run test cluster-demo fast-test lint bench docs clean
+
+quick: $(STAMP)
+	$(BIN)/python -m orchestrator +sweep=quick
+	@echo
+	@echo "10 rounds show a large difference and promise nothing. Now run \`make run\`: 8 systems in under 4 minutes."
 
 run: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=vision
@@ -35,15 +40,20 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/timed_loop.py
 	$(BIN)/python benchmarks/dispatch.py
 
+# A site of docs/, build/docs/index.html; a link that leads nowhere is an error.
+docs: $(TEST_STAMP)
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --conf-dir docs/site . build/docs
+
 # Data-only packages come with --no-deps: their declared dependencies are heavy and not needed.
+# The script says what comes, how much and how long, and takes torch without CUDA where there is no NVIDIA GPU.
 $(STAMP): pyproject.toml requirements/assets.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[vision]'
+	$(BIN)/python requirements/install.py vision
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/assets.txt
 	touch $(STAMP)
 
 $(TEST_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --quiet --editable '.[vision,language,timm,tensorflow-cpu,figures,mlflow,test,lint]'
+	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,figures,mlflow,docs,test,lint
 	touch $(TEST_STAMP)
 
 clean:

@@ -97,7 +97,7 @@ REMEDIES = {
     FEW_ROUNDS: "the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
     DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
     IN_SAMPLE: "the threshold comes from these rounds themselves, so that the interval is too wide",
-    "unpinned": "threads ran on other cores, too; let system.cores be fewer, or close what holds them",
+    "unpinned": "threads could run on other cores, too; cluster=inline never pins, else let system.cores be fewer",
 }
 """What a flag means for a figure, and what to do about it."""
 

@@ -45,3 +45,16 @@ def test_the_vision_sweep_is_two_models_on_two_systems_in_two_runtimes() -> None
     assert len({(trial.model.name, trial.system.name, trial.runtime.name) for trial in trials}) == len(trials) == 8
     assert {trial.task.name for trial in trials} == {"imagenet_samples"}
     assert all(trial.measurement.max_seconds is not None for trial in trials)
+
+
+def test_the_quick_sweep_is_one_model_on_one_core_in_two_runtimes_without_ray() -> None:
+    documents = compose_trials(["+sweep=quick"]).documents
+    trials = [parse_trial(document) for document in documents]
+    assert {document["cluster"]["name"] for document in documents} == {"inline"}
+    assert [(trial.model.name, trial.system.name, trial.runtime.name) for trial in trials] == [
+        ("efficientnet_lite0", "cpu_1core", "torch"),
+        ("efficientnet_lite0", "cpu_1core", "onnxruntime"),
+    ]
+    assert {(trial.measurement.rule, trial.measurement.min_rounds, trial.measurement.max_rounds) for trial in trials} == {
+        ("rounds", 10, 10)
+    }

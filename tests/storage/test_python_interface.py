@@ -134,10 +134,3 @@ def test_every_stored_column_is_documented() -> None:
     for name in (*schema.TIMINGS.names, *schema.ROUNDS.names):
         assert f"`{name}`" in page, name
     assert len(re.search(r"```python\n(.*?)```", page, re.S)[1].splitlines()) <= 11  # type: ignore[index]
-
-
-def test_the_readme_shows_the_same_script() -> None:
-    scripts = [re.search(r"```python\n(.*?)```", page.read_text("utf-8"), re.S) for page in (PAGE, PAGE.parents[1] / "README.md")]
-    assert scripts[0] is not None
-    assert scripts[1] is not None
-    assert scripts[0][1] == scripts[1][1]

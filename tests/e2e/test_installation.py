@@ -1,0 +1,93 @@
+"""What `make quick`, `make run` and `make test` install, and which build of torch they take."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import runpy
+import subprocess
+import threading
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INSTALL = runpy.run_path(str(ROOT / "requirements" / "install.py"))
+
+
+def report(*names: str) -> dict[str, Any]:
+    return {"install": [{"metadata": {"name": name}} for name in names]}
+
+
+def test_a_build_with_cuda_is_told_by_what_comes_with_it() -> None:
+    assert INSTALL["brings_cuda"](report("torch", "sympy", "nvidia-cudnn-cu13"))
+    assert INSTALL["brings_cuda"](report("torch", "cuda-bindings"))
+    assert not INSTALL["brings_cuda"](report("torch", "sympy", "filelock"))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cuda", "cpu_index", "said", "options"),
+    [
+        (True, True, False, "for the NVIDIA GPU of this machine; about 3.0 GB", []),
+        (True, False, False, "without CUDA here; about 0.2 GB", []),
+        (False, False, False, "without CUDA here; about 0.2 GB", []),
+        (False, True, True, "no NVIDIA GPU here, so a CPU build", ["--index-url", "https://download.pytorch.org/whl/cpu"]),
+        (False, True, False, "does not answer; about 3.0 GB to download. To avoid that", []),
+    ],
+)
+def test_cuda_comes_where_there_is_a_gpu_or_no_other_build(gpu: bool, cuda: bool, cpu_index: bool, said: str, options: list[str]) -> None:
+    line, found = INSTALL["build_of_torch"](gpu, cuda, cpu_index)
+    assert said in line
+    assert found == options
+
+
+def test_a_gpu_is_one_that_nvidia_smi_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not INSTALL["has_gpu"]()
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100'\n")
+    program.chmod(0o755)
+    assert INSTALL["has_gpu"]()
+    program.write_text("#!/bin/sh\necho 'No devices were found'\n")
+    assert not INSTALL["has_gpu"]()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[str]:
+    """A package index on this machine."""
+    (tmp_path / "torch").mkdir()
+
+    class Here(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *words: Any) -> None:
+            super().__init__(*words, directory=str(tmp_path))
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Here) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_index_answers_or_does_not(index: str) -> None:
+    assert INSTALL["answers"](index)
+    assert not INSTALL["answers"](f"{index}/no")
+    assert not INSTALL["answers"]("http://127.0.0.1:1")
+
+
+def test_make_asks_for_extras_that_exist_and_says_what_to_do_next() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", "quick", "test", "docs"],
+        cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "MAKEFLAGS": ""},
+    )  # fmt: skip
+    asked = {extra for line in done.stdout.splitlines() if "install.py" in line for extra in line.split()[-1].split(",")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert asked >= {"vision", "docs", "test"}
+    assert asked <= set(project["optional-dependencies"])
+    assert "+sweep=quick" in done.stdout
+    assert "Now run `make run`" in done.stdout.replace("\\", "")
