@@ -157,14 +157,15 @@ class Visit:
 def visit(chromium: Browser) -> Iterator[object]:
     opened = []
 
-    def open_page(path: Path, **options: object) -> Visit:
+    def open_page(path: Path, view: str = "", **options: object) -> Visit:
         context = chromium.new_context(**options)
         opened.append(context)
         found = Visit(context.new_page(), [], [])
         found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
         found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
         found.page.on("request", lambda request: found.asked.append(request.url))
-        found.page.goto(path.as_uri())
+        found.page.goto(f"{path.as_uri()}{view}")
+        found.page.locator("html[data-ready]").wait_for(state="attached")
         return found
 
     yield open_page

@@ -81,7 +81,8 @@ def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
                 flags=tuple(flags[flag] for flag in curve.flags[at]),
             )
         )
-    return sorted(rows, key=lambda row: row.place)
+    exact = {entry.key: float(reading.curves[clock, entry.key].oriented("mean")[at]) for entry in reading.entries}
+    return sorted(rows, key=lambda row: (row.place, -exact[row.entry.key]))
 
 
 @dataclass(frozen=True)

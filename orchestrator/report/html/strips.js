@@ -6,7 +6,7 @@ function drawStrip(canvas, task) {
   const bars = values(clock.rounds, task.at), wide = canvas.clientWidth || 300, scale = printing ? 2 : devicePixelRatio || 1;
   canvas.width = wide * scale; canvas.height = TALL * scale;
   const pen = canvas.getContext("2d"), step = canvas.width / bars.length, enough = task.keep * clock.ideal;
-  const slow = dark() ? "#f2a33c" : "#d9700a", usual = colour(entry);
+  const slow = dark() ? "#f2a33c" : "#d9700a", usual = dark() ? "#56606b" : "#9aa6b2";
   pen.clearRect(0, 0, canvas.width, canvas.height);
   bars.forEach((value, index) => {
     const high = Math.max(2 * scale, (value ?? 0) / task.top * canvas.height);
