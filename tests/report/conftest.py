@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from browsing import DESK, slide, unfold
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.configuration.config import parse_trial
@@ -54,7 +55,7 @@ class LeapingClock:
         return self._now
 
 
-def trial(system: str, runtime: str, **model: object) -> Candidate:
+def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> Candidate:
     parsed = parse_trial(
         {
             "model": {
@@ -64,15 +65,26 @@ def trial(system: str, runtime: str, **model: object) -> Candidate:
             "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20},
             "system": {"name": system},
             "runtime": {"name": runtime},
-            "measurement": {"rule": "paper", "min_rounds": 24, "max_rounds": 24, "schedule": "sequential"},
+            "measurement": {"rule": "paper", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential"},
         }
     )  # fmt: skip
     return Candidate(parsed, inspect(parsed), read_machine())
 
 
+def run_crowd(folder: Path) -> Path:
+    """Measure 24 trials: three models on four systems with two runtimes."""
+    models, systems, runtimes = ("null", "other", "third"), ("one", "two", "three", "four"), ("torch", "onnxruntime")
+    candidates = [trial(system, runtime, 20, name=model) for model in models for system in systems for runtime in runtimes]
+    return measured(folder, candidates)
+
+
 def run_campaign(folder: Path) -> Path:
     candidates = [trial(system, runtime) for system in ("small", "large") for runtime in ("torch", "onnxruntime")]
     candidates.append(trial("large", "torch", name="broken", fails_to_load=True))
+    return measured(folder, candidates)
+
+
+def measured(folder: Path, candidates: list[Candidate]) -> Path:
     planned = make_plan_of(candidates).trials
     record = CampaignRecord(
         created_at=datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
@@ -116,10 +128,19 @@ def reported(campaign: Campaign, page: Path) -> Reported:
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Reported:
-    folder = tmp_path_factory.mktemp("report")
+    return stored_and_reported(tmp_path_factory.mktemp("report"), run_campaign)
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """A report of 24 trials."""
+    return stored_and_reported(tmp_path_factory.mktemp("crowd"), run_crowd)
+
+
+def stored_and_reported(folder: Path, run: Callable[[Path], Path]) -> Reported:
     sys.path.append(str(SUPPORT / "code"))
     try:
-        directory = run_campaign(folder)
+        directory = run(folder)
     finally:
         sys.path.remove(str(SUPPORT / "code"))
         sys.modules.pop("null_targets", None)
@@ -171,3 +192,19 @@ def visit(chromium: Browser) -> Iterator[object]:
     yield open_page
     for context in opened:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def opened(report: Reported, visit: Callable[..., Visit]) -> Visit:
+    """A page that several tests look at: drawing all of it takes seconds."""
+    return visit(report.page, viewport=DESK)
+
+
+@pytest.fixture
+def page(opened: Visit) -> Page:
+    """The same page with its controls where they were when it was opened."""
+    unfold(opened.page)
+    opened.page.select_option("[data-clock]", "total")
+    opened.page.locator("[data-all]").click()
+    slide(opened.page, 0)
+    return opened.page

@@ -1,73 +1,17 @@
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from browsing import DESK, FIGURES, PHONE, cells, eventually, see_all, slide
 
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.text import milliseconds, quality, quality_within
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-DESK = {"width": 1440, "height": 900}
-FIGURES = 11
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-
-
-def unfold(page: Any) -> None:
-    page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
-
-
-def see_all(page: Any) -> None:
-    """Unfold the page and scroll through it so that every figure is drawn."""
-    unfold(page)
-    for figure in page.locator(".plot").all():
-        figure.scroll_into_view_if_needed()
-        figure.locator(".main-svg").first.wait_for()
-
-
-def eventually(page: Any, expression: str) -> None:
-    """Wait until something is true of the page; Playwright's own way would evaluate text, which the page's policy forbids."""
-    for _ in range(200):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never true: {expression}")
-
-
-def cells(page: Any, name: str) -> list[str]:
-    """Return the cells of a column of the ranking in the order of the trials, wherever these stand now."""
-    found = page.locator("tr[data-entry]").evaluate_all(
-        "(rows, name) => rows.map(row => [Number(row.dataset.entry.slice(1)), row.querySelector(`[data-cell=${name}]`).textContent])", name
-    )
-    return [text for _, text in sorted(found)]
-
-
-def slide(page: Any, position: int) -> None:
-    page.locator("[data-slider]").evaluate(
-        "(slider, position) => { slider.value = position; slider.dispatchEvent(new Event('input', {bubbles: true})); }", position
-    )
-
-
-@pytest.fixture(scope="module")
-def opened(report: Any, visit: Callable[..., Any]) -> Any:
-    """A page that several tests look at: drawing all of it takes seconds."""
-    return visit(report.page, viewport=DESK)
-
-
-@pytest.fixture
-def page(opened: Any) -> Any:
-    """The same page with its controls where they were when it was opened."""
-    unfold(opened.page)
-    opened.page.select_option("[data-clock]", "total")
-    opened.page.locator("[data-all]").click()
-    slide(opened.page, 0)
-    return opened.page
 
 
 def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, visit: Callable[..., Any]) -> None:
@@ -173,146 +117,6 @@ def test_a_common_threshold_and_the_other_clock_can_be_chosen(report: Any, page:
     assert "p99" in page.locator("[data-threshold-label]").first.inner_text()
 
 
-def traces(page: Any, name: str) -> list[Any]:
-    """Return trial and opacity of the lines of a figure."""
-    div = page.locator(f"[data-chart={name}-0]")
-    div.scroll_into_view_if_needed()
-    div.locator(".main-svg").first.wait_for()
-    return json.loads(div.evaluate("div => JSON.stringify(div.data.filter(trace => trace.hoverinfo !== 'skip').map(trace => [trace.meta, trace.opacity]))"))
-
-
-def test_a_trial_is_picked_and_hidden_from_legend_table_and_figure_alike(page: Any) -> None:
-    for place in (".legend", "#ranking-table-0", "#kept-0", ".strips"):
-        page.locator(f"{place} [data-pick=e2]:visible").first.click()
-        assert page.locator("[data-picked-name]").inner_text() == page.locator("#kept-0 [data-pick=e2]").first.inner_text().strip()
-        assert page.locator("[data-pick=e2]:visible").evaluate_all("all => all.every(one => one.getAttribute('aria-pressed') === 'true')")
-        assert {key for key, opacity in traces(page, "tail-quality") if opacity == 1} == {"e2"}
-        page.locator("[data-hide]").click()
-        eventually(page, "!document.querySelector('[data-chart=tail-quality-0]').data.some(trace => trace.meta === 'e2')")
-        assert not page.locator("tr[data-entry=e2] [data-shown]").is_checked()
-        assert {key for key, _ in traces(page, "density")} == {"e1", "e3", "e4"}
-        page.locator("[data-all]").click()
-    page.evaluate(
-        "document.querySelector('[data-chart=tail-quality-0]').emit('plotly_click', {points: [{data: {meta: 'e3'}}]})"
-    )
-    assert page.locator("tr[data-entry=e3]").evaluate("row => row.classList.contains('is-picked')")
-    page.locator("[data-only]").click()
-    assert {key for key, _ in traces(page, "percentiles")} == {"e3"}
-    page.locator("tr[data-entry=e1] [data-shown]").check()
-    assert {key for key, _ in traces(page, "percentiles")} == {"e1", "e3"}
-
-
-def test_the_slider_keeps_the_zoom_and_a_double_click_ends_it(page: Any) -> None:
-    div = page.locator("[data-chart=tail-quality-0]")
-    div.scroll_into_view_if_needed()
-    box = div.locator(".nsewdrag").first.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7, steps=4)
-    page.mouse.up()
-    zoomed = "JSON.stringify(document.querySelector('[data-chart=tail-quality-0]').layout.xaxis.range)"
-    eventually(page, f"document.querySelector('[data-chart=tail-quality-0]').layout.xaxis.autorange === false && {zoomed} !== undefined")
-    before = page.evaluate(zoomed)
-    slide(page, 40)
-    assert page.evaluate(zoomed) == before
-    div.locator(".nsewdrag").first.dblclick()
-    eventually(page, f"{zoomed} !== '{before}'")
-
-
-def test_the_deadline_is_dragged_in_the_figure(page: Any) -> None:
-    slide(page, 40)
-    div = page.locator("[data-chart=tail-quality-0]")
-    div.scroll_into_view_if_needed()
-    eventually(page, "document.querySelector('[data-chart=tail-quality-0]').dataset.drawnAt === '40'")
-    before, box = page.locator("output[data-threshold]").inner_text(), div.locator(".handle").bounding_box()
-    page.mouse.move(box["x"] + 8, box["y"] + 50)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 68, box["y"] + 50, steps=3)
-    page.mouse.up()
-    assert page.locator("output[data-threshold]").inner_text() != before
-    assert int(page.locator("[data-slider]").input_value()) > 40
-
-
-def test_the_address_restores_the_view(report: Any, page: Any, visit: Callable[..., Any]) -> None:
-    page.select_option("[data-clock]", "inference")
-    slide(page, 30)
-    page.locator("#kept-0 [data-pick=e4]:visible").click()
-    page.locator("tr[data-entry=e1] [data-shown]").uncheck()
-    view = page.evaluate("location.hash")
-    assert view.startswith("#t=")
-    assert "clock=inference" in view
-    other = visit(report.page, view, viewport=DESK).page
-    for name in ("place", "mean", "interval", "worst", "flags"):
-        assert cells(other, name) == cells(page, name)
-    assert other.evaluate("location.hash") == view
-    assert other.locator("[data-clock]").input_value() == "inference"
-    assert other.locator("tr.is-picked").first.get_attribute("data-entry") == "e4"
-    assert not other.locator("tr[data-entry=e1] [data-shown]").is_checked()
-
-
-def test_every_table_can_be_copied_as_csv(page: Any) -> None:
-    buttons = page.locator("[data-copy]")
-    tables = page.locator(".table table")
-    assert buttons.count() == tables.count() > 8
-    for table in page.locator(".table:has(table)").all():
-        text = table.evaluate("table => asCsv(table.querySelector('table'))")
-        read = list(csv.reader(io.StringIO(text)))
-        shown = table.locator("tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent.trim().replace(/\\s+/g, ' ')))")
-        assert [[cell.removeprefix("'") for cell in row] for row in read] == [[cell.removeprefix("'") for cell in row] for row in shown]
-    buttons.first.click()
-    eventually(page, "document.querySelector('[data-copy]').dataset.copied?.startsWith('place,trial')")
-
-
-def test_hover_answers_wherever_the_pointer_is_over_a_figure(page: Any) -> None:
-    for name in ("tail-quality", "percentiles", "stages", "density", "ranking"):
-        div = page.locator(f"[data-chart={name}-0]")
-        div.scroll_into_view_if_needed()
-        div.locator(".main-svg").first.wait_for()
-        page.evaluate("name => document.querySelector(`[data-chart=${name}-0]`).scrollIntoView({block: 'center'})", name)
-        page.wait_for_timeout(100)
-        box = div.locator(".nsewdrag").first.bounding_box()
-        for across, up in ((0.03, 0.05), (0.97, 0.06), (0.03, 0.94), (0.5, 0.5), (0.75, 0.3), (0.97, 0.9)):
-            page.mouse.move(5, 5)
-            page.mouse.move(box["x"] + across * box["width"], box["y"] + up * box["height"])
-            eventually(page, f"document.querySelector('[data-chart={name}-0] .hoverlayer .hovertext') !== null")
-
-
-def test_the_keyboard_reaches_everything_and_moves_along_rounds(page: Any) -> None:
-    page.locator("#theme").focus()
-    reached = set()
-    for _ in range(400):
-        page.keyboard.press("Tab")
-        where = page.evaluate("(() => { const at = document.activeElement; return [...document.querySelectorAll('a, button, input, select, summary, canvas, .scroll')].indexOf(at) })()")
-        if where in reached or where < 0:
-            break
-        reached.add(where)
-    unreached = page.evaluate(
-        "reached => [...document.querySelectorAll('a, button, input, select, summary, canvas, .scroll')]"
-        ".filter((one, index) => one.id !== 'theme' && one.offsetParent && !one.disabled && !reached.includes(index)).map(one => one.outerHTML)",
-        list(reached),
-    )
-    assert unreached == []
-    strip = page.locator("[data-strip]").first
-    strip.focus()
-    page.keyboard.press("ArrowRight")
-    assert strip.get_attribute("aria-valuetext").startswith("round 1: ")
-    page.keyboard.press("ArrowRight")
-    assert strip.get_attribute("aria-valuetext").startswith("round 2: ")
-
-
-def test_what_stands_before_the_folded_part_is_short(report: Any, visit: Callable[..., Any]) -> None:
-    # For 8 trials at most 5 screens of a desk and 9 of a phone; these are 4, whose rows take half of the room.
-    for view, most in ((dict(viewport=DESK), 3.8), (PHONE, 7)):
-        page = visit(report.page, **view).page
-        for figure in page.locator(".plot:visible").all():
-            figure.scroll_into_view_if_needed()
-            figure.locator(".main-svg").first.wait_for()
-        screens = page.evaluate("(document.querySelector('.statistician').getBoundingClientRect().top + scrollY) / innerHeight")
-        assert 1 < screens <= most
-        first = page.evaluate("document.querySelector('.answer').getBoundingClientRect().bottom + scrollY")
-        assert view is PHONE or first <= DESK["height"]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_system_chooses_light_or_dark_and_the_reader_the_other(report: Any, visit: Callable[..., Any], scheme: str) -> None:
     page = visit(report.page, viewport=DESK, color_scheme=scheme).page
@@ -320,14 +124,13 @@ def test_the_system_chooses_light_or_dark_and_the_reader_the_other(report: Any, 
     other = "dark" if scheme == "light" else "light"
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(ground) == light[scheme]
-    page.locator("[data-chart=density-0]").scroll_into_view_if_needed()
-    font = "document.querySelector('[data-chart=density-0]').layout.font.color"
-    page.locator("[data-chart=density-0] .main-svg").first.wait_for()
+    page.locator("[data-chart=percentiles-0]").scroll_into_view_if_needed()
+    font = "document.querySelector('[data-chart=percentiles-0]').layout.font.color"
+    page.locator("[data-chart=percentiles-0] .main-svg").first.wait_for()
     before = page.evaluate(font)
     page.locator("#theme").click()
     assert page.evaluate(ground) == light[other]
-    unfold(page)
-    page.locator("[data-chart=density-0]").scroll_into_view_if_needed()
+    page.locator("[data-chart=percentiles-0]").scroll_into_view_if_needed()
     eventually(page, f"{font} !== '{before}'")
 
 

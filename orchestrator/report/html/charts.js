@@ -125,6 +125,5 @@ function placeHandle(chart, task) {
   const x = axis.d2p(ms);
   chart.handle.hidden = !(x >= -1 && x <= axis._length + 1);
   chart.handle.style.left = `${axis._offset + x}px`;
-  chart.handle.style.top = `${area._offset}px`;
-  chart.handle.style.height = `${area._length}px`;
+  chart.handle.style.top = `${area._offset + area._length}px`;
 }

@@ -48,8 +48,7 @@ def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
         return
     needed = list(repeats_needed(results, reading.group))
     if needed:
-        yield "In this session, where a sentence names no tie. For a process started anew: not yet."
-        yield from needed
+        yield " ".join(["In this session, where a sentence names no tie. For a process started anew: not yet.", *needed])
     else:
         processes = sorted({one.processes for one in found})
         count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
@@ -78,8 +77,8 @@ def _deadlines(reading: Reading) -> Iterator[str]:
             best = min(seen, key=lambda entry: rows[entry.key]["observed_ns"])
             row = rows[best.key]
             yield (
-                f"{best.label}: {100 * row['quality_share']:g} % of its quality within {milliseconds(row['observed_ns'])}, as observed in "
-                f"{100 * (1 - row['late_share']):g} % of rounds; none is certified ({row['reason']})."
+                f"{best.label}: {100 * row['quality_share']:g} % of its quality within {milliseconds(row['observed_ns'])}, observed in "
+                f"{100 * (1 - row['late_share']):g} % of rounds, not certified."
             )
 
 

@@ -13,7 +13,7 @@ FLAGS = {
     "failed": "The trial ended with an error; its figures are of the rounds before it. See the problems below.",
     "interrupted": "The trial was stopped before its rule ended it; `resume` goes on with it.",
     "not certified": "Too few independent inferences lie beyond the percentile; the value may change much in another session.",
-    "answers weigh unequally": "Some answers count more than others in this metric, so that the interval is a wider one that allows for it.",
+    "answers weigh unequally": "Some answers count more than others in this metric, so that a wider interval is used.",
     "in-sample": "The threshold was chosen from the same rounds that are judged by it.",
     "drift": "Quality or time moved in one direction over the session.",
     "few rounds for their dependence": "Rounds depend on each other, and there are too few to tell how much.",
@@ -63,7 +63,11 @@ def flag_words(flags: Iterable[str]) -> dict[str, Word]:
 
 def _meaning(flag: str) -> str:
     known = [meaning for begins, meaning in FLAGS.items() if flag.startswith(begins)]
-    told = known[0] if known else "A note of the measurement on these figures; docs/results.md and docs/statistics.md tell where it comes from."
+    told = (
+        known[0]
+        if known
+        else "A note of the measurement on these figures; docs/results.md and docs/statistics.md tell where it comes from."
+    )
     return f"{told} What it does to a figure, and what helps: {REMEDIES[flag]}." if flag in REMEDIES else told
 
 

@@ -25,8 +25,8 @@ def packed(content: bytes) -> str:
     """Return bytes as zlib (level 9), and that as its length, a space, and two letters for every 13 bits: shorter than base 64 or 85."""
     compressed = zlib.compress(content, 9)
     bits = np.unpackbits(np.frombuffer(compressed, dtype=np.uint8))
-    bits = np.pad(bits, (0, -len(bits) % BITS)).reshape(-1, BITS)
-    numbers = np.packbits(np.pad(bits, ((0, 0), (16 - BITS, 0))), axis=1).view(">u2").ravel()
+    groups = np.pad(bits, (0, -len(bits) % BITS)).reshape(-1, BITS)
+    numbers = np.packbits(np.pad(groups, ((0, 0), (16 - BITS, 0))), axis=1).view(">u2").ravel()
     letters = np.stack([LETTERS[numbers // len(LETTERS)], LETTERS[numbers % len(LETTERS)]], axis=1)
     return f"{len(compressed)} {letters.tobytes().decode('ascii')}"
 

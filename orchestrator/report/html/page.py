@@ -61,7 +61,11 @@ def render(
         {
             "tasks": [moving_data(reading, arrays, flags) for reading in found],
             "charts": {
-                panel.name: {"task": section.number, "figure": figure.name, **chart_data(panel.chart, arrays, found[section.number].short_keys())}
+                panel.name: {
+                    "task": section.number,
+                    "figure": figure.name,
+                    **chart_data(panel.chart, arrays, found[section.number].short_keys()),
+                }
                 for section in sections
                 for figure in section.all_figures()
                 for panel in figure.panels
@@ -103,7 +107,12 @@ def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str]) -> 
 
 def _flags(results: CampaignAnalysis, found: Iterable[Reading]) -> set[str]:
     """Return every flag that figures of the page have."""
-    stored = (flag for name in ("tail_quality", "latency", "deadline") for flags in results.tables[name].column("flags").to_pylist() for flag in flags)
+    stored = (
+        flag
+        for name in ("tail_quality", "latency", "deadline")
+        for flags in results.tables[name].column("flags").to_pylist()
+        for flag in flags
+    )
     return {*stored, *(flag for reading in found for curve in reading.curves.values() for flags in curve.flags for flag in flags)}
 
 

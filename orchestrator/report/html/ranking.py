@@ -111,7 +111,8 @@ class Kept:
 def kept_deadlines(reading: Reading) -> Kept:
     """Return the deadline of each trial and clock: certified or not, and as it was seen."""
     stored = [row for row in reading.results.tables["deadline"].to_pylist() if row["reference"] == "own"]
-    rows, spans = [], {}
+    rows: list[KeptRow] = []
+    spans: dict[str, str] = {}
     for clock in SHOWN_CLOCKS:
         mine = {row["trial"]: row for row in stored if row["clock"] == clock}
         found = [(entry, mine[entry.key]) for entry in reading.entries if entry.key in mine]

@@ -126,7 +126,10 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
     several = len(reading.entries) > 1
     described: dict[str, tuple[str, list[Table]]] = {
         "processes": ("Fresh processes", list(process_tables(own))),
-        "quality": ("Differences" if several else "Tail quality at every threshold", [*cross_system_tables(own), *(comparison_tables(own, everywhere=True) if several else ())]),
+        "quality": (
+            "Differences" if several else "Tail quality at every threshold",
+            [*cross_system_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
+        ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),
         "rounds": ("Rounds", []),

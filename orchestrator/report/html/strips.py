@@ -24,6 +24,5 @@ def strips(reading: Reading, results: CampaignAnalysis) -> Sequence[Strip]:
     """Return the strips in the order of the trials."""
     firsts = {row["trial"]: row for row in reversed(rows_of(results, "explain", reading.group))}
     return [
-        Strip(entry, len(entry.data.incomplete), first_cause(firsts[entry.key]) if entry.key in firsts else "")
-        for entry in reading.entries
+        Strip(entry, len(entry.data.incomplete), first_cause(firsts[entry.key]) if entry.key in firsts else "") for entry in reading.entries
     ]
