@@ -43,7 +43,7 @@ def slow_rounds_table(group: Group, rows: Sequence[Row]) -> Table:
                 *who(row, group),
                 _share(row["late"]) + marks.of(row),
                 *(_share(row[name]) for name in ("by_sample", "by_round", "by_neither")),
-                _first_cause(row),
+                first_cause(row),
                 *(_side(row, side) if row["place"] is not None else "-" for side in ("quiet", "disturbed")),
             ]
             for row in firsts
@@ -121,7 +121,8 @@ def _moves(row: Row) -> str:
     return f"moves with {harm}, rank correlation {_correlation(row[f'{name}_correlation'])}, p {row[f'{name}_p']:.3f}"
 
 
-def _first_cause(row: Row) -> str:
+def first_cause(row: Row) -> str:
+    """Return the first named evidence of slow rounds with its correlation, from a row of ``explain.parquet``."""
     if row["place"] is None:
         return "too few rounds" if TOO_FEW in row["flags"] else "none named"
     known = [row[name] for name in ("late_correlation", "time_correlation") if row[name] is not None]

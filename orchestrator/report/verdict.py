@@ -18,7 +18,13 @@ def verdict(results: CampaignAnalysis) -> Iterator[str]:
     if not results.groups:
         yield "No trial has a stored round."
     for group in results.groups:
-        yield from _of_group(results, group)
+        yield from winners(results, group)
+        yield from repeats_needed(results, group)
+    yield from cautions(results)
+
+
+def cautions(results: CampaignAnalysis) -> Iterator[str]:
+    """Yield what must be known of all trials together."""
     yield from _different_data(results)
     yield from _shared_machines(results)
 
@@ -45,7 +51,8 @@ def _shared_machines(results: CampaignAnalysis) -> Iterator[str]:
             )
 
 
-def _of_group(results: CampaignAnalysis, group: Group) -> Iterator[str]:
+def winners(results: CampaignAnalysis, group: Group) -> Iterator[str]:
+    """Yield which model and which system of a group keep most at its primary threshold, and by how much."""
     task = group.task
     primary = group.thresholds.primary
     if primary is None:
@@ -57,8 +64,13 @@ def _of_group(results: CampaignAnalysis, group: Group) -> Iterator[str]:
         yield _across_models(f"{task} within {bound(primary)}:", metric, models)
     for systems in models:
         yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
+
+
+def repeats_needed(results: CampaignAnalysis, group: Group) -> Iterator[str]:
+    """Say that differences between single processes are not shown yet, and how they would be."""
+    found = standings(results, group)
     if len(found) > 1 and all(one.processes == 1 for one in found):
-        yield f"{task}: each of these is one process. Whether fresh ones do the same is shown by repeats: add measurement.repeat=5."
+        yield f"{group.task}: each of these is one process. Whether fresh ones do the same is shown by repeats: add measurement.repeat=5."
 
 
 def _across_models(start: str, metric: str, models: Sequence[Sequence[Standing]]) -> str:

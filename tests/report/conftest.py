@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from browsing import DESK, slide, unfold
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.configuration.config import parse_trial
@@ -54,7 +56,7 @@ class LeapingClock:
         return self._now
 
 
-def trial(system: str, runtime: str, **model: object) -> Candidate:
+def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> Candidate:
     parsed = parse_trial(
         {
             "model": {
@@ -64,16 +66,27 @@ def trial(system: str, runtime: str, **model: object) -> Candidate:
             "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20},
             "system": {"name": system},
             "runtime": {"name": runtime},
-            "measurement": {"rule": "paper", "min_rounds": 24, "max_rounds": 24, "schedule": "sequential"},
+            "measurement": {"rule": "paper", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential"},
         }
     )  # fmt: skip
     return Candidate(parsed, inspect(parsed), read_machine())
+
+
+def run_crowd(folder: Path) -> Path:
+    """Measure 24 trials: three models on four systems with two runtimes."""
+    models, systems, runtimes = ("null", "other", "third"), ("one", "two", "three", "four"), ("torch", "onnxruntime")
+    candidates = [trial(system, runtime, 20, name=model) for model in models for system in systems for runtime in runtimes]
+    return measured(folder, candidates)
 
 
 def run_campaign(folder: Path, models: Sequence[str] = ("null",)) -> Path:
     pairs = [(system, runtime) for system in ("small", "large") for runtime in ("torch", "onnxruntime")]
     candidates = [trial(system, runtime, name=name) for name in models for system, runtime in pairs]
     candidates.append(trial("large", "torch", name="broken", fails_to_load=True))
+    return measured(folder, candidates)
+
+
+def measured(folder: Path, candidates: list[Candidate]) -> Path:
     planned = make_plan_of(candidates).trials
     record = CampaignRecord(
         created_at=datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
@@ -115,26 +128,32 @@ def reported(campaign: Campaign, page: Path) -> Reported:
     return Reported(campaign.directory, results, evidence, page)
 
 
-def measured(folder: Path, models: Sequence[str]) -> Path:
-    sys.path.append(str(SUPPORT / "code"))
-    try:
-        return run_campaign(folder, models)
-    finally:
-        sys.path.remove(str(SUPPORT / "code"))
-        sys.modules.pop("null_targets", None)
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    return stored_and_reported(tmp_path_factory.mktemp("report"), run_campaign)
 
 
 @pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Reported:
-    folder = tmp_path_factory.mktemp("report")
-    return reported(open_campaign(measured(folder, ["null"])), folder / "report.html")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """A report of 24 trials."""
+    return stored_and_reported(tmp_path_factory.mktemp("crowd"), run_crowd)
+
+
+def stored_and_reported(folder: Path, run: Callable[[Path], Path]) -> Reported:
+    sys.path.append(str(SUPPORT / "code"))
+    try:
+        directory = run(folder)
+    finally:
+        sys.path.remove(str(SUPPORT / "code"))
+        sys.modules.pop("null_targets", None)
+    return reported(open_campaign(directory), folder / "report.html")
 
 
 @pytest.fixture(scope="session")
 def eight_trials(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
     """A campaign with two models on four systems each, and one trial that failed."""
-    campaign = open_campaign(measured(tmp_path_factory.mktemp("eight"), ["small_model", "large_model"]))
-    return analyse(campaign, campaign.record.config.analysis)
+    two = partial(run_campaign, models=["small_model", "large_model"])
+    return stored_and_reported(tmp_path_factory.mktemp("eight"), two).results
 
 
 @pytest.fixture(scope="session")
@@ -168,16 +187,33 @@ class Visit:
 def visit(chromium: Browser) -> Iterator[object]:
     opened = []
 
-    def open_page(path: Path, **options: object) -> Visit:
+    def open_page(path: Path, view: str = "", **options: object) -> Visit:
         context = chromium.new_context(**options)
         opened.append(context)
         found = Visit(context.new_page(), [], [])
         found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
         found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
         found.page.on("request", lambda request: found.asked.append(request.url))
-        found.page.goto(path.as_uri())
+        found.page.goto(f"{path.as_uri()}{view}")
+        found.page.locator("html[data-ready]").wait_for(state="attached")
         return found
 
     yield open_page
     for context in opened:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def opened(report: Reported, visit: Callable[..., Visit]) -> Visit:
+    """A page that several tests look at: drawing all of it takes seconds."""
+    return visit(report.page, viewport=DESK)
+
+
+@pytest.fixture
+def page(opened: Visit) -> Page:
+    """The same page with its controls where they were when it was opened."""
+    unfold(opened.page)
+    opened.page.select_option("[data-clock]", "total")
+    opened.page.locator("[data-all]").click()
+    slide(opened.page, 0)
+    return opened.page

@@ -6,54 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browsing import DESK, FIGURES, PHONE, cells, eventually, see_all, slide
 
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.text import milliseconds, quality, quality_within
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-DESK = {"width": 1280, "height": 900}
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-
-
-def see_all(page: Any) -> None:
-    """Scroll through the page so that every figure is drawn."""
-    for figure in page.locator(".plot").all():
-        figure.scroll_into_view_if_needed()
-        figure.locator(".main-svg").first.wait_for()
-
-
-def eventually(page: Any, expression: str) -> None:
-    """Wait until something is true of the page; Playwright's own way would evaluate text, which the page's policy forbids."""
-    for _ in range(200):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never true: {expression}")
-
-
-def cells(page: Any, name: str) -> list[str]:
-    return page.locator(f"tr[data-entry] [data-cell={name}]").all_inner_texts()
-
-
-def slide(page: Any, position: int) -> None:
-    page.locator("[data-slider]").evaluate(
-        "(slider, position) => { slider.value = position; slider.dispatchEvent(new Event('input', {bubbles: true})); }", position
-    )
-
-
-@pytest.fixture(scope="module")
-def opened(report: Any, visit: Callable[..., Any]) -> Any:
-    """A page that several tests look at: drawing all of it takes seconds."""
-    return visit(report.page, viewport=DESK)
-
-
-@pytest.fixture
-def page(opened: Any) -> Any:
-    """The same page with its controls where they were when it was opened."""
-    opened.page.select_option("[data-clock]", "total")
-    slide(opened.page, 0)
-    return opened.page
 
 
 def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, visit: Callable[..., Any]) -> None:
@@ -61,7 +19,7 @@ def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, visit: Callabl
     see_all(seen.page)
     assert seen.said == []
     assert seen.asked == [report.page.as_uri()]
-    assert seen.page.locator(".plot").count() == 12
+    assert seen.page.locator(".plot").count() == FIGURES
 
 
 def test_every_position_of_the_slider_shows_what_python_computed(report: Any, page: Any) -> None:
@@ -109,15 +67,13 @@ def test_the_reference_is_flagged_at_its_own_percentiles(report: Any, page: Any)
         if of_position:
             slide(page, position)
             shown = dict(
-                zip(
-                    page.locator("tr[data-entry]").evaluate_all("rows => rows.map(row => row.dataset.entry)"),
-                    cells(page, "flags"),
-                    strict=True,
+                page.locator("tr[data-trial]").evaluate_all(
+                    "rows => rows.map(row => [row.dataset.trial, row.querySelector('[data-cell=flags]').textContent])"
                 )
             )
             for row in of_position:
                 if row["threshold_origin"] == "reference":
-                    assert shown[row["trial"]] == ", ".join(row["flags"])
+                    assert shown[row["trial"]] == ", ".join(["done", *row["flags"]])
     slide(page, 1)
     assert grid.labels[1] == ""
     assert not any("in-sample" in flags for flags in cells(page, "flags"))
@@ -152,23 +108,13 @@ def test_the_slider_moves_figures(report: Any, page: Any) -> None:
 
 
 def test_a_common_threshold_and_the_other_clock_can_be_chosen(report: Any, page: Any) -> None:
-    page.locator("[data-marks] button", has_text="p99").first.click()
+    labels = page.locator("[data-marks] option").all_inner_texts()
+    page.select_option("[data-marks]", label=next(label for label in labels if "p99" in label))
     total = cells(page, "mean"), cells(page, "p99")
     page.locator("[data-clock]").select_option("inference")
     assert page.locator("[data-clock-name]").inner_text() == "inference"
     assert (cells(page, "mean"), cells(page, "p99")) != total
     assert "p99" in page.locator("[data-threshold-label]").first.inner_text()
-
-
-def test_trials_that_are_not_ticked_are_not_drawn(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK).page
-    chart = page.locator("[data-chart=density-0]")
-    chart.scroll_into_view_if_needed()
-    chart.locator(".main-svg").first.wait_for()
-    assert len(chart.evaluate("div => div.data.map(trace => trace.name)")) == 4
-    page.locator("[data-shown]").first.uncheck()
-    chart.scroll_into_view_if_needed()
-    eventually(page, "document.querySelector('[data-chart=density-0]').data.length === 3")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -178,13 +124,13 @@ def test_the_system_chooses_light_or_dark_and_the_reader_the_other(report: Any, 
     other = "dark" if scheme == "light" else "light"
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(ground) == light[scheme]
-    page.locator("[data-chart=density-0]").scroll_into_view_if_needed()
-    font = "document.querySelector('[data-chart=density-0]').layout.font.color"
-    page.locator("[data-chart=density-0] .main-svg").first.wait_for()
+    page.locator("[data-chart=percentiles-0]").scroll_into_view_if_needed()
+    font = "document.querySelector('[data-chart=percentiles-0]').layout.font.color"
+    page.locator("[data-chart=percentiles-0] .main-svg").first.wait_for()
     before = page.evaluate(font)
     page.locator("#theme").click()
     assert page.evaluate(ground) == light[other]
-    page.locator("[data-chart=density-0]").scroll_into_view_if_needed()
+    page.locator("[data-chart=percentiles-0]").scroll_into_view_if_needed()
     eventually(page, f"{font} !== '{before}'")
 
 
@@ -200,11 +146,11 @@ def test_a_phone_scrolls_tables_and_not_the_page(report: Any, visit: Callable[..
 
 def test_paper_gets_every_figure_on_a_light_ground(report: Any, visit: Callable[..., Any]) -> None:
     page = visit(report.page, viewport=DESK, color_scheme="dark").page
-    assert page.locator(".plot:has(.main-svg)").count() < 12
+    assert page.locator(".plot:has(.main-svg)").count() < FIGURES
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    assert page.locator(".plot").count() == 12
+    assert page.locator(".plot").count() == FIGURES
     assert page.evaluate(
         "[...document.querySelectorAll('.plot')].every(div => div.layout.width === 660 && div.layout.font.color === '#1b1f24')"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from orchestrator.contracts import InputError
 from orchestrator.report.claims import comparison_tables, deadline_tables
 from orchestrator.report.figures.chart import SECTIONS, Axis, Chart, Series
 from orchestrator.report.figures.charts import MAKERS, charts_of
+from orchestrator.report.figures.charts.causes import size_chart
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.markdown import to_report
 from orchestrator.report.progress import Progress
@@ -78,11 +80,18 @@ def test_figures_come_in_the_order_of_the_sections(report: Any) -> None:
     charts = charts_of(readings(report.results, report.evidence)[0])
     assert [chart.name for chart in charts] == [
         "tail-quality", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "rjsd", "prediction",
-        "input-size", "stages", "evidence",
+        "stages", "evidence",
     ]  # fmt: skip
     places = [SECTIONS.index(chart.section) for chart in charts]
     assert places == sorted(places)
-    assert len(MAKERS) == len(charts)
+    assert len(MAKERS) == len(charts) + 1  # the inputs have too few sizes
+
+
+@pytest.mark.parametrize(("sizes", "drawn"), [(4, False), (5, True)])
+def test_time_is_drawn_against_input_size_from_five_sizes_on(report: Any, sizes: int, drawn: bool) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    entries = tuple(replace(entry, data=replace(entry.data, input_sizes=np.arange(20) % sizes)) for entry in reading.entries)
+    assert bool(size_chart(replace(reading, entries=entries)).series) is drawn
 
 
 def test_every_series_of_a_figure_belongs_to_a_trial_of_it_or_to_none(report: Any) -> None:

@@ -112,6 +112,10 @@ class Reading:
         """The metric they are compared by."""
         return self.group.trials[0].metric
 
+    def short_keys(self) -> dict[str, str]:
+        """Return what a page calls each trial: a short name instead of its id."""
+        return {entry.key: f"e{number}" for number, entry in enumerate(self.entries, start=1)}
+
     @property
     def title(self) -> str:
         """Task and metric."""

@@ -8,20 +8,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.reading import readings
-from orchestrator.report.html.moving import Arrays, chart_data, moving_data, script_json
+from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.report.html.glossary import flag_words, words
+from orchestrator.report.html.moving import chart_data, json_text, moving_data, table_data
+from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
 from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.table import Table
 from orchestrator.report.text import printable
-from orchestrator.report.verdict import verdict
+from orchestrator.report.verdict import cautions, repeats_needed, winners
 
 HERE = files("orchestrator.report.html")
+FIRST = ("theme.js", "unpack.js")
+"""Scripts that stand in the page as they are: the ground's colour, and what unpacks all else."""
+SCRIPTS = ("numbers.js", "data.js", "state.js", "layout.js", "charts.js", "tables.js", "rows.js", "strips.js", "controls.js", "main.js")
+"""The parts of the page's own script, in the order in which they are joined behind the plotting library."""
 
 
 def render(
@@ -39,7 +45,7 @@ def render(
     evidence
         by trial, from `read_evidence`; its figures are left out if it was not read.
     sentences, combined
-        if ``results`` are of several campaigns read as one: the sentences in place of the verdict, and the table of them.
+        if ``results`` are of several campaigns read as one: the sentences of them, and the table of them.
 
     Raises
     ------
@@ -48,59 +54,94 @@ def render(
     """
     evidence = evidence or {}
     found = readings(results, evidence)
-    sections = [task_section(number, reading, results) for number, reading in enumerate(found)]
+    flags = flag_words(_flags(results, found))
+    sections = [task_section(number, reading, results, flags) for number, reading in enumerate(found)]
     arrays = Arrays()
-    data = script_json(
+    data = json_text(
         {
-            "tasks": [moving_data(reading, arrays) for reading in found],
+            "tasks": [moving_data(reading, arrays, flags) for reading in found],
             "charts": {
-                name: {"task": section.number, **chart_data(chart, arrays)}
+                panel.name: {
+                    "task": section.number,
+                    "figure": figure.name,
+                    **chart_data(panel.chart, arrays, found[section.number].short_keys()),
+                }
                 for section in sections
-                for part in section.parts
-                for name, chart in part.charts
+                for figure in section.all_figures()
+                for panel in figure.panels
             },
-            "arrays": arrays.stored,
+            "tables": {name: table_data(table) for section in sections for name, table in section.unpacked_tables()},
+            "flags": {flag: word.anchor for flag, word in flags.items()},
         }
     )
-    scripts = {name: _text(name) for name in ("theme.js", "page.js")} | {"plotly": plotly_script()}
+    code, code_hash = page_code()
+    first = {name: _text(name) for name in FIRST}
+    # Scripts are our own, and what is packed has no letter that could begin or end markup.
     return _template().render(
-        policy=_policy(scripts.values()),
-        style=Markup(_text("style.css")),  # noqa: S704 - our own file
-        scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - our own files and the library
-        data=Markup(data),  # noqa: S704 - JSON in which nothing can begin or end markup
+        policy=_policy([code_hash, *map(_hash, first.values())]),
+        style=Markup(_text("style.css")),  # noqa: S704
+        scripts={name: Markup(script) for name, script in first.items()},  # noqa: S704
+        packed={"data": Markup(packed(data)), "arrays": Markup(packed(bytes(arrays.stored))), "code": Markup(code)},  # noqa: S704
         campaign=results.campaign,
         command=printable(" ".join(results.campaign.command)),
         combined=combined,
-        verdict=sentences or list(verdict(results)),
+        sentences=_beside_the_answers(results, sentences),
         sections=sections,
         problems=problems(results),
         unwell=unwell(results),
         environments=[*([combined] if combined is not None else []), trials_table(results), stack_table(results.records)],
         overhead=overhead(evidence),
         seed=results.analysis.seed,
+        flags=flags,
+        words=words(),
     )
 
 
+def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str]) -> list[str]:
+    """Return the sentences that stand in no answer of a task."""
+    if not results.groups:
+        return ["No trial has a stored round."]
+    answers = {sentence for group in results.groups for sentence in (*winners(results, group), *repeats_needed(results, group))}
+    return [sentence for sentence in sentences or cautions(results) if sentence not in answers]
+
+
+def _flags(results: CampaignAnalysis, found: Iterable[Reading]) -> set[str]:
+    """Return every flag that figures of the page have."""
+    stored = (
+        flag
+        for name in ("tail_quality", "latency", "deadline")
+        for flags in results.tables[name].column("flags").to_pylist()
+        for flag in flags
+    )
+    return {*stored, *(flag for reading in found for curve in reading.curves.values() for flags in curve.flags for flag in flags)}
+
+
 @cache
-def plotly_script() -> str:
-    """Return the plotting library, as the Python package of Plotly carries it."""
-    text = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-    return text.replace("</script", "<\\/script")
+def page_code() -> tuple[str, str]:
+    """Return the plotting library as Plotly's Python package has it and the page's script, packed, and their hash as a policy has it."""
+    library = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    code = "\n".join([library, *map(_text, SCRIPTS)])
+    return packed(code.encode()), _hash(code)
 
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_text("template.html.j2"))
+    environment = Environment(
+        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("template.html.j2")
 
 
 def _text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _policy(scripts: Iterable[str]) -> str:
-    """Return a Content-Security-Policy that runs these scripts and reaches nothing outside the file."""
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _policy(hashes: Iterable[str]) -> str:
+    """Return a Content-Security-Policy that runs the scripts of these hashes and reaches nothing outside the file."""
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     # Plotly places its labels by style attributes and a style element of its own.
     return (

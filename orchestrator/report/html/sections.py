@@ -9,90 +9,155 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, process_tables
 from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
-from orchestrator.report.figures.chart import Chart
 from orchestrator.report.figures.charts import charts_of
 from orchestrator.report.figures.charts.quality import MOST_FLIPS, flips
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading
-from orchestrator.report.html.moving import MovingRow, moving_rows
-from orchestrator.report.result_tables import (
-    cross_system_tables,
-    latency_tables,
-    own_threshold_tables,
-    problem_tables,
-)
+from orchestrator.report.html.first_screen import FirstScreen, first_screen
+from orchestrator.report.html.glossary import Word
+from orchestrator.report.html.panels import Figure, figure_of
+from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
+from orchestrator.report.html.strips import Strip, strips
+from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
+
+OPEN = {"tail-quality": "answer", "percentiles": "latency", "evidence": "slow", "stages": "causes", "input-size": "causes"}
+"""Figures that are not folded, and where they stand."""
+COMPARING = ("ranking",)
+"""Figures that say nothing of one trial alone."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A heading with figures and tables under it; ``folded`` tables are opened by the reader."""
+    """A heading with figures and tables under it."""
 
     anchor: str
     title: str
-    charts: Sequence[tuple[str, Chart]]
+    figures: Sequence[Figure]
     tables: Sequence[Table]
-    folded: Sequence[Table] = ()
 
 
 @dataclass(frozen=True)
 class TaskSection:
-    """All of one task."""
+    """All of one task.
+
+    keys
+        what the page calls each trial, by its id.
+    several
+        whether there is something to compare.
+    figures
+        those that are not folded, by where they stand.
+    latency
+        the table of percentiles, by clock.
+    slow
+        tables of slow rounds and their evidence.
+    folded
+        what a statistician asks.
+    """
 
     number: int
     title: str
-    rows: Sequence[MovingRow]
+    keys: Mapping[str, str]
+    several: bool
+    answer: FirstScreen
+    rows: Sequence[RankedRow]
+    kept: Kept
+    strips: Sequence[Strip]
+    figures: Mapping[str, Sequence[Figure]]
+    latency: Mapping[str, Table]
+    slow: Sequence[Table]
+    folded: Sequence[Part]
     threshold: str
     threshold_ns: int
     threshold_label: str
     positions: int
     start: int
-    marks: Sequence[tuple[int, str]]
-    parts: Sequence[Part]
+
+    def all_figures(self) -> Iterator[Figure]:
+        """Yield every figure."""
+        yield from (figure for shown in self.figures.values() for figure in shown)
+        yield from (figure for part in self.folded for figure in part.figures)
+
+    def unpacked_tables(self) -> Iterator[tuple[str, Table]]:
+        """Yield the tables that are folded away, which the script writes, by the names of their places."""
+        yield from ((f"slow-{self.number}-{place}", table) for place, table in enumerate(self.slow))
+        yield from ((f"{part.anchor}-{place}", table) for part in self.folded for place, table in enumerate(part.tables))
 
 
-def task_section(number: int, reading: Reading, results: CampaignAnalysis) -> TaskSection:
+def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word]) -> TaskSection:
     """Return the section of one task."""
     own = replace(results, groups=tuple(group for group in results.groups if group is reading.group))
-    charts: dict[str, list[tuple[str, Chart]]] = {}
-    for chart in charts_of(reading):
-        charts.setdefault(chart.section, []).append((f"{chart.name}-{number}", chart))
-    described = {
-        "quality": (
-            "Tail quality",
-            list(cross_system_tables(own)),
-            [*deadline_tables(own), *comparison_tables(own, everywhere=True), *process_tables(own)],
-            (),
-        ),
-        "latency": ("Latency", (), list(latency_tables(own)), ()),
-        "rounds": ("Rounds", (), (), ()),
-        "slow": ("Slow rounds", (), list(slow_rounds_tables(own)), list(evidence_tables(own))),
-        "ranking": ("Where the ranking flips", [flip_table(reading)], (), ()),
-        "settling": ("How trials settled", (), (), ()),
-        "prediction": ("Prediction", (), list(prediction_tables(own)), ()),
-        "causes": ("What time depends on", [*gap_table(reading)], (), ()),
-        "more": ("More tables", (), (), [*other_figure_tables(own, everywhere=True), *own_threshold_tables(own)]),
-    }
-    parts = [
-        Part(f"{anchor}-{number}", title, charts.get(anchor, ()), [*first, *then], folded)
-        for anchor, (title, first, then, folded) in described.items()
-        if charts.get(anchor) or first or then or folded
-    ]
+    several = len(reading.entries) > 1
+    drawn = [chart for chart in charts_of(reading) if several or chart.name not in COMPARING]
+    shown: dict[str, list[Figure]] = {}
+    folded: dict[str, list[Figure]] = {}
+    for chart in drawn:
+        figure = figure_of(chart, reading, number)
+        if chart.name in OPEN:
+            shown.setdefault(OPEN[chart.name], []).append(figure)
+        else:
+            folded.setdefault(chart.section, []).append(figure)
     grid = reading.grids[PRIMARY_CLOCK]
     return TaskSection(
         number=number,
         title=reading.title,
-        rows=moving_rows(reading),
+        keys=reading.short_keys(),
+        several=several,
+        answer=first_screen(reading, results, flags),
+        rows=ranked_rows(reading, flags),
+        kept=kept_deadlines(reading),
+        strips=strips(reading, results),
+        figures=shown,
+        latency=_latency_by_clock(own),
+        slow=[*slow_rounds_tables(own), *evidence_tables(own)],
+        folded=list(_folded(number, reading, own, folded)),
         threshold=milliseconds(int(grid.ns[grid.start])),
         threshold_ns=int(grid.ns[grid.start]),
         threshold_label=", ".join(label for label in grid.labels[grid.start].split(", ") if label.startswith("p")),
         positions=len(grid.ns) - 1,
         start=grid.start,
-        marks=[(index, label) for index, label in enumerate(grid.labels) if label],
-        parts=parts,
     )
+
+
+def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mapping[str, Sequence[Figure]]) -> Iterator[Part]:
+    """Yield what a statistician asks, in the order of the questions."""
+    several = len(reading.entries) > 1
+    described: dict[str, tuple[str, list[Table]]] = {
+        "processes": ("Fresh processes", list(process_tables(own))),
+        "quality": (
+            "Differences" if several else "Tail quality at every threshold",
+            [*cross_system_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
+        ),
+        "deadlines": ("Deadlines in full", list(deadline_tables(own))),
+        "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),
+        "rounds": ("Rounds", []),
+        "settling": ("How trials settled", []),
+        "prediction": ("Prediction", list(prediction_tables(own))),
+        "own": ("Own percentiles", list(own_threshold_tables(own))),
+        "latency": ("Distribution of times", []),
+        "causes": ("Our own loop", list(gap_table(reading))),
+        "more": ("Other metrics and slices", list(other_figure_tables(own, everywhere=True))),
+    }
+    for anchor, (title, tables) in described.items():
+        if tables or figures.get(anchor):
+            yield Part(f"{anchor}-{number}", title, figures.get(anchor, ()), tables)
+
+
+def _latency_by_clock(own: CampaignAnalysis) -> dict[str, Table]:
+    """Return the table of percentiles, one for each clock."""
+    [table] = latency_tables(own)
+    place = list(table.columns).index("clock")
+    return {
+        clock: replace(
+            table,
+            title=f"{table.title}, {clock} time",
+            columns=[column for column in table.columns if column != "clock"],
+            rows=[[*row[:place], *row[place + 1 :]] for row in table.rows if row[place] == clock],
+        )
+        for clock in SHOWN_CLOCKS
+    }
 
 
 def flip_table(reading: Reading) -> Table:

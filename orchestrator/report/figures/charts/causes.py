@@ -14,6 +14,8 @@ from orchestrator.report.figures.reading import Reading
 from orchestrator.stats.times import PRIMARY_CLOCK
 
 MOST_SAMPLES = 200
+FEWEST_SIZES = 5
+"""Distinct sizes of input from which on time is drawn against them."""
 MOST_MOMENTS = 150
 
 
@@ -22,7 +24,7 @@ def size_chart(reading: Reading) -> Chart:
     series, most = [], 0
     for entry in reading.entries:
         sizes = entry.data.input_sizes
-        if len(np.unique(sizes)) < 2:
+        if len(np.unique(sizes)) < FEWEST_SIZES:
             continue
         seed = [reading.results.analysis.seed, zlib.crc32(reading.group.data_digest.encode())]
         chosen = np.sort(np.random.default_rng(seed).permutation(len(sizes))[:MOST_SAMPLES])

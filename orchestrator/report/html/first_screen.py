@@ -1,0 +1,99 @@
+"""The answer of one task: which system wins and by how much, whether that is shown, which deadline is kept, and what is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.report.figures.reading import Entry, Reading
+from orchestrator.report.html.glossary import Word
+from orchestrator.report.standings import standings
+from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.verdict import repeats_needed, winners
+from orchestrator.stats.times import PRIMARY_CLOCK
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A flag, and which of the trials have it."""
+
+    word: Word
+    whose: str
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """The sentences beside the first figure."""
+
+    wins: tuple[str, ...]
+    shown: tuple[str, ...]
+    kept: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
+
+
+def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word]) -> FirstScreen:
+    """Return the answer at the primary threshold."""
+    return FirstScreen(
+        wins=tuple(winners(results, reading.group)),
+        shown=tuple(_shown(reading, results)),
+        kept=tuple(_deadlines(reading)),
+        doubts=tuple(_doubts(reading, flags)),
+    )
+
+
+def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
+    found = standings(results, reading.group)
+    if len(found) < 2:
+        return
+    needed = list(repeats_needed(results, reading.group))
+    if needed:
+        yield " ".join(["In this session, where a sentence names no tie. For a process started anew: not yet.", *needed])
+    else:
+        processes = sorted({one.processes for one in found})
+        count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
+        yield f"Each mean is over {count} fresh processes, and its interval speaks of processes to come."
+
+
+def _deadlines(reading: Reading) -> Iterator[str]:
+    """Say per model which trial keeps the shortest deadline."""
+    rows = {
+        row["trial"]: row
+        for row in reading.results.tables["deadline"].to_pylist()
+        if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")
+    }
+    models: dict[str, list[Entry]] = {}
+    for entry in reading.entries:
+        if entry.key in rows:
+            models.setdefault(entry.data.record.trial.model.name, []).append(entry)
+    for entries in models.values():
+        certified = [entry for entry in entries if rows[entry.key]["certified"]]
+        seen = [entry for entry in entries if rows[entry.key]["observed_ns"] is not None]
+        if certified:
+            best = min(certified, key=lambda entry: rows[entry.key]["deadline_ns"])
+            row = rows[best.key]
+            yield f"{best.label}: {100 * row['quality_share']:g} % of its quality within {milliseconds(row['deadline_ns'])}, certified."
+        elif seen:
+            best = min(seen, key=lambda entry: rows[entry.key]["observed_ns"])
+            row = rows[best.key]
+            yield (
+                f"{best.label}: {100 * row['quality_share']:g} % of its quality within {milliseconds(row['observed_ns'])}, observed in "
+                f"{100 * (1 - row['late_share']):g} % of rounds, not certified."
+            )
+
+
+def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
+    """Yield each flag of figures at the primary threshold, with the trials that have it."""
+    at = reading.grids[PRIMARY_CLOCK].start
+    whose: dict[str, list[str]] = {}
+    for entry in reading.entries:
+        for flag in reading.curves[PRIMARY_CLOCK, entry.key].flags[at]:
+            whose.setdefault(flag, []).append(entry.label)
+    for flag, labels in whose.items():
+        if len(labels) == len(reading.entries):
+            told = trials_counted(1) if len(labels) == 1 else f"all {trials_counted(len(labels))}"
+        elif len(labels) > 2:
+            told = f"{len(labels)} of {trials_counted(len(reading.entries))}"
+        else:
+            told = ", ".join(labels)
+        yield Doubt(flags[flag], told)

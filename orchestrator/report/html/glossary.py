@@ -1,0 +1,76 @@
+"""The words of the page and what they mean: flags first, each with what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.report.table import REMEDIES
+
+FLAGS = {
+    "running": "The trial was not done when this page was written; its figures are of the rounds so far.",
+    "failed": "The trial ended with an error; its figures are of the rounds before it. See the problems below.",
+    "interrupted": "The trial was stopped before its rule ended it; `resume` goes on with it.",
+    "not certified": "Too few independent inferences lie beyond the percentile; the value may change much in another session.",
+    "answers weigh unequally": "Some answers count more than others in this metric, so that a wider interval is used.",
+    "in-sample": "The threshold was chosen from the same rounds that are judged by it.",
+    "drift": "Quality or time moved in one direction over the session.",
+    "few rounds for their dependence": "Rounds depend on each other, and there are too few to tell how much.",
+    "unpinned": "The threads of the trial were not held to the cores of its system.",
+    "machine shared": "Other trials ran on the machine at the same time, which may have slowed this one.",
+    "other users": "Campaigns of other users of the machine could not be held off while this one was measured.",
+    "answers beyond tolerance": "The runtime's answers differ from those of eager PyTorch by more than was allowed.",
+    "no answer is right": "Nothing was right even without a threshold: task and model hardly fit each other.",
+    "boxes fit": "Boxes are right and their categories are not: look at the numbers of the classes.",
+    "a later process answers": "A fresh process of the same trial gave other answers.",
+    "torn pair": "The two sides of a pair were not measured next to each other.",
+    "rounds depend": "A slow round is often followed by another; intervals are wider for it.",
+    "incomplete": "Some rounds ended before all samples were measured; what is missing counts as late.",
+}
+"""What flags mean, by how they begin."""
+WORDS = {
+    "trial": "One model on one system with one runtime, measured over many rounds in a process of its own.",
+    "round": "One pass over every sample of the task.",
+    "deadline, threshold": "The time an answer may take. A later one counts as failed.",
+    "tail quality": "Quality of a round when late answers count as failed; of a trial the mean over its rounds.",
+    "ideal quality": "Quality without a deadline: what a system of no delay would keep.",
+    "95 % interval": "Where the mean of rounds to come lies, as far as the measured ones tell.",
+    "worst round": "The round that kept least.",
+    "certified deadline": "With the campaign's confidence enough rounds to come keep the promised quality within it.",
+    "observed deadline": "What was seen in this session; no promise for another one.",
+    "total, inference": "The two clocks: from the sample's bytes to the answer as plain values, and the model call alone.",
+    "fresh process": "The same trial started anew (a repeat). Processes differ by more than the rounds of one show.",
+    "percentile": "p99 is the time that 99 % of inferences keep to.",
+    "rJSD": "A distance between densities of times; small where more rounds no longer change them. It says nothing of the tail.",
+    "flip": "Two trials change places in the ranking between two deadlines.",
+}
+
+
+@dataclass(frozen=True)
+class Word:
+    """An entry of the glossary, with the name by which links find it."""
+
+    anchor: str
+    term: str
+    meaning: str
+
+
+def flag_words(flags: Iterable[str]) -> dict[str, Word]:
+    """Return the entry of every flag, by flag."""
+    return {flag: Word(f"flag-{number}", flag, _meaning(flag)) for number, flag in enumerate(sorted(set(flags)))}
+
+
+def _meaning(flag: str) -> str:
+    known = [meaning for begins, meaning in FLAGS.items() if flag.startswith(begins)]
+    told = (
+        known[0]
+        if known
+        else "A note of the measurement on these figures; docs/results.md and docs/statistics.md tell where it comes from."
+    )
+    return f"{told} What it does to a figure, and what helps: {REMEDIES[flag]}." if flag in REMEDIES else told
+
+
+def words() -> list[Word]:
+    """Return the other words of the page."""
+    return [Word("word-" + re.sub(r"[^a-z0-9]+", "-", term.lower()).strip("-"), term, meaning) for term, meaning in WORDS.items()]

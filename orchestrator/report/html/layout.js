@@ -1,0 +1,100 @@
+// Axes, marks and labels of a figure.
+
+// From the smallest to the largest value that is drawn in any panel of the figure.
+function reach(chart, task, along) {
+  let low = Infinity, high = 0;
+  for (const panel of together(chart)) {
+    decodeSeries(panel);
+    for (const series of visible(panel, task))
+      for (const value of values(series[along], task.at)) if (value > 0) { low = Math.min(low, value); high = Math.max(high, value); }
+  }
+  return low <= high ? [low, high] : [1, 10];
+}
+
+function logTicks([low, high]) {
+  const decades = Math.log10(high / low);
+  const steps = decades > 3.5 ? [1] : decades > 1.2 ? [1, 2, 5] : decades > .5 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9];
+  const ticks = [], apart = 10 ** (decades / 14);
+  for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)); power++)
+    for (const step of steps) {
+      const tick = Number((step * 10 ** power).toPrecision(3));
+      if (!ticks.length || tick >= ticks.at(-1) * apart) ticks.push(tick);
+    }
+  return { tickmode: "array", tickvals: ticks, ticktext: ticks.map(String) };
+}
+
+// Where there is little room, each part of a trial's name has a line of its own.
+const isNarrow = chart => chart.div.clientWidth <= 520 && !printing;
+const linesOf = names => ({ tickmode: "array", tickvals: names, ticktext: names.map(name => name.replaceAll(" · ", "<br>")), tickfont: { size: 10 } });
+
+function axisOf(chart, task, along, colours) {
+  const described = chart[along];
+  const made = { title: { text: plain(described.title), standoff: 8 }, type: described.date ? "date" : described.log ? "log" : "-",
+    gridcolor: colours.line, linecolor: colours.line, zeroline: false, automargin: true, tickcolor: colours.line };
+  if (described.falling) { made.autorange = "reversed"; made.dtick = task.entries.size < 12 ? 1 : undefined; }
+  if (described.ticks.length) { made.tickmode = "array"; made.tickvals = described.ticks.map(tick => tick[0]); made.ticktext = described.ticks.map(tick => tick[1]); }
+  else if (described.log) Object.assign(made, logTicks(reach(chart, task, along)));
+  if (described.log && together(chart).length > 1) made.range = reach(chart, task, along).map(Math.log10);
+  return made;
+}
+
+function layoutOf(chart, task) {
+  const colours = { ink: printing ? "#1b1f24" : variable("--ink"), line: printing ? "#d5dae0" : variable("--line") };
+  const made = { margin: { l: 54, r: 12, t: 12, b: 46 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", hoverdistance: -1,
+    font: { color: colours.ink, size: 12, family: 'system-ui, "DejaVu Sans", sans-serif' }, xaxis: axisOf(chart, task, "x", colours), yaxis: axisOf(chart, task, "y", colours),
+    shapes: [], annotations: [], hoverlabel: { font: { size: 12 }, namelength: -1 }, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom" };
+  if (printing) Object.assign(made, { width: 660, height: chart.stacked ? undefined : 300, autosize: false });
+  if (chart.stacked) {
+    Object.assign(made, { barmode: "stack", hovermode: "y", xaxis: { ...axisOf(chart, task, "y", colours), title: { text: plain(chart.y.title) } },
+      yaxis: { ...axisOf(chart, task, "x", colours), type: "category", autorange: "reversed", dtick: 1, ...(isNarrow(chart) ? linesOf(chart.series[0].x) : {}) }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", traceorder: "normal" } });
+    made.margin.t = 30;
+  }
+  if (chart.moves) { if (chart.name === "rounds") made.yaxis.rangemode = "tozero"; else made.yaxis.range = [0, 102]; }
+  if (chart.picked.measure) made.yaxis.title.text = plain(chart.picked.measure);
+  if (chart.name === "tail-quality") answerLayout(chart, task, made, colours);
+  for (const [along, range] of Object.entries(chart.zoom)) Object.assign(made[along], { range, autorange: false });
+  if (chart.threshold) {
+    const ms = task.clocks[task.clock].ns[task.at] / 1e6, along = chart.threshold;
+    const across = along === "x" ? "y" : "x";
+    made.shapes.push({ type: "line", [`${along}0`]: ms, [`${along}1`]: ms, [`${across}0`]: 0, [`${across}1`]: 1, [`${across}ref`]: "paper",
+      line: { color: colours.ink, width: 1.4, dash: "dot" } });
+  }
+  if (chart.name === "tail-quality") endLabels(chart, task, made);
+  return made;
+}
+
+// Ideal quality as a line, and axes that begin at nothing.
+function answerLayout(chart, task, made, colours) {
+  made.yaxis.range = [0, task.top * 1.04];
+  const entries = [...task.entries.entries()].filter(([key]) => visible(chart, task).some(series => series.entry === key));
+  const ideals = new Set(entries.map(([, entry]) => entry.clocks[task.clock].ideal));
+  for (const ideal of ideals)
+    made.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: ideal, y1: ideal, line: { color: colours.ink, width: 1, dash: "dash" }, opacity: .6 });
+  if (ideals.size === 1) made.annotations.push({ xref: "paper", x: 0, xanchor: "left", y: [...ideals][0], yanchor: "bottom", text: `ideal ${nearest([...ideals][0])}`,
+    showarrow: false, font: { size: 11, color: colours.ink } });
+}
+
+// Names at the ends of lines, with what each keeps at the deadline; they give way to each other.
+function endLabels(chart, task, made) {
+  if (isNarrow(chart) || printing) return;
+  const [bottom, top] = made.yaxis.range, height = chart.div.clientHeight - made.margin.t - made.margin.b;
+  const ends = visible(chart, task).filter(series => series.entry).map(series => {
+    const entry = task.entries.get(series.entry), name = shortName(chart, task, series.entry), parts = name.split(" · ");
+    const kept = entry.clocks[task.clock][chart.picked.figure === "mean" ? "mean" : "worst"][task.at];
+    const lines = name.length > 24 && parts.length > 1 ? `${plain(parts[0])}<br>${plain(parts.slice(1).join(" · "))}` : plain(name);
+    const right = chart.zoom.xaxis ? 10 ** chart.zoom.xaxis[1] : Infinity;
+    const last = Math.max(0, series.x.findLastIndex(value => value <= right));
+    return { entry, key: series.entry, text: `${lines} <b>${nearest(kept)}</b>`, lines: lines.includes("<br>") ? 2 : 1, y: (values(series.y, task.at)[last] - bottom) / (top - bottom) * height, kept };
+  });
+  ends.sort((one, other) => one.y - other.y || one.kept - other.kept);
+  let room = ends.length > 14 ? 10 : 13, free = -8;
+  const needed = ends.reduce((sum, end) => sum + end.lines * room, 0);
+  if (needed > height + 30) room *= (height + 30) / needed;
+  for (const end of ends) { const half = end.lines * room / 2; end.at = Math.max(end.y, free + half); free = end.at + half; }
+  let ceiling = height + 14;
+  for (const end of [...ends].reverse()) { const half = end.lines * room / 2; end.at = Math.min(end.at, ceiling - half); ceiling = end.at - half; }
+  made.margin.r = Math.min(210, chart.div.clientWidth * .36);
+  for (const end of ends)
+    made.annotations.push({ xref: "paper", yref: "paper", x: 1, xanchor: "left", xshift: 4, align: "left", y: Math.max(-.05, end.at / height), yanchor: "middle", text: end.text, showarrow: false,
+      captureevents: true, name: end.key, opacity: task.picked && task.picked !== end.key ? .45 : 1, font: { size: room < 12 ? 9 : 11, color: colour(end.entry) } });
+}

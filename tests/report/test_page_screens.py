@@ -1,0 +1,55 @@
+"""How long pages of 8 and of 24 trials are, and what they weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import DESK, PHONE
+
+from orchestrator.report.html.page import render
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def pages(crowd: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Pages of so many trials, by their number."""
+    folder = tmp_path_factory.mktemp("pages")
+    (group,) = crowd.results.groups
+    found = {24: crowd.page, 8: folder / "8.html"}
+    found[8].write_text(render(replace(crowd.results, groups=(replace(group, trials=group.trials[:8]),)), crowd.evidence), encoding="utf-8")
+    return found
+
+
+@pytest.mark.parametrize(("trials", "view", "most"), [(8, {"viewport": DESK}, 5), (8, PHONE, 9), (24, {"viewport": DESK}, 7)])
+def test_what_stands_before_the_folded_part_is_short(
+    pages: dict[int, Path], visit: Callable[..., Any], trials: int, view: dict[str, Any], most: int
+) -> None:
+    page = visit(pages[trials], **view).page
+    assert page.locator("tr[data-entry]").count() == trials
+    for figure in page.locator(".plot:visible").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".main-svg").first.wait_for()
+    screens = page.evaluate("(document.querySelector('.statistician').getBoundingClientRect().top + scrollY) / innerHeight")
+    assert 1 < screens <= most
+    first = page.evaluate("document.querySelector('.answer').getBoundingClientRect().bottom + scrollY")
+    assert view is PHONE or first <= DESK["height"]
+
+
+def test_the_page_of_eight_trials_weighs_at_most_two_megabytes(pages: dict[int, Path]) -> None:
+    assert pages[8].stat().st_size <= 2_000_000
+
+
+def test_every_one_of_many_trials_is_drawn_in_the_panel_of_its_model(pages: dict[int, Path], visit: Callable[..., Any]) -> None:
+    page = visit(pages[24], viewport=DESK).page
+    panels = page.locator("#figure-tail-quality-0 .plot")
+    panels.last.scroll_into_view_if_needed()
+    for panel in panels.all():
+        panel.locator(".main-svg").first.wait_for()
+    drawn = panels.evaluate_all("divs => divs.map(div => [...new Set(div.data.map(trace => trace.meta))].length)")
+    assert drawn == [8, 8, 8]
+    assert page.locator("#figure-tail-quality-0 .panel-title").all_inner_texts() == ["null", "other", "third"]
