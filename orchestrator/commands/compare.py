@@ -58,7 +58,7 @@ def tell(
         title=f"Tail quality: {comparison.after.name} against {comparison.before.name}",
         headline=headline(comparison, places, command, allow_no_verdict, accept_drift),
         sentences=[sentence for sentence in found if not sentence.startswith("Gate: ")],
-        short=short_table(comparison),
+        short=short_table(comparison, more=""),
         tables=tables,
         picture=difference_picture(comparison),
     )

@@ -160,7 +160,8 @@ NOTE = (
     "with one-sided bounds that hold for all rows together (family-wise 5 %, Holm); the verdict rests on it alone. this data set: rounds "
     "of these processes, 95 %. samples like these: rounds and samples, 95 %. no difference shown does not say that there is none."
 )
-SHORT_NOTE = "Mean tail quality; the difference, candidate minus baseline, is that of fresh processes. More columns: --full."
+SHORT_NOTE = "Mean tail quality; the difference, candidate minus baseline, is that of fresh processes."
+MORE = " More columns: --full."
 DRIFT_NOTE = (
     " drift that turns it: the least change of all times, from the machine alone, with which no difference shown becomes worse or "
     "better, or which alone explains the change that is shown."
@@ -185,8 +186,11 @@ def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
         )
 
 
-def short_table(comparison: Comparison) -> Table:
-    """Return the verdicts with what they rest on, the difference between fresh processes; what all rows share is said once."""
+def short_table(comparison: Comparison, more: str = MORE) -> Table:
+    """Return the verdicts with what they rest on, the difference between fresh processes; what all rows share is said once.
+
+    ``more`` says where all columns are.
+    """
     who = _who_columns(comparison)
     columns: dict[str, Callable[[Compared], str]] = {
         "threshold": threshold_text,
@@ -197,7 +201,7 @@ def short_table(comparison: Comparison) -> Table:
         "flags": lambda row: ", ".join(row.flags),
     }
     rows = [[*_who(row, who), *(text(row) for text in columns.values())] for row in comparison.rows]
-    table = Table("Candidate against baseline", [*who, *columns], rows, SHORT_NOTE, frozenset(["before", "now", "difference"]))
+    table = Table("Candidate against baseline", [*who, *columns], rows, SHORT_NOTE + more, frozenset(["before", "now", "difference"]))
     return condensed(table, ["before", "now", "difference", "verdict"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from orchestrator.stats.replication import FEWEST_REPEATS
 
 Result: TypeAlias = Literal["pass", "fail", "no verdict"]
 ORCHESTRATOR = "python -m orchestrator"
-PLAIN = re.compile(r"[\w.,=+/-]+", re.ASCII)
+PLAIN = re.compile(r"[\w.,=+/\[\]-]+", re.ASCII)
 OURS = ("measurement.repeat=", "results_dir=")
 """Words of a command that are given anew."""
 ENOUGH_REPEATS = 5
@@ -80,7 +81,8 @@ def _commands(comparison: Comparison, places: tuple[Path, Path], command: Sequen
     """Yield commands that would give a verdict, by what is missing."""
     before, after = (_plain(str(place), name) for place, name in zip(places, "AB", strict=True))
     reasons = {row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT}
-    words = " ".join(_plain(word, "KEY=VALUE") for word in command if not word.startswith(OURS)) or "KEY=VALUE"
+    kept = [word for number, word in enumerate(command) if not word.startswith(OURS) and (number or word != "run")]
+    words = " ".join(_plain(word, "KEY=VALUE") for word in kept) or "KEY=VALUE"
     if UNKNOWN in reasons:
         yield f"{ORCHESTRATOR} {words} measurement.repeat={ENOUGH_REPEATS}  # both sides; {FEWEST_REPEATS} repeats are the fewest"
     if BLIND in reasons:
@@ -93,4 +95,4 @@ def _commands(comparison: Comparison, places: tuple[Path, Path], command: Sequen
 
 def _plain(word: str, otherwise: str) -> str:
     """Return a word as one types it; one of a stranger that a shell or Markdown could read otherwise is replaced."""
-    return word if PLAIN.fullmatch(word) else otherwise
+    return shlex.quote(word) if PLAIN.fullmatch(word) else otherwise

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.contracts import InputError
 from orchestrator.export.csv_and_latex import to_csv
-from orchestrator.report.markdown import to_report
+from orchestrator.report.markdown import PICTURE, to_report
+from orchestrator.report.quality_picture import quality_picture
 from orchestrator.storage.records import TrialRecord
 
 LONGEST = 250
@@ -68,7 +69,7 @@ def _export(client: Any, results: CampaignAnalysis, folder: Path) -> None:
     if client.get_experiment_by_name(name) is not None:
         raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
     experiment = client.create_experiment(name, artifact_location=(folder.resolve() / ARTIFACTS).as_uri())
-    report = to_report(results)
+    report = {"report.md": to_report(results), PICTURE: quality_picture(results) or ""}
     for record in results.records:
         _add_run(client, experiment, record, results, report)
 
@@ -90,7 +91,7 @@ def _client(folder: Path) -> Any:
     return MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / DATABASE}")
 
 
-def _add_run(client: Any, experiment: str, record: TrialRecord, results: CampaignAnalysis, report: str) -> None:
+def _add_run(client: Any, experiment: str, record: TrialRecord, results: CampaignAnalysis, report: Mapping[str, str]) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     started = record.started_at or results.campaign.created_at
@@ -142,10 +143,10 @@ def _of(record: TrialRecord, results: CampaignAnalysis, name: str) -> list[dict[
     return list(table.filter(pc.equal(table.column("trial"), record.trial_id)).to_pylist())
 
 
-def _artifacts(record: TrialRecord, results: CampaignAnalysis, report: str) -> Iterator[tuple[str, str]]:
+def _artifacts(record: TrialRecord, results: CampaignAnalysis, report: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield name and text of the files beside a run; all of them are made here, none is copied from the campaign."""
     yield "trial.json", record.model_dump_json(indent=1)
-    yield "report.md", report
+    yield from ((name, text) for name, text in report.items() if text)
     for name, table in results.tables.items():
         yield f"{name}.csv", to_csv(table.filter(pc.equal(table.column("trial"), record.trial_id)))
 

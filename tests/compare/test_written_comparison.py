@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import html.parser
 import json
 import re
@@ -107,14 +108,17 @@ def test_the_picture_draws_differences_and_bounds_to_scale(measure: Any, compare
 
 
 def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare: Any, tmp_path: Path) -> None:
-    before, after = measure("a", repeats=1), measure("b", repeats=1, command=("+sweep=mine", "measurement.repeat=1", "model.path='$(x)'"))
+    before, after = (
+        measure("a", repeats=1),
+        measure("b", repeats=1, command=("run", "+sweep=mine", "code=[mine]", "measurement.repeat=1", "model.path='$(x)'")),
+    )
     code, _ = compare(before, after, gate=True, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
     assert code == 3
     page = (tmp_path / "c.html").read_text()
     assert "<svg" not in page
     assert '<p class="verdict no-verdict">No verdict on 2 trials: ' in page
-    command = "python -m orchestrator +sweep=mine KEY=VALUE measurement.repeat=5  # both sides"
-    assert command in page
+    command = "python -m orchestrator +sweep=mine 'code=[mine]' KEY=VALUE measurement.repeat=5  # both sides"
+    assert command in html.unescape(page)
     assert command in (tmp_path / "c.md").read_text()
 
 

@@ -214,7 +214,9 @@ def shows_text_alone(text: str) -> None:
             continue
         assert token.nesting < 0 or token.type in ours, (token.type, token.content)
         if token.type == "fence":  # commands to copy, of words that a shell takes as they are
-            assert all(re.fullmatch(r"python -m orchestrator [\w.,=+/ -]+(  # [\w,;: -]+)?", line) for line in token.content.splitlines())
+            assert all(
+                re.fullmatch(r"python -m orchestrator [\w.,=+/\[\]' -]+(  # [\w,;: -]+)?", line) for line in token.content.splitlines()
+            )
             continue
         if OUR_PICTURE in token.content:
             assert token.content == OUR_PICTURE

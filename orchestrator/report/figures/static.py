@@ -125,7 +125,7 @@ def drawn_figure(chart: Chart, reading: Reading, look: Look) -> Any:
         axes = drawn.add_subplot()
         _draw(axes, chart, reading, shown, look)
         below = _legend(axes, look)
-        title = textwrap.wrap(f"{chart.title}: {reading.title}", look.letters(0.8 * look.small / look.text)) if look.title else []
+        title = textwrap.wrap(f"{chart.title}: {reading.title}", look.letters(0.66 * look.small / look.text)) if look.title else []
         axes.set_title("\n".join(title), loc="left")
         lines = 1.3 * (len(title) + 4 * chart.stacked) * look.text / POINTS_PER_INCH
         names = _lines_of_names(shown, look) * 1.35 * look.small / POINTS_PER_INCH if chart.stacked else 0.0
