@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.figures.reading import Entry, Reading
-from orchestrator.report.html.glossary import Word
+from orchestrator.report.html.glossary import UNCERTIFIED, UNSTEADY, Word, words
 from orchestrator.report.standings import standings
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
 from orchestrator.stats.times import PRIMARY_CLOCK
+
+WIDE = 0.1
+"""Share of ideal quality above which an interval is called unsteady."""
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -83,17 +87,30 @@ def _deadlines(reading: Reading) -> Iterator[str]:
 
 
 def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
-    """Yield each flag of figures at the primary threshold, with the trials that have it."""
+    """Yield each flag of figures at the primary threshold, and what else is in doubt, with the trials that it is true of."""
     at = reading.grids[PRIMARY_CLOCK].start
     whose: dict[str, list[str]] = {}
+    unsteady = []
     for entry in reading.entries:
-        for flag in reading.curves[PRIMARY_CLOCK, entry.key].flags[at]:
+        curve = reading.curves[PRIMARY_CLOCK, entry.key]
+        for flag in curve.flags[at]:
             whose.setdefault(flag, []).append(entry.label)
-    for flag, labels in whose.items():
-        if len(labels) == len(reading.entries):
-            told = trials_counted(1) if len(labels) == 1 else f"all {trials_counted(len(labels))}"
-        elif len(labels) > 2:
-            told = f"{len(labels)} of {trials_counted(len(reading.entries))}"
-        else:
-            told = ", ".join(labels)
-        yield Doubt(flags[flag], told)
+        if abs(float(curve.high[at] - curve.low[at])) > WIDE * abs(curve.ideal):
+            unsteady.append(entry.label)
+    rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")]
+    uncertified = {row["trial"] for row in rows if not row["certified"]}
+    own = {word.term: word for word in words()}
+    for word, labels in [
+        *((flags[flag], labels) for flag, labels in whose.items()),
+        (own[UNSTEADY], unsteady),
+        (own[UNCERTIFIED], [entry.label for entry in reading.entries if entry.key in uncertified]),
+    ]:
+        if labels:
+            yield Doubt(word, _told(labels, len(reading.entries)))
+
+
+def _told(labels: Sequence[str], size: int) -> str:
+    """Name up to three trials, or say how many of all they are."""
+    if len(labels) == size:
+        return trials_counted(1) if size == 1 else f"all {trials_counted(size)}"
+    return ", ".join(labels) if len(labels) <= NAMED else f"{len(labels)} of {trials_counted(size)}"

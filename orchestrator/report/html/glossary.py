@@ -29,6 +29,8 @@ FLAGS = {
     "incomplete": "Some rounds ended before all samples were measured; what is missing counts as late.",
 }
 """What flags mean, by how they begin."""
+UNSTEADY, UNCERTIFIED = "unsteady", "deadline not certified"
+"""What the page itself finds doubtful."""
 WORDS = {
     "trial": "One model on one system with one runtime, measured over many rounds in a process of its own.",
     "round": "One pass over every sample of the task.",
@@ -36,6 +38,9 @@ WORDS = {
     "tail quality": "Quality of a round when late answers count as failed; of a trial the mean over its rounds.",
     "ideal quality": "Quality without a deadline: what a system of no delay would keep.",
     "95 % interval": "Where the mean of rounds to come lies, as far as the measured ones tell.",
+    UNSTEADY: "The 95 % interval is wider than a tenth of ideal quality: rounds differ much. Its strip under Stability shows which, and the "
+    "slow rounds beside it what moved with them; more rounds make the interval narrower.",
+    UNCERTIFIED: "The deadline is as observed in this session. Its table says why, and how many more rounds would help.",
     "worst round": "The round that kept least.",
     "certified deadline": "With the campaign's confidence enough rounds to come keep the promised quality within it.",
     "observed deadline": "What was seen in this session; no promise for another one.",

@@ -86,7 +86,8 @@ function endLabels(chart, task, made) {
     const last = Math.max(0, series.x.findLastIndex(value => value <= right));
     return { entry, key: series.entry, text: `${lines} <b>${nearest(kept)}</b>`, lines: lines.includes("<br>") ? 2 : 1, y: (values(series.y, task.at)[last] - bottom) / (top - bottom) * height, kept };
   });
-  ends.sort((one, other) => one.y - other.y || one.kept - other.kept);
+  const level = end => Math.round(end.y / height * 40);
+  ends.sort((one, other) => level(one) - level(other) || one.kept - other.kept);
   let room = ends.length > 14 ? 10 : 13, free = -8;
   const needed = ends.reduce((sum, end) => sum + end.lines * room, 0);
   if (needed > height + 30) room *= (height + 30) / needed;
