@@ -77,7 +77,7 @@ def _across_models(start: str, metric: str, models: Sequence[Sequence[Standing]]
     """Say which model keeps most on its best system."""
     best, *others = (systems[0] for systems in models)
     alike = [one for one in others if one.overlaps(best)]
-    most = f"{start} {best.names['model']} on {_place(best, models[0])} keeps the most {metric}, {quality(best.mean)}"
+    most = f"{start} {best.names['model']} on {_place(best, models[0])} keeps the most, {metric} {quality(best.mean)}"
     if alike:
         return f"{most}; these data do not tell it from {_listed([one.names['model'] for one in alike])}."
     return f"{most}; the best of {others[0].names['model']} is {quality(others[0].mean)}."
