@@ -112,5 +112,5 @@ def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
 def _told(labels: Sequence[str], size: int) -> str:
     """Name up to three trials, or say how many of all they are."""
     if len(labels) == size:
-        return trials_counted(1) if size == 1 else f"all {trials_counted(size)}"
+        return {1: trials_counted(1), 2: "both trials"}.get(size, f"all {trials_counted(size)}")
     return ", ".join(labels) if len(labels) <= NAMED else f"{len(labels)} of {trials_counted(size)}"
