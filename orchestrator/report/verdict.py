@@ -67,41 +67,55 @@ def winners(results: CampaignAnalysis, group: Group) -> Iterator[str]:
 
 
 def repeats_needed(results: CampaignAnalysis, group: Group) -> Iterator[str]:
-    """Say that differences between single processes are not shown yet, and how they would be."""
+    """Say that differences between single processes are not shown for others yet, and how they would be."""
     found = standings(results, group)
     if len(found) > 1 and all(one.processes == 1 for one in found):
-        yield f"{group.task}: each of these is one process. Whether fresh ones do the same is shown by repeats: add measurement.repeat=5."
+        yield f"{group.task}: each trial is one process. Whether fresh processes do the same, repeats show: add measurement.repeat=5."
 
 
 def _across_models(start: str, metric: str, models: Sequence[Sequence[Standing]]) -> str:
-    """Say which model keeps most on its best system."""
+    """Say which model keeps most on its best system, by how much, or that models tie."""
     best, *others = (systems[0] for systems in models)
+    places = {id(one): _place(one, systems) for one, systems in zip((best, *others), models, strict=True)}
     alike = [one for one in others if one.overlaps(best)]
-    most = f"{start} {best.names['model']} on {_place(best, models[0])} keeps the most, {metric} {quality(best.mean)}"
     if alike:
-        return f"{most}; these data do not tell it from {_listed([one.names['model'] for one in alike])}."
-    return f"{most}; the best of {others[0].names['model']} is {quality(others[0].mean)}."
+        tied = [f"{one.names['model']} ({places[id(one)]}, {metric} {quality(one.mean)})" for one in (best, *alike)]
+        return f"{start} {_listed(tied, ' and ')} tie: their intervals overlap."
+    less = f"{quality(best.scale.gained(best.mean) - best.scale.gained(others[0].mean))} {'less' if best.scale.sign > 0 else 'more'}"
+    return (
+        f"{start} {best.names['model']} keeps the most, {metric} {quality(best.mean)} ({places[id(best)]}); the best of "
+        f"{others[0].names['model']} is {quality(others[0].mean)}, {less}."
+    )
 
 
 def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
-    """Say which system keeps most and which least, by how much, and what the data do not tell apart."""
+    """Say which system keeps most and which least, by how much, and which tie with the best."""
     best, last = systems[0], systems[-1]
     if len(systems) > 1 and (best.mean, best.worst) == (last.mean, last.worst):
         return f"{start} all {len(systems)} systems keep {_kept(best, metric)}."
     sentence = f"{start} {_place(best, systems)} keeps {_kept(best, metric)}"
     if len(systems) == 1:
         return f"{sentence}."
-    less = 100 * (best.kept - last.kept)
-    sentence += f"; {_place(last, systems)} keeps {_mean(last)}, {less:.1f} % of ideal quality less"
     if last.overlaps(best):
-        return f"{sentence}: these data do not tell them apart."
+        return f"{sentence}, the most; all systems tie, down to {_place(last, systems)}, which keeps {_mean(last)}: the intervals overlap."
     alike = [_place(one, systems) for one in systems[1:-1] if one.overlaps(best)]
-    return f"{sentence}. As good as the best, as far as these data tell: {_listed(alike)}." if alike else f"{sentence}."
+    tied = f"; {_listed(alike)} {'ties' if len(alike) == 1 else 'tie'} with it" if alike else ""
+    return (
+        f"{sentence}, the most{tied}. {_place(last, systems)} keeps {_mean(last)}, {100 * _less(best, last):.1f} % of ideal quality less."
+    )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _less(best: Standing, last: Standing) -> float:
+    """Return what the last one keeps less, as a share of what the best one would keep without a threshold."""
+    ideal = best.scale.gained(best.ideal)
+    return (best.scale.gained(best.mean) - best.scale.gained(last.mean)) / ideal if ideal else 0.0
+
+
+def _listed(names: Sequence[str], last: str = ", ") -> str:
     """Return names with commas, of many the first three."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    if len(names) > 3:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return last.join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _place(one: Standing, others: Sequence[Standing]) -> str:
@@ -113,13 +127,15 @@ def _place(one: Standing, others: Sequence[Standing]) -> str:
 
 
 def _kept(one: Standing, metric: str) -> str:
-    flagged = " (flagged)" if one.flags else ""
+    """Write what is kept and of how much, with the number of processes, and that there are flags."""
+    several = f", mean of {one.processes} processes" if one.processes > 1 else ""
+    flagged = ", flagged" if one.flags else ""
     if one.scale == PLAIN:
-        return f"{_mean(one)} of {quality(one.ideal)} ({metric}){flagged}"
-    return f"{_mean(one)} of what there is to keep: {metric} {quality(one.mean)}, without a threshold {quality(one.ideal)}{flagged}"
+        return f"{quality(one.mean)} of {quality(one.ideal)} ({metric}{several}{flagged})"
+    figures = f"{metric} {quality(one.mean)}, without a threshold {quality(one.ideal)}"
+    return f"{_mean(one)} of what there is to keep ({figures}{several}{flagged})"
 
 
 def _mean(one: Standing) -> str:
     """Write what is kept: quality where more is better and nothing is 0, else the share of what there is to keep."""
-    repeats = f" over {one.processes} processes" if one.processes > 1 else ""
-    return (quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %") + repeats
+    return quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %"

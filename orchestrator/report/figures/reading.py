@@ -58,6 +58,8 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
     if len({data.metric for data in trials}) > 1:
         raise InputError(f"trials of {group.task} are judged by different metrics, which cannot stand in one table: report them apart")
     several_models = len({data.record.trial.model.name for data in trials}) > 1
+    several_systems = len({data.record.trial.system.name for data in trials}) > 1
+    several_runtimes = len({data.record.trial.runtime.name for data in trials}) > 1
     several_batches = len({data.record.trial.measurement.batch for data in trials}) > 1
     repeated = len({data.record.match_key for data in trials}) < len(trials)
     colours: dict[tuple[str, str, int, str], int] = {}
@@ -66,10 +68,11 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
     for data in trials:
         trial, settings = data.record.trial, group.settings[data.trial_id]
         parts = [trial.model.name] if several_models else []
-        parts += [trial.system.name, trial.runtime.name]
+        parts += [name for name, several in ((trial.system.name, several_systems), (trial.runtime.name, several_runtimes)) if several]
         parts += [f"batch {trial.measurement.batch}"] if several_batches else []
         parts += [f"repeat {trial.repeat}"] if repeated else []
         parts += [settings] if settings else []
+        parts = parts or [trial.system.name, trial.runtime.name]
         place = (trial.model.name, trial.system.name, trial.measurement.batch, settings)
         entries.append(
             Entry(

@@ -52,11 +52,11 @@ def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
         return
     needed = list(repeats_needed(results, reading.group))
     if needed:
-        yield " ".join(["In this session, where a sentence names no tie. For a process started anew: not yet.", *needed])
+        yield " ".join(["For these processes yes, but for ties. For processes started anew not yet.", *needed])
     else:
         processes = sorted({one.processes for one in found})
         count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
-        yield f"Each mean is over {count} fresh processes, and its interval speaks of processes to come."
+        yield f"Yes, for processes started anew, but for ties: every mean is over {count} of them."
 
 
 def _deadlines(reading: Reading) -> Iterator[str]:
@@ -76,14 +76,14 @@ def _deadlines(reading: Reading) -> Iterator[str]:
         if certified:
             best = min(certified, key=lambda entry: rows[entry.key]["deadline_ns"])
             row = rows[best.key]
-            yield f"{best.label}: {100 * row['quality_share']:g} % of its quality within {milliseconds(row['deadline_ns'])}, certified."
+            share, ms = f"{100 * row['quality_share']:g} %", milliseconds(row["deadline_ns"])
+            yield f"{best.label} keeps {share} of its ideal quality from {ms} on, certified."
         elif seen:
             best = min(seen, key=lambda entry: rows[entry.key]["observed_ns"])
             row = rows[best.key]
-            yield (
-                f"{best.label}: {100 * row['quality_share']:g} % of its quality within {milliseconds(row['observed_ns'])}, observed in "
-                f"{100 * (1 - row['late_share']):g} % of rounds, not certified."
-            )
+            share, ms = f"{100 * row['quality_share']:g} %", milliseconds(row["observed_ns"])
+            seen_in = f"{100 * (1 - row['late_share']):g} % of rounds"
+            yield f"{best.label} kept {share} of its ideal quality from {ms} on, in {seen_in}; that is not certified."
 
 
 def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
@@ -112,5 +112,5 @@ def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
 def _told(labels: Sequence[str], size: int) -> str:
     """Name up to three trials, or say how many of all they are."""
     if len(labels) == size:
-        return trials_counted(1) if size == 1 else f"all {trials_counted(size)}"
+        return {1: trials_counted(1), 2: "both trials"}.get(size, f"all {trials_counted(size)}")
     return ", ".join(labels) if len(labels) <= NAMED else f"{len(labels)} of {trials_counted(size)}"

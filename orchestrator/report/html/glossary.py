@@ -38,7 +38,7 @@ WORDS = {
     "tail quality": "Quality of a round when late answers count as failed; of a trial the mean over its rounds.",
     "ideal quality": "Quality without a deadline: what a system of no delay would keep.",
     "95 % interval": "Where the mean of rounds to come lies, as far as the measured ones tell.",
-    UNSTEADY: "The 95 % interval is wider than a tenth of ideal quality: rounds differ much. Its strip in Stability shows which, and the "
+    UNSTEADY: "The 95 % interval is wider than a tenth of ideal quality: rounds differ much. Its strip under Stability shows which, the "
     "slow rounds beside it what moved with them; more rounds make the interval narrower.",
     UNCERTIFIED: "The deadline is as observed in this session. Its table says why, and how many more rounds would help.",
     "worst round": "The round that kept least.",
