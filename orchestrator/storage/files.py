@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import struct
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -117,12 +118,12 @@ SURROGATES = re.compile(r"[\ud800-\udfff]")
 """What Python makes of bytes that are no UTF-8, as in some file names, and no file of UTF-8 can hold."""
 
 DRAFT = re.compile(r"\..+\.\d+\.tmp")
-"""Names of files that are not whole yet. The number is the writing process, so that two never share one."""
+"""Names of files that are not whole yet. The number is the writing thread, so that two never share one, in whatever process."""
 
 
 def draft_of(path: Path) -> Path:
     """Return the name under which a file is written before it is whole."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.{threading.get_native_id()}.tmp")
 
 
 @contextmanager

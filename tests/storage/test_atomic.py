@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +32,19 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None
         file.write(b"new" * (1 // 0))
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_two_threads_write_one_file_at_once(tmp_path: Path) -> None:
+    """As the end of a trial and a second Ctrl-C do."""
+    path = tmp_path / "trial.json"
+    with replacing(path) as file:
+        file.write(b"first")
+        other = threading.Thread(target=write_json, args=(path, {"by": "another"}))
+        other.start()
+        other.join()
+        assert json.loads(path.read_text())["by"] == "another"
+    assert path.read_bytes() == b"first"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["trial.json"]
 
 
 def test_drafts_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:
