@@ -41,13 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process do all of a file, and all files of ``tests/cluster/``, which share four hosts."""
+    """Let one process do all of a file, and all files that share what takes long to make: four hosts, or pages in a browser."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return "tests/cluster" if file.startswith("tests/cluster/") else file
+            return next((shared for shared in ("tests/cluster/", "tests/report/test_page") if file.startswith(shared)), file)
 
     return ByFile(config, log)
 
