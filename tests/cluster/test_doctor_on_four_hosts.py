@@ -15,7 +15,8 @@ QUOTAS = {"half-core": "0.5 cores", "quarter-core": "0.25 cores"}
 
 def doctor(hosts: Any, *words: str) -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
     """The exit code, and grade and value of every line by host and what was looked at."""
-    command = [sys.executable, "-m", "orchestrator", "doctor", "--all", "--quiet", "cluster=address", f"cluster.address={hosts.address}", *words]
+    place = ["cluster=address", f"cluster.address={hosts.address}"]
+    command = [sys.executable, "-m", "orchestrator", "doctor", "--all", "--quiet", *place, *words]
     done = subprocess.run(command, env=hosts.environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in done.stdout.splitlines() if line.startswith("│")]
