@@ -98,7 +98,7 @@ def print_findings(findings: Sequence[Finding], everything: bool = True) -> None
         terminal.table(Table(title, columns, rows) if everything else condensed(Table(title, columns, rows), ["what", "is", "seen", "why"]))
     counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
     more = "" if everything or len(shown) == len(findings) else "; what is good too: doctor --all"
-    terminal.line(f"{len(findings)} lines: {', '.join(counts)}{more}")
+    terminal.prose(f"{len(findings)} lines: {', '.join(counts)}{more}")
 
 
 def _place(document: dict[str, object]) -> Place:

@@ -45,9 +45,9 @@ def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = (
             terminal.table(slow_rounds_table(group, rows))
             terminal.line()
     if not any(rows for _, rows in found):
-        terminal.line(f"no trial of {directory} has a stored round with a time: `status {directory}` says how far each is")
+        terminal.prose(f"no trial of {directory} has a stored round with a time: `status {directory}` says how far each is")
         return
-    terminal.line(f"one trial in detail: python -m orchestrator explain {directory} TRIAL")
+    terminal.prose(f"one trial in detail: python -m orchestrator explain {directory} TRIAL")
 
 
 def _show_one(groups: Sequence[Group], trial_id: str) -> None:
@@ -58,7 +58,7 @@ def _show_one(groups: Sequence[Group], trial_id: str) -> None:
     terminal = Terminal()
     for sentence in sentences(rows):
         for line in wrapped(printable(sentence), min(terminal.width or NARROW, NARROW)):
-            terminal.line(line)
+            terminal.prose(line)
     terminal.line()
     terminal.table(evidence_table(trial_id, rows))
 

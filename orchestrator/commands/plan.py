@@ -35,20 +35,20 @@ def execute(options: Composing) -> int:
         fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None
         remarks = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
         if remarks:
-            terminal.line(f"{planned.state}: {planned.trial_id}: {remarks}")
+            terminal.prose(f"{planned.state}: {planned.trial_id}: {remarks}")
     for left in plan.left_out:
-        terminal.line(f"left out: {' x '.join(left.pair)}: {left.reason}")
+        terminal.prose(f"left out: {' x '.join(left.pair)}: {left.reason}")
     for line in plan.unpaired:
-        terminal.line(f"left out: {line}")
+        terminal.prose(f"left out: {line}")
     for line in split_lines(plan, earlier_costs(plan.estimates_s, known_campaigns(Path("results"), composed.campaign.results_dir))):
-        terminal.line(line)
+        terminal.prose(line)
     for line in plan.parts:
-        terminal.line(line)
+        terminal.prose(line)
     if composition.excluded:
-        terminal.line(f"excluded by the sweep: {composition.excluded} combinations")
+        terminal.prose(f"excluded by the sweep: {composition.excluded} combinations")
     if plan.duplicates:
-        terminal.line(f"composed more than once: {plan.duplicates} trials")
-    terminal.line(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
+        terminal.prose(f"composed more than once: {plan.duplicates} trials")
+    terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
 
 

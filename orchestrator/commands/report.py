@@ -172,11 +172,16 @@ def report_several(
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
-    print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)], full)
+    print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)], full, directories)
 
 
 def print_summary(
-    results: CampaignAnalysis, path: Path, said: Iterable[str] | None = None, first: Sequence[Table] = (), full: bool = False
+    results: CampaignAnalysis,
+    path: Path,
+    said: Iterable[str] | None = None,
+    first: Sequence[Table] = (),
+    full: bool = False,
+    directories: Sequence[Path] = (),
 ) -> None:
     """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last line says where the report is.
 
@@ -194,5 +199,7 @@ def print_summary(
     for sentence in verdict(results) if said is None else said:
         terminal.prose(sentence)
     if not full:
-        terminal.prose("All tables: `python -m orchestrator report DIR --full`, or the page.")
+        terminal.prose(
+            f"All tables: the page, or `python -m orchestrator report {' '.join(map(str, directories or [path.parent]))} --full`"
+        )
     terminal.line(f"report: {path}")

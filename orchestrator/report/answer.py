@@ -61,8 +61,8 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
     primary = group.thresholds.primary
     assert primary is not None
     apart = differing(found)
-    marks = Marks([{"flags": one.flags} for one in found])
-    several, marked = any(one.processes > 1 for one in found), any(one.flags for one in found)
+    marks = Marks([{"flags": one.marks} for one in found])
+    several, marked = any(one.processes > 1 for one in found), any(one.marks for one in found)
     most = max(max(one.scale.gained(one.ideal), one.scale.gained(one.mean)) for one in found)
     heads = [*apart, "kept", "95 % interval", "worst", "ideal", *(["processes"] if several else []), *(["marks"] if marked else [])]
     rows = [
@@ -73,7 +73,7 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
             quality(one.worst),
             quality(one.ideal),
             *([str(one.processes)] if several else []),
-            *([marks.letters({"flags": one.flags})] if marked else []),
+            *([marks.letters({"flags": one.marks})] if marked else []),
         )
         for one in found
     ]

@@ -16,6 +16,11 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 Grade: TypeAlias = Literal["good", "doubtful", "bad"]
 
 
+WIDE = 0.1
+"""Share of ideal quality above which an interval is called unsteady."""
+UNSTEADY = "unsteady"
+
+
 @dataclass(frozen=True)
 class Standing:
     """What one system keeps with one model: a trial, or its repeats together.
@@ -46,6 +51,12 @@ class Standing:
     flags: tuple[str, ...]
 
     @property
+    def marks(self) -> tuple[str, ...]:
+        """The flags, and that the interval is wide."""
+        wide = abs(self.high - self.low) > WIDE * abs(self.scale.gained(self.ideal))
+        return (*self.flags, UNSTEADY) if wide else self.flags
+
+    @property
     def kept(self) -> float:
         """The share of ideal quality that the mean keeps."""
         return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
@@ -60,7 +71,7 @@ class Standing:
         wanted = share * self.scale.gained(self.ideal)
         if ends[1] < wanted:
             return "bad"
-        return "good" if ends[0] >= wanted and not self.flags else "doubtful"
+        return "good" if ends[0] >= wanted and not self.marks else "doubtful"
 
 
 def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:

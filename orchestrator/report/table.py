@@ -94,6 +94,7 @@ def who(row: Row, group: Group) -> list[str]:
 
 
 REMEDIES = {
+    "unsteady": "the interval is wider than a tenth of ideal quality; `explain` says what moves with slow rounds, more rounds narrow it",
     FEW_ROUNDS: "the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
     DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
     IN_SAMPLE: "the threshold comes from these rounds themselves, so that the interval is too wide",

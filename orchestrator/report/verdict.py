@@ -100,9 +100,9 @@ def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str
         return f"{sentence}, the most; all systems tie, down to {_place(last, systems)}, which keeps {_mean(last)}: the intervals overlap."
     alike = [_place(one, systems) for one in systems[1:-1] if one.overlaps(best)]
     tied = f"; {_listed(alike)} {'ties' if len(alike) == 1 else 'tie'} with it" if alike else ""
-    return (
-        f"{sentence}, the most{tied}. {_place(last, systems)} keeps {_mean(last)}, {100 * _less(best, last):.1f} % of ideal quality less."
-    )
+    own = f" of its {quality(last.ideal)}" if last.ideal != best.ideal and last.scale == PLAIN else ""
+    least = f"{_place(last, systems)} keeps {_mean(last)}{own}, {100 * _less(best, last):.1f} % of ideal quality less"
+    return f"{sentence}, the most{tied}. {least}."
 
 
 def _less(best: Standing, last: Standing) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,3 +84,14 @@ def test_the_doctor_names_problems_alone_unless_asked_for_all(width: int, tmp_pa
     assert len(brief) < len(everything)
     assert not re.search(r"│\s*good\s*│", brief)
     assert all(len(line) <= width for line in brief.splitlines()[:-1])
+
+
+def test_a_reader_that_leaves_early_accuses_nobody(measured: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        command = [sys.executable, "-m", "orchestrator", "report", "r"]
+        done = subprocess.run(command, cwd=measured, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    finally:
+        os.close(write)
+    assert done.stderr == ""

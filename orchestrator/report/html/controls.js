@@ -13,6 +13,11 @@ function show(task) {
   slider.setAttribute("aria-valuetext", label ? `${text}, ${label}` : text);
   task.section.querySelector("[data-marks]").value = clock.labels[task.at] ? String(task.at) : "";
   task.section.querySelector("[data-clock]").value = task.clock;
+  task.home ??= { clock: task.clock, ns: clock.ns[task.at], text };
+  for (const place of task.section.querySelectorAll("[data-away]")) {
+    place.hidden = task.clock === task.home.clock && clock.ns[task.at] === task.home.ns;
+    place.textContent = `The sentences below speak of ${task.home.text} of ${task.home.clock} time; figures and tables are at ${text} of ${task.clock} time.`;
+  }
   moveRows(task);
   drawStrips(task);
   // Tables of one common threshold of total time each: that of the nearest is shown, by its name where another clock is chosen.

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.figures.reading import Entry, Reading
-from orchestrator.report.html.glossary import UNCERTIFIED, UNSTEADY, Word, words
-from orchestrator.report.standings import standings
+from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
+from orchestrator.report.standings import UNSTEADY, WIDE, standings
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
 from orchestrator.stats.times import PRIMARY_CLOCK
 
-WIDE = 0.1
-"""Share of ideal quality above which an interval is called unsteady."""
 NAMED = 3
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.report.standings import UNSTEADY
 from orchestrator.report.table import REMEDIES
 
 FLAGS = {
@@ -29,7 +30,7 @@ FLAGS = {
     "incomplete": "Some rounds ended before all samples were measured; what is missing counts as late.",
 }
 """What flags mean, by how they begin."""
-UNSTEADY, UNCERTIFIED = "unsteady", "deadline not certified"
+UNCERTIFIED = "deadline not certified"
 """What the page itself finds doubtful."""
 WORDS = {
     "trial": "One model on one system with one runtime, measured over many rounds in a process of its own.",
