@@ -121,6 +121,9 @@ def _lines(
             [(edge, ends[number]), (edge + 12, spot), (edge + 34, spot)], colour, 2, " ".join(f"{2 * length:g}" for length in dash)
         )
         drawing.text(edge + 38, spot + 4, label_of(found[number], found))
+    if len(labelled) < len(found):
+        between = len(found) - len(labelled)
+        drawing.text(LEFT + PLOT_WIDTH + 38, spots[-1] + LINE + 4, f"grey: the {between} systems between these", QUIET)
 
 
 def _steps(points: Sequence[Point]) -> list[Point]:

@@ -103,6 +103,16 @@ def test_the_picture_draws_the_stored_quality_at_the_primary_threshold(eight_tri
     assert [heights[number] for number in by_mean] == sorted(heights)
 
 
+def test_of_many_systems_the_best_and_the_last_have_names_and_all_are_drawn(eight_trials: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.report.quality_picture.MOST_LABELS", 4)
+    svg = quality_picture(eight_trials) or ""
+    found = standings(eight_trials, eight_trials.groups[0])
+    named = [f">{label_of(one, found)}<" in svg for one in found]
+    assert named == [True, True, False, False, False, False, True, True]
+    assert ">grey: the 4 systems between these<" in svg
+    assert svg.count('stroke="#b9bfc6"') == 4
+
+
 def test_names_in_a_picture_are_text() -> None:
     drawing = Drawing(10, 10, '<script>"&')
     drawing.text(1, 1, '<a href="x">&\x1b\u202e')
