@@ -110,7 +110,7 @@ def read_composing(line: Line) -> Composing:
         skip_infeasible=found.skip_infeasible,
         quiet=found.quiet,
         shows="choices" if found.info else found.cfg,
-        full=getattr(found, "full", False),
+        full=found.full,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, Comparison
 from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
@@ -173,6 +173,15 @@ POWER_NOTE = (
 )
 
 
+Texts = Callable[[Compared], str]
+MEANS: Mapping[str, Texts] = {
+    "threshold": threshold_text,
+    "before": lambda row: _mean(row.means_before),
+    "now": lambda row: _mean(row.means),
+}
+"""Columns that every table of verdicts begins with, after the names."""
+
+
 def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
     """Yield the verdicts, what the repeats can find if that was asked for, and what else changed."""
     yield _verdicts(comparison)
@@ -191,26 +200,19 @@ def short_table(comparison: Comparison, more: str = MORE) -> Table:
 
     ``more`` says where all columns are.
     """
-    who = _who_columns(comparison)
-    columns: dict[str, Callable[[Compared], str]] = {
-        "threshold": threshold_text,
-        "before": lambda row: _mean(row.means_before),
-        "now": lambda row: _mean(row.means),
+    columns: dict[str, Texts] = {
+        **MEANS,
         "difference": fresh_processes_text,
         "verdict": _verdict_text,
         "flags": lambda row: ", ".join(row.flags),
     }
-    rows = [[*_who(row, who), *(text(row) for text in columns.values())] for row in comparison.rows]
-    table = Table("Candidate against baseline", [*who, *columns], rows, SHORT_NOTE + more, frozenset(["before", "now", "difference"]))
+    table = _filled(comparison, "Candidate against baseline", columns, SHORT_NOTE + more, frozenset(["before", "now", "difference"]))
     return condensed(table, ["before", "now", "difference", "verdict"])
 
 
 def _verdicts(comparison: Comparison) -> Table:
-    who = _who_columns(comparison)
-    columns: dict[str, Callable[[Compared], str]] = {
-        "threshold": threshold_text,
-        "before": lambda row: _mean(row.means_before),
-        "now": lambda row: _mean(row.means),
+    columns: dict[str, Texts] = {
+        **MEANS,
         "fresh processes": fresh_processes_text,
         "this data set": lambda row: difference_text(row.scopes.this_data_set),
         "samples like these": lambda row: difference_text(row.scopes.samples_like_these),
@@ -225,8 +227,14 @@ def _verdicts(comparison: Comparison) -> Table:
         columns["drift that turns it"] = drift_text
         note += DRIFT_NOTE
     columns["flags"] = lambda row: ", ".join(row.flags)
+    return _filled(comparison, "Comparison with the baseline", columns, note, right)
+
+
+def _filled(comparison: Comparison, title: str, columns: Mapping[str, Texts], note: str, right: frozenset[str]) -> Table:
+    """Return a table with one row for each of the comparison's, its names first."""
+    who = _who_columns(comparison)
     rows = [[*_who(row, who), *(text(row) for text in columns.values())] for row in comparison.rows]
-    return Table("Comparison with the baseline", [*who, *columns], rows, note, right)
+    return Table(title, [*who, *columns], rows, note, right)
 
 
 def _verdict_text(row: Compared) -> str:

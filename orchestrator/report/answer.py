@@ -12,13 +12,11 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.standings import Grade, Standing, differing, shared, standings
 from orchestrator.report.table import Marks, bound
-from orchestrator.report.terminal import STYLES, stacked
+from orchestrator.report.terminal import STYLES, USUAL, stacked
 from orchestrator.report.text import printable, quality, quality_within
 
 NARROW = 60
 """A terminal below this width gets stacks."""
-USUAL = 80
-"""What limits a line where nothing else does."""
 SHORTEST_BAR, LONGEST_BAR = 6, 20
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 

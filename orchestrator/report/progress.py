@@ -47,10 +47,17 @@ def _parts(one: PlannedTrial) -> tuple[str, ...]:
     return (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, batch, repeat)
 
 
+DISTANCES = (
+    ("half_width", "half_width_bound", "quality known to +- {:.3f} (wanted {:.3f})"),
+    ("rjsd_total", "rjsd_bound", "rJSD {:.3f} (bound {:g})"),
+)
+"""What a check holds, the bound of it, and how both are said; the first that is known is."""
+
+
 def _how_far(check: Mapping[str, object]) -> str | None:
     """Return how far the rule is from its end: the half-width of the interval that it waits for, or else the distance of densities."""
-    for name, said in (("half_width", "quality known to +- {:.3f} (wanted {:.3f})"), ("rjsd_total", "rJSD {:.3f} (bound {:g})")):
-        value, bound = check.get(name), check.get("half_width_bound" if name == "half_width" else "rjsd_bound", 0.05)
+    for name, limit, said in DISTANCES:
+        value, bound = check.get(name), check.get(limit)
         if isinstance(value, float) and isinstance(bound, float):
             return said.format(value, bound)
     return None

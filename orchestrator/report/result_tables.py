@@ -6,15 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.report.claims import (
-    comparison_tables,
-    deadline_tables,
-    other_figure_tables,
-    prediction_tables,
-    process_tables,
-    rounds_needed_tables,
-)
-from orchestrator.report.explained import slow_rounds_tables
+from orchestrator.report.claims import deadline_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
@@ -26,26 +18,6 @@ ROUNDS_TO_COME = (
     " In brackets the 95 % interval of the mean of rounds to come; where rounds depend on each other, that of this session is narrower "
     "(session_low and session_high of tail_quality.parquet)."
 )
-
-
-def all_tables(results: CampaignAnalysis) -> list[Table]:
-    """Return every table of the report."""
-    return [
-        *cross_system_tables(results),
-        *deadline_tables(results),
-        *comparison_tables(results),
-        *process_tables(results),
-        *other_figure_tables(results),
-        *own_threshold_tables(results),
-        *prediction_tables(results),
-        *latency_tables(results),
-        *slow_rounds_tables(results),
-        trials_table(results),
-        *rounds_needed_tables(results),
-        *problem_tables(results),
-        *fault_tables(results),
-        stack_table(results.records),
-    ]
 
 
 def summary_tables(results: CampaignAnalysis) -> list[Table]:

@@ -21,6 +21,11 @@ WIDE = 0.1
 UNSTEADY = "unsteady"
 
 
+def is_unsteady(low: float, high: float, ideal: float) -> bool:
+    """Return whether an interval is wider than a tenth of ideal quality, that as a gain over quality where all is late."""
+    return abs(high - low) > WIDE * abs(ideal)
+
+
 @dataclass(frozen=True)
 class Standing:
     """What one system keeps with one model: a trial, or its repeats together.
@@ -53,7 +58,7 @@ class Standing:
     @property
     def marks(self) -> tuple[str, ...]:
         """The flags, and that the interval is wide."""
-        wide = abs(self.high - self.low) > WIDE * abs(self.scale.gained(self.ideal))
+        wide = is_unsteady(self.low, self.high, self.scale.gained(self.ideal))
         return (*self.flags, UNSTEADY) if wide else self.flags
 
     @property

@@ -11,19 +11,57 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.commands.report import store_report
+from orchestrator.report.claims import (
+    comparison_tables,
+    deadline_tables,
+    other_figure_tables,
+    prediction_tables,
+    process_tables,
+    rounds_needed_tables,
+)
 from orchestrator.report.colours import COLOURS, DASHES, styles
+from orchestrator.report.explained import slow_rounds_tables
+from orchestrator.report.faults import fault_tables
 from orchestrator.report.markdown import FOLDED, PICTURE, to_report
 from orchestrator.report.quality_picture import label_of, quality_picture
-from orchestrator.report.result_tables import all_tables
+from orchestrator.report.result_tables import (
+    cross_system_tables,
+    latency_tables,
+    own_threshold_tables,
+    problem_tables,
+    stack_table,
+    trials_table,
+)
 from orchestrator.report.standings import standings
 from orchestrator.report.svg import Drawing, spread
+from orchestrator.report.table import Table
 from orchestrator.report.text import quality
 from orchestrator.storage.reader import open_campaign
 
 OLD_CAMPAIGN = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+def all_tables(results: CampaignAnalysis) -> list[Table]:
+    """Return every table of the report."""
+    return [
+        *cross_system_tables(results),
+        *deadline_tables(results),
+        *comparison_tables(results),
+        *process_tables(results),
+        *other_figure_tables(results),
+        *own_threshold_tables(results),
+        *prediction_tables(results),
+        *latency_tables(results),
+        *slow_rounds_tables(results),
+        trials_table(results),
+        *rounds_needed_tables(results),
+        *problem_tables(results),
+        *fault_tables(results),
+        stack_table(results.records),
+    ]
 
 
 def visible(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
-from orchestrator.report.standings import UNSTEADY, WIDE, standings
+from orchestrator.report.standings import UNSTEADY, is_unsteady, standings
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
 from orchestrator.stats.times import PRIMARY_CLOCK
@@ -93,7 +93,7 @@ def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
         curve = reading.curves[PRIMARY_CLOCK, entry.key]
         for flag in curve.flags[at]:
             whose.setdefault(flag, []).append(entry.label)
-        if abs(float(curve.high[at] - curve.low[at])) > WIDE * abs(curve.ideal):
+        if is_unsteady(float(curve.low[at]), float(curve.high[at]), curve.ideal):
             unsteady.append(entry.label)
     rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
