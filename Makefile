@@ -9,7 +9,7 @@ TEST_STAMP := $(VENV)/.installed-for-tests
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quick run test cluster-demo fast-test lint bench docs clean
+.PHONY: quick run test cluster-demo study study-check fast-test lint bench docs clean
 
 quick: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=quick
@@ -28,6 +28,16 @@ fast-test: $(TEST_STAMP)
 # Four hosts out of this machine: root and Linux; says why where it cannot.
 cluster-demo: $(STAMP)
 	PYTHON=$(BIN)/python cluster/demo/run.sh
+
+# The paper's study on four allocations of this machine, at most 90 minutes on 2 cores: measures, keeps the results as
+# docs/study/measured.tar.gz and writes their numbers into docs/study.md. Root and Linux; says why where it cannot.
+study: $(TEST_STAMP)
+	PYTHON=$(BIN)/python docs/study/measure.sh
+	$(BIN)/python docs/study/regenerate.py
+
+# Computes all numbers of docs/study.md once more, from the measured times that lie in the repository.
+study-check: $(TEST_STAMP)
+	$(BIN)/python docs/study/regenerate.py --check
 
 lint: $(TEST_STAMP)
 	$(BIN)/shellcheck -x --source-path=SCRIPTDIR cluster/*.sh cluster/demo/*.sh .ci/run

@@ -30,6 +30,8 @@ from orchestrator.storage.reader import open_campaign
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"
 SLEEP = "time.sleep(self._sleep_s)"
 SLOWER_ON_ONE_CORE = "time.sleep(self._sleep_s * (1.1 if len(os.sched_getaffinity(0)) == 1 else 1.0))"
+PRIMARY = "p75"
+"""Where quality moves when the model gets slower; beside a co-runner the slowest 5 % of the times are the co-runner's."""
 PAIRS = 5
 COMPARISONS = 20
 MOST_VERDICTS, FEWEST_FOUND = 7 / 40, 36 / 40
@@ -49,7 +51,7 @@ def measure(folder: Path, a: str, b: str, pairs: int = PAIRS, rounds: int = 20) 
     words = [
         "compare", "--run", a, b, "-m", "--quiet", "--config-dir", str(SUPPORT / "conf"), "--pairs", str(pairs), "--to", str(folder),
         "task=numbers", "model=echo", "system=cpu_1core,cpu_all",
-        "measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
+        f"analysis.primary={PRIMARY}", "measurement.rule=rounds", f"measurement.min_rounds={rounds}", f"measurement.max_rounds={rounds}",
     ]  # fmt: skip
     if not (folder / "b" / "report.md").exists():
         done = subprocess.run([sys.executable, "-m", "orchestrator", *words], capture_output=True, text=True, check=False)
@@ -60,7 +62,8 @@ def measure(folder: Path, a: str, b: str, pairs: int = PAIRS, rounds: int = 20) 
 
 def compared(before: Path, after: Path) -> Comparison:
     campaign = open_campaign(before)
-    return compare(campaign, open_campaign(after), campaign.record.config.analysis, power=True)
+    analysis = campaign.record.config.analysis.model_copy(update={"primary": PRIMARY})
+    return compare(campaign, open_campaign(after), analysis, power=True)
 
 
 def told(comparison: Comparison) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shared_cores  # noqa: F401 - before numpy
 from four_hosts import four_hosts, hosts_script, traces_of
 from hypothesis import settings
 
@@ -14,10 +15,6 @@ from orchestrator.distributed.local import prepare_environment
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement import worker
 from orchestrator.subject.targets import code_of_its_own
-
-# Read when OpenMP starts: threads that wait for each other sleep, since tests share the cores with other tests.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 __all__ = ["four_hosts", "hosts_script", "traces_of"]
 

@@ -2,15 +2,17 @@
 # Four differently limited hosts on this machine, each a Ray node in a network namespace of its own. Root, Linux.
 #
 #   hosts.sh why-not             say in one line why this machine cannot have them; status 0 where it can
-#   hosts.sh up FOLDER           make them; the last line of the output is the head's address; FOLDER/env.sh is to be sourced
+#   hosts.sh up FOLDER [HOST...] make them, or others; the last line of the output is the head's address; FOLDER/env.sh is to be sourced
 #   hosts.sh down FOLDER         remove all of it, also after an `up` that was cut short
 #   hosts.sh cut FOLDER HOST     pull the network cable of a host; mend FOLDER HOST puts it back
 #   hosts.sh kill FOLDER HOST    end all processes of a host at once; start FOLDER HOST starts its Ray node again
 #
-# HOST: two-cores, one-core, half-core, quarter-core; cut, mend and kill also take head.
+# HOST: two-cores, one-core, three-quarters, half-core, quarter-core; `up` makes all but three-quarters unless told otherwise.
+# cut, mend and kill also take head.
 # PYTHON names the interpreter that has Ray (default: .venv/bin/python of this checkout, else python3).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+KNOWN_HOSTS=(two-cores one-core three-quarters half-core quarter-core)
 HOSTS=(two-cores one-core half-core quarter-core)
 # shellcheck source=machine.sh
 source "$here/machine.sh"
@@ -28,16 +30,18 @@ fail() { # STATUS MESSAGE
 
 load() { # the names that FOLDER's hosts have
   [[ -s $folder/run ]] || fail 2 "$folder holds no hosts; make them with: hosts.sh up $folder"
-  read -r id subnet port <"$folder/run"
+  local hosts
+  read -r id subnet port hosts <"$folder/run"
+  read -ra HOSTS <<<"$hosts"
   temporary=/tmp/tq-$id # Ray's sockets need a short path
 }
 
-need_host() { # HOST [ALSO]
+need_host() { # HOST KNOWN...
   local known
-  for known in "${HOSTS[@]}" "${@:2}"; do
+  for known in "${@:2}"; do
     [[ $1 == "$known" ]] && return
   done
-  fail 2 "host '$1' is none of ${HOSTS[*]} ${*:2}"
+  fail 2 "host '$1' is none of ${*:2}"
 }
 
 write_environment() {
@@ -55,6 +59,7 @@ END
 
 up() {
   local reason host
+  for host in "${HOSTS[@]}"; do need_host "$host" "${KNOWN_HOSTS[@]}"; done
   reason=$(why_not) || fail 1 "$reason"
   [[ ! -e $folder/run ]] || fail 2 "$folder holds hosts already; remove them with: hosts.sh down $folder"
   umask 077
@@ -64,7 +69,7 @@ up() {
   trap 'exit 143' TERM
   trap 'exit 129' HUP
   subnet=$(free_subnet)
-  echo "$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n') $subnet $(free_port)" >"$folder/run"
+  echo "$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n') $subnet $(free_port) ${HOSTS[*]}" >"$folder/run"
   load
   mkdir "$temporary"
   write_environment
@@ -107,7 +112,7 @@ down() {
 }
 
 start() {
-  need_host "$1"
+  need_host "$1" "${HOSTS[@]}"
   [[ -z $(processes "$1") ]] || fail 2 "$1 is running; kill it first"
   # shellcheck source=/dev/null
   source "$folder/env.sh"
@@ -123,10 +128,13 @@ python=$(python_with_ray)
 folder=$(realpath -m "${2:-.}")
 case $verb:$# in
   why-not:1) why_not ;;
-  up:2) up ;;
+  up:[2-9])
+    (($# == 2)) || HOSTS=("${@:3}")
+    up
+    ;;
   down:2) down ;;
-  cut:3 | mend:3) load && need_host "$3" head && "$verb" "$3" ;;
-  kill:3) load && need_host "$3" head && kill_processes "$3" ;;
+  cut:3 | mend:3) load && need_host "$3" "${HOSTS[@]}" head && "$verb" "$3" ;;
+  kill:3) load && need_host "$3" "${HOSTS[@]}" head && kill_processes "$3" ;;
   start:3) load && start "$3" ;;
   *)
     sed -n '2,/^set/{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2

@@ -33,6 +33,7 @@ say_what_is_shared() {
 
 share_us() { # HOST: processor time in each period; nothing where all of it
   case $1 in
+    three-quarters) echo $((PERIOD_US * 3 / 4)) ;;
     half-core) echo $((PERIOD_US / 2)) ;;
     quarter-core) echo $((PERIOD_US / 4)) ;;
   esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes four hosts, measures on all of them, prints the table that compares them, and removes the hosts, however it ends.
-# Arguments go to the orchestrator: run.sh model=efficientnet_lite0
+# Arguments go to the orchestrator: run.sh model=efficientnet_lite0. HOSTS="two-cores half-core" makes these hosts instead of the usual four.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=machine.sh
@@ -46,10 +46,12 @@ say_what_is_left() { # ARGUMENTS
 }
 
 trap finish EXIT
-forwarding "$here/hosts.sh" up "$folder" >/dev/null || exit
+read -ra hosts <<<"${HOSTS:-}"
+forwarding "$here/hosts.sh" up "$folder" "${hosts[@]}" >/dev/null || exit
 # shellcheck source=/dev/null
 source "$folder/env.sh"
 place=(cluster=address "cluster.address=$TAIL_QUALITY_ADDRESS" cluster.machines=node)
-forwarding "$python" -m orchestrator +sweep=four_systems "${place[@]}" "$@" || status=$?
+[[ " $*" == *" +sweep="* ]] || set -- +sweep=four_systems "$@"
+forwarding "$python" -m orchestrator "${place[@]}" "$@" || status=$?
 ((status < 128)) || say_what_is_left "$@"
 exit "$status"

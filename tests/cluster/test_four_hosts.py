@@ -165,3 +165,11 @@ def test_a_host_that_is_not_there_is_refused(four_hosts: Any, hosts_script: Path
     done = subprocess.run([hosts_script, "cut", four_hosts.folder, "one_core"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "hosts.sh: host 'one_core' is none of two-cores one-core half-core quarter-core head\n"
+
+
+def test_a_host_that_nobody_knows_is_not_made(hosts_script: Path, tmp_path: Path) -> None:
+    done = subprocess.run([hosts_script, "up", tmp_path / "new", "half-core", "no-core"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    known = "two-cores one-core three-quarters half-core quarter-core"
+    assert done.stderr == f"hosts.sh: host 'no-core' is none of {known}\n"
+    assert not (tmp_path / "new").exists()
