@@ -16,6 +16,7 @@ from orchestrator.report.figures.look import PLAIN_LOOK, Look
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of, to_report
+from orchestrator.report.pasted import Command
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
 from orchestrator.report.table import Table
@@ -197,7 +198,7 @@ def print_summary(
             terminal.prose(note)
         terminal.line()
     for sentence in verdict(results) if said is None else said:
-        terminal.prose(sentence)
+        (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
     if not full:
         terminal.prose(
             f"All tables: the page, or `python -m orchestrator report {' '.join(map(str, directories or [path.parent]))} --full`"

@@ -101,7 +101,7 @@ def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str]) -> 
     """Return the sentences that stand in no answer of a task."""
     if not results.groups:
         return ["No trial has a stored round."]
-    answers = {sentence for group in results.groups for sentence in (*winners(results, group), *repeats_needed(results, group))}
+    answers = {sentence for group in results.groups for sentence in winners(results, group)} | {*repeats_needed(results, results.groups)}
     return [sentence for sentence in sentences or cautions(results) if sentence not in answers]
 
 
