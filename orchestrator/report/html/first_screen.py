@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
@@ -20,10 +21,11 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Doubt:
-    """A flag, and which of the trials have it."""
+    """A flag, and which of the trials have it; ``always``: at every deadline."""
 
     word: Word
     whose: str
+    always: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,14 @@ def _deadline_of(row: Mapping[str, Any], name: str) -> int | None:
 def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
     """Yield each flag of figures at the primary threshold, and what else is in doubt, with the trials that it is true of."""
     at = reading.grids[PRIMARY_CLOCK].start
+    scale = scale_of(reading.group.trials[0].judged(reading.metric))
     whose: dict[str, list[str]] = {}
     unsteady = []
     for entry in reading.entries:
         curve = reading.curves[PRIMARY_CLOCK, entry.key]
         for flag in curve.flags[at]:
             whose.setdefault(flag, []).append(entry.label)
-        if is_unsteady(float(curve.low[at]), float(curve.high[at]), curve.ideal):
+        if is_unsteady(float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)):
             unsteady.append(entry.label)
     rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
@@ -123,7 +126,7 @@ def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
         (own[UNCERTIFIED], [entry.label for entry in reading.entries if entry.key in uncertified]),
     ]:
         if labels:
-            yield Doubt(word, _told(labels, len(reading.entries)))
+            yield Doubt(word, _told(labels, len(reading.entries)), always=word.term == UNCERTIFIED)
 
 
 def _told(labels: Sequence[str], size: int) -> str:

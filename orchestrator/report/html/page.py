@@ -26,7 +26,19 @@ from orchestrator.report.verdict import cautions, repeats_needed, winners
 HERE = files("orchestrator.report.html")
 FIRST = ("theme.js", "unpack.js")
 """Scripts that stand in the page as they are: the ground's colour, and what unpacks all else."""
-SCRIPTS = ("numbers.js", "data.js", "state.js", "layout.js", "charts.js", "tables.js", "rows.js", "strips.js", "controls.js", "main.js")
+SCRIPTS = (
+    "numbers.js",
+    "data.js",
+    "state.js",
+    "layout.js",
+    "charts.js",
+    "tables.js",
+    "rows.js",
+    "strips.js",
+    "answer.js",
+    "controls.js",
+    "main.js",
+)
 """The parts of the page's own script, in the order in which they are joined behind the plotting library."""
 
 
