@@ -85,13 +85,14 @@ function told(labels, size) {
 function moveAnswer(task, text, names) {
   const section = task.section, clock = task.clocks[task.clock], between = section.querySelector("[data-between]");
   const sentences = [...section.querySelectorAll("[data-win], [data-test]")], box = section.querySelector("[data-doubts]");
-  task.home ??= { clock: task.clock, ns: deadline(task), text, said: sentences.map(place => place.textContent), doubts: [...box.childNodes], kind: box.className };
+  const name = names[0] ? names[0].startsWith("p") ? `${names[0]} (${text})` : names[0] : text;
+  task.home ??= { clock: task.clock, ns: deadline(task), name, said: sentences.map(place => place.textContent), doubts: [...box.childNodes], kind: box.className };
   const home = task.clock === task.home.clock && deadline(task) === task.home.ns;
   between.hidden = task.asked === null;
   between.textContent = `No figures were computed at ${text} itself: those shown are of ${milliseconds(clock.ns[task.at])}, the ${clock.ns[task.at] > task.asked ? "first" : "last before it"}.`;
   if (!task.systems.length) return;
-  const bound = (names[0] ? names[0].startsWith("p") ? `${names[0]} (${text})` : names[0] : text) + (task.clock === task.home.clock ? "" : ` of ${task.clock} time`);
-  const test = `No test was made at this deadline, only at ${task.home.text} of ${task.home.clock} time; here intervals alone say what ties.`;
+  const bound = name + (task.clock === task.home.clock ? "" : ` of ${task.clock} time`);
+  const test = `No test was made at this deadline, only at ${task.home.name} of ${task.home.clock} time; here intervals alone say what ties.`;
   const said = home ? task.home.said : [...winnersAt(task, bound), test];
   sentences.forEach((place, index) => { place.textContent = said[index]; });
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); return; }

@@ -47,6 +47,7 @@ def render(
     evidence: Mapping[str, Evidence] | None = None,
     sentences: Sequence[str] = (),
     combined: Table | None = None,
+    found: Sequence[Reading] | None = None,
 ) -> str:
     """Return the page. Equal results, settings and seed give equal text.
 
@@ -58,6 +59,8 @@ def render(
         by trial, from `read_evidence`; its figures are left out if it was not read.
     sentences, combined
         if ``results`` are of several campaigns read as one: the sentences of them, and the table of them.
+    found
+        what is drawn, from `readings`, if it is known already.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def render(
         if trials of one task are judged by different metrics.
     """
     evidence = evidence or {}
-    found = readings(results, evidence)
+    found = readings(results, evidence) if found is None else found
     flags = flag_words(_flags(results, found))
     sections = [task_section(number, reading, results, flags) for number, reading in enumerate(found)]
     arrays = Arrays()
@@ -132,8 +135,13 @@ def _flags(results: CampaignAnalysis, found: Iterable[Reading]) -> set[str]:
 def page_code() -> tuple[str, str]:
     """Return the plotting library as Plotly's Python package has it and the page's script, packed, and their hash as a policy has it."""
     library = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-    code = "\n".join([library, *map(_text, SCRIPTS)])
+    code = "\n".join([library, *(_without_remarks(_text(name)) for name in SCRIPTS)])
     return packed(code.encode()), _hash(code)
+
+
+def _without_remarks(script: str) -> str:
+    """Return a script of ours without lines that are remarks, and without the blanks that begin lines."""
+    return "\n".join(line.lstrip() for line in script.splitlines() if not line.lstrip().startswith("//"))
 
 
 @cache
