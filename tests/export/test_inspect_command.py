@@ -10,6 +10,7 @@ from orchestrator.__main__ import main
 from orchestrator.analysis.late_answers import latest_answers
 from orchestrator.commands.verbs.inspect import Options, execute
 from orchestrator.contracts import InputError
+from orchestrator.report.trial_names import id_ends
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
 
@@ -74,6 +75,9 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
         assert heading in out
     assert inspect(directory, "null1", top=1) == 0
     assert "more of its batch" in capsys.readouterr().out
+    ids = [planned.trial_id for planned in open_campaign(directory).record.trials]
+    assert inspect(directory, id_ends(ids)[1], top=1) == 0
+    assert f"Latest answers of {ids[1]}" in capsys.readouterr().out
 
 
 def test_mistakes_are_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
