@@ -204,7 +204,7 @@ def print_summary(
     for sentence in verdict(results) if said is None else said:
         (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
     if not full:
-        terminal.prose(
+        terminal.line(  # never broken: it is to be pasted
             f"All tables: the page, or `python -m orchestrator report {' '.join(map(str, directories or [path.parent]))} --full`"
         )
     terminal.line(f"report: {path}")

@@ -12,6 +12,8 @@ from orchestrator.report.table import Table
 from orchestrator.report.terminal import fits
 
 HEADS = ("model", "task", "system", "runtime", "batch", "repeat")
+ABOVE = 4
+"""How many of them stand in the title where all trials share them; the others do in the note."""
 IDS = "id ends"
 
 
@@ -34,9 +36,16 @@ def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width:
         return whole
     place = list(table.columns).index("trial")
     ends = id_ends([trial_id for trial_id, _ in trials])
-    rows = [[*_names(trial), *row[:place], *row[place + 1 :], end] for row, (_, trial), end in zip(table.rows, trials, ends, strict=True)]
-    columns = [*HEADS, *table.columns[:place], *table.columns[place + 1 :], IDS]
-    found = condensed(replace(table, columns=columns, rows=rows), [IDS])
+    names = [_names(trial) for _, trial in trials]
+    apart = [at for at in range(len(HEADS)) if at >= ABOVE or len({of_trial[at] for of_trial in names}) > 1]
+    shared = [names[0][at] for at in range(len(HEADS)) if at not in apart]
+    rows = [
+        [*(of_trial[at] for at in apart), *row[:place], *row[place + 1 :], end]
+        for row, of_trial, end in zip(table.rows, names, ends, strict=True)
+    ]
+    columns = [*(HEADS[at] for at in apart), *table.columns[:place], *table.columns[place + 1 :], IDS]
+    title = f"{table.title}: {', '.join(shared)}" if shared else table.title
+    found = condensed(replace(table, title=title, columns=columns, rows=rows), [IDS])
     told = {tuple(row[at] for at, head in enumerate(found.columns) if head in HEADS) for row in found.rows}
     bare = without(found, IDS) if len(told) == len(found.rows) else found
     return found if ids or fits(found, width) else bare

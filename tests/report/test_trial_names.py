@@ -31,7 +31,7 @@ def test_full_ids_stand_where_they_fit() -> None:
 def test_else_what_all_share_is_said_once_and_the_end_of_an_id_names_it() -> None:
     made = with_fitting_names(TABLE, TRIALS, 63)
     assert (made.columns, made.rows) == (["system", "rounds", IDS], [["cpu_1", "3", "01234567-r0"], ["cpu_2", "4", "89abcdef-r0"]])
-    assert made.note == "In all: model a_model, task pictures, runtime torch, batch 1, repeat 0, state done."
+    assert (made.title, made.note) == ("Campaign: a_model, pictures, torch", "In all: batch 1, repeat 0, state done.")
     narrow = with_fitting_names(TABLE, TRIALS, 20)
     assert (narrow.columns, narrow.rows) == (["system", "rounds"], [["cpu_1", "3"], ["cpu_2", "4"]])
     assert with_fitting_names(TABLE, TRIALS, 20, ids=True) == made
