@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -127,3 +128,15 @@ def test_what_is_no_time_is_ignored(report: Any, visit: Callable[..., Any]) -> N
     page = visit(report.page, "#t=50parsecs", viewport=DESK).page
     grid = readings(report.results, report.evidence)[0].grids["total"]
     assert page.locator("[data-slider]").input_value() == str(grid.start)
+
+
+def test_a_long_command_leaves_the_links_their_lines(report: Any, visit: Callable[..., Any], tmp_path: Path) -> None:
+    long = report.results.campaign.model_copy(
+        update={"command": ("+sweep=vision", "results_dir=/somewhere/else", "measurement.max_seconds=1") * 2}
+    )
+    path = tmp_path / "long.html"
+    path.write_text(render(replace(report.results, campaign=long), {}), encoding="utf-8")
+    for width in (1024, 390):
+        page = visit(path, viewport={"width": width, "height": 768}).page
+        assert page.locator("nav a").evaluate_all("links => links.every(link => link.getClientRects().length === 1)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
