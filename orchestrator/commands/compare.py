@@ -43,10 +43,11 @@ def tell(
 ) -> None:
     """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``.
 
-    ``places`` are baseline and candidate as they were named, and ``command`` measured the candidate: with both, what is written says how
-    to come to a verdict.
+    ``places`` are baseline and candidate as they were named, and ``command`` measured the candidate: with both, it is said
+    how to come to a verdict where there is none.
     """
     found = list(sentences(comparison, comparison.min_effect is not None, allow_no_verdict, accept_drift))
+    head = headline(comparison, places, command, allow_no_verdict, accept_drift)
     tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
     for table in tables if full else [short_table(comparison), *tables[1:]]:
@@ -54,9 +55,13 @@ def tell(
         terminal.line()
     for sentence in found:
         terminal.prose(sentence)
+    if head.commands:
+        terminal.prose("What would give a verdict:")
+        for wanted in head.commands:
+            terminal.line(wanted)
     written = Written(
         title=f"Tail quality: {comparison.after.name} against {comparison.before.name}",
-        headline=headline(comparison, places, command, allow_no_verdict, accept_drift),
+        headline=head,
         sentences=[sentence for sentence in found if not sentence.startswith("Gate: ")],
         short=short_table(comparison, more=""),
         tables=tables,

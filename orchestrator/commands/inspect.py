@@ -9,10 +9,10 @@ from typing import Any
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
 from orchestrator.contracts import InputError
-from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.trial_names import id_ends, with_fitting_names
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
 
@@ -45,8 +45,8 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
     """Print the latest answers of one trial, or the trials where none is named."""
     campaign = open_campaign(directory)
     if trial is None:
-        print_trials(campaign)
-        Terminal().line(f"choose one: python -m orchestrator inspect {directory} TRIAL")
+        print_trials(campaign, ids=True)
+        Terminal().line(f"choose one, by how its id begins or ends: python -m orchestrator inspect {directory} TRIAL")
         return
     trial_id = find_trial(campaign, trial)
     answers = latest_answers(campaign, trial_id, top)
@@ -57,10 +57,13 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
 
 
 def find_trial(campaign: Campaign, wanted: str) -> str:
-    """Return the id of the one trial that begins with these characters. Raises InputError if none or several do."""
+    """Return the id of the one trial that begins with these characters, or ends with its hash. Raises InputError if none or several do."""
     ids = [planned.trial_id for planned in campaign.record.trials]
     if wanted in ids:
         return wanted
+    by_end = dict(zip(id_ends(ids), ids, strict=True))
+    if wanted in by_end:
+        return by_end[wanted]
     found = [trial_id for trial_id in ids if trial_id.startswith(wanted)]
     if len(found) > 1:
         some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
@@ -138,11 +141,12 @@ def show_status(directory: Path) -> None:
     print_trials(open_campaign(directory))
 
 
-def print_trials(campaign: Campaign) -> None:
-    """Print one line per trial, and how many there are of each state."""
+def print_trials(campaign: Campaign, ids: bool = False) -> None:
+    """Print one line per trial, and how many there are of each state; ``ids``: with what names each trial on a command line."""
     records = campaign.trials()
     terminal = Terminal()
-    terminal.table(condensed(_trials_table(campaign, records), ["trial", "state"]))
+    trials = [(record.trial_id, record.trial) for record in records]
+    terminal.table(with_fitting_names(_trials_table(campaign, records), trials, terminal.width, ids))
     counts = Counter(record.state for record in records)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     terminal.line(f"{trials_counted(len(records))}: {states}")

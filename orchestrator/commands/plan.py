@@ -11,11 +11,11 @@ from orchestrator.commands.planning import compose_campaign, earlier_costs, know
 from orchestrator.commands.shared_options import Composing
 from orchestrator.machine.host import cores_offered
 from orchestrator.planning.plan import Plan
-from orchestrator.report.condensed import condensed
 from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
+from orchestrator.report.trial_names import with_fitting_names
 from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.records import PlannedTrial
 
@@ -29,7 +29,8 @@ def execute(options: Composing) -> int:
     composition = composed.composition
     terminal = Terminal()
     table = plan_table(plan)
-    terminal.table(table if options.full else condensed(table, ["trial", "state"]))
+    trials = [(planned.trial_id, planned.trial) for planned in plan.trials]
+    terminal.table(table if options.full else with_fitting_names(table, trials, terminal.width))
     for planned in plan.trials:
         candidate = plan.candidates[planned.match_key]
         fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None

@@ -13,9 +13,11 @@ from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
+from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of, to_report
+from orchestrator.report.pasted import Command
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
 from orchestrator.report.table import Table
@@ -132,17 +134,18 @@ def store_report(
     campaign = open_campaign(directory)
     results = analyse(campaign, analysis)
     evidence = read_evidence(campaign)
-    texts = {"report.md": to_report(results), "report.html": render(results, evidence), **_picture(results)}
+    found = readings(results, evidence)
+    texts = {"report.md": to_report(results), "report.html": render(results, evidence, found=found), **_picture(results, found)}
     write_results(directory, results.tables, texts)
     if formats:
         write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
     return results
 
 
-def _picture(results: CampaignAnalysis) -> dict[str, str]:
+def _picture(results: CampaignAnalysis, found: Sequence[Reading]) -> dict[str, str]:
     """Return the picture that report.md shows, by its file's name, or nothing where there is none."""
-    found = quality_picture(results)
-    return {} if found is None else {PICTURE: found}
+    picture = quality_picture(results, found)
+    return {} if picture is None else {PICTURE: picture}
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
@@ -167,8 +170,10 @@ def report_several(
     several, results = analyse_directories(directories, overrides)
     make_output_folder(folder, "--into")
     evidence = read_evidence(several)
-    page = render(results, evidence, sentences=list(remarks_on_several(several, results)), combined=campaigns_table(several))
-    texts = {"report.md": to_combined_report(several, results), "report.html": page, **_picture(results)}
+    found = readings(results, evidence)
+    remarks = list(remarks_on_several(several, results))
+    page = render(results, evidence, sentences=remarks, combined=campaigns_table(several), found=found)
+    texts = {"report.md": to_combined_report(several, results), "report.html": page, **_picture(results, found)}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
@@ -197,9 +202,9 @@ def print_summary(
             terminal.prose(note)
         terminal.line()
     for sentence in verdict(results) if said is None else said:
-        terminal.prose(sentence)
+        (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
     if not full:
-        terminal.prose(
+        terminal.line(  # never broken: it is to be pasted
             f"All tables: the page, or `python -m orchestrator report {' '.join(map(str, directories or [path.parent]))} --full`"
         )
     terminal.line(f"report: {path}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,10 @@ from typing import Literal, TypeAlias
 from orchestrator.compare.campaigns import ALARM, UNDECIDED, Comparison
 from orchestrator.compare.comparison_tables import BLIND, UNKNOWN, gate_sentence, outcomes_text
 from orchestrator.compare.rows import NO_VERDICT
+from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word, words_again
 from orchestrator.stats.replication import FEWEST_REPEATS
 
 Result: TypeAlias = Literal["pass", "fail", "no verdict"]
-ORCHESTRATOR = "python -m orchestrator"
-PLAIN = re.compile(r"[\w.,=+/\[\]-]+", re.ASCII)
-OURS = ("measurement.repeat=", "results_dir=")
-"""Words of a command that are given anew."""
 ENOUGH_REPEATS = 5
 """Repeats that are asked for where the fewest that give a verdict would find little."""
 
@@ -79,20 +74,14 @@ def _sentence(comparison: Comparison, result: Result, gate: str) -> str:
 
 def _commands(comparison: Comparison, places: tuple[Path, Path], command: Sequence[str]) -> Iterator[str]:
     """Yield commands that would give a verdict, by what is missing."""
-    before, after = (_plain(str(place), name) for place, name in zip(places, "AB", strict=True))
+    before, after = (plain_word(str(place), name) for place, name in zip(places, "AB", strict=True))
     reasons = {row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT}
-    kept = [word for number, word in enumerate(command) if not word.startswith(OURS) and (number or word != "run")]
-    words = " ".join(_plain(word, "KEY=VALUE") for word in kept) or "KEY=VALUE"
+    words = words_again(command)
     if UNKNOWN in reasons:
-        yield f"{ORCHESTRATOR} {words} measurement.repeat={ENOUGH_REPEATS}  # both sides; {FEWEST_REPEATS} repeats are the fewest"
+        yield f"{measured_again(command, f'measurement.repeat={ENOUGH_REPEATS}')}  # both sides; {FEWEST_REPEATS} repeats are the fewest"
     if BLIND in reasons:
         yield f"{ORCHESTRATOR} compare {before} {after} --gate analysis.primary=p50  # a threshold at which quality feels speed"
         yield f"{ORCHESTRATOR} compare --run A B {words} --pairs {2 * ENOUGH_REPEATS} --gate  # more repeats, in pairs"
     if comparison.drift and comparison.min_effect is not None:
         yield f"{ORCHESTRATOR} compare --run A B {words} --gate  # in pairs; A and B: folders of code, or overrides"
         yield f"{ORCHESTRATOR} compare {before} {after} --gate --accept-drift  # if nothing has drifted in between"
-
-
-def _plain(word: str, otherwise: str) -> str:
-    """Return a word as one types it; one of a stranger that a shell or Markdown could read otherwise is replaced."""
-    return shlex.quote(word) if PLAIN.fullmatch(word) else otherwise

@@ -125,7 +125,7 @@ def to_latex(table: Table, name: str, origin: str = "") -> str:
 
     It fits a column of a paper: what does not stands in further blocks below, each with the names.
     """
-    table = condensed(table, table.right - {"ideal"})
+    table = condensed(table, ())
     caption = " ".join(filter(None, [f"{table.title}.", table.note.strip(), origin]))
     return TABLE.format(
         caption=escape(caption),

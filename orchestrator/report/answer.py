@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -12,12 +12,15 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.report.standings import Grade, Standing, differing, shared, standings
 from orchestrator.report.table import Marks, bound
-from orchestrator.report.terminal import STYLES, USUAL, stacked
+from orchestrator.report.terminal import STYLES, USUAL, stacked, wrapped
 from orchestrator.report.text import printable, quality, quality_within
 
 NARROW = 60
 """A terminal below this width gets stacks."""
 SHORTEST_BAR, LONGEST_BAR = 6, 20
+SQUEEZED_BAR = 3
+"""The shortest bar where nothing else can be spared."""
+IDEAL, MARKS = "ideal", "marks"
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -62,7 +65,7 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
     marks = Marks([{"flags": one.marks} for one in found])
     several, marked = any(one.processes > 1 for one in found), any(one.marks for one in found)
     most = max(max(one.scale.gained(one.ideal), one.scale.gained(one.mean)) for one in found)
-    heads = [*apart, "kept", "95 % interval", "worst", "ideal", *(["processes"] if several else []), *(["marks"] if marked else [])]
+    heads = [*apart, "kept", "95 % interval", "worst", IDEAL, *(["processes"] if several else []), *([MARKS] if marked else [])]
     rows = [
         (
             *(one.names[name] for name in apart),
@@ -98,30 +101,71 @@ def lines(answer: Answer, width: int | None, fine: bool = True) -> Iterator[Text
         whether the terminal can show blocks of eighths; else bars are of ``#``.
     """
     limit = USUAL if width is None else width
-    heads = [printable(head) for head in answer.heads]
-    rows = [[printable(cell) for cell in row] for row in answer.rows]
-    widths = [max(cell_len(text) for text in column) for column in zip(heads, *rows, strict=True)]
-    yield Text(printable(answer.title), style="bold")
-    layout = None if limit < NARROW else _layout(widths, limit)
-    if layout is None:
-        for row, grade in zip(rows, answer.grades, strict=True):
-            for line in stacked(heads, row, width):
+    answer = replace(answer, title=printable(answer.title), heads=_printable(answer.heads), rows=tuple(map(_printable, answer.rows)))
+    found = None if limit < NARROW else _layout(answer, limit)
+    if found is None:
+        yield from _title(answer, width)
+        for row, grade in zip(answer.rows, answer.grades, strict=True):
+            for line in stacked(answer.heads, row, width):
                 yield Text(line, style=STYLES[grade])
             yield Text()
         return
-    gap, bar = layout
-    yield Text(_line(heads, widths, answer.names, gap, " " * bar), style="dim")
-    for row, share, grade in zip(rows, answer.shares, answer.grades, strict=True):
-        yield Text(_line(row, widths, answer.names, gap, bar_of(share, bar, fine)), style=STYLES[grade])
+    shown, gap, bar = found
+    widths = widths_of(shown)
+    yield from _title(shown, width)
+    yield Text(_line(shown.heads, widths, shown.names, gap, " " * bar), style="dim")
+    for row, share, grade in zip(shown.rows, shown.shares, shown.grades, strict=True):
+        yield Text(_line(row, widths, shown.names, gap, bar_of(share, bar, fine)), style=STYLES[grade])
 
 
-def _layout(widths: Sequence[int], limit: int) -> tuple[int, int] | None:
-    """Return the blanks between columns and the width of the bar, 0 for none; None if the columns do not fit at all."""
-    for gap in (2, 1):
-        left = limit - sum(widths) - gap * (len(widths) - 1)
-        if left - gap >= SHORTEST_BAR:
-            return gap, min(left - gap, LONGEST_BAR)
-    return (1, 0) if sum(widths) + len(widths) - 1 <= limit else None
+def _title(answer: Answer, width: int | None) -> Iterator[Text]:
+    return (Text(line, style="bold") for line in wrapped(answer.title, width))
+
+
+def _printable(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(printable, cells))
+
+
+def widths_of(answer: Answer) -> list[int]:
+    """Return how wide each column of an answer is."""
+    return [max(cell_len(text) for text in column) for column in zip(answer.heads, *answer.rows, strict=True)]
+
+
+def _layout(answer: Answer, limit: int) -> tuple[Answer, int, int] | None:
+    """Return what is shown, the blanks between columns and the width of the bar, 0 for none; None if the columns do not fit at all.
+
+    Where there is no room for a bar, an ideal quality that all rows share is said in the title, and then marks are written closely.
+    """
+    shorter = _without_ideal(answer)
+    for shown, shortest, gaps in (
+        (answer, SHORTEST_BAR, (2, 1)),
+        (shorter, SHORTEST_BAR, (1,)),
+        (_close_marks(shorter), SQUEEZED_BAR, (1,)),
+    ):
+        widths = widths_of(shown)
+        for gap in gaps:
+            left = limit - sum(widths) - gap * (len(widths) - 1)
+            if left - gap >= shortest:
+                return shown, gap, min(left - gap, LONGEST_BAR)
+    widths = widths_of(shorter)
+    return (shorter, 1, 0) if sum(widths) + len(widths) - 1 <= limit else None
+
+
+def _without_ideal(answer: Answer) -> Answer:
+    """Return an answer that says in its title what ideal quality is, if it is the same in all rows."""
+    place = answer.heads.index(IDEAL) if IDEAL in answer.heads[answer.names :] else 0
+    if not place or len({row[place] for row in answer.rows}) > 1:
+        return answer
+    rows = tuple((*row[:place], *row[place + 1 :]) for row in answer.rows)
+    title = f"{answer.title}, of an ideal {answer.rows[0][place]}"
+    return replace(answer, title=title, heads=(*answer.heads[:place], *answer.heads[place + 1 :]), rows=rows)
+
+
+def _close_marks(answer: Answer) -> Answer:
+    """Return an answer whose marks are letters alone, under no heading."""
+    if answer.heads[-1] != MARKS:
+        return answer
+    return replace(answer, heads=(*answer.heads[:-1], ""), rows=tuple((*row[:-1], row[-1].replace(", ", "")) for row in answer.rows))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], names: int, gap: int, bar: str) -> str:

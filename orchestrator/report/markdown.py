@@ -16,6 +16,7 @@ from orchestrator.report.claims import (
 )
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
+from orchestrator.report.pasted import Command
 from orchestrator.report.result_tables import (
     cross_system_tables,
     latency_tables,
@@ -75,7 +76,7 @@ def report_of(title: str, sentences: Iterable[str], results: CampaignAnalysis, m
     """
     found = list(answers(results))
     head = [f"# {markdown_text(title)}", ""]
-    head += [f"- {markdown_text(sentence, at_start=True)}" for sentence in (*sentences, *_not_done(results))]
+    head += [_item(sentence) for sentence in (*sentences, *_not_done(results))]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
     parts = ["\n".join(head), *(to_markdown(_table(answer)) for answer in found)]
     parts += [folded(table.title, [table]) for table in first]
@@ -84,6 +85,11 @@ def report_of(title: str, sentences: Iterable[str], results: CampaignAnalysis, m
             parts.append(folded(name, tables))
     method = "\n".join([_opening("How this was measured"), *([measured, ""] if measured else []), METHOD, CLOSING])
     return "\n".join([*parts, method])
+
+
+def _item(sentence: str) -> str:
+    """Return a sentence as an item of a list, or a command as the code that the item above ends with."""
+    return f"  `{sentence}`" if isinstance(sentence, Command) else f"- {markdown_text(sentence, at_start=True)}"
 
 
 def folded(name: str, tables: Iterable[Table]) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, mean_curve
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.metrics.interface import Scale
 from orchestrator.report.colours import styles
+from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.standings import Standing, differing, shared, standings
 from orchestrator.report.svg import INK, QUIET, RULE, Drawing, Point, spread, width_of
 from orchestrator.report.table import bound
@@ -20,8 +19,6 @@ from orchestrator.report.text import quality
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 
-POINTS, FEWER = 81, 13
-"""Thresholds of a line, and of a line of a metric that is no mean, each of whose values takes long to find."""
 PLOT_WIDTH, PLOT_HEIGHT = 520.0, 300.0
 LEFT, TOP, BOTTOM, LINE = 54.0, 72.0, 54.0, 17.0
 MOST_LABELS = 16
@@ -32,16 +29,21 @@ EMPTY = (QUIET, ())
 Floats = NDArray[np.float64]
 
 
-def quality_picture(results: CampaignAnalysis) -> str | None:
-    """Return the picture, one panel a task, or None where no task has a primary threshold."""
-    found = [(group, some) for group in results.groups if (some := standings(results, group))]
+def quality_picture(results: CampaignAnalysis, read: Sequence[Reading] | None = None) -> str | None:
+    """Return the picture, one panel a task, or None where no task has a primary threshold.
+
+    ``read`` are the curves of the page, from `readings`, if these are known already.
+    """
+    wanted = {group.thresholds.primary is not None for group in results.groups}
+    read = (readings(results, {}) if True in wanted else []) if read is None else read
+    found = [(reading, some) for reading in read if (some := standings(results, reading.group))]
     if not found:
         return None
     label_width = max(width_of(label_of(one, some)) for _, some in found for one in some) + 44
     height = TOP + PLOT_HEIGHT + BOTTOM
     drawing = Drawing(LEFT + PLOT_WIDTH + label_width, height * len(found), "Mean tail quality against the threshold, one line a system")
-    for number, (group, some) in enumerate(found):
-        _panel(drawing, number * height, group, some)
+    for number, (reading, some) in enumerate(found):
+        _panel(drawing, number * height, reading, some)
     return drawing.to_svg()
 
 
@@ -50,11 +52,12 @@ def label_of(one: Standing, others: Sequence[Standing]) -> str:
     return " ".join([quality(one.mean), *(one.names[name] for name in differing(others) if one.names[name])])
 
 
-def _panel(drawing: Drawing, above: float, group: Group, found: Sequence[Standing]) -> None:
+def _panel(drawing: Drawing, above: float, reading: Reading, found: Sequence[Standing]) -> None:
+    group = reading.group
     primary = group.thresholds.primary
     assert primary is not None
-    ns = _thresholds(group, primary)
-    curves = _curves(group, found, ns)
+    ns = _thresholds(reading, primary)
+    curves = _curves(reading, found, ns)
     scale = found[0].scale
     best = max(scale.gained(one.ideal) for one in found)
     top = max(best, max((float(curve.max()) for curve in curves), default=0.0), 1e-12)
@@ -135,26 +138,30 @@ def _steps(points: Sequence[Point]) -> list[Point]:
     return [*found, (points[-1][0], points[-1][1])]
 
 
-def _thresholds(group: Group, primary: Threshold) -> Floats:
-    """Return rising thresholds in ns from below the fastest common one to above the slowest that matters, the primary one among them."""
+def _thresholds(reading: Reading, primary: Threshold) -> Floats:
+    """Return rising thresholds in ns from below the fastest common one to above the slowest that matters, and the page's between."""
+    group = reading.group
     common = [threshold.ns for threshold in group.thresholds.common(PRIMARY_CLOCK)] or [primary.ns]
     timed = [ns for data in group.trials if math.isfinite(ns := float(np.min(data.times[PRIMARY_CLOCK])))]
-    low = min([*common, *timed, primary.ns]) * 0.9
+    low = max(1.0, min([*common, *timed, primary.ns]) * 0.9)
     high = max(*common, primary.ns) * 1.25
-    judged = group.trials[0].judged(group.trials[0].metric)
-    count = POINTS if isinstance(judged, JudgedMean | JudgedSignedMean) else FEWER
-    return np.unique(np.append(np.geomspace(max(low, 1.0), high, count), primary.ns))
+    grid = reading.grids[PRIMARY_CLOCK].ns.astype(np.float64)
+    return np.unique([low, *grid[(grid > low) & (grid < high)], high])
 
 
-def _curves(group: Group, found: Sequence[Standing], ns: Floats) -> list[Floats]:
-    """Return for each system mean tail quality as a gain, [G], over the rounds of each repeat and then over repeats."""
-    trials = {data.trial_id: data for data in group.trials}
+def _curves(reading: Reading, found: Sequence[Standing], ns: Floats) -> list[Floats]:
+    """Return for each system mean tail quality as a gain, [G], over the rounds of each repeat and then over repeats.
 
-    def mean(data: TrialData) -> Floats:
-        return mean_curve(data.judged(data.metric), data.times[PRIMARY_CLOCK], list(ns))
+    Each is a step: at a threshold that the page did not compute, the last before it; before all of them every answer is late.
+    """
+    grid = reading.grids[PRIMARY_CLOCK].ns
+    places = np.searchsorted(grid, ns, side="right") - 1
 
-    means = dict(zip(trials, map_in_threads(mean, trials.values()), strict=True))
-    return [np.mean([means[trial] for trial in one.trials], axis=0) for one in found]
+    def gain(trial: str, scale: Scale) -> Floats:
+        gains = np.asarray(scale.gained(reading.curves[PRIMARY_CLOCK, trial].mean))
+        return np.where(places < 0, 0.0, gains[np.maximum(places, 0)])
+
+    return [np.mean([gain(trial, one.scale) for trial in one.trials], axis=0) for one in found]
 
 
 def ticks(low: float, high: float) -> list[float]:

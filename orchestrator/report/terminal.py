@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,12 @@ def arrange(
     return []
 
 
+def fits(table: Table, width: int | None) -> bool:
+    """Return whether a table fits a terminal of this width as it is, with no line broken and no column apart."""
+    columns = _columns([printable(head) for head in table.columns], [[printable(cell) for cell in row] for row in table.rows])
+    return width is None or _framed([max((cell_len(text) for text in column), default=0) for column in columns]) <= width
+
+
 def identity_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
     """Return the places of the columns that tell the rows apart: those with names, and as many others as it takes, from the left."""
     chosen = {place for place, head in enumerate(heads) if head in NAMES}
@@ -85,24 +92,43 @@ def identity_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> tup
 
 
 def wrapped(text: str, width: int | None) -> Iterator[str]:
-    """Yield lines of at most this width, broken at spaces; a word that is longer has a line of its own."""
+    """Yield lines of at most this width, broken at spaces; a word that is longer has lines of its own, broken behind dashes.
+
+    A word with a slash is a path and is not broken: it would be none any more.
+    """
     line = ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word
         if line and width is not None and cell_len(longer) > width:
-            yield line
+            yield from _pieces(line, width)
             longer = word
         line = longer
-    yield line
+    yield from _pieces(line, width)
+
+
+def _pieces(line: str, width: int | None) -> Iterator[str]:
+    """Yield a line, or the pieces of the one long word that it is."""
+    if width is None or cell_len(line) <= width or " " in line or "/" in line:
+        yield line
+        return
+    piece = ""
+    for part in re.findall(r"[^-]*-+|[^-]+", line):
+        if piece and cell_len(piece + part) > width:
+            yield piece
+            piece = ""
+        piece += part
+    yield piece
 
 
 def stacked(heads: Sequence[str], row: Sequence[str], width: int | None) -> Iterator[str]:
     """Yield the lines of one row whose cells stand one under another, each after its heading."""
     for head, cell in zip(heads, row, strict=True):
         if cell:
-            first, *more = wrapped(f"{head}: {cell}", width)
+            text = f"{head}: {cell}"
+            first = next(wrapped(text, width))
             yield first
-            for line in wrapped(" ".join(more), None if width is None else width - 2) if more else ():
+            rest = text[len(first) :].removeprefix(" ")
+            for line in wrapped(rest, None if width is None else width - 2) if rest else ():
                 yield line if width is not None and cell_len(line) + 2 > width else f"  {line}"
 
 

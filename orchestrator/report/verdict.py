@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.pasted import measured_again
 from orchestrator.report.standings import Standing, by_model, standings
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
+
+REPEATED = "measurement.repeat=5"
 
 
 def verdict(results: CampaignAnalysis) -> Iterator[str]:
@@ -19,7 +22,7 @@ def verdict(results: CampaignAnalysis) -> Iterator[str]:
         yield "No trial has a stored round."
     for group in results.groups:
         yield from winners(results, group)
-        yield from repeats_needed(results, group)
+    yield from repeats_needed(results, results.groups)
     yield from cautions(results)
 
 
@@ -66,11 +69,17 @@ def winners(results: CampaignAnalysis, group: Group) -> Iterator[str]:
         yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
 
 
-def repeats_needed(results: CampaignAnalysis, group: Group) -> Iterator[str]:
-    """Say that differences between single processes are not shown for others yet, and how they would be."""
-    found = standings(results, group)
-    if len(found) > 1 and all(one.processes == 1 for one in found):
-        yield f"{group.task}: each trial is one process. Whether fresh processes do the same, repeats show: add measurement.repeat=5."
+def repeats_needed(results: CampaignAnalysis, groups: Sequence[Group]) -> Iterator[str]:
+    """Say that differences between single processes are not shown for others yet, and the command that would show them."""
+    single = [group.task for group in groups if len(found := standings(results, group)) > 1 and all(one.processes == 1 for one in found)]
+    if not single:
+        return
+    start = f"{', '.join(dict.fromkeys(single))}: each trial is one process. Whether fresh processes do the same, repeats show:"
+    if results.campaign.command:
+        yield start
+        yield measured_again(results.campaign.command, REPEATED)
+    else:
+        yield f"{start} measure again with {REPEATED}."
 
 
 def _across_models(start: str, metric: str, models: Sequence[Sequence[Standing]]) -> str:

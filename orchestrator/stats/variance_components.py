@@ -125,6 +125,11 @@ def _of_samples(answers: Sequence[ArrayLike]) -> float:
     return squares / degrees / size if degrees else math.nan
 
 
+def student_t(count: int, confidence: float = 0.95) -> float:
+    """Return Student's t for a two-sided interval of a mean of ``count`` values, at least 2."""
+    return float(scipy.stats.t.ppf((1 + confidence) / 2, count - 1))
+
+
 def mean_of_processes(means: ArrayLike, resolution: float = 0.0, confidence: float = 0.95) -> tuple[float, float, float]:
     """Return mean, lower and upper limit of what a fresh process has in the mean: Student's t on the means of n processes, n - 1 degrees.
 
@@ -148,7 +153,7 @@ def mean_of_processes(means: ArrayLike, resolution: float = 0.0, confidence: flo
     if found.ndim != 1 or found.size < FEWEST_PROCESSES or not np.isfinite(found).all():
         raise InputError(f"interval over {found.size} processes: at least {FEWEST_PROCESSES} finite means are needed")
     mean, sd = float(found.mean()), max(float(found.std(ddof=1)), resolution)
-    half = float(scipy.stats.t.ppf((1 + confidence) / 2, found.size - 1)) * sd / math.sqrt(found.size)
+    half = student_t(found.size, confidence) * sd / math.sqrt(found.size)
     return mean, mean - half, mean + half
 
 

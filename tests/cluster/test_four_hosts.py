@@ -144,7 +144,9 @@ def test_the_token_is_for_its_owner_alone(four_hosts: Any) -> None:
 def test_half_made_hosts_are_removed(hosts_script: Path, traces_of: Any, tmp_path: Path, sent: signal.Signals) -> None:
     folder = tmp_path / "half made"
     environment = {**os.environ, "PYTHON": sys.executable}
-    with subprocess.Popen([hosts_script, "up", folder], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as making:
+    # A shell cannot trap what was ignored when it began, as SIGINT is in the background of another.
+    command = ["env", "--default-signal=INT", hosts_script, "up", folder]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as making:
         while not (folder / "head.log").exists() and making.poll() is None:
             time.sleep(0.01)
         traces = traces_of.of(folder)

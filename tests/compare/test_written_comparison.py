@@ -112,13 +112,14 @@ def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare:
         measure("a", repeats=1),
         measure("b", repeats=1, command=("run", "+sweep=mine", "code=[mine]", "measurement.repeat=1", "model.path='$(x)'")),
     )
-    code, _ = compare(before, after, gate=True, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
+    code, said = compare(before, after, gate=True, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
     assert code == 3
     page = (tmp_path / "c.html").read_text()
     assert "<svg" not in page
     assert '<p class="verdict no-verdict">No verdict on 2 trials: ' in page
     command = "python -m orchestrator +sweep=mine 'code=[mine]' KEY=VALUE measurement.repeat=5  # both sides"
     assert command in html.unescape(page)
+    assert f"What would give a verdict:\n{command}" in said
     assert command in (tmp_path / "c.md").read_text()
 
 

@@ -107,14 +107,16 @@ def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = [*NULL, "model.sleep_ms=20", "measurement.max_rounds=100000", "measurement.rule=rounds", f"results_dir={tmp_path / 'r'}"]
-    started = subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    until = time.monotonic() + 60
-    while not list(tmp_path.glob("r/trials/*/rounds/part-*.parquet")) and time.monotonic() < until:
-        time.sleep(0.2)
-    started.send_signal(signal.SIGINT)
-    out, err = started.communicate(timeout=60)
+    command = program.hearing_command(*words)
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        try:
+            until = time.monotonic() + 60
+            while not list(tmp_path.glob("r/trials/*/rounds/part-*.parquet")) and time.monotonic() < until:
+                time.sleep(0.2)
+            started.send_signal(signal.SIGINT)
+            out, err = started.communicate(timeout=60)
+        finally:
+            started.kill()
     assert started.returncode == 130, err
     assert "SIGINT: finishing the round" in err
     assert f"go on with: python -m orchestrator resume {tmp_path / 'r'}" in err

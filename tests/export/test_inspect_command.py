@@ -10,6 +10,7 @@ from orchestrator.__main__ import main
 from orchestrator.analysis.late_answers import latest_answers
 from orchestrator.commands.verbs.inspect import Options, execute
 from orchestrator.contracts import InputError
+from orchestrator.report.trial_names import id_ends
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
 
@@ -74,6 +75,9 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
         assert heading in out
     assert inspect(directory, "null1", top=1) == 0
     assert "more of its batch" in capsys.readouterr().out
+    ids = [planned.trial_id for planned in open_campaign(directory).record.trials]
+    assert inspect(directory, id_ends(ids)[1], top=1) == 0
+    assert f"Latest answers of {ids[1]}" in capsys.readouterr().out
 
 
 def test_mistakes_are_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +100,7 @@ def test_without_a_trial_the_trials_are_listed(monday: Path, capsys: pytest.Capt
     assert main(["inspect", str(monday)]) == 0
     out = capsys.readouterr().out
     assert all(planned.trial_id in out for planned in open_campaign(monday).record.trials)
-    assert out.splitlines()[-1] == f"choose one: python -m orchestrator inspect {monday} TRIAL"
+    assert out.splitlines()[-1] == f"choose one, by how its id begins or ends: python -m orchestrator inspect {monday} TRIAL"
 
 
 def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:

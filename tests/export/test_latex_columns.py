@@ -79,7 +79,11 @@ def test_text_has_seven_points_and_is_never_scaled() -> None:
 
 
 def test_what_all_rows_share_is_said_once_and_rows_stay_apart() -> None:
-    rows = [["m", "cpu", "0.9", "0.1"], ["m", "gpu", "0.9", "0.1"]]
+    rows = [["m", "cpu", "0.9", "0.1"], ["m", "gpu", "0.9", "0.2"]]
     text = to_latex(Table("T", ["model", "system", "ideal", "kept"], rows, right=frozenset(["ideal", "kept"])), "n")
     assert "In all: model m, ideal 0.9." in text
-    assert "cpu & 0.1 \\\\\ngpu & 0.1 \\\\" in text
+    assert "cpu & 0.1 \\\\\ngpu & 0.2 \\\\" in text
+    rows, figures = [["cpu", "0.000 [0.000, 0.005]", "0.1"], ["gpu", "0.000 [0.000, 0.005]", "0.2"]], ["10 ms", "50 ms"]
+    text = to_latex(Table("T", ["system", *figures], rows, right=frozenset(figures)), "n")
+    assert "In all: 10 ms 0.000 {[}0.000, 0.005{]}." in text  # figures, too: a column that says the same in each row takes room
+    assert r"system & 50 ms \\" in text

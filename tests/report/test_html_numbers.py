@@ -112,6 +112,16 @@ def test_drawn_quality_is_near_enough_and_nothing_stays_nothing() -> None:
     assert (steps * stored["step"] + stored["low"])[0] == pytest.approx(values[0], abs=1e-5)
 
 
+def test_few_different_values_are_kept_as_they_are_in_a_byte_each() -> None:
+    values = np.array([[0.1 + 0.2, 0.9, 0.9, 0.9, 0.9], [np.nan, 0.9, 0.1 + 0.2, 0.9, 0.9]])
+    arrays = Arrays()
+    stored = arrays.drawn(values)
+    places = np.frombuffer(bytes(arrays.stored[slice(*stored["u1"])]), dtype="u1").reshape(2, 5)
+    known = [*numbers(arrays, stored["values"]["f8"], "<f8"), *[np.nan] * 254]
+    assert np.array(known)[places] == pytest.approx(values, nan_ok=True, abs=0)
+    assert places[1, 0] == 255
+
+
 def test_a_drawn_line_is_finer_than_a_screen_and_exact_where_the_numbers_are_there() -> None:
     values = np.array([-3.0, np.nan, 5.0, 4.321])
     arrays = Arrays()

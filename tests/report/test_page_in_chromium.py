@@ -34,17 +34,6 @@ def test_every_position_of_the_slider_shows_what_python_computed(report: Any, pa
         assert page.locator("output[data-threshold]").inner_text() == milliseconds(grid.ns[position])
 
 
-def test_sentences_that_stay_behind_say_so(report: Any, page: Any) -> None:
-    away = page.locator("[data-away]").first
-    start = readings(report.results, report.evidence)[0].grids["total"].start
-    slide(page, start)
-    assert away.is_hidden()
-    slide(page, start + 5)
-    assert away.inner_text().startswith("The sentences below speak of ")
-    page.select_option("[data-clock]", "inference")
-    assert away.inner_text().endswith(" of inference time.")
-
-
 def test_tables_of_one_threshold_follow_the_slider(report: Any, page: Any) -> None:
     reading = readings(report.results, report.evidence)[0]
     ns, common = reading.grids["total"].ns, [threshold.ns for threshold in reading.thresholds.common("total")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from orchestrator.report.claims import (
 from orchestrator.report.colours import COLOURS, DASHES, styles
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
+from orchestrator.report.figures.reading import readings
 from orchestrator.report.markdown import FOLDED, PICTURE, to_report
 from orchestrator.report.quality_picture import label_of, quality_picture
 from orchestrator.report.result_tables import (
@@ -101,6 +103,14 @@ def test_folded_parts_open_and_close_as_html_and_hold_markdown_tables(stored: An
     blocks = [token.content for token in tokens if token.type == "html_block"]
     assert [block.startswith("<details>") for block in blocks] == [True, False] * (len(blocks) // 2)
     assert sum(token.type == "table_open" for token in tokens) >= len(all_tables(stored))
+
+
+def test_the_picture_takes_the_curves_of_the_page(eight_trials: Any) -> None:
+    read = readings(eight_trials, {})
+    known = quality_picture(eight_trials, read)
+    assert known == quality_picture(eight_trials)
+    flat = [replace(one, curves={key: replace(curve, mean=0 * curve.mean) for key, curve in one.curves.items()}) for one in read]
+    assert quality_picture(eight_trials, flat) != known
 
 
 def test_the_picture_lies_beside_the_report(report: Any) -> None:

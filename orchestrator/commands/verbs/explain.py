@@ -18,7 +18,7 @@ EXAMPLES = ("explain results/latest", "explain results/latest efficientnet_lite0
 
 @dataclass(frozen=True)
 class Options:
-    """What ``explain`` shows. ``trial`` is how an id begins, or None for all trials; ``overrides`` change the analysis."""
+    """What ``explain`` shows. ``trial`` is how an id begins or ends, or None for all trials; ``overrides`` change the analysis."""
 
     directory: Path
     trial: str | None = None

@@ -18,7 +18,7 @@ TOP = 10
 
 @dataclass(frozen=True)
 class Options:
-    """What ``inspect`` shows. ``trial`` is how an id begins, or None for the list of trials; ``top`` how many answers to list."""
+    """What ``inspect`` shows. ``trial`` is how an id begins or ends, or None for the list of trials; ``top`` how many answers to list."""
 
     directory: Path
     trial: str | None = None

@@ -26,6 +26,8 @@ class Entry:
         its id.
     label
         what tells it from the others for a reader.
+    system_label
+        the same without the number of its repeat.
     settings
         what tells it from others of equal names; empty if names do.
     colour, dash
@@ -34,6 +36,7 @@ class Entry:
     """
 
     label: str
+    system_label: str
     settings: str
     data: TrialData
     flags: tuple[str, ...]
@@ -70,13 +73,14 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
         parts = [trial.model.name] if several_models else []
         parts += [name for name, several in ((trial.system.name, several_systems), (trial.runtime.name, several_runtimes)) if several]
         parts += [f"batch {trial.measurement.batch}"] if several_batches else []
-        parts += [f"repeat {trial.repeat}"] if repeated else []
-        parts += [settings] if settings else []
-        parts = parts or [trial.system.name, trial.runtime.name]
+        named = bool(parts or settings)
+        with_repeat = [*parts, *([f"repeat {trial.repeat}"] if repeated else []), *([settings] if settings else [])]
+        parts = [*parts, *([settings] if settings else [])] if named else [trial.system.name, trial.runtime.name]
         place = (trial.model.name, trial.system.name, trial.measurement.batch, settings)
         entries.append(
             Entry(
-                label=" · ".join(parts),
+                label=" · ".join(with_repeat or parts),
+                system_label=" · ".join(parts),
                 settings=settings,
                 data=data,
                 flags=tuple(group.flags[data.trial_id]),

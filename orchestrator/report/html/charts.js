@@ -107,7 +107,7 @@ function listen(chart, task) {
 
 // The deadline as a handle in the figure, which a pointer drags.
 function placeHandle(chart, task) {
-  const axis = chart.div._fullLayout.xaxis, area = chart.div._fullLayout.yaxis, ms = task.clocks[task.clock].ns[task.at] / 1e6;
+  const axis = chart.div._fullLayout.xaxis, area = chart.div._fullLayout.yaxis, ms = deadline(task) / 1e6;
   if (!chart.handle) {
     chart.handle = document.createElement("div");
     chart.handle.className = "handle"; chart.handle.setAttribute("aria-hidden", "true");
@@ -117,8 +117,7 @@ function placeHandle(chart, task) {
       const at = chart.div.getBoundingClientRect(), axis = chart.div._fullLayout.xaxis;
       const wanted = Math.log(axis.p2d(Math.min(axis._length, Math.max(0, event.clientX - at.left - axis._offset))) * 1e6);
       const ns = task.clocks[task.clock].ns;
-      task.at = ns.reduce((best, value, index) => Math.abs(Math.log(value) - wanted) < Math.abs(Math.log(ns[best]) - wanted) ? index : best, 0);
-      show(task);
+      slideTo(task, ns.reduce((best, value, index) => Math.abs(Math.log(value) - wanted) < Math.abs(Math.log(ns[best]) - wanted) ? index : best, 0));
     });
     chart.div.append(chart.handle);
   }

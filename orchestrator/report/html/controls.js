@@ -1,9 +1,10 @@
 // The slider, the clock, the pick, the address of a view and the colour of the ground.
 
 function show(task) {
-  const clock = task.clocks[task.clock], text = milliseconds(clock.ns[task.at]);
+  const clock = task.clocks[task.clock], text = task.asked === null ? milliseconds(clock.ns[task.at]) : `${task.asked / 1e6} ms`;
+  const names = task.asked === null ? clock.labels[task.at].split(", ").sort((one, other) => other.startsWith("p") - one.startsWith("p")) : [""];
   // Absolute thresholds are called by their time, which stands there already.
-  const label = clock.labels[task.at].split(", ").filter(name => name.startsWith("p")).join(", ");
+  const label = names.filter(name => name.startsWith("p")).join(", ");
   for (const place of task.section.querySelectorAll("[data-threshold]")) place.textContent = text;
   for (const place of task.section.querySelectorAll("[data-threshold-label]")) place.textContent = label ? `(${label})` : "";
   for (const place of task.section.querySelectorAll("[data-clock-name]")) place.textContent = task.clock;
@@ -11,13 +12,9 @@ function show(task) {
   slider.max = String(clock.ns.length - 1);
   slider.value = String(task.at);
   slider.setAttribute("aria-valuetext", label ? `${text}, ${label}` : text);
-  task.section.querySelector("[data-marks]").value = clock.labels[task.at] ? String(task.at) : "";
+  task.section.querySelector("[data-marks]").value = names[0] ? String(task.at) : "";
   task.section.querySelector("[data-clock]").value = task.clock;
-  task.home ??= { clock: task.clock, ns: clock.ns[task.at], text };
-  for (const place of task.section.querySelectorAll("[data-away]")) {
-    place.hidden = task.clock === task.home.clock && clock.ns[task.at] === task.home.ns;
-    place.textContent = `The sentences below speak of ${task.home.text} of ${task.home.clock} time; figures and tables are at ${text} of ${task.clock} time.`;
-  }
+  moveAnswer(task, text, names);
   moveRows(task);
   drawStrips(task);
   // Tables of one common threshold of total time each: that of the nearest is shown, by its name where another clock is chosen.
@@ -35,11 +32,24 @@ function marks(task) {
   box.replaceChildren(other, ...clock.labels.map((label, index) => label ? new Option(label, String(index)) : null).filter(Boolean));
 }
 
+function slideTo(task, at) {
+  task.at = at; task.asked = null;
+  show(task);
+}
+
+// A deadline that is asked for exactly: figures are those of the last one before it, inclusive, as the lines are drawn.
+function ask(task, ns) {
+  const clock = task.clocks[task.clock];
+  task.at = Math.max(0, clock.ns.findLastIndex(value => value <= ns));
+  task.asked = clock.ns[task.at] === ns ? null : ns;
+}
+
 function setClock(task, name) {
-  const ns = task.clocks[task.clock].ns[task.at], label = task.clocks[task.clock].labels[task.at];
+  const ns = deadline(task), label = task.asked === null ? task.clocks[task.clock].labels[task.at] : "";
   task.clock = name;
   const clock = task.clocks[name], same = label ? clock.labels.indexOf(label) : -1;
-  task.at = same >= 0 ? same : placeOf(clock, ns);
+  if (task.asked !== null) ask(task, ns);
+  else task.at = same >= 0 ? same : placeOf(clock, ns);
   for (const chart of chartsOf(task)) chart.zoom = {};
   marks(task);
 }
@@ -75,8 +85,8 @@ function reflect(task) {
 
 function listenToControls(task) {
   const section = task.section, find = name => section.querySelector(`[data-${name}]`);
-  find("slider").addEventListener("input", event => { task.at = Number(event.target.value); show(task); });
-  find("marks").addEventListener("change", event => { task.at = Number(event.target.value); show(task); });
+  find("slider").addEventListener("input", event => slideTo(task, Number(event.target.value)));
+  find("marks").addEventListener("change", event => slideTo(task, Number(event.target.value)));
   find("clock").addEventListener("change", event => { setClock(task, event.target.value); show(task); });
   section.addEventListener("click", event => {
     const button = event.target.closest("[data-pick]");
@@ -94,6 +104,12 @@ function listenToControls(task) {
   find("controls").hidden = false;
 }
 
+// A time in ns as one writes it, in ms where no unit is given; NaN for what is none.
+function nanoseconds(text) {
+  const found = /^\s*(\d*\.?\d+(?:e[-+]?\d+)?|\d+\.)\s*(ns|us|µs|μs|ms|s|)\s*$/i.exec(text);
+  return found ? Math.round(Number(found[1]) * { ns: 1, us: 1e3, "µs": 1e3, "μs": 1e3, ms: 1e6, s: 1e9, "": 1e6 }[found[2].toLowerCase()]) : NaN;
+}
+
 // #t=50ms&clock=total restores a view; tasks after the first have their number behind each name.
 let restoring = true;
 
@@ -102,7 +118,7 @@ function keepAddress() {
   const parts = [];
   for (const task of tasks) {
     const end = task.number || "", keys = [...task.entries.keys()], off = keys.flatMap((key, index) => task.shown.has(key) ? [] : [index + 1]);
-    parts.push(`t${end}=${task.clocks[task.clock].ns[task.at] / 1e6}ms`, `clock${end}=${task.clock}`);
+    parts.push(`t${end}=${deadline(task) / 1e6}ms`, `clock${end}=${task.clock}`);
     if (task.picked) parts.push(`pick${end}=${keys.indexOf(task.picked) + 1}`);
     if (off.length) parts.push(`off${end}=${off.join(".")}`);
   }
@@ -114,9 +130,9 @@ function restore() {
   const asked = new URLSearchParams(location.hash.slice(1));
   restoring = true;
   for (const task of tasks) {
-    const end = task.number || "", keys = [...task.entries.keys()], clock = asked.get(`clock${end}`), t = parseFloat(asked.get(`t${end}`));
+    const end = task.number || "", keys = [...task.entries.keys()], clock = asked.get(`clock${end}`), ns = nanoseconds(asked.get(`t${end}`) ?? "");
     if (Object.hasOwn(task.clocks, clock) && clock !== task.clock) setClock(task, clock);
-    if (t > 0) task.at = placeOf(task.clocks[task.clock], t * 1e6);
+    if (ns > 0) ask(task, ns);
     task.picked = keys[Number(asked.get(`pick${end}`)) - 1] ?? null;
     const off = (asked.get(`off${end}`) || "").split(".").map(Number);
     task.shown = new Set(keys.filter((key, index) => !off.includes(index + 1)));

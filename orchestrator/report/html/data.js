@@ -11,6 +11,7 @@ function buffer([from, to], size) {
 
 function decode(value) {
   if (Array.isArray(value)) return value.map(plain);
+  if (value.u1 !== undefined) return { ...value, steps: new Uint8Array(stored, value.u1[0], value.u1[1] - value.u1[0]), values: decode(value.values) };
   if (value.u2 !== undefined) return { ...value, steps: new Uint16Array(buffer(value.u2, 2)) };
   const kind = value.f8 !== undefined ? "f8" : "f4", name = `${kind} ${value[kind][0]} ${value.per}`;
   const numbers = () => kind === "f8" ? new Float64Array(buffer(value.f8, 8)) : new Float32Array(buffer(value.f4, 4));
@@ -22,5 +23,5 @@ function decode(value) {
 function values(value, row) {
   if (!value.steps) return value;
   const line = value.steps.length > value.width ? row : 0, from = value.steps.subarray(line * value.width, (line + 1) * value.width);
-  return Array.from(from, step => step === 65535 ? null : value.low + step * value.step);
+  return Array.from(from, step => value.values ? value.values[step] ?? null : step === 65535 ? null : value.low + step * value.step);
 }

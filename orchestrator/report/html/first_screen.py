@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
+from orchestrator.report.pasted import Command
 from orchestrator.report.standings import UNSTEADY, is_unsteady, standings
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
@@ -18,27 +21,31 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Doubt:
-    """A flag, and which of the trials have it."""
+    """A flag, and which of the trials have it; ``always``: at every deadline."""
 
     word: Word
     whose: str
+    always: bool = False
 
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """The sentences beside the first figure."""
+    """The sentences beside the first figure; ``command`` would show what is not shown yet, empty where nothing is to be shown."""
 
     wins: tuple[str, ...]
     shown: tuple[str, ...]
+    command: str
     kept: tuple[str, ...]
     doubts: tuple[Doubt, ...]
 
 
 def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word]) -> FirstScreen:
     """Return the answer at the primary threshold."""
+    shown = list(_shown(reading, results))
     return FirstScreen(
         wins=tuple(winners(results, reading.group)),
-        shown=tuple(_shown(reading, results)),
+        shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
+        command=next((sentence for sentence in shown if isinstance(sentence, Command)), ""),
         kept=tuple(_deadlines(reading)),
         doubts=tuple(_doubts(reading, flags)),
     )
@@ -48,9 +55,10 @@ def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
     found = standings(results, reading.group)
     if len(found) < 2:
         return
-    needed = list(repeats_needed(results, reading.group))
+    needed = list(repeats_needed(results, [reading.group]))
     if needed:
-        yield " ".join(["For these processes yes, but for ties. For processes started anew not yet.", *needed])
+        yield f"For these processes yes, but for ties. For processes started anew not yet. {needed[0]}"
+        yield from needed[1:]
     else:
         processes = sorted({one.processes for one in found})
         count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
@@ -58,42 +66,56 @@ def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
 
 
 def _deadlines(reading: Reading) -> Iterator[str]:
-    """Say per model which trial keeps the shortest deadline."""
+    """Say per model which system keeps the shortest deadline; of one with repeats, the longest that any of its processes needs."""
     rows = {
         row["trial"]: row
         for row in reading.results.tables["deadline"].to_pylist()
         if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")
     }
-    models: dict[str, list[Entry]] = {}
+    systems: dict[tuple[str, str], list[Entry]] = {}
     for entry in reading.entries:
         if entry.key in rows:
-            models.setdefault(entry.data.record.trial.model.name, []).append(entry)
-    for entries in models.values():
-        certified = [entry for entry in entries if rows[entry.key]["certified"]]
-        seen = [entry for entry in entries if rows[entry.key]["observed_ns"] is not None]
-        if certified:
-            best = min(certified, key=lambda entry: rows[entry.key]["deadline_ns"])
-            row = rows[best.key]
-            share, ms = f"{100 * row['quality_share']:g} %", milliseconds(row["deadline_ns"])
-            yield f"{best.label} keeps {share} of its ideal quality from {ms} on, certified."
-        elif seen:
-            best = min(seen, key=lambda entry: rows[entry.key]["observed_ns"])
-            row = rows[best.key]
-            share, ms = f"{100 * row['quality_share']:g} %", milliseconds(row["observed_ns"])
-            seen_in = f"{100 * (1 - row['late_share']):g} % of rounds"
-            yield f"{best.label} kept {share} of its ideal quality from {ms} on, in {seen_in}; that is not certified."
+            systems.setdefault((entry.data.record.trial.model.name, entry.data.record.match_key), []).append(entry)
+    for model in dict.fromkeys(model for model, _ in systems):
+        of_model = [entries for (name, _), entries in systems.items() if name == model]
+        yield from _shortest_kept(of_model, rows)
+
+
+def _shortest_kept(systems: Sequence[Sequence[Entry]], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say which of some systems, each with its processes, keeps the shortest deadline: certified if any is, else as observed."""
+    for name, said in (
+        ("deadline_ns", "keeps {share} of its ideal quality from {ms} on{of}, certified."),
+        ("observed_ns", "kept {share} of its ideal quality from {ms} on{of}, in {rounds} of rounds; that is not certified."),
+    ):
+        known = [entries for entries in systems if all(_deadline_of(rows[entry.key], name) is not None for entry in entries)]
+        if known:
+            longest = [max(entries, key=lambda entry: rows[entry.key][name]) for entries in known]
+            place = min(range(len(known)), key=lambda number: rows[longest[number].key][name])
+            worst, row = longest[place], rows[longest[place].key]
+            yield f"{worst.system_label} " + said.format(
+                share=f"{100 * row['quality_share']:g} %",
+                ms=milliseconds(row[name]),
+                of="" if len(known[place]) == 1 else f" in each of {len(known[place])} processes",
+                rounds=f"{100 * (1 - row['late_share']):g} %",
+            )
+            return
+
+
+def _deadline_of(row: Mapping[str, Any], name: str) -> int | None:
+    return row[name] if name == "observed_ns" or row["certified"] else None
 
 
 def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
     """Yield each flag of figures at the primary threshold, and what else is in doubt, with the trials that it is true of."""
     at = reading.grids[PRIMARY_CLOCK].start
+    scale = scale_of(reading.group.trials[0].judged(reading.metric))
     whose: dict[str, list[str]] = {}
     unsteady = []
     for entry in reading.entries:
         curve = reading.curves[PRIMARY_CLOCK, entry.key]
         for flag in curve.flags[at]:
             whose.setdefault(flag, []).append(entry.label)
-        if is_unsteady(float(curve.low[at]), float(curve.high[at]), curve.ideal):
+        if is_unsteady(float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)):
             unsteady.append(entry.label)
     rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
@@ -104,7 +126,7 @@ def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
         (own[UNCERTIFIED], [entry.label for entry in reading.entries if entry.key in uncertified]),
     ]:
         if labels:
-            yield Doubt(word, _told(labels, len(reading.entries)))
+            yield Doubt(word, _told(labels, len(reading.entries)), always=word.term == UNCERTIFIED)
 
 
 def _told(labels: Sequence[str], size: int) -> str:

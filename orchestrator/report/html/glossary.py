@@ -79,4 +79,9 @@ def _meaning(flag: str) -> str:
 
 def words() -> list[Word]:
     """Return the other words of the page."""
-    return [Word("word-" + re.sub(r"[^a-z0-9]+", "-", term.lower()).strip("-"), term, meaning) for term, meaning in WORDS.items()]
+    return [Word(anchor_of(term), term, meaning) for term, meaning in WORDS.items()]
+
+
+def anchor_of(term: str) -> str:
+    """Return the name by which links find a word."""
+    return "word-" + re.sub(r"[^a-z0-9]+", "-", term.lower()).strip("-")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.quality import JudgedMean, scale_of
+from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
-from orchestrator.report.html.glossary import Word
+from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.ranking import claims_by_clock, top_of
+from orchestrator.report.standings import UNSTEADY, WIDE
 from orchestrator.report.table import Table
-from orchestrator.stats.times import SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+from orchestrator.stats.variance_components import student_t
 
 
 def chart_data(chart: Chart, arrays: Arrays, keys: Mapping[str, str]) -> dict[str, Any]:
@@ -77,8 +81,15 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
     claims = claims_by_clock(reading)
     places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
     keys = reading.short_keys()
+    judged = reading.group.trials[0].judged(reading.metric)
+    scale = scale_of(judged)
     return {
+        "task": reading.group.task,
         "metric": reading.metric,
+        "scale": None if scale == PLAIN else {"late": scale.late, "sign": scale.sign},
+        "bounded": isinstance(judged, JudgedMean),
+        "wide": {"share": WIDE, "term": UNSTEADY, "anchor": anchor_of(UNSTEADY)},
+        "systems": list(_systems(reading)),
         "top": top_of(reading),
         "keep": reading.results.analysis.deadline.quality,
         "clocks": {
@@ -87,6 +98,28 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         },
         "entries": {keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places) for entry in reading.entries},
     }
+
+
+def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
+    """Yield what the answer calls each system, its processes, and what their interval takes: Student's t and the least spread."""
+    if reading.thresholds.primary is None:
+        return
+    keys = reading.short_keys()
+    systems: dict[str, list[Entry]] = {}
+    for entry in reading.entries:
+        systems.setdefault(entry.data.record.match_key, []).append(entry)
+    for entries in systems.values():
+        trial = entries[0].data.record.trial
+        yield {
+            "model": trial.model.name,
+            "system": trial.system.name,
+            "runtime": trial.runtime.name,
+            "batch": str(trial.measurement.batch),
+            "settings": entries[0].settings,
+            "entries": [keys[entry.key] for entry in entries],
+            "t": student_t(len(entries)) if len(entries) > 1 else None,
+            "resolution": 1 / min(entry.data.inferences[PRIMARY_CLOCK].size for entry in entries),
+        }
 
 
 def _entry_data(

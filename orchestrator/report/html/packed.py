@@ -14,6 +14,8 @@ LEVELS = 65_534
 """Steps in which quality by round is drawn; 65,535 stands for no value."""
 FEWER_LEVELS = 4_094
 """Steps in which a line is drawn on an axis that is not logarithmic: far finer than what a screen shows; 65,535 stands for no value."""
+FEW = 255
+"""Most different values of an array that are kept as they are, each place in one byte; 255 stands for no value."""
 PER_MILLION = 1_000_000
 LETTERS = np.array([code for code in range(33, 127) if chr(code) not in "<&>"], dtype=np.uint8)
 """The 91 letters of packed bytes: none could begin or end markup."""
@@ -50,8 +52,8 @@ class Arrays:
     def drawn(self, values: Floats, log: bool = False) -> dict[str, Any]:
         """Return values that are only drawn.
 
-        In 16 bits where there is one row per threshold, in fewer for a line on an axis that is not logarithmic, else as float32; numbers
-        that are stored exactly already are taken from there.
+        Exactly where there are few different ones. Else in 16 bits where there is one row per threshold, in fewer for a line on an axis
+        that is not logarithmic, or as float32; numbers that are stored exactly already are taken from there.
         """
         known = self._known.get(self._key(self._planes(values.astype("<f8")), "<f8"))
         if known is not None:
@@ -64,6 +66,10 @@ class Arrays:
 
     def _in_steps(self, values: Floats, low: float, levels: int) -> dict[str, Any]:
         finite = np.isfinite(values)
+        distinct = np.unique(values[finite])
+        if len(distinct) <= FEW and values.size > 2 * len(distinct):
+            places = np.where(finite, np.searchsorted(distinct, values), FEW)
+            return {"u1": self._keep(places.astype("u1")), "values": self.exact(distinct), "width": values.shape[1]}
         span = float(np.max(values, where=finite, initial=low)) - low or 1.0
         steps = np.where(finite, np.rint((np.where(finite, values, low) - low) / span * levels), LEVELS + 1)
         return {"u2": self._keep(steps.astype("<u2")), "low": low, "step": span / levels, "width": values.shape[1]}

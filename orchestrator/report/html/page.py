@@ -26,7 +26,19 @@ from orchestrator.report.verdict import cautions, repeats_needed, winners
 HERE = files("orchestrator.report.html")
 FIRST = ("theme.js", "unpack.js")
 """Scripts that stand in the page as they are: the ground's colour, and what unpacks all else."""
-SCRIPTS = ("numbers.js", "data.js", "state.js", "layout.js", "charts.js", "tables.js", "rows.js", "strips.js", "controls.js", "main.js")
+SCRIPTS = (
+    "numbers.js",
+    "data.js",
+    "state.js",
+    "layout.js",
+    "charts.js",
+    "tables.js",
+    "rows.js",
+    "strips.js",
+    "answer.js",
+    "controls.js",
+    "main.js",
+)
 """The parts of the page's own script, in the order in which they are joined behind the plotting library."""
 
 
@@ -35,6 +47,7 @@ def render(
     evidence: Mapping[str, Evidence] | None = None,
     sentences: Sequence[str] = (),
     combined: Table | None = None,
+    found: Sequence[Reading] | None = None,
 ) -> str:
     """Return the page. Equal results, settings and seed give equal text.
 
@@ -46,6 +59,8 @@ def render(
         by trial, from `read_evidence`; its figures are left out if it was not read.
     sentences, combined
         if ``results`` are of several campaigns read as one: the sentences of them, and the table of them.
+    found
+        what is drawn, from `readings`, if it is known already.
 
     Raises
     ------
@@ -53,7 +68,7 @@ def render(
         if trials of one task are judged by different metrics.
     """
     evidence = evidence or {}
-    found = readings(results, evidence)
+    found = readings(results, evidence) if found is None else found
     flags = flag_words(_flags(results, found))
     sections = [task_section(number, reading, results, flags) for number, reading in enumerate(found)]
     arrays = Arrays()
@@ -101,7 +116,7 @@ def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str]) -> 
     """Return the sentences that stand in no answer of a task."""
     if not results.groups:
         return ["No trial has a stored round."]
-    answers = {sentence for group in results.groups for sentence in (*winners(results, group), *repeats_needed(results, group))}
+    answers = {sentence for group in results.groups for sentence in winners(results, group)} | {*repeats_needed(results, results.groups)}
     return [sentence for sentence in sentences or cautions(results) if sentence not in answers]
 
 
@@ -120,8 +135,13 @@ def _flags(results: CampaignAnalysis, found: Iterable[Reading]) -> set[str]:
 def page_code() -> tuple[str, str]:
     """Return the plotting library as Plotly's Python package has it and the page's script, packed, and their hash as a policy has it."""
     library = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-    code = "\n".join([library, *map(_text, SCRIPTS)])
+    code = "\n".join([library, *(_without_remarks(_text(name)) for name in SCRIPTS)])
     return packed(code.encode()), _hash(code)
+
+
+def _without_remarks(script: str) -> str:
+    """Return a script of ours without lines that are remarks, and without the blanks that begin lines."""
+    return "\n".join(line.lstrip() for line in script.splitlines() if not line.lstrip().startswith("//"))
 
 
 @cache

@@ -14,6 +14,8 @@ const dark = () => !printing && (root.dataset.theme ? root.dataset.theme === "da
 const colour = entry => COLOURS[entry.colour % COLOURS.length][dark() ? 1 : 0];
 const dash = entry => DASHES[entry.dash % DASHES.length];
 const variable = name => getComputedStyle(root).getPropertyValue(name).trim();
+// The deadline in ns: the one that a link asked for exactly, or that of the slider's place.
+const deadline = task => task.asked ?? task.clocks[task.clock].ns[task.at];
 const chartsOf = task => [...charts.values()].filter(chart => tasks[chart.task] === task);
 
 function swatch(entry) {
@@ -32,7 +34,7 @@ function taskOf(task, number) {
     for (const clock of Object.values(entry.clocks))
       for (const name of ["mean", "worst", "low", "high", "rounds", "centres"]) clock[name] = decode(clock[name]);
   for (const clock of Object.values(task.clocks)) clock.ns = decode(clock.ns);
-  return { ...task, number, section: document.querySelector(`[data-task="${number}"]`), entries, clock: "total", at: task.clocks.total.start,
+  return { ...task, number, section: document.querySelector(`[data-task="${number}"]`), entries, clock: "total", at: task.clocks.total.start, asked: null,
     shown: new Set(entries.keys()), picked: null };
 }
 

@@ -1,0 +1,78 @@
+"""The trials of a campaign in a table: their full ids where these fit, else what tells them apart, each part in a column of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from orchestrator.configuration.config import Trial
+from orchestrator.report.condensed import condensed
+from orchestrator.report.table import Table
+from orchestrator.report.terminal import fits
+
+HEADS = ("model", "task", "system", "runtime", "batch", "repeat")
+ABOVE = 4
+"""How many of them stand in the title where all trials share them; the others do in the note."""
+IDS = "id ends"
+
+
+def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width: int | None, ids: bool = False) -> Table:
+    """Return a table of trials with what all have in common said once, and with names that fit.
+
+    Parameters
+    ----------
+    table
+        a row per trial, with the column ``trial``.
+    trials
+        id and trial of each row.
+    width
+        of the terminal, in cells; None if nothing limits it.
+    ids
+        whether the ends of ids are shown also where they do not fit beside all else, in a table of their own below.
+    """
+    whole = condensed(table, ["trial", "state"])
+    if len(trials) < 2 or fits(whole, width):
+        return whole
+    place = list(table.columns).index("trial")
+    ends = id_ends([trial_id for trial_id, _ in trials])
+    names = [_names(trial) for _, trial in trials]
+    apart = [at for at in range(len(HEADS)) if at >= ABOVE or len({of_trial[at] for of_trial in names}) > 1]
+    shared = [names[0][at] for at in range(len(HEADS)) if at not in apart]
+    rows = [
+        [*(of_trial[at] for at in apart), *row[:place], *row[place + 1 :], end]
+        for row, of_trial, end in zip(table.rows, names, ends, strict=True)
+    ]
+    columns = [*(HEADS[at] for at in apart), *table.columns[:place], *table.columns[place + 1 :], IDS]
+    title = f"{table.title}: {', '.join(shared)}" if shared else table.title
+    found = condensed(replace(table, title=title, columns=columns, rows=rows), [IDS])
+    told = {tuple(row[at] for at, head in enumerate(found.columns) if head in HEADS) for row in found.rows}
+    bare = without(found, IDS) if len(told) == len(found.rows) else found
+    return found if ids or fits(found, width) else bare
+
+
+def _names(trial: Trial) -> list[str]:
+    return [trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch), str(trial.repeat)]
+
+
+def id_ends(ids: Sequence[str]) -> list[str]:
+    """Return the hash and the repeat of each id, which name it as well; the whole id where they do not.
+
+    Examples
+    --------
+    >>> id_ends(["echo-cpu-b1-4ff90ac1-r0", "echo-gpu-b1-483b4f43-r0"])
+    ['4ff90ac1-r0', '483b4f43-r0']
+    """
+    ends = ["-".join(one.split("-")[-2:]) for one in ids]
+    alike = Counter(ends)
+    return [end if alike[end] == 1 else one for one, end in zip(ids, ends, strict=True)]
+
+
+def without(table: Table, head: str) -> Table:
+    """Return a table without a column."""
+    place = list(table.columns).index(head)
+    return replace(
+        table,
+        columns=[column for column in table.columns if column != head],
+        rows=[[*row[:place], *row[place + 1 :]] for row in table.rows],
+    )

@@ -1,0 +1,142 @@
+"""The answer of the page follows the slider, the clock and a link, in the words that Python has for the same deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from browsing import DESK, cells, slide
+from small_campaign import measure_small
+
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.report.html.page import render
+from orchestrator.report.text import milliseconds, quality
+from orchestrator.report.verdict import winners
+from orchestrator.storage.reader import open_campaign
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("repeated")
+    campaign = open_campaign(measure_small(folder / "r", rounds=8, repeat=3))
+    analysis = campaign.record.config.analysis.model_copy(update={"thresholds_ms": (5, 8, 11, 14, 18, 22), "primary": "14ms"})
+    results = analyse(campaign, analysis)
+    page = folder / "report.html"
+    page.write_text(render(results, {}), encoding="utf-8")
+    return SimpleNamespace(results=results, evidence={}, page=page)
+
+
+def said(page: Any, name: str = "win") -> list[str]:
+    return list(page.locator(f"[data-{name}]").all_text_contents())
+
+
+def check_every_common_deadline(found: Any, page: Any) -> set[tuple[str, ...]]:
+    reading = readings(found.results, found.evidence)[0]
+    grid, group, seen = reading.grids["total"], reading.group, set()
+    for threshold in group.thresholds.common("total"):
+        place = list(grid.ns).index(threshold.ns)
+        if grid.labels[place] != threshold.label:
+            continue  # of several names for one time, any may be said
+        slide(page, place)
+        at = replace(group, thresholds=replace(group.thresholds, primary=threshold))
+        assert said(page) == list(winners(found.results, at))
+        seen.add(tuple(said(page)))
+    return seen
+
+
+def test_its_sentences_are_those_of_python_at_every_common_deadline(
+    report: Any, crowd: Any, repeated: Any, visit: Callable[..., Any]
+) -> None:
+    for found in (report, crowd, repeated):
+        page = visit(found.page, viewport=DESK).page
+        assert len(check_every_common_deadline(found, page)) > 4
+
+
+def test_what_was_tested_is_told_from_what_was_not(report: Any, page: Any) -> None:
+    start = readings(report.results, report.evidence)[0].grids["total"].start
+    slide(page, start)
+    before, test, doubts = said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()
+    assert test[0].startswith("For these processes yes")
+    slide(page, start + 5)
+    assert said(page, "test") == [
+        f"No test was made at this deadline, only at {home(report)} of total time; here intervals alone say what ties."
+    ]
+    assert said(page) != before
+    page.select_option("[data-clock]", "inference")
+    assert " of inference time: " in said(page)[0]
+    page.select_option("[data-clock]", "total")
+    slide(page, start)
+    assert (said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()) == (before, test, doubts)
+
+
+def test_doubts_follow_and_what_is_always_in_doubt_stays(report: Any, page: Any) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    slide(page, 0)
+    lines = page.locator("[data-doubts] p").all_inner_texts()
+    assert any(line.startswith("deadline not certified: ") for line in lines)
+    flags = {flag for entry in reading.entries for flag in reading.curves["total", entry.key].flags[0]}
+    assert {line.partition(": ")[0] for line in lines} >= flags
+
+
+def home(found: Any) -> str:
+    primary = found.results.groups[0].thresholds.primary
+    return f"{primary.label} ({milliseconds(primary.ns)})"
+
+
+@pytest.mark.parametrize(
+    ("typed", "ns"),
+    [("20.5ms", 20_500_000), ("0.0205s", 20_500_000), ("20500us", 20_500_000), ("2.05e7 ns", 20_500_000), ("20.5", 20_500_000)],
+)
+def test_a_link_keeps_the_deadline_that_was_typed(typed: str, ns: int, report: Any, visit: Callable[..., Any]) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    grid = reading.grids["total"]
+    assert ns not in grid.ns
+    place = last_before(reading, ns)
+    page = visit(report.page, f"#t={typed}", viewport=DESK).page
+    assert page.locator("output[data-threshold]").inner_text() == "20.5 ms"
+    assert " within 20.5 ms: " in said(page)[0]
+    assert page.locator("[data-between]").inner_text().startswith("No figures were computed at 20.5 ms itself: ")
+    assert cells(page, "mean") == [quality(reading.curves["total", entry.key].mean[place]) for entry in reading.entries]
+    page.select_option("[data-clock]", "inference")
+    assert page.evaluate("location.hash") == "#t=20.5ms&clock=inference"
+    page.select_option("[data-clock]", "total")
+    slide(page, place)
+    assert page.locator("[data-between]").is_hidden()
+
+
+def last_before(reading: Reading, ns: int) -> int:
+    return max(place for place, bound in enumerate(reading.grids["total"].ns) if bound <= ns)
+
+
+def test_a_link_to_a_computed_deadline_has_its_own_figures(report: Any, visit: Callable[..., Any]) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    grid = reading.grids["total"]
+    for place in (7, len(grid.ns) - 1):
+        page = visit(report.page, f"#t={int(grid.ns[place])}ns", viewport=DESK).page
+        assert page.locator("[data-between]").is_hidden()
+        assert page.locator("[data-slider]").input_value() == str(place)
+
+
+def test_what_is_no_time_is_ignored(report: Any, visit: Callable[..., Any]) -> None:
+    page = visit(report.page, "#t=50parsecs", viewport=DESK).page
+    grid = readings(report.results, report.evidence)[0].grids["total"]
+    assert page.locator("[data-slider]").input_value() == str(grid.start)
+
+
+def test_a_long_command_leaves_the_links_their_lines(report: Any, visit: Callable[..., Any], tmp_path: Path) -> None:
+    long = report.results.campaign.model_copy(
+        update={"command": ("+sweep=vision", "results_dir=/somewhere/else", "measurement.max_seconds=1") * 2}
+    )
+    path = tmp_path / "long.html"
+    path.write_text(render(replace(report.results, campaign=long), {}), encoding="utf-8")
+    for width in (1024, 390):
+        page = visit(path, viewport={"width": width, "height": 768}).page
+        assert page.locator("nav a").evaluate_all("links => links.every(link => link.getClientRects().length === 1)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

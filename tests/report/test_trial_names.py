@@ -1,0 +1,46 @@
+"""Trials in a table of a terminal: full ids where they fit, else what tells the trials apart."""
+
+from __future__ import annotations
+
+from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.report.table import Table
+from orchestrator.report.trial_names import IDS, id_ends, with_fitting_names
+
+
+def trial(system: str, repeat: int = 0) -> Trial:
+    kind = {"kind": "image_classification", "target": "nothing:Nothing"}
+    return parse_trial(
+        {
+            "model": {"name": "a_model", "runtimes": ["torch"], **kind}, "task": {"name": "pictures", **kind}, "system": {"name": system},
+            "runtime": {"name": "torch"}, "repeat": repeat, "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1},
+        }
+    )  # fmt: skip
+
+
+IDS_OF = ["a_model-pictures-cpu_1-torch-b1-01234567-r0", "a_model-pictures-cpu_2-torch-b1-89abcdef-r0"]
+TABLE = Table("Campaign", ["trial", "state", "rounds"], [[IDS_OF[0], "done", "3"], [IDS_OF[1], "done", "4"]])
+TRIALS = list(zip(IDS_OF, [trial("cpu_1"), trial("cpu_2")], strict=True))
+
+
+def test_full_ids_stand_where_they_fit() -> None:
+    for width in (None, 64):
+        made = with_fitting_names(TABLE, TRIALS, width)
+        assert (made.columns, made.rows[0]) == (["trial", "state", "rounds"], [IDS_OF[0], "done", "3"])
+
+
+def test_else_what_all_share_is_said_once_and_the_end_of_an_id_names_it() -> None:
+    made = with_fitting_names(TABLE, TRIALS, 63)
+    assert (made.columns, made.rows) == (["system", "rounds", IDS], [["cpu_1", "3", "01234567-r0"], ["cpu_2", "4", "89abcdef-r0"]])
+    assert (made.title, made.note) == ("Campaign: a_model, pictures, torch", "In all: batch 1, repeat 0, state done.")
+    narrow = with_fitting_names(TABLE, TRIALS, 20)
+    assert (narrow.columns, narrow.rows) == (["system", "rounds"], [["cpu_1", "3"], ["cpu_2", "4"]])
+    assert with_fitting_names(TABLE, TRIALS, 20, ids=True) == made
+
+
+def test_trials_of_equal_names_keep_their_ids_at_any_width() -> None:
+    alike = [(trial_id, trial("cpu_1")) for trial_id in IDS_OF]
+    assert with_fitting_names(TABLE, alike, 20).columns == ["rounds", IDS]
+
+
+def test_an_id_whose_end_is_that_of_another_is_whole() -> None:
+    assert id_ends(["x-torch-r0", "y-torch-r0", "y-torch-r1"]) == ["x-torch-r0", "y-torch-r0", "torch-r1"]
