@@ -199,7 +199,7 @@ def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int
 
 
 def _fit(fit: loop.Fit) -> dict[str, Any]:
-    return {"bandwidth": fit.density.bandwidth, "n": fit.records, "n_unique": fit.density.times.size, "range": fit.range}
+    return {"bandwidth": fit.bandwidth, "n": fit.records, "n_unique": fit.distinct, "range": fit.range}
 
 
 def _check(found: loop.Comparison) -> dict[str, Any]:
