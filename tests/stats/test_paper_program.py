@@ -236,3 +236,14 @@ def test_the_order_of_files_is_a_permutation_that_fewer_files_keep() -> None:
     assert sorted(directory_order(150).tolist()) == list(range(150))
     assert sorted(directory_order(20, detection=True).tolist()) == list(range(20))
     assert (is_recorded(100), is_recorded(101), is_recorded(21, detection=True)) == (True, False, False)
+
+
+@needs_paper_sets
+def test_of_40_rounds_the_script_trains_on_ten_and_settles_nothing() -> None:
+    timings, judged, _ = read("a")
+    few = Timings(timings.stages[:, :40], timings.batch_of)
+    [run, *_] = sections(few, judged, read_order(None, few, judged), ["statistics"])["statistics"]["runs"]
+    assert (run["unmodified"]["train_rounds"], run["by_function"]["train_rounds"]) == (10, 28)
+    assert run["unmodified"]["least_rounds_after_adding_init"] == [10] * 20
+    assert math.isnan(run["unmodified"]["mean_train_jsd"])
+    assert run["by_function"]["compared_at_rounds"] == [24, 26, 28]
