@@ -32,7 +32,10 @@ MEANINGS = {
     "samples_effective": "independent inferences that there are",
     "design_effect": "by how much the share beyond varies more between rounds than between independent inferences",
     **{f"rjsd_{clock}": f"distance of the density of {clock} times from earlier ones" for clock in Clock},
-    **{f"rjsd_{clock}_as_in_paper_code": "the same as the paper's program computes it" for clock in Clock},
+    **{
+        f"rjsd_{clock}_as_in_paper_code": "the figure that the paper's program prints, where rule `paper` makes its comparisons"
+        for clock in Clock
+    },
     **{f"bandwidth_{clock}": f"of the density of the logarithm of {clock} time" for clock in Clock},
     **{f"bandwidth_{clock}_method": "how it was chosen" for clock in Clock},
 }
@@ -48,6 +51,12 @@ CONVERGENCE_ROW: dict[str, Any] = {
     "flags": Annotated[list[str], "what a reader must know of the trial"],
 }
 """The columns of a row: one per check of a stopping rule, as it was made while the trial ran."""
+
+
+def rjsd_column(record: TrialRecord, clock: Clock) -> str:
+    """Return the column of the distance that a trial's rule looked at: under rule ``paper`` that of the paper's program."""
+    by_program = record.stopping is not None and record.stopping.rule == "paper"
+    return f"rjsd_{clock}_as_in_paper_code" if by_program else f"rjsd_{clock}"
 
 
 def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
