@@ -50,7 +50,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def expected_prompt(subject: str, row: Row) -> str:
-    """Return the prompt as their program writes it (LLM/PyTorch/sources/run.py:66-97), from its rules anew."""
+    """Return the prompt as their program writes it (LLM/PyTorch/sources/run.py:68-94), from its rules anew."""
     text = (
         "The following are multiple choice questions (with answers) about " + "".join(f" {word}" for word in subject.split("_")) + ".\n\n"
     )
@@ -93,7 +93,7 @@ def vicuna(path: Path, **changes: Any) -> CausalLM:
 
 @pytest.fixture(scope="module")
 def fitting(checkpoint: Path) -> list[str]:
-    """Return the prompts as their program shortens them (run.py:144-152), by sentencepiece's own count of tokens."""
+    """Return the prompts as their program shortens them (run.py:149-163), by sentencepiece's own count of tokens."""
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(checkpoint / "tokenizer.model"))
     found = []
     for text in EXPECTED:
