@@ -63,8 +63,9 @@ class Sample:
 class LoadContext:
     """How a model is to be loaded: the trial's runtime settings and the place it was given.
 
-    ``device`` is ``cpu`` or ``cuda:0`` (the timed process sees one GPU only); ``threads`` is the number of threads that may
+    ``device`` is ``cpu`` or ``cuda:0`` (the timed process sees the trial's GPUs only); ``threads`` is the number of threads that may
     compute; ``batch`` the number of samples per inference; ``cache_dir`` a folder for derived files such as exported graphs.
+    ``gpus`` is more than 1 only for a model whose YAML has ``several_gpus: true``, which then computes on ``cuda:0`` and those after it.
     """
 
     runtime: str
@@ -75,6 +76,7 @@ class LoadContext:
     threads: int
     batch: int
     cache_dir: Path
+    gpus: int = 1
 
 
 @runtime_checkable

@@ -22,12 +22,24 @@ NEEDS = (
 
 
 class Coco:
-    """Pictures and the instances JSON below ``root``, or in the folder ``images`` and the file ``annotations``."""
+    """Pictures and the instances JSON below ``root``, or in the folder ``images`` and the file ``annotations``.
+
+    ``split`` chooses of COCO's own annotations below ``root``: ``val2017``. ``sort_by`` is the order of the samples, and so which pictures
+    share a batch: by ascending ``id``, or as in the JSON where it is None.
+    """
 
     metrics: Sequence[str] = METRICS
 
-    def __init__(self, root: str | None = None, images: str | None = None, annotations: str | None = None) -> None:
-        self._places = (root, images, annotations)
+    def __init__(
+        self,
+        root: str | None = None,
+        images: str | None = None,
+        annotations: str | None = None,
+        split: str | None = None,
+        sort_by: str | None = None,
+    ) -> None:
+        self._places = (root, images, annotations, split)
+        self._sort_by = sort_by
         self._read: list[Annotated] = []
 
     def check(self) -> None:
@@ -45,7 +57,7 @@ class Coco:
                 )
 
     def samples(self) -> Sequence[Sample]:
-        """Return the pictures in the order of the annotations, those without an object too."""
+        """Return the pictures in the order of ``sort_by``, those without an object too."""
         return [self._sample(annotated) for annotated in self._pictures()]
 
     def decode(self, encoded: bytes) -> Image:
@@ -54,7 +66,11 @@ class Coco:
 
     def _pictures(self) -> list[Annotated]:
         if not self._read:
+            if self._sort_by not in (None, "id"):
+                raise InputError(f"task.sort_by={self._sort_by} must be id, or null for the order of the JSON; correct it")
             self._read = read_annotations(*find_files(*self._places))
+            if self._sort_by == "id":
+                self._read.sort(key=lambda annotated: annotated.identifier)
         return self._read
 
     def _sample(self, annotated: Annotated) -> Sample:

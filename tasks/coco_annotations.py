@@ -19,8 +19,9 @@ TOLERANCE = 1.0
 
 @dataclass(frozen=True)
 class Annotated:
-    """One picture: its name in the JSON, where it is, its size in pixels as annotated, and the reference (see docs/tasks.md)."""
+    """One picture: its id and name in the JSON, where it is, its size in pixels as annotated, and the reference (see docs/tasks.md)."""
 
+    identifier: int
     name: str
     path: Path
     size: Size
@@ -58,7 +59,7 @@ def read_annotations(file: Path, folders: Sequence[Path]) -> list[Annotated]:
         if not (folder / name).is_file():
             raise InputError(f"{where}: {folder / name} does not exist; add the picture or remove its entries")
         size = (_whole(entry, "width", where, least=1), _whole(entry, "height", where, least=1))
-        pictures[identifier] = Annotated(name, folder / name, size, {"boxes": [], "labels": [], "areas": [], "crowd": []})
+        pictures[identifier] = Annotated(identifier, name, folder / name, size, {"boxes": [], "labels": [], "areas": [], "crowd": []})
     if not pictures:
         raise InputError(f"{file}: lists no image; choose another file")
     for identifier, entry in _entries(document, "annotations", file):

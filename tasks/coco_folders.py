@@ -11,8 +11,10 @@ PREFERRED = "instances_val2017.json"
 """Of COCO's own annotations those that models are compared on."""
 
 
-def find_files(root: str | None, images: str | None, annotations: str | None) -> tuple[Path, Sequence[Path]]:
+def find_files(root: str | None, images: str | None, annotations: str | None, split: str | None) -> tuple[Path, Sequence[Path]]:
     """Return the file of annotations and the folders that may hold the pictures, the likeliest first.
+
+    ``split`` names those of COCO's own annotations that are meant, unless ``annotations`` does.
 
     Raises
     ------
@@ -31,12 +33,12 @@ def find_files(root: str | None, images: str | None, annotations: str | None) ->
             raise InputError(f"task.annotations={file} is not a file; set it to the instances JSON")
     else:
         assert folder is not None
-        file = _only_json(folder)
+        file = _only_json(folder) if split is None else _of_split(folder, split)
     if images:
         return file, [_folder("images", images)]
     assert folder is not None
-    split = file.stem.removeprefix("instances_")
-    return file, [folder / split, folder / "images" / split, folder / "images", folder]
+    part = file.stem.removeprefix("instances_")
+    return file, [folder / part, folder / "images" / part, folder / "images", folder]
 
 
 def _folder(key: str, value: str) -> Path:
@@ -44,6 +46,14 @@ def _folder(key: str, value: str) -> Path:
     if not folder.is_dir():
         raise InputError(f"task.{key}={folder} is not a folder; set it to the folder with the pictures")
     return folder
+
+
+def _of_split(folder: Path, split: str) -> Path:
+    name = f"instances_{split}.json"
+    found = [file for file in (folder / "annotations" / name, folder / name) if file.is_file()]
+    if not found:
+        raise InputError(f"task.split={split}: {folder} holds no annotations/{name}; choose another split, or set it to null")
+    return found[0]
 
 
 def _only_json(folder: Path) -> Path:

@@ -21,12 +21,16 @@ NEEDS = (
 
 
 class ImageNet:
-    """Pictures below ``root``: those that ``labels.csv`` lists, or else all in one folder per class, as in torchvision."""
+    """Pictures below ``root``: those that ``labels.csv`` lists, or else all in one folder per class, as in torchvision.
+
+    ``split`` is a folder below ``root`` that holds them in its place, such as ``val``.
+    """
 
     metrics: Sequence[str] = ("top1", "top5")
 
-    def __init__(self, root: str | None, class_count: int) -> None:
+    def __init__(self, root: str | None, class_count: int, split: str | None = None) -> None:
         self._root = root
+        self._split = split
         self._class_count = class_count
 
     def check(self) -> None:
@@ -50,4 +54,8 @@ class ImageNet:
         root = Path(self._root).expanduser()
         if not root.is_dir():
             raise InputError(f"task.root={root} is not a folder; set it to the folder with the pictures")
-        return root
+        if self._split is None:
+            return root
+        if not (root / self._split).is_dir():
+            raise InputError(f"task.split={self._split}: {root} has no such folder; set it to the one with the pictures, or to null")
+        return root / self._split

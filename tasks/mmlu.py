@@ -11,19 +11,21 @@ from tasks.question_table import read_questions
 from tasks.questions import Question, question_samples
 
 NEEDS = (Need("task mmlu", "your folder: task.root", "questions", USER),)
-TEST, DEVELOPMENT = "_test.csv", "_dev.csv"
+SPLITS = ("test", "val", "dev")
+GAP = "  "
 
 
 class Mmlu:
-    """``root`` holds ``test/<subject>_test.csv`` and ``dev/<subject>_dev.csv``, or all these files side by side.
+    """``root`` holds ``test/<subject>_test.csv`` and so on for ``val`` and ``dev``, or all these files side by side.
 
-    Before each question stand the first ``shots`` questions of the subject's development file, answered.
+    The questions are those of ``split``. Before each stand the first ``shots`` questions of the subject's development file, answered.
     """
 
     metrics: Sequence[str] = ("accuracy", "subject_accuracy")
 
-    def __init__(self, root: str | None, shots: int = 0) -> None:
+    def __init__(self, root: str | None, shots: int = 0, split: str = "test") -> None:
         self._root = root
+        self._split = split
         self._shots = shots
 
     def check(self) -> None:
@@ -33,16 +35,18 @@ class Mmlu:
     def samples(self) -> Sequence[Sample]:
         """Return the questions, sorted by subject, in the order of the files."""
         root = self._folder()
-        tables = sorted(folder_of(root, "test").glob(f"*{TEST}"))
-        if not tables:
+        ending = f"_{self._split}.csv"
+        tables = folder_of(root, self._split).glob(f"*{ending}")
+        subjects = {table.name.removesuffix(ending): table for table in tables}
+        if not subjects:
             raise InputError(
-                f"task.root={root} holds no test/<subject>{TEST} and no <subject>{TEST}; set it to the folder with these files"
+                f"task.root={root} holds no {self._split}/<subject>{ending} and no <subject>{ending}; set it to the folder with these "
+                "files, or set another task.split"
             )
-        subjects = {table.name.removesuffix(TEST): table for table in tables}
         return [
             sample
-            for subject, table in subjects.items()
-            for sample in question_samples(subject, read_questions(table), self._examples(root, subject))
+            for subject, table in sorted(subjects.items())
+            for sample in question_samples(subject, read_questions(table), self._examples(root, subject), GAP)
         ]
 
     def decode(self, encoded: bytes) -> str:
@@ -52,7 +56,7 @@ class Mmlu:
     def _examples(self, root: Path, subject: str) -> Sequence[Question]:
         if not self._shots:
             return ()
-        table = folder_of(root, "dev") / f"{subject}{DEVELOPMENT}"
+        table = folder_of(root, "dev") / f"{subject}_dev.csv"
         if not table.is_file():
             raise InputError(f"task.shots={self._shots} needs the examples in {table}, which is not a file; add it or set task.shots=0")
         examples = read_questions(table)
@@ -65,6 +69,13 @@ class Mmlu:
     def _folder(self) -> Path:
         if isinstance(self._shots, bool) or not isinstance(self._shots, int) or self._shots < 0:
             raise InputError(f"task.shots={self._shots} must be a whole number from 0 on; correct it")
+        if self._split not in SPLITS:
+            raise InputError(f"task.split={self._split} must be one of: {', '.join(SPLITS)}; correct it")
+        if self._split == "dev" and self._shots:
+            raise InputError(
+                f"task.shots={self._shots}: the examples of task.split=dev would be its own questions; set task.shots=0 or another "
+                "task.split"
+            )
         if not self._root:
             raise InputError("task.root is not set and must name the folder with the questions; add task.root=DIR")
         root = Path(self._root).expanduser()

@@ -19,7 +19,7 @@ class Question:
     answer: str
 
 
-def question_samples(subject: str, questions: Sequence[Question], examples: Sequence[Question] = ()) -> list[Sample]:
+def question_samples(subject: str, questions: Sequence[Question], examples: Sequence[Question] = (), gap: str = " ") -> list[Sample]:
     """Return one sample per question of a subject. Its name counts the questions from 1, its bytes are the prompt in UTF-8."""
     return [
         Sample(
@@ -27,15 +27,18 @@ def question_samples(subject: str, questions: Sequence[Question], examples: Sequ
             reference=question.answer,
             stratum=subject,
             slices={"subject": subject},
-            payload=prompt(subject, question, examples).encode(),
+            payload=prompt(subject, question, examples, gap).encode(),
         )
         for number, question in enumerate(questions, start=1)
     ]
 
 
-def prompt(subject: str, question: Question, examples: Sequence[Question] = ()) -> str:
-    """Return the text of MMLU's authors: a line about the subject, answered examples, and the question up to ``Answer:``."""
-    introduction = f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}."
+def prompt(subject: str, question: Question, examples: Sequence[Question] = (), gap: str = " ") -> str:
+    """Return the text of MMLU's authors: a line about the subject, answered examples, and the question up to ``Answer:``.
+
+    ``gap`` stands before the subject. The program of MMLU's authors, and that of Yang et al. after it, leaves two spaces there.
+    """
+    introduction = f"The following are multiple choice questions (with answers) about{gap}{subject.replace('_', ' ')}."
     answered = [f"{asked(example)} {example.answer}" for example in examples]
     return "\n\n".join([introduction, *answered, asked(question)])
 

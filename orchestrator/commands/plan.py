@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
+from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import cores_offered
 from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress
@@ -76,14 +77,39 @@ def _whole_time(plan: Plan) -> str:
     return f"about {seconds(sum(known))} as measured before" + (f", {rest} of unknown time" if rest else "")
 
 
+def _option(name: str) -> Callable[[Trial], str]:
+    """Return what reads an option of a task, empty where it has none."""
+    return lambda trial: str(value) if (value := trial.task.options.get(name)) is not None else ""
+
+
+WORK: tuple[tuple[str, Callable[[Trial], str]], ...] = (
+    ("batch", lambda trial: str(trial.measurement.batch)),
+    ("split", _option("split")),
+    ("shots", _option("shots")),
+    ("precision", lambda trial: trial.runtime.dtype),
+)
+"""Columns of the plan that say what an inference is, and what each is read from."""
+
+
 def plan_table(plan: Plan) -> Table:
     """Return one row per trial."""
     return Table(
         title="Plan",
-        columns=["trial", "host", "device", "cores", "threads", "samples", "rounds", "time", "state"],
+        columns=[
+            "trial",
+            "host",
+            "device",
+            "cores",
+            "threads",
+            "samples",
+            *(key for key, _ in WORK),
+            "rounds",
+            "time",
+            "state",
+        ],
         rows=[_row(plan, planned) for planned in plan.trials],
         note="time: what an earlier trial of the same kind took, else the bound that max_seconds sets after min_rounds.",
-        right=frozenset(["threads", "samples"]),
+        right=frozenset(["threads", "samples", "batch", "shots"]),
     )
 
 
@@ -99,6 +125,7 @@ def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
         ",".join(map(str, cores)),
         str(system.threads or len(cores) or ""),
         str(candidate.inspection.samples),
+        *(value(planned.trial) for _, value in WORK),
         f"{measurement.min_rounds} to {measurement.max_rounds}, {measurement.rule}",
         _time(plan, planned),
         planned.state,

@@ -35,6 +35,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 T = TypeVar("T", bound=BaseModel)
+UUID = "(GPU|MIG)-[0-9A-Za-z-]+"
 
 
 class Frozen(BaseModel):
@@ -65,11 +66,15 @@ class Target(Frozen):
 
 
 class ModelConfig(Target):
-    """A model, its kind and the runtimes that can execute it. ``parameters`` is its number of weights, for the plan's look at memory."""
+    """A model, its kind and the runtimes that can execute it. ``parameters`` is its number of weights, for the plan's look at memory.
+
+    ``several_gpus`` says that the class divides its network among all GPUs of a system that names more than one.
+    """
 
     runtimes: Names = Field(min_length=1)
     classes: int | None = Field(None, gt=0, le=MOST_CLASSES)
     parameters: int | None = Field(None, gt=0, le=10**15)
+    several_gpus: bool = False
 
 
 class TaskConfig(Target):
@@ -85,12 +90,13 @@ class TaskConfig(Target):
 class SystemConfig(Frozen):
     """One place to measure on: a host (chosen by Ray node labels), a device, pinned cores and threads.
 
+    ``device`` is ``cpu``, a GPU by index or UUID, or several GPUs of one host that work as one: ``cuda:0,1,2,3``.
     ``cores`` is a number of cores, a list of core numbers, or null for all that the process may use. ``threads`` defaults to the
     number of cores.
     """
 
     name: Name
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda:\d+|(GPU|MIG)-[0-9A-Za-z-]+)$")] = "cpu"
+    device: Annotated[str, Field(pattern=rf"^(cpu|cuda:\d+(,\d+)*|{UUID}(,{UUID})*)$")] = "cpu"
     cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
     threads: int | None = Field(None, gt=0, le=MOST_CORES)
     numa: int | None = Field(None, ge=0, lt=MOST_CORES)
@@ -103,6 +109,20 @@ class SystemConfig(Frozen):
     def device_kind(self) -> DeviceKind:
         """``cpu``, or ``cuda`` for a GPU by index or UUID."""
         return "cpu" if self.device == "cpu" else "cuda"
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        """The GPUs of the device, each by the name that a machine knows it by: ``cuda:0``, or its UUID. None for ``cpu``."""
+        if self.device == "cpu":
+            return ()
+        indices = self.device.startswith("cuda:")
+        return tuple(f"cuda:{name}" if indices else name for name in self.device.removeprefix("cuda:").split(","))
+
+    @model_validator(mode="after")
+    def _gpus_once(self) -> SystemConfig:
+        if len(set(self.gpus)) < len(self.gpus):
+            raise ValueError(f"device={self.device} names a GPU twice; list each GPU once in system.device")
+        return self
 
     @model_validator(mode="after")
     def _cores_once(self) -> SystemConfig:

@@ -17,9 +17,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
+from orchestrator.contracts import InputError
 from orchestrator.distributed.actor import TimedActor
 from orchestrator.distributed.bell import Bell
 from orchestrator.distributed.local import first_line
+from orchestrator.distributed.placement import gpus_to_reserve
 from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
 from orchestrator.execution.executor import SessionLost, as_fault
@@ -248,11 +250,14 @@ class RayExecutor:
         environment["CUDA_VISIBLE_DEVICES"] = visible_devices(trial.system.device)
         # The driver, nvidia-smi and the plan count GPUs in this order.
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        # Which GPUs these are says the system; Ray only counts how many it has left.
+        environment["RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES"] = "1"
         runtime_env: dict[str, Any] = {"env_vars": environment}
         if trial.system.python is not None:
             runtime_env["py_executable"] = shlex.quote(trial.system.python)
         actor: Callable[..., Any] = ray.remote(TimedActor).options(
             num_cpus=0,
+            num_gpus=_reserved(trial, machine),
             max_restarts=0,
             max_task_retries=0,
             runtime_env=runtime_env,
@@ -272,6 +277,18 @@ class RayExecutor:
         self._leaving.set()
         for handle in list(self._handles):
             ask(ray.kill, handle)
+
+
+def _reserved(trial: Trial, machine: Machine) -> int:
+    """Return how many GPUs of the node Ray is to keep for a trial. Raises InputError where Ray knows of fewer there."""
+    count = gpus_to_reserve(trial)
+    known = next((int(node["Resources"].get("GPU", 0)) for node in ask(ray.nodes) if node["NodeID"] == machine.node_id), 0) if count else 0
+    if known < count:
+        raise InputError(
+            f"system.device={trial.system.device}: Ray knows of {known} GPUs of {machine.host} and is to keep {count}; start it there with "
+            f"--num-gpus={count} or more"
+        )
+    return count
 
 
 def _reason(error: Exception) -> str:

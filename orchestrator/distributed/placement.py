@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orchestrator
-from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.subject.targets import check_packages
 
@@ -62,6 +62,16 @@ def _matches(system: SystemConfig, node: Node) -> bool:
     if not system.labels:
         return node.is_own
     return all(node.labels.get(key) == value for key, value in system.labels.items())
+
+
+def gpus_to_reserve(trial: Trial) -> int:
+    """Return how many GPUs of its node a trial asks Ray for, so that no other job of the cluster is given them meanwhile.
+
+    Only trials that run one after another can: those that share their machine in visits, or by ``exclusive: false``, are loaded at the same
+    time, and what one of them reserved would be missing for the next.
+    """
+    alone = trial.measurement.rounds_per_visit is None and trial.system.exclusive
+    return len(trial.system.gpus) if alone else 0
 
 
 CODE = "user_code"

@@ -9,7 +9,7 @@ from orchestrator.configuration.config import SystemConfig
 from orchestrator.contracts import InputError
 from orchestrator.doctor.clocks import Clocks, Offset
 from orchestrator.doctor.findings import Examined, Finding, Grade, finding, graded, worst
-from orchestrator.machine.host import Machine, cores_offered, format_cores
+from orchestrator.machine.host import Machine, cores_offered, format_cores, is_device
 
 RAY_LABELS = "ray.io/"
 SHORT = 8
@@ -68,7 +68,7 @@ def judge_system(host: str, system: SystemConfig, machine: Machine) -> Finding:
         cores = cores_offered(system, machine.cores, machine.numa, machine.host)
     except InputError as error:
         problems.append(str(error))
-    if system.device != "cpu" and not any(_is_device(system.device, known) for known in machine.devices):
+    if not all(any(is_device(wanted, known) for known in machine.devices) for wanted in system.gpus):
         problems.append(f"system.device={system.device}: there is {', '.join(['cpu', *machine.devices])}")
     lacking = [f"{key}={value}" for key, value in system.labels.items() if machine.labels.get(key) != value]
     if lacking:
@@ -94,11 +94,6 @@ def boot_ids(hosts: Sequence[str], nodes: Sequence[Examined], own: int) -> dict[
         for host, node in zip(hosts, nodes, strict=True)
         if node.reading is not None and node.node_id != nodes[own].node_id
     }
-
-
-def _is_device(wanted: str, known: str) -> bool:
-    """A UUID may be cut short, as CUDA allows it."""
-    return wanted == known if wanted.startswith("cuda:") else known.startswith(wanted)
 
 
 OVERHEAD_NS = (200, 2_000)

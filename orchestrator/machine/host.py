@@ -71,6 +71,11 @@ def read_machine() -> Machine:
     )
 
 
+def is_device(wanted: str, known: str) -> bool:
+    """Return whether a system's name of one GPU means one that a machine knows. A UUID may be cut short, as CUDA allows it."""
+    return wanted == known if wanted.startswith("cuda:") else known.startswith(wanted)
+
+
 def numa_cores() -> dict[int, tuple[int, ...]]:
     """Return the cores of each NUMA node."""
     return {int(node.name[4:]): parse_cores((node / "cpulist").read_text()) for node in sorted(NODES.glob("node[0-9]*"))}

@@ -6,8 +6,10 @@ import hashlib
 import os
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ GPU_NOTHING = {
     "gpu_power_w": None,
     "gpu_throttle_reasons": None,
     "gpu_foreign_processes": None,
+    "gpus": None,
 }
 
 
@@ -117,31 +120,61 @@ def frequency_mhz(cores: tuple[int, ...]) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-class GpuEvidence:
-    """Reads one GPU through NVML; returns nothing without a GPU."""
+@dataclass(frozen=True)
+class GpuReading:
+    """One GPU at one moment: clock, temperature, power, throttle reasons (NVML bit mask), and the other processes that compute on it."""
 
-    def __init__(self, uuid: str | None) -> None:
-        self._handle: Any = None
-        if uuid is not None:
+    clock_mhz: float
+    temperature_c: float
+    power_w: float
+    throttle_reasons: int
+    foreign_processes: frozenset[int]
+
+
+class GpuEvidence:
+    """Reads the GPUs of a trial through NVML; returns nothing without one."""
+
+    def __init__(self, uuids: Sequence[str]) -> None:
+        self._handles: list[Any] = []
+        if uuids:
             import pynvml
 
             pynvml.nvmlInit()
-            self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+            self._handles = [pynvml.nvmlDeviceGetHandleByUUID(uuid) for uuid in uuids]
 
     def read(self) -> dict[str, Any]:
-        """Return clock (MHz), temperature (deg C), power (W), throttle reasons (NVML bit mask) and foreign processes."""
-        if self._handle is None:
-            return dict(GPU_NOTHING)
-        import pynvml
+        """Return the evidence columns of one round."""
+        return combined([_reading(handle) for handle in self._handles])
 
-        processes = pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
-        return {
-            "gpu_clock_mhz": float(pynvml.nvmlDeviceGetClockInfo(self._handle, pynvml.NVML_CLOCK_SM)),
-            "gpu_temperature_c": float(pynvml.nvmlDeviceGetTemperature(self._handle, pynvml.NVML_TEMPERATURE_GPU)),
-            "gpu_power_w": pynvml.nvmlDeviceGetPowerUsage(self._handle) / 1000,
-            "gpu_throttle_reasons": int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle)),
-            "gpu_foreign_processes": sum(process.pid != os.getpid() for process in processes),
-        }
+
+def _reading(handle: Any) -> GpuReading:
+    import pynvml
+
+    return GpuReading(
+        clock_mhz=float(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
+        temperature_c=float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
+        power_w=pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+        throttle_reasons=int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
+        foreign_processes=frozenset(process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)) - {os.getpid()},
+    )
+
+
+def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
+    """Return the evidence columns of one round from its GPUs: together, and each for itself where there are several (pure).
+
+    GPUs that work as one answer when the last of them does: the lowest clock, the highest temperature and every throttle reason count.
+    Power is their sum, and a foreign process counts once.
+    """
+    if not readings:
+        return dict(GPU_NOTHING)
+    return {
+        "gpu_clock_mhz": min(gpu.clock_mhz for gpu in readings),
+        "gpu_temperature_c": max(gpu.temperature_c for gpu in readings),
+        "gpu_power_w": sum(gpu.power_w for gpu in readings),
+        "gpu_throttle_reasons": reduce(or_, (gpu.throttle_reasons for gpu in readings)),
+        "gpu_foreign_processes": len(frozenset[int]().union(*(gpu.foreign_processes for gpu in readings))),
+        "gpus": [{**asdict(gpu), "foreign_processes": len(gpu.foreign_processes)} for gpu in readings] if len(readings) > 1 else None,
+    }
 
 
 BLOCK = bytes(2**20)

@@ -120,11 +120,11 @@ class Worker:
         load_ns = time.perf_counter_ns() - started
         self._items, stages = stages_for(self._trial.task.preload, subject.samples, subject.task, model)
         self._scratch = Scratch(self._scratch_path, batches=len(self._groups(0)))
-        events = bool(model.facts.get("cuda_events"))
-        self._cuda = None if self._trial.system.device == "cpu" else device.CudaStages(stages, self._scratch.batches, events)
+        events, gpus = bool(model.facts.get("cuda_events")), self._trial.system.gpus
+        self._cuda = device.CudaStages(stages, self._scratch.batches, events, len(gpus)) if gpus else None
         self._stages = stages if self._cuda is None else self._cuda.stages
-        seen = device.read_device(self._trial.system.device)
-        self._gpu = evidence.GpuEvidence(seen.get("uuid"))
+        seen = device.read_device(self._trial.system)
+        self._gpus = evidence.GpuEvidence([gpu["uuid"] for gpu in seen.get("gpus", ())])
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
         refuse_raised(self._trial, warmup[0], [sample.name for sample in subject.samples])
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
@@ -204,7 +204,7 @@ class Worker:
             "frequency_mhz": evidence.frequency_mhz(self._cores),
             "load_1m": os.getloadavg()[0],
             **evidence.difference(before, after),
-            **self._gpu.read(),
+            **self._gpus.read(),
         }
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
@@ -272,6 +272,7 @@ class Worker:
             threads=self._threads,
             batch=self._trial.measurement.batch,
             cache_dir=self._cache_dir,
+            gpus=max(1, len(self._trial.system.gpus)),
         )
         try:
             return model.load(context)

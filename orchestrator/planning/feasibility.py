@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.fields import DTYPE_BYTES
 from orchestrator.contracts import InputError
-from orchestrator.machine.host import Machine, cores_offered
+from orchestrator.machine.host import Machine, cores_offered, is_device
 from orchestrator.metrics import find_metric
 from orchestrator.subject.inspection import UNKNOWN, Inspection
 
@@ -18,6 +18,7 @@ def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> st
         _labels(trial.system, machine),
         _cores(trial.system, machine),
         _device(trial.system, machine),
+        _several_gpus(trial),
         _dtype(trial),
         _weights(trial, machine),
         _memory(trial, inspection, machine),
@@ -44,14 +45,15 @@ def _cores(system: SystemConfig, machine: Machine) -> str | None:
 
 
 def _device(system: SystemConfig, machine: Machine) -> str | None:
-    if system.device == "cpu" or any(_is_device(system.device, known) for known in machine.devices):
+    if all(any(is_device(wanted, known) for known in machine.devices) for wanted in system.gpus):
         return None
     return f"system.device={system.device}: {machine.host} has {', '.join(['cpu', *machine.devices])}; choose one of these"
 
 
-def _is_device(wanted: str, known: str) -> bool:
-    """A UUID may be cut short, as CUDA allows."""
-    return wanted == known if wanted.startswith("cuda:") else known.startswith(wanted)
+def _several_gpus(trial: Trial) -> str | None:
+    if len(trial.system.gpus) < 2 or trial.model.several_gpus:
+        return None
+    return f"system.device={trial.system.device}: model {trial.model.name} computes on one GPU; choose one of these"
 
 
 def _dtype(trial: Trial) -> str | None:
@@ -67,7 +69,7 @@ def _weights(trial: Trial, machine: Machine) -> str | None:
 
     ``model.parameters`` is that of the published model; the user's own file (``model.path``) may be smaller.
     """
-    room = machine.memory_bytes if trial.system.device == "cpu" else _device_memory(trial.system.device, machine)
+    room = machine.memory_bytes if trial.system.device == "cpu" else _device_memory(trial.system, machine)
     if trial.model.parameters is None or room is None or trial.model.options.get("path") is not None:
         return None
     needed = trial.model.parameters * DTYPE_BYTES[trial.runtime.dtype]
@@ -81,8 +83,11 @@ def _weights(trial: Trial, machine: Machine) -> str | None:
     )
 
 
-def _device_memory(device: str, machine: Machine) -> int | None:
-    return next((room for known, room in machine.device_memory.items() if _is_device(device, known)), None)
+def _device_memory(system: SystemConfig, machine: Machine) -> int | None:
+    """Return the memory of all GPUs of a system, None where that of one is not known."""
+    found = [next((room for known, room in machine.device_memory.items() if is_device(gpu, known)), None) for gpu in system.gpus]
+    known = [room for room in found if room is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def _gib(count: int) -> str:

@@ -20,7 +20,7 @@ LONGEST_NAME = 22
 """Four names of this length, their hyphens and a batch of five digits fit into the longest slug."""
 
 NO_WORK = {
-    "model": {"runtimes", "classes", "parameters", "options"},
+    "model": {"runtimes", "classes", "parameters", "several_gpus", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
     "system": {"paths", "python"},
     "runtime": {"packages", "programs", "dtypes"},

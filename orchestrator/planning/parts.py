@@ -26,15 +26,16 @@ HOST, PROCESSES = "memory", "processes"
 
 
 def held_bytes(trial: Trial, inspection: Inspection) -> dict[str, int]:
-    """Return about how many bytes the loaded process of a trial holds: in the host's memory, and on its GPU by the GPU's name.
+    """Return about how many bytes the loaded process of a trial holds: in the host's memory, and on its GPUs by name.
 
-    Weights are counted by ``model.parameters``, or by the size of the model's files where that is not known.
+    Weights are counted by ``model.parameters``, or by the size of the model's files where that is not known. Several GPUs share them.
     """
     published = trial.model.parameters if trial.model.options.get("path") is None else None
     weights = inspection.model_bytes if published is None else published * DTYPE_BYTES[trial.runtime.dtype]
     if trial.system.device == "cpu":
         return {HOST: FRAMEWORK_BYTES + TIMES_WEIGHTS * weights + inspection.held_bytes}
-    return {HOST: 2 * FRAMEWORK_BYTES + inspection.held_bytes, trial.system.device: FRAMEWORK_BYTES + TIMES_WEIGHTS * weights}
+    of_each = FRAMEWORK_BYTES + TIMES_WEIGHTS * weights // len(trial.system.gpus)
+    return {HOST: 2 * FRAMEWORK_BYTES + inspection.held_bytes, **dict.fromkeys(trial.system.gpus, of_each)}
 
 
 def in_parts(

@@ -33,6 +33,17 @@ TIMINGS = pa.schema(
 )
 """One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages."""
 
+GPU = pa.struct(
+    {
+        "clock_mhz": pa.float64(),
+        "temperature_c": pa.float64(),
+        "power_w": pa.float64(),
+        "throttle_reasons": pa.int64(),
+        "foreign_processes": pa.int32(),
+    }
+)
+"""One of the GPUs that a trial with several of them was measured on."""
+
 ROUNDS = pa.schema(
     [
         pa.field("round", pa.int32(), nullable=False),
@@ -63,6 +74,7 @@ ROUNDS = pa.schema(
         pa.field("gpu_power_w", pa.float64()),
         pa.field("gpu_throttle_reasons", pa.int64()),
         pa.field("gpu_foreign_processes", pa.int32()),
+        pa.field("gpus", pa.list_(GPU)),
     ]
 )
 """One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0, ``visit`` its

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,9 @@ def _with_plain_outputs(network: Any) -> Any:
 
     class PlainOutputs(nn.Module):
         """Returns logits [n, queries, classes + 1] and boxes [n, queries, 4] instead of transformers' record."""
+
+        # Pictures keep their shapes, so that height and width differ from batch to batch.
+        varying_axes: Mapping[str, Sequence[int]] = {"pixel_values": (2, 3), "pixel_mask": (1, 2)}
 
         def __init__(self) -> None:
             super().__init__()

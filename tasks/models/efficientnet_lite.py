@@ -9,7 +9,8 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
-from tasks.models.keras_efficientnet_lite import load_in_keras
+from tasks.models.keras_efficientnet_lite import efficientnet_lite_in_keras
+from tasks.models.keras_twin import load_in_keras
 from tasks.models.memory_format import arranged, check_memory_format
 from tasks.packages import ASSETS, Need, locate, require_modules
 
@@ -63,7 +64,7 @@ class EfficientNetLite:
         network = EfficientNet.from_name(name, num_classes=self._class_count)
         load_strictly(network, read_checkpoint(weights), name, weights.name)
         if context.runtime == "tensorflow":
-            return load_in_keras(network, image_input, self._class_count, context)
+            return load_in_keras(efficientnet_lite_in_keras, network, image_input, self._class_count, context)
         network = arranged(network, self._memory_format)
         return load_classifier(network, image_input, self._class_count, context, {"memory_format": self._memory_format})
 

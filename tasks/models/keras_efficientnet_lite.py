@@ -1,46 +1,17 @@
-"""EfficientNet-Lite as a Keras model with the weights of the PyTorch network, so that two frameworks run the same model."""
+"""EfficientNet-Lite as a Keras model with the weights of the PyTorch network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.contracts import LoadContext
-from tasks.models.classifier import Classifier, checked_classifier, random_pictures
-from tasks.models.image_input import ImageInput, channels_last
-from tasks.runtimes.comparison import Cases, eager_cases, largest_difference
-from tasks.runtimes.session import Array, map_arrays
-from tasks.runtimes.tensorflow_session import TensorFlowSession
-from tasks.runtimes.tensorflow_settings import apply_settings, require_tensorflow
-from tasks.runtimes.torch_settings import DTYPES
-from tasks.runtimes.torch_settings import apply_settings as apply_torch_settings
+from tasks.runtimes.session import Array
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Of the first block of each stage; all other blocks have 1."""
 
 
-def load_in_keras(network: Any, image_input: ImageInput, class_count: int, context: LoadContext) -> Classifier:
-    """Open a session for the network's twin in Keras, compared with the network itself.
-
-    Parameters
-    ----------
-    network
-        the EfficientNet-Lite as a ``torch.nn.Module`` with its weights, on the CPU in float32.
-    """
-    require_tensorflow()
-    # The comparison runs PyTorch in this process, within the trial's threads.
-    apply_torch_settings(context)
-    eager = eager_cases(network.eval(), random_pictures(image_input, context.batch), smaller=True)
-    cases: Cases = [(map_arrays(channels_last, inputs), answers) for inputs, answers in eager]
-    example = channels_last(random_pictures(image_input, context.batch))
-    settings = apply_settings(context)
-    twin = keras_twin(network, image_input.crop_size, DTYPES[context.dtype])
-    session = TensorFlowSession(context, lambda inputs: twin(inputs, training=False), twin.weights, example, settings)
-    facts = largest_difference(session, cases, context)
-    return checked_classifier(session, lambda pictures: channels_last(image_input.array(pictures)), example, class_count, facts)
-
-
-def keras_twin(network: Any, size: int, dtype: str) -> Any:
+def efficientnet_lite_in_keras(network: Any, size: int, dtype: str) -> Any:
     """Return the ``keras.Model`` that computes what the network does, from [samples, size, size, 3] to logits.
 
     Parameters

@@ -68,7 +68,7 @@ class SentenceClassifier:
         hidden = state["0.weight"].shape[0] if "0.weight" in state else 1
         head = build_head(encoder.config.hidden_size, hidden, len(self._labels))
         load_strictly(head, state, f"a head of {len(self._labels)} classes", f"model.head={self._head}")
-        tokens = TokenInput(self._encoder().tokenizer(), "right", self._most_tokens, cut=True, length=self._tokens)
+        tokens = TokenInput(self._encoder().tokenizer(), "right", self._most_tokens, "cut", length=self._tokens)
         session = open_session(context, build_sentence_network(encoder, head), tokens.arrays([EXAMPLE] * context.batch))
         return TextChooser(session, tokens, self._labels, {**facts, **session.facts})
 

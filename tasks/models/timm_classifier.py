@@ -15,6 +15,8 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
+from tasks.models.keras_twin import load_in_keras
+from tasks.models.keras_vit import vit_in_keras
 from tasks.packages import TIMM, USER, Need, require_modules
 
 WEIGHTS_FILE = "model.safetensors"
@@ -28,10 +30,13 @@ class TimmClassifier:
     """``architecture`` is a name of timm's, with the tag of its weights: ``vit_base_patch16_224.augreg2_in21k_ft_in1k``.
 
     The tag says how pictures are prepared, and which weights are fetched; with ``path`` the tensors come from that file instead.
+    ``arguments`` are those of timm's class that differ from the architecture's, for weights of your own: ``{depth: 12}``. The runtime
+    ``tensorflow`` runs plain vision transformers, as Keras models.
     """
 
-    def __init__(self, architecture: str, class_count: int, path: str | None = None) -> None:
+    def __init__(self, architecture: str, class_count: int, path: str | None = None, arguments: Mapping[str, Any] | None = None) -> None:
         self._architecture = architecture
+        self._arguments = dict(arguments or {})
         self._class_count = class_count
         self._path = Path(path).expanduser() if path else None
 
@@ -52,10 +57,12 @@ class TimmClassifier:
     def load(self, context: LoadContext) -> LoadedModel:
         """Build the network, fill in every weight and open a session."""
         self.check()
-        network = build(self._architecture, self._class_count)
+        network = build(self._architecture, self._class_count, self._arguments)
         image_input = published_input(network, self._architecture)
         state, source, facts = self._state(network.pretrained_cfg)
         load_strictly(network, state, self._architecture, source)
+        if context.runtime == "tensorflow":
+            return load_in_keras(vit_in_keras, network, image_input, self._class_count, context)
         return load_classifier(network, image_input, self._class_count, context, facts)
 
     def _state(self, published: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, dict[str, Any]]:
@@ -66,8 +73,8 @@ class TimmClassifier:
         return read_checkpoint(file), f"model.architecture={self._architecture}", facts
 
 
-def build(architecture: str, class_count: int) -> Any:
-    """Return the network with random weights. Raises InputError for an unknown architecture or tag."""
+def build(architecture: str, class_count: int, arguments: Mapping[str, Any]) -> Any:
+    """Return the network with random weights. Raises InputError for an unknown architecture or tag, and for an unknown argument."""
     # Read when timm imports the hub's client.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import timm
@@ -77,7 +84,9 @@ def build(architecture: str, class_count: int) -> Any:
         hint = f"did you mean {near[0]}?" if near else "timm.list_models() lists them"
         raise InputError(f"model.architecture={architecture} is no model of timm {timm.__version__}; {hint}")
     try:
-        return timm.create_model(architecture, pretrained=False, num_classes=class_count)
+        return timm.create_model(architecture, pretrained=False, num_classes=class_count, **arguments)
+    except TypeError as error:
+        raise InputError(f"model.arguments={dict(arguments)}: {error}; correct them") from error
     except RuntimeError as error:
         base, _, tag = architecture.partition(".")
         tags = ", ".join(name.partition(".")[2] for name in timm.list_pretrained(f"{base}.*") if name.startswith(f"{base}.")) or "none"

@@ -9,7 +9,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import metadata
 from itertools import chain
@@ -36,6 +36,8 @@ def named_inputs(inputs: Inputs) -> dict[str, Array]:
 
 def exported_graph(network: Any, example: Inputs, cache_dir: Path) -> tuple[Path, bool]:
     """Return the graph's file and whether it was in the cache. Its first axis takes any number of samples.
+
+    Where other axes of its inputs differ from batch to batch, the network names them in ``varying_axes``, by the names of its inputs.
 
     Raises
     ------
@@ -73,8 +75,14 @@ def content_digest(network: Any, example: Inputs) -> str:
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     versions = {package: metadata.version(package) for package in EXPORTERS}
     shapes = {name: [str(array.dtype), *array.shape[1:]] for name, array in named_inputs(example).items()}
-    digest.update(json.dumps([repr(network), _sources(network), shapes, OPSET, versions]).encode())
+    varying = {name: list(axes) for name, axes in _varying_axes(network).items()}
+    digest.update(json.dumps([repr(network), _sources(network), shapes, OPSET, versions, *([varying] if varying else [])]).encode())
     return digest.hexdigest()
+
+
+def _varying_axes(network: Any) -> Mapping[str, Sequence[int]]:
+    found: Mapping[str, Sequence[int]] = getattr(network, "varying_axes", {})
+    return found
 
 
 def _sources(network: Any) -> dict[str, str]:
@@ -98,7 +106,8 @@ def _export(network: Any, example: Inputs, path: Path) -> None:
     inputs = map_arrays(lambda array: torch.from_numpy(np.concatenate([array, array])), example)
     keywords = inputs if isinstance(example, Mapping) else None
     arguments = () if keywords else inputs if isinstance(inputs, tuple) else (inputs,)
-    any_number = {0: torch.export.Dim.DYNAMIC}
+    varying = _varying_axes(network)
+    any_number = {name: dict.fromkeys((0, *varying.get(name, ())), torch.export.Dim.DYNAMIC) for name in named_inputs(example)}
     try:
         with _quiet():
             torch.onnx.export(
@@ -110,7 +119,7 @@ def _export(network: Any, example: Inputs, path: Path) -> None:
                 verbose=False,
                 opset_version=OPSET,
                 input_names=list(named_inputs(example)),
-                dynamic_shapes=dict.fromkeys(keywords, any_number) if keywords else tuple(any_number for _ in arguments),
+                dynamic_shapes=any_number if keywords else tuple(any_number.values()),
             )
     except Exception as error:  # the exporter passes on whatever the network's code raises under tracing
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.contracts import InputError, LoadContext
+from orchestrator.contracts import LoadContext
 from tasks.packages import VISION, Need
 from tasks.runtimes.comparison import eager_cases, largest_difference
 from tasks.runtimes.session import Array, Inputs, forward_of, map_arrays
-from tasks.runtimes.torch_settings import DTYPES, apply_settings
+from tasks.runtimes.torch_settings import DTYPES, apply_settings, check_gpu
 
 NEEDS = (Need("runtime torch", "torch", "execution", VISION),)
 
@@ -31,11 +31,7 @@ class TorchSession:
     ) -> None:
         import torch
 
-        if context.device != "cpu" and not torch.cuda.is_available():
-            raise InputError(
-                f"system.device={context.device}: PyTorch {torch.__version__} finds no GPU here; install a build for this "
-                "machine's driver or choose a system with device cpu"
-            )
+        check_gpu(context)
         settings = apply_settings(context)
         is_the_reference = transform is None and (context.device, context.dtype) == ("cpu", "fp32")
         cases = [] if is_the_reference else eager_cases(network, example, compare_smaller)

@@ -5,9 +5,20 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from orchestrator.contracts import LoadContext
+from orchestrator.contracts import InputError, LoadContext
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+def check_gpu(context: LoadContext) -> None:
+    """Raise InputError where the trial is to run on a GPU and PyTorch finds none."""
+    import torch
+
+    if context.device != "cpu" and not torch.cuda.is_available():
+        raise InputError(
+            f"system.device={context.device}: PyTorch {torch.__version__} finds no GPU here; install a build for this "
+            "machine's driver or choose a system with device cpu"
+        )
 
 
 def apply_settings(context: LoadContext) -> dict[str, Any]:

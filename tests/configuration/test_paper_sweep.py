@@ -1,41 +1,117 @@
+"""The paper's cells, held to the table of docs/paper-lab.md, which names where each stands in the program of its authors."""
+
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator.__main__ import main
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.config import Trial, parse_trial
 
 pytestmark = pytest.mark.slow
 
+PAGE = Path(__file__).parents[2] / "docs" / "paper-lab.md"
+COLUMNS = ("server", "system", "model", "task", "runtime", "batch", "split", "shots", "precision", "rounds", "source")
+
+
+def cells() -> list[dict[str, str]]:
+    """Return the rows of the page's table of cells."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    start = rows.index(list(COLUMNS))
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows[start:] if len(row) == len(COLUMNS) and re.fullmatch("[A-D]", row[0])]
+
+
+def cell_of(trial: Trial) -> dict[str, str]:
+    """Return what a composed trial says under the table's columns, but for server and source."""
+    measurement, task = trial.measurement, trial.task
+    assert measurement.min_rounds == measurement.max_rounds
+    return {
+        "system": trial.system.name,
+        "model": trial.model.name,
+        "task": task.name,
+        "runtime": trial.runtime.name,
+        "batch": str(measurement.batch),
+        "split": str(task.options["split"]),
+        "shots": str(task.options.get("shots", "")),
+        "precision": trial.runtime.dtype,
+        "rounds": str(measurement.max_rounds),
+    }
+
 
 @pytest.fixture(scope="module")
-def lines() -> list[str]:
-    import contextlib
-    import io
-
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main(("plan", "+sweep=paper")) == 0
-    return [line for line in out.getvalue().splitlines() if line.startswith(("planned: ", "infeasible: ", "left out: ")) and "-b" in line]
+def trials() -> list[Trial]:
+    return [parse_trial(document) for document in compose_trials(["+sweep=paper"]).documents]
 
 
-def test_the_paper_s_study_is_24_trials_one_line_each(lines: list[str]) -> None:
-    assert len(lines) == 24
-    systems = Counter(system for line in lines for system in ("geforce", "p100", "titan_v", "v100") if f"-{system}-" in line)
-    assert systems == dict.fromkeys(("geforce", "p100", "titan_v", "v100"), 6)
+def in_order(rows: list[Mapping[str, str]]) -> list[list[tuple[str, str]]]:
+    return sorted(sorted(row.items()) for row in rows)
 
 
-def test_every_line_says_all_that_is_missing(lines: list[str]) -> None:
-    for line in lines:
-        if line.startswith("infeasible: "):
-            assert "task.root" in line
-            assert "system.labels.system=" in line or "system.device=cuda:0" in line
+def test_the_sweep_is_the_table_and_nothing_else(trials: list[Trial]) -> None:
+    without = [{key: value for key, value in cell.items() if key not in ("server", "source")} for cell in cells()]
+    assert in_order([cell_of(trial) for trial in trials]) == in_order(without)
+    assert len(trials) == 19
 
 
-def test_stand_ins_are_called_substitutes_and_what_the_paper_lacked_is_said(lines: list[str]) -> None:
-    assert sum("substitute: onnxruntime for the paper's TensorFlow" in line for line in lines) == 4
-    assert sum("substitute: torch for the paper's TensorFlow" in line for line in lines) == 4
-    vicuna = [line for line in lines if line.startswith("left out: vicuna_13b-mmlu-")]
-    assert len(vicuna) == 4
-    assert all("the paper itself had no Vicuna in TensorFlow" in line for line in vicuna)
+def test_every_server_has_its_cells_and_each_its_own_line_of_the_authors_scripts() -> None:
+    """Beside V/*_stat.sh of their repository: A everything, B without Vicuna, C also without DETR in TensorFlow at batch 2, D Vicuna."""
+    table = cells()
+    assert Counter(cell["server"] for cell in table) == {"A": 7, "B": 6, "C": 5, "D": 1}
+    script = {"A": "GeF", "B": "TV", "C": "P100", "D": "V100"}
+    assert all(re.fullmatch(rf"V/{script[cell['server']]}_stat\.sh:\d+", cell["source"]) for cell in table)
+    assert len({cell["source"] for cell in table}) == 19
+    assert {(cell["server"], cell["system"]) for cell in table} == {
+        ("A", "geforce"), ("A", "geforce_all"), ("B", "titan_v"), ("C", "p100"), ("D", "v100_all"),
+    }  # fmt: skip
+    on_c = {(cell["model"], cell["runtime"]) for cell in table if cell["server"] == "C"}
+    assert ("detr_resnet101", "onnxruntime") not in on_c
+    assert ("detr_resnet101", "torch") in on_c
+
+
+def test_what_the_table_does_not_show_is_as_theirs_too(trials: list[Trial]) -> None:
+    for trial in trials:
+        measurement = trial.measurement
+        assert (measurement.rule, measurement.warmup_rounds, measurement.order) == ("rounds", 1, "fixed")
+        assert (measurement.schedule, measurement.lead_in, measurement.garbage_collection) == ("sequential", 0, "on")
+    pictures: dict[str, dict[str, Any]] = {trial.task.name: trial.task.options for trial in trials if trial.task.name != "mmlu_val"}
+    assert all(trial.task.preload == "none" for trial in trials if trial.task.name in pictures)
+    assert pictures["coco_val2017"]["sort_by"] == "id"
+    detectors = [trial.model.options for trial in trials if trial.model.name.startswith("detr")]
+    assert {(options["shortest"], options["longest"], options["least_score"]) for options in detectors} == {(800, 1333, 0.0)}
+    for vicuna in (trial for trial in trials if trial.model.name == "vicuna_13b"):
+        options = vicuna.model.options
+        assert (options["hub"], options["answer"], options["too_long"]) == ("lmsys/vicuna-13b-v1.3", "generation", "drop_example")
+        assert len(vicuna.system.gpus) > 1
+        assert vicuna.model.several_gpus
+    assert all(len(trial.system.gpus) == 1 for trial in trials if trial.model.name != "vicuna_13b")
+
+
+def test_the_plan_prints_each_cell_with_what_it_is_and_what_stands_in(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On 80 columns each cell stands by itself."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(("plan", "+sweep=paper", "--full")) == 0
+    out = capsys.readouterr().out
+    assert "19 trials, 19 infeasible" in out
+    blocks = [dict(re.findall(r"^(\w+): (.*)$", block, re.MULTILINE)) for block in re.split(r"^(?=trial: )", out, flags=re.MULTILINE)[1:]]
+    shown = Counter(tuple(block.get(key, "") for key in ("batch", "split", "shots", "precision", "rounds")) for block in blocks)
+    wanted = Counter(
+        (*(cell[key] for key in ("batch", "split", "shots", "precision")), f"{cell['rounds']} to {cell['rounds']}, rounds")
+        for cell in cells()
+    )
+    assert shown == wanted
+    lines = [
+        " ".join(part.split()) for part in re.split(r"^(?=infeasible: |excluded )", out, flags=re.MULTILINE) if part.startswith("infeas")
+    ]
+    assert len(lines) == 19
+    assert all("task.root is not set" in line for line in lines)
+    assert sum("substitute: onnxruntime for the paper's TensorFlow" in line for line in lines) == 5
+    assert all(("substitute" in line) == ("-onnxruntime-" in line) for line in lines)
+    assert sum("write yours into the system's device" in line for line in lines) == 2

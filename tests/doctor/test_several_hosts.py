@@ -88,6 +88,7 @@ def test_other_versions_than_the_drivers_are_doubtful() -> None:
         ({"cores": 3}, "bad", "system.cores=3"),
         ({"device": "cuda:1"}, "good", "cores 2-3, device cuda:1"),
         ({"device": "cuda:2"}, "bad", "system.device=cuda:2: there is cpu, cuda:1, GPU-12ab"),
+        ({"device": "cuda:1,2"}, "bad", "system.device=cuda:1,2: there is cpu, cuda:1, GPU-12ab"),
         ({"device": "GPU-12"}, "good", "device GPU-12"),
         ({"labels": {"system": "x"}}, "bad", "system=x is not here"),
         ({"numa": 1}, "bad", "system.numa=1"),

@@ -46,6 +46,8 @@ def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Ins
         ({"system__cores": []}, "system.cores=[]: core list is empty"),
         ({"system__device": "cuda:1"}, "system.device=cuda:1: box has cpu, cuda:0, GPU-1234-abcd"),
         ({"system__device": "GPU-12345"}, "system.device=GPU-12345: box has cpu, cuda:0, GPU-1234-abcd"),
+        ({"system__device": "cuda:0,1", "model__several_gpus": True}, "system.device=cuda:0,1: box has cpu, cuda:0, GPU-1234-abcd"),
+        ({"system__device": "cuda:0,3"}, "system.device=cuda:0,3: box has cpu, cuda:0, GPU-1234-abcd; choose one of these; "),
         ({"system__numa": 9}, "system.numa=9: box has the NUMA nodes 0, 1, 2"),
         ({"system__numa": 2}, "system.numa=2: this process may use none of its cores on box"),
         ({"system__labels": {"zone": "b"}}, "system.labels.zone=b: box has the labels zone=a"),
@@ -76,6 +78,22 @@ def test_what_the_machine_lacks_is_named(
     assert found is not None
     assert found.startswith(reason)
     assert "\n" not in found
+
+
+def test_several_gpus_hold_what_one_cannot(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+    two = replace(machine, device_memory={"cuda:0": 2**29, "cuda:1": 2**29})
+    large: dict[str, Any] = {"model__parameters": 2**29, "runtime__dtype": "fp16"}
+    one_gpu = why_infeasible(make_trial(**large, system__device="cuda:0"), inspection, two)
+    assert one_gpu == "model small: its weights take 1.0 GiB in fp16, cuda:0 of box has 0.5 GiB; choose another system"
+    both = {**large, "system__device": "cuda:0,1"}
+    assert why_infeasible(make_trial(**both, model__several_gpus=True), inspection, two) is None
+    assert why_infeasible(make_trial(**both), inspection, two) == (
+        "system.device=cuda:0,1: model small computes on one GPU; choose one of these"
+    )
+    more = why_infeasible(make_trial(**{**both, "model__parameters": 2**30}, model__several_gpus=True), inspection, two)
+    assert more == "model small: its weights take 2.0 GiB in fp16, cuda:0,1 of box has 1.0 GiB; choose another system"
+    unknown = replace(two, device_memory={"cuda:0": 2**29, "cuda:1": None})
+    assert why_infeasible(make_trial(**both, model__several_gpus=True), inspection, unknown) is None
 
 
 def test_a_limit_above_the_memory_helps_nobody(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:

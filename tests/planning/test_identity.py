@@ -42,6 +42,7 @@ def test_the_hash_is_that_of_canonical_json() -> None:
         {"task__preload": "none"},
         {"system__name": "other"},
         {"system__device": "cuda:0"},
+        {"system__device": "cuda:0,1"},
         {"system__cores": 2},
         {"system__cores": [0]},
         {"system__threads": 2},
@@ -72,6 +73,7 @@ def test_what_changes_the_work_changes_the_key(make_trial: MakeTrial, inspection
     "keys",
     [
         {"model__runtimes": ["torch"]},
+        {"model__several_gpus": True},
         {"model__classes": 10},
         {"model__path": None},
         {"model__added_later": None},

@@ -81,6 +81,8 @@ def test_weights_count_by_parameters_or_by_their_files(make_trial: MakeTrial, in
     assert held_bytes(make_trial(**published, model__path="w.pth"), known) == {"memory": FRAMEWORK_BYTES + 2 * GIB + 7}
     on_gpu = held_bytes(make_trial(**published, system__device="cuda:0"), known)
     assert on_gpu == {"memory": 2 * FRAMEWORK_BYTES + 7, "cuda:0": FRAMEWORK_BYTES + 4 * 10**9}
+    on_two = held_bytes(make_trial(**published, system__device="cuda:1,0"), known)
+    assert on_two == {"memory": 2 * FRAMEWORK_BYTES + 7, **dict.fromkeys(["cuda:1", "cuda:0"], FRAMEWORK_BYTES + 2 * 10**9)}
 
 
 def test_a_gpu_s_memory_bounds_a_part_too(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:

@@ -139,7 +139,7 @@ def test_a_question_longer_than_the_network_takes_is_an_error(vicuna_shaped: Pat
 def test_weights_and_tokenizer_decide_the_identity(vicuna_shaped: Path) -> None:
     names = [file.name for file in vicuna(vicuna_shaped).files()]
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= set(names)
-    assert CausalLM(hub="lmsys/vicuna-13b-v1.5").files() == []
+    assert CausalLM(hub="lmsys/vicuna-13b-v1.3").files() == []
 
 
 def test_a_tokenizer_by_sentencepiece_and_old_weights_load(vicuna_shaped: Path, tmp_path: Path, make_context: MakeContext) -> None:
@@ -264,8 +264,9 @@ def test_a_vicuna_shaped_llama_runs_from_the_command_line(vicuna_shaped: Path, t
     import pyarrow.parquet as pq
 
     words = [
-        "model=vicuna_13b", f"model.path={vicuna_shaped}", "task=mmlu_dev", "task.limit=6", "cluster=inline", "measurement.batch=2",
-        "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", f"results_dir={tmp_path / 'r'}",
+        "model=vicuna_13b", f"model.path={vicuna_shaped}", "model.answer=logits", "task=mmlu_dev", "task.limit=6", "cluster=inline",
+        "measurement.batch=2", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2",
+        f"results_dir={tmp_path / 'r'}",
     ]  # fmt: skip
     done = orchestrator(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -22,13 +22,13 @@ MakeContext = Callable[..., LoadContext]
 SMALL: dict[str, Any] = {"shortest": 64, "longest": 120}
 
 
-def save_checkpoint(folder: Path, backbone: dict[str, Any]) -> Path:
+def save_checkpoint(folder: Path, backbone: dict[str, Any], decoder_layers: int = 2) -> Path:
     """Write a DETR of random weights, its classes the 91 of the published checkpoints."""
     from transformers import DetrConfig, DetrForObjectDetection
 
     torch.manual_seed(0)
     config = DetrConfig(
-        **backbone, d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
+        **backbone, d_model=32, encoder_layers=1, decoder_layers=decoder_layers, encoder_attention_heads=4, decoder_attention_heads=4,
         encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=20, num_labels=91,
     )  # fmt: skip
     network = DetrForObjectDetection(config)
@@ -95,14 +95,62 @@ def test_it_answers_as_transformers_does(batch: int, checkpoint: Path, pictures:
 
 
 def test_pictures_are_prepared_as_transformers_does(pictures: list[Image.Image]) -> None:
-    """Oracle: transformers' processor, which rounds after resizing in another way: by up to two of 255 steps."""
-    from transformers import DetrImageProcessor
+    """Oracle: transformers' two processors. The one by PIL does the same; the other rounds after resizing in another way: by up to two of 255
+    steps.
+    """
+    from transformers import DetrImageProcessor, DetrImageProcessorPil
 
-    expected = DetrImageProcessor(size={"shortest_edge": 64, "longest_edge": 120})(pictures, return_tensors="pt")
     ours = padded_pictures(pictures, **SMALL)
-    assert ours["pixel_values"].shape == tuple(expected["pixel_values"].shape)
-    assert np.array_equal(ours["pixel_mask"], expected["pixel_mask"].numpy())
-    assert np.abs(ours["pixel_values"] - expected["pixel_values"].numpy()).max() < 2 / 255 / 0.224 + 1e-5
+    for processor, bound in ((DetrImageProcessorPil, 1e-6), (DetrImageProcessor, 2 / 255 / 0.224 + 1e-5)):
+        expected = processor(size={"shortest_edge": 64, "longest_edge": 120})(pictures, return_tensors="pt")
+        assert ours["pixel_values"].shape == tuple(expected["pixel_values"].shape)
+        assert np.array_equal(ours["pixel_mask"], expected["pixel_mask"].numpy())
+        assert np.abs(ours["pixel_values"] - expected["pixel_values"].numpy()).max() < bound
+
+
+@pytest.fixture(scope="module")
+def of_the_hub_s_form(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkpoint like facebook/detr-resnet-101-dc5: a backbone by timm with its last stage dilated, here of 18 layers."""
+    if find_spec("timm") is None:
+        pytest.skip("timm is not installed: run `pip install timm`")
+    backbone = {"use_timm_backbone": True, "backbone": "resnet18", "dilation": True}
+    return save_checkpoint(tmp_path_factory.mktemp("dc5"), backbone, decoder_layers=1)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_logits_are_those_of_transformers_own_pipeline_within_1e_5(
+    batch: int, of_the_hub_s_form: Path, pictures: list[Image.Image], make_context: MakeContext
+) -> None:
+    """Its processor by PIL, as the study's program resizes, and its network; in batches of one and of two, as the study has them."""
+    from transformers import DetrForObjectDetection, DetrImageProcessorPil
+
+    loaded = Detr(path=str(of_the_hub_s_form), **SMALL).load(make_context(batch=batch))
+    found = loaded.infer(loaded.preprocess(pictures[:batch])).arrays
+    network = DetrForObjectDetection.from_pretrained(of_the_hub_s_form).eval()
+    processor = DetrImageProcessorPil(size={"shortest_edge": 64, "longest_edge": 120})
+    with torch.inference_mode():
+        outputs = network(**processor(pictures[:batch], return_tensors="pt"))
+    for ours, theirs in zip(found, (outputs.logits, outputs.pred_boxes), strict=True):
+        assert ours.shape == theirs.shape
+        assert (ours - theirs).abs().max() < 1e-5 < theirs.std()
+
+
+@pytest.mark.slow
+def test_onnxruntime_answers_alike_for_pictures_of_any_shape(
+    tmp_path: Path, pictures: list[Image.Image], make_context: MakeContext
+) -> None:
+    """One graph for all: the example that it is exported with has another shape than each of these batches."""
+    from transformers import ResNetConfig
+
+    backbone = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic", out_features=["stage1"])
+    model = Detr(path=str(save_checkpoint(tmp_path / "detr", {"backbone_config": backbone}, decoder_layers=1)), **SMALL)
+    eager, other = model.load(make_context()), model.load(make_context("onnxruntime"))
+    for batch in (pictures[:1], pictures[1:], pictures):
+        expected, found = answer(eager, batch), answer(other, batch)
+        for one, whole in zip(found, expected, strict=True):
+            assert one["scores"] == pytest.approx(whole["scores"], abs=1e-3)
+            assert one["labels"] == whole["labels"]
+    assert other.facts["largest_difference"] < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -128,17 +176,6 @@ def test_queries_are_read_by_hand() -> None:
     assert found["labels"] == [0, 1]
     assert found["scores"] == pytest.approx([0.7, 0.6])
     assert np.allclose(found["boxes"], [[0, 5, 20, 10], [40, 15, 20, 20]])
-
-
-def test_a_backbone_by_timm_is_loaded_too(tmp_path: Path, pictures: list[Image.Image], make_context: MakeContext) -> None:
-    """The form of the published checkpoints, with the last stage dilated (DC5)."""
-    if find_spec("timm") is None:
-        pytest.skip("timm is not installed: run `pip install timm`")
-    backbone = {"use_timm_backbone": True, "backbone": "resnet18", "dilation": True}
-    model = Detr(path=str(save_checkpoint(tmp_path / "dc5", backbone)), **SMALL)
-    model.check()
-    loaded = model.load(make_context())
-    assert len(answer(loaded, pictures[:1])[0]["labels"]) == 20
 
 
 def test_bfloat16_answers_too(checkpoint: Path, pictures: list[Image.Image], make_context: MakeContext) -> None:

@@ -42,7 +42,7 @@ def test_a_folder_in_the_published_form_is_read(published: Path) -> None:
     assert [sample.stratum for sample in samples] == ["abstract_art", "law", "law"]
     assert [sample.slices for sample in samples] == [{"subject": sample.stratum} for sample in samples]
     assert task.decode(samples[0].read()) == (
-        "The following are multiple choice questions (with answers) about abstract art.\n\n"
+        "The following are multiple choice questions (with answers) about  abstract art.\n\n"
         "Which is a colour?\nA. red\nB. seven\nC. loud\nD. Tuesday\nAnswer:"
     )
     assert 'Is "no" a word?\nA. yes' in task.decode(samples[2].read())

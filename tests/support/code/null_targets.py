@@ -95,6 +95,20 @@ class StrayModel(NullModel):
         return super().load(context)
 
 
+class SeesGpus:
+    """Loads nothing, and says which GPUs its process may see."""
+
+    def check(self) -> None:
+        pass
+
+    def files(self) -> Sequence[Path]:
+        return []
+
+    def load(self, context: LoadContext) -> Loaded:
+        seen = f"CUDA_VISIBLE_DEVICES={os.environ['CUDA_VISIBLE_DEVICES']} in the order {os.environ['CUDA_DEVICE_ORDER']}"
+        raise InputError(f"sees {seen}, {context.device} of {context.gpus}")
+
+
 class Unreadable(Loaded):
     def input_size(self, sample: int) -> int:
         raise OSError(5, "Input/output error", "sample-file")

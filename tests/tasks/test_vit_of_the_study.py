@@ -1,0 +1,102 @@
+"""ViT-L/32 for pictures of 384 pixels, in both frameworks of the study, with random weights and one block instead of 24."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from orchestrator.contracts import InputError, LoadContext
+from tasks.models.keras_vit import vit_in_keras
+from tasks.models.timm_classifier import TimmClassifier
+
+timm = pytest.importorskip("timm", reason="run `pip install 'tail-quality[timm]'`")
+needs_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="run `pip install 'tail-quality[tensorflow]'`")
+
+MakeContext = Callable[..., LoadContext]
+WRITTEN = OmegaConf.load(Path(__file__).parents[2] / "conf" / "model" / "vit_l_32_384.yaml")
+ARCHITECTURE, PARAMETERS = WRITTEN.architecture, WRITTEN.parameters
+CUT_DOWN = {"depth": 1}
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """Return the architecture's network with weights by chance. Those that are 0 or 1 in a new network are others, or could be mistaken."""
+    torch.manual_seed(0)
+    made = timm.create_model(ARCHITECTURE, num_classes=1000, **CUT_DOWN).eval()
+    for weight in made.parameters():
+        if weight.dim() == 1:
+            torch.nn.init.normal_(weight, 0.3, 0.2)
+    torch.nn.init.normal_(made.cls_token)
+    torch.nn.init.normal_(made.head.weight, std=0.02)
+    return made
+
+
+@pytest.fixture(scope="module")
+def checkpoint(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from safetensors.torch import save_file
+
+    path = tmp_path_factory.mktemp("weights") / "vit.safetensors"
+    save_file(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def pictures() -> list[Image.Image]:
+    chance = np.random.default_rng(1)
+    return [Image.fromarray(chance.integers(0, 256, shape, dtype=np.uint8)) for shape in ((500, 375, 3), (300, 401, 3))]
+
+
+def test_the_network_is_that_of_the_study(network: Any) -> None:
+    with torch.device("meta"):
+        whole = timm.create_model(ARCHITECTURE, num_classes=1000)
+    assert sum(weight.numel() for weight in whole.parameters()) == PARAMETERS
+    assert (len(whole.blocks), whole.blocks[0].attn.num_heads, whole.embed_dim) == (24, 16, 1024)
+    assert {name for name in network.state_dict() if ".1." not in name} <= set(whole.state_dict())
+    published = whole.pretrained_cfg
+    assert (published["input_size"], published["interpolation"], published["crop_pct"]) == ((3, 384, 384), "bicubic", 1.0)
+    assert published["mean"] == published["std"] == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("runtime", ["torch", pytest.param("tensorflow", marks=[needs_tensorflow, pytest.mark.slow])])
+def test_logits_are_those_of_timm_s_own_pipeline_within_1e_5(
+    runtime: str, network: Any, checkpoint: Path, pictures: list[Image.Image], make_context: MakeContext
+) -> None:
+    from timm.data import create_transform, resolve_data_config
+
+    model = TimmClassifier(ARCHITECTURE, 1000, path=str(checkpoint), arguments=CUT_DOWN)
+    loaded = model.load(make_context(runtime, batch=2))
+    transform = create_transform(**resolve_data_config(model=network), is_training=False)
+    with torch.inference_mode():
+        expected = network(torch.stack([transform(picture) for picture in pictures])).numpy()
+    outputs = loaded.infer(loaded.preprocess(pictures))
+    assert np.abs(np.asarray(outputs) - expected).max() < 1e-5 < expected.std()
+    assert loaded.postprocess(outputs) == np.argsort(-expected, axis=1)[:, :5].tolist()
+    assert loaded.facts["classes"] == 1000
+
+
+@needs_tensorflow
+@pytest.mark.slow
+def test_a_network_with_more_to_it_has_no_twin() -> None:
+    """What the twin does not know of would otherwise be left out in silence."""
+    scaled = timm.create_model("vit_tiny_patch16_224", depth=1, init_values=1e-5)
+    with pytest.raises(
+        InputError, match=r"the network also has blocks\.0\.ls1\.gamma, which its twin in Keras lacks; choose runtime=torch"
+    ):
+        vit_in_keras(scaled, 224, "float32")
+    with pytest.raises(InputError, match=r"the network has no cls_token, which its twin"):
+        vit_in_keras(timm.create_model("vit_tiny_patch16_224", depth=1, class_token=False, global_pool="avg"), 224, "float32")
+    with pytest.raises(InputError, match=r"ResNet is no plain vision transformer; choose runtime=torch"):
+        vit_in_keras(timm.create_model("resnet10t"), 224, "float32")
+
+
+def test_an_argument_that_is_none_is_told(make_context: MakeContext, checkpoint: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.arguments=\{'deep': 1\}: .*'deep'; correct them"):
+        TimmClassifier(ARCHITECTURE, 1000, path=str(checkpoint), arguments={"deep": 1}).load(make_context())
