@@ -13,6 +13,7 @@ from orchestrator.configuration.config import Trial
 from orchestrator.distributed.bell import sleep_until_rung
 from orchestrator.distributed.placement import import_shipped
 from orchestrator.machine.host import Identity, own_identity
+from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn
 from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker
@@ -24,7 +25,8 @@ class TimedActor:
 
     def __init__(self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str, campaign: str, holder: str) -> None:
         import_shipped(Path.cwd())
-        remove_stale(scratch_root())
+        for folder in (scratch_root(), own_folder_path()):
+            remove_stale(folder)
         self._scratch = scratch = stamps_path(scratch_root())
         # As plain values: the system's own Python may have another pydantic.
         self._worker = Worker(Trial.model_validate(document), process, scratch, Path(cache_dir).expanduser())

@@ -37,7 +37,7 @@ class Bell:
 def sleep_until_rung(path: str) -> None:
     """Sleep until the bell at ``path`` rings or its owner is gone.
 
-    A process that cannot see the bell stays awake: it is in a container with a ``/dev/shm`` of its own.
+    A process that cannot see the bell stays awake: it is in a container with folders of its own.
     """
     try:
         pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -28,6 +28,7 @@ from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
 from orchestrator.machine.cores import THREAD_VARIABLES
 from orchestrator.machine.host import Identity, Machine, cores_offered, end_process, own_identity
+from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
@@ -129,7 +130,7 @@ class RaySession:
             return
         with suppress(OSError):
             if self._bell is None:
-                self._bell = Bell(Path(f"{self._scratch}-bell"))
+                self._bell = Bell(own_folder_path() / f"{Path(self._scratch).name}-bell")
                 if self._guard is not None:
                     self._guard.remove_at_end(self._bell.path)
             self._handle.rest.remote(str(self._bell.path))

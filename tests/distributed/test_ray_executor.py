@@ -22,8 +22,8 @@ from orchestrator.distributed.placement import Node, choose_node, stage_code
 from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.execution.guard import guarded
 from orchestrator.machine.cores import allowed_cores
+from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.scratch import scratch_root
 from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow
@@ -140,7 +140,7 @@ def test_a_process_sleeps_between_its_visits(executor: Executor) -> None:
             (result,) = session.run_rounds(visit, 1, visit).result(60)
             assert result.round.column("visit").to_pylist() == [visit]
         session.rest()
-        bells = list(scratch_root().glob(f"*{pid}-*-bell"))
+        bells = list(own_folder_path().glob(f"*{pid}-*-bell"))
     finally:
         session.close()
     assert len(bells) == 1
