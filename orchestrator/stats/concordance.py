@@ -101,4 +101,4 @@ def _scale(ranks: NDArray[np.float64]) -> float:
 
 
 def _w(sums: NDArray[np.float64], scale: float) -> float:
-    return float(((sums - sums.mean()) ** 2).sum()) / scale if scale > 0 else float("nan")
+    return float(((sums - sums.mean()) ** 2).sum() / scale) if scale > 0 else float("nan")

@@ -165,3 +165,37 @@ class DensityConvergence:
         rjsd = float(np.sqrt(divergences(fit, earlier).mean()))
         in_paper_code = as_in_paper_code(fit, earlier, self._shortest_ns, self._longest_ns)
         return Check(self.rounds, fit.bandwidth, rjsd, in_paper_code, rjsd <= self.threshold)
+
+
+def rjsd_of_rounds(times_ns: ArrayLike, window: int = 5, fit_every: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return after how many rounds the density was compared with those of the window, and each rJSD: what `DensityConvergence` finds.
+
+    Parameters
+    ----------
+    times_ns : [R, ...]
+        times in ns, +inf for samples without one.
+    window, fit_every
+        as in `DensityConvergence`.
+
+    Returns
+    -------
+    [K] numbers of rounds and [K] values; none where there are too few rounds.
+
+    Examples
+    --------
+    >>> rounds, rjsd = rjsd_of_rounds(np.random.default_rng(0).lognormal(16, 0.1, (8, 1000)))
+    >>> rounds.tolist(), (rjsd < 0.05).tolist()
+    ([6, 7, 8], [True, True, True])
+    """
+    times = checked_times(times_ns)
+    history, earlier = LogHistogram(), deque[Fit](maxlen=window)
+    found: list[tuple[int, float]] = []
+    for number, of_round in enumerate(times, start=1):
+        history.add(of_round)
+        if number % fit_every or not history.counts.size:
+            continue
+        fit = fit_density(history)
+        if len(earlier) == window:
+            found.append((number, float(np.sqrt(divergences(fit, list(earlier)).mean()))))
+        earlier.append(fit)
+    return np.array([number for number, _ in found], dtype=np.int64), np.array([value for _, value in found])
