@@ -1,0 +1,165 @@
+"""How the program fits a density to times, and how far it takes two of them to be apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+from numpy.typing import ArrayLike, NDArray
+
+from orchestrator.stats.density import Floats, mixture
+from orchestrator.stats.divergence import jensen_shannon_distance
+
+GRID_POINTS = 1000
+ADDED = 1e-8
+"""To each density, so that none is 0."""
+
+MESH_POINTS = 1024
+PADDING = 6.0
+"""In the unit of the data, whatever that is: for times in seconds the mesh reaches 6 s beyond them."""
+STAGES = 7
+LONGEST_TIME = 1.0
+FEW_PAIRS = 2**18
+"""Of a time and a point: so many are evaluated one by one."""
+ORDERS = 22
+
+WITHOUT_ROOT = "Root finding did not converge. Need more data."
+
+
+def kdepy_bandwidth(pool: ArrayLike) -> float:
+    """Return the bandwidth that KDEpy 1.1.12 calls improved Sheather-Jones, in the unit of the data.
+
+    It depends on that unit, for two reasons: its mesh reaches 6 units beyond the data, and the diffusion time, which is in units of the
+    mesh's length, is scaled by the data's range. The root is the one that ``brentq`` finds with its default tolerance of 2e-12, which is
+    coarse beside times in seconds; its bracket ends at a value that grows with the number of distinct data.
+
+    Parameters
+    ----------
+    pool : any shape
+        finite data.
+
+    Raises
+    ------
+    ValueError
+        with KDEpy's own message, if there is no root below a diffusion time of 1.
+    """
+    values = np.asarray(pool, dtype=np.float64).ravel()
+    low, high = float(values.min()), float(values.max())
+    padding = max(PADDING, 0.5 * (high - low))
+    mesh = np.linspace(low - padding, high + padding, MESH_POINTS)
+    distinct, counts = np.unique(values, return_counts=True)
+    power = scipy.fft.dct(_shared_between_neighbours(distinct, counts / values.size, mesh))[1:] ** 2
+    return math.sqrt(_diffusion_time(power, distinct.size)) * (high - low)
+
+
+def _shared_between_neighbours(points: Floats, weights: Floats, mesh: Floats) -> Floats:
+    """Return [mesh] weights, that of each point shared between the two points of the mesh beside it."""
+    step = (mesh[-1] - mesh[0]) / (mesh.size - 1)
+    position = (points - mesh[0]) / step
+    left = position.astype(np.int64)
+    to_the_right = (position - left) * weights
+    shared = np.bincount(left, weights - to_the_right, mesh.size) + np.bincount(left + 1, to_the_right, mesh.size)
+    return np.asarray(shared[: mesh.size])
+
+
+def _diffusion_time(power: Floats, distinct: int) -> float:
+    """Return the root of t - xi(t) that the program takes, from squared cosine coefficients [1023] and the number of distinct data."""
+    squares = np.arange(1, MESH_POINTS, dtype=np.float64) ** 2
+    weighted = {order: 0.5 * np.pi ** (2 * order) * squares**order * power for order in range(2, STAGES + 1)}
+    decay = -squares * np.pi**2
+    scales = {
+        order: 2 * (1 + 0.5 ** (order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2)) / math.sqrt(2 * np.pi) for order in range(2, STAGES)
+    }
+
+    def roughness(order: int, time: float) -> np.float64:
+        return np.float64(np.sum(weighted[order] * np.exp(decay * time)))
+
+    def excess(time: float) -> float:
+        norm = roughness(STAGES, time)
+        if norm <= 0:
+            return -1.0
+        for order in range(STAGES - 1, 1, -1):
+            norm = roughness(order, (scales[order] / (distinct * norm)) ** (2 / (3 + 2 * order)))
+        return float(time - (2 * distinct * math.sqrt(np.pi) * norm) ** -0.4)
+
+    longest = 1e-11 + 0.01 * (min(max(distinct, 50), 1050) - 50) / 1000
+    with np.errstate(divide="ignore", over="ignore"):
+        while longest < LONGEST_TIME:
+            root = _root_below(excess, longest)
+            if root > 0:
+                return root
+            longest *= 2
+    raise ValueError(WITHOUT_ROOT)
+
+
+def _root_below(excess: Callable[[float], float], longest: float) -> float:
+    """Return the root between 0 and the longest time, or 0 if there is none."""
+    try:
+        return float(scipy.optimize.brentq(excess, 0.0, longest))
+    except ValueError:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Density:
+    """A Gaussian kernel density: scikit-learn's ``KernelDensity`` with the default kernel.
+
+    times : [n]
+        distinct and rising.
+    counts : [n]
+        how often each occurs.
+    """
+
+    times: Floats
+    counts: NDArray[np.int64]
+    bandwidth: float
+
+    def at(self, grid: Floats) -> Floats:
+        """Return the density at equidistant rising points [m] from the shortest time or below to the longest or above."""
+        weights = self.counts / self.counts.sum()
+        step = float(grid[1] - grid[0])
+        if 0 < step <= self.bandwidth and self.times.size * grid.size > FEW_PAIRS:
+            return _by_moments(self.times, weights, grid, step, self.bandwidth)
+        return mixture(self.times, weights, grid, self.bandwidth)
+
+
+def _by_moments(times: Floats, weights: Floats, grid: Floats, step: float, bandwidth: float) -> Floats:
+    """Return what `density.mixture` does, within 1e-15 of a kernel's height, where the step is at most the bandwidth.
+
+    With u from the nearest point of the grid to another, and d from there to a time, in bandwidths, a kernel is
+    exp(-u^2/2) exp(-d^2/2) sum over k of (u d)^k / k!, where d is at most a half: so that each order of moments of d is shared by all times
+    near a point, and each takes one convolution. Greengard and Strain, "The Fast Gauss Transform", SIAM J. Sci. Stat. Comput. 12 (1991).
+    """
+    nearest = np.rint((times - grid[0]) / step).astype(np.int64)
+    away = (times - grid[nearest]) / bandwidth
+    apart = np.arange(1 - grid.size, grid.size) * step / bandwidth
+    moments, kernel = weights * np.exp(-0.5 * away**2), np.exp(-0.5 * apart**2)
+    density = np.zeros(grid.size)
+    for order in range(ORDERS):
+        density += np.convolve(np.bincount(nearest, moments, grid.size), kernel, "valid")
+        moments, kernel = moments * away, kernel * apart / (order + 1)
+    return np.asarray(density / (bandwidth * math.sqrt(2 * np.pi)))
+
+
+def density_of(pool: ArrayLike, bandwidth: float) -> Density:
+    """Return the density of a pool of times, of any shape, in the unit of the bandwidth, which must be above 0."""
+    if not bandwidth > 0:
+        raise ValueError(f"bandwidth={bandwidth}: must be above 0, as scikit-learn wants it")
+    return Density(*np.unique(np.asarray(pool, dtype=np.float64), return_counts=True), bandwidth)
+
+
+def distances(current: Density, others: Sequence[Density], shortest: float, longest: float) -> Floats:
+    """Return SciPy's ``jensenshannon`` (the root of the divergence, natural logarithm) between the current density and each other one.
+
+    Densities are read at 1,000 equidistant points from the shortest time to the longest, and 1e-8 is added to each.
+    """
+    grid = np.linspace(shortest, longest, GRID_POINTS)
+    return jensen_shannon_distance(current.at(grid) + ADDED, np.stack([other.at(grid) for other in others]) + ADDED)
+
+
+def rjsd(of_window: Floats) -> float:
+    """Return what the program calls rJSD: the root of the mean *distance*, which is a root itself, so a fourth root of divergences."""
+    return math.sqrt(float(of_window.mean()))
