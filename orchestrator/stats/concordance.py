@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,8 +98,10 @@ def _scale(ranks: NDArray[np.float64]) -> float:
     """Return k^2 (n^3 - n) - k T over 12: the sum of squares at full agreement."""
     judges, items = ranks.shape
     ties = sum(float((counts**3 - counts).sum()) for counts in (np.unique(row, return_counts=True)[1].astype(np.float64) for row in ranks))
-    return (judges**2 * (items**3 - items) - judges * ties) / 12
+    full: float = judges * (judges * (items**3 - items) - ties) / 12
+    return full
 
 
 def _w(sums: NDArray[np.float64], scale: float) -> float:
-    return float(((sums - sums.mean()) ** 2).sum() / scale) if scale > 0 else float("nan")
+    squares: float = ((sums - sums.mean()) ** 2).sum().item()
+    return squares / scale if scale > 0 else math.nan

@@ -14,8 +14,8 @@ from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, three, time_ms, whole
 
 CURVE_NOTE = (
-    "Thresholds are percentiles of the trial's own times of these rounds, as the paper takes them: an own percentile fixes how many answers "
-    "are late, so that these rows describe one trial and rank none. sd over rounds, divided by rounds - 1."
+    "Thresholds are percentiles of the trial's own times of these rounds, as the paper takes them: an own percentile fixes how many "
+    "answers are late, so that these rows describe one trial and rank none. sd over rounds, divided by rounds - 1."
 )
 TAIL_NOTE = (
     "Tail latency: the trial's own percentile of all its times. Tail quality there, and at the same percentile of the reference trial of "
@@ -69,9 +69,7 @@ def tail_table(material: Material) -> StudyTable:
             curve = scale.shown(judged.curve(data.times[clock], own).mean(axis=1))
             at_common = scale.shown(judged.curve(data.times[clock], [bound for bound in common if bound is not None]).mean(axis=1))
             of_common = iter(at_common.tolist())
-            for percentile, bound, quality, threshold in zip(
-                material.criteria.tail_percentiles, own, curve.tolist(), common, strict=True
-            ):
+            for percentile, bound, quality, threshold in zip(material.criteria.tail_percentiles, own, curve.tolist(), common, strict=True):
                 kept = None if threshold is None else next(of_common)
                 rows.append([*who(group, data), clock, f"p{percentile:g}", known(bound), quality, threshold, kept, ideal_quality(judged)])
     return StudyTable(
@@ -109,5 +107,3 @@ def latency_table(material: Material) -> StudyTable:
             rows.append([*who(group, data), clock, float(finite.mean()) if finite.size else None, known(p50), known(p99), times.size])
     columns = [*who_columns(), *named("clock"), *numbers(time_ms, "mean", "p50", "p99"), *numbers(whole, "inferences")]
     return StudyTable("latency", "Latency", columns, rows)
-
-

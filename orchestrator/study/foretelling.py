@@ -119,7 +119,7 @@ def prediction_table(material: Material) -> StudyTable:
     wanted = material.criteria.predicted_percentiles
     found = [*of_last_rounds(material, wanted), *of_fresh_processes(material, wanted, (PRIMARY_CLOCK,))]
     rows = [_row(material, one) for one in found]
-    frozen = ["mean", "min", "variance"]
+    figures = ("mean", "min", "variance")
     return StudyTable(
         "prediction",
         "First rounds against last, and a process against a fresh one: absolute differences of quality",
@@ -128,13 +128,13 @@ def prediction_table(material: Material) -> StudyTable:
             *named("against", "clock", "percentile"),
             *numbers(whole, "fit", "test"),
             *numbers(time_ms, "threshold"),
-            *(Column(f"{name} {where}", significant if name == "variance" else three) for where in ("frozen", "as in paper") for name in frozen),
+            *(Column(f"{of} {how}", significant if of == "variance" else three) for how in ("frozen", "as in paper") for of in figures),
             *numbers(three, "bar"),
             Column("miss"),
         ],
         rows,
-        "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each side at the same percentile of its own times, "
-        "so that the means agree by construction. Variance divides by the number of rounds, as theirs. Bar: max("
+        "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each side at the same percentile of its own "
+        "times, so that the means agree by construction. Variance divides by the number of rounds, as theirs. Bar: max("
         f"{material.criteria.claims.prediction.least:g} of ideal quality, {material.criteria.claims.prediction.deviations:g} sd_round "
         "sqrt(1/n_fit + 1/n_test)).",
     )  # fmt: skip
@@ -216,7 +216,10 @@ def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
     return StudyTable(
         "misses",
         f"Misses at p{wanted.percentile:g} of total time, and what stored evidence says of each",
-        [*who_columns(), *named("against"), *numbers(three, "difference", "bar", "bar if dependent"), *numbers(p_value, "drift p"), Column("evidence")],
+        [
+            *who_columns(), *named("against"), *numbers(three, "difference", "bar", "bar if dependent"), *numbers(p_value, "drift p"),
+            Column("evidence"),
+        ],
         rows,
         "" if rows else "No prediction missed.",
     )  # fmt: skip

@@ -74,10 +74,13 @@ def rjsd_table(material: Material, paths: Paths) -> StudyTable:
     return StudyTable(
         "rjsd",
         f"rJSD over fits, and the first round at which it was at most {bound:g}",
-        [*who_columns(), *numbers(whole, *names, "settled both"), *numbers(three, *(f"last {c}" for c in SHOWN_CLOCKS)), *numbers(whole, "rounds")],
+        [
+            *who_columns(), *numbers(whole, *names, "settled both"), *numbers(three, *(f"last {clock}" for clock in SHOWN_CLOCKS)),
+            *numbers(whole, "rounds"),
+        ],
         rows,
-        "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density of all log times so far and its earlier fits, "
-        "as the paper's equation (5) defines it; its program takes another root, see the section on the program. A dash: not reached.",
+        "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density of all log times so far and its "
+        "earlier fits, as the paper's equation (5) defines it; its program takes another root. A dash: not reached.",
     )  # fmt: skip
 
 
@@ -139,7 +142,12 @@ def distance_table(material: Material) -> StudyTable:
         found = found[np.isfinite(found)]
         if not found.size:
             return None
-        return [len(times) - TEST_ROUNDS, TEST_ROUNDS, found.size, *(float(value) for value in (found.mean(), np.median(found), found.max()))]
+        return [
+            len(times) - TEST_ROUNDS,
+            TEST_ROUNDS,
+            found.size,
+            *(float(value) for value in (found.mean(), np.median(found), found.max())),
+        ]
 
     pairs = list(material.trials())
     found = map_in_threads(distances, [data for _, data in pairs])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from paper_sets import columns, expected, inference_times, needs_paper_sets
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.paper_quirks import (
@@ -11,7 +12,6 @@ from orchestrator.stats.paper_quirks import (
     run_order_effect,
     train_jsd_divisor_effect,
 )
-from paper_sets import columns, expected, inference_times, needs_paper_sets
 
 MS = 10**6
 
