@@ -133,8 +133,7 @@ def train_jsd_divisor_effect(times_ns: ArrayLike) -> Effect[float]:
     Five tries compare nothing, so that the program's figure is about a sixth. Parameters and errors are those of `run_order_effect`.
     """
     found = _settlings(_seconds(times_ns))
-    window = found[0].of_five.shape[1]
-    return Effect(mean_train_distance(found), float(np.mean([one.of_five[one.tries - window - 1].mean() for one in found])))
+    return Effect(mean_train_distance(found), float(np.mean([one.mean_at_last for one in found])))
 
 
 def _seconds(times_ns: ArrayLike) -> Floats:

@@ -157,7 +157,12 @@ def distances(current: Density, others: Sequence[Density], shortest: float, long
     Densities are read at 1,000 equidistant points from the shortest time to the longest, and 1e-8 is added to each.
     """
     grid = np.linspace(shortest, longest, GRID_POINTS)
-    return jensen_shannon_distance(current.at(grid) + ADDED, np.stack([other.at(grid) for other in others]) + ADDED)
+    return distances_at(current.at(grid), np.stack([other.at(grid) for other in others]))
+
+
+def distances_at(current: Floats, others: Floats) -> Floats:
+    """Return the distances of densities at the same points, [m] and [others, m]."""
+    return jensen_shannon_distance(current + ADDED, others + ADDED)
 
 
 def rjsd(of_window: Floats) -> float:

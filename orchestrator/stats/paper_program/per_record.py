@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.stats.density import Floats
-from orchestrator.stats.paper_program.densities import Density, density_of, distances
+from orchestrator.stats.paper_program.densities import GRID_POINTS, Density, density_of, distances, distances_at
 
 Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
 """Quality of every round, [R], from which samples are answered in time, [R, S]."""
@@ -19,6 +19,8 @@ Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
 BANDWIDTHS_S = (0.005, 0.01, 0.03, 0.07, 0.1)
 SHARES = (80, 85, 90, 95)
 PERCENTILES = (99, 95, 90, 60)
+NO_TRAINING = "ValueError: Found array with 0 sample(s) (shape=(0, 1)) while a minimum of 1 is required by KernelDensity."
+"""How the script ends where the last 30 rounds are all there are, with the message of scikit-learn."""
 TEST_ROUNDS = 30
 
 
@@ -69,6 +71,11 @@ class Settling:
     rounds: int
     tries: int
 
+    @property
+    def mean_at_last(self) -> float:
+        """Mean distance from the window at the last try; 1, the program's placeholder, where no window ever fills."""
+        return float(self.of_five[self.tries - self.of_five.shape[1] - 1].mean()) if len(self.of_five) else 1.0
+
 
 def settling(times_s: ArrayLike, settings: Settings = Settings()) -> Settling:
     """Return how the density of one record's training times, [n] in seconds, settles (``check_minimum_n``).
@@ -77,14 +84,23 @@ def settling(times_s: ArrayLike, settings: Settings = Settings()) -> Settling:
     """
     times = np.asarray(times_s, dtype=np.float64)
     sizes = range(settings.initial + settings.step, times.size + 1, settings.step)
-    fits = [fit(times[:size]) for size in sizes]
-    compared = range(settings.window, len(fits))
-    found = [distances(fits[at], fits[at - settings.window : at], fits[at].times[0], fits[at].times[-1]) for at in compared]
+    bandwidths = [best_bandwidth(times[:size]) for size in sizes]
+    compared = range(settings.window, len(sizes))
+    found = [_nested_distances(times, sizes[at - settings.window : at + 1], bandwidths[at - settings.window : at + 1]) for at in compared]
     of_five = np.array(found).reshape(-1, settings.window)
     settled = np.flatnonzero((of_five <= settings.largest).all(axis=1))
-    last = settings.window + int(settled[0]) if settled.size else len(fits) - 1
+    last = settings.window + int(settled[0]) if settled.size else len(sizes) - 1
     rounds = sizes[last] if settled.size else times.size
     return Settling(tuple(sizes[at] for at in compared), of_five, rounds, last + 1)
+
+
+def _nested_distances(times: Floats, sizes: Sequence[int], bandwidths: Sequence[float]) -> Floats:
+    """Return `distances` of the density of the first ``sizes[-1]`` times from those of fewer, whose kernels are among its own."""
+    most = times[: sizes[-1]]
+    grid = np.linspace(most.min(), most.max(), GRID_POINTS)
+    kernels = {h: np.exp(-0.5 * ((grid[:, None] - most) / h) ** 2) / (h * math.sqrt(2 * np.pi)) for h in set(bandwidths)}
+    *earlier, current = [kernels[h][:, :size].mean(axis=1) for size, h in zip(sizes, bandwidths, strict=True)]
+    return distances_at(current, np.stack(earlier))
 
 
 def mean_train_distance(found: Sequence[Settling]) -> float:
@@ -92,14 +108,13 @@ def mean_train_distance(found: Sequence[Settling]) -> float:
 
     Each try adds the mean distance of the records that are done with it, settled or, at the last, left over; a try with which none is done
     adds nothing, and before the window is full none is. With only the sixth fit compared, as is usual, the figure is a sixth of the mean
-    distance. Where no window ever fills, the program's placeholder, 1, stands for a distance.
+    distance.
     """
     tries = max(one.tries for one in found)
     if not tries:
         return math.nan
-    last = [(one.tries, float(one.of_five[one.tries - len(one.of_five[0]) - 1].mean()) if len(one.of_five) else 1.0) for one in found]
-    done = [[distance for at, distance in last if at == number] for number in range(1, tries + 1)]
-    return sum(float(np.mean(distances)) for distances in done if distances) / tries
+    done = [[one.mean_at_last for one in found if one.tries == number] for number in range(1, tries + 1)]
+    return sum(float(np.mean(of_try)) for of_try in done if of_try) / tries
 
 
 def with_initial_added(rounds: Sequence[int], initial: int, most: int) -> list[int]:

@@ -1,0 +1,419 @@
+"""What the public program of the paper computes from stored timings, by this project's re-implementation of it, as JSON.
+
+python benchmarks/paper_program.py TIMINGS.csv.gz PREDICTIONS [--scale 10] [--file-order FILE] [--only SECTION ...]
+
+TIMINGS has the columns round, sample, batch, preprocess_ns, inference_ns, postprocess_ns; all samples of a batch carry its time.
+PREDICTIONS is a table (sample, reference, top1 to top5, input_size) or JSON of detections, whose references lie beside it, in the file that
+is called ``references`` in place of ``predictions``. The form of the result is that of the recorded outputs of the program: sections
+tail_latency, tail_quality, convergence, statistics, draw_qualities and regression. NaN is written as NaN.
+
+The program of 2023 reads rounds in the order of a folder, which depends on the file system; see --file-order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.metrics.detection import Map, Map50
+from orchestrator.metrics.detection_matching import MeanAveragePrecision
+from orchestrator.metrics.interface import Answers
+from orchestrator.stats.paper_program import densities, evaluation, loop, per_record, plots
+from orchestrator.stats.paper_program.per_record import Quality
+from orchestrator.stats.paper_program.run_order import directory_order, is_recorded
+
+Floats = NDArray[np.float64]
+NS_PER_S = 1e9
+LOOPS = [(1, 1), (1, 2), (1, 6), (2, 1), (5, 2), (30, 6)]
+"""Warm rounds and rounds between fits: as the program is, and given the data without its warm rounds."""
+STOPS_AT = (0.05, 0.02)
+CLOCKS = {"i": "inference", "pip": "total"}
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Times of R rounds and S samples, whose B batches each make one record a round.
+
+    stages : [3, R, S]
+        preprocess, inference and postprocess, in ns.
+    batch_of : [S]
+        number of each sample's batch, rising.
+    """
+
+    stages: NDArray[np.int64]
+    batch_of: NDArray[np.int64]
+
+    @cached_property
+    def first_of_batch(self) -> NDArray[np.int64]:
+        """The first sample of each batch, [B]."""
+        return np.unique(self.batch_of, return_index=True)[1]
+
+    @cached_property
+    def rounded_once(self) -> dict[str, Floats]:
+        """Seconds by clock, [R, S], as in 2024: totals are sums of whole ns."""
+        return {"inference": self.stages[1] / NS_PER_S, "total": self.stages.sum(axis=0) / NS_PER_S}
+
+    @cached_property
+    def rounded_thrice(self) -> dict[str, Floats]:
+        """Seconds by the program's name of the clock, [R, S], as in 2023: totals are sums of three stages in seconds."""
+        before, inference, after = self.stages / NS_PER_S
+        return {"i": inference, "pip": before + inference + after}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How answers are judged: qualities of 2024 by the program's names, the one of 2023, and input sizes [S]."""
+
+    of_2024: Mapping[str, Quality]
+    of_2023: Quality
+    metric: str
+    sizes: Floats
+    detection: bool
+
+
+def main() -> None:
+    """Print the sections of one set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("timings", type=Path, help="table of times, .csv or .csv.gz")
+    parser.add_argument("predictions", type=Path, help="table of classes, or JSON of detections")
+    parser.add_argument("--scale", type=int, default=1, help="multiply every time by this first (default 1)")
+    parser.add_argument(
+        "--file-order",
+        type=Path,
+        help="JSON with the order in which the program read its files: numbers from 1, or an object whose file_order.iterdir is these; "
+        "default: that of expected_NAME.json beside timings_NAME.csv.gz, if it is there, else the one recorded on an ext4",
+    )
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to compute (default all)")
+    arguments = parser.parse_args()
+    timings = read_timings(arguments.timings, arguments.scale)
+    judged = read_answers(arguments.predictions, timings)
+    order = read_order(arguments.file_order or beside(arguments.timings), timings, judged)
+    print(json.dumps(sections(timings, judged, order, arguments.only), indent=1))
+
+
+def sections(timings: Timings, judged: Judged, order: Mapping[str, Any], only: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the sections of one set by name, after what it is and the orders of its rounds."""
+    rounds, samples = timings.stages.shape[1:]
+    batches = timings.first_of_batch.size
+    about = {
+        "task": "object detection" if judged.detection else "image classification",
+        "rounds": rounds,
+        "samples": samples,
+        "batches": batches,
+        "batch_size": -(-samples // batches),
+        "file_order": dict(order),
+        "seconds": {},
+    }
+    for name in SECTIONS if only is None else only:
+        begin = time.perf_counter()
+        about[name] = {"function": FUNCTIONS[name], **SECTIONS[name](timings, judged, order)}
+        about["seconds"][name] = round(time.perf_counter() - begin, 2)
+    return about
+
+
+def tail_latency(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
+    percentiles = (0, *evaluation.PERCENTILES, 100)
+    return {
+        clock: {
+            f"p{name:g}": value for name, value in zip(percentiles, evaluation.tail_latency(records, percentiles).tolist(), strict=True)
+        }
+        for clock, records in _records(timings)
+    }
+
+
+def tail_quality(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
+    return {clock: dict(_tail_qualities(timings.rounded_once[clock], records, judged)) for clock, records in _records(timings)}
+
+
+def _tail_qualities(times: Floats, records: Floats, judged: Judged) -> Iterator[tuple[str, Any]]:
+    bounds = evaluation.tail_latency(records)
+    found = {name: evaluation.tail_quality(times, bounds, quality) for name, quality in judged.of_2024.items()}
+    for index, percentile in enumerate(evaluation.PERCENTILES):
+        of_metrics = {name: _spread(of_one[index].per_round) for name, of_one in found.items()}
+        yield f"p{percentile:g}", {"threshold": float(bounds[index]), **of_metrics}
+    if not judged.detection:
+        hops = evaluation.hops(records)
+        curves = {
+            name: np.array([one.per_round for one in evaluation.tail_quality(times, hops, quality)])
+            for name, quality in judged.of_2024.items()
+        }
+        yield "multihop", {"thresholds": hops.tolist(), **{name: _over_rounds(curve) for name, curve in curves.items()}}
+
+
+def _spread(per_round: Floats) -> dict[str, Any]:
+    return {
+        "mean": float(per_round.mean()),
+        "min": float(per_round.min()),
+        "max": float(per_round.max()),
+        "std": float(per_round.std()),
+        "std_ddof1": float(per_round.std(ddof=1)),
+        "per_round": per_round.tolist(),
+    }
+
+
+def _over_rounds(curve: Floats) -> dict[str, list[float]]:
+    found = {"mean": curve.mean(axis=1), "min": curve.min(axis=1), "max": curve.max(axis=1), "std": curve.std(axis=1)}
+    return {name: values.tolist() for name, values in found.items()}
+
+
+def convergence(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
+    records = dict(_records(timings))
+    in_pool = [_loop(records, warm, fit_every, dropped=0) for warm, fit_every in LOOPS]
+    left_out = [_loop(records, 0, fit_every, dropped=warm) for warm, fit_every in LOOPS if warm < timings.stages.shape[1]]
+    return {"loops": in_pool + left_out}
+
+
+def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int) -> dict[str, Any]:
+    courses = {clock: loop.course(times[dropped:], warm, fit_every) for clock, times in records.items()}
+    return {
+        "warm_run": warm,
+        "fit_run_number": fit_every,
+        "window_size": loop.WINDOW,
+        "warm_rounds_in_pool": not dropped,
+        "rounds_dropped_before": dropped,
+        "error": next((one.error for one in courses.values() if one.error), None),
+        "fits": [
+            {"after_run": same[0].rounds, **dict(zip(courses, map(_fit, same), strict=True))}
+            for same in zip(*(one.fits for one in courses.values()), strict=False)
+        ],
+        "checks": [
+            {
+                "after_run": same[0].rounds,
+                "compared_with_fits_after_runs": list(same[0].earlier),
+                **dict(zip(courses, map(_check, same), strict=True)),
+            }
+            for same in zip(*(one.comparisons for one in courses.values()), strict=False)
+        ],
+        "stops_after_run": {str(threshold): loop.stops_after(courses.values(), threshold) for threshold in STOPS_AT},
+    }
+
+
+def _fit(fit: loop.Fit) -> dict[str, Any]:
+    return {"bandwidth": fit.density.bandwidth, "n": fit.records, "n_unique": fit.density.times.size, "range": fit.range}
+
+
+def _check(found: loop.Comparison) -> dict[str, Any]:
+    return {
+        "rjsd": found.rjsd,
+        "grid": [found.shortest, found.longest, densities.GRID_POINTS],
+        "root_of_each_distance": np.sqrt(found.distances).tolist(),
+    }
+
+
+def statistics(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "runs": [
+            {"order": name, "combine_type": clock, **_run(times[np.array(order[name]) - 1], timings, judged)}
+            for name in ("numeric", "iterdir")
+            for clock, times in timings.rounded_thrice.items()
+        ]
+    }
+
+
+def _run(times: Floats, timings: Timings, judged: Judged) -> dict[str, Any]:
+    train, settings = per_record.division(len(times))
+    by_function = _by_function(times, timings.first_of_batch, judged.of_2023, train, settings)
+    same = ("train_rounds", "test_rounds", "least_rounds_after_adding_init", "mean_train_jsd")
+    shares = {name: added for name, (_, added) in by_function["percentiles_of_least_rounds"].items()}
+    unmodified = {
+        **{name: by_function[name] for name in same},
+        **shares,
+        "i100": len(times),
+        "mean_test_jsd": by_function["mean_jsd_train_test"],
+        "difference_of_quality": {name: found["difference"] for name, found in by_function["quality"].items()},
+    }
+    return {
+        "unmodified": unmodified if settings == per_record.Settings() else {"error": per_record.NO_TRAINING},
+        "by_function": by_function,
+    }
+
+
+def _by_function(times: Floats, first: NDArray[np.int64], quality: Quality, train: int, settings: per_record.Settings) -> dict[str, Any]:
+    records = times[:, first].T
+    found = [per_record.settling(one[:train], settings) for one in records]
+    least = [one.rounds for one in found]
+    added = per_record.with_initial_added(least, settings.initial, train)
+    fits = [(per_record.fit(one[:train]), per_record.fit(one[train:])) for one in records]
+    distances = [per_record.distance_of(*both) for both in fits]
+    shares, shares_added = per_record.share_percentiles(least), per_record.share_percentiles(added)
+    sides = per_record.prediction_check(times, train, quality)
+    return {
+        "train_rounds": train,
+        "test_rounds": len(times) - train,
+        "init_num": settings.initial,
+        "step": settings.step,
+        "tolerance": settings.window,
+        "threshold": settings.largest,
+        "least_rounds": least,
+        "least_rounds_after_adding_init": added,
+        "percentiles_of_least_rounds": {name: [shares[name], shares_added[name]] for name in shares},
+        "compared_at_rounds": list(found[0].compared_at),
+        "largest_of_five_distances": [one.of_five.max(axis=1, initial=0).tolist() for one in found],
+        "mean_train_jsd": per_record.mean_train_distance(found),
+        "bandwidth": {side: [both[index].bandwidth for both in fits] for index, side in enumerate(("train", "test"))},
+        "jsd_train_test": distances,
+        "mean_jsd_train_test": float(np.mean(distances)),
+        "quality": {
+            f"p{percentile}": {"difference": per_record.differences(both), **dict(zip(("train", "test"), map(_side, both), strict=True))}
+            for percentile, both in sides.items()
+        },
+    }
+
+
+def _side(side: per_record.Side) -> dict[str, Any]:
+    return {"threshold": side.threshold, **side.figures, "per_round": side.per_round.tolist()}
+
+
+def draw_qualities(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "metric": judged.metric,
+        "runs": [
+            {"order": name, "combine_type": clock, **_drawn(times[np.array(order[name]) - 1], judged.of_2023)}
+            for name in ("numeric", "iterdir")
+            for clock, times in timings.rounded_thrice.items()
+        ],
+    }
+
+
+def _drawn(times: Floats, quality: Quality) -> dict[str, Any]:
+    curve = plots.quality_curve(times, quality)
+    marked = zip(plots.MARKED, curve.marked.tolist(), curve.at_marked, strict=True)
+    return {
+        "rounds_used": curve.qualities.shape[1],
+        "thresholds": curve.thresholds.tolist(),
+        **_over_rounds(curve.qualities),
+        "special": {f"p{percentile}": {"threshold": bound, **_spread(per_round)} for percentile, bound, per_round in marked},
+    }
+
+
+def regression(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
+    first = timings.first_of_batch
+    runs = []
+    for clock, times in timings.rounded_thrice.items():
+        of_mean, of_variance = plots.regression(times[:, first], judged.sizes[first])
+        runs.append({"combine_type": clock, "error": None, "mean_time": vars(of_mean), "variance_of_time": vars(of_variance)})
+    return {"runs": runs}
+
+
+def _records(timings: Timings) -> Iterator[tuple[str, Floats]]:
+    """Yield each clock's records, [R, B] in seconds, as in 2024."""
+    for clock, times in timings.rounded_once.items():
+        yield clock, times[:, timings.first_of_batch]
+
+
+SECTIONS: dict[str, Callable[[Timings, Judged, Mapping[str, Any]], dict[str, Any]]] = {
+    "tail_latency": tail_latency,
+    "tail_quality": tail_quality,
+    "convergence": convergence,
+    "statistics": statistics,
+    "draw_qualities": draw_qualities,
+    "regression": regression,
+}
+FUNCTIONS = {
+    "tail_latency": "Evaluation/tail_latency.py:4 (tail_latency)",
+    "tail_quality": "Evaluation/tail_quality.py:9 (tail_quality)",
+    "convergence": "Experiments/DETR/PyTorch/sources/run_tq.py:119 (fit), :133 (check_fit_dynamic), loop :394-529",
+    "statistics": "Visualization/calculate_stats.py:52 (fit), :65 (check_all_jsdis), :79 (check_minimum_n), :303 (check_fit), :327",
+    "draw_qualities": "Visualization/draw_qualities.py:49 (draw_qualities), :194 (calculate_qualities)",
+    "regression": "Visualization/regression.py:60-66, :79-83",
+}
+"""Where in the program each section is computed."""
+
+
+def read_timings(path: Path, scale: int = 1) -> Timings:
+    """Return the times of a table, each multiplied by ``scale``."""
+    rows = _table(path)
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    rounds, samples = (int(rows[:, column].max()) + 1 for column in (0, 1))
+    if len(rows) != rounds * samples:
+        raise SystemExit(f"{path}: {len(rows)} rows for {rounds} rounds of {samples} samples; each round must have every sample once")
+    return Timings(rows[:, 3:6].T.reshape(3, rounds, samples) * scale, rows[:samples, 2])
+
+
+def read_answers(path: Path, timings: Timings) -> Judged:
+    """Return how the answers of a set are judged, classes or detections."""
+    if ".json" in path.suffixes:
+        return _detections(path)
+    rows = _table(path)
+    right = rows[:, 1:2] == rows[:, 2:7]
+    top1, top5 = right[:, 0], right.any(axis=1)
+    batch_of, sizes = timings.batch_of, np.bincount(timings.batch_of)
+
+    def of_batches(correct: NDArray[np.bool_]) -> Quality:
+        """Return the mean of the batches' accuracies, whatever their size."""
+        shares = correct / sizes[batch_of] / sizes.size
+        return lambda on_time: np.asarray((on_time * shares).sum(axis=1))
+
+    def accuracy(on_time: NDArray[np.bool_]) -> Floats:
+        return np.asarray((on_time & top1).sum(axis=1) / top1.size)
+
+    return Judged({"top1": of_batches(top1), "top5": of_batches(top5)}, accuracy, "top-1 accuracy", rows[:, 7].astype(np.float64), False)
+
+
+def _detections(path: Path) -> Judged:
+    found = sorted(json.loads(_text(path)), key=lambda one: one["sample"])
+    given = json.loads(_text(path.with_name(path.name.replace("predictions", "references"))))
+    references: dict[int, dict[str, list[Any]]] = {
+        one["id"]: {"boxes": [], "labels": [], "areas": [], "crowd": []} for one in given["images"]
+    }
+    for one in given["annotations"]:
+        for name, key in {"boxes": "bbox", "labels": "category_id", "areas": "area", "crowd": "iscrowd"}.items():
+            references[one["image_id"]][name].append(one[key])
+    predictions = [{"boxes": one["boxes"], "labels": one["labels"], "scores": one["scores"]} for one in found]
+    answers = Answers(predictions, [references[one["image_id"]] for one in found])
+    wide, narrow = (MeanAveragePrecision(metric().judge(answers).matches) for metric in (Map, Map50))
+
+    def of_2024(on_time: NDArray[np.bool_]) -> Floats:
+        return np.array([narrow.of(one) if one.any() else np.nan for one in on_time])
+
+    def of_2023(on_time: NDArray[np.bool_]) -> Floats:
+        return np.array([wide.of(one) for one in on_time])
+
+    sizes = np.array([one["input_size"] for one in found], dtype=np.float64)
+    return Judged({"stats[0] (AP at IoU 0.5 only)": of_2024}, of_2023, "mAP, pycocotools stats[0]", sizes, True)
+
+
+def beside(timings: Path) -> Path | None:
+    """Return the file of recorded outputs beside ``timings_NAME.csv.gz``, if it is there: only the order of files is read from it."""
+    recorded = timings.with_name(timings.name.split(".")[0].replace("timings", "expected") + ".json")
+    return recorded if recorded.is_file() else None
+
+
+def read_order(path: Path | None, timings: Timings, judged: Judged) -> dict[str, Any]:
+    """Return the orders of rounds, as numbers from 1, and whence they are."""
+    rounds = timings.stages.shape[1]
+    numeric = list(range(1, rounds + 1))
+    if path is not None:
+        given = json.loads(path.read_text())
+        iterdir = given["file_order"]["iterdir"] if isinstance(given, dict) else given
+        if sorted(iterdir) != numeric:
+            raise SystemExit(f"{path}: order of {len(iterdir)} files; it must hold each number from 1 to {rounds} once")
+        return {"note": f"iterdir as {path.name} gives it", "numeric": numeric, "iterdir": iterdir}
+    known = is_recorded(rounds, judged.detection)
+    note = "iterdir as recorded on one ext4 file system" if known else "iterdir of so many files was not recorded: a stand-in"
+    return {"note": note, "numeric": numeric, "iterdir": (directory_order(rounds, judged.detection) + 1).tolist()}
+
+
+def _table(path: Path) -> NDArray[np.int64]:
+    return np.loadtxt(_text(path).splitlines(), delimiter=",", skiprows=1, dtype=np.int64, ndmin=2)
+
+
+def _text(path: Path) -> str:
+    if path.suffix != ".gz":
+        return path.read_text()
+    with gzip.open(path, "rt") as text:
+        return text.read()
+
+
+if __name__ == "__main__":
+    main()
