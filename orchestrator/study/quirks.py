@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 CLOCK = Clock.INFERENCE
 """The clock of the paper's published cells."""
 MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
+NEVER_COMPARED = range(61, 90)
+"""Of so many rounds the program's settling has too few fits for a window, and finds nothing."""
 NAMES = {
     "run order": "mean train/test distance: rounds in the order in which a directory lists their files, or in the true one",
     "least rounds": "mean of the rounds a sample needs: 30 added once more and cut at 70, or as found",
@@ -34,6 +36,8 @@ NAMES = {
     "recomputed percentile": "largest |train - test| of mean quality: each side at its own percentile, or at that of the training rounds",
     "divisor of train JSD": "mean distance among training fits: divided by tries that compared nothing too, or by the comparisons made",
 }
+
+SETTLING = ("least rounds", "divisor of train JSD")
 
 
 def quirk_table(material: Material) -> StudyTable:
@@ -65,6 +69,8 @@ def _effects(data: TrialData, most: int) -> Iterator[tuple[str, float, float]]:
         "divisor of train JSD": lambda: train_jsd_divisor_effect(some),
     }
     for name, make in makers.items():
+        if name in SETTLING and len(some) in NEVER_COMPARED:
+            continue
         try:
             effect = make()
         except InputError:

@@ -18,7 +18,7 @@ EFFECTS = Effects(bursts={"two_cores": (0.03, 4.0)}, drift={"half_core": 0.3}, s
 
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthetic_campaign(tmp_path_factory.mktemp("study") / "campaign", EFFECTS, rounds=80, samples=12)
+    return synthetic_campaign(tmp_path_factory.mktemp("study") / "campaign", EFFECTS, rounds=90, samples=12)
 
 
 @pytest.fixture(scope="session")
