@@ -199,7 +199,7 @@ def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int
 
 
 def _fit(fit: loop.Fit) -> dict[str, Any]:
-    return {"bandwidth": fit.density.bandwidth, "n": fit.records, "n_unique": fit.density.times.size, "range": fit.range}
+    return {"bandwidth": fit.bandwidth, "n": fit.records, "n_unique": fit.distinct, "range": fit.range}
 
 
 def _check(found: loop.Comparison) -> dict[str, Any]:
@@ -223,19 +223,19 @@ def statistics(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> di
 def _run(times: Floats, timings: Timings, judged: Judged) -> dict[str, Any]:
     train, settings = per_record.division(len(times))
     by_function = _by_function(times, timings.first_of_batch, judged.of_2023, train, settings)
+    whole, script = len(times) - per_record.TEST_ROUNDS, per_record.Settings()
+    if whole <= 0:
+        return {"unmodified": {"error": per_record.NO_TRAINING}, "by_function": by_function}
+    as_called = by_function if train == whole else _by_function(times, timings.first_of_batch, judged.of_2023, whole, script)
     same = ("train_rounds", "test_rounds", "least_rounds_after_adding_init", "mean_train_jsd")
-    shares = {name: added for name, (_, added) in by_function["percentiles_of_least_rounds"].items()}
     unmodified = {
-        **{name: by_function[name] for name in same},
-        **shares,
+        **{name: as_called[name] for name in same},
+        **{name: added for name, (_, added) in as_called["percentiles_of_least_rounds"].items()},
         "i100": len(times),
-        "mean_test_jsd": by_function["mean_jsd_train_test"],
-        "difference_of_quality": {name: found["difference"] for name, found in by_function["quality"].items()},
+        "mean_test_jsd": as_called["mean_jsd_train_test"],
+        "difference_of_quality": {name: found["difference"] for name, found in as_called["quality"].items()},
     }
-    return {
-        "unmodified": unmodified if settings == per_record.Settings() else {"error": per_record.NO_TRAINING},
-        "by_function": by_function,
-    }
+    return {"unmodified": unmodified, "by_function": by_function}
 
 
 def _by_function(times: Floats, first: NDArray[np.int64], quality: Quality, train: int, settings: per_record.Settings) -> dict[str, Any]:

@@ -32,7 +32,10 @@ MEANINGS = {
     "samples_effective": "independent inferences that there are",
     "design_effect": "by how much the share beyond varies more between rounds than between independent inferences",
     **{f"rjsd_{clock}": f"distance of the density of {clock} times from earlier ones" for clock in Clock},
-    **{f"rjsd_{clock}_as_in_paper_code": "the same as the paper's program computes it" for clock in Clock},
+    **{
+        f"rjsd_{clock}_as_in_paper_code": "the figure that the paper's program prints, where rule `paper` makes its comparisons"
+        for clock in Clock
+    },
     **{f"bandwidth_{clock}": f"of the density of the logarithm of {clock} time" for clock in Clock},
     **{f"bandwidth_{clock}_method": "how it was chosen" for clock in Clock},
 }

@@ -39,7 +39,7 @@ class PredictionRow(Labels):
     ]
     predicted_high: Annotated[float | None, "upper limit"]
     predicted_variance: Annotated[float | None, "variance of tail quality between rounds, predicted from the first rounds"]
-    predicted_minimum: Annotated[float | None, "tail quality of the worst round, predicted from the first rounds"]
+    predicted_minimum: Annotated[float | None, "tail quality of the worst of the last rounds: its median, predicted from the first"]
     observed_mean: Annotated[float | None, "mean tail quality, observed in the last rounds"]
     inside: Annotated[bool | None, "whether `observed_mean` lies within `predicted_low` and `predicted_high`; null without them"]
     observed_variance: Annotated[float | None, "variance of tail quality between rounds, observed in the last rounds"]
@@ -50,7 +50,17 @@ class PredictionRow(Labels):
     recomputed_threshold_ns: Annotated[Int64 | None, "the same percentile of the last rounds"]
     difference_as_in_paper_mean: Annotated[float | None, "`difference_mean` where the last rounds choose their own threshold"]
     difference_as_in_paper_variance: Annotated[float | None, "the same of the variance"]
-    difference_as_in_paper_minimum: Annotated[float | None, "the same of the worst round"]
+    difference_as_in_paper_minimum: Annotated[
+        float | None, "the same of the worst round: a predicted median minimum beside an observed one"
+    ]
+    difference_as_in_paper_program_mean: Annotated[
+        float | None,
+        "mean tail quality of the last rounds beside that of the first, each at its own percentile, as the paper's program has it",
+    ]
+    difference_as_in_paper_program_variance: Annotated[float | None, "the same of the variance"]
+    difference_as_in_paper_program_minimum: Annotated[
+        float | None, "the same of the worst round: raw minima, of rounds that differ in number"
+    ]
     variance_ratio: Annotated[float | None, "variance between rounds over what it were if inferences were independent"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
@@ -109,7 +119,8 @@ def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio
     predicted, observed = (_shown(figures, scale.shown) for figures in (found.predicted, found.observed))
     limits = (None, None) if found.inside is None else scale.shown_limits(found.low, found.high)
     few = found.unit == "cosines" and found.fit_rounds < MIN_ROUNDS
-    difference, as_in_paper = (_shown(figures, scale.shown_difference) for figures in (found.difference, found.difference_as_in_paper))
+    differences = (found.difference, found.difference_as_in_paper, found.difference_as_in_paper_program)
+    difference, as_in_paper, as_in_program = (_shown(figures, scale.shown_difference) for figures in differences)
     return {
         **data.record.labels(),
         "metric": data.metric,
@@ -143,6 +154,9 @@ def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio
         "difference_as_in_paper_mean": as_in_paper.mean,
         "difference_as_in_paper_variance": as_in_paper.variance,
         "difference_as_in_paper_minimum": as_in_paper.minimum,
+        "difference_as_in_paper_program_mean": as_in_program.mean,
+        "difference_as_in_paper_program_variance": as_in_program.variance,
+        "difference_as_in_paper_program_minimum": as_in_program.minimum,
         "variance_ratio": _number(ratio),
         "flags": [*flags, *([FEW_ROUNDS] if few else [])],
     }

@@ -210,7 +210,7 @@ def _how_often_right(rows: Sequence[Row]) -> str:
     return f" Of all rows, both clocks and every percentile, the observed mean lay inside: {', '.join(told)}." if told else ""
 
 
-FEWEST_ROUNDS, MOST_ROUNDS = 55, 200
+FEWEST_ROUNDS, MOST_ROUNDS = 60, 200
 MOST_SAMPLES, FEWEST_SAMPLES, MOST_IN_ALL = 100, 10, 1000
 """The rule fits a density per sample and step: it is applied to this many samples of a trial, evenly chosen, fewer of many trials."""
 

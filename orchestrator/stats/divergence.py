@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import scipy
@@ -80,14 +79,6 @@ class Fit:
 
     cells: LogHistogram
     bandwidth: Bandwidth
-
-    @cached_property
-    def bandwidth_s(self) -> float:
-        """Bandwidth of a density over time in seconds, as the paper's code fits it."""
-        centres, counts = self.cells.occupied()
-        median_s = np.exp(self.cells.quantiles(0.5)) / NS_PER_S
-        resolution = max(self.cells.step * float(median_s), 1 / NS_PER_S)
-        return select_bandwidth(np.exp(centres) / NS_PER_S, counts, resolution).value
 
 
 def fit_density(history: LogHistogram) -> Fit:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import select_bandwidth
 from orchestrator.stats.divergence import NS_PER_S
-from orchestrator.stats.paper_program.densities import Density, density_of
+from orchestrator.stats.paper_program.densities import Density
 from orchestrator.stats.paper_program.per_record import (
     PERCENTILES,
     Settling,
@@ -160,4 +160,4 @@ def _mean_distance(seconds: Floats, fitted: Callable[[Floats], Density]) -> floa
 
 
 def _suited(times_s: Floats) -> Density:
-    return density_of(times_s, select_bandwidth(times_s, resolution=1 / NS_PER_S).value)
+    return Density(times_s, select_bandwidth(times_s, resolution=1 / NS_PER_S).value)

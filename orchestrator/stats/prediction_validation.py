@@ -14,13 +14,14 @@ from orchestrator.stats.later_mean import ANYTHING, Within
 from orchestrator.stats.long_run import Unit, Visits
 from orchestrator.stats.prediction import DRAWS, Curve, Figures, Method, Prediction, figures_of, predict_from_curve, predict_quality
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.times import checked_times
+from orchestrator.stats.times import Times, checked_times
 
 ROUNDS_TO_VALIDATE = 20
 """With fewer rounds none can be spared for a test."""
 MOST_TEST_ROUNDS = 30
 ROUNDING = 1e-9
 VALIDATED_PERCENTILES = (60.0, 90.0, 95.0, 99.0)
+UNKNOWN = Figures(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Validation:
         95 % prediction interval of the mean of the test rounds; NaN where the fitted rounds do not vary.
     degrees, unit
         degrees of freedom of its variance, and what was taken as independent.
+    raw_of_fit, raw_of_test
+        figures of both as the paper's program takes them: least qualities as they are, variances divided by the number of rounds, each at
+        its own linear percentile of all samples' times, where what takes that long is late. NaN if a sample has no time.
     """
 
     percentile: float
@@ -58,6 +62,8 @@ class Validation:
     high: float = math.nan
     degrees: float = math.nan
     unit: Unit = "rounds"
+    raw_of_fit: Figures = UNKNOWN
+    raw_of_test: Figures = UNKNOWN
 
     @property
     def inside(self) -> bool | None:
@@ -73,8 +79,13 @@ class Validation:
 
     @property
     def difference_as_in_paper(self) -> Figures:
-        """Absolute differences where the test rounds choose their own threshold."""
+        """Absolute differences where the test rounds choose their own threshold; minima are a predicted median one and an observed one."""
         return self.predicted.difference(self.observed_at_recomputed)
+
+    @property
+    def difference_as_in_paper_program(self) -> Figures:
+        """Absolute differences of raw figures: the program predicts nothing, and compares the least quality of R rounds with that of n."""
+        return self.raw_of_fit.difference(self.raw_of_test)
 
 
 def validate_prediction(
@@ -170,6 +181,7 @@ def _validated(
     recomputed = np.array(percentiles_inverted_cdf(pooled[-tests:], [percentile for percentile, _ in frozen]))
     predicted = predict(fit, bounds, rounds=tests, visits=None if visits is None else visits[:-tests])
     limits = zip(*(values.tolist() for values in predicted.later[:3]), predicted.later.units, strict=True)
+    raw = zip(*(_raw_figures(curve, some, [percentile for percentile, _ in frozen]) for some in (fit, test)), strict=True)
     observed, at_recomputed = (np.transpose(figures_of(curve(test, where), tests)) for where in (bounds, recomputed))
     return tuple(
         Validation(
@@ -182,9 +194,18 @@ def _validated(
             len(fit),
             tests,
             *of_mean,
+            *both_raw,
         )
-        for index, ((percentile, bound), of_mean) in enumerate(zip(frozen, limits, strict=True))
+        for index, ((percentile, bound), of_mean, both_raw) in enumerate(zip(frozen, limits, raw, strict=True))
     )
+
+
+def _raw_figures(curve: Curve, times: Times, percentiles: Sequence[float]) -> list[Figures]:
+    """Return figures of rounds at their own percentiles, as the paper's program takes them."""
+    if not np.isfinite(times).all():
+        return [UNKNOWN] * len(percentiles)
+    below = np.nextafter(np.percentile(times, percentiles), 0)
+    return [Figures(float(one.mean()), float(one.var()), float(one.min())) for one in curve(times, below)]
 
 
 def _test_rounds(rounds: int, visits: Visits | None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
-from orchestrator.stats.convergence import rjsd_of_rounds
+from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.divergence import divergences, fit_density
 from orchestrator.stats.histogram import LogHistogram
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
@@ -48,11 +48,18 @@ def paths_of(material: Material) -> Paths:
     window = material.criteria.claims.enough.window
 
     def path(data: TrialData) -> dict[Clock, Path]:
-        every = -(-len(data.times[PRIMARY_CLOCK]) // MOST_FITS)
-        return {clock: Path(*rjsd_of_rounds(data.inferences[clock], window, every)) for clock in SHOWN_CLOCKS}
+        return {clock: _path(data.inferences[clock], window) for clock in SHOWN_CLOCKS}
 
     trials = [data for _, data in material.trials()]
     return dict(zip((data.trial_id for data in trials), map_in_threads(path, trials), strict=True))
+
+
+def _path(times: Floats, window: int) -> Path:
+    """Return rJSD over fits of times [R, B], at most `MOST_FITS` of them."""
+    convergence = DensityConvergence(window, fit_every=-(-len(times) // MOST_FITS))
+    checks = [convergence.update(of_round) for of_round in times]
+    found = [(check.rounds, check.rjsd) for check in checks if check.rjsd is not None]
+    return Path(np.array([rounds for rounds, _ in found], dtype=np.int64), np.array([rjsd for _, rjsd in found]))
 
 
 def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:

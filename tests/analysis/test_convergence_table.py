@@ -20,7 +20,7 @@ def test_every_column_of_a_check_is_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("settled", "settled"), ("paper", "converged"), ("rounds", "max_rounds"), ("certify", "certified")]
+    ("name", "reason"), [("settled", "settled"), ("paper", "max_rounds"), ("rounds", "max_rounds"), ("certify", "certified")]
 )
 def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason: str, build: Any, noise: Any) -> None:
     rule = make_rule(name, min_rounds=30, max_rounds=60)

@@ -141,7 +141,7 @@ def test_a_density_is_the_mean_of_its_kernels(bandwidth: float) -> None:
     times = np.random.default_rng(1).lognormal(-4, 0.5, 3000)
     times = np.concatenate([times, times[:500]])
     grid = np.linspace(times.min(), times.max(), 1000)
-    found = densities.density_of(times, bandwidth).at(grid)
+    found = densities.Density(times, bandwidth).at(grid)
     exact = np.array([np.exp(-0.5 * ((point - times) / bandwidth) ** 2).mean() for point in grid]) / (bandwidth * math.sqrt(2 * math.pi))
     np.testing.assert_allclose(found, exact, rtol=1e-11, atol=1e-13 * exact.max())
     np.testing.assert_allclose(
@@ -151,7 +151,7 @@ def test_a_density_is_the_mean_of_its_kernels(bandwidth: float) -> None:
 
 def test_rjsd_is_the_root_of_the_mean_of_scipys_distances() -> None:
     pools = [np.random.default_rng(seed).lognormal(-4, 0.3, 200) for seed in range(3)]
-    fits = [densities.density_of(pool, 0.001) for pool in pools]
+    fits = [densities.Density(pool, 0.001) for pool in pools]
     grid = np.linspace(pools[0].min(), pools[0].max(), 1000)
     of_scipy = [jensenshannon(fits[0].at(grid) + 1e-8, other.at(grid) + 1e-8) for other in fits[1:]]
     found = densities.distances(fits[0], fits[1:], grid[0], grid[-1])
@@ -175,7 +175,7 @@ def test_the_error_that_ends_the_program_ends_the_course() -> None:
     found = loop.course(np.full((5, 3), 0.01))
     assert (found.fits, found.error) == ((), "ValueError: Root finding did not converge. Need more data.")
     with pytest.raises(ValueError, match="bandwidth=0"):
-        densities.density_of([0.01], 0.0)
+        densities.Density(np.array([0.01]), 0.0)
 
 
 def test_samples_without_a_time_are_in_no_pool() -> None:
@@ -236,3 +236,14 @@ def test_the_order_of_files_is_a_permutation_that_fewer_files_keep() -> None:
     assert sorted(directory_order(150).tolist()) == list(range(150))
     assert sorted(directory_order(20, detection=True).tolist()) == list(range(20))
     assert (is_recorded(100), is_recorded(101), is_recorded(21, detection=True)) == (True, False, False)
+
+
+@needs_paper_sets
+def test_of_40_rounds_the_script_trains_on_ten_and_settles_nothing() -> None:
+    timings, judged, _ = read("a")
+    few = Timings(timings.stages[:, :40], timings.batch_of)
+    [run, *_] = sections(few, judged, read_order(None, few, judged), ["statistics"])["statistics"]["runs"]
+    assert (run["unmodified"]["train_rounds"], run["by_function"]["train_rounds"]) == (10, 28)
+    assert run["unmodified"]["least_rounds_after_adding_init"] == [10] * 20
+    assert math.isnan(run["unmodified"]["mean_train_jsd"])
+    assert run["by_function"]["compared_at_rounds"] == [24, 26, 28]

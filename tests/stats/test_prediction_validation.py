@@ -49,6 +49,22 @@ def test_every_figure_by_hand(method, rounds: int, tests: int) -> None:
         assert one.difference == pytest.approx([abs(a - b) for a, b in zip(one.predicted, one.observed, strict=True)])
         paper = [abs(a - b) for a, b in zip(one.predicted, one.observed_at_recomputed, strict=True)]
         assert one.difference_as_in_paper == pytest.approx(paper)
+        raw = [raw_figures(scores, some, one.percentile) for some in (fit, test)]
+        assert one.difference_as_in_paper_program == pytest.approx([abs(a - b) for a, b in zip(*raw, strict=True)])
+
+
+def raw_figures(scores: np.ndarray, times: np.ndarray, percentile: float) -> tuple[float, float, float]:
+    """Return what the paper's program takes of rounds: plain mean, variance and minimum, late at its own linear percentile or above."""
+    qualities = ((times < np.percentile(times, percentile)) * scores).mean(axis=1)
+    return float(qualities.mean()), float(qualities.var()), float(qualities.min())
+
+
+def test_the_papers_program_has_no_figures_where_a_sample_has_no_time() -> None:
+    times = lognormal(60, 20)
+    times[3, 4] = np.inf
+    for one in validate_prediction(np.ones(20), times, random=generator()):
+        assert np.isnan(one.difference_as_in_paper_program).all()
+        assert np.isfinite(one.difference_as_in_paper).all()
 
 
 def test_the_test_rounds_have_no_say_in_threshold_or_prediction() -> None:

@@ -12,12 +12,12 @@ def test_steady_samples_need_the_fewest_rounds_and_drifting_ones_more() -> None:
     steady = rng.lognormal(16, 0.1, (80, 3))
     jumps = rng.lognormal(16, 0.02, (80, 1)) * np.where(np.arange(80) < 40, 1.0, 3.0)[:, np.newaxis]
     needed = rounds_each_sample_needs(np.concatenate([steady, jumps], axis=1))
-    assert needed[:3].tolist() == [55, 55, 55]
-    assert needed[3] > 55
+    assert needed[:3].tolist() == [60, 60, 60]
+    assert needed[3] > 60
 
 
 def test_too_few_rounds_settle_nothing() -> None:
-    times = np.random.default_rng(0).lognormal(16, 0.1, (54, 2))
+    times = np.random.default_rng(0).lognormal(16, 0.1, (59, 2))
     assert rounds_each_sample_needs(times).tolist() == [np.inf, np.inf]
 
 
@@ -30,13 +30,13 @@ def test_a_sample_that_starts_late_counts_from_its_first_time() -> None:
 
 def test_every_distance_of_the_window_counts() -> None:
     times = np.random.default_rng(0).lognormal(16, 0.1, (60, 1))
-    assert rounds_each_sample_needs(times, initial=10, step=10, window=2, largest_distance=1.0).tolist() == [30]
+    assert rounds_each_sample_needs(times, initial=10, step=10, window=2, largest_distance=1.0).tolist() == [40]
     assert rounds_each_sample_needs(times, largest_distance=1e-6).tolist() == [np.inf]
 
 
 def test_shares_are_inverted_percentiles() -> None:
-    rounds = np.array([*range(55, 150, 5), np.inf])
-    assert rounds_needed_by_share(rounds) == {80.0: 130.0, 85.0: 135.0, 90.0: 140.0, 95.0: 145.0}
+    rounds = np.array([*range(60, 155, 5), np.inf])
+    assert rounds_needed_by_share(rounds) == {80.0: 135.0, 85.0: 140.0, 90.0: 145.0, 95.0: 150.0}
     assert rounds_needed_by_share([np.inf], [80]) == {80: np.inf}
 
 

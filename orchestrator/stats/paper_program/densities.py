@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.stats.density import Floats, mixture
 from orchestrator.stats.divergence import jensen_shannon_distance
@@ -24,12 +24,12 @@ STAGES = 7
 LONGEST_TIME = 1.0
 FEW_PAIRS = 2**18
 """Of a time and a point: so many are evaluated one by one."""
-ORDERS = 22
+NEGLIGIBLE = 1e-17
 
 WITHOUT_ROOT = "Root finding did not converge. Need more data."
 
 
-def kdepy_bandwidth(pool: ArrayLike) -> float:
+def kdepy_bandwidth(pool: ArrayLike, distinct: int | None = None) -> float:
     """Return the bandwidth that KDEpy 1.1.12 calls improved Sheather-Jones, in the unit of the data.
 
     It depends on that unit, for two reasons: its mesh reaches 6 units beyond the data, and the diffusion time, which is in units of the
@@ -40,6 +40,8 @@ def kdepy_bandwidth(pool: ArrayLike) -> float:
     ----------
     pool : any shape
         finite data.
+    distinct
+        how many different ones there are, if that is known.
 
     Raises
     ------
@@ -50,19 +52,18 @@ def kdepy_bandwidth(pool: ArrayLike) -> float:
     low, high = float(values.min()), float(values.max())
     padding = max(PADDING, 0.5 * (high - low))
     mesh = np.linspace(low - padding, high + padding, MESH_POINTS)
-    distinct, counts = np.unique(values, return_counts=True)
-    power = scipy.fft.dct(_shared_between_neighbours(distinct, counts / values.size, mesh))[1:] ** 2
-    return math.sqrt(_diffusion_time(power, distinct.size)) * (high - low)
+    power = scipy.fft.dct(_shared_between_neighbours(values, mesh))[1:] ** 2
+    return math.sqrt(_diffusion_time(power, distinct or np.unique(values).size)) * (high - low)
 
 
-def _shared_between_neighbours(points: Floats, weights: Floats, mesh: Floats) -> Floats:
-    """Return [mesh] weights, that of each point shared between the two points of the mesh beside it."""
-    step = (mesh[-1] - mesh[0]) / (mesh.size - 1)
-    position = (points - mesh[0]) / step
+def _shared_between_neighbours(values: Floats, mesh: Floats) -> Floats:
+    """Return [mesh] shares of the values, each value's divided between the two points of the mesh beside it."""
+    position = (values - mesh[0]) / ((mesh[-1] - mesh[0]) / (mesh.size - 1))
     left = position.astype(np.int64)
-    to_the_right = (position - left) * weights
-    shared = np.bincount(left, weights - to_the_right, mesh.size) + np.bincount(left + 1, to_the_right, mesh.size)
-    return np.asarray(shared[: mesh.size])
+    to_the_right = np.bincount(left, position - left, mesh.size)
+    shared = np.bincount(left, minlength=mesh.size) - to_the_right
+    shared[1:] += to_the_right[:-1]
+    return np.asarray(shared / values.size)
 
 
 def _diffusion_time(power: Floats, distinct: int) -> float:
@@ -108,25 +109,42 @@ class Density:
     """A Gaussian kernel density: scikit-learn's ``KernelDensity`` with the default kernel.
 
     times : [n]
-        distinct and rising.
-    counts : [n]
-        how often each occurs.
+        in any order.
+    bandwidth
+        standard deviation of the kernel, in the unit of the times.
+
+    Raises
+    ------
+    ValueError
+        if the bandwidth is not above 0.
     """
 
     times: Floats
-    counts: NDArray[np.int64]
     bandwidth: float
+
+    def __post_init__(self) -> None:
+        if not self.bandwidth > 0:
+            raise ValueError(f"bandwidth={self.bandwidth}: must be above 0, as scikit-learn wants it")
+
+    @property
+    def shortest(self) -> float:
+        """The shortest time."""
+        return float(self.times.min())
+
+    @property
+    def longest(self) -> float:
+        """The longest time."""
+        return float(self.times.max())
 
     def at(self, grid: Floats) -> Floats:
         """Return the density at equidistant rising points [m] from the shortest time or below to the longest or above."""
-        weights = self.counts / self.counts.sum()
         step = float(grid[1] - grid[0])
         if 0 < step <= self.bandwidth and self.times.size * grid.size > FEW_PAIRS:
-            return _by_moments(self.times, weights, grid, step, self.bandwidth)
-        return mixture(self.times, weights, grid, self.bandwidth)
+            return _by_moments(self.times, grid, step, self.bandwidth)
+        return mixture(self.times, np.full(self.times.size, 1 / self.times.size), grid, self.bandwidth)
 
 
-def _by_moments(times: Floats, weights: Floats, grid: Floats, step: float, bandwidth: float) -> Floats:
+def _by_moments(times: Floats, grid: Floats, step: float, bandwidth: float) -> Floats:
     """Return what `density.mixture` does, within 1e-15 of a kernel's height, where the step is at most the bandwidth.
 
     With u from the nearest point of the grid to another, and d from there to a time, in bandwidths, a kernel is
@@ -136,19 +154,15 @@ def _by_moments(times: Floats, weights: Floats, grid: Floats, step: float, bandw
     nearest = np.rint((times - grid[0]) / step).astype(np.int64)
     away = (times - grid[nearest]) / bandwidth
     apart = np.arange(1 - grid.size, grid.size) * step / bandwidth
-    moments, kernel = weights * np.exp(-0.5 * away**2), np.exp(-0.5 * apart**2)
+    moments, kernel = np.exp(-0.5 * away**2), np.exp(-0.5 * apart**2)
     density = np.zeros(grid.size)
-    for order in range(ORDERS):
+    order, left_out = 0, 1.0
+    while left_out > NEGLIGIBLE:
         density += np.convolve(np.bincount(nearest, moments, grid.size), kernel, "valid")
-        moments, kernel = moments * away, kernel * apart / (order + 1)
-    return np.asarray(density / (bandwidth * math.sqrt(2 * np.pi)))
-
-
-def density_of(pool: ArrayLike, bandwidth: float) -> Density:
-    """Return the density of a pool of times, of any shape, in the unit of the bandwidth, which must be above 0."""
-    if not bandwidth > 0:
-        raise ValueError(f"bandwidth={bandwidth}: must be above 0, as scikit-learn wants it")
-    return Density(*np.unique(np.asarray(pool, dtype=np.float64), return_counts=True), bandwidth)
+        order += 1
+        moments, kernel = moments * away, kernel * apart / order
+        left_out *= 0.5 * step / bandwidth / math.sqrt(order)
+    return np.asarray(density / (times.size * bandwidth * math.sqrt(2 * np.pi)))
 
 
 def distances(current: Density, others: Sequence[Density], shortest: float, longest: float) -> Floats:

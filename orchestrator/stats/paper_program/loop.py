@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.stats.density import Floats
-from orchestrator.stats.paper_program.densities import Density, density_of, distances, kdepy_bandwidth, rjsd
+from orchestrator.stats.paper_program.densities import Density, distances, kdepy_bandwidth, rjsd
 
 WINDOW = 5
 WARM, FIT_EVERY, THRESHOLD = 1, 2, 0.05
@@ -22,22 +22,19 @@ WARM, FIT_EVERY, THRESHOLD = 1, 2, 0.05
 class Fit:
     """One fit of all records so far.
 
-    rounds
-        how many there were.
+    rounds, records, distinct
+        how many there were, and how many different times among the records.
+    range
+        longest minus shortest time, in seconds.
+    bandwidth
+        KDEpy's, in seconds.
     """
 
     rounds: int
-    density: Density
-
-    @property
-    def records(self) -> int:
-        """Number of records in the pool."""
-        return int(self.density.counts.sum())
-
-    @property
-    def range(self) -> float:
-        """Longest minus shortest time."""
-        return float(self.density.times[-1] - self.density.times[0])
+    records: int
+    distinct: int
+    range: float
+    bandwidth: float
 
 
 @dataclass(frozen=True)
@@ -69,14 +66,14 @@ class PaperLoop:
     round ``r > warm`` where ``r - warm`` is a multiple of ``fit_every``. A fit is compared with the ``window`` before it only where the
     number of earlier fits is a multiple of the window: at fits 6, 11, 16 and so on.
 
-    Every pool is kept, so that the figures are those of the program; a fit sorts all records so far, and a comparison reads those near
-    1,000 points.
+    All times are kept, since the figures are those of the program: a fit goes through them once, a comparison some tens of times.
     """
 
     def __init__(self, warm: int = WARM, fit_every: int = FIT_EVERY, window: int = WINDOW) -> None:
         self._warm, self._fit_every, self._window = warm, fit_every, window
         self._rounds = 0
         self._records: list[Floats] = []
+        self._distinct: Floats = np.empty(0)
         self._fits = 0
         self._earlier: deque[Fit] = deque(maxlen=window)
 
@@ -86,25 +83,40 @@ class PaperLoop:
         Raises
         ------
         ValueError
-            where the program ends with one: no bandwidth can be found, or all times are equal, so that it is 0.
+            where the program ends with one, because no bandwidth can be found, as for times that are all equal. The round is taken in,
+            and its fit is none.
         """
         times = np.asarray(times_s, dtype=np.float64).ravel()
         self._rounds += 1
         self._records.append(times[np.isfinite(times)])
+        self._distinct = _with(self._distinct, self._records[-1])
         if self._rounds <= self._warm or (self._rounds - self._warm) % self._fit_every:
             return None, None
         pool = np.concatenate(self._records)
         self._records = [pool]
-        fit = Fit(self._rounds, density_of(pool, kdepy_bandwidth(pool)))
-        comparison = self._compared(fit) if self._fits and self._fits % self._window == 0 else None
+        if not pool.size:
+            return None, None
+        spread = float(self._distinct[-1] - self._distinct[0])
+        fit = Fit(self._rounds, pool.size, self._distinct.size, spread, kdepy_bandwidth(pool, self._distinct.size))
+        comparison = self._compared(pool, fit) if self._fits and self._fits % self._window == 0 else None
         self._fits += 1
         self._earlier.append(fit)
         return fit, comparison
 
-    def _compared(self, fit: Fit) -> Comparison:
-        shortest, longest = float(fit.density.times[0]), float(fit.density.times[-1])
-        found = distances(fit.density, [earlier.density for earlier in self._earlier], shortest, longest)
+    def _compared(self, pool: Floats, fit: Fit) -> Comparison:
+        """Compare a fit with those of the window, whose pools are the first records of this one."""
+        shortest, longest = float(self._distinct[0]), float(self._distinct[-1])
+        current, *others = [Density(pool[: one.records], one.bandwidth) for one in (fit, *self._earlier)]
+        found = distances(current, others, shortest, longest)
         return Comparison(fit.rounds, rjsd(found), found, tuple(earlier.rounds for earlier in self._earlier), shortest, longest)
+
+
+def _with(distinct: Floats, times: Floats) -> Floats:
+    """Return distinct times in rising order with those of a round among them."""
+    new = np.unique(times)
+    place = np.searchsorted(distinct, new)
+    fresh = np.append(distinct, np.inf)[place] != new
+    return np.insert(distinct, place[fresh], new[fresh])
 
 
 @dataclass(frozen=True)

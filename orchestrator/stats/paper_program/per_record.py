@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.stats.density import Floats
-from orchestrator.stats.paper_program.densities import GRID_POINTS, Density, density_of, distances, distances_at
+from orchestrator.stats.paper_program.densities import GRID_POINTS, Density, distances, distances_at
 
 Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
 """Quality of every round, [R], from which samples are answered in time, [R, S]."""
@@ -43,13 +43,12 @@ def best_bandwidth(times_s: ArrayLike, choices: Sequence[float] = BANDWIDTHS_S) 
 
 def fit(times_s: ArrayLike) -> Density:
     """Return the density of one record's times, [n] in seconds."""
-    return density_of(times_s, best_bandwidth(times_s))
+    return Density(np.asarray(times_s, dtype=np.float64), best_bandwidth(times_s))
 
 
 def distance_of(first: Density, second: Density) -> float:
     """Return the distance of two densities on 1,000 points from the shortest time of both to the longest (``check_fit``)."""
-    shortest = min(first.times[0], second.times[0])
-    return float(distances(first, [second], shortest, max(first.times[-1], second.times[-1]))[0])
+    return float(distances(first, [second], min(first.shortest, second.shortest), max(first.longest, second.longest))[0])
 
 
 @dataclass(frozen=True)

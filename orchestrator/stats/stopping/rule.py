@@ -204,7 +204,6 @@ class AllClocks:
     def __init__(self, bound: float = BOUND) -> None:
         self._clocks = {clock: DensityConvergence(threshold=bound) for clock in Clock}
         self._bound = bound
-        self.converged = False
 
     def add(self, observation: RoundObservation) -> None:
         """Take in one round without a check."""
@@ -214,11 +213,9 @@ class AllClocks:
     def check(self) -> CheckRow:
         """Fit all densities and return the columns of the trajectory."""
         found = {clock: density.check() for clock, density in self._clocks.items()}
-        self.converged = all(check.converged for check in found.values())
         row: CheckRow = {"rounds": found[PRIMARY_CLOCK].rounds, "rjsd_bound": self._bound}
         for clock, check in found.items():
             row[f"rjsd_{clock}"] = check.rjsd
-            row[f"rjsd_{clock}_as_in_paper_code"] = check.rjsd_as_in_paper_code
             row[f"bandwidth_{clock}"] = check.bandwidth.value if check.bandwidth else None
             row[f"bandwidth_{clock}_method"] = check.bandwidth.method if check.bandwidth else None
         return row
