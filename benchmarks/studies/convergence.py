@@ -1,8 +1,7 @@
-"""How many rounds until rJSD <= 0.05, by the definition and as the paper's program computes it?
+"""How many rounds until rJSD <= 0.05 by the definition, and where is the figure of the paper's program then?
 
-No bar: the two figures share a name in the literature and differ more than tenfold in the rounds they ask for. A fit every 2 rounds, as
-in the paper's program; the earliest possible answer is 12 rounds by the definition, and 13 in the program, which leaves out the first round
-and then compares every 10.
+No bar: the two figures share a name in the literature and differ more than tenfold. A fit every 2 rounds, as in the paper's program; the
+earliest possible answer is 12 rounds by the definition, and 13 in the program, which leaves out the first round and compares every 10.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.divergence import NS_PER_S
 from orchestrator.stats.paper_program.loop import PaperLoop
 
-TITLE = "Rounds until rJSD <= 0.05, by the definition and as in the paper's code"
+TITLE = "Rounds until rJSD <= 0.05 by the definition, and the figure of the paper's program"
 REPETITIONS = 10
-MAX_ROUNDS = 200
+MAX_ROUNDS = 193
+"""The program's 19th comparison."""
 BOUND = 0.05
 FIT_EVERY = 2
 BLOCK = 50
@@ -41,32 +41,30 @@ CASES = [Case(scenario, samples) for scenario in WITH_BAR for samples in (20, 10
 
 
 def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
-    """Return one row: medians over trials, and how many trials never got there."""
+    """Return one row: medians over trials, and in how many of them the program would have stopped."""
     random = generator(seed, "convergence", case.name)
-    rounds = np.array([_rounds_needed(case, random) for _ in range(repetitions)])
-    definition, in_code = np.median(rounds, axis=0)
+    definition, first, last, stopped = np.array([_course(case, random) for _ in range(repetitions)]).T
     return [
         {
             "times": case.scenario.name,
             "samples": case.samples,
             "trials": repetitions,
-            "rounds by the definition, median": float(definition),
-            "as in the paper's code, median": float(in_code),
-            "at most": float(rounds[:, 1].max()),
-            f"not within {MAX_ROUNDS:,} rounds": int(np.isinf(rounds[:, 1]).sum()),
+            "rounds by the definition, median": float(np.median(definition)),
+            "the program's figure at 13 rounds, median": float(np.median(first)),
+            f"at {MAX_ROUNDS} rounds, median": float(np.median(last)),
+            f"trials within {BOUND} by then": int(stopped.sum()),
         }
     ]
 
 
-def _rounds_needed(case: Case, random: np.random.Generator) -> tuple[float, float]:
-    """Return the first round at which each figure is within its bound; +inf where it never is."""
+def _course(case: Case, random: np.random.Generator) -> tuple[float, float, float, bool]:
+    """Return the first round within the bound by the definition, the program's first and last figure, and whether any is within it."""
     convergence, program = DensityConvergence(threshold=BOUND, fit_every=FIT_EVERY), PaperLoop(fit_every=FIT_EVERY)
-    definition = in_code = math.inf
-    while convergence.rounds < MAX_ROUNDS and math.isinf(in_code):
-        for times in case.scenario.times(random, BLOCK, case.samples):
+    definition, figures = math.inf, []
+    while convergence.rounds < MAX_ROUNDS:
+        for times in case.scenario.times(random, min(BLOCK, MAX_ROUNDS - convergence.rounds), case.samples):
             if convergence.update(times).converged:
                 definition = min(definition, convergence.rounds)
             _, compared = program.add(times / NS_PER_S)
-            if compared is not None and compared.rjsd <= BOUND:
-                in_code = min(in_code, compared.rounds)
-    return definition, in_code
+            figures += [] if compared is None else [compared.rjsd]
+    return definition, figures[0], figures[-1], min(figures) <= BOUND

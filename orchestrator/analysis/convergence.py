@@ -53,6 +53,12 @@ CONVERGENCE_ROW: dict[str, Any] = {
 """The columns of a row: one per check of a stopping rule, as it was made while the trial ran."""
 
 
+def rjsd_column(record: TrialRecord, clock: Clock) -> str:
+    """Return the column of the distance that a trial's rule looked at: under rule ``paper`` that of the paper's program."""
+    by_program = record.stopping is not None and record.stopping.rule == "paper"
+    return f"rjsd_{clock}_as_in_paper_code" if by_program else f"rjsd_{clock}"
+
+
 def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
     """Yield one row per check for ``convergence.parquet``."""
     if record.stopping is None:

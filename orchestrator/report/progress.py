@@ -49,6 +49,7 @@ def _parts(one: PlannedTrial) -> tuple[str, ...]:
 
 DISTANCES = (
     ("half_width", "half_width_bound", "quality known to +- {:.3f} (wanted {:.3f})"),
+    ("rjsd_total_as_in_paper_code", "rjsd_bound", "rJSD as in the paper's program {:.3f} (bound {:g})"),
     ("rjsd_total", "rjsd_bound", "rJSD {:.3f} (bound {:g})"),
 )
 """What a check holds, the bound of it, and how both are said; the first that is known is."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.analysis.groups import Group
 from orchestrator.report.claims import deadline_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.records import OTHER_USERS, TrialRecord
 
 NOT_CERTIFIED = "not certified"
@@ -154,8 +155,8 @@ def trials_table(results: CampaignAnalysis) -> Table:
                 record.state,
                 stopping or record.reason or "",
                 str(rounds.get(record.trial_id, 0)),
-                _last(record, "rjsd_inference"),
-                _last(record, "rjsd_total"),
+                _last(record, rjsd_column(record, Clock.INFERENCE)),
+                _last(record, rjsd_column(record, Clock.TOTAL)),
                 _last(record, "half_width"),
                 str(placement.get("host", "")),
                 f"{placement.get('device', '')} cores {cores}{quota}, {placement.get('threads', '')} threads" if placement else "",

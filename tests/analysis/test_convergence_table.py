@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.analysis.campaign_analysis import FORMS
-from orchestrator.analysis.convergence import convergence_rows
+from orchestrator.analysis.convergence import convergence_rows, rjsd_column
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
 from orchestrator.stats.times import Clock
@@ -37,6 +37,9 @@ def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason
             break
     assert decision.reason == reason
     record = build("a", noise(30, 20, 20)).record.model_copy(update={"stopping": Stopping(rule=name, reason=reason, checks=tuple(checks))})
+    column = rjsd_column(record, Clock.TOTAL)
+    assert column == ("rjsd_total_as_in_paper_code" if name == "paper" else "rjsd_total")
+    assert checks[-1][column] > 0
     for each in (record, TrialRecord.model_validate_json(record.model_dump_json())):
         table = pa.Table.from_pylist(list(convergence_rows(each)), schema=FORMS["convergence"])
         assert table.column("rounds").to_pylist() == [check["rounds"] for check in checks]

@@ -212,11 +212,10 @@ def test_paper_fits_compares_and_stops_when_the_program_does() -> None:
     rounds, decisions = run(make("paper", min_rounds=1, options={**options, "threshold": 0.045}), wide())
     seen = list(rows(decisions))
     assert decisions[-1].reason == "converged"
-    assert [row["rounds"] for row in seen] == list(range(3, rounds + 1))
     assert tuple(seen[-1]) == tuple(CHECK_COLUMNS)
     assert (seen[-1]["half_width"], seen[-1]["rjsd_bound"]) == (None, 0.045)
     names = ("rounds", "rjsd_inference_as_in_paper_code", "rjsd_total_as_in_paper_code")
-    compared = [tuple(row[name] for name in names) for row in seen if row[names[1]] is not None]
+    compared = [tuple(row[name] for name in names) for row in seen]
     assert compared == [pytest.approx(figures) for figures in papers_figures(wide(), rounds, **options)]
     assert [one[0] for one in compared[:2]] == [8, 13]
     within = [max(float(one[1] or 1), float(one[2] or 1)) <= 0.045 for one in compared]
@@ -227,8 +226,7 @@ def test_paper_fits_compares_and_stops_when_the_program_does() -> None:
 def test_paper_has_the_defaults_of_the_programs_scripts() -> None:
     rounds, decisions = run(make("paper", min_rounds=1, max_rounds=24), steady())
     assert (rounds, decisions[-1].reason) == (24, "max_rounds")
-    assert [row["rounds"] for row in rows(decisions)] == list(range(3, 24, 2))
-    compared = [row for row in rows(decisions) if row["rjsd_total_as_in_paper_code"] is not None]
+    compared = list(rows(decisions))
     assert [row["rounds"] for row in compared] == [13, 23]
     assert {row["rjsd_bound"] for row in compared} == {0.05}
     for row in compared:
@@ -238,7 +236,7 @@ def test_paper_has_the_defaults_of_the_programs_scripts() -> None:
 def test_paper_goes_on_where_the_program_finds_no_bandwidth() -> None:
     rounds, decisions = run(make("paper", min_rounds=1, max_rounds=15), lambda number: np.full(SAMPLES, 10 * MS))
     assert (rounds, decisions[-1].reason) == (15, "max_rounds")
-    assert {row["rjsd_total_as_in_paper_code"] for row in rows(decisions)} == {None}
+    assert list(rows(decisions)) == []
 
 
 @pytest.mark.parametrize(

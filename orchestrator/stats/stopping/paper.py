@@ -16,7 +16,8 @@ class Paper:
     """Stop where the program of Yang et al. (arXiv 2212.13925v3) does: its rJSD is within the threshold on both clocks.
 
     It fits every ``fit_every`` rounds after the first ``warm``, whose times stay in the pool, and compares at fits 6, 11, 16 and so on with
-    the five before. Where its program ends with an error, since it finds no bandwidth, there is no fit here.
+    the five before; only there is a row of the trajectory. Where the program ends with an error, since it finds no bandwidth, there is no
+    fit here.
 
     Raises InputError for a parameter out of range.
     """
@@ -42,10 +43,13 @@ class Paper:
         compared = {clock: rjsd for clock, loop in self._loops.items() if (rjsd := _compared(loop, observation, clock)) is not None}
         if observation.rounds <= self._warm or (observation.rounds - self._warm) % self._fit_every:
             return Decision(False)
+        by_definition = self._densities.check()
+        if not compared:
+            return Decision(False)
         self._last |= compared
-        stop = bool(compared) and all(self._last.get(clock, self._threshold + 1) <= self._threshold for clock in Clock)
+        stop = all(self._last.get(clock, self._threshold + 1) <= self._threshold for clock in Clock)
         as_in_paper_code: CheckRow = {f"rjsd_{clock}_as_in_paper_code": rjsd for clock, rjsd in compared.items()}
-        return Decision(stop, "converged" if stop else None, check_row(self._densities.check(), as_in_paper_code))
+        return Decision(stop, "converged" if stop else None, check_row(by_definition, as_in_paper_code))
 
 
 def _compared(loop: PaperLoop, observation: RoundObservation, clock: Clock) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.reading import Reading
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
@@ -19,7 +20,8 @@ def settling_chart(reading: Reading) -> Chart:
         rows = [dict(check) for check in (entry.data.record.stopping.checks if entry.data.record.stopping else ())]
         bounds |= {row["rjsd_bound"] for row in rows if row.get("rjsd_bound") is not None}
         for clock in SHOWN_CLOCKS:
-            seen = [(row["rounds"], row[f"rjsd_{clock}"]) for row in rows if row.get(f"rjsd_{clock}") is not None]
+            column = rjsd_column(entry.data.record, clock)
+            seen = [(row["rounds"], row[column]) for row in rows if row.get(column) is not None]
             if len(seen) > MOST_CHECKS:
                 seen = [seen[index] for index in np.linspace(0, len(seen) - 1, MOST_CHECKS).astype(np.int64)]
                 thinned = f" At most {MOST_CHECKS:,} checks of a trial are drawn."
@@ -37,7 +39,7 @@ def settling_chart(reading: Reading) -> Chart:
         place=1,
         title="How the density settled (rJSD)",
         note="Distance of the density of all times so far from five earlier ones, at each check while the trial ran. It says that the "
-        "density is stable, and nothing of the tail." + thinned,
+        "density is stable, and nothing of the tail. Under rule paper it is the figure of the paper's program." + thinned,
         x=Axis("rounds"),
         y=Axis("rJSD", log=True),
         series=series,
