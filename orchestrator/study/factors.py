@@ -90,7 +90,7 @@ def _visits(trials: list[TrialData], rounds: int) -> tuple[int | None, int]:
 def factor_table(found: list[Division]) -> StudyTable:
     """Return omega^2 of every source, per task and clock."""
     rows: list[list[Value]] = [
-        [one.group.task, one.clock, source, known(share.variance), share.omega_squared, known(share.low), known(share.high)]
+        [one.group.task, one.clock, source, known(share.variance), known(share.omega_squared), known(share.low), known(share.high)]
         for one in found
         for source, share in one.shares.items()
     ]

@@ -156,7 +156,7 @@ def _differences(fit: Floats, test: Floats) -> tuple[float, float, float]:
     return abs(float(fit.mean() - test.mean())), abs(float(fit.min() - test.min())), abs(float(fit.var() - test.var()))
 
 
-def explained(one: Foretold, bar: float) -> tuple[list[str], float, float]:
+def explained(one: Foretold, bar: float, deviations: float) -> tuple[list[str], float, float]:
     """Return what stored evidence says of a miss, the bar as dependent rounds would have it, and the p-value of a drift of all rounds.
 
     What is looked at: whether rounds depend on each other, so that the standard deviation of a round says too little; whether quality
@@ -171,8 +171,8 @@ def explained(one: Foretold, bar: float) -> tuple[list[str], float, float]:
         if p <= LEVEL:
             said.append(f"quality drifts over the session (p {p_value(p)})")
         if dependent_rows(one.data, series, one.clock)[0]:
-            [spread] = long_run_spreads(series, None)
-            wider = max(bar, 2 * math.sqrt(spread.variance * series.size * (1 / one.fit.size + 1 / one.test.size)))
+            [spread] = long_run_spreads(series, one.data.visits)
+            wider = max(bar, deviations * math.sqrt(spread.variance * series.size * (1 / one.fit.size + 1 / one.test.size)))
             inside = "within" if one.difference <= wider else "still beyond"
             said.append(f"rounds depend on each other: with their long-run variance the bar is {three(wider)}, {inside}")
     else:
@@ -209,7 +209,7 @@ def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
     for one in found:
         bar = one.bar(wanted.least, wanted.deviations)
         if one.difference > bar:
-            said, wider, p = explained(one, bar)
+            said, wider, p = explained(one, bar, wanted.deviations)
             against = one.against if one.data is one.other else f"process of repeat {one.other.record.trial.repeat}"
             reasons = "; ".join(said) or "nothing that is stored explains it"
             rows.append([*who(one.group, one.data), against, one.difference, bar, wider, known(p), reasons])

@@ -11,6 +11,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.contracts import InputError
+from orchestrator.stats.paper_program.per_record import division
 from orchestrator.stats.paper_quirks import (
     Effect,
     bandwidth_floor_effect,
@@ -27,8 +28,6 @@ Floats = NDArray[np.float64]
 CLOCK = Clock.INFERENCE
 """The clock of the paper's published cells."""
 MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
-NEVER_COMPARED = range(61, 90)
-"""Of so many rounds the program's settling has too few fits for a window, and finds nothing."""
 NAMES = {
     "run order": "mean train/test distance: rounds in the order in which a directory lists their files, or in the true one",
     "least rounds": "mean of the rounds a sample needs: 30 added once more and cut at 70, or as found",
@@ -69,13 +68,19 @@ def _effects(data: TrialData, most: int) -> Iterator[tuple[str, float, float]]:
         "divisor of train JSD": lambda: train_jsd_divisor_effect(some),
     }
     for name, make in makers.items():
-        if name in SETTLING and len(some) in NEVER_COMPARED:
+        if name in SETTLING and not _window_fills(len(some)):
             continue
         try:
             effect = make()
         except InputError:
             continue
         yield name, effect.as_in_paper_program, effect.mended
+
+
+def _window_fills(rounds: int) -> bool:
+    """Return whether the program's settling compares any fit with a full window: of 61 to 89 rounds it never does."""
+    train, settings = division(rounds)
+    return train >= settings.initial + settings.step * (settings.window + 1)
 
 
 def _means(effect: Effect[NDArray[np.int64]]) -> Effect[float]:

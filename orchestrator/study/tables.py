@@ -60,7 +60,7 @@ class Column:
 
     def text(self, value: Value) -> str:
         """Return a cell."""
-        if value is None:
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
             return DASH
         if isinstance(value, bool):
             return "yes" if value else "no"
