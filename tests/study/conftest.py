@@ -12,7 +12,7 @@ from orchestrator.study.criteria import read_criteria, shipped_criteria
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.study import Study, make_study
 
-EFFECTS = Effects(bursts={"two_cores": (0.03, 4.0)}, drift={"half_core": 0.3}, slope=0.1, process_sd=0.01)
+EFFECTS = Effects(bursts={"two_cores": (0.06, 6.0)}, drift={"half_core": 0.3}, slope=0.1, process_sd=0.01)
 """Of two cores a few answers take long; half a core drifts, with the CPU time of other programs."""
 
 

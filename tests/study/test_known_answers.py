@@ -91,9 +91,9 @@ def test_rare_long_answers_turn_the_conventional_choice(study: Study) -> None:
 def test_factors_have_the_shares_that_times_were_drawn_with(material: Material, study: Study) -> None:
     of_sample = np.random.default_rng(0).normal(0, 0.15, 12) + 0.1 * np.log(2 ** (np.arange(12) % 4))
     sample = of_sample.var(ddof=1)
-    rare = 0.03 * 0.97 * np.log(4) ** 2 / 2
+    rare = 0.06 * 0.94 * np.log(6) ** 2 / 2
     drift = 0.3**2 / 12 / 2
-    variances = {"model": 0.25**2, "runtime": 0.1**2, "system": ((0.6 + 0.3 / 2 - 0.03 * np.log(4)) / 2) ** 2}
+    variances = {"model": 0.25**2, "runtime": 0.1**2, "system": ((0.6 + 0.3 / 2 - 0.06 * np.log(6)) / 2) ** 2}
     total = sum(variances.values()) + sample + rare + drift + 0.01**2 + 0.03**2 + 0.08**2
     shares = {row["source"]: row for row in rows_of(study, "factors", clock="total")}
     for name, variance in variances.items():
