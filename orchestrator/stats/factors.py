@@ -15,6 +15,8 @@ from orchestrator.contracts import InputError
 Floats: TypeAlias = NDArray[np.float64]
 RESAMPLES = 999
 SAMPLE, PROCESS, SAMPLE_IN_PROCESS, VISIT, ROUND, REST = "sample", "process", "sample x process", "visit", "round", "rest"
+NOT_DRAWN = (VISIT, ROUND)
+"""Units that no resample draws: it says nothing of how well their shares are known."""
 FEWEST = 2
 
 
@@ -174,7 +176,8 @@ def divide_variance(
     their sum, negative estimates as 0.
 
     Intervals are a two-way bootstrap: processes are drawn within each combination, samples for all at once, with the variance among
-    drawn units corrected by n/(n - 1) and the distribution shifted by its bias. Inferences are no replicates and are never drawn.
+    drawn units corrected by n/(n - 1) and the distribution shifted by its bias. Inferences are no replicates and are never drawn, nor are
+    visits and rounds, whose shares have no interval.
 
     Parameters
     ----------
@@ -217,7 +220,9 @@ def divide_variance(
     resampled += shares - resampled.mean(axis=0)
     edges = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0).clip(0, 1)
     return {
-        name: Share(point[name], float(share), min(float(low), float(share)), max(float(high), float(share)))
+        name: Share(point[name], float(share), np.nan, np.nan)
+        if name in NOT_DRAWN
+        else Share(point[name], float(share), min(float(low), float(share)), max(float(high), float(share)))
         for name, share, low, high in zip(names, shares, *edges, strict=True)
     }
 

@@ -107,7 +107,7 @@ def factor_table(found: list[Division]) -> StudyTable:
         rows,
         "Model, runtime and system are fixed; samples, processes, visits and rounds are random. omega2: the source's component over the "
         "sum of all, with a two-way bootstrap over processes and samples; single inferences are never drawn. A dash: one process a system, "
-        "so that what is the system's and what the process's cannot be told. Design (models x runtimes x systems): "
+        "so that what is the system's and what the process's cannot be told, or visits and rounds, which are not drawn either. Design (models x runtimes x systems): "
         f"{designs or 'none is balanced'}.",
     )
 

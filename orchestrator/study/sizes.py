@@ -140,6 +140,7 @@ def densities_of_one_sample(material: Material) -> list[Densities]:
         margin = 4 * max(bandwidths.values())
         grid = np.linspace(min(one.min() for one in logs.values()) - margin, max(one.max() for one in logs.values()) + margin, GRID)
         lines = [(name, kde_on_grid(one, grid, bandwidths[name])) for name, one in logs.items()]
-        name = group.trials[0].names[place] if firsts[0].record.trial.measurement.batch == 1 else f"batch {place}"
+        single = firsts[0].record.trial.measurement.batch == 1
+        name = firsts[0].names[place] if single and firsts[0].names else f"{'sample' if single else 'batch'} {place}"
         found.append(Densities(group, name, np.exp(grid) / 1e6, lines))
     return found

@@ -93,6 +93,12 @@ def test_a_factor_of_one_level_has_no_share() -> None:
     assert "runtime x system" in found
 
 
+def test_what_no_resample_draws_has_no_interval() -> None:
+    random = np.random.default_rng(7)
+    found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=9)
+    assert [name for name, share in found.items() if np.isnan(share.low)] == ["round", "visit"]
+
+
 def test_the_same_seed_gives_the_same_intervals() -> None:
     table = drawn(np.random.default_rng(6))
     once, again = (divide_variance(table, SIZES, np.random.default_rng(0), resamples=49) for _ in range(2))
