@@ -106,9 +106,9 @@ def factor_table(found: list[Division]) -> StudyTable:
         [*named("task", "clock", "source"), *numbers(significant, "variance"), *numbers(three, "omega2", "low", "high")],
         rows,
         "Model, runtime and system are fixed; samples, processes, visits and rounds are random. omega2: the source's component over the "
-        "sum of all, with a two-way bootstrap over processes and samples; single inferences are never drawn. A dash: one process a system, "
-        "so that what is the system's and what the process's cannot be told, or visits and rounds, which are not drawn either. Design (models x runtimes x systems): "
-        f"{designs or 'none is balanced'}.",
+        "sum of all, with a two-way bootstrap over processes and samples; single inferences are never drawn, nor are visits and rounds, "
+        "which have no interval. No interval at all: one process a system, so that what is the system's and what the process's cannot be "
+        f"told. Design (models x runtimes x systems): {designs or 'none is balanced'}.",
     )
 
 
