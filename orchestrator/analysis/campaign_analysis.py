@@ -19,6 +19,7 @@ from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
 from orchestrator.analysis.processes import ProcessRow, process_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
+from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
 from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.reader import Campaign
@@ -36,6 +37,7 @@ ROWS: dict[str, Any] = {
     "comparison": ComparisonRow,
     "explain": ExplainRow,
     "processes": ProcessRow,
+    "tolerance": ToleranceRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
@@ -80,6 +82,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     rows["convergence"] = [row for record in records for row in convergence_rows(record)]
     rows["comparison"] = list(comparison_rows(groups, analysis))
     rows["processes"] = list(process_rows(groups))
+    rows["tolerance"] = list(tolerance_rows(groups, analysis))
     for name, of_table in rows.items():
         check_intervals(name, of_table)
     return CampaignAnalysis(

@@ -141,3 +141,7 @@ class Results:
     def processes(self) -> pa.Table:
         """Return tail quality of fresh processes with its variance components, per match key with repeats and threshold."""
         return self.table("processes")
+
+    def tolerance(self) -> pa.Table:
+        """Return tail quality averaged over users' tolerance, per system; no rows without ``analysis.tolerance``."""
+        return self.table("tolerance")

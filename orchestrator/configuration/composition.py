@@ -22,6 +22,7 @@ from orchestrator.configuration.keys import (
     check_axis,
 )
 from orchestrator.configuration.sweep import SweepFile, combinations, notes_on, parse_sweep
+from orchestrator.configuration.tolerance import TOLERANCE
 from orchestrator.contracts import InputError
 
 Progress = Callable[[int, int], None]
@@ -159,7 +160,8 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
         with in_one_line():
             block = OmegaConf.create({"analysis": stored.model_dump(mode="json")})
             for key, text in settings:
-                OmegaConf.update(block, key, composer.parse(f"{key}={text}").value(), force_add=True)
+                value = composer.parse(f"{key}={text}").value()
+                OmegaConf.update(block, key, value, merge=key != TOLERANCE, force_add=True)
             return parse_campaign(resolved_document(block)).analysis
 
 

@@ -31,6 +31,7 @@ from orchestrator.configuration.fields import (
     Programs,
     explain,
 )
+from orchestrator.configuration.tolerance import ToleranceConfig, with_tolerance_file
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
@@ -199,7 +200,7 @@ class DeadlineConfig(Frozen):
 class AnalysisConfig(Frozen):
     """How stored timings are read. These keys never need a new measurement.
 
-    ``metrics`` replace those that the task names; trials are compared by the first one.
+    ``metrics`` replace those that the task names; trials are compared by the first one. ``tolerance`` is how long users wait.
     """
 
     thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
@@ -210,6 +211,7 @@ class AnalysisConfig(Frozen):
     slices: Names = ()
     deadline: DeadlineConfig = DeadlineConfig()
     metrics: Names = Field((), exclude_if=lambda names: not names)
+    tolerance: ToleranceConfig | None = Field(None, exclude_if=lambda tolerance: tolerance is None)
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
@@ -287,7 +289,7 @@ def parse_trial(document: Mapping[str, Any]) -> Trial:
 
 def parse_campaign(document: Mapping[str, Any]) -> CampaignConfig:
     """Return what is common to all trials. Raises InputError."""
-    return _validate(CampaignConfig, {key: value for key, value in document.items() if key not in TRIAL_KEYS})
+    return _validate(CampaignConfig, {key: value for key, value in with_tolerance_file(document).items() if key not in TRIAL_KEYS})
 
 
 def _validate(model: type[T], data: Mapping[str, Any]) -> T:

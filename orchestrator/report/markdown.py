@@ -27,6 +27,7 @@ from orchestrator.report.result_tables import (
 )
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
+from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.report.verdict import verdict
 
 PICTURE = "report.svg"
@@ -44,7 +45,7 @@ ms. The exact figures, with every interval, stand in the Parquet files beside th
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
-    ("Tail quality at every threshold", (cross_system_tables,)),
+    ("Tail quality at every threshold", (cross_system_tables, tolerance_tables)),
     ("Deadlines kept", (deadline_tables,)),
     ("Differences, fresh processes and other figures", (comparison_tables, process_tables, other_figure_tables)),
     ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),

@@ -47,6 +47,11 @@ class Drawing:
             f'<path d="{steps}" fill="none" stroke="{colour}" stroke-width="{_number(width)}" stroke-linejoin="round"{pattern}/>'
         )
 
+    def area(self, points: Sequence[Point], fill: str, opacity: float = 1.0) -> None:
+        """Fill what a closed line through points encloses."""
+        steps = " ".join(f"{'L' if number else 'M'}{_number(x)} {_number(y)}" for number, (x, y) in enumerate(points))
+        self._marks.append(f'<path d="{steps} Z" fill="{fill}" fill-opacity="{_number(opacity)}"/>')
+
     def dot(self, x: float, y: float, colour: str, radius: float = 4.5) -> None:
         """Draw a disc."""
         self._marks.append(f'<circle cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}" fill="{colour}"/>')

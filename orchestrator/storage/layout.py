@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 from orchestrator.contracts import InputError
@@ -45,13 +44,19 @@ def inside(directory: Path, path: Path) -> Path:
 
     Results may come from a stranger: nothing in them may get a file elsewhere read or overwritten.
     """
-    below = takewhile(lambda place: place != directory, (path, *path.parents))
-    if not any(place.is_symlink() for place in below):
+    if not any(map(os.path.islink, _places(str(directory), str(path)))):
         return path
     home = os.path.realpath(directory)
     if os.path.commonpath([home, os.path.realpath(path)]) != home:
         raise InputError(f"{path} is a link that leads out of {directory}: results lie in one directory; put the files themselves there")
     return path
+
+
+def _places(top: str, path: str) -> Iterator[str]:
+    """Yield a path and all folders above it, up to ``top`` and without it. As text: every file that is read asks for them."""
+    while path not in (top, os.path.dirname(path)):
+        yield path
+        path = os.path.dirname(path)
 
 
 def file_identity(path: Path) -> str:

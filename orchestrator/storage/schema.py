@@ -16,7 +16,7 @@ LOST = OUTCOMES.index("lost")
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 """The stages between the four stamps of a sample. Their sum is the total clock."""
 
-RESULT_TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes")
+RESULT_TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes", "tolerance")
 """Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 
 TIMINGS = pa.schema(

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from built_trials import build_trial
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
-from orchestrator.subject.samples import batches_of_round
 
 Build = Callable[..., TrialData]
 
@@ -19,59 +16,6 @@ Build = Callable[..., TrialData]
 def build() -> Build:
     """Makes a measured trial of 3 rounds or more from its total times in ms, [R, S]; the inference clock has half of them."""
     return build_trial
-
-
-def per_inference(trial: Trial, times: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    rounds, samples = times["total"].shape
-    batches = [batches_of_round(trial, samples, number) for number in range(rounds)]
-    return {
-        clock: np.array([[row[batch[0]] for batch in of] for row, of in zip(found, batches, strict=True)]) for clock, found in times.items()
-    }
-
-
-def build_trial(
-    system: str,
-    total_ms: NDArray[np.float64],
-    *,
-    right: int | None = None,
-    repeat: int = 0,
-    model: str = "net",
-    metrics: tuple[str, ...] = ("top1",),
-    slices: Mapping[str, list[str]] | None = None,
-    measurement: Mapping[str, Any] | None = None,
-    task: Mapping[str, Any] | None = None,
-    stopped: str = "settled",
-    visits: NDArray[np.int32] | None = None,
-    **record: Any,
-) -> TrialData:
-    rounds, samples = total_ms.shape
-    document = {
-        "model": {"name": model, "kind": "image_classification", "target": "x:X", "runtimes": ["torch"], "classes": 9},
-        "task": {"name": "digits", "kind": "image_classification", "target": "x:Y", **(task or {})},
-        "system": {"name": system, "cores": 1},
-        "runtime": {"name": "torch"},
-        "measurement": {"min_rounds": min(rounds, 30), **(measurement or {})},
-    }
-    trial = parse_trial(document).model_copy(update={"repeat": repeat})
-    key = f"{model}-{system}"
-    planned = PlannedTrial(trial_id=f"{key}-r{repeat}", match_key=key, trial=trial, state="done")
-    rule = trial.measurement.rule
-    made = TrialRecord.from_plan(planned).model_copy(
-        update={"metrics": metrics, "digests": {"data": "d"}, "stopping": Stopping(rule=rule, reason=stopped), **record}
-    )
-    times = {"inference": total_ms * 5e5, "total": total_ms * 1e6}
-    good = samples if right is None else right
-    return TrialData(
-        record=made,
-        times=times,
-        inferences=per_inference(trial, times),
-        references=[1] * samples,
-        predictions=[[1, 2, 3, 4, 5]] * good + [[9, 8, 7, 6, 5]] * (samples - good),
-        slices=slices or {},
-        input_sizes=np.ones(samples, dtype=np.int64),
-        different_answers=0,
-        visits=visits,
-    )
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ from orchestrator.report.standings import standings
 from orchestrator.report.svg import Drawing, spread
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality
+from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.storage.reader import open_campaign
 
 OLD_CAMPAIGN = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
@@ -50,6 +51,7 @@ def all_tables(results: CampaignAnalysis) -> list[Table]:
     """Return every table of the report."""
     return [
         *cross_system_tables(results),
+        *tolerance_tables(results),
         *deadline_tables(results),
         *comparison_tables(results),
         *process_tables(results),

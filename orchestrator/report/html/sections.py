@@ -21,6 +21,7 @@ from orchestrator.report.html.strips import Strip, strips
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
 
 OPEN = {"tail-quality": "answer", "percentiles": "latency", "evidence": "slow", "stages": "causes", "input-size": "causes"}
@@ -128,7 +129,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "processes": ("Fresh processes", list(process_tables(own))),
         "quality": (
             "Differences" if several else "Tail quality at every threshold",
-            [*cross_system_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
+            [*cross_system_tables(own), *tolerance_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
         ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),

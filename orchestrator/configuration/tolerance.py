@@ -1,0 +1,110 @@
+"""How long users wait: the block ``analysis.tolerance``, and the file that its points may come from."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.configuration.fields import Milliseconds
+from orchestrator.contracts import InputError
+from orchestrator.stats.tolerance import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
+
+TOLERANCE = "analysis.tolerance"
+"""The key; one law replaces another as a whole."""
+MOST_POINTS = 10_000
+COLUMNS = (["tolerance_ms"], ["tolerance_ms", "weight"])
+FORMS = "give median_ms with sigma or p95_ms, or points_ms (with weights), or csv"
+NS_PER_MS = 10**6
+
+Weight = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+
+
+class ToleranceConfig(BaseModel):
+    """How long users wait: a lognormal law by its median and ``sigma`` or p95, or points with weights (null: equal ones)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    median_ms: Milliseconds | None = None
+    sigma: float | None = Field(None, gt=0, le=10)
+    p95_ms: Milliseconds | None = None
+    points_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_POINTS)
+    weights: tuple[Weight, ...] = Field((), max_length=MOST_POINTS)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ToleranceConfig:
+        lognormal = self.median_ms is not None and (self.sigma is None) != (self.p95_ms is None)
+        anything = any(value is not None for value in (self.median_ms, self.sigma, self.p95_ms))
+        if lognormal == bool(self.points_ms) or (self.points_ms and anything):
+            raise ValueError(f"must have one form: {FORMS}")
+        if self.weights and len(self.weights) != len(self.points_ms):
+            raise ValueError(f"has {len(self.points_ms)} points and {len(self.weights)} weights; give one weight a point")
+        if self.median_ms is not None and self.p95_ms is not None and self.p95_ms <= self.median_ms:
+            raise ValueError(f"p95_ms={self.p95_ms:g} must lie above median_ms={self.median_ms:g}")
+        return self
+
+    @property
+    def law(self) -> Tolerance:
+        """The law of tolerance in ns."""
+        if self.points_ms:
+            points = tuple(float(math.floor(Fraction(str(point)) * NS_PER_MS)) for point in self.points_ms)
+            return TolerancePoints(points, self.weights or (1.0,) * len(points))
+        assert self.median_ms is not None
+        median_ns = self.median_ms * NS_PER_MS
+        if self.sigma is not None:
+            return LognormalTolerance(median_ns, self.sigma)
+        assert self.p95_ms is not None
+        return lognormal_from_p95(median_ns, self.p95_ms * NS_PER_MS)
+
+    @property
+    def words(self) -> str:
+        """The law in words."""
+        if self.points_ms:
+            points = f"{len(self.points_ms)} points" if len(self.points_ms) > 1 else "1 point"
+            return f"{points} from {min(self.points_ms):g} to {max(self.points_ms):g} ms"
+        return f"lognormal, median {self.median_ms:g} ms, " + (f"p95 {self.p95_ms:g} ms" if self.sigma is None else f"sigma {self.sigma:g}")
+
+
+def with_tolerance_file(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a composed document in which ``analysis.tolerance={csv: FILE}`` holds the points of that file.
+
+    Only what a user has just composed is read so: a stored campaign holds the points, and names no file.
+
+    Raises
+    ------
+    InputError
+        for a file that is missing, has other columns than ``tolerance_ms`` and ``weight``, too many lines, or what is no number.
+    """
+    analysis = document.get("analysis")
+    tolerance = analysis.get("tolerance") if isinstance(analysis, Mapping) else None
+    if not isinstance(analysis, Mapping) or not isinstance(tolerance, Mapping) or tolerance.get("csv") is None:
+        return dict(document)
+    if set(tolerance) != {"csv"}:
+        raise InputError(f"analysis.tolerance: csv stands alone, and {', '.join(sorted(set(tolerance) - {'csv'}))} beside it: {FORMS}")
+    return {**document, "analysis": {**analysis, "tolerance": _read(Path(str(tolerance["csv"])).expanduser())}}
+
+
+def _read(path: Path) -> dict[str, list[float]]:
+    where = f"analysis.tolerance.csv={path}"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row, _ in zip(csv.reader(file), range(MOST_POINTS + 2), strict=False) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is no CSV file of UTF-8"
+        raise InputError(f"{where}: cannot be read ({reason}): name a CSV file with the columns tolerance_ms and weight") from error
+    head = [cell.strip() for cell in rows[0]] if rows else []
+    if head not in COLUMNS:
+        raise InputError(f"{where}: its first line is {','.join(head)[:60]!r}: it must be `tolerance_ms` or `tolerance_ms,weight`")
+    if not 1 < len(rows) <= MOST_POINTS + 1:
+        raise InputError(f"{where}: must hold 1 to {MOST_POINTS:,} points; merge points, with weights")
+    try:
+        values = [[float(cell) for _, cell in zip(head, row, strict=True)] for row in rows[1:]]
+    except ValueError as error:
+        raise InputError(f"{where}: every line must hold {len(head)} numbers: {error}") from error
+    points = {"points_ms": [row[0] for row in values]}
+    return points if len(head) == 1 else {**points, "weights": [row[1] for row in values]}

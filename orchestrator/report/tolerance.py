@@ -1,0 +1,43 @@
+"""One figure per system: tail quality averaged over how long users wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.quality import scale_of
+from orchestrator.report.table import Marks, Table, rows_of, who, who_columns
+from orchestrator.report.text import quality, quality_within
+from orchestrator.stats.times import PRIMARY_CLOCK
+
+NOTE = (
+    "A user counts the answers that come within his own tolerance; the figure is the mean over users and rounds. In brackets the 95 % "
+    "interval, of rounds to come, or over fresh processes where there are repeats."
+)
+
+
+def tolerance_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield per task what each system keeps on average over `analysis.tolerance`, the best first; nothing without one."""
+    for group in results.groups:
+        rows = [row for row in rows_of(results, "tolerance", group) if row["clock"] == PRIMARY_CLOCK]
+        if rows:
+            scale = scale_of(group.trials[0].judged(rows[0]["metric"]))
+            rows.sort(key=lambda row: -scale.gained(row["mean"]))
+            marks = Marks(rows)
+            heads = ["averaged over users", "worst round", "ideal"]
+            names = [name for name in who_columns(group) if name != "repeat"]
+            yield Table(
+                title=f"Tail quality of {group.task} ({rows[0]['metric']}, total time) averaged over users: {rows[0]['tolerance']}",
+                columns=[*names, *heads],
+                rows=[
+                    [
+                        *(cell for name, cell in zip(who_columns(group), who(row, group), strict=True) if name in names),
+                        f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
+                        quality(row["worst"]),
+                        quality(row["ideal"]),
+                    ]
+                    for row in rows
+                ],
+                note=NOTE + marks.note(),
+                right=frozenset(heads),
+            )

@@ -1,0 +1,202 @@
+"""C2: the conventional view would have chosen another system than tail quality does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import ideal_quality, scale_of
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.comparison import compare_rounds
+from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.replication import replicates
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.study.claims.claim import Claim, Verdict
+from orchestrator.study.material import Material, short, systems_of
+from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, three, time_ms
+
+View = Literal["mean latency", "p99 latency", "ideal quality"]
+Floats = NDArray[np.float64]
+ALL = "all models"
+Outcome = Literal["same", "costs", "costs nothing", "open"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one view chooses at one threshold, what tail quality chooses, and what the difference costs.
+
+    among
+        the model whose systems and runtimes are chosen from, or all models.
+    """
+
+    group: Group
+    among: str
+    view: View
+    threshold: Threshold
+    conventional: str
+    by_tail: str
+    cost: float
+    low: float
+    high: float
+    outcome: Outcome
+
+
+def choices(material: Material) -> list[Choice]:
+    """Return the choices of every view at every common threshold of every task with several systems.
+
+    Views of latency choose a system and runtime for one model: a smaller model is always faster. That of ideal quality chooses among all.
+    """
+    found = []
+    for group in material.groups:
+        pools = list(_pools(group))
+        for among, systems, views in pools:
+            found += _of_pool(material, group, among, systems, views, sum(len(of) for _, _, of in pools))
+    return found
+
+
+def _pools(group: Group) -> Iterator[tuple[str, list[list[TrialData]], tuple[View, ...]]]:
+    """Yield what is chosen from, and the views that choose."""
+    systems = list(systems_of(group).values())
+    models = list(dict.fromkeys(repeats[0].record.trial.model.name for repeats in systems))
+    for model in models:
+        yield model, [repeats for repeats in systems if repeats[0].record.trial.model.name == model], ("mean latency", "p99 latency")
+    if len(models) > 1:
+        yield ALL, systems, ("ideal quality",)
+
+
+def _of_pool(
+    material: Material, group: Group, among: str, systems: Sequence[Sequence[TrialData]], views: Sequence[View], tests: int
+) -> list[Choice]:
+    thresholds = sorted({one.ns: one for one in group.thresholds.common(PRIMARY_CLOCK)}.values(), key=lambda one: one.ns)
+    if len(systems) < 2 or not thresholds:
+        return []
+    bounds = [threshold.ns for threshold in thresholds]
+    curves = [[data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds) for data in repeats] for repeats in systems]
+    means = np.array([np.mean([curve.mean(axis=1) for curve in of], axis=0) for of in curves])
+    wanted = material.criteria.claims.choice
+    confidence = 1 - (1 - wanted.confidence) / (tests * len(thresholds))
+    found = []
+    for view in views:
+        conventional = min(range(len(systems)), key=[VIEWS[view](repeats) for repeats in systems].__getitem__)
+        for place, threshold in enumerate(thresholds):
+            best = int(np.argmax(means[:, place]))
+            margin = wanted.margin * abs(systems[best][0].judged(systems[best][0].metric).ideal())
+            theirs_by_round, ours_by_round = ([curve[place] for curve in curves[which]] for which in (conventional, best))
+            cost = float(means[best, place] - means[conventional, place])
+            low, high = (0.0, 0.0) if cost == 0 else _limits(theirs_by_round, ours_by_round, systems[best], confidence)
+            theirs, ours = (short(group, systems[which][0]) for which in (conventional, best))
+            found.append(Choice(group, among, view, threshold, theirs, ours, cost, low, high, _outcome(cost, low, high, margin)))
+    return found
+
+
+def _outcome(cost: float, low: float, high: float, margin: float) -> Outcome:
+    if cost == 0:
+        return "same"
+    if cost >= margin and low > 0:
+        return "costs"
+    return "costs nothing" if high < margin else "open"
+
+
+def _limits(a: Sequence[Floats], b: Sequence[Floats], systems: Sequence[TrialData], confidence: float) -> tuple[float, float]:
+    """Return the limits of the difference b - a of qualities by round, one series a repeat.
+
+    Over fresh processes, Student's t with one variance for both sides, where both have repeats; otherwise over rounds, by Welch's t.
+    """
+    resolution = 1 / systems[0].inferences[PRIMARY_CLOCK].size
+    if min(len(a), len(b)) < 2:
+        found = compare_rounds(a[0], b[0], confidence=confidence, resolution=resolution)
+        return found.low, found.high
+    of = replicates(systems[0].trial_id, [one.mean() for one in a], [one.mean() for one in b], resolution)
+    half = float(scipy.stats.t.ppf((1 + confidence) / 2, of.degrees)) * of.sd * of.scale
+    return of.difference - half, of.difference + half
+
+
+def _mean_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
+    times = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats])
+    return float(times.mean()), repeats[0].trial_id
+
+
+def _p99_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
+    return percentiles_inverted_cdf(np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats]), [99])[0], repeats[
+        0
+    ].trial_id
+
+
+def _ideal(repeats: Sequence[TrialData]) -> tuple[float, float, str]:
+    """Return what orders systems by ideal quality, the best first, of equal ones the fastest."""
+    judged = repeats[0].judged(repeats[0].metric)
+    return -scale_of(judged).gained(ideal_quality(judged)), *_mean_latency(repeats)
+
+
+VIEWS: dict[View, Callable[[Sequence[TrialData]], tuple[float | str, ...]]] = {
+    "mean latency": _mean_latency,
+    "p99 latency": _p99_latency,
+    "ideal quality": _ideal,
+}
+
+
+def choice_table(found: Sequence[Choice]) -> StudyTable:
+    """Return every choice."""
+    rows: list[list[Value]] = [
+        [
+            *(one.group.task, one.among, one.view, one.threshold.label, float(one.threshold.ns), one.conventional, one.by_tail, one.cost),
+            *(known(one.low), known(one.high), one.outcome),
+        ]
+        for one in found
+    ]  # fmt: skip
+    return StudyTable(
+        "choice",
+        "Which system each view chooses, and what that costs in tail quality",
+        [
+            *named("task", "among", "view", "threshold"),
+            *numbers(time_ms, "time"),
+            Column("chosen by the view"),
+            Column("chosen by tail quality"),
+            *numbers(three, "cost", "low", "high"),
+            Column("outcome"),
+        ],
+        rows,
+        "Views of latency choose a system and runtime for one model, since a smaller model is always faster; that of ideal quality chooses "
+        "among all models. Cost: tail quality of the best system less that of the chosen one, total time, with limits over fresh processes "
+        "where there are repeats, else over rounds, Bonferroni over all choices of a task. The best of several looks better than it is.",
+    )  # fmt: skip
+
+
+CLAIMS: dict[str, View] = {"C2a": "mean latency", "C2b": "p99 latency", "C2c": "ideal quality"}
+
+
+def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
+    """Return the verdict on each conventional view."""
+    wanted = material.criteria.claims.choice
+    claims = []
+    for name, view in CLAIMS.items():
+        mine = [one for one in found if one.view == view]
+        costing = [one for one in mine if one.outcome == "costs"]
+        verdict: Verdict = "not shown"
+        if costing:
+            verdict = "holds"
+        elif mine and all(one.outcome in ("same", "costs nothing") for one in mine):
+            verdict = "fails"
+        largest = max(costing, key=lambda one: one.cost, default=None)
+        figure = f"a worse choice at {len(costing)} of {len(mine)} thresholds"
+        if largest is not None:
+            figure += f"; at most {three(largest.cost)}, {largest.group.task}, {largest.among}, within {largest.threshold.label}"
+        claims.append(
+            Claim(
+                name,
+                f"The system with the best {view} is not the one with the best tail quality",
+                f"at one common threshold at least, the choice costs {wanted.margin:g} of ideal quality or more, with "
+                f"{wanted.confidence:.0%} confidence that it costs any",
+                verdict,
+                figure,
+                {"thresholds": len(mine), "costing": len(costing)} | ({} if largest is None else {"largest cost": largest.cost}),
+            )
+        )
+    return claims

@@ -1,0 +1,136 @@
+"""What claims are held to: ``conf/study.yaml``, or a file of the user's own in its form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.configuration.fields import Percentile, explain
+from orchestrator.contracts import InputError
+
+SHIPPED = "study.yaml"
+MOST_BYTES = 2**16
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=100)]
+Count = Annotated[int, Field(gt=0, le=10**9)]
+Confidence = Annotated[float, Field(gt=0, lt=1)]
+Percentiles = Annotated[tuple[Percentile, ...], Field(min_length=1, max_length=20)]
+
+
+class Block(BaseModel):
+    """Base of all blocks: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Fluctuation(Block):
+    """C1."""
+
+    percentile: Percentile
+    range: Share
+    trials: Share
+    rounds: Count
+
+
+class Choice(Block):
+    """C2."""
+
+    margin: Share
+    confidence: Confidence
+
+
+class Enough(Block):
+    """C3."""
+
+    rjsd: Positive
+    window: Annotated[int, Field(gt=0, le=100)]
+    within: Share
+    trials: Share
+
+
+class Foretold(Block):
+    """C4."""
+
+    percentile: Percentile
+    least: Share
+    deviations: Positive
+    misses: Share
+
+
+class Queries(Block):
+    """How many queries MLPerf asks for, and which percentile they bound."""
+
+    percentile: Percentile
+    queries: Count
+
+
+class Inferences(Block):
+    """C5."""
+
+    confidence: Confidence
+    single_stream: Queries
+    server: Queries
+    trials: Share
+
+
+class Factors(Block):
+    """C6."""
+
+    share: Share
+    confidence: Confidence
+
+
+class Claims(Block):
+    """Every claim's criteria."""
+
+    fluctuation: Fluctuation
+    choice: Choice
+    enough: Enough
+    prediction: Foretold
+    inferences: Inferences
+    factors: Factors
+
+
+class Criteria(Block):
+    """What the study shows, and what claims are held to."""
+
+    percentiles: Percentiles
+    tail_percentiles: Percentiles
+    predicted_percentiles: Percentiles
+    first_rounds: Count
+    most_samples: Annotated[int, Field(gt=1, le=1000)]
+    claims: Claims
+
+
+def shipped_criteria() -> Path:
+    """Return where the shipped file lies: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "conf" / SHIPPED
+    return inside if inside.is_file() else package.parent / "conf" / SHIPPED
+
+
+def read_criteria(path: Path) -> Criteria:
+    """Return the criteria of a file.
+
+    Raises
+    ------
+    InputError
+        for a file that cannot be read, is no YAML mapping, or breaks a rule, naming the first key that does.
+    """
+    try:
+        content = path.read_bytes()
+        if len(content) > MOST_BYTES:
+            raise InputError(f"{path}: has {len(content):,} bytes; criteria take at most {MOST_BYTES:,}")
+        document = yaml.safe_load(content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}): name a file in the form of conf/study.yaml") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is no YAML ({str(error).splitlines()[0][:100]}): write it in the form of conf/study.yaml") from error
+    try:
+        return Criteria.model_validate(document)
+    except ValidationError as error:
+        raise InputError(f"{path}: {explain(error)}") from error

@@ -1,0 +1,225 @@
+"""Whether the first rounds predict the last, and one process another: at a threshold that is frozen beforehand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from orchestrator.analysis.dependence import dependent_rows
+from orchestrator.analysis.explain import EVIDENCE
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.comparison import holm_adjusted
+from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.long_run import drift_p_values, long_run_spreads
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+from orchestrator.study.material import Material, systems_of, who, who_columns
+from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, time_ms, whole
+
+Floats = NDArray[np.float64]
+Against = Literal["last rounds", "fresh process"]
+TEST_ROUNDS = 30
+FEWEST_ROUNDS = 20
+LEVEL = 0.01
+"""At which evidence is said to differ between the rounds that predict and those predicted, of all evidence of a trial together."""
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """Quality of the rounds that predict and of those predicted, at one threshold, as a gain over quality where all is late.
+
+    fit, test : [n], [m]
+        one value per round, at the fitted rounds' own percentile.
+    own : [m]
+        of the predicted rounds at their own percentile, as the paper's program measures.
+    """
+
+    group: Group
+    data: TrialData
+    other: TrialData
+    against: Against
+    clock: Clock
+    percentile: float
+    threshold_ns: float
+    fit: Floats
+    test: Floats
+    own: Floats
+
+    @property
+    def ideal(self) -> float:
+        """Quality without a threshold, as a gain."""
+        return abs(self.data.judged(self.data.metric).ideal())
+
+    @property
+    def difference(self) -> float:
+        """Absolute difference of the means."""
+        return abs(float(self.fit.mean() - self.test.mean()))
+
+    def bar(self, least: float, deviations: float) -> float:
+        """Return max(least x ideal, deviations x sd of a fitted round x sqrt(1/n_fit + 1/n_test)): a larger difference is a miss."""
+        sd = float(self.fit.std(ddof=1))
+        return max(least * self.ideal, deviations * sd * math.sqrt(1 / self.fit.size + 1 / self.test.size))
+
+
+def split(rounds: int) -> int | None:
+    """Return how many of a trial's rounds predict: all but the last 30, half where there are fewer than 60, None with fewer than 20."""
+    if rounds < FEWEST_ROUNDS:
+        return None
+    return rounds - min(TEST_ROUNDS, rounds // 2)
+
+
+def of_last_rounds(material: Material, percentiles: Sequence[float], clocks: Sequence[Clock] = SHOWN_CLOCKS) -> Iterator[Foretold]:
+    """Yield what the first rounds of each trial say of its last."""
+    for group, data in material.trials():
+        fitted = split(len(data.times[PRIMARY_CLOCK]))
+        if fitted is not None:
+            for clock in clocks:
+                parts = (data.times[clock][:fitted], data.times[clock][fitted:])
+                pooled = (data.inferences[clock][:fitted], data.inferences[clock][fitted:])
+                yield from _foretold(group, (data, data), "last rounds", clock, percentiles, parts, pooled)
+
+
+def of_fresh_processes(material: Material, percentiles: Sequence[float], clocks: Sequence[Clock] = SHOWN_CLOCKS) -> Iterator[Foretold]:
+    """Yield what the first repeat of each system says of every other."""
+    for group in material.groups:
+        for first, *others in systems_of(group).values():
+            if split(len(first.times[PRIMARY_CLOCK])) is not None:
+                for other in others:
+                    for clock in clocks:
+                        parts = (first.times[clock], other.times[clock])
+                        pooled = (first.inferences[clock], other.inferences[clock])
+                        yield from _foretold(group, (first, other), "fresh process", clock, percentiles, parts, pooled)
+
+
+def _foretold(
+    group: Group,
+    trials: tuple[TrialData, TrialData],
+    against: Against,
+    clock: Clock,
+    percentiles: Sequence[float],
+    parts: tuple[Floats, Floats],
+    pooled: tuple[Floats, Floats],
+) -> Iterator[Foretold]:
+    first, other = (data.judged(data.metric) for data in trials)
+    bounds, own_bounds = (percentiles_inverted_cdf(times, percentiles) for times in pooled)
+    fit, test, own = first.curve(parts[0], bounds), other.curve(parts[1], bounds), other.curve(parts[1], own_bounds)
+    for place, (percentile, bound) in enumerate(zip(percentiles, bounds, strict=True)):
+        if math.isfinite(bound):
+            yield Foretold(group, *trials, against, clock, percentile, bound, fit[place], test[place], own[place])
+
+
+def prediction_table(material: Material) -> StudyTable:
+    """Return |first - last| of mean, minimum and variance at frozen thresholds, the bar, and the paper's own measure beside it."""
+    wanted = material.criteria.predicted_percentiles
+    found = [*of_last_rounds(material, wanted), *of_fresh_processes(material, wanted, (PRIMARY_CLOCK,))]
+    rows = [_row(material, one) for one in found]
+    figures = ("mean", "min", "variance")
+    return StudyTable(
+        "prediction",
+        "First rounds against last, and a process against a fresh one: absolute differences of quality",
+        [
+            *who_columns(),
+            *named("against", "clock", "percentile"),
+            *numbers(whole, "fit", "test"),
+            *numbers(time_ms, "threshold"),
+            *(Column(f"{of} {how}", significant if of == "variance" else three) for how in ("frozen", "as in paper") for of in figures),
+            *numbers(three, "bar"),
+            Column("miss"),
+        ],
+        rows,
+        "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each side at the same percentile of its own "
+        "times, so that the means agree by construction. Variance divides by the number of rounds, as theirs. Bar: max("
+        f"{material.criteria.claims.prediction.least:g} of ideal quality, {material.criteria.claims.prediction.deviations:g} sd_round "
+        "sqrt(1/n_fit + 1/n_test)).",
+    )  # fmt: skip
+
+
+def _row(material: Material, one: Foretold) -> list[Value]:
+    wanted = material.criteria.claims.prediction
+    bar = one.bar(wanted.least, wanted.deviations)
+    differences = [_differences(one.fit, test) for test in (one.test, one.own)]
+    label = "last rounds" if one.against == "last rounds" else f"process of repeat {one.other.record.trial.repeat}"
+    return [
+        *who(one.group, one.data), label, one.clock, f"p{one.percentile:g}", one.fit.size, one.test.size, one.threshold_ns,
+        *(value for figures in differences for value in figures), bar, one.difference > bar,
+    ]  # fmt: skip
+
+
+def _differences(fit: Floats, test: Floats) -> tuple[float, float, float]:
+    """Return absolute differences of mean, minimum and variance."""
+    return abs(float(fit.mean() - test.mean())), abs(float(fit.min() - test.min())), abs(float(fit.var() - test.var()))
+
+
+def explained(one: Foretold, bar: float, deviations: float) -> tuple[list[str], float, float]:
+    """Return what stored evidence says of a miss, the bar as dependent rounds would have it, and the p-value of a drift of all rounds.
+
+    What is looked at: whether rounds depend on each other, so that the standard deviation of a round says too little; whether quality
+    drifts; whether evidence that rounds carry differs between those that predict and those predicted (Mann-Whitney, Holm over all
+    evidence); incomplete rounds; and, of a fresh process, that it is one.
+    """
+    said: list[str] = []
+    wider, p = bar, math.nan
+    if one.against == "last rounds":
+        series = np.concatenate([one.fit, one.test])[np.newaxis]
+        p = float(drift_p_values(series)[0]) if np.ptp(series) > 0 else math.nan
+        if p <= LEVEL:
+            said.append(f"quality drifts over the session (p {p_value(p)})")
+        if dependent_rows(one.data, series, one.clock)[0]:
+            [spread] = long_run_spreads(series, one.data.visits)
+            wider = max(bar, deviations * math.sqrt(spread.variance * series.size * (1 / one.fit.size + 1 / one.test.size)))
+            inside = "within" if one.difference <= wider else "still beyond"
+            said.append(f"rounds depend on each other: with their long-run variance the bar is {three(wider)}, {inside}")
+    else:
+        said.append("another process: what a process has of its own is no part of the bar")
+    said += list(_evidence(one))
+    if int(one.other.incomplete.sum()):
+        said.append(f"{int(one.other.incomplete.sum())} incomplete rounds")
+    return said, wider, p
+
+
+def _evidence(one: Foretold) -> Iterator[str]:
+    """Yield which evidence differs between the rounds that predict and those predicted."""
+    found: list[tuple[str, str, float, float, float]] = []
+    for evidence in EVIDENCE:
+        if evidence.column not in one.data.evidence or evidence.column not in one.other.evidence:
+            continue
+        before, after = evidence.figures(one.data.evidence), evidence.figures(one.other.evidence)
+        if one.data is one.other:
+            before, after = before[: one.fit.size], after[one.fit.size :]
+        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+        if min(before.size, after.size) and np.unique(np.concatenate([before, after])).size > 1:
+            p = float(scipy.stats.mannwhitneyu(before, after).pvalue)
+            found.append((evidence.name, evidence.unit, float(np.median(before)), float(np.median(after)), p))
+    if found:
+        for (name, unit, before_median, after_median, _), p in zip(found, holm_adjusted([one[-1] for one in found]), strict=True):
+            if p <= LEVEL:
+                yield f"{name} {significant(before_median)} then {significant(after_median)} {unit} (p {p_value(float(p))})"
+
+
+def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
+    """Return every miss at the percentile of the criterion, with what stored evidence says of it."""
+    wanted = material.criteria.claims.prediction
+    rows: list[list[Value]] = []
+    for one in found:
+        bar = one.bar(wanted.least, wanted.deviations)
+        if one.difference > bar:
+            said, wider, p = explained(one, bar, wanted.deviations)
+            against = one.against if one.data is one.other else f"process of repeat {one.other.record.trial.repeat}"
+            reasons = "; ".join(said) or "nothing that is stored explains it"
+            rows.append([*who(one.group, one.data), against, one.difference, bar, wider, known(p), reasons])
+    return StudyTable(
+        "misses",
+        f"Misses at p{wanted.percentile:g} of total time, and what stored evidence says of each",
+        [
+            *who_columns(), *named("against"), *numbers(three, "difference", "bar", "bar if dependent"), *numbers(p_value, "drift p"),
+            Column("evidence"),
+        ],
+        rows,
+        "" if rows else "No prediction missed.",
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.configuration.composition import override_analysis
+from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, parse_campaign
+from orchestrator.contracts import InputError
+from orchestrator.stats.tolerance import LognormalTolerance, TolerancePoints
+
+
+def chosen(text: str, stored: AnalysisConfig | None = None) -> AnalysisConfig:
+    return override_analysis(stored or AnalysisConfig(), [f"analysis.tolerance={text}"])
+
+
+def test_no_law_is_the_default_and_leaves_no_trace() -> None:
+    assert AnalysisConfig().tolerance is None
+    assert "tolerance" not in AnalysisConfig().model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("text", "law", "words"),
+    [
+        ("{median_ms: 200, sigma: 0.5}", LognormalTolerance(2e8, 0.5), "lognormal, median 200 ms, sigma 0.5"),
+        ("{points_ms: [0.1, 300]}", TolerancePoints((1e5, 3e8), (1, 1)), "2 points from 0.1 to 300 ms"),
+        ("{points_ms: [300], weights: [2]}", TolerancePoints((3e8,), (2,)), "1 point from 300 to 300 ms"),
+    ],
+)
+def test_a_law_is_read_from_the_command_line(text: str, law: object, words: str) -> None:
+    found = chosen(text).tolerance
+    assert found is not None
+    assert (found.law, found.words) == (law, words)
+
+
+def test_one_law_replaces_another_as_a_whole() -> None:
+    stored = chosen("{median_ms: 200, p95_ms: 500}")
+    assert stored.tolerance is not None
+    assert stored.tolerance.words == "lognormal, median 200 ms, p95 500 ms"
+    assert chosen("{points_ms: [7]}", stored).tolerance == chosen("{points_ms: [7]}").tolerance
+    assert chosen("null", stored).tolerance is None
+
+
+def test_a_file_becomes_the_points_that_are_stored(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("tolerance_ms,weight\n100,3\n250.5,1\n")
+    assert chosen(f"{{csv: {path}}}").tolerance == chosen("{points_ms: [100, 250.5], weights: [3, 1]}").tolerance
+    path.write_text("tolerance_ms\n100\n")
+    composed = parse_campaign({"analysis": {"tolerance": {"csv": str(path)}}})
+    assert composed.analysis.tolerance == chosen("{points_ms: [100]}").tolerance
+    assert str(path) not in composed.model_dump_json()
+
+
+def test_a_stored_campaign_cannot_name_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("tolerance_ms\n100\n")
+    with pytest.raises(ValueError, match="csv"):
+        CampaignConfig.model_validate({"analysis": {"tolerance": {"csv": str(path)}}})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{median_ms: 20}", "must have one form"),
+        ("{median_ms: 20, sigma: 1, p95_ms: 30}", "must have one form"),
+        ("{median_ms: 20, points_ms: [3]}", "must have one form"),
+        ("{}", "must have one form"),
+        ("{median_ms: 20, p95_ms: 20}", "must lie above median_ms=20"),
+        ("{points_ms: [1, 2], weights: [1]}", "2 points and 1 weights"),
+        ("{points_ms: [0]}", "at least 1e-06"),
+        ("{points_ms: [1], weights: [0]}", "greater than 0"),
+        ("{csv: a.csv, sigma: 1}", "csv stands alone"),
+        ("{csv: no-such-file.csv}", "cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        chosen(text)
+    assert str(caught.value).startswith("analysis.tolerance")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "ms\n3\n", "tolerance_ms\n", "tolerance_ms\nabc\n", "tolerance_ms,weight\n3\n", "\0", "tolerance_ms\n" + "5\n" * 10_001]
+)
+def test_a_file_of_another_form_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"^analysis\.tolerance\.csv=.*users\.csv: ") as caught:
+        chosen(f"{{csv: {path}}}")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from effort import EFFORT
+from numpy.typing import NDArray
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.factors import balanced, divide_variance
+
+SIZES = {"model": 2, "runtime": 2, "system": 3}
+SD = {"sample": 0.3, "system x sample": 0.1, "process": 0.08, "visit": 0.05, "round": 0.06, "sample x process": 0.04, "rest": 0.1}
+MODEL = np.array([-0.5, 0.5])
+SYSTEM = np.array([-0.4, 0.0, 0.4])
+TRUE = {
+    "model": 0.25,
+    "runtime": 0.0,
+    "system": float((SYSTEM**2).mean()),
+    **{name: sd**2 for name, sd in SD.items() if name != "system x sample"},
+    "system x sample": SD["system x sample"] ** 2 * 2 / 3,  # of three draws about their mean
+}
+
+
+def drawn(random: np.random.Generator, processes: int = 3, visits: int = 5, per_visit: int = 2, samples: int = 20) -> NDArray[np.float64]:
+    cells, rounds = (2, 2, 3), visits * per_visit
+    own = random.normal(0, SD["system x sample"], (1, 1, 3, 1, 1, samples))
+    shapes = {"sample": (1, 1, 1, 1, 1, samples), "process": (*cells, processes, 1, 1), "round": (*cells, processes, rounds, 1)}
+    shapes |= {"sample x process": (*cells, processes, 1, samples), "rest": (*cells, processes, rounds, samples)}
+    table = MODEL.reshape(2, 1, 1, 1, 1, 1) + SYSTEM.reshape(1, 1, 3, 1, 1, 1) + own - own.mean(axis=2, keepdims=True)
+    for name, shape in shapes.items():
+        table = table + random.normal(0, SD[name], shape)
+    return np.asarray(table + np.repeat(random.normal(0, SD["visit"], (*cells, processes, visits, 1)), per_visit, axis=4))
+
+
+def test_components_are_those_that_the_times_were_drawn_with() -> None:
+    random = np.random.default_rng(1)
+    found = [divide_variance(drawn(random), SIZES, random, visits=5, resamples=1) for _ in range(80 * EFFORT)]
+    for name, true in TRUE.items():
+        values = np.array([one[name].variance for one in found])
+        error = values.std(ddof=1) / np.sqrt(values.size)
+        assert abs(values.mean() - true) < 4.5 * error + 1e-9, (name, values.mean(), true, error)
+    zero = ["model x runtime", "model x system", "model x runtime x system", "model x sample"]
+    for name in zero:
+        values = np.array([one[name].variance for one in found])
+        assert abs(values.mean()) < 4.5 * values.std(ddof=1) / np.sqrt(values.size), name
+
+
+def test_squares_of_effects_are_those_of_least_squares() -> None:
+    """Without samples, processes and rounds of their own, effects are what least squares on dummy variables explains one after another."""
+    random = np.random.default_rng(2)
+    cells = random.normal(0, 1, (2, 2, 3))
+    table = np.broadcast_to(cells[..., None, None, None], (2, 2, 3, 2, 2, 2))
+    found = divide_variance(table, SIZES, random, resamples=1)
+    place = np.indices(cells.shape).reshape(3, -1)
+    columns = {name: np.eye(size)[place[axis]][:, 1:] for axis, (name, size) in enumerate(SIZES.items())}
+    design, explained = np.ones((12, 1)), 0.0
+    for name in ("model", "runtime", "system", "model x runtime", "model x system", "runtime x system", "model x runtime x system"):
+        block = np.ones((12, 1))
+        for factor in name.split(" x "):
+            block = np.einsum("ni,nj->nij", block, columns[factor]).reshape(12, -1)
+        design = np.hstack([design, block])
+        fit = design @ np.linalg.lstsq(design, cells.ravel(), rcond=None)[0]
+        total = float(((fit - cells.mean()) ** 2).sum())
+        assert found[name].variance == pytest.approx((total - explained) / 12, abs=1e-12)
+        explained = total
+    assert sum(share.omega_squared for share in found.values()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_intervals_contain_what_is_true() -> None:
+    """The samples' share: 20 samples and 36 processes. The bootstrap is a little short, as it is of so few units."""
+    random = np.random.default_rng(3)
+    total = sum(TRUE.values())
+    inside = []
+    for _ in range(60 * EFFORT):
+        found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=199)
+        inside.append([found[name].low <= TRUE[name] / total <= found[name].high for name in ("sample", "system", "process")])
+    assert (np.mean(inside, axis=0) > 0.75).all()
+
+
+def test_one_process_leaves_its_share_unknown() -> None:
+    random = np.random.default_rng(4)
+    found = divide_variance(drawn(random, processes=1), SIZES, random)
+    assert np.isnan(found["process"].variance)
+    assert np.isnan(found["system"].low)
+    assert found["system"].omega_squared > 0.1
+
+
+def test_a_factor_of_one_level_has_no_share() -> None:
+    random = np.random.default_rng(5)
+    found = divide_variance(drawn(random)[:1], {**SIZES, "model": 1}, random, resamples=9)
+    assert "model" not in found
+    assert "runtime x system" in found
+
+
+def test_what_no_resample_draws_has_no_interval() -> None:
+    random = np.random.default_rng(7)
+    found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=9)
+    assert [name for name, share in found.items() if np.isnan(share.low)] == ["round", "visit"]
+
+
+def test_the_same_seed_gives_the_same_intervals() -> None:
+    table = drawn(np.random.default_rng(6))
+    once, again = (divide_variance(table, SIZES, np.random.default_rng(0), resamples=49) for _ in range(2))
+    assert once == again
+
+
+def test_what_is_no_design_is_refused() -> None:
+    random = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="the shape must be"):
+        divide_variance(np.zeros((2, 2, 2)), SIZES, random)
+    with pytest.raises(InputError, match="all with a time"):
+        divide_variance(np.full((2, 2, 3, 2, 2, 2), np.inf), SIZES, random)
+
+
+def test_the_largest_complete_part_is_kept() -> None:
+    whole = [(model, system) for model in "ab" for system in "xyz"]
+    assert balanced(whole) == [("a", "b"), ("x", "y", "z")]
+    assert balanced(whole[:-1]) in ([("a", "b"), ("x", "y")], [("a",), ("x", "y", "z")])
+    assert balanced([]) == []
