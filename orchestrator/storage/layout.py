@@ -54,9 +54,9 @@ def inside(directory: Path, path: Path) -> Path:
 
 def _places(top: str, path: str) -> Iterator[str]:
     """Yield a path and all folders above it, up to ``top`` and without it. As text: every file that is read asks for them."""
-    while path not in (top, os.path.dirname(path)):
+    while path and path not in (top, os.sep):
         yield path
-        path = os.path.dirname(path)
+        path = path.rpartition(os.sep)[0]
 
 
 def file_identity(path: Path) -> str:
