@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.report.quality_picture import even_ticks, ticks
-from orchestrator.report.svg import INK, QUIET, RULE, Drawing
+from orchestrator.report.svg import INK, QUIET, RULE, Drawing, width_of
 from orchestrator.study.tables import significant
 
 DASHES = ("", "5 3", "2 3", "8 3 2 3")
 COLOURS = ("#1f6fb4", "#c4541d", "#2e8540", "#7a3e9d", "#a6761d", "#d01c8b", "#1b9e9e", "#666666")
 WIDTH, HEIGHT = 250.0, 170.0
-LEFT, TOP, RIGHT, BOTTOM = 52.0, 40.0, 16.0, 46.0
+LEFT, TOP, RIGHT, BOTTOM = 52.0, 58.0, 16.0, 46.0
+TITLE_SIZE = 11.0
 LEGEND_LINE = 16.0
 MOST_TICKS = 5
 
@@ -78,22 +80,36 @@ def draw(figure: Figure) -> str:
     rows = math.ceil(len(figure.plots) / columns)
     cell = (LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM)
     width = columns * cell[0] + 8
-    drawing = Drawing(width, 30 + rows * cell[1] + LEGEND_LINE * len(figure.legend) + 8, figure.title)
+    beside = max(1, int(width // (60 + max((width_of(name, 12) for name, *_ in figure.legend), default=0.0))))
+    below = -(-len(figure.legend) // beside)
+    drawing = Drawing(width, 30 + rows * cell[1] + LEGEND_LINE * below + 8, figure.title)
     drawing.text(8, 20, figure.title, bold=True, size=15)
     for number, plot in enumerate(figure.plots):
         _plot(drawing, plot, number % columns * cell[0] + LEFT, 30 + number // columns * cell[1] + TOP)
     for number, (name, colour, dash) in enumerate(figure.legend):
-        y = 30 + rows * cell[1] + LEGEND_LINE * (number + 0.6)
-        drawing.path([(12, y - 4), (40, y - 4)], colour, 2.5, dash)
-        drawing.text(46, y, name, INK, 12)
+        x, y = 12 + number // below * width / beside, 30 + rows * cell[1] + LEGEND_LINE * (number % below + 0.6)
+        drawing.path([(x, y - 4), (x + 28, y - 4)], colour, 2.5, dash)
+        drawing.text(x + 34, y, name, INK, 12)
     return drawing.to_svg()
 
 
+def title_lines(title: str) -> list[str]:
+    """Return a plot's title in one line or two, broken behind a comma or a colon where the plot is not wide enough for one."""
+    if width_of(title, TITLE_SIZE) <= WIDTH:
+        return [title]
+    breaks = [place.end() for place in re.finditer(r"[,:] ", title)]
+    if not breaks:
+        return [title]
+    middle = min(breaks, key=lambda place: abs(2 * place - len(title)))
+    return [title[:middle].rstrip(), title[middle:]]
+
+
 def _plot(drawing: Drawing, plot: Plot, left: float, top: float) -> None:
-    drawing.text(left, top - 10, plot.title, INK, 11, bold=True)
+    for number, line in enumerate(reversed(title_lines(plot.title))):
+        drawing.text(left, top - 10 - 14 * number, line, INK, TITLE_SIZE, bold=True)
     bottom = top + HEIGHT
     drawing.text(left + WIDTH / 2, bottom + 34, plot.x_label, QUIET, 11, "middle")
-    drawing.text(left - LEFT + 4, top - 24, plot.y_label, QUIET, 11)
+    drawing.text(left - LEFT + 4, top - 40, plot.y_label, QUIET, 11)
     if plot.cells:
         _cells(drawing, plot, left, top)
         return
@@ -129,7 +145,7 @@ def _axes(
     bottom = top + HEIGHT
     for value in even_ticks(y_low, y_high):
         drawing.path([(left, y_of(value)), (left + WIDTH, y_of(value))], RULE)
-        drawing.text(left - 5, y_of(value) + 4, f"{value:.3g}", QUIET, 10, "end")
+        drawing.text(left - 5, y_of(value) + 4, f"{value:.10g}", QUIET, 10, "end")
     places = plot.x_ticks or [(value, f"{value:.4g}") for value in (ticks if plot.log_x else even_ticks)(x_low, x_high)]
     step = -(-len(places) // MOST_TICKS) if places else 1
     for value, name in places[::step]:

@@ -15,7 +15,7 @@ from orchestrator.contracts import InputError
 from orchestrator.study.criteria import read_criteria, shipped_criteria
 from orchestrator.study.document import SECTIONS, cells_of, differences, filled, in_words, to_document, to_json
 from orchestrator.study.material import Material
-from orchestrator.study.plots import draw
+from orchestrator.study.plots import draw, title_lines
 from orchestrator.study.study import Study, make_study
 
 CLAIM = "claims/C1/verdict"
@@ -133,3 +133,14 @@ def test_mistakes_of_the_command_line(stored: Path, tmp_path: Path, capsys: pyte
     ):
         assert main(["study", *words]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_titles_of_plots_break_where_they_do_not_fit() -> None:
+    assert title_lines("scene_detector, torch") == ["scene_detector, torch"]
+    assert title_lines("scene_detector, onnxruntime, three_quarters_of_a_core") == [
+        "scene_detector, onnxruntime,",
+        "three_quarters_of_a_core",
+    ]
+    assert title_lines("one_name_of_a_sample_that_is_longer_than_the_plot_is_wide") == [
+        "one_name_of_a_sample_that_is_longer_than_the_plot_is_wide"
+    ]
