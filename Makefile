@@ -33,14 +33,14 @@ cluster-demo: $(STAMP)
 # docs/study/measured.tar.gz and writes their numbers into docs/study.md. Root and Linux; says why where it cannot.
 study: $(TEST_STAMP)
 	PYTHON=$(BIN)/python docs/study/measure.sh
-	$(BIN)/python docs/study/regenerate.py
+	PYTHON=$(BIN)/python docs/study/numbers.sh write
 
 # Computes all numbers of docs/study.md once more, from the measured times that lie in the repository.
 study-check: $(TEST_STAMP)
-	$(BIN)/python docs/study/regenerate.py --check
+	PYTHON=$(BIN)/python docs/study/numbers.sh check
 
 lint: $(TEST_STAMP)
-	$(BIN)/shellcheck -x --source-path=SCRIPTDIR cluster/*.sh cluster/demo/*.sh .ci/run
+	$(BIN)/shellcheck -x --source-path=SCRIPTDIR cluster/*.sh cluster/demo/*.sh docs/study/*.sh .ci/run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

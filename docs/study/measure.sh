@@ -7,6 +7,4 @@ results=results/study/$(date -u +%Y-%m-%dT%H-%M-%S)
 # All four hosts are one machine, so that one process measures at a time.
 HOSTS="two-cores one-core three-quarters half-core" cluster/demo/run.sh \
   +sweep=paper_small cluster.machines=boot_id "results_dir=$results" "$@"
-# The same files give the same archive, whoever packs them and when.
-tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --exclude="report.*" --exclude="*.log" \
-  -cf - -C "$results" campaign.json trials | gzip -n >docs/study/measured.tar.gz
+docs/study/pack.sh "$results"
