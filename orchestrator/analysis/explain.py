@@ -15,7 +15,6 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.slow_rounds import FEWEST_ROUNDS, LEVEL, Association, association, disturbed, divide_lateness
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
 Floats = NDArray[np.float64]
@@ -128,10 +127,10 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
         return
     figures = np.stack([evidence.figures(data.evidence) for evidence in present])
     signed = figures * np.array([[evidence.harm] for evidence in present])
-    late = data.inferences[PRIMARY_CLOCK] > threshold.ns
-    found = association([late.mean(axis=1), data.inferences[PRIMARY_CLOCK].mean(axis=1)], signed, data.visits)
+    late = data.inferences[data.clock] > threshold.ns
+    found = association([late.mean(axis=1), data.inferences[data.clock].mean(axis=1)], signed, data.visits)
     judged = data.judged(data.metric)
-    quality = scale_of(judged).shown(judged.curve(data.times[PRIMARY_CLOCK], [threshold.ns])[0])
+    quality = scale_of(judged).shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
     shared: dict[str, object] = {
         "metric": data.metric,
         **threshold.columns(),

@@ -141,3 +141,7 @@ class Results:
     def processes(self) -> pa.Table:
         """Return tail quality of fresh processes with its variance components, per match key with repeats and threshold."""
         return self.table("processes")
+
+    def load(self) -> pa.Table:
+        """Return what each load asked for and what was delivered, per trial under load."""
+        return self.table("load")

@@ -18,7 +18,6 @@ from orchestrator.report.svg import INK, QUIET, RULE, Drawing, Point, spread, wi
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 POINTS, FEWER = 81, 13
 """Thresholds of a line, and of a line of a metric that is no mean, each of whose values takes long to find."""
@@ -137,8 +136,8 @@ def _steps(points: Sequence[Point]) -> list[Point]:
 
 def _thresholds(group: Group, primary: Threshold) -> Floats:
     """Return rising thresholds in ns from below the fastest common one to above the slowest that matters, the primary one among them."""
-    common = [threshold.ns for threshold in group.thresholds.common(PRIMARY_CLOCK)] or [primary.ns]
-    timed = [ns for data in group.trials if math.isfinite(ns := float(np.min(data.times[PRIMARY_CLOCK])))]
+    common = [threshold.ns for threshold in group.thresholds.common(group.clock)] or [primary.ns]
+    timed = [ns for data in group.trials if math.isfinite(ns := float(np.min(data.times[data.clock])))]
     low = min([*common, *timed, primary.ns]) * 0.9
     high = max(*common, primary.ns) * 1.25
     judged = group.trials[0].judged(group.trials[0].metric)
@@ -151,7 +150,7 @@ def _curves(group: Group, found: Sequence[Standing], ns: Floats) -> list[Floats]
     trials = {data.trial_id: data for data in group.trials}
 
     def mean(data: TrialData) -> Floats:
-        return mean_curve(data.judged(data.metric), data.times[PRIMARY_CLOCK], list(ns))
+        return mean_curve(data.judged(data.metric), data.times[data.clock], list(ns))
 
     means = dict(zip(trials, map_in_threads(mean, trials.values()), strict=True))
     return [np.mean([means[trial] for trial in one.trials], axis=0) for one in found]

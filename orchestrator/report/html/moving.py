@@ -15,7 +15,7 @@ from orchestrator.report.html.glossary import Word
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.ranking import claims_by_clock, top_of
 from orchestrator.report.table import Table
-from orchestrator.stats.times import SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import Clock
 
 
 def chart_data(chart: Chart, arrays: Arrays, keys: Mapping[str, str]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def json_text(document: Any) -> bytes:
 def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> dict[str, Any]:
     """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
     claims = claims_by_clock(reading)
-    places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
+    places = {clock: ranks(reading, clock) for clock in reading.clocks}
     keys = reading.short_keys()
     return {
         "metric": reading.metric,
@@ -83,7 +83,7 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         "keep": reading.results.analysis.deadline.quality,
         "clocks": {
             clock: {"ns": arrays.exact(grid.ns.astype(float)), "labels": list(grid.labels), "start": grid.start}
-            for clock, grid in ((clock, reading.grids[clock]) for clock in SHOWN_CLOCKS)
+            for clock, grid in ((clock, reading.grids[clock]) for clock in reading.clocks)
         },
         "entries": {keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places) for entry in reading.entries},
     }
@@ -99,7 +99,7 @@ def _entry_data(
 ) -> dict[str, Any]:
     sets = _flag_sets(reading, entry)
     clocks = {}
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         curve = reading.curves[clock, entry.key]
         clocks[clock] = {
             "ideal": curve.ideal,
@@ -125,4 +125,4 @@ def _entry_data(
 
 def _flag_sets(reading: Reading, entry: Entry) -> list[tuple[str, ...]]:
     """Return each set of flags that figures of a trial have."""
-    return sorted({tuple(flags) for clock in SHOWN_CLOCKS for flags in reading.curves[clock, entry.key].flags})
+    return sorted({tuple(flags) for clock in reading.clocks for flags in reading.curves[clock, entry.key].flags})
