@@ -18,6 +18,8 @@ from orchestrator.subject.targets import message_with_place
 
 WaitUntil = Callable[[int], int]
 """Waits until a moment of the clock and returns what the clock says then."""
+NEVER = 2**62
+"""A moment that no clock reaches, and more samples than ever wait."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Service:
     batch_wait_ns: int = 0
     queue_limit: int | None = None
     deadline_ns: int | None = None
-    most_waiting: int = 2**62
+    most_waiting: int = NEVER
 
 
 def service_of(load: LoadConfig, batch: int, rate_per_s: float) -> Service:
@@ -56,7 +58,7 @@ def service_of(load: LoadConfig, batch: int, rate_per_s: float) -> Service:
 class Served:
     """What a stream has come to: answers by arrival, messages by arrival that raised, and how it ended.
 
-    An answer is that of its batch with the sample's place in it and the batch's size; None where there is none.
+    An answer is that of its whole batch: samples of a batch share it, as they share their stamps. None where there is none.
 
     ``arrived`` is how many arrivals there were when it ended; they are fewer than the schedule has where it was ``overloaded``.
     """
@@ -95,10 +97,13 @@ def serve(
     many as a batch holds. A stage that raises has failed its batch, and the next one goes on.
     """
     preprocess, infer, postprocess = stages.preprocess, stages.infer, stages.postprocess
-    policy, most, batch_wait_ns, deadline_ns = service.policy, service.most, service.batch_wait_ns, service.deadline_ns
-    limit = 2**62 if service.queue_limit is None else service.queue_limit
-    most_waiting = service.most_waiting
-    count = len(due)
+    most, batch_wait_ns, deadline_ns = service.most, service.batch_wait_ns, service.deadline_ns
+    newest, most_waiting = service.policy == "newest", service.most_waiting
+    limit = NEVER if service.queue_limit is None else service.queue_limit
+    due = [*due, NEVER]
+    count = len(items)
+    alone = [(item,) for item in items] if most == 1 else []
+    others: tuple[int, ...] = ()
     served = Served([None] * count, {})
     answers = served.answers
     waiting: deque[int] = deque()
@@ -106,7 +111,7 @@ def serve(
     room = limit + most
     now = clock()
     while True:
-        while coming < count and due[coming] <= now:
+        while due[coming] <= now:
             if len(waiting) < room:
                 waiting.append(coming)
             else:
@@ -121,50 +126,50 @@ def serve(
         if len(waiting) > most_waiting:
             served.overloaded = True
             break
-        if policy == "newest":
+        if newest:
             while len(waiting) > most:
                 stamps[STAMPS * waiting.popleft() + 3] = DROPPED
         elif deadline_ns is not None and now - due[waiting[0]] > deadline_ns:
             stamps[STAMPS * waiting.popleft() + 3] = DROPPED
             continue
         if most == 1:
-            number = waiting.popleft()
-            chosen: tuple[int, ...] = (number,)
-            batch: tuple[Any, ...] = (items[number],)
+            first = waiting.popleft()
+            batch = alone[first]
         else:
             if len(waiting) < most and now < (until := due[waiting[0]] + batch_wait_ns):
                 room = limit + most
-                now = wait_until(until if coming == count else min(until, due[coming]))
+                now = wait_until(min(until, due[coming]))
                 continue
-            chosen = tuple(waiting.popleft() for _ in range(min(most, len(waiting))))
-            batch = tuple(items[number] for number in chosen)
-        for number in chosen:
-            stamps[STAMPS * number + 3] = IN_FLIGHT
+            first, *rest = (waiting.popleft() for _ in range(min(most, len(waiting))))
+            others = tuple(rest)
+            batch = (items[first], *(items[number] for number in others))
+            for number in others:
+                stamps[STAMPS * number + 3] = IN_FLIGHT
+        at = STAMPS * first
+        stamps[at + 3] = IN_FLIGHT
         try:
             started = clock()
             inputs = preprocess(batch)
             preprocessed = clock()
             outputs = infer(inputs)
             inferred = clock()
-            answered = postprocess(outputs)
+            answers[first] = postprocess(outputs)
             now = clock()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
-            now = clock()
-            for number in chosen:
-                stamps[STAMPS * number + 3] = now
-                served.errors[number] = message_with_place(error)
+            stamps[at + 3] = now = clock()
+            served.errors.update(dict.fromkeys((first, *others), message_with_place(error)))
             if first_raised is not None and not first_raised:
                 first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
         else:
-            for place, number in enumerate(chosen):
-                at = STAMPS * number
-                stamps[at] = started
-                stamps[at + 1] = preprocessed
-                stamps[at + 2] = inferred
-                stamps[at + 3] = now
-                answers[number] = (answered, place, len(chosen))
+            stamps[at] = started
+            stamps[at + 1] = preprocessed
+            stamps[at + 2] = inferred
+            stamps[at + 3] = now
+        for number in others:
+            stamps[STAMPS * number : STAMPS * number + STAMPS] = stamps[at : at + STAMPS]
+            answers[number] = answers[first]
         room = limit
     served.arrived = coming
     return served

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,15 +125,24 @@ def refuse_early(waits_ns: npt.NDArray[np.int64]) -> None:
         raise TrialFailed(f"a sample starts {-int(waits_ns.min())} ns before it arrives: {REMEDY}", FAULT)
 
 
-def answers_of_round(stream: Stream, number: int, answers: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """Yield sample and answer of each arrival of a round that was answered; raises TrialFailed for a batch with other than one each."""
-    part = stream.schedule.of_round(number)
-    for sample, answered in zip(stream.schedule.samples[part], answers[part], strict=True):
+def answers_by_arrival(stamps: Stamps, answers: Sequence[list[Any] | None]) -> list[Any]:
+    """Return the answer of each arrival, None where there is none, from those of whole batches.
+
+    Samples of one batch share its stamps. Raises TrialFailed if a batch was not answered with one answer per sample.
+    """
+    found: list[Any] = [None] * len(answers)
+    batches: dict[int, list[int]] = {}
+    for number, answered in enumerate(answers):
         if answered is not None:
-            whole, place, size = answered
-            if len(whole) != size:
-                raise TrialFailed(
-                    f"the model returned {len(whole)} answers for {size} samples; postprocess must return one per sample",
-                    "answers malformed",
-                )
-            yield int(sample), whole[place]
+            batches.setdefault(int(stamps[number, 3]), []).append(number)
+    for members in batches.values():
+        answered = answers[members[0]]
+        assert answered is not None
+        if len(answered) != len(members):
+            raise TrialFailed(
+                f"the model returned {len(answered)} answers for {len(members)} samples; postprocess must return one per sample",
+                "answers malformed",
+            )
+        for number, answer in zip(members, answered, strict=True):
+            found[number] = answer
+    return found

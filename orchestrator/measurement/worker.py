@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import TracebackException
@@ -21,10 +21,10 @@ from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_raised, tracebacks_kept
-from orchestrator.measurement.load_loop import Served, serve, service_of
+from orchestrator.measurement.load_loop import serve, service_of
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.stream_tables import Stream, answers_of_round
+from orchestrator.measurement.stream_tables import Stream, answers_by_arrival
 from orchestrator.measurement.timing import STAMPS, Clock, Stages, run_batches
 from orchestrator.measurement.waiting import waiting
 from orchestrator.storage import schema
@@ -209,7 +209,7 @@ class Worker:
             "overloaded": served.overloaded,
         }
         rounds = range(schedule.rounds if not served.overloaded else stream.last_round(served.arrived) + 1)
-        ends = stream.ends_ns()
+        ends, answers = stream.ends_ns(), answers_by_arrival(stream.stamps, served.answers)
         found = []
         for number in rounds:
             start_ns, end_ns = int(ends[number]) - stream.origin_ns, int(ends[number + 1]) - stream.origin_ns
@@ -221,19 +221,26 @@ class Worker:
                 "duration_ns": end_ns - start_ns,
                 **(measured if number == 0 else {}),
             }
-            found.append(self._round_of_stream(stream, served, number, row, first_raised))
+            found.append(self._round_of_stream(stream, served.errors, answers, number, row, first_raised))
         return found
 
     def _round_of_stream(
-        self, stream: Stream, served: Served, number: int, row: dict[str, Any], first_raised: Sequence[TracebackException]
+        self,
+        stream: Stream,
+        raised: Mapping[int, str],
+        answers: Sequence[Any],
+        number: int,
+        row: dict[str, Any],
+        first_raised: Sequence[TracebackException],
     ) -> RoundResult:
         """Return one round of a stream, with the ramp beside the first one; answers are compared where there are any."""
         kind = self._trial.task.kind
         assert self._first_answers is not None
-        now = dict(answers_of_round(stream, number, served.answers))
         part = stream.schedule.of_round(number)
+        answered = zip(stream.schedule.samples[part].tolist(), answers[part], strict=True)
+        now = {sample: answer for sample, answer in answered if answer is not None}
         places = range(part.start, part.stop)
-        errors = {int(stream.schedule.samples[place]): served.errors[place] for place in places if place in served.errors}
+        errors = {int(stream.schedule.samples[place]): raised[place] for place in places if place in raised}
         with round_tables.right_form(kind, f"the answers of model {self._trial.model.name}"):
             by_sample = [now.get(sample) for sample in range(len(self._items))]
             unanswered = {sample: "" for sample in range(len(self._items)) if sample not in now}
