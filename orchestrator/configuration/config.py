@@ -7,9 +7,10 @@ The words are those of the documentation: a *trial* is one model x task x system
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator.configuration.fields import (
     LARGEST_SEED,
@@ -213,6 +214,12 @@ class LoadConfig(Frozen):
         burst = [f"burstiness {self.burstiness:g}"] if self.name == "gamma" else []
         group = [f"in groups of {self.group}"] if self.group > 1 else []
         return " ".join([self.name, pace, *burst, *group, *([self.policy] if self.policy != "queue" else [])])
+
+    @field_validator("file")
+    @classmethod
+    def _absolute(cls, file: str | None) -> str | None:
+        """A timed process has another working directory than the command."""
+        return None if file is None else str(Path(file).expanduser().absolute())
 
     @model_validator(mode="after")
     def _keys_fit_the_law(self) -> LoadConfig:
