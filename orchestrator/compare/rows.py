@@ -263,7 +263,7 @@ def measured(
     thresholds = [stored.threshold for stored in before.thresholds]
     inferences = loaded[0].inferences[loaded[0].clock].shape[1]
     fewest = min(*before.rounds, *(len(data.times[data.clock]) for data in loaded))
-    flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded)))
+    flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded, thresholds)))
     for stored, threshold, means in zip(before.thresholds, thresholds, means_at(loaded, thresholds), strict=True):
         yield Compared(
             match_key=before.match_key,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import (
@@ -179,7 +180,7 @@ def reduce(
         ),
         digests=digests_of(loaded),
         stack=stack_of(one.record for one in loaded),
-        flags=flags_of_repeats(loaded),
+        flags=flags_of_repeats(loaded, thresholds),
         curve=curve_of(loaded) if curve and thresholds else None,
     )
 
@@ -234,9 +235,10 @@ def digests_of(loaded: Sequence[TrialData]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(dict.fromkeys(str(data.record.digests.get(name)) for data in loaded)) for name in names}
 
 
-def flags_of_repeats(loaded: Sequence[TrialData]) -> tuple[str, ...]:
-    """Return the flags of all the repeats."""
-    return tuple(dict.fromkeys(flag for data in loaded for flag in data.flags))
+def flags_of_repeats(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> tuple[str, ...]:
+    """Return the flags of all the repeats, and under load those of their schedules, as the shortest threshold asks."""
+    shortest = min(thresholds, key=lambda threshold: threshold.ns, default=None)
+    return tuple(dict.fromkeys(flag for data in loaded for flag in (*data.flags, *load_flags(data, shortest))))
 
 
 def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
+from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags, load_rows
+from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.config import AnalysisConfig, parse_trial
 from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
@@ -20,6 +22,7 @@ from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
 from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import run_trials
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord
@@ -161,3 +164,16 @@ def test_batches_are_what_waits(measure: Callable[..., Campaign]) -> None:
     assert max(starts.values()) == 4
     assert len(set(starts.values())) > 1 or set(starts.values()) == {4}
     assert analysed(campaign).tables["latency"].num_rows
+
+
+def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign]) -> None:
+    (data,) = load_trials(measure(POISSON | {"rate_per_s": 20, "stream_s": 0.8}, min_rounds=2, max_rounds=2))
+    assert data.arrivals is not None
+    kept = replace(data, times={**data.times, Clock.RESPONSE: data.times[Clock.TOTAL].copy()})
+    assert NOT_KEPT not in load_flags(kept, None)
+    late = replace(data, times={**data.times, Clock.RESPONSE: data.times[Clock.TOTAL] + 2e6})
+    assert NOT_KEPT in load_flags(late, None)
+    assert NOT_KEPT not in load_flags(late, Threshold("1000 ms", 10**9, "absolute"))  # of 1 s, 2 ms are less than 1 %
+    closed = replace(data, arrivals=None)
+    assert load_flags(closed, None) == ()
+    assert list(load_rows(closed, None, [])) == []
