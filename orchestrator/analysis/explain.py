@@ -132,9 +132,9 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
     late: NDArray[Any] = of_rounds
     judged = data.judged(data.metric)
     quality = scale_of(judged).shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
-    if data.arrivals is not None and visits is not None:
+    if data.streams is not None:
         # Under load, evidence is that of a whole stream, and stands in its first round.
-        first = np.unique(visits, return_index=True)[1]
+        first = np.unique(data.streams, return_index=True)[1]
         signed, visits = signed[:, first], None
         late, times, quality = (_means_from(values, first) for values in (late, times, quality))
     found = association([late.mean(axis=1), times.mean(axis=1)], signed, visits)

@@ -73,13 +73,13 @@ class Schedules:
 def schedules_of(data: TrialData) -> Schedules:
     """Return the streams of a trial that was measured under load, without those that a fault cut short."""
     assert data.arrivals is not None
-    assert data.visits is not None
-    cut = set(data.visits[data.incomplete].tolist())
+    assert data.streams is not None
+    cut = set(data.streams[data.incomplete].tolist())
     moments, starts, ends = [], [], []
-    for stream in np.unique(data.visits):
+    for stream in np.unique(data.streams):
         if int(stream) in cut:
             continue
-        mine = data.visits == stream
+        mine = data.streams == stream
         at = data.arrivals[mine].ravel()
         order = np.argsort(at, kind="stable")
         end = at + data.times[Clock.RESPONSE][mine].ravel()
@@ -92,7 +92,7 @@ def schedules_of(data: TrialData) -> Schedules:
 
 def load_rows(data: TrialData, primary: Threshold | None, flags: Sequence[str]) -> Iterator[LoadRow]:
     """Yield the row of one trial for ``load.parquet``; none for a closed loop."""
-    if data.arrivals is None or data.visits is None:
+    if data.arrivals is None or data.streams is None:
         return
     load, found = data.record.trial.load, schedules_of(data)
     moments = [at for at in found.moments if at.size > 1]
@@ -109,8 +109,8 @@ def load_rows(data: TrialData, primary: Threshold | None, flags: Sequence[str]) 
         "load": load.words,
         "policy": load.policy,
         "idle": load.idle,
-        "streams": len(np.unique(data.visits)),
-        "rounds": len(data.visits),
+        "streams": len(np.unique(data.streams)),
+        "rounds": len(data.streams),
         "arrivals": int(data.arrivals.size),
         "asked_per_s": load.rate_per_s,
         "scheduled_per_s": scheduled,
@@ -126,7 +126,7 @@ def load_rows(data: TrialData, primary: Threshold | None, flags: Sequence[str]) 
         "utilisation": scheduled * float(served.mean()) / SECOND_NS if served.size else math.inf,
         "mean_wait_ns": float(waits.mean()) if waits.size else None,
         "dropped_share": float((data.outcome == schema.DROPPED).mean()),
-        "overloaded_streams": int(np.unique(data.visits[data.overloaded]).size),
+        "overloaded_streams": int(np.unique(data.streams[data.overloaded]).size),
         "foreign_cpu_ns": float(np.nansum(evidence)) if np.isfinite(evidence).any() else None,
         "flags": list(dict.fromkeys((*flags, *load_flags(data, primary)))),
     }
@@ -134,7 +134,7 @@ def load_rows(data: TrialData, primary: Threshold | None, flags: Sequence[str]) 
 
 def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
     """Return what must be known of every figure of a trial under load; nothing of a closed loop."""
-    if data.arrivals is None or data.visits is None:
+    if data.arrivals is None or data.streams is None:
         return ()
     found = schedules_of(data)
     moments = [at for at in found.moments if at.size > 1]
@@ -144,7 +144,7 @@ def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
     allowed = max(LONGEST_DELAY_NS, DELAY_SHARE * (primary.ns if primary is not None else 0))
     late = (_percentile(delays, 99) or 0.0) > allowed
     off = abs(delivered_per_s(found, scheduled) / scheduled - 1) > RATE_OFF if scheduled > 0 else False
-    few = len(np.unique(data.visits)) < ENOUGH_STREAMS
+    few = len(np.unique(data.streams)) < ENOUGH_STREAMS
     return (
         *([NOT_KEPT] if late or off else []),
         *([OVERLOADED] if is_overloaded(data, found) else []),

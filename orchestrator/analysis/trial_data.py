@@ -94,9 +94,9 @@ class TrialData:
         per metric that is a mean the stored score of each sample, [S].
     evidence
         per column of the rounds that holds numbers, what was counted, [R], NaN where nothing was.
-    arrivals, overloaded
-        under load: when each sample arrived, ns from the start of its stream, [R, S]; rounds of a stream that ended early because too many
-        samples waited, [R]. None and empty in a closed loop.
+    arrivals, streams, overloaded
+        under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of each round, [R]; rounds of a stream
+        that ended early because too many samples waited, [R]. None, None and empty in a closed loop.
     """
 
     record: TrialRecord
@@ -114,6 +114,7 @@ class TrialData:
     visits: NDArray[np.int32] | None = None
     evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     arrivals: NDArray[np.float64] | None = None
+    streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
@@ -271,12 +272,29 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
-        visits=matrix.visits if record.trial.load.is_open else lying_apart(matrix.visits, rounds),
+        visits=lying_apart(matrix.visits, rounds) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
+        streams=None if matrix.arrivals is None else matrix.visits,
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
         evidence=_numbers(rounds),
         arrivals=matrix.arrivals,
         overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),
     )
+
+
+def whole_streams(streams: NDArray[np.int32] | None, incomplete: NDArray[np.bool_]) -> NDArray[np.int32] | None:
+    """Return the streams of rounds, [R], as units of intervals: one that a fault cut short is none of its own and goes with the one before.
+
+    Its rounds still count. The first one, if cut, goes with the next.
+    """
+    if streams is None:
+        return None
+    units = streams.copy()
+    cut = np.unique(streams[incomplete])
+    whole = np.setdiff1d(streams, cut)
+    for stream in cut if whole.size else ():
+        before = whole[whole < stream]
+        units[streams == stream] = before[-1] if before.size else whole[0]
+    return units
 
 
 def lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:

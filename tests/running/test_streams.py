@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags, load_rows
-from orchestrator.analysis.trial_data import load_trials
+from orchestrator.analysis.trial_data import load_trials, whole_streams
 from orchestrator.configuration.config import AnalysisConfig, parse_trial
 from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
@@ -164,6 +164,22 @@ def test_batches_are_what_waits(measure: Callable[..., Campaign]) -> None:
     assert max(starts.values()) == 4
     assert len(set(starts.values())) > 1 or set(starts.values()) == {4}
     assert analysed(campaign).tables["latency"].num_rows
+
+
+def test_a_stream_that_a_fault_cut_is_no_unit_of_its_own() -> None:
+    streams = np.array([0, 0, 1, 1, 2, 5, 5], dtype=np.int32)
+
+    def units(*incomplete: int) -> list[int]:
+        found = whole_streams(streams, np.isin(np.arange(streams.size), incomplete))
+        assert found is not None
+        return found.tolist()
+
+    assert units() == streams.tolist()
+    assert units(3) == [0, 0, 0, 0, 2, 5, 5]
+    assert units(0) == [1, 1, 1, 1, 2, 5, 5]
+    assert units(2, 4) == [0, 0, 0, 0, 0, 5, 5]
+    assert units(0, 2, 4, 6) == streams.tolist()
+    assert whole_streams(None, np.zeros(0, dtype=bool)) is None
 
 
 def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign]) -> None:
