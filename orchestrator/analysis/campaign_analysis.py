@@ -16,6 +16,7 @@ from orchestrator.analysis.explain import ExplainRow, explain_rows
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.latency import LatencyRow, latency_rows
 from orchestrator.analysis.law import check_intervals
+from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
 from orchestrator.analysis.processes import ProcessRow, process_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
@@ -38,10 +39,11 @@ ROWS: dict[str, Any] = {
     "explain": ExplainRow,
     "processes": ProcessRow,
     "tolerance": ToleranceRow,
+    "load": LoadRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
-TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline", "explain")
+TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline", "explain", "load")
 
 
 @dataclass(frozen=True)
@@ -106,4 +108,5 @@ def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data
         "prediction": list(prediction_rows(data, flags, analysis)),
         "deadline": list(deadline_rows(data, common, flags, analysis)),
         "explain": list(explain_rows(data, group.thresholds.primary, flags)),
+        "load": list(load_rows(data, group.thresholds.primary, flags)),
     }

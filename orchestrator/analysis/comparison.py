@@ -24,7 +24,7 @@ from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.long_run import Spread, long_run_spreads, means_of_visits
 from orchestrator.stats.thresholds import Threshold, default_reference
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 THIS_DATA_SET = "this data set"
@@ -37,7 +37,7 @@ class ComparisonRow(Labels):
 
     baseline: Annotated[str, "the trial that it is compared with"]
     metric: Annotated[str, "the primary metric"]
-    clock: Annotated[str, "`total`"]
+    clock: Annotated[str, "`total`, under load `response`"]
     threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
     threshold_ns: Annotated[Int64, "the time bound"]
     threshold_origin: Annotated[str, "`absolute` or `reference`"]
@@ -78,13 +78,14 @@ class Contest:
     """All trials of one model on one task: the repeats of the baseline, and by match key those of the others."""
 
     thresholds: ThresholdSet
+    clock: Clock
     baseline: Sequence[Side]
     others: Mapping[str, Sequence[Side]]
 
     @property
     def bounds(self) -> tuple[Threshold, ...]:
         """The thresholds that compare systems."""
-        return self.thresholds.common(PRIMARY_CLOCK)
+        return self.thresholds.common(self.clock)
 
 
 def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterator[ComparisonRow]:
@@ -110,22 +111,22 @@ def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[ComparisonRow
 
 
 def _contests(group: Group) -> Iterator[Contest]:
-    bounds = [threshold.ns for threshold in group.thresholds.common(PRIMARY_CLOCK)]
+    bounds = [threshold.ns for threshold in group.thresholds.common(group.clock)]
     models: dict[str, list[TrialData]] = {}
     for data in group.trials:
         models.setdefault(data.record.trial.model.name, []).append(data)
     for trials in models.values():
         sides: dict[str, list[Side]] = {}
         for data in trials:
-            small = len(bounds) * len(data.times[PRIMARY_CLOCK]) <= MOST_VALUES
+            small = len(bounds) * len(data.times[data.clock]) <= MOST_VALUES
             side = Side(data, bounds, _curve(data, bounds) if small else None, group.flags[data.trial_id])
             sides.setdefault(data.record.match_key, []).append(side)
         baseline = sides.pop(_baseline(trials, group.thresholds))
-        yield Contest(group.thresholds, baseline, sides)
+        yield Contest(group.thresholds, group.clock, baseline, sides)
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> NDArray[np.float64]:
-    return data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds)
+    return data.judged(data.metric).curve(data.times[data.clock], bounds)
 
 
 def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
@@ -133,7 +134,7 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
     keys = {data.trial_id: data.record.match_key for data in trials}
     if common.reference is not None and common.reference.trial in keys:
         return keys[common.reference.trial]
-    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences[PRIMARY_CLOCK], 50) for data in trials}
+    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences[data.clock], 50) for data in trials}
     chosen = default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
 
@@ -181,7 +182,7 @@ def _common_cycles(before: TrialData, after: TrialData) -> tuple[NDArray[np.int3
 
 def _spread(data: TrialData, quality: NDArray[np.float64]) -> Spread | None:
     """Return how well the mean of one trial is known where its rounds depend on each other."""
-    [dependent] = dependent_rows(data, quality[None], PRIMARY_CLOCK).tolist()
+    [dependent] = dependent_rows(data, quality[None], data.clock).tolist()
     return long_run_spreads(quality[None], data.visits)[0] if dependent else None
 
 
@@ -202,7 +203,7 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, ComparisonRow]:
         for key, members in contest.others.items():
             before[key] = [float(side.quality(index).mean()) for side in contest.baseline]
             after[key] = [float(side.quality(index).mean()) for side in members]
-            resolutions[key] = 1 / min(side.data.inferences[PRIMARY_CLOCK].size for side in members)
+            resolutions[key] = 1 / min(side.data.inferences[side.data.clock].size for side in members)
             sides[key] = members, contest.baseline, primary
     found = gate(before, after, resolutions=resolutions)
     return {key: _verdict(*sides[key], before[key], after[key], found[key], len(found)) for key in sides}
@@ -274,7 +275,7 @@ def _row(
         **side.data.record.labels(),
         "baseline": partner.data.trial_id,
         "metric": side.data.metric,
-        "clock": PRIMARY_CLOCK,
+        "clock": side.data.clock,
         **threshold.columns(),
         "scope": scope,
         "baseline_mean": means[0],

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, get_type_hints
 
 from orchestrator.stats.stopping import CHECK_COLUMNS
-from orchestrator.stats.times import Clock
+from orchestrator.stats.times import SERVICE_CLOCKS, Clock
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
@@ -31,13 +31,13 @@ MEANINGS = {
     "samples_needed": "inferences that are needed",
     "samples_effective": "independent inferences that there are",
     "design_effect": "by how much the share beyond varies more between rounds than between independent inferences",
-    **{f"rjsd_{clock}": f"distance of the density of {clock} times from earlier ones" for clock in Clock},
+    **{f"rjsd_{clock}": f"distance of the density of {clock} times from earlier ones" for clock in SERVICE_CLOCKS},
     **{
         f"rjsd_{clock}_as_in_paper_code": "the figure that the paper's program prints, where rule `paper` makes its comparisons"
-        for clock in Clock
+        for clock in SERVICE_CLOCKS
     },
-    **{f"bandwidth_{clock}": f"of the density of the logarithm of {clock} time" for clock in Clock},
-    **{f"bandwidth_{clock}_method": "how it was chosen" for clock in Clock},
+    **{f"bandwidth_{clock}": f"of the density of the logarithm of {clock} time" for clock in SERVICE_CLOCKS},
+    **{f"bandwidth_{clock}_method": "how it was chosen" for clock in SERVICE_CLOCKS},
 }
 OF_TYPE = {int: Int64, float: float, str: str, bool: bool}
 CONVERGENCE_ROW: dict[str, Any] = {

@@ -18,7 +18,7 @@ from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.long_run import MIN_VISITS
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.thresholds import NS_PER_MS
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 
@@ -26,7 +26,7 @@ class DeadlineRow(Labels):
     """One row per trial, clock and quality floor."""
 
     metric: Annotated[str, "the primary metric"]
-    clock: Annotated[str, "`inference` or `total`"]
+    clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
     reference: Annotated[str, "whose ideal quality the floor is a share of: `own`, or `common` to all models of the task"]
     reference_quality: Annotated[float, "that ideal quality"]
     quality_share: Annotated[float, "the share of it that is to be kept"]
@@ -79,8 +79,8 @@ def _rows(data: TrialData, qualities: Mapping[str, float], flags: Sequence[str],
     """Yield a row per reference quality and clock."""
     wanted, scale = analysis.deadline, scale_of(data.judged(data.metric))
     floors = {reference: wanted.quality * quality for reference, quality in qualities.items()}
-    by_clock = {clock: _of_rounds(data, clock, sorted({floor for floor in floors.values() if floor > 0})) for clock in Clock}
-    for reference, clock in product(qualities, Clock):
+    by_clock = {clock: _of_rounds(data, clock, sorted({floor for floor in floors.values() if floor > 0})) for clock in data.times}
+    for reference, clock in product(qualities, data.times):
         found = by_clock[clock].get(floors[reference])
         yield {
             **data.record.labels(),
@@ -166,7 +166,7 @@ def _fixed_rounds(data: TrialData) -> tuple[int, int]:
     measurement, stopping = data.record.trial.measurement, data.record.stopping
     if measurement.rule == "rounds" and stopping is not None and stopping.reason == "max_rounds":
         return measurement.max_rounds, 0
-    wanted, rounds = measurement.certify_rounds, len(data.times[PRIMARY_CLOCK])
+    wanted, rounds = measurement.certify_rounds, len(data.times[data.clock])
     if data.visits is not None:
         in_visits = np.unique(data.visits, return_index=True)[1]
         of_visits = int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds

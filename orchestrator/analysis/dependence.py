@@ -21,6 +21,8 @@ LEVEL = 0.01
 def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> NDArray[np.bool_]:
     """Return which figures of a trial come from rounds that depend on each other, [M]; see `long_run.depend_by_quality_or_time`.
 
+    Under load all do: the rounds of a stream share a queue.
+
     Parameters
     ----------
     series : [M, R]
@@ -28,6 +30,8 @@ def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, f
     clock
         of the figures.
     """
+    if data.record.trial.load.is_open:
+        return np.ones(len(series), dtype=bool)
     return depend_by_quality_or_time(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import or_
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.slow_rounds import FEWEST_ROUNDS, LEVEL, Association, association, disturbed, divide_lateness
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
 Floats = NDArray[np.float64]
@@ -99,7 +98,7 @@ class ExplainRow(Labels):
     time_p: Annotated[float, "its p-value, likewise"]
     method: Annotated[str, "`circular shifts` or `visits exchanged`"]
     boundary: Annotated[float | None, "disturbed rounds lie beyond it, in `unit`; null where all rounds are alike"]
-    quiet_rounds: Annotated[Int32, "how many rounds have little of it"]
+    quiet_rounds: Annotated[Int32, "how many rounds, under load streams, have little of it"]
     quiet_late: Annotated[float | None, "share of late inferences in them"]
     quiet_mean: Annotated[float | None, "tail quality in them, a mean over rounds"]
     disturbed_rounds: Annotated[Int32, "how many have much of it"]
@@ -128,16 +127,23 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
         return
     figures = np.stack([evidence.figures(data.evidence) for evidence in present])
     signed = figures * np.array([[evidence.harm] for evidence in present])
-    late = data.inferences[PRIMARY_CLOCK] > threshold.ns
-    found = association([late.mean(axis=1), data.inferences[PRIMARY_CLOCK].mean(axis=1)], signed, data.visits)
+    times = data.inferences[data.clock]
+    of_rounds, visits = times > threshold.ns, data.visits
+    late: NDArray[Any] = of_rounds
     judged = data.judged(data.metric)
-    quality = scale_of(judged).shown(judged.curve(data.times[PRIMARY_CLOCK], [threshold.ns])[0])
+    quality = scale_of(judged).shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
+    if data.streams is not None:
+        # Under load, evidence is that of a whole stream, and stands in its first round.
+        first = np.unique(data.streams, return_index=True)[1]
+        signed, visits = signed[:, first], None
+        late, times, quality = (_means_from(values, first) for values in (late, times, quality))
+    found = association([late.mean(axis=1), times.mean(axis=1)], signed, visits)
     shared: dict[str, object] = {
         "metric": data.metric,
         **threshold.columns(),
-        "rounds": len(late),
-        "late": float(late.mean()),
-        **_divided(late, data.batch_of is not None),
+        "rounds": len(of_rounds),
+        "late": float(of_rounds.mean()),
+        **_divided(of_rounds, data.batch_of is not None),
         "flags": [*flags, TOO_FEW] if len(late) < FEWEST_ROUNDS else list(flags),
     }
     named = _named(present, found)
@@ -164,6 +170,13 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
         yield cast(ExplainRow, row)
 
 
+def _means_from(values: NDArray[Any], first: NDArray[np.intp]) -> Floats:
+    """Return the means of what follows one another from each of these rows to the next, along the first axis."""
+    counts = np.diff(np.append(first, len(values)))
+    sums = np.add.reduceat(values.astype(np.float64), first, axis=0)
+    return np.asarray(sums / counts.reshape(-1, *[1] * (values.ndim - 1)))
+
+
 def _named(present: Sequence[Evidence], found: Association) -> list[int]:
     """Return the places of the evidence that stands out: causes first, then by p-value and by correlation."""
     p_values, correlations = found.p_values.min(axis=0), np.nan_to_num(found.correlations, nan=-1.0).max(axis=0)
@@ -171,7 +184,7 @@ def _named(present: Sequence[Evidence], found: Association) -> list[int]:
     return sorted(places, key=lambda at: (not present[at].origin, p_values[at], -correlations[at]))
 
 
-def _side(name: str, chosen: NDArray[np.bool_], late: NDArray[np.bool_], quality: Floats) -> dict[str, object]:
+def _side(name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats) -> dict[str, object]:
     """Return the columns of the quiet rounds or of the disturbed ones."""
     some = bool(chosen.any())
     return {

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference, Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import Clock, primary_of, shown
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,27 @@ class ThresholdSet:
     def common(self, clock: Clock) -> tuple[Threshold, ...]:
         """Return every threshold of a clock that compares systems; the primary one is among those of the total clock."""
         found = self.percentiles[clock] + self.absolute
-        if clock != PRIMARY_CLOCK or self.primary is None or self.primary in found:
+        if clock != primary_of(self.percentiles.keys()) or self.primary is None or self.primary in found:
             return found
         return (*found, self.primary)
 
 
+def clocks_of(trials: Sequence[TrialData]) -> tuple[Clock, ...]:
+    """Return the clocks that all trials of a group have, the one that counts first before the others."""
+    return shown([clock for clock in Clock if all(clock in data.times for data in trials)])
+
+
 def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> ThresholdSet:
     """Return the common thresholds of trials of one task; percentiles are those of inferences, in which a batch counts once.
+
+    Samples that a policy under load has dropped have no inference.
 
     Raises
     ------
     InputError
         if ``analysis.reference`` names no trial of the campaign's tasks.
     """
-    ends = {data.trial_id: percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], [50, 99]) for data in trials}
+    ends = {data.trial_id: percentiles_inverted_cdf(data.served(data.clock), [50, 99]) for data in trials}
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
@@ -59,7 +67,7 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     primary = (
         thresholds.primary_threshold(analysis.primary, None)
         if chosen is None
-        else thresholds.primary_threshold(analysis.primary, chosen.inferences[PRIMARY_CLOCK], chosen.trial_id)
+        else thresholds.primary_threshold(analysis.primary, chosen.served(chosen.clock), chosen.trial_id)
     )
     absolute = {threshold.ns: threshold for threshold in (*thresholds.common_thresholds(spans), *analysis.thresholds)}
     return ThresholdSet(
@@ -67,8 +75,8 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
         percentiles={
             clock: ()
             if chosen is None
-            else thresholds.thresholds_from_percentiles(chosen.inferences[clock], analysis.percentiles, "reference", chosen.trial_id)
-            for clock in Clock
+            else thresholds.thresholds_from_percentiles(chosen.served(clock), analysis.percentiles, "reference", chosen.trial_id)
+            for clock in clocks_of(trials)
         },
         absolute=tuple(absolute[ns] for ns in sorted(absolute)),
         primary=primary,
@@ -118,7 +126,7 @@ def alike(mine: Any, theirs: Any) -> bool:
 def disagreements(trials: Sequence[TrialData]) -> list[Disagreement]:
     """Return the trials that answer differently from the first trial of the same model and data."""
     found = []
-    firsts: dict[tuple[str, str, str], TrialData] = {}
+    firsts: dict[tuple[str, str, bool, str], TrialData] = {}
     for data in trials:
         first = firsts.setdefault((*data.group, data.record.trial.model.name), data)
         different = sum(not alike(mine, theirs) for mine, theirs in zip(data.predictions, first.predictions, strict=True))
@@ -129,7 +137,7 @@ def disagreements(trials: Sequence[TrialData]) -> list[Disagreement]:
 
 @dataclass(frozen=True)
 class Group:
-    """Trials that may stand in one table: the same task, and the same data by digest.
+    """Trials that may stand in one table: the same task, the same data by digest, and all under load or none.
 
     task
         its name, with the digest's first letters where other trials of the campaign had other data under that name.
@@ -147,21 +155,33 @@ class Group:
     disagreements: tuple[Disagreement, ...]
     settings: Mapping[str, str]
 
+    @property
+    def clocks(self) -> tuple[Clock, ...]:
+        """The clocks of its figures, the one that counts first before the others."""
+        return clocks_of(self.trials)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that counts first."""
+        return self.clocks[0]
+
 
 def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Group, ...]:
     """Return trials by task and data, in the order of their first members."""
-    groups: dict[tuple[str, str], list[TrialData]] = {}
+    groups: dict[tuple[str, str, bool], list[TrialData]] = {}
     for data in trials:
         groups.setdefault(data.group, []).append(data)
-    named = Counter(task for task, _ in groups)
-    return tuple(_group(members, analysis, by_digest=named[task] > 1) for (task, _), members in groups.items())
+    named = Counter(task for task, _ in {(task, digest) for task, digest, _ in groups})
+    return tuple(_group(members, analysis, by_digest=named[task] > 1) for (task, _, _), members in groups.items())
 
 
 def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: bool) -> Group:
-    task, digest = trials[0].group
+    task, digest, is_open = trials[0].group
     task = f"{task} (data {digest[:8]})" if by_digest else task
+    loads = {data.record.trial.load.words for data in trials}
+    task = f"{task} under {loads.pop() if len(loads) == 1 else 'load'}" if is_open else task
     found = threshold_set(trials, analysis)
-    flags = {data.trial_id: data.flags for data in trials}
+    flags = {data.trial_id: tuple(dict.fromkeys((*data.flags, *load_flags(data, found.primary)))) for data in trials}
     return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)), telling_settings(trials))
 
 

@@ -13,13 +13,13 @@ from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.subject.samples import batches_that_ran
 
-RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "ok"))
+RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "dropped", "ok"))
 """The order in which outcomes are listed: those with a cause first."""
 
 
@@ -65,7 +65,7 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
         number, outcome = int(matrix.rounds[row]), int(matrix.outcome[row, column])
         if number not in orders:
             total_ns = np.full(len(names), np.inf)
-            total_ns[matrix.samples] = matrix.times[PRIMARY_CLOCK][row]
+            total_ns[matrix.samples] = matrix.times[primary_of(matrix.times.keys())][row]
             orders[number] = batches_that_ran(record.trial, number, total_ns, bool(matrix.incomplete[row]))
         batches = orders[number]
         place = next(at for at, batch in enumerate(batches) if int(matrix.samples[column]) in batch)
@@ -81,7 +81,7 @@ def _by_lateness(matrix: RoundMatrix) -> Iterator[tuple[int, int]]:
     """Yield row and column of every answer, the latest first."""
     ranks = np.empty(len(RANK), dtype=np.int64)
     ranks[list(RANK)] = np.arange(len(RANK))
-    total = np.where(matrix.late, np.inf, matrix.times[PRIMARY_CLOCK])
+    total = np.where(matrix.late, np.inf, matrix.times[primary_of(matrix.times.keys())])
     order = np.lexsort((-total.ravel(), ranks[matrix.outcome].ravel()))
     for place in order:
         row, column = np.unravel_index(place, total.shape)
@@ -95,13 +95,13 @@ def _answer(matrix: RoundMatrix, row: int, column: int, batches: Sequence[Sequen
 
     def neighbour(at: int) -> float | None:
         known = [columns[sample] for sample in batches[at] if sample in columns] if 0 <= at < len(batches) else []
-        return _finite(matrix.times[PRIMARY_CLOCK][row, known[0]]) if known else None
+        return _finite(matrix.times[primary_of(matrix.times.keys())][row, known[0]]) if known else None
 
     return Answer(
         names=tuple(names[sample] for sample in members),
         round=int(matrix.rounds[row]),
         outcome=schema.OUTCOMES[outcome],
-        total_ns=_finite(matrix.times[PRIMARY_CLOCK][row, column]),
+        total_ns=_finite(matrix.times[primary_of(matrix.times.keys())][row, column]),
         preprocess_ns=_finite(matrix.stages["preprocess_ns"][row, column]),
         inference_ns=_finite(matrix.stages["inference_ns"][row, column]),
         postprocess_ns=_finite(matrix.stages["postprocess_ns"][row, column]),
@@ -116,7 +116,7 @@ def _finite(value: float) -> float | None:
 
 def one_inference(trials: Sequence[TrialData]) -> float:
     """Return the largest share of a round that one inference makes up in any trial: answers of a batch are on time together."""
-    fewest: int = min(data.inferences[PRIMARY_CLOCK].shape[1] for data in trials)
+    fewest: int = min(data.inferences[data.clock].shape[1] for data in trials)
     return 1 / fewest
 
 
@@ -140,7 +140,7 @@ def on_time_scores(
 def _scores(data: TrialData, threshold: Threshold, size: int) -> NDArray[np.float64]:
     judged = data.judged(data.metric)
     assert isinstance(judged, JudgedMean)
-    scores: NDArray[np.float64] = judged.scores * (data.times[PRIMARY_CLOCK] <= threshold.ns)
+    scores: NDArray[np.float64] = judged.scores * (data.times[data.clock] <= threshold.ns)
     samples = scores.shape[1]
     if size == 1:
         return scores

@@ -16,7 +16,7 @@ from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.later_mean import ANYTHING
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
 from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 
@@ -24,7 +24,7 @@ class PredictionRow(Labels):
     """One row per trial, clock, threshold and method: what the first rounds predict, and what the last ones showed."""
 
     metric: Annotated[str, "the primary metric"]
-    clock: Annotated[str, "`inference` or `total`"]
+    clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
     threshold: Annotated[str, "a percentile of the first rounds"]
     threshold_ns: Annotated[Int64, "the time bound"]
     threshold_origin: Annotated[str, "`own`"]
@@ -67,9 +67,9 @@ class PredictionRow(Labels):
 
 def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[PredictionRow]:
     """Yield the rows of one trial for ``prediction.parquet``, for the primary metric; none where there are too few rounds."""
-    if len(data.times[PRIMARY_CLOCK]) < ROUNDS_TO_VALIDATE:
+    if len(data.times[data.clock]) < ROUNDS_TO_VALIDATE:
         return
-    for clock in Clock:
+    for clock in data.times:
         ratios: list[float] | None = None
         for method in _methods(data):
             random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])

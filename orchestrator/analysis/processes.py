@@ -15,7 +15,6 @@ from orchestrator.analysis.quality import JudgedMean, ideal_quality, in_blocks, 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.stats.variance_components import (
     FEWEST_PROCESSES,
     Costs,
@@ -30,7 +29,7 @@ class ProcessRow(Labels):
     """One row per match key with repeats and threshold: what fresh processes of it keep, on the total clock."""
 
     metric: Annotated[str, "the primary metric"]
-    clock: Annotated[str, "`total`"]
+    clock: Annotated[str, "`total`, under load `response`"]
     threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
     threshold_ns: Annotated[Int64, "the time bound"]
     threshold_origin: Annotated[str, "`absolute` or `reference`"]
@@ -63,17 +62,17 @@ def process_rows(groups: Sequence[Group]) -> Iterator[ProcessRow]:
         keys: dict[str, list[TrialData]] = {}
         for data in group.trials:
             keys.setdefault(data.record.match_key, []).append(data)
-        thresholds = group.thresholds.common(PRIMARY_CLOCK)
+        thresholds = group.thresholds.common(group.clock)
         for repeats in keys.values():
             if len(repeats) >= FEWEST_PROCESSES:
-                most = max(len(data.times[PRIMARY_CLOCK]) for data in repeats)
+                most = max(len(data.times[data.clock]) for data in repeats)
                 for some in in_blocks(thresholds, most):
                     yield from _rows(group, repeats, some)
 
 
 def _rows(group: Group, repeats: Sequence[TrialData], thresholds: Sequence[Threshold]) -> Iterator[ProcessRow]:
     bounds = [threshold.ns for threshold in thresholds]
-    curves = [data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds) for data in repeats]
+    curves = [data.judged(data.metric).curve(data.times[data.clock], bounds) for data in repeats]
     long_run = np.mean([_variances(data, curve) * curve.shape[1] for data, curve in zip(repeats, curves, strict=True)], axis=0)
     for index, threshold in enumerate(thresholds):
         qualities = [curve[index] for curve in curves]
@@ -82,7 +81,7 @@ def _rows(group: Group, repeats: Sequence[TrialData], thresholds: Sequence[Thres
 
 def _variances(data: TrialData, curve: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the variance of a process's mean as that of rounds to come, [M], of the quality of every round, [M, R]."""
-    spreads = long_run_spreads(curve, data.visits, dependent_rows(data, curve, PRIMARY_CLOCK))
+    spreads = long_run_spreads(curve, data.visits, dependent_rows(data, curve, data.clock))
     return np.array([spread.variance for spread in spreads])
 
 
@@ -93,7 +92,7 @@ def _row(
     judged = first.judged(first.metric)
     scale = scale_of(judged)
     means = np.array([quality.mean() for quality in qualities])
-    resolution = 1 / min(data.inferences[PRIMARY_CLOCK].size for data in repeats)
+    resolution = 1 / min(data.inferences[data.clock].size for data in repeats)
     mean, low, high = mean_of_processes(means, resolution)
     if isinstance(judged, JudgedMean):
         low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
@@ -110,7 +109,7 @@ def _row(
     return {
         **first.record.labels(),
         "metric": first.metric,
-        "clock": PRIMARY_CLOCK,
+        "clock": group.clock,
         **threshold.columns(),
         "primary": threshold == group.thresholds.primary,
         "ideal": ideal_quality(judged),
@@ -141,7 +140,7 @@ def _answers(repeats: Sequence[TrialData], threshold: Threshold) -> list[NDArray
     known = [each for each in scores if each is not None]
     if len(known) < len(scores):
         return None
-    return [each * (data.inferences[PRIMARY_CLOCK] <= threshold.ns) for each, data in zip(known, repeats, strict=True)]
+    return [each * (data.inferences[data.clock] <= threshold.ns) for each, data in zip(known, repeats, strict=True)]
 
 
 def _process_s(repeats: Sequence[TrialData]) -> float | None:
@@ -157,7 +156,7 @@ def _process_s(repeats: Sequence[TrialData]) -> float | None:
 
 def _round_s(data: TrialData) -> float:
     """Return the median over rounds of what all inferences of a round take, in s; those without an answer left out."""
-    times = data.inferences[PRIMARY_CLOCK]
+    times = data.inferences[data.clock]
     return float(np.median(np.where(np.isfinite(times), times, 0.0).sum(axis=1))) / 1e9
 
 

@@ -145,3 +145,7 @@ class Results:
     def tolerance(self) -> pa.Table:
         """Return tail quality averaged over users' tolerance, per system; no rows without ``analysis.tolerance``."""
         return self.table("tolerance")
+
+    def load(self) -> pa.Table:
+        """Return what each load asked for and what was delivered, per trial under load."""
+        return self.table("load")

@@ -28,7 +28,7 @@ from orchestrator.stats.intervals import sampling_interval
 from orchestrator.stats.korn_graubard import Interval
 from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 LOWER = (10.0, 5.0, 1.0)
@@ -43,7 +43,7 @@ class TailQualityRow(Labels):
 
     metric: Annotated[str, "its name"]
     slice: Annotated[str, "`all`, or one group of a slice as `NAME=GROUP`"]
-    clock: Annotated[str, "`inference` or `total`"]
+    clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
     threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
     threshold_ns: Annotated[Int64, "an answer is on time when its time is at most this"]
     threshold_origin: Annotated[str, "`absolute`, `reference` or `own`"]
@@ -73,8 +73,8 @@ class TailQualityRow(Labels):
 
 def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[TailQualityRow]:
     """Yield the rows of one trial for ``tail_quality.parquet``. Quality is judged by sample, own percentiles are those of inferences."""
-    own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in Clock}
-    in_sample, first_round = own[PRIMARY_CLOCK].in_sample, own[PRIMARY_CLOCK].first_round
+    own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in data.times}
+    in_sample, first_round = own[data.clock].in_sample, own[data.clock].first_round
     for metric, slice_name, members in _figures(data, analysis.slices):
         try:
             figure = _Figure(data, metric, slice_name, members, analysis.seed)
@@ -83,7 +83,7 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
         if figure.defined:
             own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
-            yield from figure.rows({clock: common.common(clock) for clock in Clock}, 0, flags)
+            yield from figure.rows({clock: common.common(clock) for clock in data.times}, 0, flags)
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -128,7 +128,7 @@ class _Figure:
         places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
         members = slice(None) if self._members.all() else self._members  # a slice copies nothing
         times = {clock: self._data.times[clock][first_round:, members] for clock in thresholds}
-        for some in in_blocks(places, len(self._data.times[PRIMARY_CLOCK]) - first_round):
+        for some in in_blocks(places, len(self._data.times[self._data.clock]) - first_round):
             yield from self._rows(some, times, first_round, flags)
 
     def _rows(

@@ -23,7 +23,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.metrics import Judged
 from orchestrator.stats.korn_graubard import Interval
-from orchestrator.stats.times import SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import Clock
 from orchestrator.stats.tolerance import DRAWN_TOLERANCES, Tolerance, TolerancePoints, curve_over_tolerance, quality_over_tolerance
 from orchestrator.stats.variance_components import mean_of_processes
 from orchestrator.storage.typed_rows import Int32, Labels, Parameters
@@ -58,7 +58,7 @@ def tolerance_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterato
         for data in group.trials:
             keys.setdefault(data.record.match_key, []).append(data)
         for repeats in keys.values():
-            for clock in SHOWN_CLOCKS:
+            for clock in group.clocks:
                 yield _row(group, repeats, clock, analysis.tolerance.law, analysis.tolerance.words, analysis.seed)
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judged_mean
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, UnknownMetric, find_metric
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
+from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
@@ -30,7 +31,7 @@ def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) 
 
     Raises InputError if samples of one batch have different times.
     """
-    if record.trial.measurement.batch == 1:
+    if record.trial.fixed_batch == 1:
         return times
     first = _first(record, matrix)
     return {clock: np.take_along_axis(of_samples, first, axis=1) for clock, of_samples in times.items()}
@@ -38,7 +39,7 @@ def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) 
 
 def rows_per_inference(record: TrialRecord, matrix: RoundMatrix, timings: pa.Table) -> pa.Table:
     """Return one row of stored timings per inference; errors are those of `times_per_inference`."""
-    if record.trial.measurement.batch == 1:
+    if record.trial.fixed_batch == 1:
         return timings
     chosen = np.zeros(matrix.outcome.shape, dtype=bool)
     np.put_along_axis(chosen, _first(record, matrix), True, axis=1)
@@ -84,7 +85,8 @@ class TrialData:
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     visits
-        number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time; else None.
+        number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time or are streams;
+        else None.
         Trials that were measured together on one machine had their visits of one number in one cycle.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
@@ -92,6 +94,9 @@ class TrialData:
         per metric that is a mean the stored score of each sample, [S].
     evidence
         per column of the rounds that holds numbers, what was counted, [R], NaN where nothing was.
+    arrivals, streams, overloaded
+        under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of each round, [R]; rounds of a stream
+        that ended early because too many samples waited, [R]. None, None and empty in a closed loop.
     """
 
     record: TrialRecord
@@ -108,6 +113,9 @@ class TrialData:
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     visits: NDArray[np.int32] | None = None
     evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    arrivals: NDArray[np.float64] | None = None
+    streams: NDArray[np.int32] | None = None
+    overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
@@ -120,6 +128,11 @@ class TrialData:
     def metric(self) -> str:
         """The primary metric, by which trials are compared."""
         return self.record.metrics[0]
+
+    def served(self, clock: Clock) -> NDArray[np.float64]:
+        """Return the times of a clock without those of samples that were dropped, of which there was no inference; any shape."""
+        dropped = self.outcome == schema.DROPPED
+        return self.inferences[clock][~dropped] if self.arrivals is not None and dropped.any() else self.inferences[clock]
 
     def log_medians(self, clock: Clock) -> NDArray[np.float64]:
         """Return the logarithm of each round's median time in ns, [R], which is done once per clock; +inf where most have none."""
@@ -167,17 +180,17 @@ class TrialData:
     @property
     def batch_of(self) -> NDArray[np.intp] | None:
         """The inference that each sample went through, [S]; None where every round puts other samples together."""
-        measurement = self.record.trial.measurement
-        if measurement.batch > 1 and measurement.order == "shuffled":
+        trial = self.record.trial
+        if trial.fixed_batch > 1 and trial.measurement.order == "shuffled":
             return None
-        return np.arange(len(self.references)) if measurement.batch == 1 else batch_numbers(self.record.trial, len(self.references))
+        return np.arange(len(self.references)) if trial.fixed_batch == 1 else batch_numbers(self.record.trial, len(self.references))
 
     def stake(self, judged: Judged, members: NDArray[np.bool_]) -> Stake:
         """Return what a round can lose of a metric over the samples that are ``members``, [S].
 
         Samples of a batch are late together. Where the order is shuffled, the batches of the first round stand for all.
         """
-        of = None if self.record.trial.measurement.batch == 1 else batch_numbers(self.record.trial, members.size)[members]
+        of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, members.size)[members]
         return at_stake(judged, int(members.sum()), of)
 
     def scores_per_inference(self) -> NDArray[np.float64] | None:
@@ -188,15 +201,23 @@ class TrialData:
         judged, batch_of = self.judged(self.metric), self.batch_of
         if not isinstance(judged, JudgedMean) or batch_of is None:
             return None
-        if self.record.trial.measurement.batch == 1:
+        if self.record.trial.fixed_batch == 1:
             return judged.scores
         sums = np.bincount(batch_of, weights=judged.scores)
         return np.asarray(sums * (sums.size / judged.scores.size))
 
     @property
-    def group(self) -> tuple[str, str]:
-        """What trials must share to stand in one table: the task's name and the digest of its data."""
-        return self.record.trial.task.name, str(self.record.digests.get("data"))
+    def group(self) -> tuple[str, str, bool]:
+        """What trials must share to stand in one table: the task's name, the digest of its data, and whether samples arrive by a schedule.
+
+        A time to answer that counts from an arrival is no time of a closed loop.
+        """
+        return self.record.trial.task.name, str(self.record.digests.get("data")), self.record.trial.load.is_open
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that counts first."""
+        return primary_of(self.times.keys())
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -251,10 +272,29 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
-        visits=lying_apart(matrix.visits, rounds),
+        visits=lying_apart(matrix.visits, rounds) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
+        streams=None if matrix.arrivals is None else matrix.visits,
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
         evidence=_numbers(rounds),
+        arrivals=matrix.arrivals,
+        overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),
     )
+
+
+def whole_streams(streams: NDArray[np.int32] | None, incomplete: NDArray[np.bool_]) -> NDArray[np.int32] | None:
+    """Return the streams of rounds, [R], as units of intervals: one that a fault cut short is none of its own and goes with the one before.
+
+    Its rounds still count. The first one, if cut, goes with the next.
+    """
+    if streams is None:
+        return None
+    units = streams.copy()
+    cut = np.unique(streams[incomplete])
+    whole = np.setdiff1d(streams, cut)
+    for stream in cut if whole.size else ():
+        before = whole[whole < stream]
+        units[streams == stream] = before[-1] if before.size else whole[0]
+    return units
 
 
 def lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:

@@ -20,7 +20,7 @@ from orchestrator.report.markdown import folded
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text
 from orchestrator.stats.comparison import Difference
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.schema import SCHEMA_VERSION
 
 
@@ -65,7 +65,7 @@ def _row(row: Compared) -> dict[str, Any]:
         "runtime": trial.runtime.name,
         "batch": trial.measurement.batch,
         "metric": row.metric,
-        "clock": PRIMARY_CLOCK,
+        "clock": Clock.RESPONSE if trial.load.is_open else PRIMARY_CLOCK,
         "threshold": threshold and threshold.label,
         "threshold_ns": threshold and threshold.ns,
         "threshold_origin": threshold and threshold.origin,

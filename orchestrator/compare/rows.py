@@ -21,7 +21,6 @@ from orchestrator.stats.comparison import Difference, compare_rounds, compare_sa
 from orchestrator.stats.gate import Verdict
 from orchestrator.stats.replication import Design
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import PlannedTrial
 
 WHOSE = {"data": "data", "model": "weights"}
@@ -56,7 +55,7 @@ def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], desig
     metric = loaded[0].metric
     if metric != before.metric:
         return f"the metric was {before.metric} and is {metric}"
-    samples = loaded[0].times[PRIMARY_CLOCK].shape[1]
+    samples = loaded[0].times[loaded[0].clock].shape[1]
     return f"{before.samples} samples were measured before and {samples} now" if samples != before.samples else None
 
 
@@ -117,7 +116,7 @@ def scopes_of(before: Sequence[TrialData], after: Sequence[TrialData], threshold
 
 
 def _qualities(data: TrialData, threshold: Threshold) -> NDArray[np.float64]:
-    qualities: NDArray[np.float64] = data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], [threshold.ns])[0]
+    qualities: NDArray[np.float64] = data.judged(data.metric).curve(data.times[data.clock], [threshold.ns])[0]
     return qualities
 
 
@@ -262,9 +261,9 @@ def measured(
         yield _row(before, f"{NO_VERDICT}: no threshold", "too many samples of the baseline have no time")
         return
     thresholds = [stored.threshold for stored in before.thresholds]
-    inferences = loaded[0].inferences[PRIMARY_CLOCK].shape[1]
-    fewest = min(*before.rounds, *(len(data.times[PRIMARY_CLOCK]) for data in loaded))
-    flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded)))
+    inferences = loaded[0].inferences[loaded[0].clock].shape[1]
+    fewest = min(*before.rounds, *(len(data.times[data.clock]) for data in loaded))
+    flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded, thresholds)))
     for stored, threshold, means in zip(before.thresholds, thresholds, means_at(loaded, thresholds), strict=True):
         yield Compared(
             match_key=before.match_key,

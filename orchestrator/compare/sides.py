@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.compare.baseline import (
@@ -27,7 +28,6 @@ from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.stats.thresholds import Threshold, primary_threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
 
@@ -165,8 +165,8 @@ def reduce(
         not_done=not_done(repeats),
         metric=data.metric,
         ideal=ideal,
-        samples=data.times[PRIMARY_CLOCK].shape[1],
-        rounds=tuple(len(one.times[PRIMARY_CLOCK]) for one in loaded),
+        samples=data.times[data.clock].shape[1],
+        rounds=tuple(len(one.times[one.clock]) for one in loaded),
         thresholds=tuple(
             BaselineThreshold(
                 label=threshold.label,
@@ -180,21 +180,21 @@ def reduce(
         ),
         digests=digests_of(loaded),
         stack=stack_of(one.record for one in loaded),
-        flags=flags_of_repeats(loaded),
+        flags=flags_of_repeats(loaded, thresholds),
         curve=curve_of(loaded) if curve and thresholds else None,
     )
 
 
 def curve_of(loaded: Sequence[TrialData]) -> StoredCurve:
     """Return mean tail quality of each repeat at the fixed bounds within which more inferences ended than within the one before."""
-    times = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in loaded])
+    times = np.concatenate([data.inferences[data.clock].ravel() for data in loaded])
     means = all(isinstance(data.judged(data.metric), JudgedMean) for data in loaded)
     step = STEP if means else COARSE_STEP
     ended = times[np.isfinite(times)]
     fixed = bounds_up_to(float(ended.max()), step)
     places, counts = np.unique(np.searchsorted(fixed, ended), return_counts=True)
     bounds = fixed[places]
-    qualities = [mean_curve(data.judged(data.metric), data.times[PRIMARY_CLOCK], bounds.tolist()) for data in loaded]
+    qualities = [mean_curve(data.judged(data.metric), data.times[data.clock], bounds.tolist()) for data in loaded]
     return StoredCurve(
         step=step,
         bounds_ns=tuple(bounds.tolist()),
@@ -210,7 +210,7 @@ def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> 
     The primary one is the percentile of the total times of its inferences, all repeats pooled, so that every trial is judged where its
     speed matters; the candidate has no part in it. The user's absolute thresholds follow.
     """
-    pooled = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in loaded])
+    pooled = np.concatenate([data.inferences[data.clock].ravel() for data in loaded])
     primary = primary_threshold(analysis.primary, pooled)
     found = [*([] if primary is None else [primary]), *analysis.thresholds]
     return tuple({threshold.ns: threshold for threshold in reversed(found)}.values())[::-1]
@@ -219,7 +219,7 @@ def frozen_thresholds(loaded: Sequence[TrialData], analysis: AnalysisConfig) -> 
 def means_at(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> list[list[float]]:
     """Return mean tail quality on the total clock per threshold and repeat."""
     bounds = [threshold.ns for threshold in thresholds]
-    curves = [mean_curve(data.judged(data.metric), data.times[PRIMARY_CLOCK], bounds) for data in loaded]
+    curves = [mean_curve(data.judged(data.metric), data.times[data.clock], bounds) for data in loaded]
     return [[float(curve[index]) for curve in curves] for index in range(len(bounds))]
 
 
@@ -235,9 +235,10 @@ def digests_of(loaded: Sequence[TrialData]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(dict.fromkeys(str(data.record.digests.get(name)) for data in loaded)) for name in names}
 
 
-def flags_of_repeats(loaded: Sequence[TrialData]) -> tuple[str, ...]:
-    """Return the flags of all the repeats."""
-    return tuple(dict.fromkeys(flag for data in loaded for flag in data.flags))
+def flags_of_repeats(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> tuple[str, ...]:
+    """Return the flags of all the repeats, and under load those of their schedules, as the shortest threshold asks."""
+    shortest = min(thresholds, key=lambda threshold: threshold.ns, default=None)
+    return tuple(dict.fromkeys(flag for data in loaded for flag in (*data.flags, *load_flags(data, shortest))))
 
 
 def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:
@@ -264,6 +265,6 @@ def _at_other_speeds(loaded: Sequence[TrialData], bounds: Sequence[float]) -> tu
     means = []
     for data in loaded:
         judged = data.judged(data.metric)
-        times = data.times[PRIMARY_CLOCK] if isinstance(judged, JudgedMean) else data.times[PRIMARY_CLOCK][:FEW_ROUNDS]
+        times = data.times[data.clock] if isinstance(judged, JudgedMean) else data.times[data.clock][:FEW_ROUNDS]
         means.append(mean_curve(judged, times, bounds))
     return tuple(float(mean) for mean in np.mean(means, axis=0))

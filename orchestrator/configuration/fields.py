@@ -72,6 +72,8 @@ LONGEST_MS = 9 * 10**9
 MOST_CORES = 4096
 MOST_CLASSES = MOST_SAMPLES = 10**9
 LARGEST_SEED = 2**63 - 1
+MOST_ARRIVALS_PER_S = 10**7
+LONGEST_STREAM_S = 86_400
 
 DeviceKind = Literal["cpu", "cuda"]
 Dtype = Literal["fp32", "bf16", "fp16"]

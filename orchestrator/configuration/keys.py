@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from orchestrator.configuration.config import (
     AnalysisConfig,
     ClusterConfig,
+    LoadConfig,
     MeasurementConfig,
     ModelConfig,
     RuntimeConfig,
@@ -24,6 +25,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "system": SystemConfig,
     "runtime": RuntimeConfig,
     "measurement": MeasurementConfig,
+    "load": LoadConfig,
     "analysis": AnalysisConfig,
     "cluster": ClusterConfig,
 }

@@ -55,6 +55,10 @@ class TimedActor:
         """Run consecutive rounds of a visit and return them as one message."""
         return pack(self._worker.run_rounds(first, count, visit))
 
+    def run_stream(self, first: int, visit: int) -> Packed:
+        """Serve the stream of a visit and return its rounds as one message."""
+        return pack(self._worker.run_stream(first, visit))
+
     def rest(self, bell: str) -> None:
         """Sleep until the driver's bell rings."""
         sleep_until_rung(bell)

@@ -114,6 +114,11 @@ class RaySession:
         self._wake()
         return RayJob(self._handle.run_rounds.remote(first, count, visit), self._leaving, unpack)
 
+    def run_stream(self, first: int, visit: int) -> RayJob[list[RoundResult]]:
+        """Serve the stream of a visit."""
+        self._wake()
+        return RayJob(self._handle.run_stream.remote(first, visit), self._leaving, unpack)
+
     def kernel_ns(self) -> RayJob[int]:
         """Time a fixed piece of work."""
         self._wake()

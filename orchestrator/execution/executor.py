@@ -63,6 +63,9 @@ class Session(Protocol):
     def run_rounds(self, first: int, count: int, visit: int) -> Job[Sequence[RoundResult]]:
         """Run consecutive rounds of a visit; each is timed as if it were alone. A visit that is new begins with its lead-in."""
 
+    def run_stream(self, first: int, visit: int) -> Job[Sequence[RoundResult]]:
+        """Serve the stream of a visit under load: its rounds, which follow one another, count from ``first``."""
+
     def rest(self) -> None:
         """Have the process sleep until the next call, as far as that is possible: nothing of it may run beside other trials' rounds."""
 

@@ -71,6 +71,10 @@ class InlineSession:
         """Run consecutive rounds of a visit."""
         return InlineJob(lambda: self._worker.run_rounds(first, count, visit))
 
+    def run_stream(self, first: int, visit: int) -> InlineJob[list[RoundResult]]:
+        """Serve the stream of a visit."""
+        return InlineJob(lambda: self._worker.run_stream(first, visit))
+
     def rest(self) -> None:
         """Do nothing: the process is the driver's own, and busy."""
 

@@ -37,6 +37,11 @@ FIXED = pa.schema(
         *((stage, pa.int64()) for stage in schema.STAGES),
         ("total_ns", pa.int64()),
         ("cuda_inference_ns", pa.int64()),
+        ("arrival_ns", pa.int64()),
+        ("queue_ns", pa.int64()),
+        ("response_ns", pa.int64()),
+        ("ramp", pa.bool_()),
+        ("stream", pa.int32()),
         ("input_size", pa.int64()),
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("process", pa.int32()),
@@ -95,6 +100,7 @@ def _write_trial(campaign: Campaign, record: TrialRecord, form: pa.Schema, write
         of_sample = samples.take(_places(samples.column("sample"), part.column("sample"), record))
         total = pc.add(pc.add(*(part.column(stage) for stage in schema.STAGES[:2])), part.column(schema.STAGES[2]))
         columns: dict[str, Any] = {**_columns(of_sample), **_columns(of_round), **_columns(part), "total_ns": total}
+        columns["response_ns"] = pc.add(total, part.column("queue_ns"))
         writer.write_table(pa.table([_conform(columns.get(field.name), constant, field, part.num_rows) for field in form], schema=form))
     return int(timings.num_rows)
 

@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
+from orchestrator.measurement.timing import IN_FLIGHT
 from orchestrator.storage import schema
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.losses import short_round
-from orchestrator.storage.stored_form import columns_batch, one_row
+from orchestrator.storage.stored_form import columns_batch, one_row, without_arrivals
 from orchestrator.storage.vocabulary import FaultName, InFlight
 from orchestrator.subject.samples import batches_of_round
 from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_text
@@ -132,17 +133,22 @@ def _impossible(what: str) -> TrialFailed:
 
 @dataclass(frozen=True)
 class Stamps:
-    """A file of stamps: the round it is of, when that began (monotonic and UTC, ns), and [B, 4] stamps of its batches in ns."""
+    """A file of stamps: the round it is of, when that began (monotonic and UTC, ns), and [B, 4] stamps of its batches in ns.
+
+    Under load it is of a stream: the round is the stream's first, every arrival has its stamps, and ``origin_ns`` is when its schedule
+    began by their clock; else that is 0.
+    """
 
     round: int
     monotonic_ns: int
     wall_ns: int
     stamps: npt.NDArray[np.int64]
+    origin_ns: int = 0
 
     @property
     def finished(self) -> bool:
-        """Whether every batch has ended."""
-        return bool((self.stamps[:, 3] > 0).all())
+        """Whether every batch has ended, and every arrival has ended or was dropped."""
+        return not bool(np.isin(self.stamps[:, 3], (0, IN_FLIGHT)).any())
 
 
 def incomplete_round(
@@ -194,6 +200,7 @@ def incomplete_round(
             "start_gap_ns": pa.nulls(samples, pa.int64()),
             **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
             "cuda_inference_ns": pa.nulls(samples, pa.int64()),
+            **without_arrivals(samples),
         },
         schema.TIMINGS,
     )

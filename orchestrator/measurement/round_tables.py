@@ -15,7 +15,7 @@ import pyarrow as pa
 from orchestrator.contracts import Sample
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.storage import schema
-from orchestrator.storage.stored_form import columns_batch
+from orchestrator.storage.stored_form import columns_batch, without_arrivals
 from orchestrator.subject.targets import message_with_place
 
 Groups = Sequence[Sequence[int]]
@@ -68,6 +68,7 @@ def timings_batch(
         "cuda_inference_ns": pa.nulls(count, pa.int64())
         if cuda_ns is None
         else pa.array(np.array(cuda_ns, dtype=np.int64)[batch_of], mask=failed),
+        **without_arrivals(count),
     }
     return columns_batch(columns, schema.TIMINGS)
 

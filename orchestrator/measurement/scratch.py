@@ -23,8 +23,9 @@ from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"
 KEEP_S = 86_400
-HEADER = 4
-"""int64 before the stamps: round, number of batches, monotonic start (ns), wall-clock start (ns)."""
+HEADER = 5
+"""int64 before the stamps: round, number of batches or arrivals, monotonic start (ns), wall-clock start (ns), and when the schedule of a
+stream begins by the clock of the stamps (ns, 0 without one)."""
 UNUSED = "what the process left is not used"
 
 
@@ -60,7 +61,7 @@ def remove_stale(folder: Path) -> None:
 class Scratch:
     """The mapped file of one timed process.
 
-    ``stamps`` is a writable int64 view of 4 places per batch, ``header`` the four places before it.
+    ``stamps`` is a writable int64 view of 4 places per batch, under load per arrival, ``header`` the places before it.
 
     Raises
     ------
@@ -96,10 +97,10 @@ class Scratch:
         self.header, self.stamps = whole[:HEADER], whole[HEADER:]
         self._zeros = bytes(8 * STAMPS * batches)
 
-    def begin(self, number: int, monotonic_ns: int, wall_ns: int) -> None:
-        """Clear the stamps and note which round starts."""
+    def begin(self, number: int, monotonic_ns: int, wall_ns: int, origin_ns: int = 0) -> None:
+        """Clear the stamps and note which round starts, under load which is the first of the stream."""
         self.stamps.cast("B")[:] = self._zeros
-        for place, value in enumerate((number, self.batches, monotonic_ns, wall_ns)):
+        for place, value in enumerate((number, self.batches, monotonic_ns, wall_ns, origin_ns)):
             self.header[place] = value
 
     def array(self) -> npt.NDArray[np.int64]:
@@ -113,14 +114,14 @@ def take_stamps(path: Path) -> Stamps | None:
     Raises TrialFailed for a file that may be another user's, or is not as a process of ours leaves it.
     """
     try:
-        (number, batches, monotonic_ns, wall_ns), stamps = read_scratch(path)
+        (number, batches, monotonic_ns, wall_ns, origin_ns), stamps = read_scratch(path)
     except FileNotFoundError:
         return None
     path.unlink(missing_ok=True)
-    return Stamps(number, monotonic_ns, wall_ns, stamps) if batches and wall_ns else None
+    return Stamps(number, monotonic_ns, wall_ns, stamps, origin_ns) if batches and wall_ns else None
 
 
-def read_scratch(path: Path) -> tuple[tuple[int, int, int, int], npt.NDArray[np.int64]]:
+def read_scratch(path: Path) -> tuple[tuple[int, int, int, int, int], npt.NDArray[np.int64]]:
     """Read what a timed process left: the header and the stamps, shape [B, 4].
 
     Raises
@@ -144,8 +145,8 @@ def read_scratch(path: Path) -> tuple[tuple[int, int, int, int], npt.NDArray[np.
         os.close(descriptor)
     words = np.frombuffer(content[: len(content) // 8 * 8], dtype=np.int64)
     if len(words) < HEADER or not words[1]:  # the process died before its first round began
-        return (0, 0, 0, 0), np.zeros((0, STAMPS), dtype=np.int64)
-    header = (int(words[0]), int(words[1]), int(words[2]), int(words[3]))
+        return (0, 0, 0, 0, 0), np.zeros((0, STAMPS), dtype=np.int64)
+    header = (int(words[0]), int(words[1]), int(words[2]), int(words[3]), int(words[4]))
     if header[1] < 0 or len(content) != 8 * (HEADER + STAMPS * header[1]):
         raise TrialFailed(f"{path} has {len(content)} bytes, which is no size for {header[1]} batches: {UNUSED}", FAULT)
     return header, words[HEADER:].reshape(header[1], STAMPS)

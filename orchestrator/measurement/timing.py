@@ -16,6 +16,8 @@ from orchestrator.subject.targets import message_with_place
 Clock = Callable[[], int]
 
 STAMPS = 4
+DROPPED, IN_FLIGHT = -1, -2
+"""Under load, in the place of an arrival's end: it was never started; it is between its start and its end (see ``load_loop.py``)."""
 
 
 @dataclass(frozen=True)

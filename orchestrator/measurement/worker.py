@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import TracebackException
@@ -21,14 +21,18 @@ from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_raised, tracebacks_kept
+from orchestrator.measurement.load_loop import serve, service_of
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import Scratch
+from orchestrator.measurement.stream_tables import Stream, answers_by_arrival
 from orchestrator.measurement.timing import STAMPS, Clock, Stages, run_batches
+from orchestrator.measurement.waiting import waiting
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.stored_form import one_row
 from orchestrator.subject.inspection import open_subject
 from orchestrator.subject.samples import batches_of_round
+from orchestrator.subject.schedule import mean_rate, schedule_of
 from orchestrator.subject.targets import message_with_place, traceback_text
 
 Items = Sequence[Any]
@@ -56,6 +60,8 @@ def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: Loade
 
 
 COLLECT_EVERY_S = 0.25
+BEFORE_STREAM_NS = 5_000_000
+"""From the last preparation of a stream to its start: a schedule may have an arrival at 0."""
 
 
 class Worker:
@@ -119,8 +125,9 @@ class Worker:
         model = self._load(subject.model)
         load_ns = time.perf_counter_ns() - started
         self._items, stages = stages_for(self._trial.task.preload, subject.samples, subject.task, model)
-        self._scratch = Scratch(self._scratch_path, batches=len(self._groups(0)))
-        events, gpus = bool(model.facts.get("cuda_events")), self._trial.system.gpus
+        self._scratch = Scratch(self._scratch_path, batches=self._places())
+        # Under load a batch is what waits, so that no event could be told from the stamps which arrival it belongs to.
+        events, gpus = bool(model.facts.get("cuda_events")) and not self._trial.load.is_open, self._trial.system.gpus
         self._cuda = device.CudaStages(stages, self._scratch.batches, events, len(gpus)) if gpus else None
         self._stages = stages if self._cuda is None else self._cuda.stages
         seen = device.read_device(self._trial.system)
@@ -164,16 +171,99 @@ class Worker:
         return [self.run_round(number, visit) for number in range(first, first + count)]
 
     @tracebacks_kept()
+    def run_stream(self, first: int, visit: int) -> list[RoundResult]:
+        """Serve one stream, whose rounds count from ``first``. It ends early, after a whole round, where its backlog grows too long."""
+        trial, load = self._trial, self._trial.load
+        schedule = schedule_of(trial, len(self._items), visit)
+        self._visit = visit
+        items = [self._items[sample] for sample in schedule.samples]
+        service = service_of(load, trial.measurement.batch, mean_rate(trial))
+        wait_until = waiting(load.idle, round(load.spin_us * 1000), self._clock)
+        self._quieten()
+        first_raised: list[TracebackException] = []
+        wall_ns, monotonic_ns, origin = time.time_ns(), self._monotonic(), self._clock()
+        due = (schedule.moments_ns + (origin + BEFORE_STREAM_NS)).tolist()
+        self._scratch.begin(first, monotonic_ns + BEFORE_STREAM_NS, wall_ns, origin + BEFORE_STREAM_NS)
+        before = evidence.read_counters(self._cores)
+        stamps = self._scratch.stamps[: STAMPS * len(due)]
+        served = serve(due, items, self._stages, stamps, service, self._clock, wait_until, first_raised)
+        ended_ns = self._clock()
+        after = evidence.read_counters(self._cores)
+        gc.enable()
+        if self._cuda is not None:
+            self._cuda.take_times_ns()
+        stream = Stream(schedule, self._scratch.array()[: len(due)], origin + BEFORE_STREAM_NS, never="dropped")
+        stream.refuse_impossible(ended_ns)
+        measured = {
+            **evidence.difference(before, after),
+            **self._gpus.read(),
+            "frequency_mhz": evidence.frequency_mhz(self._cores),
+            "load_1m": os.getloadavg()[0],
+        }
+        common = {
+            "process": self._process,
+            "visit": visit,
+            "incomplete": False,
+            "stream": visit,
+            "stream_started_monotonic_ns": monotonic_ns + BEFORE_STREAM_NS,
+            "overloaded": served.overloaded,
+        }
+        rounds = range(schedule.rounds if not served.overloaded else stream.last_round(served.arrived) + 1)
+        ends, answers = stream.ends_ns(), answers_by_arrival(stream.stamps, served.answers)
+        found = []
+        for number in rounds:
+            start_ns, end_ns = int(ends[number]) - stream.origin_ns, int(ends[number + 1]) - stream.origin_ns
+            row = {
+                **common,
+                "round": first + number,
+                "started_at": datetime.fromtimestamp((wall_ns + BEFORE_STREAM_NS + start_ns) / 1e9, UTC),
+                "started_monotonic_ns": monotonic_ns + BEFORE_STREAM_NS + start_ns,
+                "duration_ns": end_ns - start_ns,
+                **(measured if number == 0 else {}),
+            }
+            found.append(self._round_of_stream(stream, served.errors, answers, number, row, first_raised))
+        return found
+
+    def _round_of_stream(
+        self,
+        stream: Stream,
+        raised: Mapping[int, str],
+        answers: Sequence[Any],
+        number: int,
+        row: dict[str, Any],
+        first_raised: Sequence[TracebackException],
+    ) -> RoundResult:
+        """Return one round of a stream, with the ramp beside the first one; answers are compared where there are any."""
+        kind = self._trial.task.kind
+        assert self._first_answers is not None
+        part = stream.schedule.of_round(number)
+        answered = zip(stream.schedule.samples[part].tolist(), answers[part], strict=True)
+        now = {sample: answer for sample, answer in answered if answer is not None}
+        places = range(part.start, part.stop)
+        errors = {int(stream.schedule.samples[place]): raised[place] for place in places if place in raised}
+        with round_tables.right_form(kind, f"the answers of model {self._trial.model.name}"):
+            by_sample = [now.get(sample) for sample in range(len(self._items))]
+            unanswered = {sample: "" for sample in range(len(self._items)) if sample not in now}
+            changed = round_tables.changed_answers(kind, self._first_answers, by_sample, unanswered)
+            digest = round_tables.digest_answers(by_sample)
+        row |= {"prediction_digest": digest, "different_answers": 0 if changed is None else changed.num_rows}
+        return RoundResult(
+            timings=stream.timings(number, row["round"]),
+            round=one_row(row, schema.ROUNDS),
+            answers=changed,
+            errors=errors,
+            traceback=traceback_text(first_raised[0]) if first_raised and errors else None,
+            ramp=stream.ramp(row["stream"]) if number == 0 else None,
+        )
+
+    @tracebacks_kept()
     def run_round(self, number: int, visit: int | None = None) -> RoundResult:
         """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
         lead_in = self._lead_in(number) if visit not in (None, self._visit) else {}
         self._visit = visit
         groups = self._groups(number)
         batches = self._batches(groups)
-        collecting = self._trial.measurement.garbage_collection == "on"
-        if not collecting:
-            self._collect()
-            gc.disable()
+        self._quieten()
         first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns = time.time_ns(), self._monotonic()
         self._scratch.begin(number, monotonic_ns, wall_ns)
@@ -183,7 +273,8 @@ class Worker:
         duration_ns = self._clock() - started
         after = evidence.read_counters(self._cores)
         gc.enable()
-        refuse_impossible(self._scratch.array(), started, started + duration_ns)
+        stamps = self._scratch.array()[: len(batches)]
+        refuse_impossible(stamps, started, started + duration_ns)
         by_sample, errors = round_tables.spread(groups, answers, failed)
         if self._first_answers is None:
             self._first_answers = by_sample
@@ -208,7 +299,7 @@ class Worker:
         }
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
-            timings=round_tables.timings_batch(number, self._scratch.array(), groups, errors, None if failed else cuda_ns),
+            timings=round_tables.timings_batch(number, stamps, groups, errors, None if failed else cuda_ns),
             round=one_row(row, schema.ROUNDS),
             answers=changed,
             errors=errors,
@@ -229,6 +320,17 @@ class Worker:
         if self._cuda is not None:
             self._cuda.take_times_ns()
         return {"lead_in": len(batches), "lead_in_first_ns": stamps[3] - stamps[0] if stamps[0] else None}
+
+    def _places(self) -> int:
+        """Return how many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too."""
+        rounds = len(self._groups(0))
+        return max(rounds, schedule_of(self._trial, len(self._items), 0).moments_ns.size) if self._trial.load.is_open else rounds
+
+    def _quieten(self) -> None:
+        """Keep the collection of garbage out of what is timed next, unless the user wants it there."""
+        if self._trial.measurement.garbage_collection != "on":
+            self._collect()
+            gc.disable()
 
     def _collect(self) -> None:
         """Collect what the last round has left; older garbage too, unless that was done a moment ago and rounds are short."""

@@ -11,13 +11,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.configuration.config import MeasurementConfig, Target, Trial
+from orchestrator.configuration.config import LoadConfig, MeasurementConfig, Target, Trial
 from orchestrator.configuration.environment_values import known_by_digests
 from orchestrator.subject.inspection import Inspection
 
 LONGEST_SLUG = 100
 LONGEST_NAME = 22
 """Four names of this length, their hyphens and a batch of five digits fit into the longest slug."""
+
+LONGEST_LOAD = 20
+"""Where there is a load, each name gives up a part of its length for it."""
 
 NO_WORK = {
     "model": {"runtimes", "classes", "parameters", "several_gpus", "options"},
@@ -42,12 +45,19 @@ def trial_id(key: str, repeat: int) -> str:
 
 
 def slug(trial: Trial) -> str:
-    """Return the readable part: model, task, system, runtime (with its number format, if it is not fp32) and batch."""
+    """Return the readable part: model, task, system, runtime (with its number format, if it is not fp32), batch and, if any, load."""
     runtime = trial.runtime.name if trial.runtime.dtype == "fp32" else f"{trial.runtime.name}_{trial.runtime.dtype}"
     names = [_safe(name) for name in (trial.model.name, trial.task.name, trial.system.name, runtime)]
-    batch = f"b{trial.measurement.batch}"
-    whole = "-".join([*names, batch])
-    return whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[:LONGEST_NAME] for name in names), batch])
+    settings = [f"b{trial.measurement.batch}", *([_load_word(trial.load)] if trial.load.is_open else [])]
+    whole = "-".join([*names, *settings])
+    room = LONGEST_NAME if not trial.load.is_open else LONGEST_NAME - LONGEST_LOAD // len(names)
+    return whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[:room] for name in names), *settings])
+
+
+def _load_word(load: LoadConfig) -> str:
+    """Return the load as a word of an id, such as ``poisson40`` or ``periodic29_97``."""
+    pace = load.speed if load.rate_per_s is None else load.rate_per_s
+    return _safe(f"{load.name}{pace:g}")[:LONGEST_LOAD]
 
 
 def _safe(name: str) -> str:
@@ -55,13 +65,16 @@ def _safe(name: str) -> str:
 
 
 def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
-    """Return everything that the hash covers, as plain JSON values."""
+    """Return everything that the hash covers, as plain JSON values. The closed loop, which older ids know alone, is not named."""
     blocks: dict[str, dict[str, Any]] = {
         name: getattr(trial, name).model_dump(mode="json", exclude=left_out) for name, left_out in NO_WORK.items()
     }
     blocks["model"]["options"] = _options(trial.model, inspection.model_paths)
     blocks["task"]["options"] = _options(trial.task, inspection.task_paths)
     blocks["measurement"] |= {"schedule": "sequential"} | _lead_in(trial.measurement)
+    if trial.load.is_open:
+        # Of a trace its content is the work, not where it lies.
+        blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"}) | {"file_digest": inspection.load_digest}
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
 
 

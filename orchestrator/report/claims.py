@@ -15,7 +15,6 @@ from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
@@ -29,7 +28,7 @@ def deadline_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task the deadlines on the total clock: for each trial's own ideal quality, and for a common one where that is lower."""
     wanted = results.analysis.deadline
     for group in results.groups:
-        rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == PRIMARY_CLOCK]
+        rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == group.clock]
         own = {row["trial"]: row["floor"] for row in rows if row["reference"] == "own"}
         rows = [row for row in rows if row["reference"] == "own" or 0 < row["floor"] < own[row["trial"]]]
         common = COMMON if any(row["reference"] == "common" for row in rows) else ""
@@ -170,7 +169,7 @@ def prediction_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task what the first rounds predicted of the last, on the total clock at the first rounds' p95."""
     for group in results.groups:
         found = rows_of(results, "prediction", group)
-        rows = [row for row in found if (row["clock"], row["threshold"]) == (PRIMARY_CLOCK, SHOWN)]
+        rows = [row for row in found if (row["clock"], row["threshold"]) == (group.clock, SHOWN)]
         if rows:
             marks = Marks(rows)
             yield Table(
@@ -223,9 +222,7 @@ def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> 
             rows = [
                 row
                 for row in found
-                if row["clock"] == PRIMARY_CLOCK
-                and threshold.is_of(row)
-                and (row["metric"], row["slice"]) != (group.trials[0].metric, "all")
+                if row["clock"] == group.clock and threshold.is_of(row) and (row["metric"], row["slice"]) != (group.trials[0].metric, "all")
             ]
             if rows:
                 yield _others_within(threshold, rows, group)
@@ -264,7 +261,7 @@ def rounds_needed_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for group in results.groups:
         cells = []
         for data in group.trials:
-            times = data.times[PRIMARY_CLOCK] if data.batch_of is None else data.inferences[PRIMARY_CLOCK]
+            times = data.times[data.clock] if data.batch_of is None else data.inferences[data.clock]
             if len(times) < FEWEST_ROUNDS:
                 continue
             some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], most)).astype(np.int64))

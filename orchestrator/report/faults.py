@@ -11,7 +11,6 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality
-from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage import schema
 
 MOST_SAMPLES = 20
@@ -44,24 +43,28 @@ def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
         yield from _two_readings(group)
 
 
+FAILED = ("error", "timeout", "lost")
+"""Outcomes that are faults. What a policy drops under load is none: the table of schedules counts it."""
+
+
 def _unanswered(group: Group) -> Iterator[Table]:
     rows = [row for data in group.trials for row in _unanswered_rows(data)]
     if rows:
         yield Table(
             title=f"Samples of {group.task} without an answer",
-            columns=["trial", "sample", *(f"rounds {name}" for name in schema.OUTCOMES[1:])],
+            columns=["trial", "sample", *(f"rounds {name}" for name in FAILED)],
             rows=rows[:MOST_SAMPLES],
             note="They count as late at every threshold."
             + (f" {len(rows) - MOST_SAMPLES} more are not shown." if len(rows) > MOST_SAMPLES else ""),
-            right=frozenset(f"rounds {name}" for name in schema.OUTCOMES[1:]),
+            right=frozenset(f"rounds {name}" for name in FAILED),
         )
 
 
 def _unanswered_rows(data: TrialData) -> list[list[str]]:
     """Return the samples without a time in some round; first those that hung or raised."""
-    counts = np.stack([(data.outcome == code).sum(axis=0) for code in range(1, len(schema.OUTCOMES))])
+    counts = np.stack([(data.outcome == schema.OUTCOMES.index(name)).sum(axis=0) for name in FAILED])
     affected = [int(sample) for sample in np.flatnonzero(counts.any(axis=0))]
-    lost = schema.LOST - 1
+    lost = FAILED.index("lost")
     order = sorted(affected, key=lambda sample: (-int(counts[:lost, sample].sum()), sample))
     return [[data.trial_id, data.names[sample], *(str(int(count)) for count in counts[:, sample])] for sample in order]
 
@@ -72,11 +75,11 @@ def _two_readings(group: Group) -> Iterator[Table]:
         return
     primary = group.thresholds.primary
     # Where so much is missing that no percentile is a time, every answer that came at all is on time.
-    bound_ns = primary.ns if primary is not None else max(float(data.times[PRIMARY_CLOCK][~data.incomplete].max()) for data in interrupted)
+    bound_ns = primary.ns if primary is not None else max(float(data.times[data.clock][~data.incomplete].max()) for data in interrupted)
     label = primary.label if primary is not None else "the longest time measured"
     rows = []
     for data in interrupted:
-        rounds = data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], [bound_ns])[0]
+        rounds = data.judged(data.metric).curve(data.times[data.clock], [bound_ns])[0]
         whole = rounds[~data.incomplete]
         rows.append(
             [data.trial_id, str(int(data.incomplete.sum())), *map(quality, (rounds.mean(), rounds.min(), whole.mean(), whole.min()))]

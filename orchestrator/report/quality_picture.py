@@ -17,7 +17,6 @@ from orchestrator.report.svg import INK, QUIET, RULE, Drawing, Point, spread, wi
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 PLOT_WIDTH, PLOT_HEIGHT = 520.0, 300.0
 LEFT, TOP, BOTTOM, LINE = 54.0, 72.0, 54.0, 17.0
@@ -141,11 +140,11 @@ def _steps(points: Sequence[Point]) -> list[Point]:
 def _thresholds(reading: Reading, primary: Threshold) -> Floats:
     """Return rising thresholds in ns from below the fastest common one to above the slowest that matters, and the page's between."""
     group = reading.group
-    common = [threshold.ns for threshold in group.thresholds.common(PRIMARY_CLOCK)] or [primary.ns]
-    timed = [ns for data in group.trials if math.isfinite(ns := float(np.min(data.times[PRIMARY_CLOCK])))]
+    common = [threshold.ns for threshold in group.thresholds.common(reading.clock)] or [primary.ns]
+    timed = [ns for data in group.trials if math.isfinite(ns := float(np.min(data.times[data.clock])))]
     low = max(1.0, min([*common, *timed, primary.ns]) * 0.9)
     high = max(*common, primary.ns) * 1.25
-    grid = reading.grids[PRIMARY_CLOCK].ns.astype(np.float64)
+    grid = reading.grids[reading.clock].ns.astype(np.float64)
     return np.unique([low, *grid[(grid > low) & (grid < high)], high])
 
 
@@ -154,11 +153,11 @@ def _curves(reading: Reading, found: Sequence[Standing], ns: Floats) -> list[Flo
 
     Each is a step: at a threshold that the page did not compute, the last before it; before all of them every answer is late.
     """
-    grid = reading.grids[PRIMARY_CLOCK].ns
+    grid = reading.grids[reading.clock].ns
     places = np.searchsorted(grid, ns, side="right") - 1
 
     def gain(trial: str, scale: Scale) -> Floats:
-        gains = np.asarray(scale.gained(reading.curves[PRIMARY_CLOCK, trial].mean))
+        gains = np.asarray(scale.gained(reading.curves[reading.clock, trial].mean))
         return np.where(places < 0, 0.0, gains[np.maximum(places, 0)])
 
     return [np.mean([gain(trial, one.scale) for trial in one.trials], axis=0) for one in found]

@@ -11,7 +11,7 @@ from orchestrator.report.claims import deadline_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import Clock
 from orchestrator.storage.records import OTHER_USERS, TrialRecord
 
 NOT_CERTIFIED = "not certified"
@@ -39,7 +39,7 @@ def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for group in results.groups:
         metric = group.trials[0].metric
         rows = [row for row in rows_of(results, "tail_quality", group) if row["slice"] == "all"]
-        rows = [row for row in rows if row["clock"] == PRIMARY_CLOCK and row["metric"] == metric]
+        rows = [row for row in rows if row["clock"] == group.clock and row["metric"] == metric]
         reference = group.thresholds.reference
         if reference is not None:
             note = f"Thresholds are percentiles of the total time of {reference.trial}"
@@ -52,7 +52,7 @@ def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
 
 def _cross_system(group: Group, results: CampaignAnalysis, metric: str, origin: str, rows: Sequence[Row], note: str) -> Table:
     rows = [row for row in rows if row["threshold_origin"] == origin]
-    common = dict.fromkeys(threshold for threshold in group.thresholds.common(PRIMARY_CLOCK) if threshold.origin == origin)
+    common = dict.fromkeys(threshold for threshold in group.thresholds.common(group.clock) if threshold.origin == origin)
     thresholds = sorted(common, key=lambda threshold: (threshold.ns, threshold.label))
     heads = [bound(threshold) for threshold in thresholds]
     cells: dict[str, list[str]] = {}
@@ -142,7 +142,7 @@ def _latency_cell(row: Row) -> str:
 
 def trials_table(results: CampaignAnalysis) -> Table:
     """Return where each trial ran, how it stopped and what it cost before its first round."""
-    rounds = {data.trial_id: len(data.times[PRIMARY_CLOCK]) for group in results.groups for data in group.trials}
+    rounds = {data.trial_id: len(data.times[data.clock]) for group in results.groups for data in group.trials}
     rows = []
     for record in results.records:
         placement, cold = record.placement, record.cold_start

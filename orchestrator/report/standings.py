@@ -11,7 +11,6 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import Scale
 from orchestrator.report.table import WHO, Row, rows_of
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 Grade: TypeAlias = Literal["good", "doubtful", "bad"]
 
@@ -89,7 +88,7 @@ def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
     rows = {
         row["trial"]: row
         for row in rows_of(results, "tail_quality", group)
-        if (row["clock"], row["metric"], row["slice"]) == (PRIMARY_CLOCK, metric, "all")
+        if (row["clock"], row["metric"], row["slice"]) == (group.clock, metric, "all")
         and row["threshold_origin"] != "own"
         and row["threshold_ns"] == primary.ns
     }

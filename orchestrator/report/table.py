@@ -9,10 +9,10 @@ from typing import Any
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.report.text import markdown_text, milliseconds
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_at(group: Group, everywhere: bool) -> list[Threshold]:
     primary = group.thresholds.primary
     if not everywhere:
         return [primary] if primary is not None else []
-    found = {threshold.ns: threshold for threshold in reversed(group.thresholds.common(PRIMARY_CLOCK))}
+    found = {threshold.ns: threshold for threshold in reversed(group.thresholds.common(group.clock))}
     if primary is not None:
         found[primary.ns] = primary
     return [found[ns] for ns in sorted(found)]
@@ -98,6 +98,9 @@ REMEDIES = {
     FEW_ROUNDS: "the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
     DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
     IN_SAMPLE: "the threshold comes from these rounds themselves, so that the interval is too wide",
+    NOT_KEPT: "samples were started late although nothing was due; quieten the machine, or try load.idle=spin",
+    OVERLOADED: "samples arrive faster than they are answered, and figures grow with load.stream_s; lower load.rate_per_s",
+    FEW_STREAMS: "the rounds of a stream share a queue; measure 12 streams or more, by measurement.min_rounds",
     "unpinned": "threads could run on other cores, too; cluster=inline never pins, else let system.cores be fewer",
 }
 """What a flag means for a figure, and what to do about it."""

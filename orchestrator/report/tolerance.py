@@ -8,7 +8,6 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.quality import scale_of
 from orchestrator.report.table import Marks, Table, rows_of, who, who_columns
 from orchestrator.report.text import quality, quality_within
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 NOTE = (
     "A user counts the answers that come within his own tolerance; the figure is the mean over users and rounds. In brackets the 95 % "
@@ -19,7 +18,7 @@ NOTE = (
 def tolerance_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task what each system keeps on average over `analysis.tolerance`, the best first; nothing without one."""
     for group in results.groups:
-        rows = [row for row in rows_of(results, "tolerance", group) if row["clock"] == PRIMARY_CLOCK]
+        rows = [row for row in rows_of(results, "tolerance", group) if row["clock"] == group.clock]
         if rows:
             scale = scale_of(group.trials[0].judged(rows[0]["metric"]))
             rows.sort(key=lambda row: -scale.gained(row["mean"]))
@@ -27,7 +26,7 @@ def tolerance_tables(results: CampaignAnalysis) -> Iterator[Table]:
             heads = ["averaged over users", "worst round", "ideal"]
             names = [name for name in who_columns(group) if name != "repeat"]
             yield Table(
-                title=f"Tail quality of {group.task} ({rows[0]['metric']}, total time) averaged over users: {rows[0]['tolerance']}",
+                title=f"Tail quality of {group.task} ({rows[0]['metric']}, {group.clock} time) averaged over users: {rows[0]['tolerance']}",
                 columns=[*names, *heads],
                 rows=[
                     [

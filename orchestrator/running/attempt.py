@@ -16,6 +16,7 @@ from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
 from orchestrator.running.steps import asking, step
 from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.subject.schedule import longest_stream_s
 
 CALL_S, MOST_AT_ONCE = 0.05, 20
 """Rounds that take less than this together may be asked for in one call, and how many at most."""
@@ -92,6 +93,40 @@ class RoundCalls:
             )
 
 
+class StreamCalls(RoundCalls):
+    """The calls to a process under load: a visit is one stream, and a stream one call, which brings all its rounds.
+
+    ``limit_s`` is how long a stream may take.
+    """
+
+    def __init__(self, session: Session, measurement: MeasurementConfig, next_round: int, limit_s: float) -> None:
+        super().__init__(session, measurement, next_round, one_by_one=True)
+        self._limit_s = limit_s
+        self._asked = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the stream of the visit has been taken."""
+        return self._asked and not self._under_way
+
+    def begin_visit(self, number: int, rounds: int | None) -> None:
+        """Begin a visit; its schedule says how many rounds it has."""
+        self._visit, self._asked = number, False
+
+    def ask_ahead(self, round_s: float) -> None:
+        """Ask for the stream of the visit, once."""
+        if not self._asked:
+            self._under_way.append((self._next, self._session.run_stream(self._next, self._visit)))
+            self._asked = True
+
+    def take(self) -> Sequence[RoundResult]:
+        """Wait for the stream to end. Raises what it raises, TimeoutError, or SessionLost."""
+        self.at, job = self._under_way.popleft()
+        results = job.result(timeout=self._limit_s)
+        self._next += len(results)
+        return results
+
+
 def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -> int:
     """Return how many rounds to ask a remote process for in one call: short ones would cost more to send than to measure.
 
@@ -162,8 +197,11 @@ class TimedProcess:
         with asking("preparing its process"):
             return self._await(self.session.prepare(), stop)
 
-    def calls(self, first: int) -> RoundCalls:
-        """Return the calls for rounds from a number on, of which none is under way yet."""
+    def calls(self, first: int, samples: int) -> RoundCalls:
+        """Return the calls for rounds of so many samples from a number on, of which none is under way yet."""
+        if self._trial.load.is_open:
+            limit_s = self._trial.measurement.round_timeout_s + longest_stream_s(self._trial, samples)
+            return StreamCalls(self.session, self._trial.measurement, first, limit_s)
         return RoundCalls(self.session, self._trial.measurement, first, self.session.shares_machine)
 
     def rest(self) -> None:

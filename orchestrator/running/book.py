@@ -99,6 +99,8 @@ class TrialBook:
                 self._errors.append(TrialError(message=self._hide(message), round=number, sample=sample))
             if result.answers is not None:
                 self._writer.write_answers(number, result.answers)
+            if result.ramp is not None:
+                self._writer.write_ramp(result.ramp)
             self._writer.append(result.timings, result.round)
         if result.traceback is not None:
             self.store_traceback(f"round {number}, first sample that the model raised on", result.traceback)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
+from orchestrator.measurement.cut_stream import cut_stream
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
 from orchestrator.metrics.interface import Scale
 from orchestrator.running.book import TrialBook, refuse_changed
@@ -24,7 +25,7 @@ from orchestrator.running.trial_judge import (
     quality_flags,
 )
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import primary_of
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.records import Fault
 from orchestrator.storage.vocabulary import InFlight
@@ -54,7 +55,7 @@ class Course:
 
     def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule, among_others: bool) -> None:
         self.book = book
-        self._visits_apart = among_others and trial.measurement.schedule == "visits"
+        self._visits_apart = trial.load.is_open or (among_others and trial.measurement.schedule == "visits")
         self.next_round = 0
         self.visit = -1
         self.round_s = 1.0
@@ -140,7 +141,8 @@ class Course:
         with step("asking its stopping rule"):
             judge, measured = self.judge, result.round
             self.round_s = measured.column("duration_ns")[0].as_py() / 1e9
-            of_samples = clocks(result.timings)[PRIMARY_CLOCK]
+            times = clocks(result.timings)
+            of_samples = times[primary_of(times.keys())]
             observation = RoundObservation(
                 measured.column("round")[0].as_py(),
                 per_inference(self._trial, result),
@@ -158,12 +160,14 @@ class Course:
         self.next_round += 1
 
     def store_left(self, left: Stamps, fault: Fault) -> None:
-        """Store the round in flight of a process that has died, as far as it came."""
+        """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""
         with step("salvaging a round"):
             outcome: InFlight = "timeout" if fault.name == "hang" else "error"
             samples = self.judge.samples.num_rows
-            result = incomplete_round(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
-        self.store(result, self.decide(result))
+            known = (self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
+            results = cut_stream(*known) if self._trial.load.is_open else [incomplete_round(*known)]
+        for result in results:
+            self.store(result, self.decide(result))
 
     def stop(self, reason: str | None) -> None:
         """Record why the trial stops."""

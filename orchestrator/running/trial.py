@@ -16,7 +16,7 @@ from orchestrator.running.life import End, Observer, RoundDone, TrialLife
 from orchestrator.running.steps import asking, fault_name, step, storing
 from orchestrator.running.trial_judge import kernel_flags, p99_ns, per_inference
 from orchestrator.stats.stopping import Decision, StoppingRule
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import primary_of
 from orchestrator.storage.records import Fault, PlannedTrial, Process
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import kept_traceback, one_line
@@ -140,7 +140,7 @@ class TrialRun(TrialLife):
         if prepared is None:
             return self._let_go(course)
         course.prepared(prepared)
-        self._calls = self._process.calls(course.next_round)
+        self._calls = self._process.calls(course.next_round, prepared.samples.num_rows)
         with step("saying that it is prepared"):
             self._observer.trial_prepared(self._planned, prepared)
         return None
@@ -174,7 +174,8 @@ class TrialRun(TrialLife):
         for result, decision in zip(results, decisions, strict=True):
             course.store(result, decision)
         with step("saying how far it is"):
-            done = RoundDone(course.next_round, course.round_s, p99_ns(per_inference(self._planned.trial, results[-1])[PRIMARY_CLOCK]))
+            times = per_inference(self._planned.trial, results[-1])
+            done = RoundDone(course.next_round, course.round_s, p99_ns(times[primary_of(times.keys())]))
             self._observer.round_done(self._planned, done, decisions[-1])
         if stopping is not None:
             course.stop(stopping.reason)

@@ -18,7 +18,7 @@ from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
 from orchestrator.metrics.detection import names_other_categories
 from orchestrator.metrics.interface import PLAIN, Scale
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, SERVICE_CLOCKS, Clock
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import OTHER_USERS
 from orchestrator.storage.schema import STAGES
@@ -158,7 +158,7 @@ Times = dict[Clock, NDArray[np.float64]]
 def per_inference(trial: Trial, result: RoundResult) -> Times:
     """Return the times of each inference of a round in ns, per clock; a batch has one, which all its samples carry."""
     times = clocks(result.timings)
-    if trial.measurement.batch == 1:
+    if trial.fixed_batch == 1:
         return times
     number, incomplete = (result.round.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
     [first] = first_of_batches(trial, number, times[PRIMARY_CLOCK][np.newaxis], incomplete)
@@ -166,7 +166,10 @@ def per_inference(trial: Trial, result: RoundResult) -> Times:
 
 
 def clocks(timings: pa.RecordBatch) -> Times:
-    """Return the times of each sample in ns, per clock; +inf where the outcome is not ``ok``."""
+    """Return the times of each sample in ns, per clock; +inf where the outcome is not ``ok``. Under load there is ``response`` too."""
     late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
-    stages = {name: timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) for name in STAGES}
-    return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)) for clock in Clock}
+    is_open = timings.column("arrival_ns").null_count < timings.num_rows
+    names = (*STAGES, "queue_ns")
+    stages = {name: timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
+    counted = tuple(Clock) if is_open else SERVICE_CLOCKS
+    return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)) for clock in counted}

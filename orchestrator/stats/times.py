@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ class Clock(StrEnum):
 
     INFERENCE = "inference"
     TOTAL = "total"
+    RESPONSE = "response"
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -24,11 +26,30 @@ class Clock(StrEnum):
         return STAGES_OF[self]
 
 
-STAGES_OF = {Clock.INFERENCE: ("inference_ns",), Clock.TOTAL: ("preprocess_ns", "inference_ns", "postprocess_ns")}
+STAGES_OF = {
+    Clock.INFERENCE: ("inference_ns",),
+    Clock.TOTAL: ("preprocess_ns", "inference_ns", "postprocess_ns"),
+    Clock.RESPONSE: ("queue_ns", "preprocess_ns", "inference_ns", "postprocess_ns"),
+}
 PRIMARY_CLOCK = Clock.TOTAL
-"""What rules, gates and rankings look at, and what is shown where one clock is."""
-SHOWN_CLOCKS = tuple(sorted(Clock, key=lambda clock: clock != PRIMARY_CLOCK))
-"""All clocks in the order in which a reader is offered them."""
+"""What rules, gates and rankings look at in a closed loop, and what is shown where one clock is."""
+SERVICE_CLOCKS = (Clock.INFERENCE, Clock.TOTAL)
+"""The clocks that every trial has. Where samples arrive by a schedule there is ``response`` too, from the arrival to the answer."""
+
+
+def primary_of(clocks: Collection[Clock]) -> Clock:
+    """Return the clock that counts first: ``response`` under load, else ``total``."""
+    return Clock.RESPONSE if Clock.RESPONSE in clocks else PRIMARY_CLOCK
+
+
+def shown(clocks: Collection[Clock]) -> tuple[Clock, ...]:
+    """Return clocks in the order in which a reader is offered them."""
+    first = primary_of(clocks)
+    return tuple(sorted(clocks, key=lambda clock: (clock != first, clock != PRIMARY_CLOCK)))
+
+
+SHOWN_SERVICE_CLOCKS = shown(SERVICE_CLOCKS)
+"""The same in the order in which a reader is offered them."""
 
 
 def checked_times(times: ArrayLike) -> Times:

@@ -48,6 +48,8 @@ class RoundResult:
         messages of samples on which the model raised, by sample.
     traceback
         of the first of them, as text.
+    ramp
+        under load, with the first round of a stream: the arrivals of its ramp, columns of ``schema.RAMP``.
     """
 
     timings: pa.RecordBatch
@@ -55,6 +57,7 @@ class RoundResult:
     answers: pa.Table | None = None
     errors: Mapping[int, str] = field(default_factory=dict)
     traceback: str | None = None
+    ramp: pa.RecordBatch | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Packed:
     timings: pa.RecordBatch
     rounds: pa.RecordBatch
     sizes: tuple[int, ...]
-    rare: Mapping[int, tuple[pa.Table | None, Mapping[int, str], str | None]]
+    rare: Mapping[int, tuple[pa.Table | None, Mapping[int, str], str | None, pa.RecordBatch | None]]
 
 
 def pack(results: Sequence[RoundResult]) -> Packed:
@@ -74,9 +77,9 @@ def pack(results: Sequence[RoundResult]) -> Packed:
         rounds=pa.concat_batches([result.round for result in results]),
         sizes=tuple(result.timings.num_rows for result in results),
         rare={
-            place: (result.answers, result.errors, result.traceback)
+            place: (result.answers, result.errors, result.traceback, result.ramp)
             for place, result in enumerate(results)
-            if result.answers is not None or result.errors
+            if result.answers is not None or result.errors or result.ramp is not None
         },
     )
 
@@ -85,7 +88,7 @@ def unpack(packed: Packed) -> list[RoundResult]:
     """Return the rounds of a message, without copying a timing."""
     results, at = [], 0
     for place, size in enumerate(packed.sizes):
-        rare = packed.rare.get(place, (None, {}, None))
+        rare = packed.rare.get(place, (None, {}, None, None))
         results.append(RoundResult(packed.timings.slice(at, size), packed.rounds.slice(place, 1), *rare))
         at += size
     return results

@@ -18,8 +18,9 @@ TWINS = ("timings", "rounds")
 
 SAMPLES = "predictions.parquet"
 WARMUP = "warmup.parquet"
+RAMP = "ramp.parquet"
 TRACEBACK = "traceback.txt"
-OF_A_TRIAL = (SAMPLES, WARMUP)
+OF_A_TRIAL = (SAMPLES, WARMUP, RAMP)
 ANSWERS_FOLDER = "predictions"
 
 PART = re.compile(r"part-(\d{5,9})\.parquet")
@@ -89,6 +90,11 @@ class TrialFolder:
     def warmup(self) -> Path:
         """Timings of the warm-up rounds."""
         return self._own(WARMUP)
+
+    @property
+    def ramp(self) -> Path:
+        """Timings of the arrivals that streams begin with, under load."""
+        return self._own(RAMP)
 
     @property
     def traceback(self) -> Path:

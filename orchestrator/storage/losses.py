@@ -103,6 +103,8 @@ def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.Record
     """
     if not timings.num_rows:
         return None
+    if batch > 1 and bool(rounds.column("stream").is_valid().to_numpy(zero_copy_only=False).any()):
+        return None  # batches of what waits may reach from one round into the next; the timed process has looked at the whole stream
     numbers = rounds.column("round").to_numpy()
     row = np.searchsorted(numbers, timings.column("round").to_numpy())
     parts_ns = np.zeros(len(numbers))

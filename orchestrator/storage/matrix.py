@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.times import Clock
+from orchestrator.stats.times import SERVICE_CLOCKS, Clock
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import outcome_codes
 
@@ -34,7 +34,7 @@ class RoundMatrix:
     samples
         numbers of the samples, ascending, int64, shape [S].
     times
-        per clock, ns, float64, shape [R, S]; +inf where the outcome is not ``ok``.
+        per clock, ns, float64, shape [R, S]; +inf where the outcome is not ``ok``. ``response`` is there under load alone.
     stages
         per stage, in the same form.
     outcome
@@ -45,6 +45,8 @@ class RoundMatrix:
         True for a round that ended before all samples were measured, shape [R].
     visits
         the visit that each round belongs to, int32, shape [R]; None where any round is stored without one.
+    arrivals
+        when each sample arrived, ns from the start of its stream, shape [R, S]; None in a closed loop.
     """
 
     rounds: npt.NDArray[np.int64]
@@ -55,6 +57,7 @@ class RoundMatrix:
     process: npt.NDArray[np.int32]
     incomplete: npt.NDArray[np.bool_]
     visits: npt.NDArray[np.int32] | None = None
+    arrivals: npt.NDArray[np.float64] | None = None
 
     @property
     def late(self) -> npt.NDArray[np.bool_]:
@@ -91,7 +94,10 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     timed = place[is_ok]
     stages = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
     nothing = np.zeros(timings.num_rows, dtype=np.int64)
-    times = {clock: sum((stages[name] for name in clock.stages), start=nothing) for clock in Clock}
+    is_open = timings.column("arrival_ns").null_count < timings.num_rows
+    clocks = tuple(Clock) if is_open else SERVICE_CLOCKS
+    parts = stages if Clock.RESPONSE not in clocks else stages | {"queue_ns": _stage(timings, "queue_ns", is_ok)}
+    times = {clock: sum((parts[name] for name in clock.stages), start=nothing) for clock in clocks}
     for clock, of_clock in times.items():
         wrong = is_ok & ((of_clock <= 0) | (of_clock >= EXACT_LIMIT))
         _refuse(timings, wrong, f"has {clock}_ns {_first(of_clock, wrong)}, and a time is positive and below 2**53 ns")
@@ -111,7 +117,21 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
         process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
         visits=_visits(rounds.column("visit")),
+        arrivals=_arrivals(timings, place, shape),
     )
+
+
+def _arrivals(timings: pa.Table, place: npt.NDArray[np.int64], shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
+    """Return the arrivals; under load every row has one, whatever became of its sample."""
+    column = timings.column("arrival_ns")
+    if column.null_count == len(column):
+        return None
+    moments = column.fill_null(-1).to_numpy()
+    wrong = (moments < 0) | (moments >= EXACT_LIMIT)
+    _refuse(timings, wrong, f"has arrival_ns {_first(moments, wrong)}, and an arrival is not negative and below 2**53 ns")
+    filled = np.full(shape, np.nan)
+    filled.ravel()[place] = moments
+    return filled
 
 
 def _visits(column: pa.ChunkedArray) -> npt.NDArray[np.int32] | None:

@@ -112,6 +112,11 @@ class Campaign:
         path = self._folder(trial_id).warmup
         return read_table(path, schema.TIMINGS) if path.exists() else schema.TIMINGS.empty_table()
 
+    def ramp(self, trial_id: str) -> pa.Table:
+        """Return the timings of the streams' ramps; no rows in a closed loop."""
+        path = self._folder(trial_id).ramp
+        return read_table(path, schema.RAMP) if path.exists() else schema.RAMP.empty_table()
+
     def answers(self, trial_id: str, number: int) -> pa.Table | None:
         """Return the answers of a round that differ from the first round's, or None if none do."""
         path = self._folder(trial_id).answers_of(number)

@@ -6,17 +6,21 @@ import pyarrow as pa
 
 from orchestrator.storage.vocabulary import Outcome
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added load: arrivals, waits and streams. Files of version 1 are read as closed loops."""
 
-OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "timeout", "lost")
+OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "timeout", "lost", "dropped")
 
 OK = OUTCOMES.index("ok")
 LOST = OUTCOMES.index("lost")
+DROPPED = OUTCOMES.index("dropped")
 
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 """The stages between the four stamps of a sample. Their sum is the total clock."""
 
-RESULT_TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes", "tolerance")
+RESULT_TABLES = (
+    "tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes", "tolerance", "load",
+)  # fmt: skip
 """Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 
 TIMINGS = pa.schema(
@@ -29,9 +33,16 @@ TIMINGS = pa.schema(
         pa.field("inference_ns", pa.int64()),
         pa.field("postprocess_ns", pa.int64()),
         pa.field("cuda_inference_ns", pa.int64()),
+        pa.field("arrival_ns", pa.int64()),
+        pa.field("queue_ns", pa.int64()),
+        pa.field("ramp", pa.bool_()),
     ]
 )
-"""One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages."""
+"""One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages. ``arrival_ns`` is
+from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop."""
+
+RAMP = TIMINGS.append(pa.field("stream", pa.int32(), nullable=False))
+"""One row per arrival of the ramps, in order of arrival; their round is -1."""
 
 GPU = pa.struct(
     {
@@ -75,10 +86,14 @@ ROUNDS = pa.schema(
         pa.field("gpu_throttle_reasons", pa.int64()),
         pa.field("gpu_foreign_processes", pa.int32()),
         pa.field("gpus", pa.list_(GPU)),
+        pa.field("stream", pa.int32()),
+        pa.field("stream_started_monotonic_ns", pa.int64()),
+        pa.field("overloaded", pa.bool_()),
     ]
 )
 """One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0, ``visit`` its
-visits; older campaigns have none. The first round of a visit holds how many untimed inferences led into it, and the first one's total."""
+visits; older campaigns have none. The first round of a visit holds how many untimed inferences led into it, and the first one's total.
+Under load a round belongs to a stream, and evidence of the whole stream stands in its first round."""
 
 SAMPLES = pa.schema(
     [

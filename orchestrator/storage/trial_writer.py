@@ -113,7 +113,16 @@ class TrialWriter:
         if self._folder.warmup.exists():
             earlier = read_table(self._folder.warmup, schema.TIMINGS)
             table = pa.concat_tables([earlier, _renumbered(table, after=earlier)])
-        write_parquet(self._folder.warmup, table, **encoding.TIMINGS)
+        # No sample arrives in a warm-up.
+        write_parquet(self._folder.warmup, table.drop_columns(["arrival_ns", "queue_ns", "ramp"]), **encoding.TIMINGS)
+
+    def write_ramp(self, ramp: pa.RecordBatch) -> None:
+        """Write the ramp of a stream, columns of ``schema.RAMP``, before its rounds are appended; one left by a kill is replaced."""
+        table = conform(pa.Table.from_batches([ramp]), schema.RAMP)
+        if self._folder.ramp.exists() and table.num_rows:
+            earlier = read_table(self._folder.ramp, schema.RAMP)
+            table = pa.concat_tables([earlier.filter(pc.not_equal(earlier.column("stream"), table.column("stream")[0])), table])
+        write_parquet(self._folder.ramp, table, **encoding.TIMINGS)
 
     def write_answers(self, number: int, answers: pa.Table) -> None:
         """Write the answers of a round that differ from the first round's, before the round itself is appended."""

@@ -28,8 +28,8 @@ FaultName = Literal[
 LossCause = Literal["process", "machine"]
 """What is to blame for a lost process: the model, or its host, link or cluster."""
 
-Outcome = Literal["ok", "error", "timeout", "lost"]
-"""What became of one sample in one round."""
+Outcome = Literal["ok", "error", "timeout", "lost", "dropped"]
+"""What became of one sample in one round; ``dropped`` is one that arrived under load and was never started."""
 
 InFlight = Literal["error", "timeout"]
 """The outcome of the sample that a process was at when it ended."""

@@ -9,7 +9,7 @@ import numpy as np
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import SHOWN_CLOCKS
+from orchestrator.stats.times import SHOWN_SERVICE_CLOCKS
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, three, time_ms, whole
 
@@ -29,7 +29,7 @@ def quality_table(material: Material) -> StudyTable:
     for group, data in material.trials():
         judged = data.judged(data.metric)
         scale = scale_of(judged)
-        for clock in SHOWN_CLOCKS:
+        for clock in SHOWN_SERVICE_CLOCKS:
             every = len(data.times[clock])
             for count in dict.fromkeys((min(material.criteria.first_rounds, every), every)):
                 bounds = percentiles_inverted_cdf(data.inferences[clock][:count], material.criteria.percentiles)
@@ -63,7 +63,7 @@ def tail_table(material: Material) -> StudyTable:
     for group, data in material.trials():
         judged = data.judged(data.metric)
         scale = scale_of(judged)
-        for clock in SHOWN_CLOCKS:
+        for clock in SHOWN_SERVICE_CLOCKS:
             own = percentiles_inverted_cdf(data.inferences[clock], material.criteria.tail_percentiles)
             common = list(_common(material, group.thresholds.percentiles[clock]))
             curve = scale.shown(judged.curve(data.times[clock], own).mean(axis=1))
@@ -100,7 +100,7 @@ def latency_table(material: Material) -> StudyTable:
     """Return mean and percentiles of time: the conventional view."""
     rows: list[list[Value]] = []
     for group, data in material.trials():
-        for clock in SHOWN_CLOCKS:
+        for clock in SHOWN_SERVICE_CLOCKS:
             times = data.inferences[clock]
             finite = times[np.isfinite(times)]
             p50, p99 = percentiles_inverted_cdf(times, [50, 99])

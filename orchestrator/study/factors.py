@@ -13,7 +13,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.concordance import concordance, spearman_of_pairs
 from orchestrator.stats.factors import Share, balanced, divide_variance
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.study.material import Material, chosen, own_times, systems_of
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, whole
 
@@ -39,7 +39,9 @@ class Division:
 
 def divisions(material: Material) -> list[Division]:
     """Return the shares of every task and clock with a balanced design of two systems' worth of trials or more."""
-    return [found for group in material.groups for clock in SHOWN_CLOCKS if (found := _division(material, group, clock)) is not None]
+    return [
+        found for group in material.groups for clock in SHOWN_SERVICE_CLOCKS if (found := _division(material, group, clock)) is not None
+    ]
 
 
 def _division(material: Material, group: Group, clock: Clock) -> Division | None:

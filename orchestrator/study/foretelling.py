@@ -18,7 +18,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.long_run import drift_p_values, long_run_spreads
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.study.material import Material, systems_of, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, time_ms, whole
 
@@ -74,7 +74,7 @@ def split(rounds: int) -> int | None:
     return rounds - min(TEST_ROUNDS, rounds // 2)
 
 
-def of_last_rounds(material: Material, percentiles: Sequence[float], clocks: Sequence[Clock] = SHOWN_CLOCKS) -> Iterator[Foretold]:
+def of_last_rounds(material: Material, percentiles: Sequence[float], clocks: Sequence[Clock] = SHOWN_SERVICE_CLOCKS) -> Iterator[Foretold]:
     """Yield what the first rounds of each trial say of its last."""
     for group, data in material.trials():
         fitted = split(len(data.times[PRIMARY_CLOCK]))
@@ -85,7 +85,9 @@ def of_last_rounds(material: Material, percentiles: Sequence[float], clocks: Seq
                 yield from _foretold(group, (data, data), "last rounds", clock, percentiles, parts, pooled)
 
 
-def of_fresh_processes(material: Material, percentiles: Sequence[float], clocks: Sequence[Clock] = SHOWN_CLOCKS) -> Iterator[Foretold]:
+def of_fresh_processes(
+    material: Material, percentiles: Sequence[float], clocks: Sequence[Clock] = SHOWN_SERVICE_CLOCKS
+) -> Iterator[Foretold]:
     """Yield what the first repeat of each system says of every other."""
     for group in material.groups:
         for first, *others in systems_of(group).values():

@@ -105,8 +105,8 @@ def title_lines(title: str) -> list[str]:
 
 
 def _plot(drawing: Drawing, plot: Plot, left: float, top: float) -> None:
-    for number, line in enumerate(reversed(title_lines(plot.title))):
-        drawing.text(left, top - 10 - 14 * number, line, INK, TITLE_SIZE, bold=True)
+    for number, words in enumerate(reversed(title_lines(plot.title))):
+        drawing.text(left, top - 10 - 14 * number, words, INK, TITLE_SIZE, bold=True)
     bottom = top + HEIGHT
     drawing.text(left + WIDTH / 2, bottom + 34, plot.x_label, QUIET, 11, "middle")
     drawing.text(left - LEFT + 4, top - 40, plot.y_label, QUIET, 11)

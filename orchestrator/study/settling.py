@@ -13,7 +13,7 @@ from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.divergence import divergences, fit_density
 from orchestrator.stats.histogram import LogHistogram
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.study.material import Material, chosen, own_times, who, who_columns
 from orchestrator.study.tables import StudyTable, Value, known, numbers, three, whole
 
@@ -48,7 +48,7 @@ def paths_of(material: Material) -> Paths:
     window = material.criteria.claims.enough.window
 
     def path(data: TrialData) -> dict[Clock, Path]:
-        return {clock: _path(data.inferences[clock], window) for clock in SHOWN_CLOCKS}
+        return {clock: _path(data.inferences[clock], window) for clock in SHOWN_SERVICE_CLOCKS}
 
     trials = [data for _, data in material.trials()]
     return dict(zip((data.trial_id for data in trials), map_in_threads(path, trials), strict=True))
@@ -64,7 +64,7 @@ def _path(times: Floats, window: int) -> Path:
 
 def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:
     """Return after how many rounds both clocks were at most ``bound`` at once, or None."""
-    both = np.maximum(*(paths[clock].rjsd for clock in SHOWN_CLOCKS))
+    both = np.maximum(*(paths[clock].rjsd for clock in SHOWN_SERVICE_CLOCKS))
     return Path(paths[PRIMARY_CLOCK].rounds, both).settled(bound)
 
 
@@ -74,15 +74,15 @@ def rjsd_table(material: Material, paths: Paths) -> StudyTable:
     rows: list[list[Value]] = []
     for group, data in material.trials():
         of_trial = paths[data.trial_id]
-        last = [known(float(of_trial[clock].rjsd[-1])) if of_trial[clock].rjsd.size else None for clock in SHOWN_CLOCKS]
-        settled = [of_trial[clock].settled(bound) for clock in SHOWN_CLOCKS]
+        last = [known(float(of_trial[clock].rjsd[-1])) if of_trial[clock].rjsd.size else None for clock in SHOWN_SERVICE_CLOCKS]
+        settled = [of_trial[clock].settled(bound) for clock in SHOWN_SERVICE_CLOCKS]
         rows.append([*who(group, data), *settled, settled_on_both(of_trial, bound), *last, len(data.times[PRIMARY_CLOCK])])
-    names = [f"settled {clock}" for clock in SHOWN_CLOCKS]
+    names = [f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS]
     return StudyTable(
         "rjsd",
         f"rJSD over fits, and the first round at which it was at most {bound:g}",
         [
-            *who_columns(), *numbers(whole, *names, "settled both"), *numbers(three, *(f"last {clock}" for clock in SHOWN_CLOCKS)),
+            *who_columns(), *numbers(whole, *names, "settled both"), *numbers(three, *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)),
             *numbers(whole, "rounds"),
         ],
         rows,

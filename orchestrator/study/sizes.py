@@ -13,7 +13,7 @@ from orchestrator.stats.density import kde_on_grid, log_times, select_bandwidth
 from orchestrator.stats.divergence import Fit, fit_density, jensen_shannon_distance, masses_on_common_grid
 from orchestrator.stats.histogram import LogHistogram
 from orchestrator.stats.input_size import time_on_size
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS
 from orchestrator.study.material import Material, chosen, own_times, repeats_first, short, sizes_of, who, who_columns
 from orchestrator.study.tables import StudyTable, Value, known, named, numbers, significant, three, whole
 
@@ -31,7 +31,7 @@ def size_table(material: Material) -> StudyTable:
             sizes = sizes_of(data)
             if sizes is None or len(data.times[PRIMARY_CLOCK]) < FEWEST_TIMES:
                 continue
-            for clock in SHOWN_CLOCKS:
+            for clock in SHOWN_SERVICE_CLOCKS:
                 mean, variance = time_on_size(own_times(data, clock), sizes)
                 of_mean: list[Value] = [mean.slope, mean.intercept, known(mean.r_squared)]
                 rows.append([*who(group, data), clock, sizes.size, *of_mean, variance.slope, known(variance.r_squared)])

@@ -25,6 +25,7 @@ from orchestrator.subject.samples import (
     draw_subset,
     estimate_decoded,
 )
+from orchestrator.subject.schedule import schedule_of
 from orchestrator.subject.targets import check_packages, faults_of, resolve
 
 
@@ -46,6 +47,8 @@ class Inspection:
         names of the task's metrics, the primary one first.
     model_bytes
         size of the model's files.
+    load_digest
+        SHA-256 of the file of arrival times, where there is one.
     """
 
     samples: int
@@ -59,6 +62,7 @@ class Inspection:
     slices: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     model_bytes: int = 0
+    load_digest: str | None = None
 
 
 UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
@@ -153,6 +157,7 @@ class Inspector:
             slices=tuple(sorted({name for sample in task.samples for name in sample.slices})),
             metrics=task.metrics,
             model_bytes=model.size_bytes,
+            load_digest=self._check_load(trial, len(task.samples)),
         )
         return Subject(model.model, task.task, task.samples, inspection)
 
@@ -183,8 +188,16 @@ class Inspector:
             lambda: check_runtime(trial.runtime, trial.system.device_kind),
             lambda: self._model(trial, model_options),
             lambda: self._task(trial, task_options),
+            lambda: self._check_load(trial, 1),
         )
         return tuple(filter(None, map(_complaint, steps)))
+
+    def _check_load(self, trial: Trial, samples: int) -> str | None:
+        """Return the digest of the file of arrival times, where there is one. Raises InputError for a schedule that cannot be drawn."""
+        if not trial.load.is_open:
+            return None
+        schedule_of(trial, samples, 0)
+        return None if trial.load.file is None else digest_files([Path(trial.load.file)], self._digest_cache)[0]
 
     def _model(self, trial: Trial, options: Mapping[str, Any]) -> OpenModel:
         key = json.dumps([trial.model.target, options], sort_keys=True, default=str)

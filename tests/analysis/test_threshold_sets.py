@@ -9,7 +9,7 @@ import pytest
 from orchestrator.analysis.groups import check_names, disagreements, threshold_set
 from orchestrator.analysis.quality import at_stake, judge
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.config import AnalysisConfig, LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers
 
@@ -19,7 +19,11 @@ def trial(name: str, ms: float, state: str = "done", predictions: tuple[int, ...
     task = SimpleNamespace(name="task")
     model = SimpleNamespace(name="model")
     record = SimpleNamespace(
-        trial_id=f"{name}-r0", match_key=name, state=state, trial=SimpleNamespace(task=task, model=model), digests={"data": "d"}
+        trial_id=f"{name}-r0",
+        match_key=name,
+        state=state,
+        trial=SimpleNamespace(task=task, model=model, load=LoadConfig()),
+        digests={"data": "d"},
     )
     clocks = {"inference": times, "total": times}
     return TrialData(cast(Any, record), clocks, clocks, [1, 2], list(predictions), {}, np.array([1, 1]), 0)

@@ -12,10 +12,14 @@ from orchestrator.subject.targets import resolve
 
 pytestmark = pytest.mark.slow
 
-GROUPS = ("model", "task", "system", "runtime", "measurement", "analysis", "cluster")
+GROUPS = ("model", "task", "system", "runtime", "measurement", "load", "analysis", "cluster")
 FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).rglob("*.yaml"))
 SWEEPS = sorted((shipped_folder() / "sweep").rglob("*.yaml"))
-NEEDS = {"cluster=address": ["cluster.address=10.0.0.1:6379"]}
+NEEDS = {
+    "cluster=address": ["cluster.address=10.0.0.1:6379"],
+    **{f"load={law}": ["load.rate_per_s=40"] for law in ("periodic", "poisson", "gamma")},
+    "load=trace": ["load.file=arrivals.csv"],
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")

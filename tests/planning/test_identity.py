@@ -128,6 +128,29 @@ def test_a_number_format_shows_in_the_slug(make_trial: MakeTrial) -> None:
     assert slug(make_trial(runtime__dtype="bf16", measurement__batch=8)) == "small-cats-cpu_1core-torch_bf16-b8"
 
 
+def test_a_load_shows_in_the_slug_and_its_every_key_in_the_hash(make_trial: MakeTrial, inspection: Inspection) -> None:
+    def loaded(**load: Any) -> Trial:
+        return Trial.model_validate(make_trial().model_dump() | {"load": {"name": "poisson", "rate_per_s": 40} | load})
+
+    assert slug(loaded()) == f"{slug(make_trial())}-poisson40"
+    assert slug(loaded(name="periodic", rate_per_s=29.97)).endswith("-periodic29_97")
+    other = {"rate_per_s": 41, "group": 2, "seed": 1, "policy": "newest", "queue_limit": 3, "stream_s": 3, "ramp_s": 2, "idle": "spin"}
+    keys = [match_key(loaded(**{key: value}), inspection) for key, value in other.items()]
+    assert len({*keys, match_key(loaded(), inspection), match_key(make_trial(), inspection)}) == len(other) + 2
+
+
+def test_a_trace_is_told_by_its_content(make_trial: MakeTrial, inspection: Inspection) -> None:
+    def key(file: str, digest: str) -> str:
+        trial = Trial.model_validate(make_trial().model_dump() | {"load": {"name": "trace", "file": file}})
+        return match_key(trial, replace(inspection, load_digest=digest))
+
+    assert key("/a/t.csv", "1") == key("b.csv", "1") != key("/a/t.csv", "2")
+
+
+def test_the_closed_loop_is_what_older_ids_know(make_trial: MakeTrial, inspection: Inspection) -> None:
+    assert "load" not in identity(make_trial(), inspection)
+
+
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", fullmatch=True).filter(lambda name: ".." not in name)
 
 

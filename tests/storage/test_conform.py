@@ -17,6 +17,9 @@ def timings(**columns: object) -> pa.Table:
         "inference_ns": [None, 2],
         "postprocess_ns": [None, 3],
         "cuda_inference_ns": [None, None],
+        "arrival_ns": [7, 9],
+        "queue_ns": [None, 4],
+        "ramp": [False, False],
     }
     return pa.table({name: value for name, value in {**plain, **columns}.items() if value is not None})
 

@@ -51,9 +51,9 @@ def test_trial_round_trip_keeps_time_in_utc(tmp_path: Path, new_record: NewRecor
 
 def test_a_newer_file_is_refused_by_its_number(tmp_path: Path, new_record: NewRecord) -> None:
     path = tmp_path / "campaign.json"
-    document = {**new_record().model_dump(mode="json"), "schema_version": 2, "from_the_future": 1}
+    document = {**new_record().model_dump(mode="json"), "schema_version": 3, "from_the_future": 1}
     write_json(path, document)
-    with pytest.raises(InputError, match=r"campaign\.json has schema version 2 .* up to 1: upgrade"):
+    with pytest.raises(InputError, match=r"campaign\.json has schema version 3 .* up to 2: upgrade"):
         read_json(path, CampaignRecord)
 
 

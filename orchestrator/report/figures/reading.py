@@ -115,6 +115,16 @@ class Reading:
         return self.group.thresholds
 
     @property
+    def clocks(self) -> tuple[Clock, ...]:
+        """The clocks of its figures, the one that counts first before the others."""
+        return self.group.clocks
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that counts first."""
+        return self.group.clock
+
+    @property
     def metric(self) -> str:
         """The metric they are compared by."""
         return self.group.trials[0].metric
@@ -158,10 +168,10 @@ def _reading(
     trials: int,
 ) -> Reading:
     entries, metric, seed = entries_of(group), group.trials[0].metric, results.analysis.seed
-    members = [(clock, entry) for entry in entries for clock in Clock]
+    members = [(clock, entry) for entry in entries for clock in group.clocks]
     counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
     times = {(clock, entry.key): count for (clock, entry), count in zip(members, counts, strict=True)}
-    grids = {clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries]) for clock in Clock}
+    grids = {clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries]) for clock in group.clocks}
     per_point = 2 * sum(len(grid.ns) for grid in grids.values()) * trials
     points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_VALUES // per_point))
 

@@ -20,7 +20,6 @@ from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.look import PLAIN_LOOK, POINTS_PER_INCH, Look
 from orchestrator.report.figures.reading import Reading
-from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.files import replacing
 
 FORMATS = ("svg", "pdf", "png")
@@ -149,7 +148,7 @@ def _first(chart: Chart) -> dict[str, str]:
 
 def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series], look: Look) -> None:
     found = styles((entry.key, entry.colour, entry.dash) for entry in reading.entries)
-    grid = reading.grids[PRIMARY_CLOCK]
+    grid = reading.grids[reading.clock]
     left: Any = 0.0
     for number, series in enumerate(shown):
         style = found.get(series.entry, GREY)

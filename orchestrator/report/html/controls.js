@@ -17,7 +17,7 @@ function show(task) {
   moveAnswer(task, text, names);
   moveRows(task);
   drawStrips(task);
-  // Tables of one common threshold of total time each: that of the nearest is shown, by its name where another clock is chosen.
+  // Tables of one common threshold of the first clock each: that of the nearest is shown, by its name where another clock is chosen.
   const common = commonNear(task, clock);
   for (const table of task.section.querySelectorAll("[data-within]")) table.hidden = Number(table.dataset.within) !== common;
   for (const table of task.section.querySelectorAll("[data-of-clock]")) table.hidden = table.dataset.ofClock !== task.clock;

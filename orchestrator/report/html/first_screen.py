@@ -14,7 +14,6 @@ from orchestrator.report.pasted import Command
 from orchestrator.report.standings import UNSTEADY, is_unsteady, standings
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 NAMED = 3
 
@@ -70,7 +69,7 @@ def _deadlines(reading: Reading) -> Iterator[str]:
     rows = {
         row["trial"]: row
         for row in reading.results.tables["deadline"].to_pylist()
-        if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")
+        if (row["clock"], row["reference"]) == (reading.clock, "own")
     }
     systems: dict[tuple[str, str], list[Entry]] = {}
     for entry in reading.entries:
@@ -107,17 +106,17 @@ def _deadline_of(row: Mapping[str, Any], name: str) -> int | None:
 
 def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
     """Yield each flag of figures at the primary threshold, and what else is in doubt, with the trials that it is true of."""
-    at = reading.grids[PRIMARY_CLOCK].start
+    at = reading.grids[reading.clock].start
     scale = scale_of(reading.group.trials[0].judged(reading.metric))
     whose: dict[str, list[str]] = {}
     unsteady = []
     for entry in reading.entries:
-        curve = reading.curves[PRIMARY_CLOCK, entry.key]
+        curve = reading.curves[reading.clock, entry.key]
         for flag in curve.flags[at]:
             whose.setdefault(flag, []).append(entry.label)
         if is_unsteady(float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)):
             unsteady.append(entry.label)
-    rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (PRIMARY_CLOCK, "own")]
+    rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (reading.clock, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
     own = {word.term: word for word in words()}
     for word, labels in [

@@ -27,6 +27,9 @@ FLAGS = {
     "a later process answers": "A fresh process of the same trial gave other answers.",
     "torn pair": "The two sides of a pair were not measured next to each other.",
     "rounds depend": "A slow round is often followed by another; intervals are wider for it.",
+    "schedule not kept": "Samples were started late although nothing was due, or not at the schedule's rate: waits are partly our own.",
+    "overloaded": "The backlog grows through the streams: samples arrive faster than this system answers. A finding, not a fault.",
+    "few streams": "The rounds of a stream share a queue, and there are fewer than 12 streams: intervals may be too narrow.",
     "incomplete": "Some rounds ended before all samples were measured; what is missing counts as late.",
 }
 """What flags mean, by how they begin."""
@@ -45,6 +48,7 @@ WORDS = {
     "worst round": "The round that kept least.",
     "certified deadline": "With the campaign's confidence enough rounds to come keep the promised quality within it.",
     "observed deadline": "What was seen in this session; no promise for another one.",
+    "response": "Under load the clock that counts first: from a sample's scheduled arrival to its answer, waiting included.",
     "total, inference": "The two clocks: from the sample's bytes to the answer as plain values, and the model call alone.",
     "fresh process": "The same trial started anew (a repeat). Processes differ by more than the rounds of one show.",
     "percentile": "p99 is the time that 99 % of inferences keep to.",

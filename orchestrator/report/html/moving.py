@@ -18,7 +18,7 @@ from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.ranking import claims_by_clock, top_of
 from orchestrator.report.standings import UNSTEADY, WIDE
 from orchestrator.report.table import Table
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import Clock
 from orchestrator.stats.variance_components import student_t
 
 
@@ -79,7 +79,7 @@ def json_text(document: Any) -> bytes:
 def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> dict[str, Any]:
     """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
     claims = claims_by_clock(reading)
-    places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
+    places = {clock: ranks(reading, clock) for clock in reading.clocks}
     keys = reading.short_keys()
     judged = reading.group.trials[0].judged(reading.metric)
     scale = scale_of(judged)
@@ -94,7 +94,7 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         "keep": reading.results.analysis.deadline.quality,
         "clocks": {
             clock: {"ns": arrays.exact(grid.ns.astype(float)), "labels": list(grid.labels), "start": grid.start}
-            for clock, grid in ((clock, reading.grids[clock]) for clock in SHOWN_CLOCKS)
+            for clock, grid in ((clock, reading.grids[clock]) for clock in reading.clocks)
         },
         "entries": {keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places) for entry in reading.entries},
     }
@@ -118,7 +118,7 @@ def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
             "settings": entries[0].settings,
             "entries": [keys[entry.key] for entry in entries],
             "t": student_t(len(entries)) if len(entries) > 1 else None,
-            "resolution": 1 / min(entry.data.inferences[PRIMARY_CLOCK].size for entry in entries),
+            "resolution": 1 / min(entry.data.inferences[reading.clock].size for entry in entries),
         }
 
 
@@ -132,7 +132,7 @@ def _entry_data(
 ) -> dict[str, Any]:
     sets = _flag_sets(reading, entry)
     clocks = {}
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         curve = reading.curves[clock, entry.key]
         clocks[clock] = {
             "ideal": curve.ideal,
@@ -158,4 +158,4 @@ def _entry_data(
 
 def _flag_sets(reading: Reading, entry: Entry) -> list[tuple[str, ...]]:
     """Return each set of flags that figures of a trial have."""
-    return sorted({tuple(flags) for clock in SHOWN_CLOCKS for flags in reading.curves[clock, entry.key].flags})
+    return sorted({tuple(flags) for clock in reading.clocks for flags in reading.curves[clock, entry.key].flags})

@@ -11,7 +11,6 @@ from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import Word
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within
-from orchestrator.stats.times import SHOWN_CLOCKS
 
 LEFT, WIDTH = 5, 150
 """Where the axis of a small figure in a row begins, and how long it is."""
@@ -59,7 +58,7 @@ def along(value: float, top: float) -> float:
 
 def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
     """Return the rows as they stand on paper and before the slider is moved: total clock, primary threshold."""
-    clock = SHOWN_CLOCKS[0]
+    clock = reading.clock
     at, places, claims, top = reading.grids[clock].start, ranks(reading, clock), claims_by_clock(reading), top_of(reading)
     rows = []
     for entry in reading.entries:
@@ -113,7 +112,7 @@ def kept_deadlines(reading: Reading) -> Kept:
     stored = [row for row in reading.results.tables["deadline"].to_pylist() if row["reference"] == "own"]
     rows: list[KeptRow] = []
     spans: dict[str, str] = {}
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         mine = {row["trial"]: row for row in stored if row["clock"] == clock}
         found = [(entry, mine[entry.key]) for entry in reading.entries if entry.key in mine]
         times = [row[name] for _, row in found for name in ("deadline_ns", "observed_ns") if row[name] is not None]
@@ -157,7 +156,7 @@ def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
     return {
         entry.key: {
             clock: {"p99": _p99(latency.get((entry.key, clock))), "deadline": _deadline(deadline.get((entry.key, clock)))}
-            for clock in SHOWN_CLOCKS
+            for clock in reading.clocks
         }
         for entry in reading.entries
     }

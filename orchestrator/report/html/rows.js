@@ -6,8 +6,8 @@ function commonNear(task, clock) {
   const named = clock.labels.map((label, index) => index).filter(index => clock.labels[index]);
   if (!named.length) return NaN;
   const names = clock.labels[named.reduce((best, index) => far(index) < far(best) ? index : best)].split(", ");
-  const total = task.clocks.total, same = total.labels.findIndex(label => label.split(", ").some(name => name && names.includes(name)));
-  return total.ns[same];
+  const first = Object.values(task.clocks)[0];
+  return first.ns[first.labels.findIndex(label => label.split(", ").some(name => name && names.includes(name)))];
 }
 
 function dots(row, figures, at, top) {

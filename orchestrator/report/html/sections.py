@@ -19,10 +19,11 @@ from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
 from orchestrator.report.html.strips import Strip, strips
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
+from orchestrator.report.schedules import load_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.tolerance import tolerance_tables
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
+from orchestrator.stats.times import Clock
 
 OPEN = {"tail-quality": "answer", "percentiles": "latency", "evidence": "slow", "stages": "causes", "input-size": "causes"}
 """Figures that are not folded, and where they stand."""
@@ -60,6 +61,7 @@ class TaskSection:
 
     number: int
     title: str
+    clocks: tuple[Clock, ...]
     keys: Mapping[str, str]
     several: bool
     answer: FirstScreen
@@ -100,10 +102,11 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
             shown.setdefault(OPEN[chart.name], []).append(figure)
         else:
             folded.setdefault(chart.section, []).append(figure)
-    grid = reading.grids[PRIMARY_CLOCK]
+    grid = reading.grids[reading.clock]
     return TaskSection(
         number=number,
         title=reading.title,
+        clocks=reading.clocks,
         keys=reading.short_keys(),
         several=several,
         answer=first_screen(reading, results, flags),
@@ -111,7 +114,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
         kept=kept_deadlines(reading),
         strips=strips(reading, results),
         figures=shown,
-        latency=_latency_by_clock(own),
+        latency=_latency_by_clock(own, reading.clocks),
         slow=[*slow_rounds_tables(own), *evidence_tables(own)],
         folded=list(_folded(number, reading, own, folded)),
         threshold=milliseconds(int(grid.ns[grid.start])),
@@ -138,6 +141,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "prediction": ("Prediction", list(prediction_tables(own))),
         "own": ("Own percentiles", list(own_threshold_tables(own))),
         "latency": ("Distribution of times", []),
+        "schedule": ("Schedules under load", list(load_tables(own))),
         "causes": ("Our own loop", list(gap_table(reading))),
         "more": ("Other metrics and slices", list(other_figure_tables(own, everywhere=True))),
     }
@@ -146,7 +150,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
             yield Part(f"{anchor}-{number}", title, figures.get(anchor, ()), tables)
 
 
-def _latency_by_clock(own: CampaignAnalysis) -> dict[str, Table]:
+def _latency_by_clock(own: CampaignAnalysis, clocks: Sequence[Clock]) -> dict[str, Table]:
     """Return the table of percentiles, one for each clock."""
     [table] = latency_tables(own)
     place = list(table.columns).index("clock")
@@ -157,7 +161,7 @@ def _latency_by_clock(own: CampaignAnalysis) -> dict[str, Table]:
             columns=[column for column in table.columns if column != "clock"],
             rows=[[*row[:place], *row[place + 1 :]] for row in table.rows if row[place] == clock],
         )
-        for clock in SHOWN_CLOCKS
+        for clock in clocks
     }
 
 

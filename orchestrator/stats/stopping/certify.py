@@ -17,7 +17,6 @@ from orchestrator.stats.stopping.rule import (
     check_row,
 )
 from orchestrator.stats.thresholds import FREEZING_ROUNDS
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 PERCENTILE = 99
 CONFIDENCE = 0.99
@@ -50,10 +49,10 @@ class Certify:
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round."""
         self._densities.add(observation)
-        self._take_share(observation.times[PRIMARY_CLOCK])
+        self._take_share(observation.primary_times)
         if not self._cadence.due(observation.rounds, now_s):
             return Decision(False)
-        effect = self._design_effect(observation.times[PRIMARY_CLOCK].size)
+        effect = self._design_effect(observation.primary_times.size)
         effective = self._samples / effect if effect is not None and effect > CLUSTERED else float(self._samples)
         overruns = max(OVERRUNS, self._without_time)
         needed = samples_to_certify(PERCENTILE, CONFIDENCE, overruns)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.stats.convergence import DensityConvergence
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, SERVICE_CLOCKS, Clock, primary_of
 
 CheckRow: TypeAlias = dict[str, float | int | str | None]
 """One row of a trial's trajectory, or a part of it."""
@@ -20,10 +20,10 @@ CheckRow: TypeAlias = dict[str, float | int | str | None]
 CHECK_COLUMNS: dict[str, type] = {
     "rounds": int,
     "rjsd_bound": float,
-    **{f"rjsd_{clock}": float for clock in Clock},
-    **{f"rjsd_{clock}_as_in_paper_code": float for clock in Clock},
-    **{f"bandwidth_{clock}": float for clock in Clock},
-    **{f"bandwidth_{clock}_method": str for clock in Clock},
+    **{f"rjsd_{clock}": float for clock in SERVICE_CLOCKS},
+    **{f"rjsd_{clock}_as_in_paper_code": float for clock in SERVICE_CLOCKS},
+    **{f"bandwidth_{clock}": float for clock in SERVICE_CLOCKS},
+    **{f"bandwidth_{clock}_method": str for clock in SERVICE_CLOCKS},
     "primary_threshold": str,
     "primary_threshold_ns": int,
     "primary_threshold_origin": str,
@@ -85,6 +85,11 @@ class RoundObservation:
     quality: Callable[[float], float]
     ideal: float
     visit: int | None = None
+
+    @property
+    def primary_times(self) -> NDArray[np.float64]:
+        """The times of the clock that counts first, [B] in ns."""
+        return self.times[primary_of(self.times.keys())]
 
     @property
     def rounds(self) -> int:
@@ -202,7 +207,7 @@ class AllClocks:
     """Density convergence of every clock side by side."""
 
     def __init__(self, bound: float = BOUND) -> None:
-        self._clocks = {clock: DensityConvergence(threshold=bound) for clock in Clock}
+        self._clocks = {clock: DensityConvergence(threshold=bound) for clock in SERVICE_CLOCKS}
         self._bound = bound
 
     def add(self, observation: RoundObservation) -> None:

@@ -25,7 +25,7 @@ from orchestrator.stats.thresholds import (
     primary_threshold,
     thresholds_from_percentiles,
 )
-from orchestrator.stats.times import PRIMARY_CLOCK, Times
+from orchestrator.stats.times import Times
 
 
 class RunningThreshold:
@@ -50,7 +50,7 @@ class RunningThreshold:
         """Return the threshold to apply to this round; None to those that choose it, and where there is none."""
         if self._percentile is None or len(self._first_rounds) == FREEZING_ROUNDS:
             return self.threshold
-        self._first_rounds.append(observation.times[PRIMARY_CLOCK])
+        self._first_rounds.append(observation.primary_times)
         if len(self._first_rounds) == FREEZING_ROUNDS:
             found = thresholds_from_percentiles(np.concatenate(self._first_rounds), [self._percentile], "own")
             self.threshold = found[0] if found else None
@@ -82,7 +82,7 @@ class PrimaryQuality:
         threshold = self._threshold.applies(observation)
         if threshold is None:
             return
-        times = observation.times[PRIMARY_CLOCK]
+        times = observation.primary_times
         self._qualities.append(observation.quality(threshold.ns))
         self._log_medians.append(float(np.log(np.median(times))))
         self._visits.append(observation.visit)

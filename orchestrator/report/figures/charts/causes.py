@@ -11,7 +11,6 @@ from orchestrator.report.figures.curves import stretches
 from orchestrator.report.figures.evidence import MEASURES
 from orchestrator.report.figures.grid import NS_PER_MS
 from orchestrator.report.figures.reading import Reading
-from orchestrator.stats.times import PRIMARY_CLOCK
 
 MOST_SAMPLES = 200
 FEWEST_SIZES = 5
@@ -29,7 +28,7 @@ def size_chart(reading: Reading) -> Chart:
         seed = [reading.results.analysis.seed, zlib.crc32(reading.group.data_digest.encode())]
         chosen = np.sort(np.random.default_rng(seed).permutation(len(sizes))[:MOST_SAMPLES])
         most = max(most, len(sizes))
-        medians = np.median(entry.data.times[PRIMARY_CLOCK][:, chosen], axis=0) / NS_PER_MS
+        medians = np.median(entry.data.times[entry.data.clock][:, chosen], axis=0) / NS_PER_MS
         medians[~np.isfinite(medians)] = np.nan
         series.append(Series(entry.label, sizes[chosen].astype(np.float64), medians, "points", entry.key))
     drawn = (

@@ -9,7 +9,7 @@ from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.grid import NS_PER_MS, density_on
 from orchestrator.report.figures.reading import Reading
 from orchestrator.stats.latency import MIN_BEYOND
-from orchestrator.stats.times import SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import Clock
 
 PLACES = 240
 """Points of a drawn density."""
@@ -21,7 +21,7 @@ PERCENTILES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 def density_chart(reading: Reading) -> Chart:
     """Return the densities of log time."""
     series = []
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         places = _places(reading, clock)
         for entry in reading.entries:
             fit = reading.times[clock, entry.key].fit()
@@ -38,7 +38,7 @@ def density_chart(reading: Reading) -> Chart:
         x=Axis("time (ms)", log=True),
         y=Axis("density of log time"),
         series=series,
-        choices={"clock": SHOWN_CLOCKS},
+        choices={"clock": reading.clocks},
         threshold="x",
     )
 
@@ -55,7 +55,7 @@ def _places(reading: Reading, clock: Clock) -> Floats:
 def distribution_chart(reading: Reading) -> Chart:
     """Return the share of inferences by time, on a logarithmic axis of time."""
     series = []
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         for entry in reading.entries:
             times = reading.times[clock, entry.key]
             shares = np.concatenate([np.linspace(0, 0.9, 91), times.shares()[times.shares() > 0.9]])
@@ -69,7 +69,7 @@ def distribution_chart(reading: Reading) -> Chart:
         x=Axis("time (ms)", log=True),
         y=Axis("inferences (%)"),
         series=series,
-        choices={"clock": SHOWN_CLOCKS},
+        choices={"clock": reading.clocks},
         threshold="x",
     )
 
@@ -79,7 +79,7 @@ def percentile_chart(reading: Reading) -> Chart:
     series = []
     largest = max((times.size for times in reading.times.values()), default=1)
     effective = _effective_samples(reading.results)
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         for entry in reading.entries:
             times = reading.times[clock, entry.key]
             shares = np.append(times.shares(), 1 - 0.5 / times.size)  # the last is the slowest of all
@@ -102,7 +102,7 @@ def percentile_chart(reading: Reading) -> Chart:
         x=Axis("percentile", log=True, ticks=ticks),
         y=Axis("time (ms)", log=True),
         series=series,
-        choices={"clock": SHOWN_CLOCKS},
+        choices={"clock": reading.clocks},
         threshold="y",
     )
 

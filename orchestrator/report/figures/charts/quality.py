@@ -10,7 +10,7 @@ import scipy
 
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.reading import Reading
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS, Clock
+from orchestrator.stats.times import Clock
 
 TIME = "threshold (ms)"
 MOST_FLIPS = 40
@@ -21,7 +21,7 @@ LEAST = 1e-9
 def curve_chart(reading: Reading) -> Chart:
     """Return tail quality against threshold, with bands."""
     series = []
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         for entry in reading.entries:
             curve, grid = reading.curves[clock, entry.key], reading.grids[clock]
             tags = {"clock": clock, "figure": "mean"}
@@ -37,7 +37,7 @@ def curve_chart(reading: Reading) -> Chart:
         x=Axis(TIME, log=True),
         y=Axis(reading.metric),
         series=series,
-        choices={"clock": SHOWN_CLOCKS, "figure": ("mean", "worst round")},
+        choices={"clock": reading.clocks, "figure": ("mean", "worst round")},
         threshold="x",
     )
 
@@ -46,10 +46,10 @@ def rounds_chart(reading: Reading) -> Chart:
     """Return tail quality over rounds at the chosen threshold."""
     series = []
     longest = max(
-        -(-len(entry.data.times[PRIMARY_CLOCK]) // reading.curves[PRIMARY_CLOCK, entry.key].centres.size) for entry in reading.entries
+        -(-len(entry.data.times[entry.data.clock]) // reading.curves[reading.clock, entry.key].centres.size) for entry in reading.entries
     )
     together = longest > 1
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         for entry in reading.entries:
             curve, x = reading.curves[clock, entry.key], reading.curves[clock, entry.key].centres
             for figure, y in (
@@ -69,14 +69,14 @@ def rounds_chart(reading: Reading) -> Chart:
         x=Axis("round"),
         y=Axis(reading.metric),
         series=series,
-        choices={"clock": SHOWN_CLOCKS} | ({"figure": ("mean", "worst round of each stretch")} if together else {}),
+        choices={"clock": reading.clocks} | ({"figure": ("mean", "worst round of each stretch")} if together else {}),
     )
 
 
 def histogram_chart(reading: Reading) -> Chart:
     """Return how rounds spread over tail quality at the chosen threshold."""
     series = []
-    for clock in SHOWN_CLOCKS:
+    for clock in reading.clocks:
         for entry in reading.entries:
             curve = reading.curves[clock, entry.key]
             shares = np.concatenate([100 * curve.shares, np.zeros((len(curve.shares), 1))], axis=1)
@@ -90,7 +90,7 @@ def histogram_chart(reading: Reading) -> Chart:
         x=Axis(reading.metric),
         y=Axis("rounds (%)"),
         series=series,
-        choices={"clock": SHOWN_CLOCKS},
+        choices={"clock": reading.clocks},
     )
 
 
@@ -107,10 +107,10 @@ def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
 
 def rank_chart(reading: Reading) -> Chart:
     """Return who is ahead at which threshold."""
-    places = {clock: ranks(reading, clock) for clock in SHOWN_CLOCKS}
+    places = {clock: ranks(reading, clock) for clock in reading.clocks}
     series = [
         Series(entry.label, reading.grids[clock].ms, places[clock][entry.key], "step", entry.key, tags={"clock": clock})
-        for clock in SHOWN_CLOCKS
+        for clock in reading.clocks
         for entry in reading.entries
     ]
     return Chart(
@@ -123,7 +123,7 @@ def rank_chart(reading: Reading) -> Chart:
         x=Axis(TIME, log=True),
         y=Axis("place", falling=True),
         series=series,
-        choices={"clock": SHOWN_CLOCKS},
+        choices={"clock": reading.clocks},
         threshold="x",
     )
 
@@ -133,8 +133,8 @@ def flips(reading: Reading) -> Iterator[tuple[str, str, str, str, bool]]:
 
     Who is ahead at first, who afterwards, both thresholds, and whether the intervals lie apart at both.
     """
-    grid, entries = reading.grids[PRIMARY_CLOCK], reading.entries
-    curves = [reading.curves[PRIMARY_CLOCK, entry.key] for entry in entries]
+    grid, entries = reading.grids[reading.clock], reading.entries
+    curves = [reading.curves[reading.clock, entry.key] for entry in entries]
     means, lows, highs = (np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high"))
     for before, after in pairwise(index for index, label in enumerate(grid.labels) if label):
         first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))

@@ -7,7 +7,6 @@ import numpy as np
 from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.reading import Reading
-from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_CLOCKS
 
 MOST_CHECKS = 1000
 """Most checks drawn of a trial; of more, evenly chosen ones are drawn, with the first and the last."""
@@ -19,7 +18,7 @@ def settling_chart(reading: Reading) -> Chart:
     for entry in reading.entries:
         rows = [dict(check) for check in (entry.data.record.stopping.checks if entry.data.record.stopping else ())]
         bounds |= {row["rjsd_bound"] for row in rows if row.get("rjsd_bound") is not None}
-        for clock in SHOWN_CLOCKS:
+        for clock in reading.clocks:
             column = rjsd_column(entry.data.record, clock)
             seen = [(row["rounds"], row[column]) for row in rows if row.get(column) is not None]
             if len(seen) > MOST_CHECKS:
@@ -43,7 +42,7 @@ def settling_chart(reading: Reading) -> Chart:
         x=Axis("rounds"),
         y=Axis("rJSD", log=True),
         series=series,
-        choices={"clock": SHOWN_CLOCKS},
+        choices={"clock": reading.clocks},
     )
 
 
@@ -54,7 +53,7 @@ def prediction_chart(reading: Reading) -> Chart:
     methods: dict[str, None] = {}
     for entry in reading.entries:
         mine = [row for row in rows if row["trial"] == entry.data.trial_id and row["metric"] == entry.data.metric]
-        for clock in SHOWN_CLOCKS:
+        for clock in reading.clocks:
             for method in dict.fromkeys(row["method"] for row in mine):
                 methods[method] = None
                 chosen = [row for row in mine if (row["clock"], row["method"]) == (clock, method)]
@@ -67,7 +66,7 @@ def prediction_chart(reading: Reading) -> Chart:
                         names = [pair[2] for pair in pairs]
                         series.append(Series(entry.label, x, y, "points", entry.key, tags=tags, names=names))
     if series:
-        best = max(reading.curves[PRIMARY_CLOCK, entry.key].ideal for entry in reading.entries)
+        best = max(reading.curves[reading.clock, entry.key].ideal for entry in reading.entries)
         series.append(Series("as predicted", np.array([0.0, best]), np.array([0.0, best]), "line", faint=True))
     return Chart(
         name="prediction",
@@ -79,5 +78,5 @@ def prediction_chart(reading: Reading) -> Chart:
         x=Axis(f"predicted {reading.metric}"),
         y=Axis(f"observed {reading.metric}"),
         series=series,
-        choices={"clock": SHOWN_CLOCKS, "method": tuple(methods), "figure": ("mean", "worst round")},
+        choices={"clock": reading.clocks, "method": tuple(methods), "figure": ("mean", "worst round")},
     )

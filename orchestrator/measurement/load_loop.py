@@ -1,0 +1,175 @@
+"""The timed loop under load: the four stamps of ``timing.py``, around samples that arrive by a schedule.
+
+Where the closed loop goes to the next batch at once, this one takes in what has arrived, lets the policy choose, and waits where nothing
+has. The clock and the wait are given, so that the same code runs on a virtual clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from traceback import TracebackException
+from typing import Any
+
+from orchestrator.configuration.config import LoadConfig, Policy
+from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages
+from orchestrator.subject.targets import message_with_place
+
+WaitUntil = Callable[[int], int]
+"""Waits until a moment of the clock and returns what the clock says then."""
+NEVER = 2**62
+"""A moment that no clock reaches, and more samples than ever wait."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """How waiting samples are served.
+
+    most
+        samples of a batch at most; ``batch_wait_ns`` after the arrival of its oldest an incomplete one starts.
+    queue_limit, deadline_ns
+        None for none.
+    most_waiting
+        arrivals waiting beyond this end the stream: the system is overloaded.
+    """
+
+    policy: Policy = "queue"
+    most: int = 1
+    batch_wait_ns: int = 0
+    queue_limit: int | None = None
+    deadline_ns: int | None = None
+    most_waiting: int = NEVER
+
+
+def service_of(load: LoadConfig, batch: int, rate_per_s: float) -> Service:
+    """Return how a trial serves."""
+    return Service(
+        policy=load.policy,
+        most=batch,
+        batch_wait_ns=round(load.batch_wait_ms * 1e6),
+        queue_limit=load.queue_limit,
+        deadline_ns=None if load.deadline_ms is None else round(load.deadline_ms * 1e6),
+        most_waiting=max(1, round(load.max_backlog_s * rate_per_s)),
+    )
+
+
+@dataclass
+class Served:
+    """What a stream has come to: answers by arrival, messages by arrival that raised, and how it ended.
+
+    An answer is that of its whole batch: samples of a batch share it, as they share their stamps. None where there is none.
+
+    ``arrived`` is how many arrivals there were when it ended; they are fewer than the schedule has where it was ``overloaded``.
+    """
+
+    answers: list[Any]
+    errors: dict[int, str]
+    arrived: int = 0
+    overloaded: bool = False
+
+
+def serve(
+    due: Sequence[int],
+    items: Sequence[Any],
+    stages: Stages,
+    stamps: memoryview,
+    service: Service,
+    clock: Clock,
+    wait_until: WaitUntil,
+    first_raised: list[TracebackException] | None = None,
+) -> Served:
+    """Serve a stream.
+
+    Parameters
+    ----------
+    due
+        when each of N samples arrives, ns of ``clock``, ascending.
+    items
+        the samples, as ``stages.preprocess`` takes them in a list.
+    stamps
+        int64, 4 N, all 0: start, preprocessed, inferred and end of each sample, which a batch's samples share. A sample that was dropped
+        has ``DROPPED`` in the place of its end, one in flight ``IN_FLIGHT``, and one whose batch raised its end alone.
+
+    Notes
+    -----
+    An arrival that finds ``queue_limit`` waiting is dropped. What comes while the server is idle goes into service, and leaves room for as
+    many as a batch holds. A stage that raises has failed its batch, and the next one goes on.
+    """
+    preprocess, infer, postprocess = stages.preprocess, stages.infer, stages.postprocess
+    most, batch_wait_ns, deadline_ns = service.most, service.batch_wait_ns, service.deadline_ns
+    newest, most_waiting = service.policy == "newest", service.most_waiting
+    limit = NEVER if service.queue_limit is None else service.queue_limit
+    due = [*due, NEVER]
+    count = len(items)
+    alone = [(item,) for item in items] if most == 1 else []
+    others: tuple[int, ...] = ()
+    served = Served([None] * count, {})
+    answers = served.answers
+    waiting: deque[int] = deque()
+    coming = 0
+    room = limit + most
+    now = clock()
+    while True:
+        while due[coming] <= now:
+            if len(waiting) < room:
+                waiting.append(coming)
+            else:
+                stamps[STAMPS * coming + 3] = DROPPED
+            coming += 1
+        if not waiting:
+            if coming == count:
+                break
+            room = limit + most
+            now = wait_until(due[coming])
+            continue
+        if len(waiting) > most_waiting:
+            served.overloaded = True
+            break
+        if newest:
+            while len(waiting) > most:
+                stamps[STAMPS * waiting.popleft() + 3] = DROPPED
+        elif deadline_ns is not None and now - due[waiting[0]] > deadline_ns:
+            stamps[STAMPS * waiting.popleft() + 3] = DROPPED
+            continue
+        if most == 1:
+            first = waiting.popleft()
+            batch = alone[first]
+        else:
+            if len(waiting) < most and now < (until := due[waiting[0]] + batch_wait_ns):
+                room = limit + most
+                now = wait_until(min(until, due[coming]))
+                continue
+            first, *rest = (waiting.popleft() for _ in range(min(most, len(waiting))))
+            others = tuple(rest)
+            batch = (items[first], *(items[number] for number in others))
+            for number in others:
+                stamps[STAMPS * number + 3] = IN_FLIGHT
+        at = STAMPS * first
+        stamps[at + 3] = IN_FLIGHT
+        try:
+            started = clock()
+            inputs = preprocess(batch)
+            preprocessed = clock()
+            outputs = infer(inputs)
+            inferred = clock()
+            answers[first] = postprocess(outputs)
+            now = clock()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+            stamps[at + 3] = now = clock()
+            served.errors.update(dict.fromkeys((first, *others), message_with_place(error)))
+            if first_raised is not None and not first_raised:
+                first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
+        else:
+            stamps[at] = started
+            stamps[at + 1] = preprocessed
+            stamps[at + 2] = inferred
+            stamps[at + 3] = now
+        for number in others:
+            stamps[STAMPS * number : STAMPS * number + STAMPS] = stamps[at : at + STAMPS]
+            answers[number] = answers[first]
+        room = limit
+    served.arrived = coming
+    return served

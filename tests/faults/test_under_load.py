@@ -1,0 +1,106 @@
+"""Under load, too: what dies keeps what it has measured, and every arrival that a stream has had has exactly one fate."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.configuration.config import Trial
+from orchestrator.storage import schema
+from orchestrator.subject.schedule import schedule_of
+
+pytestmark = pytest.mark.slow
+
+SUPPORT = Path(__file__).parents[1] / "support"
+NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "system=cpu_1core"]
+ROUNDS, SAMPLES, PER_STREAM = 12, 20, 4
+LOAD = ["load=poisson", "load.rate_per_s=200", "load.stream_s=0.5", "load.ramp_s=0.1", "load.seed=2"]
+SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "measurement.round_timeout_s=6"]
+
+
+def program(*words: str, cwd: Path) -> int:
+    """Run the program and return its exit code."""
+    done = subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.returncode
+
+
+def check_conserved(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Every stored arrival has one outcome and stands where the schedule has it; return the record and the rounds."""
+    (place,) = folder.glob("trials/*")
+    record = json.loads((place / "trial.json").read_text())
+    rounds = pq.read_table(place / "rounds").sort_by("round").to_pylist()
+    timings, ramp = pq.read_table(place / "timings"), pq.read_table(place / "ramp.parquet")
+    assert [row["round"] for row in rounds] == list(range(len(rounds)))
+    assert timings.num_rows == SAMPLES * len(rounds)
+    assert set(timings.column("outcome").to_pylist()) <= set(schema.OUTCOMES)
+    trial = Trial.model_validate(record["trial"])
+    streams = sorted({row["stream"] for row in rounds})
+    assert sorted(set(ramp.column("stream").to_pylist())) == streams
+    for stream in streams:
+        schedule = schedule_of(trial, SAMPLES, stream)
+        assert ramp.filter(pc.field("stream") == stream).column("arrival_ns").to_pylist() == schedule.moments_ns[: schedule.ramp].tolist()
+        mine = [row["round"] for row in rounds if row["stream"] == stream]
+        assert mine == list(range(mine[0], mine[0] + len(mine)))
+        for counted, number in enumerate(mine):
+            part = schedule.of_round(counted)
+            rows = timings.filter(pc.field("round") == number).sort_by("sample")
+            assert rows.column("sample").to_pylist() == list(range(SAMPLES))
+            order = np.argsort(schedule.samples[part])
+            assert rows.column("arrival_ns").to_pylist() == schedule.moments_ns[part][order].tolist()
+            assert all((row["queue_ns"] is not None) == (row["outcome"] == "ok") for row in rows.to_pylist())
+    return record, rounds
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("fault", "name", "outcome"), [("kill", "process killed", "error"), ("hang", "hang", "timeout")])
+def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(tmp_path: Path, fault: str, name: str, outcome: str) -> None:
+    words = ["model=faulty", f"model.fault={fault}", "model.at_round=7", f"model.once={tmp_path / 'once'}"]
+    assert program(*NULL, *words, *SHORT, *LOAD, f"results_dir={tmp_path / 'r'}", cwd=tmp_path) == 0
+    record, rounds = check_conserved(tmp_path / "r")
+    assert [one["name"] for one in record["faults"]] == [name]
+    assert [row["round"] for row in rounds if row["incomplete"]] == [6]  # the third of the second stream: of 4, one is not begun
+    assert {row["process"] for row in rounds} == {0, 1}
+    (place,) = (tmp_path / "r").glob("trials/*")
+    every = [*pq.read_table(place / "timings")["outcome"].to_pylist(), *pq.read_table(place / "ramp.parquet")["outcome"].to_pylist()]
+    assert every.count(outcome) == 1
+    assert every.count("lost") > 0
+    assert every.count("dropped") == 0
+    cut = next(row["stream"] for row in rounds if row["incomplete"])
+    assert all(row["stream"] > cut for row in rounds if row["process"] == 1)
+
+
+@pytest.mark.cluster
+def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    words = ["model=echo", "model.sleep_ms=2", *SHORT, *LOAD, "measurement.min_rounds=40", "measurement.max_rounds=40"]
+    kill_after_part(1, *NULL, *words, f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("r/trials/*/rounds/part-*")}
+    kill_after_part(3, "resume", "r", cwd=tmp_path)
+    for path in tmp_path.glob("r/trials/*/rounds/part-*"):
+        assert before.get(path.name) in (None, path.read_bytes())
+    assert program("resume", "r", cwd=tmp_path) == 0
+    record, rounds = check_conserved(tmp_path / "r")
+    assert record["state"] == "done"
+    assert len(record["processes"]) == 3
+    assert record["faults"] == []
+    assert len(rounds) >= 40
+
+
+def kill_after_part(part: int, *words: str, cwd: Path) -> None:
+    """Run the program and kill it once a part of this number is stored."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", *words], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as it:
+        until = time.monotonic() + 120
+        while not list(cwd.glob(f"r/trials/*/rounds/part-{part:05d}.parquet")) and time.monotonic() < until and it.poll() is None:
+            time.sleep(0.02)
+        it.kill()

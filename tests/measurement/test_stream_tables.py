@@ -1,0 +1,147 @@
+"""A stream's stamps become its ramp and its rounds; every arrival has one fate, whether the process lived or was killed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual_clock import VirtualClock
+
+from orchestrator.configuration.config import Trial
+from orchestrator.measurement.cut_stream import cut_stream
+from orchestrator.measurement.failures import Stamps, TrialFailed
+from orchestrator.measurement.load_loop import Service, serve
+from orchestrator.measurement.stream_tables import Stream
+from orchestrator.measurement.timing import STAMPS, Stages
+from orchestrator.storage import schema
+from orchestrator.subject.schedule import Schedule, schedule_of
+
+SAMPLES = 7
+ORIGIN = 1_000
+
+
+def trial(**load: Any) -> Trial:
+    kind = {"kind": "k", "target": "a:B"}
+    return Trial.model_validate(
+        {
+            "model": {"name": "m", "runtimes": ["python"], **kind},
+            "task": {"name": "t", **kind},
+            "system": {"name": "s"},
+            "runtime": {"name": "python"},
+            "measurement": {},
+            "load": {"name": "poisson", "rate_per_s": 10, "stream_s": 3, **load},
+        }
+    )
+
+
+class Killed(KeyboardInterrupt):
+    """Ends the loop where it stands, as a kill does: nothing of ours runs after it."""
+
+
+def stream(service: Service, seed: int, kill_at: int | None = None, raises: int | None = None) -> tuple[Trial, Schedule, np.ndarray, bool]:
+    """Serve a stream on a virtual clock; ``kill_at`` is the inference during which the process dies."""
+    of, clock = trial(seed=seed), VirtualClock(np.random.default_rng(seed).integers(20, 200, 10_000) * 1_000_000)
+    schedule = schedule_of(of, SAMPLES, 0)
+    count, seen = schedule.moments_ns.size, 0
+    stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
+    stages = clock.stages
+
+    def infer(batch: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == kill_at:
+            raise Killed
+        outputs = stages.infer(batch)
+        if seen == raises:
+            raise RuntimeError("bad sample")
+        return outputs
+
+    clock.now = 1
+    due = (schedule.moments_ns + ORIGIN).tolist()
+    try:
+        serve(due, range(count), Stages(stages.preprocess, infer, stages.postprocess), stamps, service, clock, clock.wait_until)
+    except Killed:
+        return of, schedule, np.array(stamps, dtype=np.int64).reshape(-1, STAMPS), True
+    return of, schedule, np.array(stamps, dtype=np.int64).reshape(-1, STAMPS), False
+
+
+services = st.builds(
+    Service,
+    policy=st.sampled_from(["queue", "newest"]),
+    most=st.integers(1, 3),
+    queue_limit=st.one_of(st.none(), st.integers(1, 5)),
+    most_waiting=st.one_of(st.just(10**6), st.integers(2, 9)),
+)
+
+
+@given(services, st.integers(0, 10**6), st.one_of(st.none(), st.integers(1, 20)))
+def test_arrivals_are_conserved(service: Service, seed: int, raises: int | None) -> None:
+    """arrivals = ok + error + timeout + dropped + lost, in the ramp and in every round."""
+    _, schedule, stamps, _ = stream(service, seed, raises=raises)
+    found = Stream(schedule, stamps, ORIGIN, never="dropped")
+    found.refuse_impossible()
+    ramp = found.ramp(3)
+    rounds = [found.timings(number, number) for number in range(schedule.rounds)]
+    assert ramp.num_rows + sum(rows.num_rows for rows in rounds) == schedule.moments_ns.size
+    assert set(ramp.column("ramp").to_pylist()) <= {True}
+    assert set(ramp.column("stream").to_pylist()) <= {3}
+    for rows in rounds:
+        assert rows.column("sample").to_pylist() == list(range(SAMPLES))
+        assert set(rows.column("ramp").to_pylist()) == {False}
+    outcomes = [outcome for rows in (ramp, *rounds) for outcome in rows.column("outcome").to_pylist()]
+    assert outcomes.count("ok") == int(((stamps[:, 3] > 0) & (stamps[:, 0] > 0)).sum())
+    assert outcomes.count("error") == int(((stamps[:, 3] > 0) & (stamps[:, 0] == 0)).sum())
+    assert outcomes.count("dropped") == int((stamps[:, 3] <= 0).sum())
+
+
+@given(services, st.integers(0, 10**6), st.integers(1, 40))
+def test_what_a_killed_process_leaves_has_every_arrivals_fate(service: Service, seed: int, kill_at: int) -> None:
+    of, schedule, stamps, killed = stream(service, seed, kill_at=kill_at)
+    if not killed:
+        return
+    left = Stamps(round=5, monotonic_ns=77, wall_ns=10**18, stamps=stamps, origin_ns=ORIGIN)
+    assert not left.finished
+    results = cut_stream(of, left, 9, SAMPLES, process=1, in_flight="timeout", message="hung", visit=0)
+    assert [result.round.column("round")[0].as_py() for result in results] == list(range(9, 9 + len(results)))
+    outcomes = [outcome for result in results for outcome in result.timings.column("outcome").to_pylist()]
+    ramp = results[0].ramp
+    assert ramp is not None
+    everything = [*ramp.column("outcome").to_pylist(), *outcomes]
+    assert len(everything) == schedule.ramp + SAMPLES * len(results)
+    in_flight = everything.count("timeout")
+    assert 1 <= in_flight <= service.most
+    kept = stamps[: len(everything)]
+    assert everything.count("ok") == int((kept[:, 0] > 0).sum())
+    assert len(everything) == sum(everything.count(name) for name in schema.OUTCOMES)
+    incomplete = [result.round.column("incomplete")[0].as_py() for result in results]
+    assert incomplete[-1]
+    assert sum(len(result.errors) for result in results) == outcomes.count("timeout")
+
+
+def test_rows_hold_arrival_wait_and_stages() -> None:
+    schedule = Schedule(np.array([0, 10, 20, 30]), np.array([1, 0, 1, 0]), ramp=0, round_size=2)
+    stamps = np.array([[1000, 1005, 1025, 1030], [1030, 1031, 1041, 1042], [0, 0, 0, -1], [1050, 1051, 1052, 1053]])
+    found = Stream(schedule, stamps, ORIGIN)
+    first, second = found.timings(0, 4).to_pylist(), found.timings(1, 5).to_pylist()
+    assert [(row["sample"], row["arrival_ns"], row["queue_ns"], row["inference_ns"]) for row in first] == [(0, 10, 20, 10), (1, 0, 0, 20)]
+    assert (second[1]["outcome"], second[1]["arrival_ns"], second[1]["queue_ns"]) == ("dropped", 20, None)
+    assert (second[0]["start_gap_ns"], second[0]["queue_ns"], second[0]["round"]) == (8, 20, 5)
+    assert found.ends_ns().tolist() == [1000, 1042, 1053]
+    assert found.complete.tolist() == [True, True]
+
+
+def test_a_sample_that_starts_before_it_arrives_is_refused() -> None:
+    schedule = Schedule(np.array([0, 500]), np.array([0, 1]), ramp=0, round_size=2)
+    with pytest.raises(TrialFailed, match="starts 100 ns before it arrives"):
+        Stream(schedule, np.array([[1000, 1001, 1002, 1003], [1400, 1401, 1402, 1403]]), ORIGIN).refuse_impossible()
+
+
+def test_rounds_of_a_stream_follow_one_another_without_a_hole() -> None:
+    _, schedule, stamps, _ = stream(Service(), 4)
+    found = Stream(schedule, stamps, ORIGIN)
+    ends = found.ends_ns()
+    assert (np.diff(ends) > 0).all()
+    assert ends[-1] == stamps[-1, 3]

@@ -1,0 +1,195 @@
+"""Trials under load, measured for real: streams, their clock, their tables; and closed loops beside them, as ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags, load_rows
+from orchestrator.analysis.trial_data import load_trials, whole_streams
+from orchestrator.configuration.config import AnalysisConfig, parse_trial
+from orchestrator.execution.inline import open_inline
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
+from orchestrator.report.html.page import render
+from orchestrator.report.markdown import to_report
+from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import run_trials
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import Clock
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import CampaignRecord
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
+
+SAMPLES, ROUNDS = 10, 12
+POISSON = {"name": "poisson", "rate_per_s": 100, "stream_s": 0.25, "ramp_s": 0.05}
+
+
+@pytest.fixture
+def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
+    """Measure a trial for each load into a new folder, with a model that sleeps so many ms."""
+
+    def run(*loads: dict[str, Any] | None, sleep_ms: float = 1, raises_on: tuple[int, ...] = (), **measurement: Any) -> Campaign:
+        candidates = []
+        for load in loads:
+            kind = {"kind": "image_classification"}
+            document = {
+                "model": {
+                    "name": "null", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": sleep_ms, "wrong": [1],
+                    "raises_on": list(raises_on), "fails_to_load": False, "dies": False, **kind,
+                },
+                "task": {"name": "numbers", "target": "null_targets:Numbers", "count": SAMPLES, **kind},
+                "system": {"name": "cpu_all"},
+                "runtime": {"name": "torch"},
+                "measurement": {"rule": "rounds", "min_rounds": ROUNDS, "max_rounds": ROUNDS, "max_errors": 9, **measurement},
+                "load": load,
+            }  # fmt: skip
+            trial = parse_trial(document)
+            candidates.append(Candidate(trial, inspect(trial), read_machine()))
+        trials = make_plan_of(candidates).trials
+        directory = tmp_path / "results"
+        record = CampaignRecord(code_version="test", name="test", trials=trials)
+        with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache") as executor:
+            run_trials(list(trials), executor, writer, Progress(len(trials), None), threading.Event())
+        return open_campaign(directory)
+
+    return run
+
+
+def analysed(campaign: Campaign, **analysis: Any) -> CampaignAnalysis:
+    return analyse(campaign, AnalysisConfig(**analysis))
+
+
+def test_streams_are_stored_with_their_schedule(measure: Callable[..., Campaign]) -> None:
+    campaign = measure(POISSON)
+    (record,) = campaign.trials()
+    assert record.state == "done"
+    rounds, timings, ramp = campaign.rounds(record.trial_id), campaign.timings(record.trial_id), campaign.ramp(record.trial_id)
+    assert rounds.column("stream").to_pylist() == [stream for stream in range(6) for _ in range(2)]
+    assert rounds.column("visit").to_pylist() == rounds.column("stream").to_pylist()
+    assert len(set(rounds.column("stream_started_monotonic_ns").to_pylist())) == 6
+    assert timings.num_rows == ROUNDS * SAMPLES
+    assert set(timings.column("outcome").to_pylist()) == {"ok"}
+    assert set(timings.column("ramp").to_pylist()) == {False}
+    assert min(timings.column("queue_ns").to_pylist()) >= 0
+    assert ramp.num_rows == 6 * 5
+    assert set(ramp.column("round").to_pylist()) == {-1}
+    matrix = campaign.matrix(record.trial_id)
+    waits = matrix.times[Clock.RESPONSE] - matrix.times[Clock.TOTAL]
+    assert (np.sort(waits.ravel()) == np.sort(timings.column("queue_ns").to_numpy())).all()
+
+
+def test_the_response_clock_stands_in_every_table_and_first(measure: Callable[..., Campaign]) -> None:
+    results = analysed(measure(POISSON), thresholds_ms=(40,))
+    (group,) = results.groups
+    assert group.clocks == ("response", "total", "inference")
+    for name in ("tail_quality", "latency", "deadline"):
+        assert set(results.tables[name].column("clock").to_pylist()) == {"response", "total", "inference"}
+    (row,) = results.tables["load"].to_pylist()
+    assert (row["load"], row["streams"], row["rounds"], row["arrivals"]) == ("poisson 100/s", 6, 12, 120)
+    assert row["dropped_share"] == 0
+    assert 0 < row["utilisation"] < 1
+    assert FEW_STREAMS in row["flags"]
+    assert not any(row["certified"] for row in results.tables["deadline"].to_pylist())
+    assert "numbers under poisson 100/s" in to_report(results)
+    assert "Schedules of numbers under poisson 100/s" in to_report(results)
+    assert "<option>response</option><option>total</option>" in render(results)
+
+
+def test_a_closed_loop_beside_it_has_no_such_clock(measure: Callable[..., Campaign]) -> None:
+    results = analysed(measure(None, POISSON))
+    closed, under_load = results.groups
+    assert closed.clocks == ("total", "inference")
+    assert (closed.task, under_load.task) == ("numbers", "numbers under poisson 100/s")
+    (trial,) = closed.trials
+    mine = [row for row in results.tables["tail_quality"].to_pylist() if row["trial"] == trial.trial_id]
+    assert {row["clock"] for row in mine} == {"total", "inference"}
+    assert results.tables["load"].num_rows == 1
+
+
+def test_what_waits_too_long_ends_the_stream_and_is_no_failure(measure: Callable[..., Campaign]) -> None:
+    campaign = measure(POISSON | {"rate_per_s": 1000, "stream_s": 2, "ramp_s": 0, "max_backlog_s": 0.05}, sleep_ms=5)
+    (record,) = campaign.trials()
+    assert record.state == "done"
+    outcomes = campaign.timings(record.trial_id).column("outcome").to_pylist()
+    assert set(outcomes) == {"ok", "dropped"}
+    assert all(campaign.rounds(record.trial_id).column("overloaded").to_pylist())
+    results = analysed(campaign, thresholds_ms=(1000,))
+    (row,) = results.tables["load"].to_pylist()
+    assert OVERLOADED in row["flags"]
+    assert row["utilisation"] > 1
+    late = [row for row in results.tables["tail_quality"].to_pylist() if (row["clock"], row["threshold"]) == ("response", "1000 ms")]
+    assert all(row["mean"] <= row["ideal"] * outcomes.count("ok") / len(outcomes) + 0.05 for row in late if row["slice"] == "all")
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        {"name": "periodic", "policy": "newest"},
+        {"name": "periodic", "policy": "skip_late", "deadline_ms": 4},
+        {"name": "gamma", "burstiness": 0.3, "queue_limit": 2, "group": 3},
+    ],
+    ids=["newest", "skip_late", "limit"],
+)
+def test_policies_drop_and_conserve(measure: Callable[..., Campaign], load: dict[str, Any]) -> None:
+    campaign = measure(POISSON | {"rate_per_s": 400, "stream_s": 0.2, "ramp_s": 0.02} | load, sleep_ms=4, raises_on=(3,))
+    (record,) = campaign.trials()
+    timings = campaign.timings(record.trial_id)
+    outcomes = timings.column("outcome").to_pylist()
+    assert len(outcomes) == SAMPLES * campaign.rounds(record.trial_id).num_rows
+    assert set(outcomes) <= {"ok", "dropped", "error"}
+    assert outcomes.count("dropped") > 0
+    assert {sample for sample, outcome in zip(timings.column("sample").to_pylist(), outcomes, strict=True) if outcome == "error"} <= {3}
+    (row,) = analysed(campaign).tables["load"].to_pylist()
+    assert row["dropped_share"] == pytest.approx(outcomes.count("dropped") / len(outcomes))
+
+
+def test_batches_are_what_waits(measure: Callable[..., Campaign]) -> None:
+    campaign = measure(POISSON | {"rate_per_s": 600, "batch_wait_ms": 10}, sleep_ms=4, batch=4)
+    (record,) = campaign.trials()
+    rows = campaign.timings(record.trial_id).to_pylist()
+    starts: dict[tuple[int, int], int] = {}
+    streams = dict(zip(*(campaign.rounds(record.trial_id).column(name).to_pylist() for name in ("round", "stream")), strict=True))
+    for row in rows:
+        key = (streams[row["round"]], row["arrival_ns"] + row["queue_ns"])
+        starts[key] = starts.get(key, 0) + 1
+    assert max(starts.values()) == 4
+    assert len(set(starts.values())) > 1 or set(starts.values()) == {4}
+    assert analysed(campaign).tables["latency"].num_rows
+
+
+def test_a_stream_that_a_fault_cut_is_no_unit_of_its_own() -> None:
+    streams = np.array([0, 0, 1, 1, 2, 5, 5], dtype=np.int32)
+
+    def units(*incomplete: int) -> list[int]:
+        found = whole_streams(streams, np.isin(np.arange(streams.size), incomplete))
+        assert found is not None
+        return found.tolist()
+
+    assert units() == streams.tolist()
+    assert units(3) == [0, 0, 0, 0, 2, 5, 5]
+    assert units(0) == [1, 1, 1, 1, 2, 5, 5]
+    assert units(2, 4) == [0, 0, 0, 0, 0, 5, 5]
+    assert units(0, 2, 4, 6) == streams.tolist()
+    assert whole_streams(None, np.zeros(0, dtype=bool)) is None
+
+
+def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign]) -> None:
+    (data,) = load_trials(measure(POISSON | {"rate_per_s": 20, "stream_s": 0.8}, min_rounds=2, max_rounds=2))
+    assert data.arrivals is not None
+    kept = replace(data, times={**data.times, Clock.RESPONSE: data.times[Clock.TOTAL].copy()})
+    assert NOT_KEPT not in load_flags(kept, None)
+    late = replace(data, times={**data.times, Clock.RESPONSE: data.times[Clock.TOTAL] + 2e6})
+    assert NOT_KEPT in load_flags(late, None)
+    assert NOT_KEPT not in load_flags(late, Threshold("1000 ms", 10**9, "absolute"))  # of 1 s, 2 ms are less than 1 %
+    closed = replace(data, arrivals=None)
+    assert load_flags(closed, None) == ()
+    assert list(load_rows(closed, None, [])) == []

@@ -1,0 +1,112 @@
+"""Schedules of streams, and files of arrival times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.configuration.config import Trial
+from orchestrator.contracts import InputError
+from orchestrator.subject.schedule import Schedule, mean_rate, schedule_of
+from orchestrator.subject.trace_file import read_trace
+
+
+def trial(**load: Any) -> Trial:
+    return Trial.model_validate(
+        {
+            "model": {"name": "m", "kind": "k", "target": "a:B", "runtimes": ["python"]},
+            "task": {"name": "t", "kind": "k", "target": "a:B"},
+            "system": {"name": "s"},
+            "runtime": {"name": "python"},
+            "measurement": {},
+            "load": load,
+        }
+    )
+
+
+def schedule(samples: int = 20, stream: int = 0, **load: Any) -> Schedule:
+    return schedule_of(trial(**load), samples, stream)
+
+
+def test_a_stream_is_its_ramp_and_whole_rounds_of_every_sample_once() -> None:
+    found = schedule(name="poisson", rate_per_s=40, stream_s=3, seed=4)
+    assert found.ramp == 40
+    assert found.rounds == 4
+    assert found.moments_ns.size == found.samples.size == 120
+    for number in range(found.rounds):
+        assert sorted(found.samples[found.of_round(number)]) == list(range(20))
+    assert found.of_round(-1) == slice(0, 40)
+    assert (found.samples[found.of_round(0)] != found.samples[found.of_round(1)]).any()
+
+
+def test_a_stream_takes_ten_seconds_or_two_rounds() -> None:
+    assert (schedule(samples=20, name="periodic", rate_per_s=40).moments_ns[-1] + 25_000_000) / 1e9 == pytest.approx(10)
+    slow = schedule(samples=100, name="periodic", rate_per_s=10)
+    assert slow.rounds == 2
+    assert slow.ramp == 11
+
+
+def test_streams_differ_and_come_again() -> None:
+    one, other, again = (schedule(stream=stream, name="gamma", rate_per_s=5, burstiness=0.5) for stream in (0, 1, 0))
+    assert (one.moments_ns != other.moments_ns).any()
+    assert (one.samples != other.samples).any()
+    assert (one.moments_ns == again.moments_ns).all()
+    assert (one.samples == again.samples).all()
+
+
+def test_no_stream_is_longer_than_memory() -> None:
+    with pytest.raises(InputError, match=r"shorter load.stream_s"):
+        schedule(name="poisson", rate_per_s=1e6, stream_s=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "0.5\n1.5\n\n2.25\n"),
+        ("b.csv", "id,arrival_s\n7,0.5\n8,1.5\n9,2.25\n"),
+        ("c.jsonl", '{"arrival_s": 0.5}\n{"arrival_s": 1.5}\n{"arrival_s": 2.25}\n'),
+        ("d.jsonl", "0.5\n1.5\n2.25\n"),
+        ("e.csv", "TIMESTAMP,tokens\n1970-01-01T00:00:00.5+00:00,1\n1970-01-01T00:00:01.5+00:00,2\n1970-01-01T00:00:02.250+00:00,3\n"),
+    ],
+)
+def test_times_of_a_file_in_every_form(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_trace(tmp_path / name).tolist() == [0.5, 1.5, 2.25]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("a.csv", "1\nx\n", "is no time"),
+        ("a.csv", "1\ninf\n", "is no time"),
+        ("a.csv", "a,b\n1,2\n", "no column"),
+        ("a.csv", "a,time\n1\n", "has no column"),
+        ("a.jsonl", '{"at": 1}\n', "no column"),
+        ("a.jsonl", "{\n", "cannot be read"),
+        ("a.csv", "\xff", "is no time"),
+    ],
+)
+def test_a_file_that_holds_no_times_is_refused_in_one_line(tmp_path: Path, name: str, text: str, rule: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=rule) as refused:
+        read_trace(tmp_path / name)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_trace_fills_whole_rounds_and_is_played_faster(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("\n".join(str(number / 10) for number in range(200)))
+    found = schedule(name="trace", file=str(file), speed=2)
+    assert mean_rate(trial(name="trace", file=str(file), speed=2)) == pytest.approx(20)
+    assert found.ramp == 20
+    assert found.rounds == 9
+    assert found.moments_ns[:3].tolist() == [0, 50_000_000, 100_000_000]
+    assert schedule(name="trace", file=str(file), speed=2, stream_s=4).rounds == 3
+    with pytest.raises(InputError, match="fill no round of 500"):
+        schedule(samples=500, name="trace", file=str(file))
+    with pytest.raises(InputError, match=r"load.file=.*cannot be read"):
+        schedule(name="trace", file=str(tmp_path / "none.csv"))
+    assert np.issubdtype(found.moments_ns.dtype, np.int64)

@@ -1,0 +1,53 @@
+"""A clock that moves only where somebody waits or works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.measurement.load_loop import Served, Service, serve
+from orchestrator.measurement.timing import STAMPS, Stages
+
+
+class VirtualClock:
+    """Moves to the moment that is waited for, and by the service of each sample during its inference."""
+
+    def __init__(self, services: Sequence[int] | NDArray[np.int64]) -> None:
+        self.now = 0
+        self._services = services
+
+    def __call__(self) -> int:
+        return self.now
+
+    def wait_until(self, moment: int) -> int:
+        self.now = max(self.now, moment)
+        return self.now
+
+    @property
+    def stages(self) -> Stages:
+        """Stages whose items are numbers of samples; a batch takes as long as its longest."""
+
+        def infer(batch: Sequence[int]) -> Sequence[int]:
+            self.now += max(int(self._services[number]) for number in batch)
+            return batch
+
+        return Stages(lambda batch: batch, infer, lambda batch: list(batch))
+
+
+def run(
+    due: Sequence[int] | NDArray[np.int64],
+    services: Sequence[int] | NDArray[np.int64],
+    service: Service = Service(),  # noqa: B008 - frozen
+    infer: Callable[[Any], Any] | None = None,
+) -> tuple[Served, NDArray[np.int64]]:
+    """Serve a stream on a virtual clock; return what it came to and its stamps, [N, 4]."""
+    clock = VirtualClock(services)
+    count = len(due)
+    stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
+    stages = clock.stages if infer is None else Stages(clock.stages.preprocess, infer, clock.stages.postprocess)
+    moments = due.tolist() if isinstance(due, np.ndarray) else due
+    served = serve(moments, range(count), stages, stamps, service, clock, clock.wait_until)
+    return served, np.array(stamps, dtype=np.int64).reshape(count, STAMPS)
