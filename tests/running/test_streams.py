@@ -37,7 +37,13 @@ POISSON = {"name": "poisson", "rate_per_s": 100, "stream_s": 0.25, "ramp_s": 0.0
 def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
     """Measure a trial for each load into a new folder, with a model that sleeps so many ms."""
 
-    def run(*loads: dict[str, Any] | None, sleep_ms: float = 1, raises_on: tuple[int, ...] = (), **measurement: Any) -> Campaign:
+    def run(
+        *loads: dict[str, Any] | None,
+        sleep_ms: float = 1,
+        raises_on: tuple[int, ...] = (),
+        stop: threading.Event | None = None,
+        **measurement: Any,
+    ) -> Campaign:
         candidates = []
         for load in loads:
             kind = {"kind": "image_classification"}
@@ -58,7 +64,7 @@ def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
         directory = tmp_path / "results"
         record = CampaignRecord(code_version="test", name="test", trials=trials)
         with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache") as executor:
-            run_trials(list(trials), executor, writer, Progress(len(trials), None), threading.Event())
+            run_trials(list(trials), executor, writer, Progress(len(trials), None), stop or threading.Event())
         return open_campaign(directory)
 
     return run
@@ -180,6 +186,19 @@ def test_a_stream_that_a_fault_cut_is_no_unit_of_its_own() -> None:
     assert units(2, 4) == [0, 0, 0, 0, 0, 5, 5]
     assert units(0, 2, 4, 6) == streams.tolist()
     assert whole_streams(None, np.zeros(0, dtype=bool)) is None
+
+
+def test_a_stop_ends_a_stream_after_its_round(measure: Callable[..., Campaign]) -> None:
+    stop = threading.Event()
+    threading.Timer(2.0, stop.set).start()
+    campaign = measure(POISSON | {"stream_s": 60}, stop=stop, min_rounds=10_000, max_rounds=10_000)
+    (record,) = campaign.trials()
+    assert record.state == "interrupted"
+    rounds = campaign.rounds(record.trial_id)
+    assert 1 <= rounds.num_rows < 590
+    assert set(rounds.column("stream").to_pylist()) == {0}
+    assert not any(rounds.column("incomplete").to_pylist())
+    assert set(campaign.timings(record.trial_id).column("outcome").to_pylist()) == {"ok"}
 
 
 def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign]) -> None:
