@@ -168,8 +168,9 @@ def delivered_per_s(found: Schedules, scheduled: float) -> float:
     """
     span, gaps = 0.0, 0
     for at, start, end in zip(found.moments, found.starts, found.ends, strict=True):
-        free = np.concatenate([[-np.inf], np.fmax.accumulate(end)[:-1]])
-        when = np.where(np.isfinite(start) & (at > np.where(np.isnan(free), -np.inf, free)), start, at)
+        # Of the first one it is not known: the ramp before it may have kept the server busy.
+        free = np.concatenate([[np.nan], np.fmax.accumulate(end)[:-1]])
+        when = np.where(np.isfinite(start) & (at > free), start, at)
         if when.size > 1 and when[-1] > when[0]:
             span, gaps = span + float(when[-1] - when[0]), gaps + when.size - 1
     return gaps / (span / SECOND_NS) if span else scheduled

@@ -33,7 +33,7 @@ from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
-from orchestrator.measurement.scratch import take_stamps
+from orchestrator.measurement.scratch import end_stream, take_stamps
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
 T = TypeVar("T")
@@ -118,6 +118,11 @@ class RaySession:
         """Serve the stream of a visit."""
         self._wake()
         return RayJob(self._handle.run_stream.remote(first, visit), self._leaving, unpack)
+
+    def end_stream(self) -> None:
+        """Have the stream under way end after its round, where the process is on the driver's machine: one that is busy takes no call."""
+        if self.shares_machine and self._scratch is not None:
+            end_stream(Path(self._scratch))
 
     def kernel_ns(self) -> RayJob[int]:
         """Time a fixed piece of work."""

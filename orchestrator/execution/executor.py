@@ -66,6 +66,9 @@ class Session(Protocol):
     def run_stream(self, first: int, visit: int) -> Job[Sequence[RoundResult]]:
         """Serve the stream of a visit under load: its rounds, which follow one another, count from ``first``."""
 
+    def end_stream(self) -> None:
+        """Have the stream under way end after its round, where driver and process share a machine; else it ends as it would."""
+
     def rest(self) -> None:
         """Have the process sleep until the next call, as far as that is possible: nothing of it may run beside other trials' rounds."""
 

@@ -21,7 +21,7 @@ from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Identity, cores_offered, numa_cores, own_identity
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.failures import Stamps
-from orchestrator.measurement.scratch import scratch_root, take_stamps
+from orchestrator.measurement.scratch import end_stream, scratch_root, take_stamps
 from orchestrator.measurement.timing import Clock
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Prepared, RoundResult
@@ -74,6 +74,10 @@ class InlineSession:
     def run_stream(self, first: int, visit: int) -> InlineJob[list[RoundResult]]:
         """Serve the stream of a visit."""
         return InlineJob(lambda: self._worker.run_stream(first, visit))
+
+    def end_stream(self) -> None:
+        """Have the stream under way end after its round."""
+        end_stream(self._scratch)
 
     def rest(self) -> None:
         """Do nothing: the process is the driver's own, and busy."""

@@ -61,12 +61,14 @@ class Served:
     An answer is that of its whole batch: samples of a batch share it, as they share their stamps. None where there is none.
 
     ``arrived`` is how many arrivals there were when it ended; they are fewer than the schedule has where it was ``overloaded``.
+    ``stopped_at`` is the first arrival that was left where the stream was stopped, the first one of a round.
     """
 
     answers: list[Any]
     errors: dict[int, str]
     arrived: int = 0
     overloaded: bool = False
+    stopped_at: int | None = None
 
 
 def serve(
@@ -78,6 +80,8 @@ def serve(
     clock: Clock,
     wait_until: WaitUntil,
     first_raised: list[TracebackException] | None = None,
+    stop: memoryview | None = None,
+    round_ends: Sequence[int] = (),
 ) -> Served:
     """Serve a stream.
 
@@ -90,6 +94,9 @@ def serve(
     stamps
         int64, 4 N, all 0: start, preprocessed, inferred and end of each sample, which a batch's samples share. A sample that was dropped
         has ``DROPPED`` in the place of its end, one in flight ``IN_FLIGHT``, and one whose batch raised its end alone.
+
+    stop, round_ends
+        int64, one place: not 0 where the stream is to end with a round; and the first arrivals after the rounds, ascending.
 
     Notes
     -----
@@ -109,6 +116,8 @@ def serve(
     waiting: deque[int] = deque()
     coming = 0
     room = limit + most
+    ends = iter(() if stop is None else round_ends)
+    next_end = next(ends, NEVER)
     now = clock()
     while True:
         while due[coming] <= now:
@@ -126,6 +135,11 @@ def serve(
         if len(waiting) > most_waiting:
             served.overloaded = True
             break
+        if waiting[0] >= next_end:
+            if stop is not None and stop[0]:
+                served.stopped_at = next_end
+                break
+            next_end = next((end for end in ends if end > waiting[0]), NEVER)
         if newest:
             while len(waiting) > most:
                 stamps[STAMPS * waiting.popleft() + 3] = DROPPED

@@ -9,8 +9,10 @@ import mmap
 import os
 import secrets
 import stat
+import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,9 @@ from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"
 KEEP_S = 86_400
-HEADER = 5
+HEADER, STOP = 6, 5
 """int64 before the stamps: round, number of batches or arrivals, monotonic start (ns), wall-clock start (ns), and when the schedule of a
-stream begins by the clock of the stamps (ns, 0 without one)."""
+stream begins by the clock of the stamps (ns, 0 without one); and, at place ``STOP``, 1 where a stream is to end after its round."""
 UNUSED = "what the process left is not used"
 
 
@@ -100,12 +102,19 @@ class Scratch:
     def begin(self, number: int, monotonic_ns: int, wall_ns: int, origin_ns: int = 0) -> None:
         """Clear the stamps and note which round starts, under load which is the first of the stream."""
         self.stamps.cast("B")[:] = self._zeros
-        for place, value in enumerate((number, self.batches, monotonic_ns, wall_ns, origin_ns)):
+        for place, value in enumerate((number, self.batches, monotonic_ns, wall_ns, origin_ns, 0)):
             self.header[place] = value
 
     def array(self) -> npt.NDArray[np.int64]:
         """Return a copy of the stamps, shape [B, 4], in ns."""
         return np.array(self.stamps, dtype=np.int64).reshape(self.batches, STAMPS)
+
+
+def end_stream(path: Path) -> None:
+    """Have the stream that is stamped here end after its round; nothing where there is no file of this user's any more."""
+    with suppress(OSError), open(path, "r+b", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC)) as file:
+        if os.fstat(file.fileno()).st_uid == os.geteuid():
+            os.pwrite(file.fileno(), (1).to_bytes(8, sys.byteorder), 8 * STOP)
 
 
 def take_stamps(path: Path) -> Stamps | None:
@@ -114,14 +123,14 @@ def take_stamps(path: Path) -> Stamps | None:
     Raises TrialFailed for a file that may be another user's, or is not as a process of ours leaves it.
     """
     try:
-        (number, batches, monotonic_ns, wall_ns, origin_ns), stamps = read_scratch(path)
+        (number, batches, monotonic_ns, wall_ns, origin_ns, _), stamps = read_scratch(path)
     except FileNotFoundError:
         return None
     path.unlink(missing_ok=True)
     return Stamps(number, monotonic_ns, wall_ns, stamps, origin_ns) if batches and wall_ns else None
 
 
-def read_scratch(path: Path) -> tuple[tuple[int, int, int, int, int], npt.NDArray[np.int64]]:
+def read_scratch(path: Path) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
     """Read what a timed process left: the header and the stamps, shape [B, 4].
 
     Raises
@@ -145,8 +154,8 @@ def read_scratch(path: Path) -> tuple[tuple[int, int, int, int, int], npt.NDArra
         os.close(descriptor)
     words = np.frombuffer(content[: len(content) // 8 * 8], dtype=np.int64)
     if len(words) < HEADER or not words[1]:  # the process died before its first round began
-        return (0, 0, 0, 0, 0), np.zeros((0, STAMPS), dtype=np.int64)
-    header = (int(words[0]), int(words[1]), int(words[2]), int(words[3]), int(words[4]))
+        return (0,) * HEADER, np.zeros((0, STAMPS), dtype=np.int64)
+    header = tuple(map(int, words[:HEADER]))
     if header[1] < 0 or len(content) != 8 * (HEADER + STAMPS * header[1]):
         raise TrialFailed(f"{path} has {len(content)} bytes, which is no size for {header[1]} batches: {UNUSED}", FAULT)
     return header, words[HEADER:].reshape(header[1], STAMPS)

@@ -23,7 +23,7 @@ from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_raised, tracebacks_kept
 from orchestrator.measurement.load_loop import serve, service_of
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
-from orchestrator.measurement.scratch import Scratch
+from orchestrator.measurement.scratch import STOP, Scratch
 from orchestrator.measurement.stream_tables import Stream, answers_by_arrival
 from orchestrator.measurement.timing import STAMPS, Clock, Stages, run_batches
 from orchestrator.measurement.waiting import waiting
@@ -172,7 +172,10 @@ class Worker:
 
     @tracebacks_kept()
     def run_stream(self, first: int, visit: int) -> list[RoundResult]:
-        """Serve one stream, whose rounds count from ``first``. It ends early, after a whole round, where its backlog grows too long."""
+        """Serve one stream, whose rounds count from ``first``.
+
+        It ends early, after a whole round, where its backlog grows too long or the user stops.
+        """
         trial, load = self._trial, self._trial.load
         schedule = schedule_of(trial, len(self._items), visit)
         self._visit = visit
@@ -186,7 +189,9 @@ class Worker:
         self._scratch.begin(first, monotonic_ns + BEFORE_STREAM_NS, wall_ns, origin + BEFORE_STREAM_NS)
         before = evidence.read_counters(self._cores)
         stamps = self._scratch.stamps[: STAMPS * len(due)]
-        served = serve(due, items, self._stages, stamps, service, self._clock, wait_until, first_raised)
+        ends = [schedule.of_round(number).stop for number in range(schedule.rounds)]
+        stop = self._scratch.header[STOP : STOP + 1]
+        served = serve(due, items, self._stages, stamps, service, self._clock, wait_until, first_raised, stop, ends)
         ended_ns = self._clock()
         after = evidence.read_counters(self._cores)
         gc.enable()
@@ -208,11 +213,15 @@ class Worker:
             "stream_started_monotonic_ns": monotonic_ns + BEFORE_STREAM_NS,
             "overloaded": served.overloaded,
         }
-        rounds = range(schedule.rounds if not served.overloaded else stream.last_round(served.arrived) + 1)
-        ends, answers = stream.ends_ns(), answers_by_arrival(stream.stamps, served.answers)
+        rounds = range(schedule.rounds)
+        if served.stopped_at is not None:
+            rounds = range(ends.index(served.stopped_at) + 1)
+        elif served.overloaded:
+            rounds = range(stream.last_round(served.arrived) + 1)
+        ended, answers = stream.ends_ns(), answers_by_arrival(stream.stamps, served.answers)
         found = []
         for number in rounds:
-            start_ns, end_ns = int(ends[number]) - stream.origin_ns, int(ends[number + 1]) - stream.origin_ns
+            start_ns, end_ns = int(ended[number]) - stream.origin_ns, int(ended[number + 1]) - stream.origin_ns
             row = {
                 **common,
                 "round": first + number,

@@ -96,11 +96,17 @@ class RoundCalls:
 class StreamCalls(RoundCalls):
     """The calls to a process under load: a visit is one stream, and a stream one call, which brings all its rounds.
 
-    ``limit_s`` is how long a stream may take.
+    ``limit_s`` is how long a stream may take. Once ``stop`` is set, the stream under way ends after its round: a thread sleeps until then.
     """
 
-    def __init__(self, session: Session, measurement: MeasurementConfig, next_round: int, limit_s: float) -> None:
+    def __init__(self, session: Session, measurement: MeasurementConfig, next_round: int, limit_s: float, stop: threading.Event) -> None:
         super().__init__(session, measurement, next_round, one_by_one=True)
+
+        def end_with_round() -> None:
+            stop.wait()
+            session.end_stream()
+
+        threading.Thread(target=end_with_round, name="ends-stream", daemon=True).start()
         self._limit_s = limit_s
         self._asked = False
 
@@ -197,11 +203,11 @@ class TimedProcess:
         with asking("preparing its process"):
             return self._await(self.session.prepare(), stop)
 
-    def calls(self, first: int, samples: int) -> RoundCalls:
+    def calls(self, first: int, samples: int, stop: threading.Event) -> RoundCalls:
         """Return the calls for rounds of so many samples from a number on, of which none is under way yet."""
         if self._trial.load.is_open:
             limit_s = self._trial.measurement.round_timeout_s + longest_stream_s(self._trial, samples)
-            return StreamCalls(self.session, self._trial.measurement, first, limit_s)
+            return StreamCalls(self.session, self._trial.measurement, first, limit_s, stop)
         return RoundCalls(self.session, self._trial.measurement, first, self.session.shares_machine)
 
     def rest(self) -> None:

@@ -140,7 +140,7 @@ class TrialRun(TrialLife):
         if prepared is None:
             return self._let_go(course)
         course.prepared(prepared)
-        self._calls = self._process.calls(course.next_round, prepared.samples.num_rows)
+        self._calls = self._process.calls(course.next_round, prepared.samples.num_rows, self._stop)
         with step("saying that it is prepared"):
             self._observer.trial_prepared(self._planned, prepared)
         return None

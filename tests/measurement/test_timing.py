@@ -104,7 +104,7 @@ def test_what_a_killed_process_leaves_can_be_read(scratch: Scratch) -> None:
         run_batches([["a"], ["b"], ["c"]], Stages(same, infer, same), scratch.stamps, clock)
 
     header, stamps = read_scratch(scratch.path)
-    assert header == (7, 3, 50, 60, 0)
+    assert header == (7, 3, 50, 60, 0, 0)
     assert (stamps[:2] > 0).all()
     assert (stamps[2] == 0).all()
 

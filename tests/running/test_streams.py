@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags, load_rows
+from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, Schedules, delivered_per_s, load_flags, load_rows
 from orchestrator.analysis.trial_data import load_trials, whole_streams
 from orchestrator.configuration.config import AnalysisConfig, parse_trial
 from orchestrator.execution.inline import open_inline
@@ -37,7 +37,13 @@ POISSON = {"name": "poisson", "rate_per_s": 100, "stream_s": 0.25, "ramp_s": 0.0
 def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
     """Measure a trial for each load into a new folder, with a model that sleeps so many ms."""
 
-    def run(*loads: dict[str, Any] | None, sleep_ms: float = 1, raises_on: tuple[int, ...] = (), **measurement: Any) -> Campaign:
+    def run(
+        *loads: dict[str, Any] | None,
+        sleep_ms: float = 1,
+        raises_on: tuple[int, ...] = (),
+        stop: threading.Event | None = None,
+        **measurement: Any,
+    ) -> Campaign:
         candidates = []
         for load in loads:
             kind = {"kind": "image_classification"}
@@ -58,7 +64,7 @@ def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
         directory = tmp_path / "results"
         record = CampaignRecord(code_version="test", name="test", trials=trials)
         with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache") as executor:
-            run_trials(list(trials), executor, writer, Progress(len(trials), None), threading.Event())
+            run_trials(list(trials), executor, writer, Progress(len(trials), None), stop or threading.Event())
         return open_campaign(directory)
 
     return run
@@ -180,6 +186,29 @@ def test_a_stream_that_a_fault_cut_is_no_unit_of_its_own() -> None:
     assert units(2, 4) == [0, 0, 0, 0, 0, 5, 5]
     assert units(0, 2, 4, 6) == streams.tolist()
     assert whole_streams(None, np.zeros(0, dtype=bool)) is None
+
+
+def test_the_delivered_rate_counts_what_is_ours_and_not_what_waits() -> None:
+    at = np.array([0.0, 10.0, 20.0, 30.0]) * 1e9
+    queued = Schedules([at], [at + 25e9], [at + 35e9])  # the ramp's last sample is still served: all wait for the system
+    assert delivered_per_s(queued, 0.1) == pytest.approx(0.1)
+    late = at + np.array([0, 0, 0, 3e9])
+    assert delivered_per_s(Schedules([at], [late], [late + 1e9]), 0.1) == pytest.approx(3 / 33)
+    dropped = np.full(4, np.nan)
+    assert delivered_per_s(Schedules([at], [dropped], [dropped]), 0.1) == pytest.approx(0.1)
+
+
+def test_a_stop_ends_a_stream_after_its_round(measure: Callable[..., Campaign]) -> None:
+    stop = threading.Event()
+    threading.Timer(2.0, stop.set).start()
+    campaign = measure(POISSON | {"stream_s": 60}, stop=stop, min_rounds=10_000, max_rounds=10_000)
+    (record,) = campaign.trials()
+    assert record.state == "interrupted"
+    rounds = campaign.rounds(record.trial_id)
+    assert 1 <= rounds.num_rows < 590
+    assert set(rounds.column("stream").to_pylist()) == {0}
+    assert not any(rounds.column("incomplete").to_pylist())
+    assert set(campaign.timings(record.trial_id).column("outcome").to_pylist()) == {"ok"}
 
 
 def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign]) -> None:
