@@ -98,6 +98,10 @@ REMEDIES = {
     FEW_ROUNDS: "the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
     DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
     IN_SAMPLE: "the threshold comes from these rounds themselves, so that the interval is too wide",
+    "imported": "another program measured it; nothing here knows its cores, threads or neighbours, and no deadline is certified",
+    "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",
+    "rounds by time": "the file holds no rounds: its requests were cut into rounds of equal size in order of time",
+    "one round": "the file does not say which requests belong together, so that nothing is known of how rounds differ",
     "unpinned": "threads could run on other cores, too; cluster=inline never pins, else let system.cores be fewer",
 }
 """What a flag means for a figure, and what to do about it."""
