@@ -117,6 +117,8 @@ def _read(recording: Recording, folder: Path, names: Names) -> _Read:
     spool = filled(recording, folder)
     if not spool.rows:
         raise BadRecord(f"{recording.name} holds no request: there is nothing to import")
+    if not (spool.column("outcome") == schema.OK).any():
+        raise BadRecord(f"{recording.name} holds {spool.rows:,} requests, and none was answered: there is no time to import")
     metrics = tuple(sorted(name.removeprefix("score_") for name in spool.present if name.startswith("score_")))
     for metric in metrics:
         if metric in METRICS and not hasattr(METRICS[metric], "score"):

@@ -67,13 +67,15 @@ def nanoseconds(value: float, per: int, place: str, name: str) -> int:
     return int(found)
 
 
-def one_batch(rows: list[dict[str, Any]], types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    """Yield rows as a batch of columns of these types; nothing of no rows."""
+def one_batch(rows: list[dict[str, Any]], types: dict[str, pa.DataType], path: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file as a batch of columns of these types; nothing of no rows. Raises BadRecord."""
     if rows:
         try:
             yield pa.RecordBatch.from_pydict({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()})
         except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError) as error:
-            raise BadRecord(f"a request holds what no table can ({' '.join(str(error).split())[:120]}); export the file again") from error
+            raise BadRecord(
+                f"{path}: a request holds what no table can ({' '.join(str(error).split())[:120]}); export the file again"
+            ) from error
 
 
 def _text(path: Path) -> str:

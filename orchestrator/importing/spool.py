@@ -20,7 +20,7 @@ MISSING = np.iinfo(np.int64).min
 """A moment or a sample that a row does not have."""
 OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
 """Columns, by their beginnings, of which a sample's first row counts."""
-LARGEST_NUMBER = 10**9
+LARGEST_NUMBER = MOST_SCORE = 10**9
 
 
 @dataclass
@@ -128,7 +128,7 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
         spool.put("sample", samples)
     for name in (name for name in columns if name.startswith("score_")):
         scores = _floats(columns[name], name, refuse)
-        refuse(~np.isfinite(scores) | (scores < 0), f"{name} must be a finite number that is not negative: a late answer scores 0")
+        refuse(~((scores >= 0) & (scores <= MOST_SCORE)), f"{name} must be a number from 0 to {MOST_SCORE:,}: a late answer scores 0")
         spool.put(name, scores)
     _details(spool, columns, samples)
 

@@ -14,6 +14,8 @@ import pytest
 from effort import EFFORT
 from peer_files import PEERS, needs_peers
 
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 
 PER_FORMAT = 29 * EFFORT
@@ -91,7 +93,9 @@ def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> tuple[i
             campaign = open_campaign(results)
             for trial in campaign.trials():
                 assert trial.state == "done"
-                campaign.matrix(trial.trial_id)
+                assert campaign.timings(trial.trial_id).num_rows
+            if number % 5 == 0:
+                assert analyse(campaign, AnalysisConfig()).tables["latency"].num_rows
             shutil.rmtree(results)
             taken += 1
         else:

@@ -61,7 +61,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             rows.append(_row(request, place))
             places.append(place)
         remarks = (NOTE, *([f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []))
-        yield Recording(path.stem, one_batch(rows, TYPES), places.__getitem__, remarks=remarks)
+        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, remarks=remarks)
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             place = f"{path} benchmark {number}"
             rows, places = _rows(checked(Benchmark, document, place).requests, place)
             name = path.stem if len(found) == 1 else f"{path.stem}-{number}"
-            yield Recording(name, one_batch(rows, TYPES), places.__getitem__, remarks=(NOTE,))
+            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE,))
 
 
 def _rows(requests: Requests, place: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -49,7 +49,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             places = [f"{place}, request {row}" for row in range(len(requests))]
             rows = [_row(checked(Request, request, where), where) for request, where in zip(requests, places, strict=True)]
             name = path.stem if len(found) == 1 else f"{path.stem}-{number}"
-            yield Recording(name, one_batch(rows, TYPES), places.__getitem__, remarks=(NOTE,))
+            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE,))
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording,
 
 BLOCK_BYTES = 2**24
 BLOCK_ROWS = 2**18
+NOTHING = ("", "NULL", "null", "NaN", "nan")
+"""Cells of CSV that hold nothing."""
 NUMBERS = pa.float64()
 WHOLE = pa.int64()
 TEXT = pa.string()
@@ -88,13 +90,17 @@ def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
     header = _header(path)
     ours = {theirs: name for name, theirs in columns.items()}
     known = {name: ours.get(name, name) for name in header if known_column(ours.get(name, name))}
+    if twice := next((name for name in known if header.count(name) > 1), None):
+        raise BadRecord(f"{path} has two columns {twice!r}: give each a name of its own")
     types = {name: kind for name, our in known.items() if (kind := _type_of(our)) is not None}
     if "sample" in known.values():
         theirs = next(name for name, our in known.items() if our == "sample")
         types[theirs] = WHOLE if _first_is_whole(path, header.index(theirs)) else TEXT
     # A number that is written as 5.0 or 1e6 is read again, as a number with a fraction.
     for attempt in (types, {name: NUMBERS if kind == WHOLE and known[name] != "sample" else kind for name, kind in types.items()}):
-        options = pc_csv.ConvertOptions(column_types=attempt, include_columns=list(dict.fromkeys(known)) or None, strings_can_be_null=True)
+        options = pc_csv.ConvertOptions(
+            column_types=attempt, include_columns=list(dict.fromkeys(known)) or None, null_values=list(NOTHING), strings_can_be_null=True
+        )
         try:
             yielded = False
             with pc_csv.open_csv(path, pc_csv.ReadOptions(block_size=BLOCK_BYTES), pc_csv.ParseOptions(), options) as reader:
@@ -133,7 +139,7 @@ def _first_wrong(path: Path, header: Sequence[str], known: Mapping[str, str], ty
             return f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend or remove it"
         for name, cell in zip(header, row, strict=True):
             kind = types.get(name)
-            if kind in (WHOLE, NUMBERS) and cell not in ("", "NULL", "null", "NaN", "nan", "NA", "N/A") and not _is_number(cell):
+            if kind in (WHOLE, NUMBERS) and cell not in NOTHING and not _is_number(cell):
                 wanted = "whole number" if kind == WHOLE else "number"
                 return f"{path} line {number}: {known[name]}={cell[:40]!r} is no {wanted}: mend or remove it"
             if name in known and known[name] == "sample" and kind == WHOLE and not cell.strip().lstrip("-").isdecimal():

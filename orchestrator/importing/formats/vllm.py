@@ -37,7 +37,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         _refuse_uneven(found, path)
         places = [f"{path} request {number}" for number in range(len(found.ttfts))]
         rows = [_row(found, number, place) for number, place in enumerate(places)]
-        yield Recording(path.stem, one_batch(rows, TYPES), places.__getitem__, model=found.model_id, remarks=(NOTE,))
+        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, model=found.model_id, remarks=(NOTE,))
 
 
 def _refuse_uneven(found: BaseModel, path: Path) -> None:
