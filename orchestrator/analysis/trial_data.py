@@ -158,8 +158,11 @@ class TrialData:
     def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
         """Return the answers to the samples that are ``members``, [S], compared with their references.
 
-        A metric unknown here is read from the stored scores, if there are any. Raises InputError.
+        A metric unknown here is read from the stored scores, if there are any; so is every metric of an imported trial that came with
+        scores. Raises InputError.
         """
+        if self.record.imported and metric in self.scores:
+            return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
         try:
             find_metric(metric)
         except UnknownMetric:
@@ -225,6 +228,8 @@ class TrialData:
         found = list(self.record.flags_of_figures)
         if self.record.placement.get("pinned") is False:
             found.append("unpinned")
+        if self.record.imported:
+            found.append("imported")
         if self.record.state != "done":
             found.append(self.record.state)
         if unmeasured := int(self.incomplete.sum()):

@@ -44,6 +44,9 @@ def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = (
         if rows:
             terminal.table(slow_rounds_table(group, rows))
             terminal.line()
+    if trials and all(data.record.imported for data in trials):
+        terminal.prose(f"the trials of {directory} are imported, and their files hold no evidence of what slow rounds go with")
+        return
     if not any(rows for _, rows in found):
         terminal.prose(f"no trial of {directory} has a stored round with a time: `status {directory}` says how far each is")
         return

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Protocol, cast
@@ -146,13 +147,13 @@ def parse(name: str, rest: Sequence[str], typed: Sequence[str] | None = None) ->
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all verbs."""
-    return tuple(sorted(module.name for module in iter_modules(verbs.__path__)))
+    """Return the names of all verbs. The file of one whose name is a word of Python's own ends with an underscore."""
+    return tuple(sorted(module.name.removesuffix("_") for module in iter_modules(verbs.__path__)))
 
 
 def load(name: str) -> Verb:
     """Return a verb."""
-    return cast(Verb, import_module(f"{verbs.__name__}.{name}"))
+    return cast(Verb, import_module(f"{verbs.__name__}.{name}{'_' if iskeyword(name) else ''}"))
 
 
 def parser_of(name: str) -> LineParser:

@@ -25,7 +25,7 @@ from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import own_rule
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
-from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.code_files import CodeFiles, digest_code
@@ -115,13 +115,24 @@ def _user(uid: int) -> str:
         return f"user {uid}"
 
 
+def refuse_imported(verb: str, campaign: Campaign) -> None:
+    """Raise InputError for a campaign that holds what another program has measured."""
+    imported = next((record for record in campaign.trials() if record.imported), None)
+    if imported is not None:
+        raise InputError(
+            f"{imported.trial_id} is imported, and there is nothing to {verb}: measure more where it was measured, and import it again"
+        )
+
+
 FILES_NAMED = 5
 UNFINISHED = ("planned", "running", "interrupted")
 
 
 def execute(options: GoingOn) -> int:
     """Go on with one campaign. Returns the exit code."""
-    stored = open_campaign(options.directory).record.config
+    campaign_there = open_campaign(options.directory)
+    refuse_imported(options.verb, campaign_there)
+    stored = campaign_there.record.config
     refuse_strangers_code(options.verb, options.directory, stored.code, options.trust)
     with CampaignWriter.reopen(options.directory) as writer:
         campaign = override_cluster(writer.record.config, options.overrides)

@@ -101,6 +101,10 @@ REMEDIES = {
     NOT_KEPT: "samples were started late although nothing was due; quieten the machine, or try load.idle=spin",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with load.stream_s; lower load.rate_per_s",
     FEW_STREAMS: "the rounds of a stream share a queue; measure 12 streams or more, by measurement.min_rounds",
+    "imported": "another program measured it; nothing here knows its cores, threads or neighbours, and no deadline is certified",
+    "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",
+    "rounds by time": "the file holds no rounds: its requests were cut into rounds of equal size in order of time",
+    "one round": "the file does not say which requests belong together, so that nothing is known of how rounds differ",
     "unpinned": "threads could run on other cores, too; cluster=inline never pins, else let system.cores be fewer",
 }
 """What a flag means for a figure, and what to do about it."""

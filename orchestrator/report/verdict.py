@@ -30,6 +30,7 @@ def cautions(results: CampaignAnalysis) -> Iterator[str]:
     """Yield what must be known of all trials together."""
     yield from _different_data(results)
     yield from _shared_machines(results)
+    yield from _imported(results)
 
 
 def _different_data(results: CampaignAnalysis) -> Iterator[str]:
@@ -52,6 +53,14 @@ def _shared_machines(results: CampaignAnalysis) -> Iterator[str]:
                 f"The hosts {', '.join(together)} are one physical machine (one boot id). With cluster.machines=node they counted as "
                 "machines of their own: their trials ran at the same time and slowed each other down."
             )
+
+
+def _imported(results: CampaignAnalysis) -> Iterator[str]:
+    """Say once what holds for imported trials: which figures their files support, and why not the others."""
+    told = [
+        str(sentence) for record in results.records if record.imported for sentence in record.facts.get("imported", {}).get("notes", ())
+    ]
+    yield from dict.fromkeys(told)
 
 
 def winners(results: CampaignAnalysis, group: Group) -> Iterator[str]:

@@ -148,7 +148,8 @@ class Campaign:
         """Return timings and rounds of a trial. Raises InputError also for a round that is shorter than what was timed in it."""
         folder, least = self._measured(trial_id)
         timings, rounds = merge.both(folder, least)
-        refuse_short_rounds(folder, timings, rounds, self.record.planned(trial_id).trial.measurement.batch)
+        if not self.trial(trial_id).imported:  # there, requests may overlap: their times add up to more than the round
+            refuse_short_rounds(folder, timings, rounds, self.record.planned(trial_id).trial.measurement.batch)
         return timings, rounds
 
     def _measured(self, trial_id: str) -> tuple[TrialFolder, int]:

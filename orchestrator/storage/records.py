@@ -15,7 +15,7 @@ from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
 from orchestrator.storage.typed_rows import Labels
-from orchestrator.storage.vocabulary import FaultName, State
+from orchestrator.storage.vocabulary import FaultName, Origin, State
 
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
 """States of a trial that has a ``trial.json``, since it is written first."""
@@ -190,10 +190,11 @@ class TrialRecord(PlannedTrial):
 
     ``looks`` are the numbers of rounds at which an extension ended, ``extension`` the number at which one under way will end,
     ``changes`` what a user accepted as changed when going on. ``rounds`` were stored when this was written: more may have followed, but
-    where fewer are there, some were lost.
+    where fewer are there, some were lost. ``origin`` is null in campaigns of before `import`, which are all measured.
     """
 
     schema_version: Version = schema.SCHEMA_VERSION
+    origin: Origin | None = Field(None, exclude_if=lambda origin: origin is None)
     placement: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.PLACEMENT))] = Field(default_factory=dict)
     stack: dict[str, Any] = Field(default_factory=dict)
     environment: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.ENVIRONMENT))] = Field(default_factory=dict)
@@ -214,6 +215,11 @@ class TrialRecord(PlannedTrial):
     looks: tuple[int, ...] = ()
     extension: int | None = Field(None, ge=1)
     changes: tuple[str, ...] = ()
+
+    @property
+    def imported(self) -> bool:
+        """Whether another program measured it, so that nothing here can go on with it."""
+        return self.origin == "imported"
 
     @property
     def flags_of_figures(self) -> tuple[str, ...]:

@@ -154,6 +154,27 @@ class TrialWriter:
         if self._clock() - self._flushed_at >= FLUSH_EVERY_S:
             self.flush()
 
+    def append_many(self, timings: pa.Table, rows: pa.Table) -> None:
+        """Store many rounds at once as a part of their own: the rows of `append` below one another, rounds numbered on without a gap.
+
+        Raises
+        ------
+        ValueError
+            as `append`, without looking at single durations: whoever hands over has checked them.
+        """
+        self.flush()
+        timed, rounds_of = conform(timings, schema.TIMINGS), conform(rows, schema.ROUNDS)
+        numbers = rounds_of.column("round").to_numpy()
+        if not numbers.size or not np.array_equal(numbers, np.arange(self._last + 1, self._last + 1 + numbers.size)):
+            raise ValueError(f"rounds must be numbered on from {self._last + 1} without a gap")
+        key = (timed.column("round").to_numpy().astype(np.int64) << 32) + timed.column("sample").to_numpy()
+        in_order = bool((np.diff(key) > 0).all()) and bool((key >= 0).all())
+        if not in_order or not np.array_equal(np.unique(key >> 32), numbers):
+            raise ValueError("timings must be in order of round and sample, each once, and of these rounds alone")
+        self._waiting.append((timed, rounds_of))
+        self._rounds, self._last = self._rounds + numbers.size, int(numbers[-1])
+        self.flush()
+
     def flush(self) -> None:
         """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
         if self._waiting:

@@ -10,6 +10,9 @@ from typing import Literal
 State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
 """How far a trial has come."""
 
+Origin = Literal["measured", "imported"]
+"""Where the times of a trial come from: a timed process of ours, or a file of another program."""
+
 FaultName = Literal[
     "process killed",
     "process failed",

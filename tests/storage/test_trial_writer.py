@@ -205,3 +205,25 @@ def test_stored_encodings_read_with_plain_pyarrow(campaign: CampaignWriter, tria
     assert table.column("outcome").to_pylist() == outcomes
     assert table.column("inference_ns").to_pylist() == [3_000_000, None, None, None]
     assert np.array(table.column("sample")).tolist() == [0, 1, 2, 3]
+
+
+def test_many_rounds_at_once_are_stored_as_one_by_one(tmp_path: Path, new_round: NewRound, new_record: Callable[..., Any]) -> None:
+    rounds = [new_round(number, 4) for number in range(5)]
+    record = new_record(2)
+    with CampaignWriter.create(tmp_path / "campaign", record) as writer:
+        one_by_one, at_once = (writer.trial(planned.trial_id) for planned in record.trials)
+        for timings, row in rounds:
+            one_by_one.append(timings, row)
+        one_by_one.finish()
+        for some in (rounds[:2], rounds[2:]):
+            at_once.append_many(*(pa.Table.from_batches(batches) for batches in zip(*some, strict=True)))
+        at_once.finish()
+        assert at_once.rounds == 5
+        stored = [[(result.timings, result.round) for result in of_trial.stored_rounds()] for of_trial in (one_by_one, at_once)]
+        assert stored[0] == stored[1]
+        for wrong in (rounds[:1], [new_round(6, 4)], [new_round(5, 4), new_round(5, 4)]):
+            with pytest.raises(ValueError, match="without a gap"):
+                at_once.append_many(*(pa.Table.from_batches(batches) for batches in zip(*wrong, strict=True)))
+        timings, row = new_round(5, 4)
+        with pytest.raises(ValueError, match="in order of round and sample"):
+            at_once.append_many(pa.Table.from_batches([timings.take(pa.array([1, 0, 2, 3]))]), pa.Table.from_batches([row]))

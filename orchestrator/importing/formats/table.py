@@ -1,0 +1,232 @@
+"""Tables in long form: CSV (also .gz), Parquet and JSON lines, read in blocks. See docs/importing.md."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
+
+from orchestrator.contracts import InputError
+from orchestrator.importing.documents import parsed
+from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording, known_column
+
+BLOCK_BYTES = 2**24
+BLOCK_ROWS = 2**18
+NOTHING = ("", "NULL", "null", "NaN", "nan")
+"""Cells of CSV that hold nothing."""
+NUMBERS = pa.float64()
+WHOLE = pa.int64()
+TEXT = pa.string()
+
+
+def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
+    """Yield one recording per file. ``columns``: names in the file by names of the long form."""
+    for ours in columns:
+        if not known_column(ours):
+            raise InputError(
+                f"--map {ours}={columns[ours]}: {ours} is no column of the long form (such as inference_ms); see docs/importing.md"
+            )
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path} is no file: name tables that end with .csv, .csv.gz, .parquet or .jsonl")
+        reader, where = _reader(path)
+        yield Recording(_stem(path), _renamed(path, reader(path, columns), columns), where)
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0] or "table"
+
+
+def _reader(path: Path) -> tuple[Callable[[Path, Mapping[str, str]], Iterator[pa.RecordBatch]], Callable[[int], str]]:
+    name = path.name.lower()
+    if name.endswith((".csv", ".csv.gz")):
+        return _csv, lambda row: f"{path} line {_line_of(path, row)}"
+    if name.endswith((".parquet", ".pq")):
+        return _parquet, lambda row: f"{path} row {row}"
+    if name.endswith((".jsonl", ".ndjson")):
+        return _jsonl, lambda row: f"{path} line {_line_of(path, row)}"
+    raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
+
+
+def _renamed(path: Path, batches: Iterator[pa.RecordBatch], columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    """Yield the same batches in the names of the long form; columns that it does not have are left out."""
+    ours = {theirs: name for name, theirs in columns.items()}
+    for batch in batches:
+        names = batch.schema.names
+        if missing := [theirs for theirs in ours if theirs not in names]:
+            nearest = get_close_matches(missing[0], names, n=1) or names[:1]
+            raise BadRecord(
+                f"{path} has no column {missing[0]!r}, which --map names: did you mean {nearest[0] if nearest else 'another file'}?"
+            )
+        taken = [(ours.get(name, name), place) for place, name in enumerate(names) if name in ours or name not in columns]
+        known = {name: batch.column(place) for name, place in taken if known_column(name)}
+        if len(known) < sum(known_column(name) for name, _ in taken):
+            raise BadRecord(f"{path} has two columns of one name, or --map gives two one name: give each its own")
+        if not known:
+            raise BadRecord(f"{path} has no column of the long form ({', '.join(names[:5])}): name them by --map inference_ms=COLUMN")
+        yield pa.RecordBatch.from_pydict(known)
+
+
+def _type_of(name: str) -> pa.DataType | None:
+    """Return the type as which a column of CSV is read, or None for what pyarrow finds."""
+    stem, _, unit = name.rpartition("_")
+    if stem in TIMES and unit in UNITS:
+        return WHOLE if unit == "ns" else NUMBERS
+    if name in ("round", "input_size"):
+        return WHOLE
+    return NUMBERS if name.startswith("score_") else None if name == "sample" else TEXT
+
+
+def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    header = _header(path)
+    ours = {theirs: name for name, theirs in columns.items()}
+    known = {name: ours.get(name, name) for name in header if known_column(ours.get(name, name))}
+    if twice := next((name for name in known if header.count(name) > 1), None):
+        raise BadRecord(f"{path} has two columns {twice!r}: give each a name of its own")
+    types = {name: kind for name, our in known.items() if (kind := _type_of(our)) is not None}
+    if "sample" in known.values():
+        theirs = next(name for name, our in known.items() if our == "sample")
+        types[theirs] = WHOLE if _first_is_whole(path, header.index(theirs)) else TEXT
+    # A number that is written as 5.0 or 1e6 is read again, as a number with a fraction.
+    for attempt in (types, {name: NUMBERS if kind == WHOLE and known[name] != "sample" else kind for name, kind in types.items()}):
+        options = pc_csv.ConvertOptions(
+            column_types=attempt, include_columns=list(dict.fromkeys(known)) or None, null_values=list(NOTHING), strings_can_be_null=True
+        )
+        try:
+            yielded = False
+            with pc_csv.open_csv(path, pc_csv.ReadOptions(block_size=BLOCK_BYTES), pc_csv.ParseOptions(), options) as reader:
+                for batch in reader:
+                    yield batch
+                    yielded = True
+            return
+        except (pa.ArrowException, OSError, EOFError) as error:
+            last = error
+            if yielded or attempt == {
+                **attempt,
+                **{name: NUMBERS for name, kind in types.items() if kind == WHOLE and known[name] != "sample"},
+            }:
+                break
+    raise BadRecord(_first_wrong(path, header, known, types) or f"{path} cannot be read as CSV ({_short(last)}): export it again") from last
+
+
+def _header(path: Path) -> list[str]:
+    """Return the names in the first line. Raises BadRecord."""
+    names = next(_csv_rows(path), (1, []))[1]
+    if not names:
+        raise BadRecord(f"{path} is empty: its first line must name its columns")
+    return names
+
+
+def _first_is_whole(path: Path, column: int) -> bool:
+    """Return whether the samples of the first 1,000 rows are whole numbers."""
+    cells = [row[column] for _, row in islice(_csv_rows(path), 1, 1001) if column < len(row)]
+    return all(cell.strip().lstrip("-").isdecimal() and len(cell) < 19 for cell in cells)
+
+
+def _first_wrong(path: Path, header: Sequence[str], known: Mapping[str, str], types: Mapping[str, pa.DataType]) -> str | None:
+    """Return what is wrong with the first line that does not fit its columns, or None."""
+    for number, row in islice(_csv_rows(path), 1, None):
+        if len(row) != len(header):
+            return f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend or remove it"
+        for name, cell in zip(header, row, strict=True):
+            kind = types.get(name)
+            if kind in (WHOLE, NUMBERS) and cell not in NOTHING and not _is_number(cell):
+                wanted = "whole number" if kind == WHOLE else "number"
+                return f"{path} line {number}: {known[name]}={cell[:40]!r} is no {wanted}: mend or remove it"
+            if name in known and known[name] == "sample" and kind == WHOLE and not cell.strip().lstrip("-").isdecimal():
+                return (
+                    f"{path} line {number}: sample={cell[:40]!r} is no whole number as those before it: name all by text, or all by numbers"
+                )
+    return None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield number of the line and cells of each row that is not empty. Raises BadRecord."""
+    reader = None
+    try:
+        with _opened(path) as text:
+            reader = csv.reader(text, strict=True)
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+    except (csv.Error, OSError, EOFError, UnicodeError, ValueError) as error:
+        at = "" if reader is None else f" line {reader.line_num + 1}"
+        raise BadRecord(f"{path}{at} cannot be read as CSV ({_short(error)}): export it again") from error
+
+
+def _opened(path: Path) -> TextIO:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _line_of(path: Path, row: int) -> int:
+    """Return the line that holds a row, counted from 0; only asked for where something is wrong."""
+    if path.name.lower().endswith((".csv", ".csv.gz")):
+        return next(islice(_csv_rows(path), row + 1, None), (row + 2, []))[0]
+    with path.open("rb") as lines:
+        return next(islice((number for number, line in enumerate(lines, start=1) if line.strip()), row, None), row + 1)
+
+
+def _parquet(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(path) as file:
+            names = [name for name in file.schema_arrow.names if name in columns.values() or known_column(name)]
+            yield from file.iter_batches(BLOCK_ROWS, columns=names or None)
+    except BadRecord:
+        raise
+    except (pa.ArrowException, OSError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+        raise BadRecord(f"{path} is no whole Parquet file ({_short(error)}): export it again") from error
+
+
+def _jsonl(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    """Yield one object a line. A key that a line lacks is null there."""
+    rows: list[dict[str, Any]] = []
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            place = f"{path} line {number}"
+            try:
+                value = parsed(line.decode(), place)
+            except UnicodeDecodeError as error:
+                raise BadRecord(f"{place} is no text in UTF-8: mend or remove it") from error
+            if not isinstance(value, dict):
+                raise BadRecord(f"{place} is no object, such as {json.dumps({'sample': 0, 'inference_ms': 1.5})}: mend or remove it")
+            rows.append(value)
+            if len(rows) >= BLOCK_ROWS // 4:
+                yield _of_objects(path, number, rows)
+                rows = []
+    if rows:
+        yield _of_objects(path, number, rows)
+
+
+def _of_objects(path: Path, last: int, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    names = dict.fromkeys(name for row in rows for name in row)
+    try:
+        return pa.RecordBatch.from_pydict({name: pa.array([row.get(name) for row in rows]) for name in names})
+    except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError) as error:
+        raise BadRecord(
+            f"{path}, up to line {last}: values of one key are of different kinds ({_short(error)}): write all in one way"
+        ) from error
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120]

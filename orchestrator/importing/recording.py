@@ -1,0 +1,81 @@
+"""What a format reads from a file: recordings, each of which becomes one trial, in the long form of docs/importing.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, Protocol, cast
+
+import pyarrow as pa
+
+from orchestrator.contracts import InputError
+from orchestrator.importing import formats
+
+TIMES = ("start", "arrival", "preprocess", "inference", "postprocess", "total")
+"""Columns of time, as they are called without their unit. ``arrival`` is the scheduled time."""
+UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
+PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size")
+BEGINNINGS = ("score_", "slice_")
+
+
+class BadRecord(InputError):
+    """Something in a file is wrong: the line names file, place, value, rule and remedy."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one trial is made of.
+
+    name
+        what tells it from others of the same files, such as ``benchmarks`` or ``benchmarks-1``: the system is called so.
+    batches
+        its rows in columns of the long form, in the order of the file.
+    where
+        says where a row is, by its number from 0: ``FILE line 7``.
+    model
+        what the file calls the model, or None.
+    remarks
+        sentences that a reader must know.
+    facts
+        plain values for ``trial.json``.
+    """
+
+    name: str
+    batches: Iterator[pa.RecordBatch]
+    where: Callable[[int], str]
+    model: str | None = None
+    remarks: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """A module of ``formats/``."""
+
+    def read(self, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
+        """Yield the recordings of files. ``columns``: names in the file by names of the long form. Raises InputError."""
+
+
+def format_names() -> tuple[str, ...]:
+    """Return the names of all formats."""
+    return tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+
+
+def find_format(name: str) -> Format:
+    """Return a format by its name."""
+    return cast(Format, import_module(f"{formats.__name__}.{name}"))
+
+
+def known_column(name: str) -> bool:
+    """Return whether the long form has a column of this name."""
+    stem, _, unit = name.rpartition("_")
+    return name in PLAIN or name.startswith(BEGINNINGS) or (stem in TIMES and unit in UNITS)
+
+
+def refuse_columns(columns: Mapping[str, str], name: str) -> None:
+    """Raise InputError where the user maps columns of a format whose columns are its own."""
+    if columns:
+        ours, theirs = next(iter(columns.items()))
+        raise InputError(f"--map {ours}={theirs}: --format {name} knows its own columns; leave it out, or use --format table")

@@ -1,0 +1,130 @@
+"""Files that were damaged at random are imported rightly or refused in one line; never is there a traceback."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from effort import EFFORT
+from peer_files import PEERS, needs_peers
+
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.reader import open_campaign
+
+PER_FORMAT = 29 * EFFORT
+"""Of nine kinds of file: 261 in all."""
+
+
+def sources(folder: Path) -> dict[str, Path]:
+    """A good file of each format."""
+    rng = random.Random(7)
+    rows = [(number // 10, number % 10, rng.randint(1, 10**7), 1.0) for number in range(60)]
+    (folder / "t.csv").write_text("round,sample,inference_ns,score_x\n" + "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in rows))
+    keys = ("round", "sample", "inference_ns", "score_x")
+    (folder / "t.jsonl").write_text("".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in rows))
+    pq.write_table(pa.table(dict(zip(keys, map(list, zip(*rows, strict=True)), strict=True))), folder / "t.parquet")
+    runs = [{batch: rng.random() + 0.1 for batch in range(1, 9)} for _ in range(6)]
+    (folder / "p.pickle").write_bytes(pickle.dumps({"inference": runs, "total": [{b: t + 0.1 for b, t in run.items()} for run in runs]}))
+    lists = {"ttfts": [0.1] * 25, "itls": [[0.01, 0.02]] * 25, "errors": [""] * 25, "start_times": [float(n) for n in range(25)]}
+    (folder / "v.json").write_text(json.dumps(lists))
+    return {
+        "csv": folder / "t.csv",
+        "jsonl": folder / "t.jsonl",
+        "parquet": folder / "t.parquet",
+        "paper": folder / "p.pickle",
+        "vllm": folder / "v.json",
+    }
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """One to three changes: bytes flipped, removed, doubled, cut off, or a number or word replaced by a strange one."""
+    strange = [
+        b"-1",
+        b"NaN",
+        b"1e400",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"x"',
+        b"99999999999999999999999",
+        b"\xff\xfe",
+        b"\x00",
+        b"",
+        b"true",
+        b"Infinity",
+    ]
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(content) or 1)
+        how = rng.randrange(6)
+        if how == 0:
+            content = content[:at] + bytes([rng.randrange(256)]) + content[at + 1 :]
+        elif how == 1:
+            content = content[:at] + content[at + rng.randint(1, 40) :]
+        elif how == 2:
+            content = content[:at] + content[at : at + 30] + content[at:]
+        elif how == 3:
+            content = content[: at + 1]
+        else:
+            end = next((i for i in range(at, min(at + 30, len(content))) if content[i : i + 1] in b",:]}\n"), at + 1)
+            begin = next((i + 1 for i in range(at, max(0, at - 30), -1) if content[i : i + 1] in b",:[{\n"), at)
+            content = content[:begin] + rng.choice(strange) + content[max(begin, end) :]
+    return content
+
+
+def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> tuple[int, int]:
+    rng = random.Random(seed)
+    original = source.read_bytes()
+    taken = refused = 0
+    place = tmp_path / "mutated"
+    place.mkdir()
+    path = place / source.name
+    for number in range(PER_FORMAT):
+        path.write_bytes(mutated(original, rng))
+        results = tmp_path / f"results-{number}"
+        answer = call("import", path, "--format", form, "--task", "t", "--quiet", f"results_dir={results}")
+        if answer.code == 0:
+            campaign = open_campaign(results)
+            for trial in campaign.trials():
+                assert trial.state == "done"
+                assert campaign.timings(trial.trial_id).num_rows
+            if number % 5 == 0:
+                assert analyse(campaign, AnalysisConfig()).tables["latency"].num_rows
+            shutil.rmtree(results)
+            taken += 1
+        else:
+            assert (answer.code, answer.out) == (2, ""), answer
+            assert len(answer.err.splitlines()) == 1, answer
+            assert answer.err.startswith("error: "), answer
+            assert not results.exists(), answer
+            refused += 1
+    return taken, refused
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet", "paper", "vllm"])
+def test_made_files(name: str, call, tmp_path: Path) -> None:
+    form = name if name in ("paper", "vllm") else "table"
+    taken, refused = try_all(form, sources(tmp_path)[name], call, tmp_path, seed=sum(name.encode()))
+    assert taken + refused == PER_FORMAT
+    assert refused > PER_FORMAT // 5
+
+
+@needs_peers
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("guidellm", "guidellm/benchmarks.json"),
+        ("aiperf", "aiperf/profile_export.jsonl"),
+        ("perf_analyzer", "perf_analyzer/profile_export_tiny.json"),
+        ("loadgen", "mlperf_loadgen/mlperf_log_trace.json"),
+    ],
+)
+def test_recorded_files(form: str, name: str, call, tmp_path: Path) -> None:
+    taken, refused = try_all(form, PEERS / name, call, tmp_path, seed=sum(name.encode()))
+    assert taken + refused == PER_FORMAT

@@ -1,0 +1,151 @@
+"""Real files of other programs give the figures that their own numbers, read by hand, give."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from peer_files import PEERS, needs_peers, percentile
+
+from orchestrator.configuration.config import AnalysisConfig
+
+PERCENTS = (50, 90, 95, 99, 99.9)
+
+
+def in_time(times: list[int], bound_ns: int) -> float:
+    return sum(time <= bound_ns for time in times) / len(times)
+
+
+def check(found, times: list[int], bound_ms: float) -> None:
+    """Counts, percentiles, mean, extremes and the share in time, on both clocks, which are one."""
+    for clock in ("inference", "total"):
+        assert [found.percentile(percent, clock) for percent in PERCENTS] == [percentile(times, percent) for percent in PERCENTS]
+        row = found.rows("latency", clock=clock)[0]
+        assert (row["samples"], row["min_ns"], row["max_ns"]) == (len(times), min(times), max(times))
+        assert row["mean_ns"] == pytest.approx(sum(times) / len(times), rel=1e-12)
+        (row,) = found.rows("tail_quality", clock=clock, threshold_ns=int(bound_ms * 1e6), threshold_origin="absolute")
+        assert row["metric"] == "on_time"
+        assert row["ideal"] == 1
+        assert row["mean"] == pytest.approx(in_time(times, int(bound_ms * 1e6)), abs=1e-12)
+    assert found.only().imported
+    assert found.only().state == "done"
+    assert {"imported", "no quality"} <= set(row["flags"])
+    assert "nothing is known of quality" in found.out
+
+
+def at(bound_ms: float) -> AnalysisConfig:
+    return AnalysisConfig(thresholds_ms=(bound_ms,))
+
+
+@needs_peers
+def test_guidellm(imported) -> None:
+    path = PEERS / "guidellm" / "benchmarks.json"
+    requests = json.loads(path.read_text())["benchmarks"][0]["requests"]["successful"]
+    times = [round((one["info"]["timings"]["request_end"] - one["info"]["timings"]["request_start"]) * 1e9) for one in requests]
+    assert times == [pytest.approx(one["request_latency"] * 1e9, abs=1000) for one in requests]
+    found = imported(path, "--format", "guidellm", analysis=at(250))
+    check(found, times, 250)
+    assert "one round" in found.rows("tail_quality")[0]["flags"]
+
+
+@needs_peers
+def test_aiperf(imported) -> None:
+    path = PEERS / "aiperf" / "profile_export.jsonl"
+    values = [json.loads(line)["metrics"]["request_latency"] for line in path.read_text().splitlines()]
+    assert {value["unit"] for value in values} == {"ms"}
+    found = imported(path, "--format", "aiperf", analysis=at(400))
+    check(found, [round(value["value"] * 1e6) for value in values], 400)
+    own = next(
+        line for line in (PEERS / "aiperf" / "profile_export_aiperf.csv").read_text().splitlines() if line.startswith("Request Latency")
+    )
+    mean, least, most = (float(cell) for cell in own.split(",")[1:4])
+    row = found.rows("latency", clock="inference")[0]
+    assert [row["mean_ns"] / 1e6, row["min_ns"] / 1e6, row["max_ns"] / 1e6] == pytest.approx([mean, least, most], abs=0.006)
+
+
+@needs_peers
+@pytest.mark.parametrize("name", ["profile_export_tiny.json", "profile_export_openai.json"])
+def test_perf_analyzer(name: str, imported) -> None:
+    path = PEERS / "perf_analyzer" / name
+    requests = json.loads(path.read_text())["experiments"][0]["requests"]
+    times = [one["response_timestamps"][-1] - one["timestamp"] for one in requests]
+    check(imported(path, "--format", "perf_analyzer", analysis=at(50)), times, 50)
+
+
+@needs_peers
+def test_loadgen(imported) -> None:
+    folder = PEERS / "mlperf_loadgen"
+    events = re.findall(
+        r'"ph":"b".*"ts":([0-9.]+),"args":\{"sample_seq":(\d+).*"issue_start_ns":(\d+),"complete_ns":(\d+)',
+        (folder / "mlperf_log_trace.json").read_text(),
+    )
+    times = [int(complete) - int(issue) for _, _, issue, complete in events]
+    assert len(times) == 288
+    found = imported(folder, "--format", "loadgen", analysis=at(5))
+    check(found, times, 5)
+    # LoadGen's own percentiles are those of the times from the schedule, which the delay of issuing is a part of.
+    own = dict(re.findall(r'"result_([0-9.]+)_percentile_latency_ns", "value": (\d+)', (folder / "mlperf_log_detail.txt").read_text()))
+    assert own
+    assert int(own["99.00"]) == sorted(int(complete) for _, _, _, complete in events)[int(288 * 0.99)]
+    facts = found.only().facts["loadgen"]
+    assert facts["result_query_count"] == "288"
+    assert found.only().started_at > datetime(2026, 1, 1, tzinfo=UTC)
+    rounds = found.campaign.matrix(found.only().trial_id)
+    assert rounds.times["inference"].shape == (24, 12)
+    by_schedule = [
+        int(complete) - int(issue) for ts, _, issue, complete in sorted(events, key=lambda event: float(event[0]) * 1000 + int(event[2]))
+    ]
+    np.testing.assert_array_equal(rounds.times["inference"].ravel(), by_schedule)
+
+
+@needs_peers
+def test_no_scheduled_time_is_made_a_response(imported) -> None:
+    for form, name in (("aiperf", "aiperf/profile_export.jsonl"), ("perf_analyzer", "perf_analyzer/profile_export_tiny.json")):
+        found = imported(PEERS / name, "--format", form)
+        assert "response" not in {row["clock"] for row in found.rows("latency")}
+        assert "no scheduled time" in found.out
+
+
+def test_vllm_as_its_writer_forms_it(tmp_path, imported) -> None:
+    """No file of vLLM is recorded here: this one has the form that vllm/benchmarks/serve.py writes with --save-detailed."""
+    rng = np.random.default_rng(5)
+    ttfts, itls = rng.uniform(0.05, 0.2, 26).tolist(), rng.uniform(0.01, 0.02, (26, 7)).tolist()
+    document = {
+        "model_id": "org/some-model", "request_rate": "inf", "ttfts": ttfts, "itls": itls, "errors": [""] * 25 + ["503"],
+        "start_times": np.arange(100.0, 126.0).tolist(), "input_lens": [3] * 26, "output_lens": [8] * 26, "generated_texts": ["x"] * 26,
+    }  # fmt: skip
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+    found = imported(path, "--format", "vllm", analysis=at(200))
+    times = [round((first + sum(gaps)) * 1e9) for first, gaps in zip(ttfts[:25], itls[:25], strict=True)]
+    (late,) = found.rows("latency", clock="inference", percentile=99)
+    assert (late["value_ns"], late["without_time"], late["samples"]) == (None, 1, 26)
+    assert found.percentile(50) == percentile([*times, 10**18], 50)
+    (row,) = found.rows("tail_quality", clock="inference", threshold_ns=200_000_000, threshold_origin="absolute")
+    assert row["mean"] == pytest.approx(sum(time <= 200_000_000 for time in times) / 26, abs=1e-12)
+    assert found.only().trial.model.name == "org_some-model"
+
+
+def test_several_benchmarks_are_several_trials_and_files_of_one_system_are_repeats(tmp_path, imported) -> None:
+    def request(start: float, time: float) -> dict:
+        return {"info": {"timings": {"targeted_start": start, "request_start": start, "request_end": start + time}}}
+
+    def benchmark(time: float) -> dict:
+        return {
+            "requests": {
+                "successful": [request(number, time) for number in range(3)],
+                "errored": [{"info": {"timings": {}}}],
+                "incomplete": None,
+            }
+        }
+
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps({"benchmarks": [benchmark(0.5), benchmark(0.25)]}))
+    found = imported(path, "--format", "guidellm")
+    assert [trial.trial.system.name for trial in found.campaign.trials()] == ["b-0", "b-1"]
+    found = imported(path, "--format", "guidellm", "system=host")
+    assert [trial.trial.repeat for trial in found.campaign.trials()] == [0, 1]
+    assert len({trial.match_key for trial in found.campaign.trials()}) == 1

@@ -1,0 +1,167 @@
+"""Tables in long form: what they may hold, and how a mistake in one is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.configuration.config import AnalysisConfig
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def refused(call, path: Path, *words: str) -> str:
+    answer = call("import", path, "--format", "table", "--task", "t", "--quiet", f"results_dir={path.parent / 'refused'}", *words)
+    assert (answer.code, answer.out) == (2, "")
+    (line,) = answer.err.splitlines()
+    assert not (path.parent / "refused").exists()
+    return line
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s"])
+def test_units(unit: str, tmp_path, imported) -> None:
+    per = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}[unit]
+    times = [7_000_000_000, 3_000_000_000, 11_000_000_000]
+    path = written(tmp_path / "t.csv", f"latency,id\n{times[0] // per},a\n{times[1] // per},b\n{times[2] // per},c\n")
+    found = imported(path, "--format", "table", "--map", f"inference_{unit}=latency", "--map", "sample=id")
+    assert [found.percentile(50), found.percentile(99)] == [7_000_000_000, 11_000_000_000]
+
+
+def test_stages_outcomes_scores_slices_and_answers(tmp_path, imported) -> None:
+    rows = [
+        {"round": 1, "sample": name, "preprocess_ms": 1, "inference_ms": time, "postprocess_ms": 2, "outcome": "ok", "score_own": score,
+         "slice_kind": kind, "reference": "A", "prediction": "B", "input_size": size}
+        for name, time, score, kind, size in (("one", 5, 1.0, "x", 3), ("two", 7, 0.5, "y", 4))
+    ]  # fmt: skip
+    second = [{**rows[0], "round": 2, "inference_ms": None, "outcome": "timeout"}, {**rows[1], "round": 2, "inference_ms": 20}]
+    path = written(tmp_path / "t.jsonl", "".join(json.dumps(row) + "\n" for row in [*rows, *second]))
+    found = imported(path, "--format", "table", analysis=AnalysisConfig(thresholds_ms=(9, 30), slices=("kind",)))
+    mean = {
+        (row["clock"], row["slice"], row["threshold"]): row["mean"]
+        for row in found.rows("tail_quality", threshold_origin="absolute", metric="own")
+    }
+    assert mean["total", "all", "9 ms"] == pytest.approx((0.5 * 1 + 0) / 2)
+    assert mean["inference", "all", "9 ms"] == pytest.approx((0.75 + 0) / 2)
+    assert mean["total", "all", "30 ms"] == pytest.approx((0.75 + 0.25) / 2)
+    assert mean["total", "kind=y", "30 ms"] == pytest.approx(0.5)
+    samples = found.campaign.samples(found.only().trial_id)
+    assert samples.column("name").to_pylist() == ["one", "two"]
+    assert samples.column("input_size").to_pylist() == [3, 4]
+    assert samples.column("prediction").to_pylist() == ["B", "B"]
+
+
+def test_scores_of_the_file_count_and_not_a_metric_of_that_name(tmp_path, imported) -> None:
+    path = written(tmp_path / "t.csv", "round,sample,inference_ms,score_top1\n0,0,1,1\n0,1,1,0.25\n")
+    found = imported(path, "--format", "table")
+    assert {row["ideal"] for row in found.rows("tail_quality", metric="top1")} == {0.625}
+
+
+def test_answers_are_judged_by_a_metric_that_the_user_names(tmp_path, imported) -> None:
+    path = written(tmp_path / "t.csv", "sample,inference_ms,reference,prediction\na,1,X,X\nb,1,Y,X\nc,9,Z,Z\n")
+    found = imported(
+        path, "--format", "table", "analysis.metrics=[accuracy]", analysis=AnalysisConfig(metrics=("accuracy",), thresholds_ms=(5,))
+    )
+    (row,) = found.rows("tail_quality", clock="total", threshold="5 ms")
+    assert (row["ideal"], row["mean"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+
+
+def test_requests_in_any_order_are_put_into_rounds(tmp_path, imported) -> None:
+    rng = np.random.default_rng(3)
+    times = rng.integers(1, 10**7, (30, 12))
+    order = rng.permutation(360)
+    table = pa.table(
+        {"round": np.repeat(np.arange(30), 12)[order], "sample": np.tile(np.arange(12), 30)[order], "inference_ns": times.ravel()[order]}
+    )
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=50)
+    found = imported(tmp_path / "t.parquet", "--format", "table")
+    np.testing.assert_array_equal(found.campaign.matrix(found.only().trial_id).times["inference"], times)
+
+
+def test_overlapping_requests_and_visits_by_time(tmp_path, imported) -> None:
+    """Four requests at once: their times add up to more than the rounds took. Pauses make visits."""
+    rows = [(round_, 10**18 + round_ * 10**9 + (round_ // 2) * 5 * 10**9, 10**9) for round_ in range(6) for _ in range(4)]
+    path = written(tmp_path / "t.csv", "round,start_ns,inference_ns\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    found = imported(path, "--format", "table")
+    rounds = found.campaign.rounds(found.only().trial_id)
+    assert rounds.column("duration_ns").to_pylist() == [10**9] * 6
+    assert rounds.column("visit").to_pylist() == [0, 0, 1, 1, 2, 2]
+    assert "Visits are formed by time: 3 of them" in found.out
+
+
+def test_those_left_over_are_warm_up(tmp_path, imported) -> None:
+    path = written(tmp_path / "t.csv", "inference_ns\n" + "".join(f"{number + 1}\n" for number in range(101)))
+    found = imported(path, "--format", "table")
+    trial = found.only().trial_id
+    assert found.campaign.warmup(trial).column("inference_ns").to_pylist() == [1]
+    assert found.campaign.timings(trial).column("inference_ns").to_pylist() == list(range(2, 102))
+    assert "101 requests, 1 of them as warm-up" in found.out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("t.csv", "inference_ns\n5\n6\nseven\n", "line 4: inference_ns='seven' is no whole number"),
+        ("t.csv", "sample,inference_ms\na,5\n\nb,-6\n", "line 4: inference_ms is no time"),
+        ("t.csv", "sample,inference_ms\na,5\nb,\n", "line 3: inference_ms is empty"),
+        ("t.csv", "sample,inference_ms\na,5\nb\n", "line 3 has 1 cells"),
+        ("t.csv", "sample,inference_ms\na,5\nb,inf\n", "line 3: inference_ms is out of range"),
+        ("t.csv", "round,sample,inference_ms\n0,a,5\n0,a,6\n", "line 3: its round has this sample twice"),
+        ("t.csv", "round,sample,inference_ms\n0,a,5\n-1,a,6\n", "line 3: round must be a whole number"),
+        ("t.csv", "sample,inference_ms,outcome\na,5,ok\nb,6,late\n", "line 3: outcome must be one of ok, error"),
+        ("t.csv", "sample,inference_ms,score_f\na,5,1\nb,6,nan\n", "line 3: score_f must be a number from 0 to"),
+        ("t.csv", "round,sample,inference_ms,score_f\n0,a,5,1\n1,a,6,0\n", "line 3: score_f is another than before"),
+        ("t.csv", "sample,inference_ms,total_ms\na,5,4\n", "line 2: total is below inference"),
+        ("t.csv", "sample,inference_ms,score_map\na,5,1\n", "map is no mean over samples"),
+        ("t.csv", "sample,duration\na,5\n", "line 2: no column holds a time"),
+        ("t.csv", "", "is empty"),
+        ("t.csv", "sample,sample,inference_ms\n1,2,3\n", "has two columns 'sample'"),
+        ("t.csv", "start_s,inference_ms\n-9e9,1\n9e9,2\n", "line 2: start_s is out of range"),
+        ("t.csv", "sample,inference_ms,score_f\na,5,1\nb,6,1e300\n", "line 3: score_f must be a number from 0 to"),
+        ("t.csv", "inference_ms,outcome\n,error\n,timeout\n", "none was answered"),
+        ("t.csv", "sample,inference_ms\n", "holds no request"),
+        ("t.csv", "a,b\n1,2\n", "has no column of the long form"),
+        ("t.jsonl", '{"inference_ms": 5}\n{"inference_ms": "x"}\n', "kinds"),
+        ("t.jsonl", '{"inference_ms": 5}\n[1]\n', "line 2 is no object"),
+        ("t.jsonl", '{"inference_ms": 5}\n{"inference_ms": 5\n', "line 2 is no JSON"),
+        ("t.jsonl", '{"inference_ms": 5}\n\n{"inference_ms": 0}\n', "line 3: inference_ms is no time"),
+        ("t.parquet", "no parquet", "is no whole Parquet file"),
+        ("t.xlsx", "x", "must end with .csv"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_and_place(name: str, text: str, told: str, tmp_path, call) -> None:
+    path = written(tmp_path / name, text)
+    line = refused(call, path)
+    assert told in line
+    assert line.startswith("error: ")
+    assert str(path) in line or any(words in line for words in ("holds no request", "is no mean", "none was answered"))
+
+
+def test_a_row_of_parquet_is_named(tmp_path, call) -> None:
+    pq.write_table(pa.table({"inference_ns": [5] * 99 + [0]}), tmp_path / "t.parquet")
+    assert f"{tmp_path / 't.parquet'} row 99: inference_ns is no time" in refused(call, tmp_path / "t.parquet")
+
+
+def test_a_wrong_map_is_said(tmp_path, call) -> None:
+    path = written(tmp_path / "t.csv", "latency\n5\n")
+    assert "--map inference=latency: inference is no column of the long form" in refused(call, path, "--map", "inference=latency")
+    assert "has no column 'latencie'" in refused(call, path, "--map", "inference_ms=latencie")
+    assert "--map x: must be OURS=THEIRS" in refused(call, path, "--map", "x")
+
+
+def test_a_taken_directory_is_left_alone(tmp_path, call) -> None:
+    path = written(tmp_path / "t.csv", "inference_ms\n5\n")
+    words = ("import", path, "--format", "table", "--task", "t", "--quiet", f"results_dir={tmp_path / 'there'}")
+    assert call(*words).code == 0
+    before = {file: file.read_bytes() for file in (tmp_path / "there").rglob("*") if file.is_file()}
+    answer = call(*words)
+    assert (answer.code, len(answer.err.splitlines())) == (2, 1)
+    assert "holds a campaign already" in answer.err
+    assert {file: file.read_bytes() for file in (tmp_path / "there").rglob("*") if file.is_file()} == before

@@ -1,0 +1,106 @@
+"""Every verb takes an imported campaign, or refuses it in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc_csv
+import pytest
+
+from orchestrator.storage.reader import open_campaign
+
+
+@pytest.fixture
+def campaigns(tmp_path: Path, call) -> tuple[Path, Path]:
+    """The same task on two systems, with scores and without."""
+    rng = np.random.default_rng(1)
+    times = rng.lognormal(2, 0.3, 400)
+    scored = {"score_top1": pa.array(np.tile([1.0, 1.0, 0.0, 1.0], 100))}
+    for name, more in (("scored", scored), ("plain", {})):
+        path = tmp_path / f"{name}.csv"
+        pc_csv.write_csv(
+            pa.table({"round": np.repeat(np.arange(40), 10), "sample": np.tile(np.arange(10), 40), "inference_ms": times, **more}), path
+        )
+    scores = np.tile(np.array([1.0, 0.0, 1.0, 1.0, 1.0] * 2), 40)
+    table = pc_csv.read_csv(tmp_path / "scored.csv")
+    pc_csv.write_csv(table.set_column(3, "score_top1", pa.array(scores)), tmp_path / "scored.csv")
+    for name in ("scored", "plain"):
+        assert (
+            call(
+                "import",
+                tmp_path / f"{name}.csv",
+                "--format",
+                "table",
+                "--task",
+                "t",
+                "system=host",
+                "--quiet",
+                f"results_dir={tmp_path / name}",
+            ).code
+            == 0
+        )
+    words = ("--format", "table", "--task", "t", "system=host", "--quiet", f"results_dir={tmp_path / 'again'}")
+    assert call("import", tmp_path / "scored.csv", *words).code == 0
+    return tmp_path / "scored", tmp_path / "plain"
+
+
+def test_report_status_compare_export_explain_inspect(campaigns, call, tmp_path) -> None:
+    scored, plain = campaigns
+    for directory in campaigns:
+        answer = call("report", directory)
+        assert (answer.code, answer.err) == (0, "")
+        assert "another program measured it" in answer.out
+        assert (directory / "report.html").exists()
+        assert call("status", directory).code == 0
+        assert "their files hold no evidence" in " ".join(call("explain", directory).out.split())
+        assert call("inspect", directory).code == 0
+    assert "nothing is known of quality" in " ".join(call("report", plain).out.split())
+    assert "nothing is known of quality" not in " ".join(call("report", scored).out.split())
+    assert "the metric was top1 and is on_time" in " ".join(call("compare", scored, plain).out.split())
+    assert call("compare", scored, scored.parent / "again").code == 0
+    exported = call("export", scored, "--to", tmp_path / "out", "--format", "csv,latex,parquet")
+    assert (exported.code, exported.err) == (0, "")
+    assert (tmp_path / "out" / "tail_quality.csv").exists()
+
+
+def test_no_deadline_is_certified_and_resume_and_extend_refuse(campaigns, call) -> None:
+    scored, _ = campaigns
+    assert call("report", scored).code == 0
+    assert not any(open_campaign(scored).table("deadline").column("certified").to_pylist())
+    for words in (("resume", scored), ("extend", scored, "--rounds", "3")):
+        answer = call(*words)
+        assert (answer.code, answer.out) == (2, "")
+        (line,) = answer.err.splitlines()
+        assert "is imported, and there is nothing to" in line
+
+
+def test_older_records_read_as_measured(campaigns) -> None:
+    (record,) = open_campaign(campaigns[0]).trials()
+    assert record.imported
+    older = record.model_dump(mode="json")
+    del older["origin"]
+    assert not type(record).model_validate(older).imported
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("import",), "import takes one file or more"),
+        (("import", "x.csv"), "needs --format"),
+        (("import", "x.csv", "--format", "table"), "needs --task"),
+        (("import", "x.csv", "--format", "table", "--task", "t"), "x.csv is not there"),
+        (("import", "x.csv", "--format", "table", "--task", "t", "measurement.batch=2"), "measurement.batch=2: import takes"),
+        (("import", ".", "--format", "aiperf", "--task", "t", "--map", "inference_ms=x"), "knows its own columns"),
+        (("import", ".", "--format", "aiperf", "--task", "t"), "is no regular file"),
+        (("import", ".", "--format", "loadgen", "--task", "t"), "holds no mlperf_log_trace.json"),
+        (("import", ".", "--format", "table", "--task", "a/b", "model=x"), "is no file"),
+    ],
+)
+def test_a_mistake_in_the_words_is_one_line(words, told, call) -> None:
+    answer = call(*words)
+    assert (answer.code, answer.out) == (2, "")
+    lines = [line for line in answer.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert told in lines[0]
