@@ -1,0 +1,76 @@
+"""Recorded arrival times: a CSV or JSONL file of seconds or ISO times."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.contracts import InputError
+
+COLUMNS = ("arrival_s", "arrival", "timestamp", "time", "TIMESTAMP")
+"""Names of the column or field that holds the times; a file of one column needs none."""
+
+
+def read_trace(path: Path) -> NDArray[np.float64]:
+    """Return the times of a file in s, in the order of its lines.
+
+    Raises
+    ------
+    InputError
+        for a file that cannot be read, has no such column, or holds what is no time.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            values = list(_of_jsonl(file, path) if path.suffix in (".jsonl", ".json") else _of_csv(file, path))
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise InputError(f"load.file={path}: cannot be read as arrival times ({error}); give a CSV or JSONL file") from error
+    return np.array([_seconds(value, path, line) for line, value in values], dtype=np.float64)
+
+
+def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            row = json.loads(line)
+            yield number, row[_column(row, path)] if isinstance(row, dict) else row
+
+
+def _of_csv(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
+    rows = ((number, row) for number, row in enumerate(csv.reader(lines), start=1) if row)
+    number, first = next(rows, (1, []))
+    place = 0
+    if len(first) > 1 or any(name in first for name in COLUMNS):
+        place = first.index(_column(first, path))
+    elif first:
+        yield number, first[0]
+    for number, row in rows:
+        if len(row) <= place:
+            raise InputError(f"load.file={path}: line {number} has no column {place + 1}; give every arrival its time")
+        yield number, row[place]
+
+
+def _column(names: object, path: Path) -> str:
+    found = next((name for name in COLUMNS if name in names), None)  # type: ignore[operator]
+    if found is None:
+        raise InputError(f"load.file={path}: no column of arrival times; name it one of {', '.join(COLUMNS)}")
+    return found
+
+
+def _seconds(value: object, path: Path, line: int) -> float:
+    """Return a number of seconds, or those of an ISO time since 1970."""
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        try:
+            seconds = datetime.fromisoformat(str(value).strip()).timestamp()
+        except ValueError:
+            seconds = math.nan
+    if not math.isfinite(seconds):
+        raise InputError(f"load.file={path}: {str(value)[:40]!r} in line {line} is no time; write seconds or ISO times")
+    return seconds
