@@ -125,6 +125,11 @@ class Played:
         return found
 
 
+def can_play(data: TrialData) -> bool:
+    """Return whether a trial's times are those of a closed loop, one sample after another; others hold waits, or several at once."""
+    return data.record.trial.measurement.batch == 1 and set(data.times) == {"inference", "total"}
+
+
 def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
     """Return the stored rounds of each stream, by place: those of a visit, else twelve blocks of rounds that follow each other.
 

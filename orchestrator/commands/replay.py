@@ -8,7 +8,7 @@ from typing import cast
 
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.replay import Question, ReplayRow, replay_rows
-from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, mean_rate
+from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play, mean_rate
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.commands.inspect import find_trial
 from orchestrator.commands.verbs.replay import Options
@@ -76,7 +76,7 @@ def _rows(group: Group, question: Question, asked: str | None, wanted: str | Non
     if deadline is None:
         return []
     other = question.fallback
-    chosen = [data for data in group.trials if (wanted in (None, data.trial_id)) and data.record.trial.measurement.batch == 1]
+    chosen = [data for data in group.trials if wanted in (None, data.trial_id) and can_play(data)]
     if other is not None:
         if other not in group.trials and any(data.trial_id == wanted for data in group.trials):
             raise InputError(f"fallback {other.trial_id}: answers other samples than {wanted}; choose one of the same task and data")
@@ -108,18 +108,16 @@ def _refuse_unplayable(trials: Sequence[TrialData], wanted: str | None, other: s
             continue
         if trial_id not in known:
             raise InputError(f"{trial_id} has no stored round: choose another trial")
-        _refuse_batches(known[trial_id])
-    if trials and all(data.record.trial.measurement.batch > 1 for data in trials):
-        _refuse_batches(trials[0])
+        _refuse_other_loops(known[trial_id])
+    if trials and not any(map(can_play, trials)):
+        _refuse_other_loops(trials[0])
     if wanted is not None and wanted == other:
         raise InputError(f"fallback {other}: is the trial itself; choose a faster one of {directory}")
 
 
-def _refuse_batches(data: TrialData) -> None:
-    if (batch := data.record.trial.measurement.batch) > 1:
-        raise InputError(
-            f"{data.trial_id}: has batches of {batch}, whose time says nothing of smaller ones; replay takes measurement.batch=1"
-        )
+def _refuse_other_loops(data: TrialData) -> None:
+    if not can_play(data):
+        raise InputError(f"{data.trial_id}: was measured in batches or under load; replay takes a closed loop with measurement.batch=1")
 
 
 def _law(options: Options) -> tuple[Arrivals, Sequence[float]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
-from orchestrator.analysis.replay_streams import Arrivals, Rule, mean_rate, schedule_of, services_of, streams_of
+from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, mean_rate, schedule_of, services_of, streams_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.service_policies import POLICIES, Policy, serve
 from orchestrator.stats.thresholds import Threshold
@@ -122,6 +122,12 @@ def test_late_answers_in_a_row(data: TrialData) -> None:
     assert row["longest_streak"] > 20
     assert row["errors"] <= row["warnings"]  # type: ignore[operator]
     assert rows(data, 200.0)[0]["errors"] is None
+
+
+def test_only_a_closed_loop_of_single_samples_is_played(data: TrialData, build: Any, noise: Any) -> None:
+    assert can_play(data)
+    assert not can_play(replace(data, times={**data.times, "response": data.times["total"]}))
+    assert not can_play(build("a", noise(4, 20, 15), measurement={"batch": 4}))
 
 
 def test_a_trace_keeps_its_form_at_another_rate() -> None:
