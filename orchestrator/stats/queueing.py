@@ -1,4 +1,7 @@
-"""One server and its queue: what follows from arrivals and services, and what theory says of it."""
+"""One server and its queue: what follows from arrivals and services, and what theory says of it.
+
+SciPy is imported where it is used: verbs that analyse nothing need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from orchestrator.contracts import InputError
 
@@ -53,6 +55,8 @@ def md1_waits_up_to(time_s: ArrayLike, rate_per_s: float, service_s: float) -> N
     Franx, A simple solution for the M/D/c waiting time distribution (Operations Research Letters 29, 2001): sums of positive terms, where
     Erlang's series alternates and loses all digits at high utilisation.
     """
+    from scipy.stats import poisson
+
     load = _utilisation(rate_per_s, service_s)
     times = np.atleast_1d(np.asarray(time_s, dtype=np.float64))
     steps = np.floor(times / service_s).astype(np.int64) + 1
@@ -61,14 +65,16 @@ def md1_waits_up_to(time_s: ArrayLike, rate_per_s: float, service_s: float) -> N
     found = np.empty(times.size)
     for number in np.unique(steps):
         chosen = steps == number
-        mixture = stats.poisson.pmf(np.arange(number)[:, np.newaxis], left[chosen])
+        mixture = poisson.pmf(np.arange(number)[:, np.newaxis], left[chosen])
         found[chosen] = waiting[number - 1 :: -1][:number] @ mixture
     return found.reshape(np.shape(time_s))
 
 
 def _md1_queue(load: float, most: int) -> NDArray[np.float64]:
     """Return the probabilities of 0, 1, ... most - 1 waiting in M/D/1, by a recursion of positive terms (Tijms)."""
-    beyond = stats.poisson.sf(np.arange(most + 1), load)
+    from scipy.stats import poisson
+
+    beyond = poisson.sf(np.arange(most + 1), load)
     inside = np.zeros(most + 1)
     inside[0] = 1 - load
     for number in range(1, most + 1):
@@ -148,5 +154,7 @@ def gap_errors(arrivals_ns: Times, starts_ns: Times, idle: NDArray[np.bool_]) ->
 
 def spacing_p_value(gaps_ns: ArrayLike, mean_ns: float, shape: float) -> float:
     """Return how likely gaps at least as far from a gamma law of this mean and shape are if they follow it (Kolmogorov and Smirnov)."""
+    from scipy.stats import gamma, kstest
+
     gaps = np.asarray(gaps_ns, dtype=np.float64)
-    return float(stats.kstest(gaps, stats.gamma(shape, scale=mean_ns / shape).cdf).pvalue)
+    return float(kstest(gaps, gamma(shape, scale=mean_ns / shape).cdf).pvalue)
