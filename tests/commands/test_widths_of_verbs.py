@@ -48,6 +48,7 @@ VERBS = {
     "explain": ["explain", "r"],
     "compare": ["compare", "r", "s"],
     "compare --full": ["compare", "r", "s", "--full", "--power"],
+    "replay": ["replay", "r", "--rate", "20,50", "--deadline", "20 ms"],
     "plan": ["plan"],
     "plan --full": ["plan", "--full"],
 }

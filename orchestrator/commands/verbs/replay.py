@@ -1,0 +1,160 @@
+"""``replay DIR [TRIAL] --rate R``: what tail quality would be if samples arrived by a schedule, from stored closed-loop times."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.commands.line import Line, counted, split
+from orchestrator.commands.parser import LineParser, count, listed, path
+from orchestrator.contracts import InputError
+
+SUMMARY = "tail quality under arrivals, from stored times alone"
+ABOUT = """\
+Play stored closed-loop times back under arrivals that they never met, without a machine: docs/load.md says what that
+can tell and what it cannot. Rows go to DIR/replay.parquet, and for several rates a picture to DIR/replay.svg."""
+WORDS = "DIR [TRIAL] [analysis.KEY=VALUE...]"
+EXAMPLES = (
+    "replay results/latest --load poisson --rate 10,20,40 --deadline '50 ms'",
+    "replay results/latest TRIAL --load periodic --rate 30 --policy newest --fallback OTHER --late-in 3/30",
+)
+LAWS = ("periodic", "poisson", "gamma", "trace")
+POLICIES = ("queue", "newest", "skip_late")
+MOST_PER_S = 1e6
+LARGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``replay`` asks.
+
+    trial, fallback
+        how an id begins or ends, or None.
+    rates_per_s
+        none where a trace has its own.
+    deadline
+        a time or percentile, or None for the primary threshold.
+    late_in
+        k and n: k late of n answers in a row.
+    error_after
+        a time without an answer on time, or None.
+    to
+        the folder to write into, or None for the campaign's.
+    """
+
+    directory: Path
+    trial: str | None = None
+    overrides: tuple[str, ...] = ()
+    law: str = "poisson"
+    rates_per_s: tuple[float, ...] = ()
+    group: int = 1
+    burstiness: float = 1.0
+    trace: Path | None = None
+    seed: int = 0
+    policy: str = "queue"
+    queue_limit: int | None = None
+    deadline: str | None = None
+    fallback: str | None = None
+    late_in: tuple[int, int] | None = None
+    error_after: str | None = None
+    to: Path | None = None
+
+
+def add_options(parser: LineParser) -> None:
+    """Declare the verb's options."""
+    parser.option(
+        "--load",
+        choices=LAWS,
+        default="poisson",
+        metavar="LAW",
+        help="the law of arrivals: periodic, poisson (if none is given), gamma or trace",
+    )
+    parser.option("--rate", type=_rates, metavar="R,R", help="samples a second; without it, a trace's own")
+    parser.option("--group", type=count, metavar="N", help="samples that arrive at once: so many cameras")
+    parser.option("--burstiness", type=_positive, metavar="X", help="with gamma: 1 is poisson, below 1 comes in bursts")
+    parser.option("--trace", type=path, metavar="FILE", help="with trace: recorded arrival times, CSV or JSONL")
+    parser.option("--seed", type=_seed, metavar="N", help="another seed draws other arrivals and orders")
+    parser.option(
+        "--policy",
+        choices=POLICIES,
+        default="queue",
+        metavar="RULE",
+        help="what is served next: queue (if none is given), newest or skip_late",
+    )
+    parser.option("--queue-limit", type=count, metavar="N", help="an arrival that finds so many waiting is dropped")
+    parser.option("--deadline", metavar="TIME", help="such as '50 ms'; without it, the primary threshold")
+    parser.option("--fallback", metavar="TRIAL", help="a fast trial that answers beside where this one is late")
+    parser.option("--late-in", type=_window, metavar="K/N", help="count windows of N answers with at least K late")
+    parser.option("--error-after", metavar="TIME", help="count how often no answer is on time for longer")
+    parser.option("--to", type=path, metavar="FOLDER", help="write there, not into DIR")
+
+
+def read(line: Line) -> Options:
+    """Return what the command line says. Raises InputError."""
+    words, overrides = split(line, takes_overrides=True)
+    if not 1 <= len(words) <= 2:
+        raise InputError(f"replay takes a results directory and a trial, {counted(words)}: such as `replay results/latest --rate 20`")
+    found = line.options
+    if (found.load == "trace") != (found.trace is not None):
+        raise InputError("--trace FILE and --load trace go together: give both, or neither")
+    if found.rate is None and found.trace is None:
+        raise InputError("replay needs --rate R: how many samples arrive in a second, such as --rate 20 or --rate 10,20,40")
+    if found.burstiness is not None and found.load != "gamma":
+        raise InputError(f"--burstiness {found.burstiness:g}: is of --load gamma; leave it out, or choose that law")
+    return Options(
+        directory=words[0],
+        trial=str(words[1]) if len(words) == 2 else None,
+        overrides=overrides,
+        law=found.load,
+        rates_per_s=found.rate or (),
+        group=found.group or 1,
+        burstiness=found.burstiness or 1.0,
+        trace=found.trace,
+        seed=found.seed or 0,
+        policy=found.policy,
+        queue_limit=found.queue_limit,
+        deadline=found.deadline,
+        fallback=found.fallback,
+        late_in=found.late_in,
+        error_after=found.error_after,
+        to=found.to,
+    )
+
+
+def execute(options: Options) -> int:
+    """Replay, print and write. Returns the exit code."""
+    from orchestrator.commands.replay import replay
+
+    replay(options)
+    return 0
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 1e-3 <= value <= MOST_PER_S:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number from 0.001 to {MOST_PER_S:,.0f}")
+    return value
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    return tuple(sorted({_positive(one) for one in listed(text)}))
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or int(text[:20]) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a whole number from 0 to {LARGEST_SEED:,}")
+    return int(text)
+
+
+def _window(text: str) -> tuple[int, int]:
+    late, slash, length = text.partition("/")
+    if slash:
+        found = count(late), count(length)
+        if found[0] <= found[1]:
+            return found
+    raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be K/N with K at most N, such as 3/30")

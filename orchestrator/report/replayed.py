@@ -1,0 +1,115 @@
+"""What is said of replayed trials: tail quality by rate, and how late answers follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.analysis.groups import Group
+from orchestrator.report.condensed import condensed
+from orchestrator.report.table import Marks, Row, Table, who, who_columns
+from orchestrator.report.text import milliseconds, quality, quality_within
+
+ABOUT_QUALITY = (
+    "Played back from times of a closed loop, which idling and other work of a real load would change. closed: tail quality of the same "
+    "rounds, each sample started when the last had ended. kept: late and dropped samples count as failed; a mean over streams with its "
+    "95 % interval."
+)
+ABOUT_FALLBACK = " with fallback: {} answers on a machine of its own what is late here."
+ABOUT_STREAKS = (
+    "late: of all answers, dropped ones included. stale p99: age of the last answer on time when an answer is due, in arrivals. streak: "
+    "most late answers in a row. warnings: stretches of late answers. silence: the longest time from when a late answer was due to the "
+    "next one on time."
+)
+
+
+def words_of(row: Row) -> str:
+    """Return what was asked: the law, the rule and the bound, such as ``poisson, newest, within 50 ms``."""
+    law = row["law"] + (f" of burstiness {row['burstiness']:g}" if row["burstiness"] is not None else "")
+    groups = [f"in groups of {row['group']}"] if row["group"] > 1 else []
+    limit = [f"at most {row['queue_limit']} waiting"] if row["queue_limit"] is not None else []
+    bound = row["threshold"] + (f" ({milliseconds(row['threshold_ns'])})" if row["threshold_origin"] == "reference" else "")
+    return ", ".join([law, *groups, row["policy"], *limit, f"response within {bound}"])
+
+
+def replay_tables(group: Group, rows: Sequence[Row]) -> Iterator[Table]:
+    """Yield both tables of a group, from its rows of ``replay.parquet``, at least one."""
+    yield _quality_table(group, rows)
+    yield _streaks_table(group, rows)
+
+
+def _quality_table(group: Group, rows: Sequence[Row]) -> Table:
+    marks = Marks(rows)
+    heads = ["utilisation", "closed", "kept", "95 % interval"]
+    both = ["with fallback", "its interval"] if any(row["fallback"] for row in rows) else []
+    made = Table(
+        title=f"Replay of {group.task} ({rows[0]['metric']}): {words_of(rows[0])}",
+        columns=[*who_columns(group), "rate", *heads, *both],
+        rows=[
+            [
+                *who(row, group),
+                f"{row['rate_per_s']:g}/s",
+                f"{row['utilisation']:.2f}",
+                quality(row["closed_mean"]),
+                quality(row["mean"]) + marks.of(row),
+                quality_within(row["interval_low"], row["interval_high"]),
+                *(_both(row) if both else []),
+            ]
+            for row in rows
+        ],
+        note=ABOUT_QUALITY + "".join(ABOUT_FALLBACK.format(name) for name in _fallbacks(rows)) + marks.note(),
+        right=frozenset(["rate", *heads, *both]),
+    )
+    return condensed(made, ["rate", "kept"])
+
+
+def _fallbacks(rows: Sequence[Row]) -> list[str]:
+    return sorted({row["fallback"] for row in rows if row["fallback"]})
+
+
+def _both(row: Row) -> list[str]:
+    if row["fallback"] is None:
+        return ["-", "-"]
+    return [quality(row["fallback_mean"]), quality_within(row["fallback_low"], row["fallback_high"])]
+
+
+def _streaks_table(group: Group, rows: Sequence[Row]) -> Table:
+    first = rows[0]
+    heads = ["late", "dropped", "mean wait", "p99 response", "stale p99", "streak", "warnings", "silence"]
+    window = [] if first["window_late"] is None else [f"{first['window_late']} of {first['window_length']}"]
+    errors = [] if first["error_after_ns"] is None else ["errors"]
+    heads += [*window, *errors]
+    note = ABOUT_STREAKS
+    if window:
+        note += f" {window[0]}: share of windows of {first['window_length']} answers with at least {first['window_late']} late."
+    if errors:
+        note += f" errors: silences of more than {milliseconds(first['error_after_ns'])}."
+    made = Table(
+        title=f"Late answers of {group.task} one after another, of {rows[0]['arrivals']:,} arrivals each"
+        if len({row["arrivals"] for row in rows}) == 1
+        else f"Late answers of {group.task} one after another",
+        columns=[*who_columns(group), "rate", *heads],
+        rows=[
+            [
+                *who(row, group),
+                f"{row['rate_per_s']:g}/s",
+                f"{100 * row['late']:.1f} %",
+                f"{100 * row['dropped']:.1f} %",
+                milliseconds(row["mean_wait_ns"]),
+                milliseconds(row["response_p99_ns"]),
+                str(row["staleness_p99"]),
+                str(row["longest_streak"]),
+                str(row["warnings"]),
+                milliseconds(row["longest_silence_ns"]),
+                *([_share(row["windows_broken"])] if window else []),
+                *([str(row["errors"])] if errors else []),
+            ]
+            for row in rows
+        ],
+        note=note,
+        right=frozenset(["rate", *heads]),
+    )
+    return condensed(made, ["rate", "late"])
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"

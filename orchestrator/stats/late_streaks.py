@@ -1,0 +1,91 @@
+"""Late answers one after another: how many, how close together, and for how long there was no answer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orchestrator.contracts import InputError
+
+
+def longest_streak(late: ArrayLike) -> int:
+    """Return the most late answers in a row, of answers [N] in order of arrival.
+
+    Examples
+    --------
+    >>> longest_streak([True, False, True, True])
+    2
+    """
+    return int(staleness(late).max(initial=0))
+
+
+def staleness(late: ArrayLike) -> NDArray[np.int64]:
+    """Return how old the last answer on time is at each arrival, in frames, [N]: 0 where the answer itself is on time.
+
+    Before the first answer on time, the arrivals since the beginning are counted.
+
+    Examples
+    --------
+    >>> staleness([True, False, True, True])
+    array([1, 0, 1, 2])
+    """
+    flags = np.asarray(late, dtype=np.bool_)
+    places = np.arange(flags.size)
+    return places - np.maximum.accumulate(np.where(flags, -1, places))
+
+
+def late_in_windows(late: ArrayLike, length: int) -> NDArray[np.int64]:
+    """Return how many are late in each window of ``length`` consecutive arrivals, [N - length + 1]; none where there are fewer.
+
+    Raises InputError for a window that holds nothing.
+
+    Examples
+    --------
+    >>> late_in_windows([True, False, True, True], 3)
+    array([2, 2])
+    """
+    if length < 1:
+        raise InputError(f"a window of {length} answers: must hold at least 1")
+    until = np.concatenate([[0], np.cumsum(np.asarray(late, dtype=np.int64))])
+    found: NDArray[np.int64] = until[length:] - until[: max(until.size - length, 0)]
+    return found
+
+
+class Silences(NamedTuple):
+    """Stretches of late answers, E of them, in order.
+
+    answers : int64 [E]
+        how many late answers each has.
+    lasted_ns : int64 [E]
+        for how long there was no answer: from when the first of them was due until the next answer on time; 0 if that came before.
+    """
+
+    answers: NDArray[np.int64]
+    lasted_ns: NDArray[np.int64]
+
+
+def silences(late: ArrayLike, due_ns: ArrayLike, answered_ns: ArrayLike) -> Silences:
+    """Return the stretches of late answers of a stream. One is a warning; one that lasts longer than a system can bear is an error.
+
+    Parameters
+    ----------
+    late : [N]
+        in order of arrival.
+    due_ns : [N]
+        until when each answer had to be there, int64, ascending.
+    answered_ns : [N]
+        when it was; looked at where it is on time. A stretch that the stream ends with lasts until the last answer was due.
+
+    Examples
+    --------
+    >>> silences([False, True, True, False], [50, 60, 70, 80], [40, -1, 99, 75])
+    Silences(answers=array([2]), lasted_ns=array([15]))
+    """
+    flags = np.asarray(late, dtype=np.bool_)
+    due, answered = np.asarray(due_ns, dtype=np.int64), np.asarray(answered_ns, dtype=np.int64)
+    edges = np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8))
+    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    until = np.concatenate([answered, due[-1:]])[after] if flags.size else due
+    return Silences(after - first, np.maximum(until - due[first], 0))

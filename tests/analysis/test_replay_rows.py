@@ -1,0 +1,142 @@
+"""Rows of a replay against the same thing done by hand, arrival by arrival."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
+from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, mean_rate, schedule_of, services_of, streams_of
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.service_policies import POLICIES, Policy, serve
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.storage.stored_form import table_of
+from orchestrator.storage.typed_rows import Labels, columns_in_markdown, form_of
+
+PAGE = (Path(__file__).parents[2] / "docs" / "load.md").read_text("utf-8")
+LIMIT = Threshold("25 ms", 25_000_000, "absolute")
+POISSON = Arrivals("poisson", seed=3)
+
+
+@pytest.fixture
+def data(build: Any, noise: Any) -> TrialData:
+    """Thirty rounds of 20 samples of about 15 ms, of which 16 are right, in 15 visits."""
+    return build("a", noise(30, 20, 15), right=16, visits=np.arange(30) // 2)
+
+
+def rows(data: TrialData, *rates: float, **more: Any) -> list[ReplayRow]:
+    found = list(replay_rows(data, Question(**{"law": POISSON, "rates_per_s": rates, "rule": Rule(), **more}), LIMIT, ()))
+    assert table_of(found, form_of(ReplayRow)).num_rows == len(found)
+    return found
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_kept_is_counted_arrival_by_arrival(data: TrialData, policy: Policy) -> None:
+    [row] = rows(data, 50.0, rule=Rule(policy))
+    times, right, kept, late = data.times["total"], [1.0] * 16 + [0.0] * 4, [], 0
+    for number, stored in enumerate(streams_of(data)):
+        schedule = schedule_of(POISSON, 50.0, stored.size, 20, number)
+        own = [int(times[stored[place], sample]) for place, sample in zip(schedule.places, schedule.samples, strict=True)]
+        served = serve(schedule.moments_ns, own, policy, LIMIT.ns if policy == "skip_late" else None)
+        points = 0.0
+        for at in range(schedule.ramp, len(own)):
+            on_time = not served.dropped[at] and served.wait_ns[at] + own[at] <= LIMIT.ns
+            points += on_time * right[schedule.samples[at]]
+            late += not on_time
+        kept.append(points / (len(own) - schedule.ramp))
+    assert row["mean"] == pytest.approx(np.mean(kept))
+    assert row["late"] == pytest.approx(late / 600)
+    assert (row["arrivals"], row["streams"]) == (600, 15)
+    assert row["interval_low"] <= row["mean"] <= row["interval_high"] <= row["ideal"]
+    assert row["closed_mean"] == pytest.approx(((times <= LIMIT.ns) * right).mean())
+    assert row["mean"] < row["closed_mean"]
+    assert row["utilisation"] == pytest.approx(50 * times.mean() / 1e9)
+
+
+def test_every_round_has_each_sample_once_and_the_trial_has_no_say_in_the_arrivals() -> None:
+    schedule = schedule_of(POISSON, 50.0, 3, 20, 4)
+    kept = slice(schedule.ramp, None)
+    assert schedule.places[kept].tolist() == sorted(list(range(3)) * 20)
+    for place in range(3):
+        assert sorted(schedule.samples[kept][schedule.places[kept] == place]) == list(range(20))
+    assert (np.diff(schedule.moments_ns) >= 0).all()
+    assert schedule.ramp == 50
+
+
+def test_little_load_is_the_closed_loop_and_too_much_is_told(data: TrialData) -> None:
+    low, high = rows(data, 0.5, 200.0)
+    assert low["mean"] == pytest.approx(low["closed_mean"], abs=0.02)
+    assert low["flags"] == []
+    assert high["flags"] == [OVERLOADED]
+    assert high["mean"] < 0.1
+    assert FEW_STREAMS in rows(replace(data, visits=np.arange(30) // 5), 10.0)[0]["flags"]
+    assert len(streams_of(replace(data, visits=None))) == 12
+
+
+def test_a_fallback_answers_what_is_late(data: TrialData, build: Any) -> None:
+    fast = build("b", np.full((30, 20), 1.0), right=10)
+    alone, together = rows(data, 55.0)[0], rows(data, 55.0, fallback=fast)[0]
+    assert together["mean"] == alone["mean"]
+    assert alone["mean"] < together["fallback_mean"] < alone["ideal"]  # type: ignore[operator]
+    nothing = rows(data, 55.0, fallback=build("c", np.full((30, 20), 900.0)))[0]
+    assert nothing["fallback_mean"] == pytest.approx(alone["mean"])
+
+
+BOX = {"boxes": [[10, 10, 50, 50]], "labels": [1]}
+
+
+@pytest.mark.parametrize(
+    ("metric", "references", "answers"),
+    [("f1_macro", [0, 1] * 10, [[0], [1]] * 10), ("map", [BOX] * 20, [{**BOX, "scores": [0.8]}] * 20)],
+)
+def test_a_metric_that_is_no_mean_judges_both_answers_together(
+    build: Any, noise: Any, metric: str, references: list[Any], answers: list[Any]
+) -> None:
+    slow, fast = (
+        replace(build(name, times, metrics=(metric,)), references=references, predictions=answers)
+        for name, times in (("a", noise(24, 20, 15)), ("b", np.full((24, 20), 1.0)))
+    )
+    row = rows(slow, 60.0, fallback=fast)[0]
+    assert row["mean"] < 0.9
+    assert row["interval_low"] <= row["mean"] <= row["interval_high"]
+    assert row["fallback_mean"] == pytest.approx(1.0)
+
+
+def test_a_failed_sample_takes_as_long_as_the_longest_and_a_torn_round_is_left_out(data: TrialData) -> None:
+    times = data.times["total"].copy()
+    times[0, 3] = np.inf
+    torn = replace(data, times={**data.times, "total": times}, incomplete=np.arange(30) == 5)
+    assert services_of(torn)[0, 3] == int(times[0][np.isfinite(times[0])].max())
+    assert 5 not in np.concatenate(streams_of(torn))
+    row = rows(torn, 1.0)[0]
+    assert (row["rounds"], row["late"] > 0) == (29, True)
+
+
+def test_late_answers_in_a_row(data: TrialData) -> None:
+    row = rows(data, 200.0, window=(3, 10), error_after_ns=1)[0]
+    assert row["windows_broken"] == pytest.approx(1.0, abs=0.1)
+    assert row["longest_streak"] > 20
+    assert row["errors"] <= row["warnings"]  # type: ignore[operator]
+    assert rows(data, 200.0)[0]["errors"] is None
+
+
+def test_only_a_closed_loop_of_single_samples_is_played(data: TrialData, build: Any, noise: Any) -> None:
+    assert can_play(data)
+    assert not can_play(replace(data, times={**data.times, "response": data.times["total"]}))
+    assert not can_play(build("a", noise(4, 20, 15), measurement={"batch": 4}))
+
+
+def test_a_trace_keeps_its_form_at_another_rate() -> None:
+    trace = np.array([0, 1, 5, 9], dtype=np.int64) * 10**9
+    law = Arrivals("trace", trace_ns=trace)
+    assert mean_rate(trace) == pytest.approx(1 / 3)
+    moments = law.of(8, 1.0, np.random.default_rng(0))
+    assert moments.tolist() == pytest.approx([one * 1e9 for one in (0, 1 / 3, 5 / 3, 3, 4, 13 / 3, 17 / 3, 7)], abs=1)
+
+
+def test_the_page_has_the_columns() -> None:
+    assert columns_in_markdown(ReplayRow, after=Labels) in PAGE

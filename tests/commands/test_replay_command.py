@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+STORED = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Path:
+    return shutil.copytree(STORED, tmp_path / "campaign")
+
+
+def test_tables_fit_80_columns_and_rows_and_a_picture_are_written(campaign: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = call("replay", "campaign", "--rate", "20,50,100", "--deadline", "20 ms")
+    assert (code, err) == (0, "")
+    assert "Replay of numbers (top1): poisson, queue, response within 20 ms" in out
+    assert all(len(line) <= 80 for line in out.splitlines()[:-1])
+    rows = pq.read_table(campaign / "replay.parquet").to_pylist()
+    assert [row["rate_per_s"] for row in rows] == [20, 50, 100] * 2
+    assert all(f"{row['mean']:.3f}" in out for row in rows)
+    assert (campaign / "replay.svg").read_text().count("<circle") == 6
+    assert call("replay", "campaign", "--rate", "20", "--to", "out")[0] == 0
+    assert [path.name for path in Path("out").iterdir()] == ["replay.parquet"]
+    assert call("replay", "campaign", "--rate", "20")[0] == 0
+    assert not (campaign / "replay.svg").exists()
+    assert call("report", "campaign")[0] == 0
+
+
+def test_one_trial_with_a_fallback_and_a_trace(campaign: Path, call: Call) -> None:
+    Path("trace.csv").write_text("0\n0.1\n0.15\n0.4\n")
+    words = ("--load", "trace", "--trace", "trace.csv", "--policy", "newest", "--late-in", "2/5", "--error-after", "50 ms", "--seed", "4")
+    code, out, err = call("replay", "campaign", "null-numbers-cpu_all", "--fallback", "null-numbers-cpu_1", *words)
+    assert (code, err) == (2, "error: " + err.removeprefix("error: "))
+    assert "begins 2 trials" in err
+    code, out, err = call("replay", "campaign", "f7052b36-r0", "--fallback", "null-numbers-cpu_1", *words)
+    assert (code, err) == (0, "")
+    (row,) = pq.read_table(campaign / "replay.parquet").to_pylist()
+    assert row["rate_per_s"] == pytest.approx(7.5)
+    assert row["fallback_mean"] >= row["mean"]
+    assert "with fallback" in out
+
+
+def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:
+    Path("empty.csv").write_text("")
+    for words, told in (
+        (["campaign"], "replay needs --rate R"),
+        ([], "replay takes a results directory and a trial, none was given"),
+        (["campaign", "nobody", "--rate", "1"], "trial 'nobody' is not in this campaign"),
+        (["campaign", "--rate", "0"], "must be a number from 0.001 to 1,000,000"),
+        (["campaign", "--rate", "nan"], "must be a number from 0.001"),
+        (["campaign", "--rate", "1", "--load", "bursts"], "invalid choice: 'bursts'"),
+        (["campaign", "--rate", "1", "--late-in", "5/3"], "must be K/N with K at most N"),
+        (["campaign", "--rate", "1", "--seed", "-1"], "must be a whole number from 0"),
+        (["campaign", "--rate", "1", "--burstiness", "2"], "--burstiness 2: is of --load gamma"),
+        (["campaign", "--rate", "1", "--load", "trace"], "--trace FILE and --load trace go together"),
+        (["campaign", "--load", "trace", "--trace", "empty.csv"], "--trace empty.csv: a trace of 0 arrival times"),
+        (["campaign", "--rate", "1", "--deadline", "soon"], "primary threshold 'soon'"),
+        (["campaign", "--rate", "1", "--error-after", "p95"], "--error-after p95: must be a time"),
+        (["campaign", "--rate", "1", "--to", "campaign/x"], "lies within the campaign"),
+        (["campaign", "f7052b36-r0", "--rate", "1", "--fallback", "f7052b36-r0"], "is the trial itself"),
+    ):
+        code, out, err = call("replay", *words)
+        assert (code, out) == (2, ""), words
+        (line,) = err.splitlines()
+        assert told in line, line

@@ -1,0 +1,50 @@
+"""Streaks, windows and silences, against going through the answers one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from effort import EFFORT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.late_streaks import late_in_windows, longest_streak, silences, staleness
+
+FLAGS = st.lists(st.booleans(), max_size=40)
+
+
+@given(FLAGS, st.integers(1, 12))
+@settings(max_examples=200 * EFFORT, deadline=None)
+def test_streaks_and_windows_are_those_of_a_loop(late: list[bool], length: int) -> None:
+    ages, streak = [], 0
+    for one in late:
+        streak = streak + 1 if one else 0
+        ages.append(streak)
+    assert staleness(late).tolist() == ages
+    assert longest_streak(late) == max(ages, default=0)
+    assert late_in_windows(late, length).tolist() == [sum(late[at : at + length]) for at in range(len(late) - length + 1)]
+
+
+@given(FLAGS, st.integers(0, 2**32))
+@settings(max_examples=200 * EFFORT, deadline=None)
+def test_silences_are_those_of_a_loop(late: list[bool], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    due = np.cumsum(random.integers(0, 20, size=len(late))) + 50
+    answered = due - random.integers(0, 50, size=len(late))
+    expected, since, count = [], 0, 0
+    for place, one in enumerate(late):
+        if one and not count:
+            since = int(due[place])
+        if count and not one:
+            expected.append((count, max(int(answered[place]) - since, 0)))
+        count = count + 1 if one else 0
+    if count:
+        expected.append((count, int(due[-1]) - since))
+    found = silences(late, due, answered)
+    assert list(zip(found.answers.tolist(), found.lasted_ns.tolist(), strict=True)) == expected
+
+
+def test_a_window_holds_something() -> None:
+    with pytest.raises(InputError, match="a window of 0 answers"):
+        late_in_windows([True], 0)
