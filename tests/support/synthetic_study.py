@@ -134,12 +134,12 @@ def _store(
 def _round(number: int, times: NDArray[np.float64], place: int, foreign: float) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     samples = times.size
     columns: dict[str, Any] = {
+        **{field.name: pa.nulls(samples, field.type) for field in schema.TIMINGS},
         "round": pa.array([number] * samples, pa.int32()),
         "sample": pa.array(range(samples), pa.int32()),
         "outcome": pa.array(["ok"] * samples).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string())),
         "start_gap_ns": pa.array([100] * samples, pa.int64()),
         **{name: pa.array((share * times).astype(np.int64)) for name, share in STAGES.items()},
-        "cuda_inference_ns": pa.nulls(samples, pa.int64()),
     }
     empty = {name: pa.nulls(1, kind.type) for name, kind in zip(schema.ROUNDS.names, schema.ROUNDS, strict=True)}
     duration = int(times.sum() * 1.01) + 10**6

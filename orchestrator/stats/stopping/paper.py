@@ -6,7 +6,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.divergence import NS_PER_S
 from orchestrator.stats.paper_program.loop import FIT_EVERY, THRESHOLD, WARM, PaperLoop
 from orchestrator.stats.stopping.rule import AllClocks, CheckRow, Decision, RoundObservation, RuleSettings, check_row
-from orchestrator.stats.times import Clock
+from orchestrator.stats.times import SERVICE_CLOCKS, Clock
 
 MOST_ROUNDS = 2000
 """Later rounds bring no figures: every fit reads all times so far, a comparison six such pools."""
@@ -32,7 +32,7 @@ class Paper:
             raise InputError(f"measurement.rule_options.threshold={threshold}: must be above 0")
         self._warm, self._fit_every, self._threshold = warm, fit_every, threshold
         self._densities = AllClocks(threshold)
-        self._loops = {clock: PaperLoop(warm, fit_every) for clock in Clock}
+        self._loops = {clock: PaperLoop(warm, fit_every) for clock in SERVICE_CLOCKS}
         self._last: dict[Clock, float] = {}
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
@@ -47,7 +47,7 @@ class Paper:
         if not compared:
             return Decision(False)
         self._last |= compared
-        stop = all(self._last.get(clock, self._threshold + 1) <= self._threshold for clock in Clock)
+        stop = all(self._last.get(clock, self._threshold + 1) <= self._threshold for clock in SERVICE_CLOCKS)
         as_in_paper_code: CheckRow = {f"rjsd_{clock}_as_in_paper_code": rjsd for clock, rjsd in compared.items()}
         return Decision(stop, "converged" if stop else None, check_row(by_definition, as_in_paper_code))
 
