@@ -118,3 +118,6 @@ DETECTIONS = (
 
 ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES, "object_detection": DETECTIONS}
 """Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers."""
+
+OF_SOME_TRIALS = ("arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded", "gpus")
+"""Columns that a trial fills in every row or in none: under load, and on several GPUs."""

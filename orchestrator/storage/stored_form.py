@@ -32,6 +32,13 @@ def conform(table: pa.Table, form: pa.Schema) -> pa.Table:
     return pa.table([_column(present, field, table.num_rows) for field in form], schema=form)
 
 
+def used(table: pa.Table) -> pa.Table:
+    """Return rows of a trial without the columns that its kind never fills: in a short part they would cost more than its times."""
+    return table.drop_columns(
+        [name for name in schema.OF_SOME_TRIALS if name in table.column_names and table.column(name).null_count == len(table)]
+    )
+
+
 def conform_samples(table: pa.Table, kind: str) -> pa.Table:
     """Return the samples of a trial of this kind of task, by number, in the types of ``schema.SAMPLES``, with all columns present.
 

@@ -19,7 +19,7 @@ from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.stored_form import conform, outcome_codes
+from orchestrator.storage.stored_form import conform, outcome_codes, used
 
 MOST_BYTES = 64 * 1024
 """The oldest make room for the newest."""
@@ -181,8 +181,8 @@ class TrialWriter:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
             number = max(parts(self._folder.twin("rounds")), default=-1) + 1
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
-            write_parquet(self._folder.twin("timings") / part_name(number), timed, **encoding.TIMINGS)
-            write_parquet(self._folder.twin("rounds") / part_name(number), rows)
+            write_parquet(self._folder.twin("timings") / part_name(number), used(timed), **encoding.TIMINGS)
+            write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
             self._waiting.clear()
         self._flushed_at = self._clock()
 
