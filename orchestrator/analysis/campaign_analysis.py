@@ -108,5 +108,5 @@ def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data
         "prediction": list(prediction_rows(data, flags, analysis)),
         "deadline": list(deadline_rows(data, common, flags, analysis)),
         "explain": list(explain_rows(data, group.thresholds.primary, flags)),
-        "load": list(load_rows(data, group.thresholds.primary, flags)),
+        "load": list(load_rows(data, flags)),
     }

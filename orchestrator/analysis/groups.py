@@ -165,6 +165,13 @@ class Group:
         """The clock that counts first."""
         return self.clocks[0]
 
+    def systems(self) -> dict[str, list[TrialData]]:
+        """Return the repeats of every measured system, by match key."""
+        found: dict[str, list[TrialData]] = {}
+        for data in self.trials:
+            found.setdefault(data.record.match_key, []).append(data)
+        return found
+
 
 def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Group, ...]:
     """Return trials by task and data, in the order of their first members."""

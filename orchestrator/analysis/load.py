@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import LoadConfig
 from orchestrator.stats import queueing
+from orchestrator.stats.arrivals import SECOND_NS
+from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage import schema
@@ -26,7 +28,6 @@ LONGEST_DELAY_NS, DELAY_SHARE = 1_000_000, 0.01
 """Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99."""
 RATE_OFF = 0.005
 """By this share the delivered rate may differ from that of the schedule."""
-SECOND_NS = 10**9
 
 
 class LoadRow(Labels):
@@ -90,17 +91,32 @@ def schedules_of(data: TrialData) -> Schedules:
     return Schedules(moments, starts, ends)
 
 
-def load_rows(data: TrialData, primary: Threshold | None, flags: Sequence[str]) -> Iterator[LoadRow]:
-    """Yield the row of one trial for ``load.parquet``; none for a closed loop."""
+@dataclass(frozen=True)
+class _Delivery:
+    """What became of a schedule: the streams, samples a second as drawn and as delivered, and our own part of it, all streams together."""
+
+    found: Schedules
+    scheduled: float
+    delivered: float
+    delays: NDArray[np.float64]
+    gap_errors: NDArray[np.float64]
+    queued_gaps: NDArray[np.float64]
+
+
+def _delivery(data: TrialData) -> _Delivery:
+    found = schedules_of(data)
+    moments = [at for at in found.moments if at.size > 1]
+    span_s = sum(float(at[-1] - at[0]) for at in moments) / SECOND_NS
+    scheduled = sum(at.size - 1 for at in moments) / span_s if span_s > 0 else math.nan
+    return _Delivery(found, scheduled, delivered_per_s(found, scheduled), *_own(found, data.record.trial.load))
+
+
+def load_rows(data: TrialData, flags: Sequence[str]) -> Iterator[LoadRow]:
+    """Yield the row of one trial for ``load.parquet``; none for a closed loop. ``flags`` hold those of `load_flags`."""
     if data.arrivals is None or data.streams is None:
         return
-    load, found = data.record.trial.load, schedules_of(data)
-    moments = [at for at in found.moments if at.size > 1]
-    count = sum(at.size for at in moments)
-    span_s = sum(float(at[-1] - at[0]) for at in moments) / SECOND_NS
-    gaps = max(count - len(moments), 0)
-    scheduled = gaps / span_s if span_s > 0 else math.nan
-    delays, errors, queued = _own(found, load)
+    load, delivery = data.record.trial.load, _delivery(data)
+    found, delays = delivery.found, delivery.delays
     served = data.times[PRIMARY_CLOCK][np.isfinite(data.times[PRIMARY_CLOCK])]
     waits = np.concatenate([np.zeros(0), *((start - at)[np.isfinite(start)] for at, start in found.of_arrivals())])
     evidence = data.evidence.get("foreign_cpu_ns", np.zeros(0))
@@ -113,22 +129,22 @@ def load_rows(data: TrialData, primary: Threshold | None, flags: Sequence[str]) 
         "rounds": len(data.streams),
         "arrivals": int(data.arrivals.size),
         "asked_per_s": load.rate_per_s,
-        "scheduled_per_s": scheduled,
-        "delivered_per_s": delivered_per_s(found, scheduled),
+        "scheduled_per_s": delivery.scheduled,
+        "delivered_per_s": delivery.delivered,
         "own_delay_p50_ns": _percentile(delays, 50),
         "own_delay_p99_ns": _percentile(delays, 99),
         "own_delay_max_ns": _percentile(delays, 100),
         "idle_arrivals": delays.size,
-        "gap_error_p50_ns": _percentile(errors, 50),
-        "gap_error_p99_ns": _percentile(errors, 99),
-        "spacing_p": _spacing(moments, load),
-        "queued_gap_p50_ns": _percentile(queued, 50),
-        "utilisation": scheduled * float(served.mean()) / SECOND_NS if served.size else math.inf,
+        "gap_error_p50_ns": _percentile(delivery.gap_errors, 50),
+        "gap_error_p99_ns": _percentile(delivery.gap_errors, 99),
+        "spacing_p": _spacing([at for at in found.moments if at.size > 1], load),
+        "queued_gap_p50_ns": _percentile(delivery.queued_gaps, 50),
+        "utilisation": delivery.scheduled * float(served.mean()) / SECOND_NS if served.size else math.inf,
         "mean_wait_ns": float(waits.mean()) if waits.size else None,
         "dropped_share": float((data.outcome == schema.DROPPED).mean()),
         "overloaded_streams": int(np.unique(data.streams[data.overloaded]).size),
         "foreign_cpu_ns": float(np.nansum(evidence)) if np.isfinite(evidence).any() else None,
-        "flags": list(dict.fromkeys((*flags, *load_flags(data, primary)))),
+        "flags": list(flags),
     }
 
 
@@ -136,18 +152,15 @@ def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
     """Return what must be known of every figure of a trial under load; nothing of a closed loop."""
     if data.arrivals is None or data.streams is None:
         return ()
-    found = schedules_of(data)
-    moments = [at for at in found.moments if at.size > 1]
-    span_s = sum(float(at[-1] - at[0]) for at in moments) / SECOND_NS
-    scheduled = sum(at.size - 1 for at in moments) / span_s if span_s > 0 else math.nan
-    delays, _, _ = _own(found, data.record.trial.load)
+    delivery = _delivery(data)
+    scheduled = delivery.scheduled
     allowed = max(LONGEST_DELAY_NS, DELAY_SHARE * (primary.ns if primary is not None else 0))
-    late = (_percentile(delays, 99) or 0.0) > allowed
-    off = abs(delivered_per_s(found, scheduled) / scheduled - 1) > RATE_OFF if scheduled > 0 else False
+    late = (_percentile(delivery.delays, 99) or 0.0) > allowed
+    off = abs(delivery.delivered / scheduled - 1) > RATE_OFF if scheduled > 0 else False
     few = len(np.unique(data.streams)) < ENOUGH_STREAMS
     return (
         *([NOT_KEPT] if late or off else []),
-        *([OVERLOADED] if is_overloaded(data, found) else []),
+        *([OVERLOADED] if is_overloaded(data, delivery.found) else []),
         *([FEW_STREAMS] if few else []),
     )
 
@@ -205,4 +218,4 @@ def _spacing(moments: Sequence[NDArray[np.float64]], load: LoadConfig) -> float 
 
 
 def _percentile(values: NDArray[np.float64], percent: float) -> float | None:
-    return float(np.percentile(values, percent, method="inverted_cdf")) if values.size else None
+    return float(percentile_inverted_cdf(values, percent)) if values.size else None

@@ -59,11 +59,8 @@ class ProcessRow(Labels):
 def process_rows(groups: Sequence[Group]) -> Iterator[ProcessRow]:
     """Yield the rows of a campaign for ``processes.parquet``: of trials with two repeats or more, at every common threshold."""
     for group in groups:
-        keys: dict[str, list[TrialData]] = {}
-        for data in group.trials:
-            keys.setdefault(data.record.match_key, []).append(data)
         thresholds = group.thresholds.common(group.clock)
-        for repeats in keys.values():
+        for repeats in group.systems().values():
             if len(repeats) >= FEWEST_PROCESSES:
                 most = max(len(data.times[data.clock]) for data in repeats)
                 for some in in_blocks(thresholds, most):

@@ -17,6 +17,7 @@ from orchestrator.stats.intervals import RESAMPLES, intervals_of_rounds_to_come,
 from orchestrator.stats.korn_graubard import ROUNDING, Interval
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
 from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.thinning import evenly_chosen
 
 MOST_TRIED = 1000
 """Most inferences whose cost is found one by one, for a metric that is no mean."""
@@ -283,10 +284,9 @@ def _costs(judged: Judged, inference_of: NDArray[np.intp]) -> NDArray[np.float64
     return np.where(np.abs(lost) < ROUNDING * judged.ideal(), 0.0, lost)
 
 
-def _tried(inference_of: NDArray[np.intp]) -> NDArray[np.int64]:
+def _tried(inference_of: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the inferences that are looked at one by one."""
-    inferences = int(inference_of.max()) + 1
-    return np.unique(np.linspace(0, inferences - 1, min(inferences, MOST_TRIED)).astype(np.int64))
+    return evenly_chosen(int(inference_of.max()) + 1, MOST_TRIED)
 
 
 def _without(judged: Judged, late: Sequence[int], inference_of: NDArray[np.intp]) -> NDArray[np.float64]:

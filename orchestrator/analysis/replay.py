@@ -11,7 +11,7 @@ from typing import Annotated, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
+from orchestrator.analysis.load import ENOUGH_STREAMS, FEW_STREAMS, OVERLOADED
 from orchestrator.analysis.quality import (
     JudgedMean,
     JudgedSignedMean,
@@ -22,7 +22,7 @@ from orchestrator.analysis.quality import (
     judge,
     scale_of,
 )
-from orchestrator.analysis.replay_streams import ENOUGH_STREAMS, Arrivals, Played, Rule, play, schedule_of, services_of, streams_of
+from orchestrator.analysis.replay_streams import Arrivals, Played, Rule, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.tail_quality import UNEQUAL
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.load import ENOUGH_STREAMS
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats import arrivals
 from orchestrator.stats.service_policies import Policy, serve
@@ -16,11 +17,6 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 
 Law: TypeAlias = Literal["periodic", "poisson", "gamma", "trace"]
 LAWS: tuple[Law, ...] = ("periodic", "poisson", "gamma", "trace")
-ENOUGH_STREAMS = 12
-"""Rounds that were not measured in visits are played in so many streams."""
-LEAST_RAMP_S, RAMP_SHARE = 1.0, 0.05
-"""A ramp takes the longer of this and this share of its stream."""
-SECOND_NS = arrivals.SECOND_NS
 
 Moments = NDArray[np.int64]
 
@@ -45,27 +41,18 @@ class Arrivals:
 
     def of(self, count: int, rate_per_s: float, random: np.random.Generator) -> Moments:
         """Return ``count`` moments in ns, ascending, at a mean rate of samples."""
-        if self.law == "periodic":
-            return arrivals.periodic(count, rate_per_s, self.group)
-        if self.law == "poisson":
-            return arrivals.poisson(count, rate_per_s, random, self.group)
-        if self.law == "gamma":
-            return arrivals.gamma(count, rate_per_s, self.burstiness, random, self.group)
+        if self.law != "trace":
+            return arrivals.drawn(self.law, count, rate_per_s, random, self.group, self.burstiness)
         assert self.trace_ns is not None
         return _scaled_trace(self.trace_ns, count, rate_per_s)
 
 
 def _scaled_trace(trace_ns: Moments, count: int, rate_per_s: float) -> Moments:
     """Return a trace, as often as it takes, at another mean rate."""
-    once_ns = trace_ns.size * SECOND_NS / rate_per_s
+    once_ns = trace_ns.size * arrivals.SECOND_NS / rate_per_s
     recorded_ns = int(trace_ns[-1]) * trace_ns.size / (trace_ns.size - 1)
     times, places = np.divmod(np.arange(count), trace_ns.size)
     return np.rint(trace_ns[places] * (once_ns / recorded_ns) + once_ns * times).astype(np.int64)
-
-
-def mean_rate(trace_ns: Moments) -> float:
-    """Return the mean rate of a trace, in samples a second."""
-    return float((trace_ns.size - 1) / (trace_ns[-1] / SECOND_NS))
 
 
 @dataclass(frozen=True)
@@ -131,7 +118,7 @@ def can_play(data: TrialData) -> bool:
 
 
 def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
-    """Return the stored rounds of each stream, by place: those of a visit, else twelve blocks of rounds that follow each other.
+    """Return the stored rounds of each stream, by place: those of a visit, else `ENOUGH_STREAMS` blocks of rounds that follow each other.
 
     Rounds that ended early have no times for the samples that were never measured, and are left out.
     """
@@ -163,7 +150,7 @@ def schedule_of(law: Arrivals, rate_per_s: float, rounds: int, samples: int, str
     The ramp goes through the same rounds before that. The same seed and number give the same arrivals whatever the trial.
     """
     random = np.random.default_rng([law.seed, stream])
-    ramp = math.ceil(max(LEAST_RAMP_S * rate_per_s, RAMP_SHARE * rounds * samples))
+    ramp = math.ceil(max(arrivals.LEAST_RAMP_S * rate_per_s, arrivals.RAMP_SHARE * rounds * samples))
     before = -(-ramp // samples)
     moments = law.of(ramp + rounds * samples, rate_per_s, random)
     orders = [random.permutation(samples) for _ in range(rounds + before)]

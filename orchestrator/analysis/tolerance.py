@@ -54,10 +54,7 @@ def tolerance_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterato
     if analysis.tolerance is None:
         return
     for group in groups:
-        keys: dict[str, list[TrialData]] = {}
-        for data in group.trials:
-            keys.setdefault(data.record.match_key, []).append(data)
-        for repeats in keys.values():
+        for repeats in group.systems().values():
             for clock in group.clocks:
                 yield _row(group, repeats, clock, analysis.tolerance.law, analysis.tolerance.words, analysis.seed)
 

@@ -188,6 +188,13 @@ class TrialData:
             return None
         return np.arange(len(self.references)) if trial.fixed_batch == 1 else batch_numbers(self.record.trial, len(self.references))
 
+    def own_times(self, clock: Clock) -> NDArray[np.float64]:
+        """Return times in ns whose columns have one distribution each, [R, B].
+
+        Columns are inferences, or samples where each round puts others together into a batch.
+        """
+        return self.times[clock] if self.batch_of is None else self.inferences[clock]
+
     def stake(self, judged: Judged, members: NDArray[np.bool_]) -> Stake:
         """Return what a round can lose of a metric over the samples that are ``members``, [S].
 

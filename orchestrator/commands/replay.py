@@ -8,7 +8,7 @@ from typing import cast
 
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.replay import Question, ReplayRow, replay_rows
-from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play, mean_rate
+from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.commands.inspect import find_trial
 from orchestrator.commands.verbs.replay import Options
@@ -129,5 +129,5 @@ def _law(options: Options) -> tuple[Arrivals, Sequence[float]]:
             trace = arrivals.trace(read_trace(options.trace), group=options.group)
         except InputError as error:
             raise InputError(f"--trace {options.trace}: {str(error).removeprefix(f'load.file={options.trace}: ')}") from error
-        rates = rates or (mean_rate(trace),)
+        rates = rates or (arrivals.mean_rate(trace),)
     return Arrivals(cast(Law, options.law), options.group, options.burstiness, options.seed, trace), rates

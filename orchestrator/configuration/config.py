@@ -36,6 +36,7 @@ from orchestrator.configuration.fields import (
 )
 from orchestrator.configuration.tolerance import ToleranceConfig, with_tolerance_file
 from orchestrator.contracts import InputError
+from orchestrator.stats.service_policies import Policy
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 T = TypeVar("T", bound=BaseModel)
@@ -193,7 +194,6 @@ class MeasurementConfig(Frozen):
 
 
 LoadLaw = Literal["closed", "periodic", "poisson", "gamma", "trace"]
-Policy = Literal["queue", "newest", "skip_late"]
 
 
 class LoadConfig(Frozen):

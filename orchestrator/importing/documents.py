@@ -59,6 +59,14 @@ def checked(model: type[T], value: Any, place: str) -> T:
         raise BadRecord(f"{place}: is nested too deeply; export the file again") from error
 
 
+def parts_of(path: Path, documents: list[Any], what: str) -> Iterator[tuple[Any, str, str]]:
+    """Yield each of a file's documents, its place, and a name for what was measured. Raises BadRecord where there is none."""
+    if not documents:
+        raise BadRecord(f"{path} holds no {what}: export the file again")
+    for number, document in enumerate(documents):
+        yield document, f"{path} {what} {number}", path.stem if len(documents) == 1 else f"{path.stem}-{number}"
+
+
 def nanoseconds(value: float, per: int, place: str, name: str) -> int:
     """Return a duration or moment in ns, of a value in units of ``per`` ns. Raises BadRecord for one that is no such time."""
     found = round(value * per) if isinstance(value, float) else value * per

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 
 from orchestrator.configuration.config import Trial
@@ -37,19 +35,14 @@ def cut_stream(
     stream.refuse_impossible()
     seen = np.flatnonzero(stream.stamps[:, 3])
     last = stream.last_round(int(seen[-1]) + 1 if seen.size else 0)
-    ends = stream.ends_ns()
-    complete = stream.complete
     results = []
     for counted in range(last + 1):
-        start_ns, end_ns = (int(moment) - found.origin_ns for moment in ends[counted : counted + 2])
         row = {
             "round": number + counted,
-            "started_at": datetime.fromtimestamp((found.wall_ns + start_ns) / 1e9, UTC),
-            "started_monotonic_ns": found.monotonic_ns + start_ns,
-            "duration_ns": end_ns - start_ns,
+            **stream.span(counted, found.wall_ns, found.monotonic_ns),
             "process": process,
             "visit": visit,
-            "incomplete": not bool(complete[counted]),
+            "incomplete": not bool(stream.complete[counted]),
             "stream": visit,
             "stream_started_monotonic_ns": found.monotonic_ns,
             "overloaded": False,

@@ -120,6 +120,14 @@ def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> No
         raise failed
 
 
+def refuse_miscounted(answered: Sequence[object], samples: int) -> None:
+    """Raise TrialFailed if a batch of so many samples was not answered with one answer each."""
+    if len(answered) != samples:
+        raise TrialFailed(
+            f"the model returned {len(answered)} answers for {samples} samples; postprocess must return one per sample", "answers malformed"
+        )
+
+
 def refuse_short(result: RoundResult, batch: int) -> None:
     """Raise TrialFailed if a round took less time than what was timed in it."""
     short = short_round(result.timings, result.round, batch)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
 
-from orchestrator.configuration.config import LoadConfig, Policy
+from orchestrator.configuration.config import LoadConfig
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages
+from orchestrator.stats.service_policies import Policy
 from orchestrator.subject.targets import message_with_place
 
 WaitUntil = Callable[[int], int]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import Sample
-from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.failures import TrialFailed, refuse_miscounted
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import columns_batch, without_arrivals
 from orchestrator.subject.targets import message_with_place
@@ -85,11 +85,7 @@ def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[
         if answered is None:
             errors.update(dict.fromkeys(group, failed.get(number, "no answer")))
             continue
-        if len(answered) != len(group):
-            raise TrialFailed(
-                f"the model returned {len(answered)} answers for {len(group)} samples; postprocess must return one per sample",
-                "answers malformed",
-            )
+        refuse_miscounted(answered, len(group))
         for index, answer in zip(group, answered, strict=True):
             by_sample[index] = answer
     return by_sample, errors

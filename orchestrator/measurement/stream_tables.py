@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from orchestrator.measurement.failures import FAULT, REMEDY, TrialFailed, refuse_impossible
+from orchestrator.measurement.failures import FAULT, REMEDY, TrialFailed, refuse_impossible, refuse_miscounted
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import columns_batch
@@ -38,7 +40,7 @@ class Stream:
     in_flight: InFlight = "error"
     never: Outcome = "lost"
 
-    @property
+    @cached_property
     def outcomes(self) -> npt.NDArray[np.int8]:
         """Index into ``schema.OUTCOMES`` of each arrival, [N]: every one has exactly one."""
         started, ended = self.stamps[:, 0], self.stamps[:, 3]
@@ -50,7 +52,7 @@ class Stream:
         found[(ended > 0) & (started > 0)] = code["ok"]
         return found
 
-    @property
+    @cached_property
     def complete(self) -> npt.NDArray[np.bool_]:
         """Of each round, whether no arrival was in flight or not yet started when the stream ended."""
         cut = np.isin(self.stamps[:, 3], (0, IN_FLIGHT))
@@ -69,12 +71,25 @@ class Stream:
         started = self.stamps[:, 0] > 0
         refuse_early(self.stamps[started, 0] - self.origin_ns - self.schedule.moments_ns[started])
 
+    @cached_property
     def ends_ns(self) -> npt.NDArray[np.int64]:
         """Return when the ramp and each round were over by the clock of the stamps, [rounds + 1]: its last end, or its last arrival."""
         moments = self.origin_ns + self.schedule.moments_ns
         over = np.maximum.accumulate(np.maximum(self.stamps[:, 3], np.where(self.stamps[:, 3] > 0, 0, moments)))
         places = [self.schedule.of_round(number).stop - 1 for number in range(-1, self.schedule.rounds)]
         return np.array([self.origin_ns if place < 0 else int(over[place]) for place in places], dtype=np.int64)
+
+    def span(self, number: int, wall_ns: int, monotonic_ns: int) -> dict[str, Any]:
+        """Return when one round, counted within the stream, began and how long it took: columns of ``schema.ROUNDS``.
+
+        ``wall_ns`` and ``monotonic_ns`` are those of the stream's start.
+        """
+        start_ns, end_ns = (int(moment) - self.origin_ns for moment in self.ends_ns[number : number + 2])
+        return {
+            "started_at": datetime.fromtimestamp((wall_ns + start_ns) / 1e9, UTC),
+            "started_monotonic_ns": monotonic_ns + start_ns,
+            "duration_ns": end_ns - start_ns,
+        }
 
     def timings(self, number: int, stored_as: int) -> pa.RecordBatch:
         """Return the rows of one round, counted within the stream, under a number, in order of sample."""
@@ -92,7 +107,7 @@ class Stream:
         moments = self.schedule.moments_ns[part][order]
         late = codes != schema.OK
         durations = np.diff(stamps, axis=1)
-        gaps = self._gaps()[part][order]
+        gaps = self._gaps[part][order]
         count = len(order)
         return {
             "round": pa.array(np.full(count, stored_as, dtype=np.int32)),
@@ -106,6 +121,7 @@ class Stream:
             "ramp": pa.array(np.full(count, ramp)),
         }
 
+    @cached_property
     def _gaps(self) -> npt.NDArray[np.int64]:
         """Return from each started arrival's start back to the end of the batch before it, ns, [N]; -1 where there is none."""
         gaps = np.full(len(self.stamps), -1, dtype=np.int64)
@@ -138,11 +154,7 @@ def answers_by_arrival(stamps: Stamps, answers: Sequence[list[Any] | None]) -> l
     for members in batches.values():
         answered = answers[members[0]]
         assert answered is not None
-        if len(answered) != len(members):
-            raise TrialFailed(
-                f"the model returned {len(answered)} answers for {len(members)} samples; postprocess must return one per sample",
-                "answers malformed",
-            )
+        refuse_miscounted(answered, len(members))
         for number, answer in zip(members, answered, strict=True):
             found[number] = answer
     return found

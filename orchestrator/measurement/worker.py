@@ -199,12 +199,7 @@ class Worker:
             self._cuda.take_times_ns()
         stream = Stream(schedule, self._scratch.array()[: len(due)], origin + BEFORE_STREAM_NS, never="dropped")
         stream.refuse_impossible(ended_ns)
-        measured = {
-            **evidence.difference(before, after),
-            **self._gpus.read(),
-            "frequency_mhz": evidence.frequency_mhz(self._cores),
-            "load_1m": os.getloadavg()[0],
-        }
+        measured = self._measured(before, after)
         common = {
             "process": self._process,
             "visit": visit,
@@ -218,16 +213,13 @@ class Worker:
             rounds = range(ends.index(served.stopped_at) + 1)
         elif served.overloaded:
             rounds = range(stream.last_round(served.arrived) + 1)
-        ended, answers = stream.ends_ns(), answers_by_arrival(stream.stamps, served.answers)
+        answers = answers_by_arrival(stream.stamps, served.answers)
         found = []
         for number in rounds:
-            start_ns, end_ns = int(ended[number]) - stream.origin_ns, int(ended[number + 1]) - stream.origin_ns
             row = {
                 **common,
                 "round": first + number,
-                "started_at": datetime.fromtimestamp((wall_ns + BEFORE_STREAM_NS + start_ns) / 1e9, UTC),
-                "started_monotonic_ns": monotonic_ns + BEFORE_STREAM_NS + start_ns,
-                "duration_ns": end_ns - start_ns,
+                **stream.span(number, wall_ns + BEFORE_STREAM_NS, monotonic_ns + BEFORE_STREAM_NS),
                 **(measured if number == 0 else {}),
             }
             found.append(self._round_of_stream(stream, served.errors, answers, number, row, first_raised))
@@ -301,10 +293,7 @@ class Worker:
             "incomplete": False,
             "prediction_digest": answers_digest,
             "different_answers": 0 if changed is None else changed.num_rows,
-            "frequency_mhz": evidence.frequency_mhz(self._cores),
-            "load_1m": os.getloadavg()[0],
-            **evidence.difference(before, after),
-            **self._gpus.read(),
+            **self._measured(before, after),
         }
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
@@ -334,6 +323,15 @@ class Worker:
         """Return how many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too."""
         rounds = len(self._groups(0))
         return max(rounds, schedule_of(self._trial, len(self._items), 0).moments_ns.size) if self._trial.load.is_open else rounds
+
+    def _measured(self, before: evidence.Counters, after: evidence.Counters) -> dict[str, Any]:
+        """Return the evidence of what was timed between two reads of the counters."""
+        return {
+            **evidence.difference(before, after),
+            **self._gpus.read(),
+            "frequency_mhz": evidence.frequency_mhz(self._cores),
+            "load_1m": os.getloadavg()[0],
+        }
 
     def _quieten(self) -> None:
         """Keep the collection of garbage out of what is timed next, unless the user wants it there."""

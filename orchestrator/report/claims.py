@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
-import numpy as np
-
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
@@ -14,6 +12,7 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.thresholds import Threshold
 
 DEADLINE_NOTE = (
@@ -261,10 +260,10 @@ def rounds_needed_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for group in results.groups:
         cells = []
         for data in group.trials:
-            times = data.times[data.clock] if data.batch_of is None else data.inferences[data.clock]
+            times = data.own_times(data.clock)
             if len(times) < FEWEST_ROUNDS:
                 continue
-            some = np.unique(np.linspace(0, times.shape[1] - 1, min(times.shape[1], most)).astype(np.int64))
+            some = evenly_chosen(times.shape[1], most)
             needed = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
             rounds_needed = [f"{needed[share]:.0f}" if needed[share] < inf else "-" for share in SHARES]
             cells.append([*who(dict(data.record.labels()), group), *rounds_needed])

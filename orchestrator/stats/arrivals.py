@@ -7,6 +7,7 @@ Moments are int64 ns from the start of a stream, ascending. ``group`` samples ar
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,22 @@ from orchestrator.contracts import InputError
 Moments = NDArray[np.int64]
 
 SECOND_NS = 10**9
+LEAST_RAMP_S, RAMP_SHARE = 1.0, 0.05
+"""A ramp takes the longer of this and this share of its stream, unless told otherwise."""
+DrawnLaw = Literal["periodic", "poisson", "gamma"]
+"""Laws that need no recorded times."""
+
+
+def drawn(law: DrawnLaw, count: int, rate_per_s: float, random: np.random.Generator, group: int = 1, burstiness: float = 1.0) -> Moments:
+    """Return ``count`` moments of a law at a mean rate of samples; ``burstiness`` is the shape of a gamma law."""
+    if law == "periodic":
+        return periodic(count, rate_per_s, group)
+    return gamma(count, rate_per_s, burstiness if law == "gamma" else 1.0, random, group)
+
+
+def mean_rate(moments: Moments) -> float:
+    """Return the mean rate of two moments or more, in samples a second."""
+    return float((moments.size - 1) / (moments[-1] / SECOND_NS))
 
 
 def periodic(count: int, rate_per_s: float, group: int = 1) -> Moments:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.thinning import evenly_chosen
 
 Durations = NDArray[np.int64]
 Times = NDArray[np.int64] | NDArray[np.float64]
@@ -94,7 +95,7 @@ MOST_POINTS = 400
 
 def theil_sen_slope(x: ArrayLike, y: ArrayLike) -> float:
     """Return the median of the slopes of all pairs of points; NaN where no two have different x."""
-    chosen = np.unique(np.linspace(0, max(np.size(x) - 1, 0), min(np.size(x), MOST_POINTS)).astype(np.int64))
+    chosen = evenly_chosen(np.size(x), MOST_POINTS)
     across, up = (np.asarray(values, dtype=np.float64)[chosen] for values in (x, y))
     first, second = np.triu_indices(across.size, 1)
     run = across[second] - across[first]

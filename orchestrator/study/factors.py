@@ -13,8 +13,9 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.concordance import concordance, spearman_of_pairs
 from orchestrator.stats.factors import Share, balanced, divide_variance
 from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.study.material import Material, chosen, own_times, systems_of
+from orchestrator.study.material import Material
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, whole
 
 Floats = NDArray[np.float64]
@@ -46,7 +47,7 @@ def divisions(material: Material) -> list[Division]:
 
 def _division(material: Material, group: Group, clock: Clock) -> Division | None:
     cells: dict[tuple[str, ...], list[TrialData]] = {}
-    for repeats in systems_of(group).values():
+    for repeats in group.systems().values():
         trial = repeats[0].record.trial
         cells.setdefault((trial.model.name, trial.runtime.name, trial.system.name), list(repeats))
     levels = balanced(list(cells))
@@ -60,7 +61,7 @@ def _division(material: Material, group: Group, clock: Clock) -> Division | None
     visits, rounds = _visits([data for repeats in kept.values() for data in repeats], min(rounds, MOST_ROUNDS))
     if samples < 2 or rounds < 2:
         return None
-    some = chosen(samples, MOST_SAMPLES)
+    some = evenly_chosen(samples, MOST_SAMPLES)
     table = np.log(np.stack([np.stack([one[:rounds, some] for one in finite[cell][:processes]]) for cell in sorted(finite)]))
     sizes = {name: len(of) for name, of in zip(FACTORS, levels, strict=True)}
     random = material.random("factors", group.task, clock)
@@ -71,7 +72,7 @@ def _division(material: Material, group: Group, clock: Clock) -> Division | None
 
 def _complete(data: TrialData, clock: Clock) -> Floats:
     """Return the rounds in which every inference has a time."""
-    times = own_times(data, clock)
+    times = data.own_times(clock)
     return np.asarray(times[np.isfinite(times).all(axis=1)])
 
 
@@ -119,11 +120,11 @@ def agreement_table(material: Material) -> StudyTable:
     rows: list[list[Value]] = []
     for group in material.groups:
         of: dict[tuple[str, str], list[TrialData]] = {}
-        for repeats in systems_of(group).values():
+        for repeats in group.systems().values():
             trial = repeats[0].record.trial
             of.setdefault((trial.model.name, trial.runtime.name), []).append(repeats[0])
         for (model, runtime), trials in of.items():
-            times = [own_times(data, PRIMARY_CLOCK) for data in trials]
+            times = [data.own_times(PRIMARY_CLOCK) for data in trials]
             if len(times) < 2 or len({one.shape[1] for one in times}) > 1 or times[0].shape[1] < 3:
                 continue
             medians = spearman_of_pairs(np.array([np.median(one, axis=0) for one in times]))

@@ -13,7 +13,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.input_size import moments
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
-from orchestrator.study.material import Material, own_times, repeats_first, short, sizes_of
+from orchestrator.study.material import Material, repeats_first, short, sizes_of
 from orchestrator.study.plots import COLOURS, Figure, Line, Plot, style_of
 from orchestrator.study.settling import Paths
 from orchestrator.study.sizes import Densities, Heat
@@ -132,7 +132,7 @@ def _sizes(material: Material) -> Iterator[Figure]:
 
 
 def _size(group: Group, data: TrialData, sizes: NDArray[np.float64]) -> Plot:
-    means, _ = moments(own_times(data, Clock.INFERENCE))
+    means, _ = moments(data.own_times(Clock.INFERENCE))
     known = np.isfinite(means)
     line = Line(sizes[known].tolist(), means[known].tolist(), points=True)
     return Plot(short(group, data), "input size", "ms", [line], from_zero=True)

@@ -19,7 +19,7 @@ from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.long_run import drift_p_values, long_run_spreads
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.study.material import Material, systems_of, who, who_columns
+from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, time_ms, whole
 
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ def of_fresh_processes(
 ) -> Iterator[Foretold]:
     """Yield what the first repeat of each system says of every other."""
     for group in material.groups:
-        for first, *others in systems_of(group).values():
+        for first, *others in group.systems().values():
             if split(len(first.times[PRIMARY_CLOCK])) is not None:
                 for other in others:
                     for clock in clocks:

@@ -13,7 +13,6 @@ from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.study.criteria import Criteria
@@ -74,24 +73,6 @@ def who_columns() -> list[Column]:
 def short(group: Group, data: TrialData) -> str:
     """Return what a figure calls a measured system."""
     return ", ".join(who(group, data)[1:4])
-
-
-def systems_of(group: Group) -> dict[str, list[TrialData]]:
-    """Return the repeats of every measured system, by its match key."""
-    found: dict[str, list[TrialData]] = {}
-    for data in group.trials:
-        found.setdefault(data.record.match_key, []).append(data)
-    return found
-
-
-def chosen(count: int, most: int) -> NDArray[np.intp]:
-    """Return at most so many numbers below ``count``, evenly chosen."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))
-
-
-def own_times(data: TrialData, clock: Clock) -> NDArray[np.float64]:
-    """Return times whose columns have one distribution each, [R, B]: inferences, or samples where each round puts others together."""
-    return np.asarray(data.times[clock] if data.batch_of is None else data.inferences[clock])
 
 
 def sizes_of(data: TrialData) -> NDArray[np.float64] | None:

@@ -20,8 +20,9 @@ from orchestrator.stats.paper_quirks import (
     run_order_effect,
     train_jsd_divisor_effect,
 )
+from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import Clock
-from orchestrator.study.material import Material, chosen, own_times, repeats_first, who, who_columns
+from orchestrator.study.material import Material, repeats_first, who, who_columns
 from orchestrator.study.tables import StudyTable, Value, named, numbers, three
 
 Floats = NDArray[np.float64]
@@ -57,9 +58,9 @@ def quirk_table(material: Material) -> StudyTable:
 
 def _effects(data: TrialData, most: int) -> Iterator[tuple[str, float, float]]:
     """Yield name, figure of the program and figure without the difference; those that the trial is too short for are left out."""
-    times = own_times(data, CLOCK)
+    times = data.own_times(CLOCK)
     finite = np.asarray(np.isfinite(times).all(axis=1))
-    some = times[finite][:, chosen(times.shape[1], most)]
+    some = times[finite][:, evenly_chosen(times.shape[1], most)]
     makers: dict[str, Callable[[], Effect[float]]] = {
         "run order": lambda: run_order_effect(some),
         "least rounds": lambda: _means(least_rounds_always_70(some)),

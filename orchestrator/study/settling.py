@@ -13,8 +13,9 @@ from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.divergence import divergences, fit_density
 from orchestrator.stats.histogram import LogHistogram
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.study.material import Material, chosen, own_times, who, who_columns
+from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import StudyTable, Value, known, numbers, three, whole
 
 Floats = NDArray[np.float64]
@@ -102,10 +103,10 @@ def least_rounds_table(material: Material) -> StudyTable:
     most = per_trial(material)
 
     def needed(data: TrialData) -> list[Value] | None:
-        times = own_times(data, PRIMARY_CLOCK)
+        times = data.own_times(PRIMARY_CLOCK)
         if len(times) < LEAST_ROUNDS:
             return None
-        some = chosen(times.shape[1], most)
+        some = evenly_chosen(times.shape[1], most)
         found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
         return [some.size, *(known(found[share]) for share in SHARES)]
 
@@ -142,10 +143,10 @@ def distance_table(material: Material) -> StudyTable:
     most = per_trial(material)
 
     def distances(data: TrialData) -> list[Value] | None:
-        times = own_times(data, PRIMARY_CLOCK)
+        times = data.own_times(PRIMARY_CLOCK)
         if len(times) < FEWEST_TO_TEST:
             return None
-        found = distance_of_last(times[:, chosen(times.shape[1], most)], TEST_ROUNDS)
+        found = distance_of_last(times[:, evenly_chosen(times.shape[1], most)], TEST_ROUNDS)
         found = found[np.isfinite(found)]
         if not found.size:
             return None

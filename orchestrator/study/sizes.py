@@ -13,8 +13,9 @@ from orchestrator.stats.density import kde_on_grid, log_times, select_bandwidth
 from orchestrator.stats.divergence import Fit, fit_density, jensen_shannon_distance, masses_on_common_grid
 from orchestrator.stats.histogram import LogHistogram
 from orchestrator.stats.input_size import time_on_size
+from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS
-from orchestrator.study.material import Material, chosen, own_times, repeats_first, short, sizes_of, who, who_columns
+from orchestrator.study.material import Material, repeats_first, short, sizes_of, who, who_columns
 from orchestrator.study.tables import StudyTable, Value, known, named, numbers, significant, three, whole
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,7 @@ def size_table(material: Material) -> StudyTable:
             if sizes is None or len(data.times[PRIMARY_CLOCK]) < FEWEST_TIMES:
                 continue
             for clock in SHOWN_SERVICE_CLOCKS:
-                mean, variance = time_on_size(own_times(data, clock), sizes)
+                mean, variance = time_on_size(data.own_times(clock), sizes)
                 of_mean: list[Value] = [mean.slope, mean.intercept, known(mean.r_squared)]
                 rows.append([*who(group, data), clock, sizes.size, *of_mean, variance.slope, known(variance.r_squared)])
     return StudyTable(
@@ -69,14 +70,14 @@ def heat_maps(material: Material) -> list[Heat]:
     found = []
     for group in material.groups:
         fastest = min(repeats_first(group.trials), key=lambda data: (float(np.median(data.inferences[PRIMARY_CLOCK])), data.trial_id))
-        times = own_times(fastest, PRIMARY_CLOCK)
+        times = fastest.own_times(PRIMARY_CLOCK)
         sizes = sizes_of(fastest)
         of_samples = np.zeros(times.shape[1]) if sizes is None else sizes
         usable = np.flatnonzero(np.isfinite(times).sum(axis=0) >= FEWEST_TIMES)
         if usable.size < 2:
             continue
         ordered = usable[np.argsort(of_samples[usable], kind="stable")]
-        ordered = ordered[chosen(ordered.size, material.criteria.most_samples)]
+        ordered = ordered[evenly_chosen(ordered.size, material.criteria.most_samples)]
         found.append(Heat(group, fastest, _distances([_fit(times[:, place]) for place in ordered]), of_samples[ordered]))
     return found
 
@@ -127,12 +128,12 @@ def densities_of_one_sample(material: Material) -> list[Densities]:
     found = []
     for group in material.groups:
         firsts = repeats_first(group.trials)
-        columns = {own_times(data, PRIMARY_CLOCK).shape[1] for data in firsts}
+        columns = {data.own_times(PRIMARY_CLOCK).shape[1] for data in firsts}
         if len(columns) > 1:
             continue
-        medians = np.median(own_times(firsts[0], PRIMARY_CLOCK), axis=0)
+        medians = np.median(firsts[0].own_times(PRIMARY_CLOCK), axis=0)
         place = int(np.argsort(medians, kind="stable")[medians.size // 2])
-        logs = {short(group, data): log_times(own_times(data, PRIMARY_CLOCK)[:, place]) for data in firsts}
+        logs = {short(group, data): log_times(data.own_times(PRIMARY_CLOCK)[:, place]) for data in firsts}
         logs = {name: one for name, one in logs.items() if one.size >= FEWEST_TIMES}
         if not logs:
             continue

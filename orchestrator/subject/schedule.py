@@ -13,11 +13,11 @@ from orchestrator.configuration.config import LoadConfig, Trial
 from orchestrator.configuration.fields import LONGEST_STREAM_S
 from orchestrator.contracts import InputError
 from orchestrator.stats import arrivals
+from orchestrator.stats.arrivals import LEAST_RAMP_S, RAMP_SHARE
 from orchestrator.subject.trace_file import read_trace
 
 LEAST_STREAM_S, LEAST_ROUNDS = 10.0, 2
 """A stream takes the longer of the two, where ``load.stream_s`` is not set."""
-LEAST_RAMP_S, RAMP_SHARE = 1.0, 0.05
 MOST_ARRIVALS = 10**7
 """Of one stream: their stamps lie in memory."""
 
@@ -98,14 +98,11 @@ def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
     if load.name == "trace":
         moments, length = _traced(load, samples)
     else:
+        assert load.name != "closed"
         assert load.rate_per_s is not None
         length = length_of_stream(load, load.rate_per_s, samples)
         count = length.arrivals(samples)
-        moments = {
-            "periodic": lambda rate: arrivals.periodic(count, rate, load.group),
-            "poisson": lambda rate: arrivals.poisson(count, rate, random, load.group),
-            "gamma": lambda rate: arrivals.gamma(count, rate, load.burstiness, random, load.group),
-        }[load.name](load.rate_per_s)
+        moments = arrivals.drawn(load.name, count, load.rate_per_s, random, load.group, load.burstiness)
     orders = [random.permutation(samples) for _ in range(length.rounds + -(-length.ramp // samples))]
     whole = np.concatenate([np.concatenate(orders[length.rounds :] or [np.zeros(0, np.intp)])[: length.ramp], *orders[: length.rounds]])
     return Schedule(moments, whole.astype(np.intp), length.ramp, samples)
@@ -114,7 +111,7 @@ def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
 def mean_rate(trial: Trial) -> float:
     """Return the rate that a trial's load asks for, in samples a second. Raises InputError for a damaged trace."""
     load = trial.load
-    return load.rate_per_s if load.rate_per_s is not None else _rate_of(_trace_of(load))
+    return load.rate_per_s if load.rate_per_s is not None else arrivals.mean_rate(_trace_of(load))
 
 
 def longest_stream_s(trial: Trial, samples: int) -> float:
@@ -134,10 +131,6 @@ def _trace_of(load: LoadConfig) -> NDArray[np.int64]:
         return arrivals.trace(read_trace(Path(load.file)), load.speed, load.group)
     except InputError as error:
         raise InputError(str(error) if load.file in str(error) else f"load.file={load.file}: {error}") from error
-
-
-def _rate_of(moments: NDArray[np.int64]) -> float:
-    return float((moments.size - 1) / (moments[-1] / arrivals.SECOND_NS))
 
 
 def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tasks.models.text_session import TextSession
 from tasks.models.token_input import TokenInput
 from tasks.runtimes.session import Session
 
 
-class TextChooser:
+class TextChooser(TextSession):
     """A session between texts and one of ``choices``: letters of a question, classes of a review."""
 
     def __init__(self, session: Session, tokens: TokenInput, choices: Sequence[str], facts: Mapping[str, Any]) -> None:
-        self._upload = session.upload
-        self._download = session.download
-        self._tokens = tokens
+        super().__init__(session, tokens, facts)
         self._choices = choices
-        # Bound here, so that the inference clock sees the session's own method and no call around it.
-        self.infer: Callable[..., Any] = session.infer
-        self.facts = facts
-
-    def input_size(self, sample: str) -> int:
-        """Return the number of tokens that the network sees of the text, filling not counted."""
-        return len(self._tokens.ids(sample))
-
-    def preprocess(self, samples: Sequence[str]) -> Any:
-        """Turn texts into tokens on the device."""
-        return self._upload(self._tokens.arrays(samples))
 
     def postprocess(self, outputs: Any) -> list[str]:
         """Return the choice with the highest score for each sample. Raises ArithmeticError for NaN, which has no place in any order."""

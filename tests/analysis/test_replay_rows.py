@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
-from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, mean_rate, schedule_of, services_of, streams_of
+from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, schedule_of, services_of, streams_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.arrivals import mean_rate
 from orchestrator.stats.service_policies import POLICIES, Policy, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.stored_form import table_of

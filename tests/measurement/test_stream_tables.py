@@ -129,7 +129,7 @@ def test_rows_hold_arrival_wait_and_stages() -> None:
     assert [(row["sample"], row["arrival_ns"], row["queue_ns"], row["inference_ns"]) for row in first] == [(0, 10, 20, 10), (1, 0, 0, 20)]
     assert (second[1]["outcome"], second[1]["arrival_ns"], second[1]["queue_ns"]) == ("dropped", 20, None)
     assert (second[0]["start_gap_ns"], second[0]["queue_ns"], second[0]["round"]) == (8, 20, 5)
-    assert found.ends_ns().tolist() == [1000, 1042, 1053]
+    assert found.ends_ns.tolist() == [1000, 1042, 1053]
     assert found.complete.tolist() == [True, True]
 
 
@@ -142,6 +142,6 @@ def test_a_sample_that_starts_before_it_arrives_is_refused() -> None:
 def test_rounds_of_a_stream_follow_one_another_without_a_hole() -> None:
     _, schedule, stamps, _ = stream(Service(), 4)
     found = Stream(schedule, stamps, ORIGIN)
-    ends = found.ends_ns()
+    ends = found.ends_ns
     assert (np.diff(ends) > 0).all()
     assert ends[-1] == stamps[-1, 3]

@@ -221,4 +221,4 @@ def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign
     assert NOT_KEPT not in load_flags(late, Threshold("1000 ms", 10**9, "absolute"))  # of 1 s, 2 ms are less than 1 %
     closed = replace(data, arrivals=None)
     assert load_flags(closed, None) == ()
-    assert list(load_rows(closed, None, [])) == []
+    assert list(load_rows(closed, [])) == []

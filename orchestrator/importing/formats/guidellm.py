@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, read_document
+from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
 from orchestrator.importing.recording import BadRecord, Recording, refuse_columns
 from orchestrator.storage.vocabulary import Outcome
 
@@ -62,12 +62,8 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
     refuse_columns(columns, "guidellm")
     for path in paths:
         found = checked(File, read_document(path), str(path)).benchmarks
-        if not found:
-            raise BadRecord(f"{path} holds no benchmark: export the file again")
-        for number, document in enumerate(found):
-            place = f"{path} benchmark {number}"
+        for document, place, name in parts_of(path, found, "benchmark"):
             rows, places = _rows(checked(Benchmark, document, place).requests, place)
-            name = path.stem if len(found) == 1 else f"{path.stem}-{number}"
             yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE,))
 
 

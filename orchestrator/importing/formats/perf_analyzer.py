@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, read_document
-from orchestrator.importing.recording import BadRecord, Recording, refuse_columns
+from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
+from orchestrator.importing.recording import Recording, refuse_columns
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
 TYPES = {"start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string()}
@@ -41,14 +41,10 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
     refuse_columns(columns, "perf_analyzer")
     for path in paths:
         found = checked(File, read_document(path), str(path)).experiments
-        if not found:
-            raise BadRecord(f"{path} holds no experiment: export the file again")
-        for number, document in enumerate(found):
-            place = f"{path} experiment {number}"
+        for document, place, name in parts_of(path, found, "experiment"):
             requests = checked(Experiment, document, place).requests
             places = [f"{place}, request {row}" for row in range(len(requests))]
             rows = [_row(checked(Request, request, where), where) for request, where in zip(requests, places, strict=True)]
-            name = path.stem if len(found) == 1 else f"{path.stem}-{number}"
             yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE,))
 
 

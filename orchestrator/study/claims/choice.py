@@ -19,7 +19,7 @@ from orchestrator.stats.replication import replicates
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.study.claims.claim import Claim, Verdict
-from orchestrator.study.material import Material, short, systems_of
+from orchestrator.study.material import Material, short
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, three, time_ms
 
 View = Literal["mean latency", "p99 latency", "ideal quality"]
@@ -63,7 +63,7 @@ def choices(material: Material) -> list[Choice]:
 
 def _pools(group: Group) -> Iterator[tuple[str, list[list[TrialData]], tuple[View, ...]]]:
     """Yield what is chosen from, and the views that choose."""
-    systems = list(systems_of(group).values())
+    systems = list(group.systems().values())
     models = list(dict.fromkeys(repeats[0].record.trial.model.name for repeats in systems))
     for model in models:
         yield model, [repeats for repeats in systems if repeats[0].record.trial.model.name == model], ("mean latency", "p99 latency")

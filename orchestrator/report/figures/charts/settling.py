@@ -7,6 +7,7 @@ import numpy as np
 from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.reading import Reading
+from orchestrator.stats.thinning import evenly_chosen
 
 MOST_CHECKS = 1000
 """Most checks drawn of a trial; of more, evenly chosen ones are drawn, with the first and the last."""
@@ -22,7 +23,7 @@ def settling_chart(reading: Reading) -> Chart:
             column = rjsd_column(entry.data.record, clock)
             seen = [(row["rounds"], row[column]) for row in rows if row.get(column) is not None]
             if len(seen) > MOST_CHECKS:
-                seen = [seen[index] for index in np.linspace(0, len(seen) - 1, MOST_CHECKS).astype(np.int64)]
+                seen = [seen[index] for index in evenly_chosen(len(seen), MOST_CHECKS)]
                 thinned = f" At most {MOST_CHECKS:,} checks of a trial are drawn."
             if seen:
                 rounds, values = np.array(seen, dtype=np.float64).T
