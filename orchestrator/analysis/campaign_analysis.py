@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -59,6 +59,15 @@ class CampaignAnalysis:
     analysis: AnalysisConfig
     groups: tuple[Group, ...]
     tables: Mapping[str, pa.Table]
+    _rows: dict[str, tuple[pa.Table, Sequence[Row]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def rows(self, name: str) -> Sequence[Row]:
+        """Return the rows of a table, which are made once and shared: a report asks for them some dozen times."""
+        table = self.tables[name]
+        known = self._rows.get(name)
+        if known is None or known[0] is not table:
+            known = self._rows[name] = table, table.to_pylist()
+        return known[1]
 
 
 def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.load import load_flags
-from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
@@ -59,7 +59,8 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     InputError
         if ``analysis.reference`` names no trial of the campaign's tasks.
     """
-    ends = {data.trial_id: percentiles_inverted_cdf(data.served(data.clock), [50, 99]) for data in trials}
+    found = map_in_threads(lambda data: percentiles_inverted_cdf(data.served(data.clock), [50, 99]), trials)
+    ends = {data.trial_id: of_trial for data, of_trial in zip(trials, found, strict=True)}
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)

@@ -68,7 +68,7 @@ def _deadlines(reading: Reading) -> Iterator[str]:
     """Say per model which system keeps the shortest deadline; of one with repeats, the longest that any of its processes needs."""
     rows = {
         row["trial"]: row
-        for row in reading.results.tables["deadline"].to_pylist()
+        for row in reading.results.rows("deadline")
         if (row["clock"], row["reference"]) == (reading.clock, "own")
     }
     systems: dict[tuple[str, str], list[Entry]] = {}
@@ -116,7 +116,7 @@ def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
             whose.setdefault(flag, []).append(entry.label)
         if is_unsteady(float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)):
             unsteady.append(entry.label)
-    rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (reading.clock, "own")]
+    rows = [row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
     own = {word.term: word for word in words()}
     for word, labels in [
