@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -15,7 +16,15 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.later_mean import ANYTHING
 from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
-from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
+from orchestrator.stats.prediction_validation import (
+    ROUNDS_TO_VALIDATE,
+    Halves,
+    Validation,
+    halves_of,
+    validate_from_curve,
+    validate_prediction,
+)
+from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
@@ -71,9 +80,10 @@ def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisCon
         return
     for clock in data.times:
         ratios: list[float] | None = None
+        halves = _halves(data, clock)
         for method in _methods(data):
             random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
-            found = _validated(data, clock, method, random)
+            found = _validated(data, clock, method, random, halves)
             # All methods are read at the same thresholds, those of the fitted rounds.
             ratios = _variance_ratios(data, clock, found) if ratios is None else ratios
             for validation, ratio in zip(found, ratios, strict=True):
@@ -92,11 +102,19 @@ def _methods(data: TrialData) -> tuple[Method, ...]:
     return ("block-bootstrap", "poisson-binomial" if np.isin(scores, (0, 1)).all() else "monte-carlo")
 
 
-def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
+def _halves(data: TrialData, clock: Clock) -> Halves | None:
+    """Return what all methods share of the rounds, None where they look at different times: at samples, and at batches of them."""
+    scores = data.scores_per_inference()
+    if scores is None or data.inferences[clock] is not data.times[clock]:
+        return None
+    return halves_of(partial(quality_curve, scores), data.times[clock], visits=data.visits)
+
+
+def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator, halves: Halves | None) -> tuple[Validation, ...]:
     """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn singly is an inference."""
     times, scores = data.inferences[clock], data.scores_per_inference()
     if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
-        return validate_prediction(scores, times, random=random, method=method, visits=data.visits)
+        return validate_prediction(scores, times, random=random, method=method, visits=data.visits, halves=halves)
     judged = data.judged(data.metric)
     within = (0.0, judged.ideal()) if isinstance(judged, JudgedMean) else ANYTHING
     every = data.times[clock]
