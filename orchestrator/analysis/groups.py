@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from orchestrator.analysis.load import load_flags
@@ -156,7 +157,7 @@ class Group:
     disagreements: tuple[Disagreement, ...]
     settings: Mapping[str, str]
 
-    @property
+    @cached_property
     def clocks(self) -> tuple[Clock, ...]:
         """The clocks of its figures, the one that counts first before the others."""
         return clocks_of(self.trials)
@@ -165,6 +166,17 @@ class Group:
     def clock(self) -> Clock:
         """The clock that counts first."""
         return self.clocks[0]
+
+    @cached_property
+    def told_apart_by(self) -> tuple[str, ...]:
+        """What tells its trials apart, besides model, system and runtime."""
+        keys = [data.record.match_key for data in self.trials]
+        found = {
+            "batch": len({data.record.trial.measurement.batch for data in self.trials}) > 1,
+            "settings": any(self.settings.values()),
+            "repeat": len(set(keys)) < len(keys),
+        }
+        return tuple(name for name, differs in found.items() if differs)
 
     def systems(self) -> dict[str, list[TrialData]]:
         """Return the repeats of every measured system, by match key."""

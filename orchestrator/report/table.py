@@ -76,15 +76,7 @@ def bound(threshold: Threshold) -> str:
 
 def who_columns(group: Group) -> list[str]:
     """Return the columns that tell the trials of a group apart."""
-    columns = list(WHO)
-    if len({data.record.trial.measurement.batch for data in group.trials}) > 1:
-        columns.append("batch")
-    if any(group.settings.values()):
-        columns.append("settings")
-    keys = [data.record.match_key for data in group.trials]
-    if len(set(keys)) < len(keys):
-        columns.append("repeat")
-    return columns
+    return [*WHO, *group.told_apart_by]
 
 
 def who(row: Row, group: Group) -> list[str]:
