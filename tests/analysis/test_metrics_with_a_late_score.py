@@ -120,7 +120,7 @@ def test_the_better_system_is_the_one_with_the_smaller_error(make: Callable[...,
 
     campaign = type("Campaign", (), {"config": None})
     results = CampaignAnalysis(campaign, (), analysis, groups, {"tail_quality": pa.Table.from_pylist(rows), "processes": pa.table({})})  # type: ignore[arg-type]
-    told = next(verdict.winners(results, groups[0]))
+    told = next(verdict.winners(ranking(results, groups[0])))
     assert told.index("fast with torch keeps") < told.index("slow with torch keeps")
     assert "% of what there is to keep (kind_error" in told
 

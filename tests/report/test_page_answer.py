@@ -15,6 +15,7 @@ from small_campaign import measure_small
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.html.page import render
+from orchestrator.report.standings import ranking
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import winners
 from orchestrator.storage.reader import open_campaign
@@ -46,7 +47,7 @@ def check_every_common_deadline(found: Any, page: Any) -> set[tuple[str, ...]]:
             continue  # of several names for one time, any may be said
         slide(page, place)
         at = replace(group, thresholds=replace(group.thresholds, primary=threshold))
-        assert said(page) == list(winners(found.results, at))
+        assert said(page) == list(winners(ranking(found.results, at)))
         seen.add(tuple(said(page)))
     return seen
 

@@ -11,7 +11,7 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
-from orchestrator.report.standings import UNSTEADY, is_unsteady, standings
+from orchestrator.report.standings import UNSTEADY, Ranking, is_unsteady
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
 
@@ -38,11 +38,11 @@ class FirstScreen:
     doubts: tuple[Doubt, ...]
 
 
-def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word]) -> FirstScreen:
-    """Return the answer at the primary threshold."""
-    shown = list(_shown(reading, results))
+def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
+    """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
+    shown = list(_shown(results, ranked))
     return FirstScreen(
-        wins=tuple(winners(results, reading.group)),
+        wins=tuple(winners(ranked)),
         shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
         command=next((sentence for sentence in shown if isinstance(sentence, Command)), ""),
         kept=tuple(_deadlines(reading)),
@@ -50,11 +50,11 @@ def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str
     )
 
 
-def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
-    found = standings(results, reading.group)
+def _shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
+    found = ranked.found
     if len(found) < 2:
         return
-    needed = list(repeats_needed(results, [reading.group]))
+    needed = list(repeats_needed(results, [ranked]))
     if needed:
         yield f"For these processes yes, but for ties. For processes started anew not yet. {needed[0]}"
         yield from needed[1:]
