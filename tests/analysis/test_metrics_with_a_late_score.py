@@ -20,6 +20,7 @@ from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import verdict
+from orchestrator.report.standings import ranking
 
 LATE = 10.0
 ERRORS = np.array([0.0, 1.0, 2.0, 3.0, 12.0, 4.0])
