@@ -36,7 +36,7 @@ def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width:
         return whole
     place = list(table.columns).index("trial")
     ends = id_ends([trial_id for trial_id, _ in trials])
-    names = [_names(trial) for _, trial in trials]
+    names = [names_of(trial) for _, trial in trials]
     apart = [at for at in range(len(HEADS)) if at >= ABOVE or len({of_trial[at] for of_trial in names}) > 1]
     shared = [names[0][at] for at in range(len(HEADS)) if at not in apart]
     rows = [
@@ -51,7 +51,8 @@ def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width:
     return found if ids or fits(found, width) else bare
 
 
-def _names(trial: Trial) -> list[str]:
+def names_of(trial: Trial) -> list[str]:
+    """Return what a trial is called, in the order of `HEADS`."""
     return [trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch), str(trial.repeat)]
 
 
