@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.metrics.interface import Scale
-from orchestrator.report.colours import styles
+from orchestrator.report.colours import strokes, styles
 from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.standings import Ranking, Standing, differing, rankings, shared
 from orchestrator.report.svg import INK, QUIET, RULE, Drawing, Point, spread, width_of
@@ -116,14 +116,12 @@ def _lines(
         if number not in labelled:
             colour = "#b9bfc6"
         points = _steps([(x, y_of(float(value))) for x, value in zip(x_of_all, curves[number], strict=True)])
-        drawing.path(points, colour, 2, " ".join(f"{2 * length:g}" for length in dash))
+        drawing.path(points, colour, 2, strokes(dash))
     spots = spread([ends[number] for number in labelled], LINE, limits[0], limits[1])
     for number, spot in zip(labelled, spots, strict=True):
         colour, dash = look.get(number, EMPTY)
         edge = LEFT + PLOT_WIDTH
-        drawing.path(
-            [(edge, ends[number]), (edge + 12, spot), (edge + 34, spot)], colour, 2, " ".join(f"{2 * length:g}" for length in dash)
-        )
+        drawing.path([(edge, ends[number]), (edge + 12, spot), (edge + 34, spot)], colour, 2, strokes(dash))
         drawing.text(edge + 38, spot + 4, label_of(found[number], found))
     if len(labelled) < len(found):
         between = len(found) - len(labelled)
