@@ -52,6 +52,8 @@ class CampaignAnalysis:
 
     tables
         name of the file (without ``.parquet``) -> table, as they are stored.
+    commands
+        the words of each command line that measured it.
     """
 
     campaign: CampaignRecord
@@ -59,6 +61,7 @@ class CampaignAnalysis:
     analysis: AnalysisConfig
     groups: tuple[Group, ...]
     tables: Mapping[str, pa.Table]
+    commands: tuple[tuple[str, ...], ...] = ()
     _rows: dict[str, tuple[pa.Table, Sequence[Row]]] = field(default_factory=dict, repr=False, compare=False)
 
     def rows(self, name: str) -> Sequence[Row]:
@@ -102,6 +105,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
         analysis=analysis,
         groups=groups,
         tables={name: table_of(rows[name], form) for name, form in FORMS.items()},
+        commands=campaign.commands,
     )
 
 

@@ -82,14 +82,14 @@ def winners(one: Ranking) -> Iterator[str]:
 
 
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
-    """Say that differences between single processes are not shown for others yet, and the command that would show them."""
+    """Say that differences between single processes are not shown for others yet, and the commands that would show them."""
     single = [one.group.task for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
     if not single:
         return
     start = f"{', '.join(dict.fromkeys(single))}: each trial is one process. Whether fresh processes do the same, repeats show:"
-    if results.campaign.command:
+    if results.commands:
         yield start
-        yield measured_again(results.campaign.command, REPEATED)
+        yield from dict.fromkeys(measured_again(words, REPEATED) for words in results.commands)
     else:
         yield f"{start} measure again with {REPEATED}."
 

@@ -73,6 +73,11 @@ class Campaign:
         self.directory = directory
         self.record = read_campaign(directory)
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """The words of the command line that measured it, where they are known; of campaigns that are read as one those of each."""
+        return (self.record.command,) if self.record.command else ()
+
     def trial(self, trial_id: str) -> TrialRecord:
         """Return what is known of a trial. Its state is the one in ``campaign.json``, unless a driver is at work or was killed."""
         planned = self.record.planned(trial_id)

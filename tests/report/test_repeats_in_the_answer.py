@@ -74,9 +74,14 @@ def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:
     ]
     assert said[said.index(str(measured_again(("+sweep=small", "model=null"), "measurement.repeat=5"))) - 1].endswith("repeats show:")
     assert "\n  `python -m orchestrator +sweep=small model=null measurement.repeat=5`\n" in to_report(results)
-    several = replace(results, campaign=results.campaign.model_copy(update={"command": ()}))
-    assert [sentence.partition("show: ")[2] for sentence in repeats_needed(several, rankings(several))] == [
+    unknown = replace(results, commands=())
+    assert [sentence.partition("show: ")[2] for sentence in repeats_needed(unknown, rankings(unknown))] == [
         "measure again with measurement.repeat=5."
+    ]
+    several = replace(results, commands=(("+sweep=small", "results_dir=a"), ("+sweep=large",), ("+sweep=small",)))
+    assert list(repeats_needed(several, rankings(several)))[1:] == [
+        "python -m orchestrator +sweep=small measurement.repeat=5",
+        "python -m orchestrator +sweep=large measurement.repeat=5",
     ]
 
 

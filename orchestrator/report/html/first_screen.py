@@ -29,11 +29,11 @@ class Doubt:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """The sentences beside the first figure; ``command`` would show what is not shown yet, empty where nothing is to be shown."""
+    """The sentences beside the first figure; ``commands`` would show what is not shown yet, none where nothing is to be shown."""
 
     wins: tuple[str, ...]
     shown: tuple[str, ...]
-    command: str
+    commands: tuple[str, ...]
     kept: tuple[str, ...]
     doubts: tuple[Doubt, ...]
 
@@ -44,7 +44,7 @@ def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str
     return FirstScreen(
         wins=tuple(winners(ranked)),
         shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
-        command=next((sentence for sentence in shown if isinstance(sentence, Command)), ""),
+        commands=tuple(sentence for sentence in shown if isinstance(sentence, Command)),
         kept=tuple(_deadlines(reading)),
         doubts=tuple(_doubts(reading, flags)),
     )
