@@ -178,7 +178,8 @@ def _of_samples(before: Side, after: Side, threshold: Threshold, seed: int) -> D
     if min(_answers(before.data, size), _answers(after.data, size)) >= MANY_ANSWERS:
         return compare_answered(before.answered(threshold, size), answered(scores_of_units(after.data, threshold, size)))
     random = np.random.default_rng([seed, zlib.crc32(f"{after.data.trial_id} {before.data.trial_id} {threshold.label}".encode())])
-    return compare_samples(*(scores_of_units(each.data, threshold, size) for each in (before, after)), random)
+    theirs, mine = (scores_of_units(each.data, threshold, size) for each in (before, after))
+    return compare_samples(theirs, mine, random)
 
 
 def _answers(data: TrialData, size: int) -> int:

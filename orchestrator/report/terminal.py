@@ -72,7 +72,7 @@ def arrange(
         others = [place for place in everything if place not in told_by]
         for least in (comfortable, words):
             if blocks := _blocks(told_by, others, least, width):
-                return [Block(columns, _spread([least[at] for at in columns], [natural[at] for at in columns], width)) for columns in blocks]
+                return [Block(block, _spread([least[at] for at in block], [natural[at] for at in block], width)) for block in blocks]
     return []
 
 

@@ -110,7 +110,7 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
 
 
 def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> NDArray[np.float64]:
-    """Return the deadlines of rounds of so many samples, [F, R], from the times of right answers, [R, N]: the last of as many as are needed."""
+    """Return the deadlines of rounds of so many samples, [F, R], from the times of right answers, [R, N]: the last one that is needed."""
     reached = np.arange(1, times.shape[1] + 1) / samples
     needed = [int((reached < floor * (1 - ROUNDING)).sum()) for floor in floors]
     places = sorted({place for place in needed if place < reached.size})
