@@ -175,7 +175,7 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
 
 
 def steps(directory: Path) -> None:
-    """Report in this process and print what each step costs, in seconds of the clock and of processors; the command makes both texts at once."""
+    """Report in this process and print what each step costs, by the clock and by processors; the command makes both texts at once."""
     from orchestrator.analysis.campaign_analysis import analyse
     from orchestrator.report.figures.evidence import evidence_of
     from orchestrator.report.figures.reading import readings
