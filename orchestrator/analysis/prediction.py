@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -15,16 +14,15 @@ from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.later_mean import ANYTHING
-from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
+from orchestrator.stats.prediction import DRAWS, Fitted, Method, variance_ratio_of
 from orchestrator.stats.prediction_validation import (
     ROUNDS_TO_VALIDATE,
     Halves,
     Validation,
-    halves_of,
+    halves_of_mean,
     validate_from_curve,
     validate_prediction,
 )
-from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
@@ -85,7 +83,7 @@ def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisCon
             random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
             found = _validated(data, clock, method, random, halves)
             # All methods are read at the same thresholds, those of the fitted rounds.
-            ratios = _variance_ratios(data, clock, found) if ratios is None else ratios
+            ratios = _variance_ratios(data, clock, found, halves) if ratios is None else ratios
             for validation, ratio in zip(found, ratios, strict=True):
                 yield _row(data, clock, method, validation, ratio, flags)
 
@@ -107,7 +105,7 @@ def _halves(data: TrialData, clock: Clock) -> Halves | None:
     scores = data.scores_per_inference()
     if scores is None or data.inferences[clock] is not data.times[clock]:
         return None
-    return halves_of(partial(quality_curve, scores), data.times[clock], visits=data.visits)
+    return halves_of_mean(scores, data.times[clock], visits=data.visits)
 
 
 def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator, halves: Halves | None) -> tuple[Validation, ...]:
@@ -121,13 +119,15 @@ def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.
     return validate_from_curve(judged.curve, every, random=random, method=method, inferences=times, visits=data.visits, within=within)
 
 
-def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation]) -> list[float]:
+def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation], halves: Halves | None) -> list[float]:
     """Return one ratio per threshold, over the fitted rounds, of independent inferences; NaN where there is no contrast."""
     scores = data.scores_per_inference()
     if not found or scores is None:
         return [math.nan] * len(found)
-    bounds = [validation.threshold_ns for validation in found]
-    ratios: list[float] = variance_ratio(scores, data.inferences[clock][: found[0].fit_rounds], bounds).tolist()
+    bounds = np.array([validation.threshold_ns for validation in found])
+    known = None if halves is None else halves.fitted
+    fitted = Fitted(scores, data.inferences[clock][: found[0].fit_rounds], bounds) if known is None else known
+    ratios: list[float] = variance_ratio_of(fitted).tolist()
     return ratios
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,7 @@ from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.later_mean import ANYTHING, Within
 from orchestrator.stats.long_run import Unit, Visits
-from orchestrator.stats.prediction import DRAWS, Curve, Figures, Method, Prediction, figures_of, predict_from_curve, predict_quality
+from orchestrator.stats.prediction import DRAWS, Curve, Figures, Fitted, Method, Prediction, figures_of, predict_from_curve, predict_quality
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Times, checked_times
 
@@ -111,7 +111,7 @@ def validate_prediction(
     percentiles
         of the fitted rounds' pooled times, in percent. One that falls on a sample without a time is no time bound and left out.
     halves
-        what `halves_of` finds in these scores, times, percentiles and visits, if that is known: it is the same for every method.
+        what `halves_of_mean` finds in these scores, times, percentiles and visits, if that is known: it is the same for every method.
 
     The others are those of `predict_quality`.
 
@@ -131,8 +131,9 @@ def validate_prediction(
     >>> found.fit_rounds, found.test_rounds, round(found.predicted.mean, 3), round(found.observed.mean, 3)
     (30, 30, 0.9, 0.893)
     """
-    known = halves_of(partial(quality_curve, scores), times, percentiles, visits=visits) if halves is None else halves
-    return _validated(partial(predict_quality, scores, random=random, method=method, draws=draws, smooth_from=smooth_from), known)
+    known = halves_of_mean(scores, times, percentiles, visits) if halves is None else halves
+    predict = partial(predict_quality, scores, random=random, method=method, draws=draws, smooth_from=smooth_from, fitted=known.fitted)
+    return _validated(predict, known)
 
 
 def validate_from_curve(
@@ -177,6 +178,8 @@ class Halves:
         figures of the test rounds at either, one per percentile.
     raw
         figures of the fitted and of the test rounds as the paper's program takes them, one pair per percentile.
+    fitted
+        the fitted rounds at these time bounds, for a metric that is a mean over samples; None for others.
     """
 
     fit: Times
@@ -187,6 +190,7 @@ class Halves:
     observed: Sequence[Figures] = ()
     at_recomputed: Sequence[Figures] = ()
     raw: Sequence[tuple[Figures, Figures]] = ()
+    fitted: Fitted | None = None
 
 
 def halves_of(
@@ -214,6 +218,16 @@ def halves_of(
     observed, at_recomputed = (_figures_at(curve, test, where) for where in (bounds, recomputed))
     raw = list(zip(*(_raw_figures(curve, some, of_frozen) for some in (fit, test)), strict=True))
     return Halves(fit, test, of_fit, frozen, recomputed.tolist(), observed, at_recomputed, raw)
+
+
+def halves_of_mean(
+    scores: ArrayLike, times: ArrayLike, percentiles: Sequence[float] = VALIDATED_PERCENTILES, visits: Visits | None = None
+) -> Halves:
+    """Divide rounds for validations of a metric that is a mean over samples; parameters and errors are those of `validate_prediction`."""
+    score = np.asarray(scores, dtype=np.float64)
+    halves = halves_of(partial(quality_curve, score), times, percentiles, visits=visits)
+    bounds = np.array([bound for _, bound in halves.frozen])
+    return replace(halves, fitted=Fitted(score, halves.fit, bounds) if halves.frozen else None)
 
 
 def _figures_at(curve: Curve, test: Times, bounds: Floats) -> list[Figures]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.later_mean import later_means
 from orchestrator.stats.long_run import depend, long_run_spreads
 from orchestrator.stats.prediction import Figures, predict_quality
-from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, halves_of, validate_from_curve, validate_prediction
+from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, halves_of_mean, validate_from_curve, validate_prediction
 from orchestrator.stats.tail_quality import quality_curve
 
 
@@ -57,7 +56,7 @@ def test_every_figure_by_hand(method, rounds: int, tests: int) -> None:
 @pytest.mark.parametrize("method", ["block-bootstrap", "poisson-binomial", "monte-carlo"])
 def test_what_methods_share_is_found_once_and_changes_nothing(method) -> None:
     scores, times, visits = np.array([1.0, 0, 1, 1, 1]), lognormal(90, 5), np.repeat(np.arange(18), 5)
-    halves = halves_of(partial(quality_curve, scores), times, visits=visits)
+    halves = halves_of_mean(scores, times, visits=visits)
     alone, shared = (
         validate_prediction(scores, times, random=generator(), method=method, draws=99, visits=visits, halves=known)
         for known in (None, halves)
