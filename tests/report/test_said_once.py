@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
-from test_trial_names import trial
 
+from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.report.said_once import said_once
 from orchestrator.storage.records import PlannedTrial
+
+
+def trial(system: str, repeat: int) -> Trial:
+    kind = {"kind": "image_classification", "target": "nothing:Nothing"}
+    return parse_trial(
+        {
+            "model": {"name": "a_model", "runtimes": ["torch"], **kind}, "task": {"name": "pictures", **kind}, "system": {"name": system},
+            "runtime": {"name": "torch"}, "repeat": repeat, "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1},
+        }
+    )  # fmt: skip
+
 
 SYSTEMS = [f"cpu_{number}" for number in range(6)]
 PLAN = [

@@ -66,11 +66,7 @@ def _shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
 
 def _deadlines(reading: Reading) -> Iterator[str]:
     """Say per model which system keeps the shortest deadline; of one with repeats, the longest that any of its processes needs."""
-    rows = {
-        row["trial"]: row
-        for row in reading.results.rows("deadline")
-        if (row["clock"], row["reference"]) == (reading.clock, "own")
-    }
+    rows = {row["trial"]: row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")}
     systems: dict[tuple[str, str], list[Entry]] = {}
     for entry in reading.entries:
         if entry.key in rows:
