@@ -185,7 +185,8 @@ def _of_samples(before: Side, after: Side, threshold: Threshold, seed: int) -> D
 def _answers(data: TrialData, size: int) -> int:
     """Return how many units of so many samples a trial has answered, in all rounds."""
     rounds, samples = data.times[data.clock].shape
-    return rounds * -(-samples // size)
+    found: int = rounds * -(-samples // size)
+    return found
 
 
 FEWEST_PAIRS = 6

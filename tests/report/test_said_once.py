@@ -16,9 +16,9 @@ def trial(system: str, repeat: int) -> Trial:
     return parse_trial(
         {
             "model": {"name": "a_model", "runtimes": ["torch"], **kind}, "task": {"name": "pictures", **kind}, "system": {"name": system},
-            "runtime": {"name": "torch"}, "repeat": repeat, "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1},
+            "runtime": {"name": "torch"}, "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1},
         }
-    )  # fmt: skip
+    ).model_copy(update={"repeat": repeat})  # fmt: skip
 
 
 SYSTEMS = [f"cpu_{number}" for number in range(6)]
