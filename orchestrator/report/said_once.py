@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from orchestrator.report.progress import short_names
 from orchestrator.report.text import trials_counted
 from orchestrator.report.trial_names import HEADS, names_of
 from orchestrator.storage.records import PlannedTrial
 
+Remark = TypeVar("Remark", bound=Hashable)
 MOST_VALUES = 4
 """Of more systems, models and so on the trials are named one by one."""
 
 
-def said_once(trials: Sequence[PlannedTrial], remarks: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+def said_once(trials: Sequence[PlannedTrial], remarks: Mapping[str, Sequence[Remark]]) -> Iterator[tuple[str, Remark]]:
     """Yield each remark with the trials that it is true of, in the order of the first of them.
 
     Parameters
@@ -26,7 +28,7 @@ def said_once(trials: Sequence[PlannedTrial], remarks: Mapping[str, Sequence[str
     What is true of every trial is said of *all trials*, and what is true of all of two systems and of no other of
     ``system cpu_1core, cpu_all (4 trials)``.
     """
-    whose: dict[str, list[str]] = {}
+    whose: dict[Remark, list[str]] = {}
     for one in trials:
         for remark in dict.fromkeys(remarks.get(one.trial_id, ())):
             whose.setdefault(remark, []).append(one.trial_id)
@@ -42,7 +44,7 @@ def _whom(ids: Sequence[str], trials: Sequence[PlannedTrial], short: Mapping[str
         return "all trials"
     chosen, names = set(ids), {one.trial_id: names_of(one.trial) for one in trials}
     found = []
-    for place, head in enumerate(HEADS[:-1]):
+    for place, head in enumerate(HEADS):
         values = list(dict.fromkeys(names[trial][place] for trial in ids))
         if all(trial in chosen for trial in names if names[trial][place] in values):
             found.append((len(values), f"{head} {', '.join(values)} ({trials_counted(len(ids))})"))

@@ -69,12 +69,13 @@ def _said_by_name(table: Table, head: str, names: Sequence[str]) -> Table:
     """Return a table without a column that follows from one of these names, each of which has two rows on average: its note says it."""
     columns = list(table.columns)
     for name in (name for name in names if head in columns and name in columns):
-        pairs = dict.fromkeys((row[columns.index(name)], row[columns.index(head)]) for row in table.rows)
-        if len({of for of, _ in pairs}) == len(pairs) and 2 * len(pairs) <= len(table.rows):
+        known = [row for row in table.rows if row[columns.index(head)]]
+        pairs = dict.fromkeys((row[columns.index(name)], row[columns.index(head)]) for row in known)
+        if pairs and len({of for of, _ in pairs}) == len(pairs) and 2 * len(pairs) <= len(known):
             whose: dict[str, list[str]] = {}
             for of, cell in pairs:
                 whose.setdefault(cell, []).append(of)
-            said = "; ".join(f"{cell} of {', '.join(of)}" for cell, of in whose.items() if cell)
+            said = "; ".join(f"{cell} of {', '.join(of)}" for cell, of in whose.items())
             return replace(without(table, head), note=f"{head.capitalize()}: {said}. {table.note}".strip())
     return table
 

@@ -36,6 +36,7 @@ def of(*systems: str) -> dict[str, Sequence[str]]:
     [
         (of(*SYSTEMS), "all trials"),
         (of("cpu_1", "cpu_4"), "system cpu_1, cpu_4 (4 trials)"),
+        ({f"{system}-r0": ["no"] for system in SYSTEMS}, "repeat 0 (6 trials)"),
         ({"cpu_1-r0": ["no"]}, "cpu_1 r0"),
         ({"cpu_1-r0": ["no", "no"], "cpu_2-r1": ["no"]}, "cpu_1 r0, cpu_2 r1"),
         (of(*SYSTEMS[:5]), ", ".join(f"{system} r{repeat}" for system in SYSTEMS[:5] for repeat in (0, 1))),
