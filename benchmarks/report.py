@@ -175,28 +175,31 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
 
 
 def steps(directory: Path) -> None:
-    """Report in this process and print the cost of each step."""
+    """Report in this process and print what each step costs, by the clock and by processors; the command makes both texts at once."""
     from orchestrator.analysis.campaign_analysis import analyse
-    from orchestrator.report.figures.evidence import read_evidence
+    from orchestrator.report.figures.evidence import evidence_of
+    from orchestrator.report.figures.reading import readings
     from orchestrator.report.html.page import render
     from orchestrator.report.markdown import to_report
+    from orchestrator.report.standings import rankings
     from orchestrator.storage.reader import open_campaign
 
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
 
     def step(name: str) -> None:
-        nonlocal started
-        print(f"{name:12} {time.perf_counter() - started:8.2f} s")
-        started = time.perf_counter()
+        nonlocal started, used
+        print(f"{name:12} {time.perf_counter() - started:8.2f} s {time.process_time() - used:8.2f} s of processors", flush=True)
+        started, used = time.perf_counter(), time.process_time()
 
     campaign = open_campaign(directory)
     results = analyse(campaign, campaign.record.config.analysis)
     step("analysis")
-    evidence = read_evidence(campaign)
-    step("evidence")
-    render(results, evidence)
+    evidence, ranked = evidence_of(results), rankings(results)
+    found = readings(results, evidence)
+    step("curves")
+    render(results, evidence, found=found, ranked=ranked)
     step("report.html")
-    to_report(results)
+    to_report(results, ranked)
     step("report.md")
 
 
@@ -205,9 +208,10 @@ def command(directory: Path) -> None:
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "orchestrator", "report", directory], check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    peak, processors = spent.ru_maxrss / 2**20, spent.ru_utime + spent.ru_stime
     size = (directory / "report.html").stat().st_size / 1e6
-    print(f"report: {seconds:.1f} s (bar 90), peak {peak:.2f} GiB (bar 3), report.html {size:.2f} MB (bar 15)")
+    print(f"report: {seconds:.1f} s (bar 90), {processors:.1f} s of processors, peak {peak:.2f} GiB (bar 3), page {size:.2f} MB (bar 15)")
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -52,6 +52,8 @@ class CampaignAnalysis:
 
     tables
         name of the file (without ``.parquet``) -> table, as they are stored.
+    commands
+        the words of each command line that measured it.
     """
 
     campaign: CampaignRecord
@@ -59,6 +61,16 @@ class CampaignAnalysis:
     analysis: AnalysisConfig
     groups: tuple[Group, ...]
     tables: Mapping[str, pa.Table]
+    commands: tuple[tuple[str, ...], ...] = ()
+    _rows: dict[str, tuple[pa.Table, Sequence[Row]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def rows(self, name: str) -> Sequence[Row]:
+        """Return the rows of a table, which are made once and shared: a report asks for them some dozen times."""
+        table = self.tables[name]
+        known = self._rows.get(name)
+        if known is None or known[0] is not table:
+            known = self._rows[name] = table, table.to_pylist()
+        return known[1]
 
 
 def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
@@ -93,6 +105,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
         analysis=analysis,
         groups=groups,
         tables={name: table_of(rows[name], form) for name, form in FORMS.items()},
+        commands=campaign.commands,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, TypedDict
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import Group, ThresholdSet
-from orchestrator.analysis.late_answers import on_time_scores, one_inference
+from orchestrator.analysis.late_answers import one_inference, scores_of_units, unit_size
 from orchestrator.analysis.quality import MOST_VALUES, scale_of
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.metrics.interface import Scale
-from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
+from orchestrator.stats.comparison import MANY_ANSWERS, Answered, Difference, answered, compare_answered, compare_rounds, compare_samples
 from orchestrator.stats.gate import LEVEL, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.long_run import Spread, long_run_spreads, means_of_visits
@@ -66,11 +66,19 @@ class Side:
     bounds: Sequence[int]
     curve: NDArray[np.float64] | None
     flags: Sequence[str]
+    known: dict[tuple[int, int], Answered] = field(default_factory=dict, repr=False)
 
     def quality(self, index: int) -> NDArray[np.float64]:
         """Return the quality of every round, [R], at the threshold of that index."""
         found: NDArray[np.float64] = _curve(self.data, [self.bounds[index]])[0] if self.curve is None else self.curve[index]
         return found
+
+    def answered(self, threshold: Threshold, size: int) -> Answered:
+        """Return what is compared of its answers in units of so many samples, which is done once."""
+        key = threshold.ns, size
+        if key not in self.known:
+            self.known[key] = answered(scores_of_units(self.data, threshold, size))
+        return self.known[key]
 
 
 @dataclass(frozen=True)
@@ -112,17 +120,22 @@ def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[ComparisonRow
 
 def _contests(group: Group) -> Iterator[Contest]:
     bounds = [threshold.ns for threshold in group.thresholds.common(group.clock)]
+    curves = dict(zip((data.trial_id for data in group.trials), map_in_threads(partial(_small_curve, bounds), group.trials), strict=True))
     models: dict[str, list[TrialData]] = {}
     for data in group.trials:
         models.setdefault(data.record.trial.model.name, []).append(data)
     for trials in models.values():
         sides: dict[str, list[Side]] = {}
         for data in trials:
-            small = len(bounds) * len(data.times[data.clock]) <= MOST_VALUES
-            side = Side(data, bounds, _curve(data, bounds) if small else None, group.flags[data.trial_id])
+            side = Side(data, bounds, curves[data.trial_id], group.flags[data.trial_id])
             sides.setdefault(data.record.match_key, []).append(side)
         baseline = sides.pop(_baseline(trials, group.thresholds))
         yield Contest(group.thresholds, group.clock, baseline, sides)
+
+
+def _small_curve(bounds: Sequence[int], data: TrialData) -> NDArray[np.float64] | None:
+    """Return the quality of every round at all thresholds, [M, R], or None if that is too large to be kept."""
+    return _curve(data, bounds) if len(bounds) * len(data.times[data.clock]) <= MOST_VALUES else None
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> NDArray[np.float64]:
@@ -134,9 +147,13 @@ def _baseline(trials: Sequence[TrialData], common: ThresholdSet) -> str:
     keys = {data.trial_id: data.record.match_key for data in trials}
     if common.reference is not None and common.reference.trial in keys:
         return keys[common.reference.trial]
-    p50s = {data.trial_id: percentile_inverted_cdf(data.inferences[data.clock], 50) for data in trials}
+    p50s = dict(zip((data.trial_id for data in trials), map_in_threads(_median, trials), strict=True))
     chosen = default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
+
+
+def _median(data: TrialData) -> float:
+    return percentile_inverted_cdf(data.inferences[data.clock], 50)
 
 
 def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int) -> Iterator[ComparisonRow]:
@@ -145,10 +162,31 @@ def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int
     means = scale.shown(float(theirs.mean())), scale.shown(float(mine.mean()))
     this = _of_rounds(partner.data, side.data, theirs, mine)
     yield _row(side, partner, threshold, THIS_DATA_SET, means, _figures(this, scale))
-    scores = on_time_scores([partner.data], [side.data], threshold)
-    if scores is not None:
-        random = np.random.default_rng([seed, zlib.crc32(f"{side.data.trial_id} {partner.data.trial_id} {threshold.label}".encode())])
-        yield _row(side, partner, threshold, SAMPLES_LIKE_THESE, means, _figures(compare_samples(*scores, random), scale))
+    those = _of_samples(partner, side, threshold, seed)
+    if those is not None:
+        yield _row(side, partner, threshold, SAMPLES_LIKE_THESE, means, _figures(those, scale))
+
+
+def _of_samples(before: Side, after: Side, threshold: Threshold, seed: int) -> Difference | None:
+    """Return the difference on *samples like these*, None for a metric that is no mean over samples.
+
+    Of many answers, what the baseline is found to be is kept: all other trials of its model are compared with it.
+    """
+    size = unit_size([before.data, after.data])
+    if size is None:
+        return None
+    if min(_answers(before.data, size), _answers(after.data, size)) >= MANY_ANSWERS:
+        return compare_answered(before.answered(threshold, size), answered(scores_of_units(after.data, threshold, size)))
+    random = np.random.default_rng([seed, zlib.crc32(f"{after.data.trial_id} {before.data.trial_id} {threshold.label}".encode())])
+    theirs, mine = (scores_of_units(each.data, threshold, size) for each in (before, after))
+    return compare_samples(theirs, mine, random)
+
+
+def _answers(data: TrialData, size: int) -> int:
+    """Return how many units of so many samples a trial has answered, in all rounds."""
+    rounds, samples = data.times[data.clock].shape
+    found: int = rounds * -(-samples // size)
+    return found
 
 
 FEWEST_PAIRS = 6

@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from orchestrator.analysis.load import load_flags
-from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
@@ -59,7 +60,8 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     InputError
         if ``analysis.reference`` names no trial of the campaign's tasks.
     """
-    ends = {data.trial_id: percentiles_inverted_cdf(data.served(data.clock), [50, 99]) for data in trials}
+    found = map_in_threads(lambda data: percentiles_inverted_cdf(data.served(data.clock), [50, 99]), trials)
+    ends = {data.trial_id: of_trial for data, of_trial in zip(trials, found, strict=True)}
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
@@ -155,7 +157,7 @@ class Group:
     disagreements: tuple[Disagreement, ...]
     settings: Mapping[str, str]
 
-    @property
+    @cached_property
     def clocks(self) -> tuple[Clock, ...]:
         """The clocks of its figures, the one that counts first before the others."""
         return clocks_of(self.trials)
@@ -164,6 +166,17 @@ class Group:
     def clock(self) -> Clock:
         """The clock that counts first."""
         return self.clocks[0]
+
+    @cached_property
+    def told_apart_by(self) -> tuple[str, ...]:
+        """What tells its trials apart, besides model, system and runtime."""
+        keys = [data.record.match_key for data in self.trials]
+        found = {
+            "batch": len({data.record.trial.measurement.batch for data in self.trials}) > 1,
+            "settings": any(self.settings.values()),
+            "repeat": len(set(keys)) < len(keys),
+        }
+        return tuple(name for name, differs in found.items() if differs)
 
     def systems(self) -> dict[str, list[TrialData]]:
         """Return the repeats of every measured system, by match key."""

@@ -123,21 +123,28 @@ def one_inference(trials: Sequence[TrialData]) -> float:
 def on_time_scores(
     before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return per side the score of each unit in each round of its trials, [R, U], the late ones 0; None if there is no such score.
+    """Return per side the score of each unit in each round of its trials, [R, U], the late ones 0; None if there is no such score."""
+    size = unit_size([*before, *after])
+    if size is None:
+        return None
+    here, there = (np.concatenate([scores_of_units(data, threshold, size) for data in side]) for side in (before, after))
+    return here, there
+
+
+def unit_size(trials: Sequence[TrialData]) -> int | None:
+    """Return how many samples make a unit of a comparison of these trials; None for a metric that is no mean over samples.
 
     A unit is a sample. Where a trial puts the same samples into a batch in every round, these come on time together round after round,
     and drawn one by one they would pass for independent: a unit is then all samples of a batch, the same ones on both sides, so that
     batches of 4 and of 6 make units of 12. Means over units are means over samples.
     """
-    trials = [*before, *after]
     if any(not isinstance(data.judged(data.metric), JudgedMean) for data in trials):
         return None
-    size = math.lcm(*(1 if data.batch_of is None else data.record.trial.measurement.batch for data in trials))
-    here, there = (np.concatenate([_scores(data, threshold, size) for data in side]) for side in (before, after))
-    return here, there
+    return math.lcm(*(1 if data.batch_of is None else data.record.trial.measurement.batch for data in trials))
 
 
-def _scores(data: TrialData, threshold: Threshold, size: int) -> NDArray[np.float64]:
+def scores_of_units(data: TrialData, threshold: Threshold, size: int) -> NDArray[np.float64]:
+    """Return the score of each unit of so many samples in each round of a trial, [R, U], the late ones 0."""
     judged = data.judged(data.metric)
     assert isinstance(judged, JudgedMean)
     scores: NDArray[np.float64] = judged.scores * (data.times[data.clock] <= threshold.ns)

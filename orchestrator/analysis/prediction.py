@@ -14,8 +14,15 @@ from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.later_mean import ANYTHING
-from orchestrator.stats.prediction import DRAWS, Method, variance_ratio
-from orchestrator.stats.prediction_validation import ROUNDS_TO_VALIDATE, Validation, validate_from_curve, validate_prediction
+from orchestrator.stats.prediction import DRAWS, Fitted, Method, variance_ratio_of
+from orchestrator.stats.prediction_validation import (
+    ROUNDS_TO_VALIDATE,
+    Halves,
+    Validation,
+    halves_of_mean,
+    validate_from_curve,
+    validate_prediction,
+)
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
@@ -71,11 +78,12 @@ def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisCon
         return
     for clock in data.times:
         ratios: list[float] | None = None
+        halves = _halves(data, clock)
         for method in _methods(data):
             random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
-            found = _validated(data, clock, method, random)
+            found = _validated(data, clock, method, random, halves)
             # All methods are read at the same thresholds, those of the fitted rounds.
-            ratios = _variance_ratios(data, clock, found) if ratios is None else ratios
+            ratios = _variance_ratios(data, clock, found, halves) if ratios is None else ratios
             for validation, ratio in zip(found, ratios, strict=True):
                 yield _row(data, clock, method, validation, ratio, flags)
 
@@ -92,24 +100,34 @@ def _methods(data: TrialData) -> tuple[Method, ...]:
     return ("block-bootstrap", "poisson-binomial" if np.isin(scores, (0, 1)).all() else "monte-carlo")
 
 
-def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator) -> tuple[Validation, ...]:
+def _halves(data: TrialData, clock: Clock) -> Halves | None:
+    """Return what all methods share of the rounds, None where they look at different times: at samples, and at batches of them."""
+    scores = data.scores_per_inference()
+    if scores is None or data.inferences[clock] is not data.times[clock]:
+        return None
+    return halves_of_mean(scores, data.times[clock], visits=data.visits)
+
+
+def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator, halves: Halves | None) -> tuple[Validation, ...]:
     """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn singly is an inference."""
     times, scores = data.inferences[clock], data.scores_per_inference()
     if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
-        return validate_prediction(scores, times, random=random, method=method, visits=data.visits)
+        return validate_prediction(scores, times, random=random, method=method, visits=data.visits, halves=halves)
     judged = data.judged(data.metric)
     within = (0.0, judged.ideal()) if isinstance(judged, JudgedMean) else ANYTHING
     every = data.times[clock]
     return validate_from_curve(judged.curve, every, random=random, method=method, inferences=times, visits=data.visits, within=within)
 
 
-def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation]) -> list[float]:
+def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation], halves: Halves | None) -> list[float]:
     """Return one ratio per threshold, over the fitted rounds, of independent inferences; NaN where there is no contrast."""
     scores = data.scores_per_inference()
     if not found or scores is None:
         return [math.nan] * len(found)
-    bounds = [validation.threshold_ns for validation in found]
-    ratios: list[float] = variance_ratio(scores, data.inferences[clock][: found[0].fit_rounds], bounds).tolist()
+    bounds = np.array([validation.threshold_ns for validation in found])
+    known = None if halves is None else halves.fitted
+    fitted = Fitted(scores, data.inferences[clock][: found[0].fit_rounds], bounds) if known is None else known
+    ratios: list[float] = variance_ratio_of(fitted).tolist()
     return ratios
 
 

@@ -43,6 +43,11 @@ class SeveralCampaigns(Campaign):
                 self._origins[f"{self.labels[number]}/{record.trial_id}"] = (number, record)
         self.record = self._combined_record()
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """The words of the command lines that measured them, each once."""
+        return tuple(dict.fromkeys(words for campaign in self.campaigns for words in campaign.commands))
+
     def trial(self, trial_id: str) -> TrialRecord:
         """Return what is known of a trial."""
         self.record.planned(trial_id)

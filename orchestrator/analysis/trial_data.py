@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
 from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judged_mean
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
-from orchestrator.storage.matrix import RoundMatrix
+from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.subject.samples import batch_numbers, first_of_batches
@@ -97,6 +98,8 @@ class TrialData:
     arrivals, streams, overloaded
         under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of each round, [R]; rounds of a stream
         that ended early because too many samples waited, [R]. None, None and empty in a closed loop.
+    beside
+        what stands beside the clocks; None where it was not read.
     """
 
     record: TrialRecord
@@ -116,6 +119,7 @@ class TrialData:
     arrivals: NDArray[np.float64] | None = None
     streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    beside: Beside | None = field(default=None, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
@@ -259,10 +263,10 @@ def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialDa
 
 
 def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
-    rounds = campaign.rounds(record.trial_id)
+    timings, rounds = campaign.both(record.trial_id)
     if not rounds.num_rows:
         return None
-    matrix = campaign.matrix(record.trial_id)
+    matrix = round_matrix(timings, rounds, with_stages=False)
     samples = campaign.samples(record.trial_id)
     if not np.array_equal(matrix.samples, samples.column("sample").to_numpy()):
         message = (
@@ -290,6 +294,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         evidence=_numbers(rounds),
         arrivals=matrix.arrivals,
         overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),
+        beside=beside_the_clocks(rounds, rows_per_inference(record, matrix, timings)),
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
 from orchestrator.contracts import InputError
+from orchestrator.report.said_once import said_once
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal
+from orchestrator.report.terminal import Terminal, fits
 from orchestrator.report.text import milliseconds, trials_counted
-from orchestrator.report.trial_names import id_ends, with_fitting_names
+from orchestrator.report.trial_names import id_ends, with_fitting_names, without
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
 
@@ -146,16 +147,33 @@ def print_trials(campaign: Campaign, ids: bool = False) -> None:
     records = campaign.trials()
     terminal = Terminal()
     trials = [(record.trial_id, record.trial) for record in records]
-    terminal.table(with_fitting_names(_trials_table(campaign, records), trials, terminal.width, ids))
+    table = _trials_table(campaign, records)
+    named = with_fitting_names(table, trials, terminal.width, ids)
+    if fits(named, terminal.width) or WHY not in named.columns:
+        terminal.table(named)
+    else:
+        terminal.table(with_fitting_names(without(table, WHY), trials, terminal.width, ids))
+        for whom, (state, why) in said_once(records, {record.trial_id: _why(record) for record in records}):
+            terminal.prose(f"{state}: {whom}: {why}")
     counts = Counter(record.state for record in records)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     terminal.line(f"{trials_counted(len(records))}: {states}")
 
 
+WHY = "why"
+"""Heading of why each trial ended; where it does not fit, each reason stands below with the trials that ended so."""
+
+
+def _why(record: TrialRecord) -> list[tuple[str, str]]:
+    """Return the state of a trial with why it ended, nothing where no reason is known."""
+    why = (record.stopping.reason if record.stopping else None) or record.reason
+    return [(record.state, why)] if why else []
+
+
 def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
     return Table(
         title=f"Campaign {campaign.record.name}",
-        columns=["trial", "state", "rounds", "faults", "host", "why"],
+        columns=["trial", "state", "rounds", "faults", "host", WHY],
         rows=[
             [
                 record.trial_id,
@@ -163,7 +181,7 @@ def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
                 str(campaign.rounds(record.trial_id).num_rows) if record.started_at else "0",
                 str(len(record.faults)),
                 str(record.placement.get("host", "")),
-                (record.stopping.reason if record.stopping else None) or record.reason or "",
+                *(why for _, why in _why(record) or [("", "")]),
             ]
             for record in records
         ],

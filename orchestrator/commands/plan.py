@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import cores_offered
-from orchestrator.planning.plan import Plan
+from orchestrator.planning.plan import Candidate, Plan, lacks
 from orchestrator.report.progress import Progress
+from orchestrator.report.said_once import said_once
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
@@ -32,12 +33,8 @@ def execute(options: Composing) -> int:
     table = plan_table(plan)
     trials = [(planned.trial_id, planned.trial) for planned in plan.trials]
     terminal.table(table if options.full else with_fitting_names(table, trials, terminal.width))
-    for planned in plan.trials:
-        candidate = plan.candidates[planned.match_key]
-        fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None
-        remarks = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
-        if remarks:
-            terminal.prose(f"{planned.state}: {planned.trial_id}: {remarks}")
+    for line in _remarks_by_trial(plan) if options.full else remarks(plan):
+        terminal.prose(line)
     for left in plan.left_out:
         terminal.prose(f"left out: {' x '.join(left.pair)}: {left.reason}")
     for line in plan.unpaired:
@@ -52,6 +49,29 @@ def execute(options: Composing) -> int:
         terminal.prose(f"composed more than once: {plan.duplicates} trials")
     terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
+
+
+def remarks(plan: Plan) -> Iterator[str]:
+    """Yield why trials cannot run, what is fetched and what the sweep file says, each once with the trials that it is true of."""
+    candidates = {planned.trial_id: plan.candidates[planned.match_key] for planned in plan.trials}
+    kinds: dict[str, Callable[[Candidate], Sequence[str]]] = {
+        "infeasible": lacks,
+        "fetched on first use": lambda candidate: [candidate.fetches] if candidate.fetches else [],
+        "note": lambda candidate: [candidate.note] if candidate.note else [],
+    }
+    for kind, of_candidate in kinds.items():
+        found = {trial: of_candidate(candidate) for trial, candidate in candidates.items()}
+        yield from (f"{kind}: {whom}: {remark}" for whom, remark in said_once(plan.trials, found))
+
+
+def _remarks_by_trial(plan: Plan) -> Iterator[str]:
+    """Yield the same, trial by trial."""
+    for planned in plan.trials:
+        candidate = plan.candidates[planned.match_key]
+        fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None
+        said = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
+        if said:
+            yield f"{planned.state}: {planned.trial_id}: {said}"
 
 
 def split_lines(plan: Plan, costs: Mapping[str, Costs]) -> Iterator[str]:

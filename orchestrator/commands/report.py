@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
+from orchestrator.analysis.trial_data import map_in_threads
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
-from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
-from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of, to_report
 from orchestrator.report.pasted import Command
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
+from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.verdict import verdict
@@ -53,15 +55,12 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
     return folder
 
 
-def to_combined_report(several: SeveralCampaigns, results: CampaignAnalysis) -> str:
-    """Return the report of several campaigns as Markdown."""
-    said = remarks_on_several(several, results)
-    return report_of("Tail quality of several campaigns", said, results, first=[campaigns_table(several)])
+COMBINED = "Tail quality of several campaigns"
 
 
-def remarks_on_several(several: SeveralCampaigns, results: CampaignAnalysis) -> Iterator[str]:
+def remarks_on_several(several: SeveralCampaigns, results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
     """Yield the verdict, and what keeps trials of these campaigns from being compared."""
-    yield from verdict(results)
+    yield from verdict(results, ranked)
     yield from _different_data(several)
     first, *others = several.campaigns
     differing = [
@@ -115,37 +114,49 @@ def report_one(
     """Report one campaign again; ``full`` prints every table of the summary."""
     overrides = _without_code(overrides)
     analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
-    print_summary(store_report(directory, analysis, formats, only, look), directory / "report.html", full=full)
+    results, ranked = _stored(directory, analysis, formats, only, look)
+    print_summary(results, ranked, directory / "report.html", full=full)
 
 
 def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) -> None:
     """Write the result tables, report.md and report.html, and print the answer on stdout; ``full`` prints more of them."""
-    print_summary(store_report(directory, analysis), directory / "report.html", full=full)
+    results, ranked = _stored(directory, analysis)
+    print_summary(results, ranked, directory / "report.html", full=full)
 
 
-def store_report(
+def store_report(directory: Path, analysis: AnalysisConfig) -> CampaignAnalysis:
+    """Do what `write_report` does and print nothing; return what was found."""
+    return _stored(directory, analysis)[0]
+
+
+def _stored(
     directory: Path, analysis: AnalysisConfig, formats: Sequence[str] = (), only: Sequence[str] = (), look: Look = PLAIN_LOOK
-) -> CampaignAnalysis:
-    """Do what `write_report` does and print nothing; return what was found.
+) -> tuple[CampaignAnalysis, Sequence[Ranking]]:
+    """Compute and store what a campaign found; return it with how its systems rank.
 
     ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how
     they look.
     """
-    campaign = open_campaign(directory)
-    results = analyse(campaign, analysis)
-    evidence = read_evidence(campaign)
+    results = analyse(open_campaign(directory), analysis)
+    evidence, ranked = evidence_of(results), rankings(results)
     found = readings(results, evidence)
-    texts = {"report.md": to_report(results), "report.html": render(results, evidence, found=found), **_picture(results, found)}
+    texts = _made_together(
+        {
+            "report.md": lambda: to_report(results, ranked),
+            "report.html": lambda: render(results, evidence, found=found, ranked=ranked),
+            PICTURE: lambda: quality_picture(results, found, ranked),
+        }
+    )
     write_results(directory, results.tables, texts)
     if formats:
         write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
-    return results
+    return results, ranked
 
 
-def _picture(results: CampaignAnalysis, found: Sequence[Reading]) -> dict[str, str]:
-    """Return the picture that report.md shows, by its file's name, or nothing where there is none."""
-    picture = quality_picture(results, found)
-    return {} if picture is None else {PICTURE: picture}
+def _made_together(makers: Mapping[str, Callable[[], str | None]]) -> dict[str, str]:
+    """Return what each maker makes, by the file's name; all at once, for what one compresses another can compute. None is left out."""
+    made = map_in_threads(lambda make: make(), makers.values())
+    return {name: text for name, text in zip(makers, made, strict=True) if text is not None}
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
@@ -169,19 +180,25 @@ def report_several(
     folder = report_folder(into, directories)
     several, results = analyse_directories(directories, overrides)
     make_output_folder(folder, "--into")
-    evidence = read_evidence(several)
+    evidence, ranked = evidence_of(results), rankings(results)
     found = readings(results, evidence)
-    remarks = list(remarks_on_several(several, results))
-    page = render(results, evidence, sentences=remarks, combined=campaigns_table(several), found=found)
-    texts = {"report.md": to_combined_report(several, results), "report.html": page, **_picture(results, found)}
+    remarks, table = list(remarks_on_several(several, results, ranked)), campaigns_table(several)
+    texts = _made_together(
+        {
+            "report.md": lambda: report_of(COMBINED, remarks, results, ranked, first=[table]),
+            "report.html": lambda: render(results, evidence, sentences=remarks, combined=table, found=found, ranked=ranked),
+            PICTURE: lambda: quality_picture(results, found, ranked),
+        }
+    )
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
-    print_summary(results, folder / "report.html", remarks_on_several(several, results), [campaigns_table(several)], full, directories)
+    print_summary(results, ranked, folder / "report.html", remarks, [table], full, directories)
 
 
 def print_summary(
     results: CampaignAnalysis,
+    ranked: Sequence[Ranking],
     path: Path,
     said: Iterable[str] | None = None,
     first: Sequence[Table] = (),
@@ -190,18 +207,18 @@ def print_summary(
 ) -> None:
     """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last line says where the report is.
 
-    ``full`` prints the cross-system tables and the deadlines as well.
+    ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
     for table in (*first, *(summary_tables(results) if full else trouble_tables(results))):
         terminal.table(table)
         terminal.line()
-    for answer in answers(results):
+    for answer in answers(results, ranked):
         terminal.lines(lines(answer, terminal.width, terminal.fine))
         for note in answer.notes:
             terminal.prose(note)
         terminal.line()
-    for sentence in verdict(results) if said is None else said:
+    for sentence in verdict(results, ranked) if said is None else said:
         (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
     if not full:
         terminal.line(  # never broken: it is to be pasted

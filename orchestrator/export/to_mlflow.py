@@ -19,6 +19,7 @@ from orchestrator.contracts import InputError
 from orchestrator.export.csv_and_latex import to_csv
 from orchestrator.report.markdown import PICTURE, to_report
 from orchestrator.report.quality_picture import quality_picture
+from orchestrator.report.standings import rankings
 from orchestrator.storage.records import TrialRecord
 
 LONGEST = 250
@@ -69,7 +70,8 @@ def _export(client: Any, results: CampaignAnalysis, folder: Path) -> None:
     if client.get_experiment_by_name(name) is not None:
         raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
     experiment = client.create_experiment(name, artifact_location=(folder.resolve() / ARTIFACTS).as_uri())
-    report = {"report.md": to_report(results), PICTURE: quality_picture(results) or ""}
+    ranked = rankings(results)
+    report = {"report.md": to_report(results, ranked), PICTURE: quality_picture(results, ranked=ranked) or ""}
     for record in results.records:
         _add_run(client, experiment, record, results, report)
 

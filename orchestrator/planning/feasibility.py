@@ -14,7 +14,12 @@ from orchestrator.subject.inspection import UNKNOWN, Inspection
 
 def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
     """Return every reason why a machine cannot run a trial, in one line, or None if it can."""
-    reasons = (
+    return "; ".join(reasons(trial, inspection, machine)) or None
+
+
+def reasons(trial: Trial, inspection: Inspection, machine: Machine) -> tuple[str, ...]:
+    """Return every reason why a machine cannot run a trial, one line each."""
+    found = (
         _labels(trial.system, machine),
         _cores(trial.system, machine),
         _device(trial.system, machine),
@@ -25,7 +30,7 @@ def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> st
         _batch(trial, inspection),
         _metrics(trial, inspection),
     )
-    return "; ".join(filter(None, reasons)) or None
+    return tuple(filter(None, found))
 
 
 def _labels(system: SystemConfig, machine: Machine) -> str | None:

@@ -10,7 +10,7 @@ from orchestrator.configuration.environment_values import has_expression
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine
 from orchestrator.metrics import find_metric
-from orchestrator.planning.feasibility import why_infeasible
+from orchestrator.planning.feasibility import reasons
 from orchestrator.planning.identity import match_key, trial_id
 from orchestrator.planning.parts import in_parts
 from orchestrator.storage.records import LeftOut, PlannedTrial
@@ -196,10 +196,14 @@ def _written_out(target: Target, paths: Mapping[str, str]) -> dict[str, str]:
     return {name: path for name, path in paths.items() if not has_expression(target.options.get(name))}
 
 
+def lacks(candidate: Candidate) -> tuple[str, ...]:
+    """Return what keeps a trial from running on its machine, one line each."""
+    found = () if candidate.machine is NOWHERE else reasons(candidate.trial, candidate.inspection, candidate.machine)
+    return (*candidate.missing, *found)
+
+
 def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
-    machine = candidate.machine
-    found = None if machine is NOWHERE else why_infeasible(candidate.trial, candidate.inspection, machine)
-    reason = "; ".join(filter(None, (*candidate.missing, found))) or None
+    reason = "; ".join(lacks(candidate)) or None
     return PlannedTrial(
         trial_id=trial_id(key, repeat),
         match_key=key,

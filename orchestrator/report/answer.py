@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.report.standings import Grade, Standing, differing, shared, standings
+from orchestrator.report.standings import Grade, Ranking, Standing, differing, rankings, shared
 from orchestrator.report.table import Marks, bound
 from orchestrator.report.terminal import STYLES, USUAL, stacked, wrapped
 from orchestrator.report.text import printable, quality, quality_within
@@ -51,11 +51,11 @@ class Answer:
     notes: tuple[str, ...]
 
 
-def answers(results: CampaignAnalysis) -> Iterator[Answer]:
-    """Yield the answer of every group that has a primary threshold."""
-    for group in results.groups:
-        if found := standings(results, group):
-            yield _answer(group, found, results.analysis.deadline.quality)
+def answers(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) -> Iterator[Answer]:
+    """Yield the answer of every group that has a primary threshold. ``ranked`` is what `rankings` returns, if that is known already."""
+    for one in rankings(results) if ranked is None else ranked:
+        if one.found:
+            yield _answer(one.group, one.found, results.analysis.deadline.quality)
 
 
 def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:

@@ -9,6 +9,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
@@ -257,16 +258,18 @@ def rounds_needed_tables(results: CampaignAnalysis) -> Iterator[Table]:
     each sample has its own.
     """
     most = max(FEWEST_SAMPLES, min(MOST_SAMPLES, MOST_IN_ALL // max(1, len(results.records))))
+
+    def needed(data: TrialData) -> list[str] | None:
+        times = data.own_times(data.clock)
+        if len(times) < FEWEST_ROUNDS:
+            return None
+        some = evenly_chosen(times.shape[1], most)
+        by_share = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
+        return [f"{by_share[share]:.0f}" if by_share[share] < inf else "-" for share in SHARES]
+
     for group in results.groups:
-        cells = []
-        for data in group.trials:
-            times = data.own_times(data.clock)
-            if len(times) < FEWEST_ROUNDS:
-                continue
-            some = evenly_chosen(times.shape[1], most)
-            needed = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
-            rounds_needed = [f"{needed[share]:.0f}" if needed[share] < inf else "-" for share in SHARES]
-            cells.append([*who(dict(data.record.labels()), group), *rounds_needed])
+        found = zip(group.trials, map_in_threads(needed, group.trials), strict=True)
+        cells = [[*who(dict(data.record.labels()), group), *of_trial] for data, of_trial in found if of_trial is not None]
         if cells:
             heads = [f"{share:g} % of samples" for share in SHARES]
             yield Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import product
 from typing import TypeAlias
 
@@ -11,7 +11,26 @@ COLOURS = ("#0072b2", "#d55e00", "#000000", "#009e73", "#b5457f", "#56b4e9", "#4
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.2, 1.6), (7, 2, 1.2, 2), (2.5, 1.2), (9, 2.5, 3, 2.5))
 """Lengths of strokes and gaps, in widths of the line; none is a whole line."""
 
+AMOUNT = "#1f3f77"
+"""What is shaded by how much there is of it, at its most."""
+
 Style: TypeAlias = tuple[str, tuple[float, ...]]
+
+
+def style_of(number: int) -> Style:
+    """Return colour and dashes of the line of that number: all colours whole first, then dashed."""
+    return COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
+
+
+def strokes(dashes: Sequence[float], width: float = 2.0) -> str:
+    """Return dashes as SVG has them, for a line of this width.
+
+    Examples
+    --------
+    >>> strokes((5, 2)), strokes(())
+    ('10 4', '')
+    """
+    return " ".join(f"{width * length:g}" for length in dashes)
 
 
 def styles(wanted: Iterable[tuple[Hashable, int, int]]) -> dict[Hashable, Style]:

@@ -26,6 +26,7 @@ from orchestrator.report.result_tables import (
     trials_table,
 )
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
 from orchestrator.report.tolerance import tolerance_tables
@@ -60,25 +61,35 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
 """What is folded, by what one reads to open it; together all tables of the report, in its order."""
 
 
-def to_report(results: CampaignAnalysis) -> str:
-    """Return the report of a campaign."""
+def to_report(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) -> str:
+    """Return the report of a campaign. ``ranked`` is what `rankings` returns, if that is known already."""
+    ranked = rankings(results) if ranked is None else ranked
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
     command = printable(" ".join(results.campaign.command)).replace("`", "'")
     measured = f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`"
-    return report_of(f"Tail quality: {results.campaign.name}", verdict(results), results, measured)
+    return report_of(f"Tail quality: {results.campaign.name}", verdict(results, ranked), results, ranked, measured)
 
 
-def report_of(title: str, sentences: Iterable[str], results: CampaignAnalysis, measured: str = "", first: Sequence[Table] = ()) -> str:
+def report_of(
+    title: str,
+    sentences: Iterable[str],
+    results: CampaignAnalysis,
+    ranked: Sequence[Ranking],
+    measured: str = "",
+    first: Sequence[Table] = (),
+) -> str:
     """Return a report: the sentences, the answer and its picture, and folded all the rest.
 
     Parameters
     ----------
+    ranked
+        what `rankings` returns.
     measured
         Markdown that says when and how it was measured.
     first
         tables that are folded before all others.
     """
-    found = list(answers(results))
+    found = list(answers(results, ranked))
     head = [f"# {markdown_text(title)}", ""]
     head += [_item(sentence) for sentence in (*sentences, *_not_done(results))]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]

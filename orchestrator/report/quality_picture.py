@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.metrics.interface import Scale
-from orchestrator.report.colours import styles
+from orchestrator.report.colours import strokes, styles
 from orchestrator.report.figures.reading import Reading, readings
-from orchestrator.report.standings import Standing, differing, shared, standings
+from orchestrator.report.standings import Ranking, Standing, differing, rankings, shared
 from orchestrator.report.svg import INK, QUIET, RULE, Drawing, Point, spread, width_of
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
@@ -28,16 +28,18 @@ EMPTY = (QUIET, ())
 Floats = NDArray[np.float64]
 
 
-def quality_picture(results: CampaignAnalysis, read: Sequence[Reading] | None = None) -> str | None:
+def quality_picture(
+    results: CampaignAnalysis, read: Sequence[Reading] | None = None, ranked: Sequence[Ranking] | None = None
+) -> str | None:
     """Return the picture, one panel a task, or None where no task has a primary threshold.
 
-    ``read`` are the curves of the page, from `readings`, if these are known already.
+    ``read`` are the curves of the page, from `readings`, and ``ranked`` is what `rankings` returns, if these are known already.
     """
-    wanted = {group.thresholds.primary is not None for group in results.groups}
-    read = (readings(results, {}) if True in wanted else []) if read is None else read
-    found = [(reading, some) for reading in read if (some := standings(results, reading.group))]
-    if not found:
+    ranked = rankings(results) if ranked is None else ranked
+    if not any(one.found for one in ranked):
         return None
+    read = readings(results, {}) if read is None else read
+    found = [(reading, one.found) for reading, one in zip(read, ranked, strict=True) if one.found]
     label_width = max(width_of(label_of(one, some)) for _, some in found for one in some) + 44
     height = TOP + PLOT_HEIGHT + BOTTOM
     drawing = Drawing(LEFT + PLOT_WIDTH + label_width, height * len(found), "Mean tail quality against the threshold, one line a system")
@@ -114,14 +116,12 @@ def _lines(
         if number not in labelled:
             colour = "#b9bfc6"
         points = _steps([(x, y_of(float(value))) for x, value in zip(x_of_all, curves[number], strict=True)])
-        drawing.path(points, colour, 2, " ".join(f"{2 * length:g}" for length in dash))
+        drawing.path(points, colour, 2, strokes(dash))
     spots = spread([ends[number] for number in labelled], LINE, limits[0], limits[1])
     for number, spot in zip(labelled, spots, strict=True):
         colour, dash = look.get(number, EMPTY)
         edge = LEFT + PLOT_WIDTH
-        drawing.path(
-            [(edge, ends[number]), (edge + 12, spot), (edge + 34, spot)], colour, 2, " ".join(f"{2 * length:g}" for length in dash)
-        )
+        drawing.path([(edge, ends[number]), (edge + 12, spot), (edge + 34, spot)], colour, 2, strokes(dash))
         drawing.text(edge + 38, spot + 4, label_of(found[number], found))
     if len(labelled) < len(found):
         between = len(found) - len(labelled)

@@ -78,6 +78,24 @@ class Standing:
         return "good" if ends[0] >= wanted and not self.marks else "doubtful"
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """The systems of a group at its primary threshold, the best first; none where it has no such threshold."""
+
+    group: Group
+    found: tuple[Standing, ...]
+
+
+def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
+    """Return the ranking of one group."""
+    return Ranking(group, tuple(standings(results, group)))
+
+
+def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
+    """Return the ranking of every group, which a report works out once for the terminal, report.md, its picture and the page."""
+    return tuple(ranking(results, group) for group in results.groups)
+
+
 def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
     """Return what the systems of a group keep at its primary threshold, the best first; nothing where it has none."""
     primary = group.thresholds.primary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +48,14 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(markdown_text, cells))} |"
 
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 WHO = ("model", "system", "runtime")
 
 
 def rows_of(results: CampaignAnalysis, name: str, group: Group) -> list[Row]:
     """Return the rows of a result table that belong to trials of the group."""
     members = {data.trial_id for data in group.trials}
-    return [row for row in results.tables[name].to_pylist() if row["trial"] in members]
+    return [row for row in results.rows(name) if row["trial"] in members]
 
 
 def read_at(group: Group, everywhere: bool) -> list[Threshold]:
@@ -76,15 +76,7 @@ def bound(threshold: Threshold) -> str:
 
 def who_columns(group: Group) -> list[str]:
     """Return the columns that tell the trials of a group apart."""
-    columns = list(WHO)
-    if len({data.record.trial.measurement.batch for data in group.trials}) > 1:
-        columns.append("batch")
-    if any(group.settings.values()):
-        columns.append("settings")
-    keys = [data.record.match_key for data in group.trials]
-    if len(set(keys)) < len(keys):
-        columns.append("repeat")
-    return columns
+    return [*WHO, *group.told_apart_by]
 
 
 def who(row: Row, group: Group) -> list[str]:

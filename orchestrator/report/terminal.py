@@ -45,8 +45,8 @@ def arrange(
 ) -> list[Block]:
     """Return the blocks that a table is printed in, one below the other; none where its rows must be written one under another.
 
-    Every block has the columns that tell the rows apart. Every word of a cell stands whole, and lines break at spaces alone; figures do
-    not break at all, unless there is no other way.
+    Every block has the columns of names, or where these leave no room the fewest that tell the rows apart. Every word of a cell stands
+    whole, and lines break at spaces alone; figures do not break at all, unless there is no other way.
 
     Parameters
     ----------
@@ -68,9 +68,11 @@ def arrange(
         max(words[place], cells[place] if place in names or heads[place] in right else min(natural[place], COMFORTABLE))
         for place in everything
     ]
-    for least in (comfortable, words):
-        if blocks := _blocks(names, [place for place in everything if place not in names], least, width):
-            return [Block(columns, _spread([least[at] for at in columns], [natural[at] for at in columns], width)) for columns in blocks]
+    for told_by in (names, fewest_names(heads, rows, comfortable)):
+        others = [place for place in everything if place not in told_by]
+        for least in (comfortable, words):
+            if blocks := _blocks(told_by, others, least, width):
+                return [Block(block, _spread([least[at] for at in block], [natural[at] for at in block], width)) for block in blocks]
     return []
 
 
@@ -89,6 +91,17 @@ def identity_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> tup
             break
         chosen.add(place)
     return tuple(sorted(chosen))
+
+
+def fewest_names(heads: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> tuple[int, ...]:
+    """Return the places of some names that are enough to tell the rows apart: wide ones are done without first, the model never."""
+    chosen = list(identity_columns(heads, rows))
+    different = len({tuple(row) for row in rows})
+    for place in sorted((at for at in chosen if heads[at] != "model"), key=lambda at: -widths[at]):
+        others = [at for at in chosen if at != place]
+        if others and len({tuple(row[at] for at in others) for row in rows}) == different:
+            chosen = others
+    return tuple(chosen)
 
 
 def wrapped(text: str, width: int | None) -> Iterator[str]:

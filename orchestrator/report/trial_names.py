@@ -15,6 +15,14 @@ HEADS = ("model", "task", "system", "runtime", "batch", "repeat")
 ABOVE = 4
 """How many of them stand in the title where all trials share them; the others do in the note."""
 IDS = "id ends"
+FOLLOWS = (
+    *((head, ("system",)) for head in ("host", "device", "cores", "threads")),
+    *((head, ("task",)) for head in ("samples", "split", "shots")),
+    ("precision", ("runtime", "model")),
+    ("batch", ("model", "runtime")),
+    ("task", ("model",)),
+)
+"""Columns that often follow from a name, and from which; in the order in which a table that does not fit is freed of them."""
 
 
 def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width: int | None, ids: bool = False) -> Table:
@@ -36,22 +44,44 @@ def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width:
         return whole
     place = list(table.columns).index("trial")
     ends = id_ends([trial_id for trial_id, _ in trials])
-    names = [_names(trial) for _, trial in trials]
+    names = [names_of(trial) for _, trial in trials]
     apart = [at for at in range(len(HEADS)) if at >= ABOVE or len({of_trial[at] for of_trial in names}) > 1]
     shared = [names[0][at] for at in range(len(HEADS)) if at not in apart]
+    others = [at for at, head in enumerate(table.columns) if at != place and head not in HEADS]
     rows = [
-        [*(of_trial[at] for at in apart), *row[:place], *row[place + 1 :], end]
+        [*(of_trial[at] for at in apart), *(row[at] for at in others), end]
         for row, of_trial, end in zip(table.rows, names, ends, strict=True)
     ]
-    columns = [*(HEADS[at] for at in apart), *table.columns[:place], *table.columns[place + 1 :], IDS]
+    columns = [*(HEADS[at] for at in apart), *(table.columns[at] for at in others), IDS]
     title = f"{table.title}: {', '.join(shared)}" if shared else table.title
     found = condensed(replace(table, title=title, columns=columns, rows=rows), [IDS])
     told = {tuple(row[at] for at, head in enumerate(found.columns) if head in HEADS) for row in found.rows}
     bare = without(found, IDS) if len(told) == len(found.rows) else found
-    return found if ids or fits(found, width) else bare
+    if ids or fits(found, width):
+        return found
+    for head, names_before in FOLLOWS:
+        if not fits(bare, width):
+            bare = _said_by_name(bare, head, names_before)
+    return bare
 
 
-def _names(trial: Trial) -> list[str]:
+def _said_by_name(table: Table, head: str, names: Sequence[str]) -> Table:
+    """Return a table without a column that follows from one of these names, each of which has two rows on average: its note says it."""
+    columns = list(table.columns)
+    for name in (name for name in names if head in columns and name in columns):
+        known = [row for row in table.rows if row[columns.index(head)]]
+        pairs = dict.fromkeys((row[columns.index(name)], row[columns.index(head)]) for row in known)
+        if pairs and len({of for of, _ in pairs}) == len(pairs) and 2 * len(pairs) <= len(known):
+            whose: dict[str, list[str]] = {}
+            for of, cell in pairs:
+                whose.setdefault(cell, []).append(of)
+            said = "; ".join(f"{cell} of {', '.join(of)}" for cell, of in whose.items())
+            return replace(without(table, head), note=f"{head.capitalize()}: {said}. {table.note}".strip())
+    return table
+
+
+def names_of(trial: Trial) -> list[str]:
+    """Return what a trial is called, in the order of `HEADS`."""
     return [trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch), str(trial.repeat)]
 
 

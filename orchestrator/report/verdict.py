@@ -6,23 +6,26 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.groups import Group
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.pasted import measured_again
-from orchestrator.report.standings import Standing, by_model, standings
+from orchestrator.report.standings import Ranking, Standing, by_model, rankings
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
 
 REPEATED = "measurement.repeat=5"
 
 
-def verdict(results: CampaignAnalysis) -> Iterator[str]:
-    """Yield what the campaign answers at the primary threshold: the best model, and the best and the last system of each."""
-    if not results.groups:
+def verdict(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) -> Iterator[str]:
+    """Yield what the campaign answers at the primary threshold: the best model, and the best and the last system of each.
+
+    ``ranked`` is what `rankings` returns, if that is known already.
+    """
+    ranked = rankings(results) if ranked is None else ranked
+    if not ranked:
         yield "No trial has a stored round."
-    for group in results.groups:
-        yield from winners(results, group)
-    yield from repeats_needed(results, results.groups)
+    for one in ranked:
+        yield from winners(one)
+    yield from repeats_needed(results, ranked)
     yield from cautions(results)
 
 
@@ -63,30 +66,30 @@ def _imported(results: CampaignAnalysis) -> Iterator[str]:
     yield from dict.fromkeys(told)
 
 
-def winners(results: CampaignAnalysis, group: Group) -> Iterator[str]:
+def winners(one: Ranking) -> Iterator[str]:
     """Yield which model and which system of a group keep most at its primary threshold, and by how much."""
-    task = group.task
-    primary = group.thresholds.primary
+    task = one.group.task
+    primary = one.group.thresholds.primary
     if primary is None:
         yield f"{task}: no trial can be the reference, so there is no common threshold."
         return
-    metric, found = group.trials[0].metric, standings(results, group)
-    models = list(by_model(found))
+    metric = one.group.trials[0].metric
+    models = list(by_model(one.found))
     if len(models) > 1:
         yield _across_models(f"{task} within {bound(primary)}:", metric, models)
     for systems in models:
         yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
 
 
-def repeats_needed(results: CampaignAnalysis, groups: Sequence[Group]) -> Iterator[str]:
-    """Say that differences between single processes are not shown for others yet, and the command that would show them."""
-    single = [group.task for group in groups if len(found := standings(results, group)) > 1 and all(one.processes == 1 for one in found)]
+def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
+    """Say that differences between single processes are not shown for others yet, and the commands that would show them."""
+    single = [one.group.task for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
     if not single:
         return
     start = f"{', '.join(dict.fromkeys(single))}: each trial is one process. Whether fresh processes do the same, repeats show:"
-    if results.campaign.command:
+    if results.commands:
         yield start
-        yield measured_again(results.campaign.command, REPEATED)
+        yield from dict.fromkeys(measured_again(words, REPEATED) for words in results.commands)
     else:
         yield f"{start} measure again with {REPEATED}."
 

@@ -173,7 +173,7 @@ def compare_samples(
         return compare_many_samples(a, b, confidence=confidence)
     samples = a.shape[1]
     difference = float(b.mean() - a.mean())
-    given = _given(a, b) | {"resamples": resamples}
+    given = _given(len(a), len(b), a.mean(axis=0), b.mean(axis=0)) | {"resamples": resamples}
     if min(len(a), len(b), samples) == 1:
         return Difference(difference, -math.inf, math.inf, confidence, "none", given)
     step = max(1, BLOCK // (samples + len(a) + len(b)))
@@ -205,20 +205,60 @@ def compare_many_samples(on_time_scores_a: ArrayLike, on_time_scores_b: ArrayLik
     >>> round(found.difference, 3), round(found.low, 3), round(found.high, 3)
     (-0.129, -0.133, -0.124)
     """
-    a, b = _both_sides(on_time_scores_a, on_time_scores_b, confidence)
-    difference = float(b.mean() - a.mean())
-    (variance_a, columns_a), (variance_b, columns_b) = _resampling_variance(a), _resampling_variance(b)
-    variance = variance_a + variance_b - 2 * float(columns_a @ columns_b) / a.size / b.size
-    least = (ROUNDING * max(float(np.abs(a).max()), float(np.abs(b).max()))) ** 2
-    if min(len(a), len(b), a.shape[1]) == 1 or variance <= least:
-        return Difference(difference, -math.inf, math.inf, confidence, "none", _given(a, b))
+    return compare_answered(answered(on_time_scores_a), answered(on_time_scores_b), confidence=confidence)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """All that a comparison of many answers needs of one trial at one threshold: what is compared with many is looked at once.
+
+    rounds
+        how many there are.
+    mean, largest
+        of the scores; the largest by its absolute value.
+    variance
+        of a resampled mean.
+    columns, by_sample : [S]
+        sums of the scores around their mean, and means, over rounds.
+    """
+
+    rounds: int
+    mean: float
+    largest: float
+    variance: float
+    columns: Floats
+    by_sample: Floats
+
+    @property
+    def answers(self) -> int:
+        """How many scores there were."""
+        return self.rounds * self.columns.size
+
+
+def answered(on_time_scores: ArrayLike) -> Answered:
+    """Return what `compare_answered` needs of scores, [R, S]; errors are those of `compare_samples`."""
+    scores = _on_time_scores(on_time_scores)
+    mean, largest = float(scores.mean()), max(float(scores.max()), -float(scores.min()))
+    variance, columns = _resampling_variance(scores - mean)
+    return Answered(len(scores), mean, largest, variance, columns, scores.mean(axis=0))
+
+
+def compare_answered(a: Answered, b: Answered, *, confidence: float = 0.95) -> Difference:
+    """Return what `compare_many_samples` does."""
+    check_confidence(confidence)
+    _check_same_samples(a.columns.size, b.columns.size)
+    difference = b.mean - a.mean
+    given = _given(a.rounds, b.rounds, a.by_sample, b.by_sample)
+    variance = a.variance + b.variance - 2 * float(a.columns @ b.columns) / a.answers / b.answers
+    least = (ROUNDING * max(a.largest, b.largest)) ** 2
+    if min(a.rounds, b.rounds, a.columns.size) == 1 or variance <= least:
+        return Difference(difference, -math.inf, math.inf, confidence, "none", given)
     half = float(scipy.stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
-    return Difference(difference, difference - half, difference + half, confidence, "two-way variance", _given(a, b))
+    return Difference(difference, difference - half, difference + half, confidence, "two-way variance", given)
 
 
-def _resampling_variance(scores: Floats) -> tuple[float, Floats]:
-    """Return the variance of a resampled mean of scores [R, S], and the column sums around their mean, [S]."""
-    centred = scores - scores.mean()
+def _resampling_variance(centred: Floats) -> tuple[float, Floats]:
+    """Return the variance of a resampled mean of scores [R, S] less their mean, and their column sums, [S]."""
     rounds, samples = centred.shape
     rows, columns = centred.sum(axis=1), centred.sum(axis=0)
     by_round, by_sample = (1 - 1 / samples) * float(rows @ rows), (1 - 1 / rounds) * float(columns @ columns)
@@ -243,15 +283,19 @@ def _times_drawn(random: np.random.Generator, size: int, resamples: int) -> NDAr
 def _both_sides(on_time_scores_a: ArrayLike, on_time_scores_b: ArrayLike, confidence: float) -> tuple[Floats, Floats]:
     a, b = _on_time_scores(on_time_scores_a), _on_time_scores(on_time_scores_b)
     check_confidence(confidence)
-    if a.shape[1] != b.shape[1]:
-        raise InputError(f"comparison of {a.shape[1]} with {b.shape[1]} samples: both trials must have the same samples")
+    _check_same_samples(a.shape[1], b.shape[1])
     return a, b
 
 
-def _given(a: Floats, b: Floats) -> dict[str, float]:
-    """Return what a comparison of samples was made of."""
-    differ = int(np.count_nonzero(np.abs(b.mean(axis=0) - a.mean(axis=0)) > ROUNDING))
-    return {"rounds_a": len(a), "rounds_b": len(b), "samples": a.shape[1], "samples_that_differ": differ}
+def _check_same_samples(in_a: int, in_b: int) -> None:
+    if in_a != in_b:
+        raise InputError(f"comparison of {in_a} with {in_b} samples: both trials must have the same samples")
+
+
+def _given(rounds_a: int, rounds_b: int, by_sample_a: Floats, by_sample_b: Floats) -> dict[str, float]:
+    """Return what a comparison of samples was made of, from the mean score of each sample, [S]."""
+    differ = int(np.count_nonzero(np.abs(by_sample_b - by_sample_a) > ROUNDING))
+    return {"rounds_a": rounds_a, "rounds_b": rounds_b, "samples": by_sample_a.size, "samples_that_differ": differ}
 
 
 def _qualities(qualities: ArrayLike) -> Floats:

@@ -10,7 +10,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.stats.density import REACH_IQRS, Bandwidth, Floats, select_bandwidth
-from orchestrator.stats.histogram import REACH, LogHistogram, smoothed
+from orchestrator.stats.histogram import REACH, FewTimes, LogHistogram, smoothed
 from orchestrator.stats.sheather_jones import BINS
 
 
@@ -81,7 +81,7 @@ class Fit:
     bandwidth: Bandwidth
 
 
-def fit_density(history: LogHistogram) -> Fit:
+def fit_density(history: LogHistogram | FewTimes) -> Fit:
     """Return the density of all times counted so far.
 
     The counts are first merged into cells of at most a quarter of a bin of the bandwidth's grid, so that the work depends on

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
 from orchestrator.stats.divergence import Fit, divergences, fit_density
-from orchestrator.stats.histogram import LogHistogram
+from orchestrator.stats.histogram import FewTimes
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Times, checked_times
@@ -208,15 +208,11 @@ def rounds_needed_by_share(rounds: ArrayLike, shares: Sequence[float] = SHARES) 
 
 def _rounds_needed(times: Times, initial: int, step: int, window: int, largest_distance: float) -> float:
     """Apply the rule to one sample's times, [R]."""
-    history = LogHistogram()
     fits: list[Fit] = []
-    begin = 0
     for end in range(initial + step, times.size + 1, step):
-        history.add(times[begin:end])
-        begin = end
-        if not history.counts.size:
+        if not np.isfinite(times[:end]).any():
             continue
-        fit = fit_density(history)
+        fit = fit_density(FewTimes(times[:end]))
         if len(fits) >= window and np.sqrt(divergences(fit, fits[-window:]).max()) <= largest_distance:
             return end
         fits.append(fit)

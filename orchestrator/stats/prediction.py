@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +16,7 @@ from orchestrator.stats.long_run import Visits, depend_by_quality_or_time, enoug
 from orchestrator.stats.per_sample import EmpiricalTimes, SmoothedTimes, Source, per_sample_times
 from orchestrator.stats.poisson_binomial import binomial_sum_pmf, poisson_binomial_pmf
 from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.times import Times
 
 Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
 """Tail quality [M, R] of times [R, S] at time bounds [M], both in ns."""
@@ -73,6 +74,29 @@ class Prediction:
         return Figures(float(self.mean[index]), float(self.variance[index]), float(self.minimum[index]))
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Rounds that several methods look at at the same time bounds, with what these take of them, each found once.
+
+    scores, times, thresholds
+        as in `predict_quality`, checked.
+    """
+
+    scores: Floats
+    times: Times
+    thresholds: Floats
+
+    @cached_property
+    def quality(self) -> Floats:
+        """Tail quality of each round, [M, R]."""
+        return quality_curve(self.scores, self.times, self.thresholds)
+
+    @cached_property
+    def on_time(self) -> Floats:
+        """Share of rounds in which each sample was on time, [M, S]."""
+        return EmpiricalTimes(self.times).on_time(self.thresholds)
+
+
 def predict_quality(
     scores: ArrayLike,
     times: ArrayLike,
@@ -84,6 +108,7 @@ def predict_quality(
     draws: int = DRAWS,
     smooth_from: int | None = None,
     visits: Visits | None = None,
+    fitted: Fitted | None = None,
 ) -> Prediction:
     """Predict tail quality of a metric that is a mean over samples (Yang et al., arXiv 2212.13925v3).
 
@@ -110,6 +135,8 @@ def predict_quality(
         (see `per_sample.per_sample_times`).
     visits : [R]
         number of each round's visit, for ``block-bootstrap``; None where there are none.
+    fitted
+        the same scores, times and thresholds, where several methods share what they take of them.
 
     Raises
     ------
@@ -126,9 +153,11 @@ def predict_quality(
     """
     score = np.asarray(scores, dtype=np.float64)
     if method == "poisson-binomial":
-        return _exact_independence(score, times, thresholds, rounds, smooth_from)
+        return _exact_independence(score, times, thresholds, rounds, smooth_from, fitted)
     predict = partial(predict_from_curve, partial(quality_curve, scores), times, thresholds, rounds=rounds, random=random, method=method)
-    return predict(draws=draws, smooth_from=smooth_from, visits=visits, within=(0.0, float(score.mean()) if score.size else 0.0))
+    within = (0.0, float(score.mean()) if score.size else 0.0)
+    known = fitted.quality if fitted is not None and method == "block-bootstrap" else None
+    return predict(draws=draws, smooth_from=smooth_from, visits=visits, within=within, known=known)
 
 
 def predict_from_curve(
@@ -143,6 +172,7 @@ def predict_from_curve(
     smooth_from: int | None = None,
     visits: Visits | None = None,
     within: Within = ANYTHING,
+    known: Floats | None = None,
 ) -> Prediction:
     """Predict tail quality of any metric (Yang et al., arXiv 2212.13925v3).
 
@@ -163,6 +193,8 @@ def predict_from_curve(
         tail quality [M, R] of times [R, S] in ns at time bounds [M] in ns.
     within
         the least and the greatest quality possible, to which intervals are clipped.
+    known : [M, R]
+        tail quality of these rounds, for ``block-bootstrap``, if that is known already.
 
     The others, and the errors, are those of `predict_quality`.
 
@@ -176,7 +208,7 @@ def predict_from_curve(
     _check(rounds, draws)
     observed = per_sample_times(times, smooth_from)
     if method == "block-bootstrap":
-        qualities = curve(observed.times, thresholds)
+        qualities = curve(observed.times, thresholds) if known is None else known
         figures = figures_of(qualities, rounds, visits)
         dependent = depend_by_quality_or_time(qualities, np.log(np.median(observed.times, axis=1)), visits)
         later = later_means(qualities, rounds, dependent=dependent, visits=visits, within=within)
@@ -217,20 +249,27 @@ def variance_ratio(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -
     >>> variance_ratio([1, 1], [[10, 10], [30, 30]], [5, 20])
     array([nan,  2.])
     """
-    observed = EmpiricalTimes(per_sample_times(times).times)
-    quality = quality_curve(scores, observed.times, thresholds)
-    _, independent = _independent_moments(np.asarray(scores, dtype=np.float64), observed.on_time(thresholds))
-    return _ratio(figures_of(quality, 1)[1], independent * _for_own_mean(observed))
+    checked = per_sample_times(times).times
+    return variance_ratio_of(Fitted(np.asarray(scores, dtype=np.float64), checked, np.asarray(thresholds)))
 
 
-def _exact_independence(scores: Floats, times: ArrayLike, thresholds: ArrayLike, rounds: int, smooth_from: int | None) -> Prediction:
+def variance_ratio_of(fitted: Fitted) -> Floats:
+    """Return what `variance_ratio` does."""
+    observed = figures_of(fitted.quality, 1)[1]
+    _, independent = _independent_moments(fitted.scores, fitted.on_time)
+    return _ratio(observed, independent * _unbiased(len(fitted.times)))
+
+
+def _exact_independence(
+    scores: Floats, times: ArrayLike, thresholds: ArrayLike, rounds: int, smooth_from: int | None, fitted: Fitted | None
+) -> Prediction:
     """Return the Poisson-binomial prediction of scores of 0 and 1."""
     _check(rounds, DRAWS)
     observed = per_sample_times(times, smooth_from)
     quality_curve(scores, observed.times[:1], thresholds)  # refuses scores and thresholds that are none
     if not np.isin(scores, (0, 1)).all():
         raise InputError("a Poisson-binomial prediction needs scores of 0 and 1; choose monte-carlo for others")
-    on_time = observed.on_time(thresholds)
+    on_time = fitted.on_time if fitted is not None and smooth_from is None else observed.on_time(thresholds)
     mean, variance = _independent_moments(scores, on_time)
     laws = _laws_of_counts(on_time[:, scores == 1], observed)
     fewest = (np.cumsum(laws, axis=1) >= _level_of_median_minimum(rounds)).argmax(axis=1)

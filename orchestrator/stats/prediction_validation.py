@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.later_mean import ANYTHING, Within
 from orchestrator.stats.long_run import Unit, Visits
-from orchestrator.stats.prediction import DRAWS, Curve, Figures, Method, Prediction, figures_of, predict_from_curve, predict_quality
+from orchestrator.stats.prediction import DRAWS, Curve, Figures, Fitted, Method, Prediction, figures_of, predict_from_curve, predict_quality
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Times, checked_times
 
@@ -98,6 +99,7 @@ def validate_prediction(
     smooth_from: int | None = None,
     percentiles: Sequence[float] = VALIDATED_PERCENTILES,
     visits: Visits | None = None,
+    halves: Halves | None = None,
 ) -> tuple[Validation, ...]:
     """Predict the last rounds from the first, for a metric that is a mean over samples.
 
@@ -108,6 +110,8 @@ def validate_prediction(
     ----------
     percentiles
         of the fitted rounds' pooled times, in percent. One that falls on a sample without a time is no time bound and left out.
+    halves
+        what `halves_of_mean` finds in these scores, times, percentiles and visits, if that is known: it is the same for every method.
 
     The others are those of `predict_quality`.
 
@@ -127,8 +131,9 @@ def validate_prediction(
     >>> found.fit_rounds, found.test_rounds, round(found.predicted.mean, 3), round(found.observed.mean, 3)
     (30, 30, 0.9, 0.893)
     """
-    predict = partial(predict_quality, scores, random=random, method=method, draws=draws, smooth_from=smooth_from)
-    return _validated(predict, partial(quality_curve, scores), times, percentiles, times, visits)
+    known = halves_of_mean(scores, times, percentiles, visits) if halves is None else halves
+    predict = partial(predict_quality, scores, random=random, method=method, draws=draws, smooth_from=smooth_from, fitted=known.fitted)
+    return _validated(predict, known)
 
 
 def validate_from_curve(
@@ -154,19 +159,49 @@ def validate_from_curve(
     The others, and the errors, are those of `predict_from_curve` and `validate_prediction`, whose result this returns.
     """
     predict = partial(predict_from_curve, curve, random=random, method=method, draws=draws, smooth_from=smooth_from, within=within)
-    return _validated(predict, curve, times, percentiles, times if inferences is None else inferences, visits)
+    return _validated(predict, halves_of(curve, times, percentiles, inferences, visits))
 
 
-def _validated(
-    predict: Callable[..., Prediction],
+@dataclass(frozen=True)
+class Halves:
+    """The rounds that are fitted and those of the test, with all of a validation that no method changes.
+
+    fit, test
+        times, [R, S].
+    visits
+        of the fitted rounds, [R]; None where there are none.
+    frozen
+        percentiles, in percent, and the time bounds that they are of the fitted rounds, in ns.
+    recomputed
+        the same percentiles of the test rounds.
+    observed, at_recomputed
+        figures of the test rounds at either, one per percentile.
+    raw
+        figures of the fitted and of the test rounds as the paper's program takes them, one pair per percentile.
+    fitted
+        the fitted rounds at these time bounds, for a metric that is a mean over samples; None for others.
+    """
+
+    fit: Times
+    test: Times
+    visits: Visits | None
+    frozen: Sequence[tuple[float, float]]
+    recomputed: Sequence[float] = ()
+    observed: Sequence[Figures] = ()
+    at_recomputed: Sequence[Figures] = ()
+    raw: Sequence[tuple[Figures, Figures]] = ()
+    fitted: Fitted | None = None
+
+
+def halves_of(
     curve: Curve,
     times: ArrayLike,
-    percentiles: Sequence[float],
-    inferences: ArrayLike,
-    visits: Visits | None,
-) -> tuple[Validation, ...]:
-    """Fit the first rounds and look at the last, at the fitted rounds' percentiles and at the test rounds' own."""
-    checked, pooled = checked_times(times), checked_times(inferences)
+    percentiles: Sequence[float] = VALIDATED_PERCENTILES,
+    inferences: ArrayLike | None = None,
+    visits: Visits | None = None,
+) -> Halves:
+    """Divide rounds for a validation; parameters and errors are those of `validate_from_curve`."""
+    checked, pooled = checked_times(times), checked_times(times if inferences is None else inferences)
     if len(checked) != len(pooled):
         raise ValueError(f"times of {len(checked)} rounds and inferences of {len(pooled)}: the rounds must be the same")
     if len(checked) < ROUNDS_TO_VALIDATE:
@@ -175,28 +210,52 @@ def _validated(
     fit, test = checked[:-tests], checked[-tests:]
     chosen = zip(percentiles, percentiles_inverted_cdf(pooled[:-tests], percentiles), strict=True)
     frozen = [(percentile, bound) for percentile, bound in chosen if math.isfinite(bound)]
+    of_fit = None if visits is None else visits[:-tests]
     if not frozen:
+        return Halves(fit, test, of_fit, frozen)
+    bounds, of_frozen = np.array([bound for _, bound in frozen]), [percentile for percentile, _ in frozen]
+    recomputed = np.array(percentiles_inverted_cdf(pooled[-tests:], of_frozen))
+    observed, at_recomputed = (_figures_at(curve, test, where) for where in (bounds, recomputed))
+    raw = list(zip(*(_raw_figures(curve, some, of_frozen) for some in (fit, test)), strict=True))
+    return Halves(fit, test, of_fit, frozen, recomputed.tolist(), observed, at_recomputed, raw)
+
+
+def halves_of_mean(
+    scores: ArrayLike, times: ArrayLike, percentiles: Sequence[float] = VALIDATED_PERCENTILES, visits: Visits | None = None
+) -> Halves:
+    """Divide rounds for validations of a metric that is a mean over samples; parameters and errors are those of `validate_prediction`."""
+    score = np.asarray(scores, dtype=np.float64)
+    halves = halves_of(partial(quality_curve, score), times, percentiles, visits=visits)
+    bounds = np.array([bound for _, bound in halves.frozen])
+    return replace(halves, fitted=Fitted(score, halves.fit, bounds) if halves.frozen else None)
+
+
+def _figures_at(curve: Curve, test: Times, bounds: Floats) -> list[Figures]:
+    return [Figures(*figures.tolist()) for figures in np.transpose(figures_of(curve(test, bounds), len(test)))]
+
+
+def _validated(predict: Callable[..., Prediction], halves: Halves) -> tuple[Validation, ...]:
+    """Fit the first rounds and look at the last, at the fitted rounds' percentiles and at the test rounds' own."""
+    if not halves.frozen:
         return ()
-    bounds = np.array([bound for _, bound in frozen])
-    recomputed = np.array(percentiles_inverted_cdf(pooled[-tests:], [percentile for percentile, _ in frozen]))
-    predicted = predict(fit, bounds, rounds=tests, visits=None if visits is None else visits[:-tests])
+    bounds = np.array([bound for _, bound in halves.frozen])
+    predicted = predict(halves.fit, bounds, rounds=len(halves.test), visits=halves.visits)
     limits = zip(*(values.tolist() for values in predicted.later[:3]), predicted.later.units, strict=True)
-    raw = zip(*(_raw_figures(curve, some, [percentile for percentile, _ in frozen]) for some in (fit, test)), strict=True)
-    observed, at_recomputed = (np.transpose(figures_of(curve(test, where), tests)) for where in (bounds, recomputed))
+    shown = zip(halves.frozen, halves.observed, halves.recomputed, halves.at_recomputed, limits, halves.raw, strict=True)
     return tuple(
         Validation(
             percentile,
             bound,
             predicted.at(index),
-            Figures(*observed[index].tolist()),
-            recomputed[index].item(),
-            Figures(*at_recomputed[index].tolist()),
-            len(fit),
-            tests,
+            observed,
+            recomputed,
+            at_recomputed,
+            len(halves.fit),
+            len(halves.test),
             *of_mean,
             *both_raw,
         )
-        for index, ((percentile, bound), of_mean, both_raw) in enumerate(zip(frozen, limits, raw, strict=True))
+        for index, ((percentile, bound), observed, recomputed, at_recomputed, of_mean, both_raw) in enumerate(shown)
     )
 
 

@@ -99,12 +99,24 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
     score, checked = np.asarray(scores, dtype=np.float64), checked_times(times)
     check_curve(score, checked, np.empty(0))
     _check_floors(floors)
+    if np.isin(score, (0, 1)).all():
+        return _of_right_answers(checked[:, score == 1], score.size, floors)
     order = np.argsort(checked, axis=1)
     ordered = np.take_along_axis(checked, order, axis=1)
     reached = np.cumsum(score[order], axis=1) / score.size
     first = np.array([(reached < floor * (1 - ROUNDING)).sum(axis=1) for floor in floors], dtype=np.int64)
     padded = np.column_stack([ordered, np.full(len(checked), np.inf)])
     return np.asarray(padded[np.arange(len(checked)), first.reshape(len(floors), len(checked))], dtype=np.float64)
+
+
+def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> NDArray[np.float64]:
+    """Return the deadlines of rounds of so many samples, [F, R], from the times of right answers, [R, N]: the last one that is needed."""
+    reached = np.arange(1, times.shape[1] + 1) / samples
+    needed = [int((reached < floor * (1 - ROUNDING)).sum()) for floor in floors]
+    places = sorted({place for place in needed if place < reached.size})
+    ordered = np.partition(times, places, axis=1) if places else times
+    found = [ordered[:, place] if place < reached.size else np.full(len(times), np.inf) for place in needed]
+    return np.array(found, dtype=np.float64).reshape(len(floors), len(times))
 
 
 def _check_floors(floors: Sequence[float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ class RoundMatrix:
     times
         per clock, ns, float64, shape [R, S]; +inf where the outcome is not ``ok``. ``response`` is there under load alone.
     stages
-        per stage, in the same form.
+        per stage, in the same form; none where they were not asked for.
     outcome
         index into ``schema.OUTCOMES``, int8, shape [R, S]; a sample that a round has no row of is ``lost``.
     process
@@ -65,13 +66,15 @@ class RoundMatrix:
         return np.not_equal(self.outcome, schema.OK)
 
 
-def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
+def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) -> RoundMatrix:
     """Return the matrices of a trial.
 
     Parameters
     ----------
     timings, rounds
         columns of ``schema.TIMINGS`` and ``schema.ROUNDS``, in the order ``twins`` gives them.
+    with_stages
+        whether the stages are wanted as matrices, too.
 
     Raises
     ------
@@ -83,15 +86,12 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     samples = np.unique(timings.column("sample").to_numpy()).astype(np.int64)
     shape = (len(numbers), len(samples))
     _refuse_sparse(timings.num_rows, shape)
-    row = np.searchsorted(numbers, timings.column("round").to_numpy())
-    column = np.searchsorted(samples, timings.column("sample").to_numpy())
+    place, rows_present = _places(timings, numbers, samples)
 
     codes = outcome_codes(timings)
-    place = row * shape[1] + column
     outcome = np.full(shape, schema.LOST, dtype=np.int8)
     outcome.ravel()[place] = codes
     is_ok = codes == schema.OK
-    timed = place[is_ok]
     stages = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
     nothing = np.zeros(timings.num_rows, dtype=np.int64)
     is_open = timings.column("arrival_ns").null_count < timings.num_rows
@@ -104,15 +104,14 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
 
     def matrix(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         filled = np.full(shape, np.inf)
-        filled.ravel()[timed] = times[is_ok]
+        filled.ravel()[place] = np.where(is_ok, times, np.inf)
         return filled
 
-    rows_present = np.bincount(row, minlength=shape[0])
     return RoundMatrix(
         rounds=numbers,
         samples=samples,
         times={clock: matrix(of_clock) for clock, of_clock in times.items()},
-        stages={name: matrix(of_stage) for name, of_stage in stages.items()},
+        stages={name: matrix(of_stage) for name, of_stage in stages.items()} if with_stages else {},
         outcome=outcome,
         process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
@@ -121,7 +120,24 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     )
 
 
-def _arrivals(timings: pa.Table, place: npt.NDArray[np.int64], shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
+Places: TypeAlias = npt.NDArray[np.int64] | slice
+"""Where rows stand in a matrix of one dimension; all of it in order, as in a trial that lacks nothing, is a slice."""
+
+
+def _places(timings: pa.Table, numbers: npt.NDArray[np.int64], samples: npt.NDArray[np.int64]) -> tuple[Places, npt.NDArray[np.int64]]:
+    """Return where each row stands in the matrix, and how many rows each round has."""
+    of_round, of_sample = timings.column("round").to_numpy(), timings.column("sample").to_numpy()
+    shape = (len(numbers), len(samples))
+    if timings.num_rows == shape[0] * shape[1]:
+        in_order = (of_round.reshape(shape) == numbers[:, None]).all() and (of_sample.reshape(shape) == samples).all()
+        if in_order:
+            return slice(None), np.full(shape[0], shape[1])
+    row, column = np.searchsorted(numbers, of_round), np.searchsorted(samples, of_sample)
+    place: npt.NDArray[np.int64] = row * shape[1] + column
+    return place, np.bincount(row, minlength=shape[0])
+
+
+def _arrivals(timings: pa.Table, place: Places, shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
     """Return the arrivals; under load every row has one, whatever became of its sample."""
     column = timings.column("arrival_ns")
     if column.null_count == len(column):

@@ -73,6 +73,11 @@ class Campaign:
         self.directory = directory
         self.record = read_campaign(directory)
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """The words of the command line that measured it, where they are known; of campaigns that are read as one those of each."""
+        return (self.record.command,) if self.record.command else ()
+
     def trial(self, trial_id: str) -> TrialRecord:
         """Return what is known of a trial. Its state is the one in ``campaign.json``, unless a driver is at work or was killed."""
         planned = self.record.planned(trial_id)
@@ -87,7 +92,7 @@ class Campaign:
 
     def timings(self, trial_id: str) -> pa.Table:
         """Return the timings of all stored rounds, sorted by round and sample; columns of ``schema.TIMINGS``."""
-        return self._both(trial_id)[0]
+        return self.both(trial_id)[0]
 
     def rounds(self, trial_id: str) -> pa.Table:
         """Return one row per stored round, sorted by round; columns of ``schema.ROUNDS``."""
@@ -95,7 +100,7 @@ class Campaign:
 
     def matrix(self, trial_id: str) -> RoundMatrix:
         """Return the times of all stored rounds as matrices over rounds and samples."""
-        return round_matrix(*self._both(trial_id))
+        return round_matrix(*self.both(trial_id))
 
     def samples(self, trial_id: str) -> pa.Table:
         """Return one row per sample: its reference, first prediction, sizes, scores and slices."""
@@ -144,7 +149,7 @@ class Campaign:
             raise InputError(f"{path} is of another campaign (it names trial {min(strangers)}): {remedy}")
         return table
 
-    def _both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
+    def both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
         """Return timings and rounds of a trial. Raises InputError also for a round that is shorter than what was timed in it."""
         folder, least = self._measured(trial_id)
         timings, rounds = merge.both(folder, least)

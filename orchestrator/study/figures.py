@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.report.colours import COLOURS
 from orchestrator.stats.input_size import moments
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.study.material import Material, repeats_first, short, sizes_of
-from orchestrator.study.plots import COLOURS, Figure, Line, Plot, style_of
+from orchestrator.study.plots import Figure, Line, Plot, line_style
 from orchestrator.study.settling import Paths
 from orchestrator.study.sizes import Densities, Heat
 from orchestrator.study.tables import plain
@@ -70,7 +71,7 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
     ideal = scale_of(judged).shown(judged.ideal())
     lines = [
         Line(ms, quality.min(axis=1).tolist(), COLOURS[1], width=0.8),
-        Line(ms, quality.max(axis=1).tolist(), COLOURS[2], width=0.8),
+        Line(ms, quality.max(axis=1).tolist(), COLOURS[3], width=0.8),
         Line(ms, mean.tolist(), COLOURS[0], low=(mean - sd).tolist(), high=(mean + sd).tolist()),
     ]
     return Plot(short(group, data), "threshold (ms)", data.metric, lines, log_x=True, x_marks=marks, y_marks=[ideal])
@@ -84,7 +85,7 @@ def _tails(material: Material, group: Group) -> Figure:
     latency, quality = [], []
     common = {threshold.percentile: threshold.ns for threshold in group.thresholds.percentiles[PRIMARY_CLOCK]}
     for number, data in enumerate(firsts):
-        colour, dash = style_of(number)
+        colour, dash = line_style(number)
         own = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], percentiles)
         latency.append(Line(places, [bound / NS_PER_MS for bound in own], colour, dash=dash))
         judged = data.judged(data.metric)
@@ -98,7 +99,7 @@ def _tails(material: Material, group: Group) -> Figure:
         Plot("Tail latency", "percentile", "ms", latency, x_ticks=words),
         Plot("Tail quality at the reference's percentiles", "percentile", metric, quality, x_ticks=words),
     ]
-    legend = [(short(group, data), *style_of(number)) for number, data in enumerate(firsts)]
+    legend = [(short(group, data), *line_style(number)) for number, data in enumerate(firsts)]
     return Figure(
         f"tail-{plain(group.task)}", f"Tail latency and tail quality, {group.task}", plots, legend, caption="First repeats, total time."
     )
@@ -107,7 +108,7 @@ def _tails(material: Material, group: Group) -> Figure:
 def _settling(material: Material, group: Group, paths: Paths) -> Figure:
     """Return rJSD over rounds of every system's first repeat, both clocks."""
     bound = material.criteria.claims.enough.rjsd
-    colours = {Clock.INFERENCE: COLOURS[0], Clock.TOTAL: COLOURS[4]}
+    colours = {Clock.INFERENCE: COLOURS[0], Clock.TOTAL: COLOURS[1]}
     plots = []
     for data in repeats_first(group.trials):
         of_trial = paths[data.trial_id]
@@ -157,7 +158,7 @@ def _densities(found: Sequence[Densities]) -> Figure:
             "total time (ms)",
             "density of log time",
             [
-                Line(one.ms.tolist(), density.tolist(), style_of(number)[0], dash=style_of(number)[1])
+                Line(one.ms.tolist(), density.tolist(), line_style(number)[0], dash=line_style(number)[1])
                 for number, (_, density) in enumerate(one.lines)
             ],
             log_x=True,
@@ -165,7 +166,7 @@ def _densities(found: Sequence[Densities]) -> Figure:
         )
         for one in found
     ]
-    names = list(dict.fromkeys((name, *style_of(number)) for one in found for number, (name, _) in enumerate(one.lines)))
+    names = list(dict.fromkeys((name, *line_style(number)) for one in found for number, (name, _) in enumerate(one.lines)))
     return Figure(
         "density", "One sample on every system", plots, names, caption="Kernel density of log total time over the rounds of each system."
     )

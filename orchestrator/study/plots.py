@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.report.colours import AMOUNT, COLOURS, strokes, style_of
 from orchestrator.report.quality_picture import even_ticks, ticks
 from orchestrator.report.svg import INK, QUIET, RULE, Drawing, width_of
 from orchestrator.study.tables import significant
 
-DASHES = ("", "5 3", "2 3", "8 3 2 3")
-COLOURS = ("#1f6fb4", "#c4541d", "#2e8540", "#7a3e9d", "#a6761d", "#d01c8b", "#1b9e9e", "#666666")
 WIDTH, HEIGHT = 250.0, 170.0
 LEFT, TOP, RIGHT, BOTTOM = 52.0, 58.0, 16.0, 46.0
 TITLE_SIZE = 11.0
@@ -22,9 +21,10 @@ MOST_TICKS = 5
 Values = Sequence[float]
 
 
-def style_of(number: int) -> tuple[str, str]:
+def line_style(number: int) -> tuple[str, str]:
     """Return colour and dashes of the line of that number."""
-    return COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
+    colour, dashes = style_of(number)
+    return colour, strokes(dashes)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _cells(drawing: Drawing, plot: Plot, left: float, top: float) -> None:
     size = min(WIDTH, HEIGHT) / len(plot.cells)
     for row, values in enumerate(plot.cells):
         for column, value in enumerate(values):
-            drawing.box(left + column * size, top + row * size, size, size, "#1f3f77", max(0.0, min(1.0, value / plot.most)))
+            drawing.box(left + column * size, top + row * size, size, size, AMOUNT, max(0.0, min(1.0, value / plot.most)))
     drawing.text(left, top + HEIGHT + 17, f"white 0, dark {significant(plot.most)}", QUIET, 10)
 
 

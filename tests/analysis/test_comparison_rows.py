@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from orchestrator.analysis import comparison
 from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.comparison import comparison_rows
 from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.stats.comparison import compare_many_samples
+from orchestrator.stats.thresholds import Threshold
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 
@@ -46,6 +50,26 @@ def test_samples_like_these_say_less_than_these_samples(build: Any, noise: Any) 
         row["scope"]: row["interval_high"] - row["interval_low"] for row in found if row["threshold"] == "21 ms" and row["interval_low"]
     }
     assert width["samples like these"] > width["this data set"]
+
+
+def test_of_many_answers_the_baseline_is_looked_at_once_and_nothing_else_is_found(
+    build: Any, noise: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "MANY_ANSWERS", 1)
+    trials = {data.trial_id: data for data in (build(name, noise(30, 40, ms)) for name, ms in (("slow", 24), ("middle", 20), ("fast", 16)))}
+    found = [row for row in rows(list(trials.values())) if row["scope"] == "samples like these"]
+    assert len(found) > 8
+    for row in found:
+        threshold = Threshold(row["threshold"], row["threshold_ns"], "absolute")
+        scores = on_time_scores([trials[row["baseline"]]], [trials[row["trial"]]], threshold)
+        assert scores is not None
+        wanted = compare_many_samples(*scores)
+        assert (row["difference"], row["interval_low"], row["interval_high"]) == (wanted.difference, *finite(wanted.low, wanted.high))
+        assert row["parameters"] == {"confidence": 0.95, **wanted.parameters}
+
+
+def finite(*limits: float) -> list[float | None]:
+    return [limit if np.isfinite(limit) else None for limit in limits]
 
 
 def test_without_repeats_there_is_no_verdict(build: Any, noise: Any) -> None:

@@ -20,6 +20,7 @@ from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import verdict
+from orchestrator.report.standings import ranking
 
 LATE = 10.0
 ERRORS = np.array([0.0, 1.0, 2.0, 3.0, 12.0, 4.0])
@@ -120,7 +121,7 @@ def test_the_better_system_is_the_one_with_the_smaller_error(make: Callable[...,
 
     campaign = type("Campaign", (), {"config": None})
     results = CampaignAnalysis(campaign, (), analysis, groups, {"tail_quality": pa.Table.from_pylist(rows), "processes": pa.table({})})  # type: ignore[arg-type]
-    told = next(verdict.winners(results, groups[0]))
+    told = next(verdict.winners(ranking(results, groups[0])))
     assert told.index("fast with torch keeps") < told.index("slow with torch keeps")
     assert "% of what there is to keep (kind_error" in told
 

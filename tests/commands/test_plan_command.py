@@ -42,10 +42,8 @@ def test_of_a_sweep_what_is_missing_makes_trials_infeasible_with_everything_they
     assert code == 0
     assert "2 trials, 2 infeasible" in out
     first, second = [line for line in out.splitlines() if line.startswith("infeasible: ")]
-    assert "runtime=torch needs the package no_such_module, which is not installed" in first
-    assert "task.count" not in first
-    assert "no_such_module" in second
-    assert "; task.count=0: must be at least 1" in second
+    assert first.startswith("infeasible: all trials: runtime=torch needs the package no_such_module, which is not installed")
+    assert re.fullmatch(r"infeasible: echo-numbers-\S+-r0: task\.count=0: must be at least 1", second)
 
 
 def test_of_a_single_trial_what_is_missing_is_told_at_once(call: Call, null_words: list[str]) -> None:
@@ -68,7 +66,7 @@ def test_notes_of_a_sweep_stand_beside_its_trials_also_those_left_out(call: Call
     code, out, _ = call("plan", *null_words, "--config-dir", str(tmp_path), "+sweep=noted")
     assert code == 0
     lines = [re.sub("-[0-9a-f]{8}-r0", "", line) for line in out.splitlines()]
-    assert "planned: echo-numbers-cpu_all-torch-b1: substitute" in lines
+    assert "note: cpu_all: substitute" in lines
     why = "model echo offers the runtimes torch, not onnxruntime; the paper had none"
     for system in ("cpu_1core", "cpu_all"):
         assert f"left out: echo-numbers-{system}-onnxruntime-b1: {why}" in lines

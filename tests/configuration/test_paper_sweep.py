@@ -115,3 +115,13 @@ def test_the_plan_prints_each_cell_with_what_it_is_and_what_stands_in(
     assert sum("substitute: onnxruntime for the paper's TensorFlow" in line for line in lines) == 5
     assert all(("substitute" in line) == ("-onnxruntime-" in line) for line in lines)
     assert sum("write yours into the system's device" in line for line in lines) == 2
+    assert main(("plan", "+sweep=paper")) == 0
+    brief = capsys.readouterr().out
+    assert max(len(line) for line in brief.splitlines()) <= 80
+    assert (
+        len([line for line in brief.splitlines() if line.startswith("│")]) == 19
+    )  # a line a cell: what does not fit is said by name below
+    said = " ".join(brief.split())
+    assert "note: runtime onnxruntime (5 trials): substitute: onnxruntime for the paper's TensorFlow" in said
+    assert "Device: cuda:0 of geforce, titan_v, p100; cuda:0,1,2,3 of geforce_all, v100_all." in said
+    assert said.count("task.root is not set and must name the folder with pictures and annotations") == 1

@@ -12,7 +12,7 @@ from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.claims import rounds_needed_tables
-from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.storage.reader import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow
@@ -97,8 +97,9 @@ def test_every_inference_is_found_once(campaigns: Make, planned: Plan, order: st
 @pytest.mark.parametrize("order", ["fixed", "shuffled"])
 def test_means_of_stages_add_up_to_the_mean_total_time(campaigns: Make, planned: Plan, order: str) -> None:
     campaign = measured(campaigns, planned, order=order)
-    rows = analyse(campaign, AnalysisConfig(seed=0)).tables["latency"].to_pylist()
-    [told] = read_evidence(campaign).values()
+    results = analyse(campaign, AnalysisConfig(seed=0))
+    rows = results.tables["latency"].to_pylist()
+    [told] = evidence_of(results).values()
     assert sum(told.stage_means_ns.values()) == pytest.approx(next(row["mean_ns"] for row in rows if row["clock"] == "total"))
 
 

@@ -12,7 +12,7 @@ from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_se
 from orchestrator.commands.verbs.report import Options, execute
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.evidence import read_evidence
+from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.html.page import render
 from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
@@ -123,7 +123,8 @@ def test_names_tell_campaigns_apart_and_lead_nowhere(campaigns: Make, planned: P
 def test_the_page_takes_them_as_one_campaign(campaigns: Make, planned: Plan) -> None:
     directories = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, seed=1)
     several = SeveralCampaigns([open_campaign(directory) for directory in directories])
-    page = render(analyse_several(several, AnalysisConfig()), read_evidence(several))
+    results = analyse_several(several, AnalysisConfig())
+    page = render(results, evidence_of(results))
     assert "cpu_all @ 2026-03-01 12:30" in page
     assert "cpu_all @ 2026-03-05 12:30" in page
 

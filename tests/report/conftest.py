@@ -21,7 +21,7 @@ from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.figures.evidence import Evidence, read_evidence
+from orchestrator.report.figures.evidence import Evidence, evidence_of
 from orchestrator.report.html.page import render
 from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import run_trials
@@ -123,7 +123,8 @@ class Reported:
 
 
 def reported(campaign: Campaign, page: Path) -> Reported:
-    results, evidence = analyse(campaign, campaign.record.config.analysis), read_evidence(campaign)
+    results = analyse(campaign, campaign.record.config.analysis)
+    evidence = evidence_of(results)
     page.write_text(render(results, evidence), encoding="utf-8")
     return Reported(campaign.directory, results, evidence, page)
 

@@ -15,6 +15,7 @@ from small_campaign import measure_small
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.html.page import render
+from orchestrator.report.standings import ranking
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import winners
 from orchestrator.storage.reader import open_campaign
@@ -46,7 +47,7 @@ def check_every_common_deadline(found: Any, page: Any) -> set[tuple[str, ...]]:
             continue  # of several names for one time, any may be said
         slide(page, place)
         at = replace(group, thresholds=replace(group.thresholds, primary=threshold))
-        assert said(page) == list(winners(found.results, at))
+        assert said(page) == list(winners(ranking(found.results, at)))
         seen.add(tuple(said(page)))
     return seen
 
@@ -140,3 +141,40 @@ def test_a_long_command_leaves_the_links_their_lines(report: Any, visit: Callabl
         page = visit(path, viewport={"width": width, "height": 768}).page
         assert page.locator("nav a").evaluate_all("links => links.every(link => link.getClientRects().length === 1)")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def type_deadline(page: Any, text: str) -> None:
+    field = page.get_by_label("or exactly")
+    field.fill(text)
+    field.press("Enter")
+
+
+def test_a_deadline_can_be_typed_and_is_kept_in_the_address(report: Any, page: Any) -> None:
+    reading = readings(report.results, report.evidence)[0]
+    field = page.get_by_label("or exactly")
+    for typed, ns in (("20.5", 20_500_000), ("0.0205 s", 20_500_000), (f"{int(reading.grids['total'].ns[40])} ns", None)):
+        type_deadline(page, typed)
+        place = 40 if ns is None else last_before(reading, ns)
+        assert field.input_value() == f"{(ns or int(reading.grids['total'].ns[40])) / 1e6:.12g} ms"
+        assert page.locator("[data-slider]").input_value() == str(place)
+        assert page.locator("[data-between]").is_hidden() == (ns is None)
+        assert page.evaluate("location.hash").startswith(f"#t={field.input_value().replace(' ', '')}&")
+        assert cells(page, "mean") == [quality(reading.curves["total", entry.key].mean[place]) for entry in reading.entries]
+    slide(page, 7)
+    assert field.input_value() == f"{int(reading.grids['total'].ns[7]) / 1e6:.12g} ms"
+
+
+@pytest.mark.parametrize("text", ["50 parsecs", "-3", "0", "", "1e999"])
+def test_what_is_typed_and_is_no_time_is_told_and_changes_nothing(text: str, page: Any) -> None:
+    slide(page, 12)
+    before = said(page), page.evaluate("location.hash")
+    type_deadline(page, "8 ms")
+    type_deadline(page, text)
+    complaint, field = page.locator("[data-wrong]"), page.get_by_label("or exactly")
+    assert complaint.inner_text() == f"“{text}” is no time above 0: write one such as 50 ms, 0.05 s or 50000 us."
+    assert field.get_attribute("aria-invalid") == "true"
+    assert page.locator("output[data-threshold]").inner_text() == "8 ms"
+    field.press("Escape")
+    assert (field.input_value(), complaint.is_hidden()) == ("8 ms", True)
+    slide(page, 12)
+    assert (said(page), page.evaluate("location.hash")) == before

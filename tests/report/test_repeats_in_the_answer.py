@@ -15,6 +15,7 @@ from orchestrator.report.html.first_screen import first_screen
 from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
+from orchestrator.report.standings import ranking, rankings
 from orchestrator.report.text import milliseconds
 from orchestrator.report.verdict import repeats_needed, verdict
 from orchestrator.storage.reader import open_campaign
@@ -32,9 +33,8 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
 
 def kept(results: CampaignAnalysis) -> list[str]:
     [reading] = readings(results, {})
-    return list(
-        first_screen(reading, results, flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))).kept
-    )
+    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
+    return list(first_screen(reading, results, flags, ranking(results, reading.group)).kept)
 
 
 def all_flags(reading: Any) -> set[str]:
@@ -74,9 +74,14 @@ def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:
     ]
     assert said[said.index(str(measured_again(("+sweep=small", "model=null"), "measurement.repeat=5"))) - 1].endswith("repeats show:")
     assert "\n  `python -m orchestrator +sweep=small model=null measurement.repeat=5`\n" in to_report(results)
-    several = replace(results, campaign=results.campaign.model_copy(update={"command": ()}))
-    assert [sentence.partition("show: ")[2] for sentence in repeats_needed(several, several.groups)] == [
+    unknown = replace(results, commands=())
+    assert [sentence.partition("show: ")[2] for sentence in repeats_needed(unknown, rankings(unknown))] == [
         "measure again with measurement.repeat=5."
+    ]
+    several = replace(results, commands=(("+sweep=small", "results_dir=a"), ("+sweep=large",), ("+sweep=small",)))
+    assert list(repeats_needed(several, rankings(several)))[1:] == [
+        "python -m orchestrator +sweep=small measurement.repeat=5",
+        "python -m orchestrator +sweep=large measurement.repeat=5",
     ]
 
 

@@ -42,5 +42,21 @@ def test_trials_of_equal_names_keep_their_ids_at_any_width() -> None:
     assert with_fitting_names(TABLE, alike, 20).columns == ["rounds", IDS]
 
 
+def test_what_follows_from_a_name_is_said_once_where_it_does_not_fit() -> None:
+    trials = [
+        (f"x-{system}-{repeat:08}-r{repeat}", trial(system).model_copy(update={"repeat": repeat}))
+        for system in ("cpu_1", "cpu_2")
+        for repeat in (0, 1)
+    ]
+    rows = [[one, {"cpu_1": "cpu", "cpu_2": "cuda:0"}[of.system.name], str(number)] for number, (one, of) in enumerate(trials)]
+    table = Table("Plan", ["trial", "device", "rounds"], rows)
+    narrow = with_fitting_names(table, trials, 32)
+    assert (narrow.columns, narrow.rows[2]) == (["system", "repeat", "rounds"], ["cpu_2", "0", "2"])
+    assert narrow.note == "Device: cpu of cpu_1; cuda:0 of cpu_2. In all: batch 1."
+    assert "device" in with_fitting_names(table, trials, 40).columns
+    apart = Table("Plan", ["trial", "device", "rounds"], [[one, str(number), str(number)] for number, (one, _) in enumerate(trials)])
+    assert "device" in with_fitting_names(apart, trials, 32).columns
+
+
 def test_an_id_whose_end_is_that_of_another_is_whole() -> None:
     assert id_ends(["x-torch-r0", "y-torch-r0", "y-torch-r1"]) == ["x-torch-r0", "y-torch-r0", "torch-r1"]

@@ -62,6 +62,16 @@ def test_a_mean_at_several_floors_equals_brute_force(times: NDArray[np.float64],
     assert found.tolist() == [[brute_force(mean_quality, row, floor) for row in times.tolist()] for floor in floors]
 
 
+@given(ROUNDS, st.lists(FLOORS, max_size=3), st.lists(st.sampled_from([0.0, 1.0]), min_size=6, max_size=6))
+def test_scores_of_0_and_1_equal_brute_force(times: NDArray[np.float64], floors: list[float], scores: list[float]) -> None:
+    def quality(on_time: list[bool]) -> float:
+        return math.fsum(score for score, there in zip(scores, on_time, strict=True) if there) / len(scores)
+
+    found = mean_deadlines(scores, times, floors)
+    assert found.shape == (len(floors), len(times))
+    assert found.tolist() == [[brute_force(quality, row, floor) for row in times.tolist()] for floor in floors]
+
+
 def test_whole_numbers_of_ns_and_wrong_input_of_a_mean() -> None:
     times = np.random.default_rng(1).integers(1, 50, (9, 30))
     curve = partial(quality_curve, np.ones(30))

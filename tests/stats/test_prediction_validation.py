@@ -10,7 +10,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.later_mean import later_means
 from orchestrator.stats.long_run import depend, long_run_spreads
 from orchestrator.stats.prediction import Figures, predict_quality
-from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, validate_from_curve, validate_prediction
+from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, halves_of_mean, validate_from_curve, validate_prediction
 from orchestrator.stats.tail_quality import quality_curve
 
 
@@ -51,6 +51,18 @@ def test_every_figure_by_hand(method, rounds: int, tests: int) -> None:
         assert one.difference_as_in_paper == pytest.approx(paper)
         raw = [raw_figures(scores, some, one.percentile) for some in (fit, test)]
         assert one.difference_as_in_paper_program == pytest.approx([abs(a - b) for a, b in zip(*raw, strict=True)])
+
+
+@pytest.mark.parametrize("method", ["block-bootstrap", "poisson-binomial", "monte-carlo"])
+def test_what_methods_share_is_found_once_and_changes_nothing(method) -> None:
+    scores, times, visits = np.array([1.0, 0, 1, 1, 1]), lognormal(90, 5), np.repeat(np.arange(18), 5)
+    halves = halves_of_mean(scores, times, visits=visits)
+    alone, shared = (
+        validate_prediction(scores, times, random=generator(), method=method, draws=99, visits=visits, halves=known)
+        for known in (None, halves)
+    )
+    assert len(alone) == len(VALIDATED_PERCENTILES)
+    assert repr(shared) == repr(alone)
 
 
 def raw_figures(scores: np.ndarray, times: np.ndarray, percentile: float) -> tuple[float, float, float]:

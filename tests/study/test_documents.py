@@ -12,6 +12,8 @@ from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
+from orchestrator.report.colours import AMOUNT, COLOURS
+from orchestrator.report.svg import INK, QUIET, RULE
 from orchestrator.study.criteria import read_criteria, shipped_criteria
 from orchestrator.study.document import SECTIONS, cells_of, differences, filled, in_words, to_document, to_json
 from orchestrator.study.material import Material
@@ -58,6 +60,7 @@ def test_figures_are_whole_svg_without_a_date(study: Study) -> None:
         text = draw(figure)
         ElementTree.fromstring(text)
         assert not re.search(r'"[^"]*\b(nan|inf)\b[^"]*"', text)
+        assert set(re.findall("#[0-9a-f]{6}", text)) <= {*COLOURS, AMOUNT, INK, QUIET, RULE, "#ffffff"}
 
 
 def test_a_document_is_filled_and_then_agrees(study: Study) -> None:

@@ -6,13 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from orchestrator.analysis.trial_data import map_in_threads, rows_per_inference
-from orchestrator.storage.reader import Campaign
-from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.schema import STAGES
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.trial_data import TrialData
 
 MEASURES = {
     "duration of round (s)": "duration_ns",
@@ -57,39 +53,19 @@ class Evidence:
     gap_ns: tuple[float, float] | None
 
 
-def read_evidence(campaign: Campaign) -> dict[str, Evidence]:
-    """Return the evidence of every trial that has a round."""
-    started = [record for record in campaign.trials() if record.started_at is not None]
-    found = zip(started, map_in_threads(lambda record: _of_trial(campaign, record), started), strict=True)
-    return {record.trial_id: evidence for record, evidence in found if evidence is not None}
+def evidence_of(results: CampaignAnalysis) -> dict[str, Evidence]:
+    """Return the evidence of every trial that was read, by its id."""
+    found = {data.trial_id: _of_trial(data) for group in results.groups for data in group.trials}
+    return {trial: evidence for trial, evidence in found.items() if evidence is not None}
 
 
-def _of_trial(campaign: Campaign, record: TrialRecord) -> Evidence | None:
-    rounds = campaign.rounds(record.trial_id)
-    if not rounds.num_rows:
+def _of_trial(data: TrialData) -> Evidence | None:
+    if data.beside is None:
         return None
-    timings = campaign.timings(record.trial_id)
-    if record.trial.measurement.batch > 1:
-        timings = rows_per_inference(record, campaign.matrix(record.trial_id), timings)
-    return _evidence(rounds, timings)
-
-
-def _evidence(rounds: pa.Table, timings: pa.Table) -> Evidence:
-    gaps = timings.column("start_gap_ns").drop_null().to_numpy()
-    means = {stage.removesuffix("_ns"): pc.mean(timings.column(stage)).as_py() for stage in STAGES}
-    started = rounds.column("started_at").cast(pa.timestamp("ms", tz="UTC"), safe=False).cast(pa.int64())
+    known = {name: data.evidence[column] * UNITS.get(column, 1) for name, column in MEASURES.items() if column in data.evidence}
     return Evidence(
-        started_ms=started.to_numpy().astype(np.float64),
-        measures={
-            name: _figures(rounds.column(column)) * UNITS.get(column, 1)
-            for name, column in MEASURES.items()
-            if rounds.column(column).null_count < rounds.num_rows
-        },
-        stage_means_ns={stage: mean for stage, mean in means.items() if mean is not None},
-        gap_ns=(float(np.median(gaps)), float(np.quantile(gaps, 0.99))) if gaps.size else None,
+        started_ms=data.beside.started_ms,
+        measures={name: figures for name, figures in known.items() if not np.isnan(figures).all()},
+        stage_means_ns=data.beside.stage_means_ns,
+        gap_ns=data.beside.gap_ns,
     )
-
-
-def _figures(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    values: np.ndarray[tuple[int], np.dtype[np.float64]] = column.cast(pa.float64(), safe=False).to_numpy()  # only drawn
-    return values

@@ -189,7 +189,7 @@ def _known(results: CampaignAnalysis) -> dict[tuple[str, str], dict[int, Row]]:
     """Return the stored figures at common thresholds, by trial and clock."""
     metrics = {data.trial_id: data.metric for group in results.groups for data in group.trials}
     found: dict[tuple[str, str], dict[int, Row]] = {}
-    for row in results.tables["tail_quality"].to_pylist():
+    for row in results.rows("tail_quality"):
         if row["slice"] == "all" and row["threshold_origin"] != "own" and row["metric"] == metrics.get(row["trial"]):
             found.setdefault((row["trial"], row["clock"]), {}).setdefault(row["threshold_ns"], row)
     return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.contracts import InputError
-from orchestrator.report.colours import Style, styles
+from orchestrator.report.colours import COLOURS, Style, styles
 from orchestrator.report.figures.axis_words import axis_words
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.charts import figures
@@ -30,7 +30,7 @@ MARKERS: tuple[dict[str, Any], ...] = (
     {"marker": "^"},
     {"marker": "x"},
 )
-OF_BARS = ("#0072b2", "#56b4e9", "#9a9a9a")
+OF_BARS = (COLOURS[0], COLOURS[5], "#9a9a9a")
 HATCHES = ("", "////", "....")
 GREY: Style = ("#777777", (5, 2))
 HEIGHT = 0.58

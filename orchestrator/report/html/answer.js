@@ -89,7 +89,7 @@ function moveAnswer(task, text, names) {
   task.home ??= { clock: task.clock, ns: deadline(task), name, said: sentences.map(place => place.textContent), doubts: [...box.childNodes], kind: box.className };
   const home = task.clock === task.home.clock && deadline(task) === task.home.ns;
   between.hidden = task.asked === null;
-  between.textContent = `No figures were computed at ${text} itself: those shown are of ${milliseconds(clock.ns[task.at])}, the ${clock.ns[task.at] > task.asked ? "first" : "last before it"}.`;
+  between.textContent = `No figures were computed at ${text} itself: those shown are of ${clock.ns[task.at] / 1e6} ms, the ${clock.ns[task.at] > task.asked ? "first" : "last before it"}.`;
   if (!task.systems.length) return;
   const bound = name + (task.clock === task.home.clock ? "" : ` of ${task.clock} time`);
   const test = `No test was made at this deadline, only at ${task.home.name} of ${task.home.clock} time; here intervals alone say what ties.`;

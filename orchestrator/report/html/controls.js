@@ -12,6 +12,7 @@ function show(task) {
   slider.max = String(clock.ns.length - 1);
   slider.value = String(task.at);
   slider.setAttribute("aria-valuetext", label ? `${text}, ${label}` : text);
+  showTyped(task);
   task.section.querySelector("[data-marks]").value = names[0] ? String(task.at) : "";
   task.section.querySelector("[data-clock]").value = task.clock;
   moveAnswer(task, text, names);
@@ -42,6 +43,22 @@ function ask(task, ns) {
   const clock = task.clocks[task.clock];
   task.at = Math.max(0, clock.ns.findLastIndex(value => value <= ns));
   task.asked = clock.ns[task.at] === ns ? null : ns;
+}
+
+// The field shows the deadline to the nanosecond. What is typed there and is none is told, and nothing else changes.
+function showTyped(task, complaint = "") {
+  const field = task.section.querySelector("[data-typed]"), wrong = task.section.querySelector("[data-wrong]");
+  if (!complaint) field.value = `${deadline(task) / 1e6} ms`;
+  field.setAttribute("aria-invalid", String(complaint !== ""));
+  wrong.textContent = complaint;
+  wrong.hidden = !complaint;
+}
+
+function takeTyped(task, text) {
+  const ns = nanoseconds(text);
+  if (Number.isNaN(ns)) { showTyped(task, `“${text.trim()}” is no time above 0: write one such as 50 ms, 0.05 s or 50000 us.`); return; }
+  ask(task, ns);
+  show(task);
 }
 
 function setClock(task, name) {
@@ -87,6 +104,8 @@ function listenToControls(task) {
   const section = task.section, find = name => section.querySelector(`[data-${name}]`);
   find("slider").addEventListener("input", event => slideTo(task, Number(event.target.value)));
   find("marks").addEventListener("change", event => slideTo(task, Number(event.target.value)));
+  find("typed").addEventListener("change", event => takeTyped(task, event.target.value));
+  find("typed").addEventListener("keydown", event => { if (event.key === "Escape") showTyped(task); });
   find("clock").addEventListener("change", event => { setClock(task, event.target.value); show(task); });
   section.addEventListener("click", event => {
     const button = event.target.closest("[data-pick]");
@@ -107,7 +126,8 @@ function listenToControls(task) {
 // A time in ns as one writes it, in ms where no unit is given; NaN for what is none.
 function nanoseconds(text) {
   const found = /^\s*(\d*\.?\d+(?:e[-+]?\d+)?|\d+\.)\s*(ns|us|µs|μs|ms|s|)\s*$/i.exec(text);
-  return found ? Math.round(Number(found[1]) * { ns: 1, us: 1e3, "µs": 1e3, "μs": 1e3, ms: 1e6, s: 1e9, "": 1e6 }[found[2].toLowerCase()]) : NaN;
+  const ns = found ? Math.round(Number(found[1]) * { ns: 1, us: 1e3, "µs": 1e3, "μs": 1e3, ms: 1e6, s: 1e9, "": 1e6 }[found[2].toLowerCase()]) : NaN;
+  return ns > 0 && ns < Infinity ? ns : NaN;
 }
 
 // #t=50ms&clock=total restores a view; tasks after the first have their number behind each name.

@@ -11,7 +11,7 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
-from orchestrator.report.standings import UNSTEADY, is_unsteady, standings
+from orchestrator.report.standings import UNSTEADY, Ranking, is_unsteady
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
 
@@ -29,32 +29,32 @@ class Doubt:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """The sentences beside the first figure; ``command`` would show what is not shown yet, empty where nothing is to be shown."""
+    """The sentences beside the first figure; ``commands`` would show what is not shown yet, none where nothing is to be shown."""
 
     wins: tuple[str, ...]
     shown: tuple[str, ...]
-    command: str
+    commands: tuple[str, ...]
     kept: tuple[str, ...]
     doubts: tuple[Doubt, ...]
 
 
-def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word]) -> FirstScreen:
-    """Return the answer at the primary threshold."""
-    shown = list(_shown(reading, results))
+def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
+    """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
+    shown = list(_shown(results, ranked))
     return FirstScreen(
-        wins=tuple(winners(results, reading.group)),
+        wins=tuple(winners(ranked)),
         shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
-        command=next((sentence for sentence in shown if isinstance(sentence, Command)), ""),
+        commands=tuple(sentence for sentence in shown if isinstance(sentence, Command)),
         kept=tuple(_deadlines(reading)),
         doubts=tuple(_doubts(reading, flags)),
     )
 
 
-def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
-    found = standings(results, reading.group)
+def _shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
+    found = ranked.found
     if len(found) < 2:
         return
-    needed = list(repeats_needed(results, [reading.group]))
+    needed = list(repeats_needed(results, [ranked]))
     if needed:
         yield f"For these processes yes, but for ties. For processes started anew not yet. {needed[0]}"
         yield from needed[1:]
@@ -66,11 +66,7 @@ def _shown(reading: Reading, results: CampaignAnalysis) -> Iterator[str]:
 
 def _deadlines(reading: Reading) -> Iterator[str]:
     """Say per model which system keeps the shortest deadline; of one with repeats, the longest that any of its processes needs."""
-    rows = {
-        row["trial"]: row
-        for row in reading.results.tables["deadline"].to_pylist()
-        if (row["clock"], row["reference"]) == (reading.clock, "own")
-    }
+    rows = {row["trial"]: row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")}
     systems: dict[tuple[str, str], list[Entry]] = {}
     for entry in reading.entries:
         if entry.key in rows:
@@ -116,7 +112,7 @@ def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
             whose.setdefault(flag, []).append(entry.label)
         if is_unsteady(float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)):
             unsteady.append(entry.label)
-    rows = [row for row in reading.results.tables["deadline"].to_pylist() if (row["clock"], row["reference"]) == (reading.clock, "own")]
+    rows = [row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
     own = {word.term: word for word in words()}
     for word, labels in [

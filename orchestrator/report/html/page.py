@@ -19,6 +19,7 @@ from orchestrator.report.html.moving import chart_data, json_text, moving_data, 
 from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
 from orchestrator.report.result_tables import stack_table, trials_table
+from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.text import printable
 from orchestrator.report.verdict import cautions, repeats_needed, winners
@@ -48,6 +49,7 @@ def render(
     sentences: Sequence[str] = (),
     combined: Table | None = None,
     found: Sequence[Reading] | None = None,
+    ranked: Sequence[Ranking] | None = None,
 ) -> str:
     """Return the page. Equal results, settings and seed give equal text.
 
@@ -56,11 +58,13 @@ def render(
     results
         the campaign that is reported, or several read as one.
     evidence
-        by trial, from `read_evidence`; its figures are left out if it was not read.
+        by trial, from `evidence_of`; its figures are left out without it.
     sentences, combined
         if ``results`` are of several campaigns read as one: the sentences of them, and the table of them.
     found
         what is drawn, from `readings`, if it is known already.
+    ranked
+        what `rankings` returns, if that is known already.
 
     Raises
     ------
@@ -69,8 +73,10 @@ def render(
     """
     evidence = evidence or {}
     found = readings(results, evidence) if found is None else found
+    ranked = rankings(results) if ranked is None else ranked
     flags = flag_words(_flags(results, found))
-    sections = [task_section(number, reading, results, flags) for number, reading in enumerate(found)]
+    pairs = enumerate(zip(found, ranked, strict=True))
+    sections = [task_section(number, reading, results, flags, of_task) for number, (reading, of_task) in pairs]
     arrays = Arrays()
     data = json_text(
         {
@@ -100,7 +106,7 @@ def render(
         campaign=results.campaign,
         command=printable(" ".join(results.campaign.command)),
         combined=combined,
-        sentences=_beside_the_answers(results, sentences),
+        sentences=_beside_the_answers(results, sentences, ranked),
         sections=sections,
         problems=problems(results),
         unwell=unwell(results),
@@ -112,11 +118,11 @@ def render(
     )
 
 
-def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str]) -> list[str]:
+def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str], ranked: Sequence[Ranking]) -> list[str]:
     """Return the sentences that stand in no answer of a task."""
     if not results.groups:
         return ["No trial has a stored round."]
-    answers = {sentence for group in results.groups for sentence in winners(results, group)} | {*repeats_needed(results, results.groups)}
+    answers = {sentence for one in ranked for sentence in winners(one)} | {*repeats_needed(results, ranked)}
     return [sentence for sentence in sentences or cautions(results) if sentence not in answers]
 
 

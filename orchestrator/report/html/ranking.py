@@ -109,7 +109,7 @@ class Kept:
 
 def kept_deadlines(reading: Reading) -> Kept:
     """Return the deadline of each trial and clock: certified or not, and as it was seen."""
-    stored = [row for row in reading.results.tables["deadline"].to_pylist() if row["reference"] == "own"]
+    stored = [row for row in reading.results.rows("deadline") if row["reference"] == "own"]
     rows: list[KeptRow] = []
     spans: dict[str, str] = {}
     for clock in reading.clocks:
@@ -150,9 +150,9 @@ def _kept_row(entry: Entry, row: Mapping[str, Any], clock: str, first: float, la
 
 def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
     """Return per trial and clock what the tables hold of p99 and of the deadline it keeps, as text."""
-    tables = reading.results.tables
-    latency = {(row["trial"], row["clock"]): row for row in tables["latency"].to_pylist() if row["percentile"] == 99}
-    deadline = {(row["trial"], row["clock"]): row for row in tables["deadline"].to_pylist() if row["reference"] == "own"}
+    results = reading.results
+    latency = {(row["trial"], row["clock"]): row for row in results.rows("latency") if row["percentile"] == 99}
+    deadline = {(row["trial"], row["clock"]): row for row in results.rows("deadline") if row["reference"] == "own"}
     return {
         entry.key: {
             clock: {"p99": _p99(latency.get((entry.key, clock))), "deadline": _deadline(deadline.get((entry.key, clock)))}

@@ -20,6 +20,7 @@ from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ra
 from orchestrator.report.html.strips import Strip, strips
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.standings import Ranking
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.tolerance import tolerance_tables
@@ -89,8 +90,8 @@ class TaskSection:
         yield from ((f"{part.anchor}-{place}", table) for part in self.folded for place, table in enumerate(part.tables))
 
 
-def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word]) -> TaskSection:
-    """Return the section of one task."""
+def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> TaskSection:
+    """Return the section of one task; ``ranked`` are its systems."""
     own = replace(results, groups=tuple(group for group in results.groups if group is reading.group))
     several = len(reading.entries) > 1
     drawn = [chart for chart in charts_of(reading) if several or chart.name not in COMPARING]
@@ -109,7 +110,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
         clocks=reading.clocks,
         keys=reading.short_keys(),
         several=several,
-        answer=first_screen(reading, results, flags),
+        answer=first_screen(reading, results, flags, ranked),
         rows=ranked_rows(reading, flags),
         kept=kept_deadlines(reading),
         strips=strips(reading, results),

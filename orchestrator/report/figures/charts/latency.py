@@ -110,7 +110,7 @@ def percentile_chart(reading: Reading) -> Chart:
 def _effective_samples(results: CampaignAnalysis) -> dict[tuple[str, str], tuple[Floats, Floats]]:
     """Return per trial and clock the rising percentiles of its table, as shares, and as how many independent inferences each counts."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for row in results.tables["latency"].to_pylist():
+    for row in results.rows("latency"):
         found.setdefault((row["trial"], row["clock"]), []).append((row["percentile"] / 100, row["effective_samples"]))
     columns = {key: np.array(sorted(rows), dtype=np.float64).T for key, rows in found.items()}
     return {key: (shares, samples) for key, (shares, samples) in columns.items()}

@@ -49,7 +49,7 @@ def settling_chart(reading: Reading) -> Chart:
 
 def prediction_chart(reading: Reading) -> Chart:
     """Return predicted against observed tail quality."""
-    rows = reading.results.tables["prediction"].to_pylist()
+    rows = reading.results.rows("prediction")
     series = []
     methods: dict[str, None] = {}
     for entry in reading.entries:
