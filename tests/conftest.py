@@ -31,7 +31,10 @@ prepare_environment()
 SUPPORT = Path(__file__).parent / "support"
 TOGETHER = {
     "four hosts": ("tests/cluster/",),
-    "pages in a browser": ("tests/report/test_page",),
+    "reports, and pages in a browser": tuple(f"tests/report/test_{name}" for name in ("figures", "page", "report", "tables_and")),
+    "comparisons": ("tests/compare/",),
+    "exports": ("tests/export/",),
+    "a study": ("tests/study/",),
     "transformers": tuple(f"tests/tasks/test_{name}" for name in ("causal_lm", "detr", "sentence_classifier", "vicuna")),
     "tensorflow": ("tests/tasks/test_tensorflow", "tests/tasks/test_vit"),
     "torch": (
