@@ -39,7 +39,10 @@ TOGETHER = {
     "tensorflow": ("tests/tasks/test_tensorflow", "tests/tasks/test_vit"),
     "torch": (
         "tests/e2e/test_documentation",
-        *(f"tests/tasks/test_{name}" for name in ("boxes", "efficientnet", "image_input", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")),
+        *(
+            f"tests/tasks/test_{name}"
+            for name in ("boxes", "efficientnet", "image_input", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")
+        ),
     ),
 }
 """What takes long to make or to import, and how the paths of the files begin that need it."""
