@@ -36,13 +36,12 @@ TOGETHER = {
     "exports": ("tests/export/",),
     "a study": ("tests/study/",),
     "transformers": tuple(f"tests/tasks/test_{name}" for name in ("causal_lm", "detr", "sentence_classifier", "vicuna")),
-    "tensorflow": ("tests/tasks/test_tensorflow", "tests/tasks/test_vit"),
-    "torch": (
+    "torch and tensorflow": (
         "tests/e2e/test_documentation",
-        *(
-            f"tests/tasks/test_{name}"
-            for name in ("boxes", "efficientnet", "image_input", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")
-        ),
+        *(f"tests/tasks/test_{name}" for name in ("efficientnet", "tensorflow", "vit")),
+    ),
+    "torch": tuple(
+        f"tests/tasks/test_{name}" for name in ("boxes", "image_input", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")
     ),
 }
 """What takes long to make or to import, and how the paths of the files begin that need it."""
