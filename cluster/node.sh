@@ -98,6 +98,7 @@ start_ray() { # ABOUT RAY_ARGUMENTS...
   : >"$log"
   export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
   export RAY_worker_niceness=0 # else any other process stalls the timed ones
+  export RAY_enable_worker_prestart=0 RAY_prestart_worker_first_driver=0 # no timed actor could use a process that is there already
   export RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0
   cd -- "$folder" || exit # a stray tasks.py in the user's folder must not be found by workers
   # Ray opens its folder to all users of the host, and its workers import code from there: it lies within one that is ours alone.

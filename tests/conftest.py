@@ -29,6 +29,22 @@ settings.load_profile("no deadline")
 prepare_environment()
 
 SUPPORT = Path(__file__).parent / "support"
+TOGETHER = {
+    "four hosts": ("tests/cluster/",),
+    "reports, and pages in a browser": tuple(f"tests/report/test_{name}" for name in ("figures", "page", "report", "tables_and")),
+    "comparisons": ("tests/compare/",),
+    "exports": ("tests/export/",),
+    "a study": ("tests/study/",),
+    "transformers": tuple(f"tests/tasks/test_{name}" for name in ("causal_lm", "detr", "sentence_classifier", "vicuna")),
+    "torch and tensorflow": (
+        "tests/e2e/test_documentation",
+        *(f"tests/tasks/test_{name}" for name in ("efficientnet", "tensorflow", "vit")),
+    ),
+    "torch": tuple(
+        f"tests/tasks/test_{name}" for name in ("boxes", "image_input", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")
+    ),
+}
+"""What takes long to make or to import, and how the paths of the files begin that need it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,13 +54,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process do all of a file, and all files that share what takes long to make: four hosts, or pages in a browser."""
+    """Let one process do all of a file, and all files that share what takes long to make or to import."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return next((shared for shared in ("tests/cluster/", "tests/report/test_page") if file.startswith(shared)), file)
+            return next((shared for shared, files in TOGETHER.items() if file.startswith(files)), file)
 
     return ByFile(config, log)
 

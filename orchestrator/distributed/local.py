@@ -160,7 +160,7 @@ def _start(folder: Path, working_dir: Path) -> None:
 
     # Only we handle signals, so Ray's warning about its own handler is of no use.
     logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM handler" not in record.getMessage())
-    with in_groups_of_their_own():
+    with in_groups_of_their_own(), without_helpers():
         ray.init(
             address="local",
             _node_ip_address=LOOPBACK,
@@ -171,6 +171,28 @@ def _start(folder: Path, working_dir: Path) -> None:
             object_store_memory=256 * 2**20,
             runtime_env={"working_dir": str(working_dir)},
         )
+
+
+HELPERS = ("start_api_server", "start_monitor", "start_log_monitor")
+"""How Ray's node calls the start of its dashboard, of what adds and removes nodes, and of what sends the lines of log files to drivers."""
+
+
+@contextmanager
+def without_helpers() -> Iterator[None]:
+    """Have Ray start no process besides those that run ours: the others take seconds to start, and time beside what is measured.
+
+    Ray has no option for it. One that calls them otherwise starts them as ever, and nothing else changes.
+    """
+    from ray._private.node import Node
+
+    before = {name: getattr(Node, name) for name in HELPERS if hasattr(Node, name)}
+    for name in before:
+        setattr(Node, name, lambda self, **options: None)
+    try:
+        yield
+    finally:
+        for name, start in before.items():
+            setattr(Node, name, start)
 
 
 class _Groups:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ray.autoscaler._private.util import prepare_config, validate_config
+from lazily import Lazily
+
+ray_autoscaler = Lazily("ray.autoscaler._private.util")
 
 
 @pytest.fixture
@@ -16,11 +18,11 @@ def config(cluster_folder: Path) -> dict[str, Any]:
 
 
 def test_rays_own_validator_accepts_it(config: dict[str, Any]) -> None:
-    validate_config(prepare_config(config))
+    ray_autoscaler.validate_config(ray_autoscaler.prepare_config(config))
 
 
 def test_the_number_of_machines_is_fixed(config: dict[str, Any]) -> None:
-    prepared = prepare_config(config)
+    prepared = ray_autoscaler.prepare_config(config)
     workers = {name: kind for name, kind in prepared["available_node_types"].items() if name != prepared["head_node_type"]}
     assert all(kind["min_workers"] == kind["max_workers"] == 1 for kind in workers.values())
     assert sum(kind["min_workers"] for kind in workers.values()) == prepared["max_workers"]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from program import orchestrator
 
 ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "tests" / "support"
@@ -107,16 +108,16 @@ def test_what_is_worse_fails_the_job_and_is_posted_too(tmp_path: Path) -> None:
 def test_a_baseline_takes_three_campaigns(tmp_path: Path) -> None:
     def measured(name: str) -> None:
         words = [*shlex.split(CAMPAIGN), "measurement.repeat=3", f"results_dir={name}", "--quiet"]
-        program(tmp_path, *words)
+        in_this_process(tmp_path, *words)
 
     measured("one")
-    program(tmp_path, "export", "baseline", "base.json", "one")
+    in_this_process(tmp_path, "export", "baseline", "base.json", "one")
     refused = job(tmp_path, baseline="base.json", campaign=CAMPAIGN, repeats="3")
     assert (refused.code, refused.outputs["verdict"]) == (2, "error")
     assert "base.json holds 1 of the 3 campaigns" in refused.told
     for name in ("two", "three"):
         measured(name)
-        program(tmp_path, "export", "baseline", "--add", "base.json", name)
+        in_this_process(tmp_path, "export", "baseline", "--add", "base.json", name)
     done = job(tmp_path, baseline="base.json", campaign=CAMPAIGN, repeats="3", allow_no_verdict="true")
     assert done.code in (0, 1), done.told  # whatever this machine does, it is a verdict
     assert done.outputs["verdict"] == ("passed", "worse")[done.code]
@@ -124,11 +125,8 @@ def test_a_baseline_takes_three_campaigns(tmp_path: Path) -> None:
     assert "Baseline: 3 campaigns" in done.summary
 
 
-def program(folder: Path, *words: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+def in_this_process(folder: Path, *words: str) -> None:
+    done = orchestrator(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,11 +7,13 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from program import orchestrator
 
 from orchestrator import metrics
 
@@ -60,8 +62,8 @@ def forget_modules() -> None:
         sys.modules.pop(name, None)
 
 
-@pytest.fixture(autouse=True)
-def own_modules() -> Iterator[None]:
+@contextmanager
+def of_their_own() -> Iterator[None]:
     """Other tests have modules of these names from other folders."""
     before = dict(metrics._OWN)
     metrics._OWN.clear()
@@ -72,20 +74,33 @@ def own_modules() -> Iterator[None]:
     metrics._OWN.update(before)
 
 
+@pytest.fixture(autouse=True)
+def own_modules() -> Iterator[None]:
+    with of_their_own():
+        yield
+
+
 def rows(name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = pq.read_table(Path("r") / f"{name}.parquet").to_pylist()
     return found
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured")
+    shutil.copytree(SUPPORT / "code", folder / "code")
+    (folder / "code" / "distance_task.py").write_text(TASK)
+    (folder / "code" / "distances_of_mine.py").write_text(METRICS)
+    with of_their_own():
+        done = orchestrator(*WORDS, "task.target=distance_task:Judged", "code=[code]", "results_dir=r", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
-def measured(call: Call, tmp_path: Path) -> Path:
+def measured(template: Path, tmp_path: Path) -> Path:
     """A campaign whose task is judged by a metric in the user's own folder."""
-    shutil.copytree(SUPPORT / "code", tmp_path / "code")
-    (tmp_path / "code" / "distance_task.py").write_text(TASK)
-    (tmp_path / "code" / "distances_of_mine.py").write_text(METRICS)
-    code, _, complaint = call(*WORDS, "task.target=distance_task:Judged", "code=[code]", "results_dir=r")
-    assert code == 0, complaint
-    return tmp_path
+    return Path(shutil.copytree(template, tmp_path, dirs_exist_ok=True, symlinks=True))
 
 
 def test_the_metric_judges_and_its_scores_are_stored(measured: Path, call: Call) -> None:

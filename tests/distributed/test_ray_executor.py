@@ -88,6 +88,14 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
 
 
 @pytest.mark.cluster
+def test_ray_has_no_process_that_runs_nothing_of_ours(executor: Executor) -> None:
+    """Neither a dashboard nor monitors: they would work beside what is measured."""
+    children = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
+    assert any("raylet" in command for command in children)
+    assert [command for command in children if "dashboard/dashboard.py" in command or "monitor.py" in command] == []
+
+
+@pytest.mark.cluster
 def test_no_other_user_reaches_rays_files(executor: Executor) -> None:
     (folder,) = Path(tempfile.gettempdir()).glob(f"tq-{os.getpid()}-*/r/session_latest")
     private = folder.parents[1]

@@ -110,11 +110,11 @@ def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None
     command = program.hearing_command(*words)
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 240
             while not list(tmp_path.glob("r/trials/*/rounds/part-*.parquet")) and time.monotonic() < until:
                 time.sleep(0.2)
             started.send_signal(signal.SIGINT)
-            out, err = started.communicate(timeout=60)
+            out, err = started.communicate(timeout=240)
         finally:
             started.kill()
     assert started.returncode == 130, err

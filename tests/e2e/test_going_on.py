@@ -29,10 +29,19 @@ def measured(folder: Path, *model: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished campaign of two trials as it was measured."""
+    folder = measured(tmp_path_factory.mktemp("going") / "campaign", "model=echo", "model.sleep_ms=0.1,0.2")
+    return Path(shutil.copytree(folder, folder.with_name("kept"), symlinks=True))
+
+
 @pytest.fixture
-def campaign(tmp_path: Path) -> Path:
-    """A finished campaign of two trials."""
-    return measured(tmp_path, "model=echo", "model.sleep_ms=0.1,0.2")
+def campaign(kept: Path) -> Path:
+    """The same again in the folder where it was measured, whose code it names."""
+    folder = kept.with_name("campaign")
+    shutil.rmtree(folder)
+    return Path(shutil.copytree(kept, folder, symlinks=True))
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -61,26 +62,38 @@ def planned() -> Callable[..., PlannedTrial]:
     return plan_trial
 
 
+@pytest.fixture(scope="session")
+def measured() -> dict[str, Path]:
+    """Campaigns by what was asked for, as far as tests have asked: equal clocks give equal times, so that one is enough."""
+    return {}
+
+
 @pytest.fixture
-def campaigns(null_targets: Path, tmp_path: Path) -> Campaigns:
-    """Measures a campaign on a fake clock, under a folder's name, and returns its directory.
+def campaigns(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, measured: dict[str, Path]) -> Campaigns:
+    """Measures a campaign on a fake clock, under a folder's name, and returns its directory, a copy of the test's own.
 
     Where ``paced`` the rounds too begin by that clock, so that a stopping rule checks after the same rounds every time.
     """
 
-    def run(folder: str, trials: list[PlannedTrial], *, day: int = 1, seed: int = 0, name: str = "vision", paced: bool = False) -> Path:
-        created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
-        record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
-        directory = tmp_path / folder
-        clock = Clock(seed)
-        monotonic = clock if paced else time.monotonic_ns
-        with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache", clock, monotonic) as executor:
-            run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
-        campaign = open_campaign(directory)
-        write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {})
-        return directory
+    def run(folder: str, trials: list[PlannedTrial], **options: object) -> Path:
+        asked = repr(([trial.model_dump_json() for trial in trials], sorted(options.items())))
+        if asked not in measured:
+            measured[asked] = tmp_path_factory.mktemp("measured") / "campaign"
+            measure(measured[asked], trials, **options)  # type: ignore[arg-type]
+        return Path(shutil.copytree(measured[asked], tmp_path / folder, symlinks=True))
 
     return run
+
+
+def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int = 0, name: str = "vision", paced: bool = False) -> None:
+    created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
+    record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
+    clock = Clock(seed)
+    monotonic = clock if paced else time.monotonic_ns
+    with CampaignWriter.create(directory, record) as writer, open_inline(directory.parent / "cache", clock, monotonic) as executor:
+        run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
+    campaign = open_campaign(directory)
+    write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {})
 
 
 @pytest.fixture

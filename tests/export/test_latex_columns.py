@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-import matplotlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from lazily import Lazily
 
 from orchestrator.export.csv_and_latex import to_latex
 from orchestrator.export.latex_columns import COLUMN_PT, GAP_PT, blocks, pieces, width_of
 from orchestrator.report.table import Table
 
-CMR = FontProperties(fname=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "cmr10.ttf"))
+matplotlib = Lazily("matplotlib")
+font_manager = Lazily("matplotlib.font_manager")
+textpath = Lazily("matplotlib.textpath")
 WIDER_AT_SEVEN = 1.139
 """Of a digit in cmr7, 0.5694 em, over one in cmr10, 0.5 em."""
 NAME = st.text(alphabet="abcmwWX_0189-. ", min_size=1, max_size=60).filter(lambda text: bool(text.strip()))
+
+
+@cache
+def computer_modern() -> Any:
+    return font_manager.FontProperties(fname=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "cmr10.ttf"))
 
 
 def true_width(text: str) -> float:
     """Width in points at 7 points, blanks included."""
     blanks = text.count(" ") * 7 * 0.333 * WIDER_AT_SEVEN
     solid = text.replace(" ", "")
-    return blanks + (float(TextPath((0, 0), solid, size=7, prop=CMR).get_extents().width) * WIDER_AT_SEVEN if solid else 0.0)
+    if not solid:
+        return blanks
+    return blanks + float(textpath.TextPath((0, 0), solid, size=7, prop=computer_modern()).get_extents().width) * WIDER_AT_SEVEN
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import program
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -99,12 +100,12 @@ def test_a_sample_that_hangs_stands_in_every_figure(campaign: tuple[Path, subpro
 
 
 def test_a_model_that_raises_in_every_process_has_failed(tmp_path: Path) -> None:
-    done = orchestrator(*NULL, "model=echo", "model.raises_on=[5]", *SHORT, f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
+    done = program.orchestrator(*NULL, "model=echo", "model.raises_on=[5]", *SHORT, "cluster=inline", "results_dir=r", cwd=tmp_path)
     assert done.returncode == 1
     (record,) = [json.loads(path.read_text()) for path in (tmp_path / "r").glob("trials/*/trial.json")]
     assert record["state"] == "failed"
     assert [fault["name"] for fault in record["faults"]] == ["too many errors", "too many errors"]
     assert record["reason"].startswith("model echo raised on 1 of 20 samples of the warm-up")
-    again = orchestrator("resume", "r", cwd=tmp_path)
+    again = program.orchestrator("resume", "r", cwd=tmp_path)
     assert again.returncode == 2
     assert "1 trials failed: add --retry-failed" in again.stderr

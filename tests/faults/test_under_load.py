@@ -26,6 +26,8 @@ NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "ta
 ROUNDS, SAMPLES, PER_STREAM = 12, 20, 4
 LOAD = ["load=poisson", "load.rate_per_s=200", "load.stream_s=0.5", "load.ramp_s=0.1", "load.seed=2"]
 SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "measurement.round_timeout_s=6"]
+FAULTS = {"kill": ("process killed", "error"), "hang": ("hang", "timeout")}
+"""How a fault is called, and how the inference that it ended."""
 
 
 def program(*words: str, cwd: Path) -> int:
@@ -35,9 +37,8 @@ def program(*words: str, cwd: Path) -> int:
     return done.returncode
 
 
-def check_conserved(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Every stored arrival has one outcome and stands where the schedule has it; return the record and the rounds."""
-    (place,) = folder.glob("trials/*")
+def check_conserved(place: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Every stored arrival of a trial has one outcome and stands where the schedule has it; return the record and the rounds."""
     record = json.loads((place / "trial.json").read_text())
     rounds = pq.read_table(place / "rounds").sort_by("round").to_pylist()
     timings, ramp = pq.read_table(place / "timings"), pq.read_table(place / "ramp.parquet")
@@ -62,16 +63,30 @@ def check_conserved(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]
     return record, rounds
 
 
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign with a trial for each fault, in its round 7."""
+    folder = tmp_path_factory.mktemp("faulty")
+    (folder / "conf" / "sweep").mkdir(parents=True)
+    (folder / "conf" / "sweep" / "bad.yaml").write_text(
+        f"axes:\n  model.fault: {','.join(FAULTS)}\n  model.once: {','.join(f'{folder}/{fault}' for fault in FAULTS)}\n"
+        "pair: [[model.fault, model.once]]\n"
+    )
+    words = ["--config-dir", str(folder / "conf"), *NULL, "+sweep=bad", "model=faulty", "model.at_round=7"]
+    assert program(*words, *SHORT, *LOAD, "results_dir=r", cwd=folder) == 0
+    return folder / "r"
+
+
 @pytest.mark.cluster
-@pytest.mark.parametrize(("fault", "name", "outcome"), [("kill", "process killed", "error"), ("hang", "hang", "timeout")])
-def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(tmp_path: Path, fault: str, name: str, outcome: str) -> None:
-    words = ["model=faulty", f"model.fault={fault}", "model.at_round=7", f"model.once={tmp_path / 'once'}"]
-    assert program(*NULL, *words, *SHORT, *LOAD, f"results_dir={tmp_path / 'r'}", cwd=tmp_path) == 0
-    record, rounds = check_conserved(tmp_path / "r")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(faulty: Path, fault: str) -> None:
+    name, outcome = FAULTS[fault]
+    records = {path.parent: json.loads(path.read_text()) for path in faulty.glob("trials/*/trial.json")}
+    (place,) = (path for path, one in records.items() if one["trial"]["model"]["options"]["fault"] == fault)
+    record, rounds = check_conserved(place)
     assert [one["name"] for one in record["faults"]] == [name]
     assert [row["round"] for row in rounds if row["incomplete"]] == [6]  # the third of the second stream: of 4, one is not begun
     assert {row["process"] for row in rounds} == {0, 1}
-    (place,) = (tmp_path / "r").glob("trials/*")
     every = [*pq.read_table(place / "timings")["outcome"].to_pylist(), *pq.read_table(place / "ramp.parquet")["outcome"].to_pylist()]
     assert every.count(outcome) == 1
     assert every.count("lost") > 0
@@ -89,7 +104,8 @@ def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> No
     for path in tmp_path.glob("r/trials/*/rounds/part-*"):
         assert before.get(path.name) in (None, path.read_bytes())
     assert program("resume", "r", cwd=tmp_path) == 0
-    record, rounds = check_conserved(tmp_path / "r")
+    (place,) = tmp_path.glob("r/trials/*")
+    record, rounds = check_conserved(place)
     assert record["state"] == "done"
     assert len(record["processes"]) == 3
     assert record["faults"] == []
@@ -102,13 +118,14 @@ def test_one_ctrl_c_ends_the_stream_after_its_round(tmp_path: Path) -> None:
     words = ["model=traced", "model.sleep_ms=2", f"model.trace={tmp_path / 'trace'}", *SHORT, *LOAD, "load.stream_s=600"]
     command = [sys.executable, "-m", "orchestrator", *NULL, *words, f"results_dir={tmp_path / 'r'}"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as it:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while time.monotonic() < until and it.poll() is None and not _inferences(tmp_path / "trace", 200):
             time.sleep(0.1)
         it.send_signal(signal.SIGINT)
-        _, said = it.communicate(timeout=60)
+        _, said = it.communicate(timeout=240)
     assert it.returncode == 130, said
-    record, rounds = check_conserved(tmp_path / "r")
+    (place,) = tmp_path.glob("r/trials/*")
+    record, rounds = check_conserved(place)
     assert record["state"] == "interrupted"
     assert {row["stream"] for row in rounds} == {0}
     assert not any(row["incomplete"] for row in rounds)
@@ -123,7 +140,7 @@ def kill_after_part(part: int, *words: str, cwd: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "orchestrator", *words], cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as it:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while not list(cwd.glob(f"r/trials/*/rounds/part-{part:05d}.parquet")) and time.monotonic() < until and it.poll() is None:
             time.sleep(0.02)
         it.kill()

@@ -8,42 +8,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 import pytest
+from program import orchestrator
 
 from orchestrator.storage.reader import open_campaign
 
 
-@pytest.fixture
-def campaigns(tmp_path: Path, call) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def campaigns(tmp_path_factory) -> tuple[Path, Path]:
     """The same task on two systems, with scores and without."""
+    folder = tmp_path_factory.mktemp("imported")
     rng = np.random.default_rng(1)
     times = rng.lognormal(2, 0.3, 400)
     scored = {"score_top1": pa.array(np.tile([1.0, 1.0, 0.0, 1.0], 100))}
     for name, more in (("scored", scored), ("plain", {})):
-        path = tmp_path / f"{name}.csv"
+        path = folder / f"{name}.csv"
         pc_csv.write_csv(
             pa.table({"round": np.repeat(np.arange(40), 10), "sample": np.tile(np.arange(10), 40), "inference_ms": times, **more}), path
         )
     scores = np.tile(np.array([1.0, 0.0, 1.0, 1.0, 1.0] * 2), 40)
-    table = pc_csv.read_csv(tmp_path / "scored.csv")
-    pc_csv.write_csv(table.set_column(3, "score_top1", pa.array(scores)), tmp_path / "scored.csv")
-    for name in ("scored", "plain"):
-        assert (
-            call(
-                "import",
-                tmp_path / f"{name}.csv",
-                "--format",
-                "table",
-                "--task",
-                "t",
-                "system=host",
-                "--quiet",
-                f"results_dir={tmp_path / name}",
-            ).code
-            == 0
-        )
-    words = ("--format", "table", "--task", "t", "system=host", "--quiet", f"results_dir={tmp_path / 'again'}")
-    assert call("import", tmp_path / "scored.csv", *words).code == 0
-    return tmp_path / "scored", tmp_path / "plain"
+    table = pc_csv.read_csv(folder / "scored.csv")
+    pc_csv.write_csv(table.set_column(3, "score_top1", pa.array(scores)), folder / "scored.csv")
+    for file, name in (("scored", "scored"), ("plain", "plain"), ("scored", "again")):
+        words = ("--format", "table", "--task", "t", "system=host", "--quiet", f"results_dir={name}")
+        assert orchestrator("import", f"{file}.csv", *words, cwd=folder).returncode == 0
+    return folder / "scored", folder / "plain"
 
 
 def test_report_status_compare_export_explain_inspect(campaigns, call, tmp_path) -> None:

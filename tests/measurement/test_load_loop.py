@@ -30,10 +30,9 @@ def measured_waits(load: float, seed: int, count: int = 200_000) -> NDArray[np.i
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize(("load", "of_mean", "of_law"), [(0.3, 0.04, 0.01), (0.5, 0.04, 0.01), (0.7, 0.04, 0.01), (0.9, 0.12, 0.04)])
-def test_waits_of_poisson_arrivals_are_those_of_theory(load: float, of_mean: float, of_law: float, seed: int) -> None:
-    found = np.sort(measured_waits(load, seed)) / 1e9
+def test_waits_of_poisson_arrivals_are_those_of_theory(load: float, of_mean: float, of_law: float) -> None:
+    found = np.sort(measured_waits(load, seed=1)) / 1e9
     rate, service_s = load * 1e9 / SERVICE_NS, SERVICE_NS / 1e9
     assert found.mean() == pytest.approx(md1_mean_wait(rate, service_s), rel=of_mean)
     # The law has a step at 0, so both sides of every step of what was measured are compared with it.

@@ -117,9 +117,14 @@ def test_a_common_threshold_and_the_other_clock_can_be_chosen(report: Any, page:
     assert "p99" in page.locator("[data-threshold-label]").first.inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_system_chooses_light_or_dark_and_the_reader_the_other(report: Any, visit: Callable[..., Any], scheme: str) -> None:
-    page = visit(report.page, viewport=DESK, color_scheme=scheme).page
+@pytest.fixture(scope="module", params=["light", "dark"])
+def in_scheme(request: pytest.FixtureRequest, report: Any, visit: Callable[..., Any]) -> tuple[str, Any]:
+    """Whether the system is light or dark, and a page there."""
+    return request.param, visit(report.page, viewport=DESK, color_scheme=request.param).page
+
+
+def test_the_system_chooses_light_or_dark_and_the_reader_the_other(in_scheme: tuple[str, Any]) -> None:
+    scheme, page = in_scheme
     light = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
     other = "dark" if scheme == "light" else "light"
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -132,6 +137,8 @@ def test_the_system_chooses_light_or_dark_and_the_reader_the_other(report: Any, 
     assert page.evaluate(ground) == light[other]
     page.locator("[data-chart=percentiles-0]").scroll_into_view_if_needed()
     eventually(page, f"{font} !== '{before}'")
+    page.locator("#theme").click()
+    assert page.evaluate(ground) == light[scheme]
 
 
 def test_a_phone_scrolls_tables_and_not_the_page(report: Any, visit: Callable[..., Any]) -> None:
@@ -156,10 +163,9 @@ def test_paper_gets_every_figure_on_a_light_ground(report: Any, visit: Callable[
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(report: Any, visit: Callable[..., Any], scheme: str) -> None:
+def test_axe_finds_nothing_serious(in_scheme: tuple[str, Any]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing: pip install '.[test]'")
-    page = visit(report.page, viewport=DESK, color_scheme=scheme).page
+    _, page = in_scheme
     see_all(page)
     found = axe.Axe().run(page).response["violations"]
     serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]

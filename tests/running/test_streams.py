@@ -15,7 +15,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, Schedules, delivered_per_s, load_flags, load_rows
 from orchestrator.analysis.trial_data import load_trials, whole_streams
 from orchestrator.configuration.config import AnalysisConfig, parse_trial
-from orchestrator.execution.inline import open_inline
+from orchestrator.execution.inline import InlineSession, open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.html.page import render
@@ -198,9 +198,15 @@ def test_the_delivered_rate_counts_what_is_ours_and_not_what_waits() -> None:
     assert delivered_per_s(Schedules([at], [dropped], [dropped]), 0.1) == pytest.approx(0.1)
 
 
-def test_a_stop_ends_a_stream_after_its_round(measure: Callable[..., Campaign]) -> None:
+def test_a_stop_ends_a_stream_after_its_round(measure: Callable[..., Campaign], monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
-    threading.Timer(2.0, stop.set).start()
+    ask = InlineSession.run_stream
+
+    def soon_stopped(session: InlineSession, first: int, visit: int) -> Any:
+        threading.Timer(2.0, stop.set).start()
+        return ask(session, first, visit)
+
+    monkeypatch.setattr(InlineSession, "run_stream", soon_stopped)
     campaign = measure(POISSON | {"stream_s": 60}, stop=stop, min_rounds=10_000, max_rounds=10_000)
     (record,) = campaign.trials()
     assert record.state == "interrupted"

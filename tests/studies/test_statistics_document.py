@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import pkgutil
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -13,9 +14,15 @@ from benchmarks.run_studies import DOCUMENT, END, find_studies, markdown_table, 
 STUDIES = find_studies()
 
 
+@cache
+def rows_of(name: str, index: int) -> list[dict[str, str | int | float]]:
+    """Return the rows of a case, computed once."""
+    return run_case(name, index, repetitions=2, seed=0)[0]
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_runs(name: str) -> None:
-    rows, _ = run_case(name, 0, repetitions=2, seed=0)
+    rows = rows_of(name, 0)
     assert rows
     assert all(row.keys() == rows[0].keys() for row in rows)
     assert all(type(value) in (str, int, float) for row in rows for value in row.values())
@@ -25,7 +32,7 @@ def test_every_study_runs(name: str) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_all_cases_of_a_study_make_one_table(name: str) -> None:
     cases = STUDIES[name].CASES
-    heads = {tuple(row) for index in {0, len(cases) - 1} for row in run_case(name, index, repetitions=2, seed=0)[0]}
+    heads = {tuple(row) for index in {0, len(cases) - 1} for row in rows_of(name, index)}
     assert len(heads) == 1
 
 
@@ -79,7 +86,7 @@ def test_numbers_are_readable() -> None:
 def test_rows_table_and_figure_are_published(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     study, document = STUDIES["intervals"], tmp_path / "page.md"
-    rows = [row for index in range(len(study.CASES)) for row in run_case("intervals", index, repetitions=2, seed=0)[0]]
+    rows = [row for index in range(len(study.CASES)) for row in rows_of("intervals", index)]
     written = []
     for _ in range(2):
         document.write_text(f"<!-- study: intervals -->\n{END}\n")

@@ -43,3 +43,8 @@ def slide(page: Any, position: int) -> None:
     page.locator("[data-slider]").evaluate(
         "(slider, position) => { slider.value = position; slider.dispatchEvent(new Event('input', {bubbles: true})); }", position
     )
+
+
+def follow(page: Any, view: str) -> None:
+    """Follow a link within the page, which reads it as it does when it is opened."""
+    page.evaluate("view => new Promise(read => { addEventListener('hashchange', read, {once: true}); location.hash = view; })", view)

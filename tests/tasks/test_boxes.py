@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-import torchvision
+from lazily import Lazily
 
 from tasks.boxes import MOST_FOUND, best_of_overlapping, dense_predictions, intersection_over_union, objects_group, prediction
+
+torch = Lazily("torch")
+torchvision = Lazily("torchvision")
 
 
 def random_boxes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 from program import orchestrator
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.mmlu_dev import MmluDev
 from tasks.models.causal_lm import CausalLM
+
+torch = Lazily("torch")
 
 pytestmark = pytest.mark.slow
 

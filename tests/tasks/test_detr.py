@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 from PIL import Image
 from program import orchestrator
 
@@ -17,6 +17,8 @@ from tasks.models.detr import Detr, padded_pictures, read_queries, resized
 
 if find_spec("transformers") is None:
     pytest.skip("transformers is not installed: run `pip install transformers`", allow_module_level=True)
+
+torch = Lazily("torch")
 
 MakeContext = Callable[..., LoadContext]
 SMALL: dict[str, Any] = {"shortest": 64, "longest": 120}

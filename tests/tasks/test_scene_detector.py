@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 from PIL import Image
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
@@ -20,6 +20,8 @@ from tasks.models.scene_network import PLACES, STRIDE, build_network
 from tasks.scene_layout import Scene
 from tasks.training.scene_detector import loss_of
 from tasks.training.scene_targets import targets
+
+torch = Lazily("torch")
 
 pytestmark = pytest.mark.slow
 

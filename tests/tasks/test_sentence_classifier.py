@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from orchestrator.subject.samples import draw_subset
@@ -14,6 +14,8 @@ from tasks.models.sentence_classifier import HEAD, SentenceClassifier
 from tasks.models.sentence_network import build_head
 from tasks.movie_reviews import MovieReviews
 from tasks.packages import locate
+
+torch = Lazily("torch")
 
 MakeContext = Callable[..., LoadContext]
 LABELS = ("rotten", "fresh")

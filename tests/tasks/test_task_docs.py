@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 from omegaconf import OmegaConf
-from torch import nn
 
 from orchestrator.configuration.config import ModelConfig, TaskConfig
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Task
 from orchestrator.subject.targets import resolve
+
+torch = Lazily("torch")
+nn = Lazily("torch.nn")
 
 DOCS = Path(__file__).parents[2] / "docs"
 

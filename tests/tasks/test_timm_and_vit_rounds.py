@@ -11,7 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
+from lazily import Lazily
+
+torch = Lazily("torch")
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 from PIL import Image
 
 from orchestrator.contracts import InputError, LoadContext, Model
 from tasks.models.timm_classifier import TimmClassifier
+
+torch = Lazily("torch")
 
 pytestmark = pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed: run `pip install 'tail-quality[timm]'`")
 

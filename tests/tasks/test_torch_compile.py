@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
+from lazily import Lazily
 
 from orchestrator.contracts import InputError, LoadContext
 from tasks.runtimes.session import open_session
 from tasks.runtimes.torch_compile import check_compiler
+
+torch = Lazily("torch")
+nn = Lazily("torch.nn")
 
 MakeContext = Callable[..., LoadContext]
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++: install it, such as with `apt install g++`")
@@ -69,26 +71,29 @@ def test_it_is_compiled_while_it_loads_and_a_smaller_batch_when_it_comes(make_co
         np.testing.assert_allclose(run(session, numbers(count)), answers, atol=1e-5)
 
 
-class Bottleneck(nn.Module):
+def bottleneck(channels: int = 4, wide: int = 12) -> nn.Module:
     """A block of convolutions as EfficientNet-Lite is made of: expanded, each channel by itself, narrowed, and added to its input."""
 
-    def __init__(self, channels: int = 4, wide: int = 12) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU6(),
-            nn.Conv2d(wide, wide, 3, padding=1, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.ReLU6(),
-            nn.Conv2d(wide, channels, 1, bias=False), nn.BatchNorm2d(channels),
-        )  # fmt: skip
+    class Bottleneck(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(
+                nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU6(),
+                nn.Conv2d(wide, wide, 3, padding=1, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.ReLU6(),
+                nn.Conv2d(wide, channels, 1, bias=False), nn.BatchNorm2d(channels),
+            )  # fmt: skip
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self.layers(pictures) + pictures
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            return self.layers(pictures) + pictures
+
+    return Bottleneck()
 
 
 @pytest.mark.slow
 @needs_compiler
 def test_a_block_of_convolutions_gives_the_answers_of_eager_pytorch(make_context: MakeContext) -> None:
     torch.manual_seed(0)
-    network = Bottleneck().eval()
+    network = bottleneck().eval()
     pictures = np.random.default_rng(0).standard_normal((2, 4, 9, 9), dtype=np.float32)
     with torch.no_grad():
         expected = network(torch.tensor(pictures)).numpy()

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import torchvision
+from lazily import Lazily
 from PIL import Image
 
 from orchestrator.contracts import InputError, LoadContext
 from tasks.models.torchvision_classifier import TorchvisionClassifier, builder_arguments, published_input
+
+torch = Lazily("torch")
+torchvision = Lazily("torchvision")
 
 pytestmark = pytest.mark.slow
 

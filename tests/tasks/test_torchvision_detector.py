@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import torchvision
+from lazily import Lazily
 from PIL import Image
-from torchvision.transforms.functional import pil_to_tensor
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from tasks.models.torchvision_detector import TorchvisionDetector, unit_pixels
+
+torch = Lazily("torch")
+torchvision = Lazily("torchvision")
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_it_answers_as_torchvision_does(
     batches = [pictures[start : start + batch] for start in range(0, len(pictures), batch)]
     found = [row for part in batches for row in loaded.postprocess(loaded.infer(loaded.preprocess(part)))]
     with torch.inference_mode():
-        expected = [network([pil_to_tensor(picture).float() / 255])[0] for picture in pictures]
+        expected = [network([torchvision.transforms.functional.pil_to_tensor(picture).float() / 255])[0] for picture in pictures]
     for one, whole in zip(found, expected, strict=True):
         corners = whole["boxes"].numpy()
         assert len(one["labels"]) > 5

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 from program import orchestrator
 
 from orchestrator.contracts import InputError, LoadContext
@@ -19,8 +20,13 @@ from tasks.models.causal_lm import CausalLM
 from tasks.models.tensor_parallel import divide
 from tasks.models.token_input import without_examples
 
-transformers = pytest.importorskip("transformers", reason="run `pip install transformers`")
-sentencepiece = pytest.importorskip("sentencepiece", reason="run `pip install sentencepiece`")
+torch = Lazily("torch")
+transformers = Lazily("transformers")
+sentencepiece = Lazily("sentencepiece")
+
+pytestmark = [
+    pytest.mark.skipif(find_spec(package) is None, reason=f"run `pip install {package}`") for package in ("transformers", "sentencepiece")
+]
 
 MakeContext = Callable[..., LoadContext]
 MOST = 120

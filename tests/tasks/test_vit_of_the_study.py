@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from lazily import Lazily
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -17,7 +17,10 @@ from orchestrator.contracts import InputError, LoadContext
 from tasks.models.keras_vit import vit_in_keras
 from tasks.models.timm_classifier import TimmClassifier
 
-timm = pytest.importorskip("timm", reason="run `pip install 'tail-quality[timm]'`")
+torch = Lazily("torch")
+timm = Lazily("timm")
+
+pytestmark = pytest.mark.skipif(find_spec("timm") is None, reason="run `pip install 'tail-quality[timm]'`")
 needs_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="run `pip install 'tail-quality[tensorflow]'`")
 
 MakeContext = Callable[..., LoadContext]

@@ -98,9 +98,8 @@ def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
     """Return the place of every trial at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
     means = np.stack([np.round(reading.curves[clock, entry.key].oriented("mean"), 9) for entry in reading.entries])
     worst = np.stack([np.round(reading.curves[clock, entry.key].oriented("worst"), 9) for entry in reading.entries])
-    orders = [scipy.stats.rankdata(-worst[:, index], method="dense") for index in range(means.shape[1])]
-    size = len(means) + 1
-    keys = np.stack([scipy.stats.rankdata(-means[:, index], method="dense") * size + order for index, order in enumerate(orders)], axis=1)
+    by_mean, by_worst = (scipy.stats.rankdata(-each, method="dense", axis=0) for each in (means, worst))
+    keys = by_mean * (len(means) + 1) + by_worst
     places = scipy.stats.rankdata(keys, method="min", axis=0).astype(np.float64)
     return {entry.key: places[number] for number, entry in enumerate(reading.entries)}
 
