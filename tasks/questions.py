@@ -29,7 +29,7 @@ def question_samples(subject: str, questions: Sequence[Question], examples: Sequ
             name=f"{subject}-{number:04d}",
             reference=question.answer,
             stratum=subject,
-            slices={"subject": subject, "length": doubling_range(len(asked(question).split()))},
+            slices={"subject": subject, "length": doubling_range(len(" ".join([question.text, *question.choices]).split()))},
             payload=prompt(subject, question, examples, gap).encode(),
         )
         for number, question in enumerate(questions, start=1)

@@ -112,7 +112,7 @@ def _first_of_round(data: TrialData, row: int) -> float:
     """Return the total time of the inference that a round begins with, in ns."""
     if data.record.trial.fixed_batch > 1:
         return float(data.inferences[PRIMARY_CLOCK][row, 0])
-    number = int(data.evidence.get("round", np.arange(len(data.incomplete)))[row])
+    number = int(data.evidence.get("round", np.arange(len(data.times[data.clock])))[row])
     return float(data.times[PRIMARY_CLOCK][row, order_of_round(data.record.trial, len(data.references), number)[0]])
 
 

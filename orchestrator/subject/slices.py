@@ -52,5 +52,5 @@ def in_order(groups: Iterable[str | None]) -> list[str]:
     return sorted({group for group in groups if group is not None}, key=_natural)
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    return [(0, int(part), "") if NUMBERS.fullmatch(part) else (1, 0, part) for part in NUMBERS.split(name) if part]
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    return [(0, int(part), "") if NUMBERS.fullmatch(part) else (1, 0, part) for part in NUMBERS.split(name) if part], name
