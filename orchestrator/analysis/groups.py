@@ -17,7 +17,6 @@ from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference, Threshold
 from orchestrator.stats.times import Clock, primary_of, shown
 
-
 MOST_GROUPS = 1_000
 """Of one slice: every group is an analysis of its own."""
 

@@ -124,7 +124,8 @@ def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
 def _column(data: TrialData, name: str) -> list[float]:
     """Return what is known of a column of the rounds."""
     found = _of_rounds(data, name)
-    return found[np.isfinite(found)].tolist()
+    known: list[float] = found[np.isfinite(found)].tolist()
+    return known
 
 
 def _largest(values: Iterable[float | None]) -> int | None:

@@ -219,9 +219,7 @@ def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> 
         found = rows_of(results, "tail_quality", group)
         for threshold in read_at(group, everywhere):
             rows = [
-                row
-                for row in found
-                if row["clock"] == group.clock and threshold.is_of(row) and row["metric"] != group.trials[0].metric
+                row for row in found if row["clock"] == group.clock and threshold.is_of(row) and row["metric"] != group.trials[0].metric
             ]
             if rows:
                 yield _others_within(threshold, rows, group)

@@ -91,7 +91,11 @@ def test_pictures_of_any_task_have_a_size(build: Any, noise: Any) -> None:
 
 def boxes(size: float, label: int, found: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     box = [10.0, 10.0, size, size]
-    return {"boxes": [box], "labels": [label]}, {"boxes": [box] if found else [], "labels": [label] if found else [], "scores": [0.9] if found else []}
+    return {"boxes": [box], "labels": [label]}, {
+        "boxes": [box] if found else [],
+        "labels": [label] if found else [],
+        "scores": [0.9] if found else [],
+    }
 
 
 def with_boxes(build: Any, total: Any, metrics: tuple[str, ...]) -> TrialData:
@@ -113,7 +117,10 @@ def test_boxes_by_area_are_what_coco_calls_small_and_large(build: Any, noise: An
             expected = at(whole, metric=f"map_{group}", clock=clock, threshold="10 ms")
             assert {name: found[name] for name in FIGURES} == {name: expected[name] for name in FIGURES}
             assert FEW_SAMPLES in found["flags"]
-    assert at(rows, group="small", clock="inference", threshold="12 ms")["ideal"] > at(rows, group="large", clock="inference", threshold="12 ms")["ideal"]
+    assert (
+        at(rows, group="small", clock="inference", threshold="12 ms")["ideal"]
+        > at(rows, group="large", clock="inference", threshold="12 ms")["ideal"]
+    )
 
 
 def test_boxes_by_class_average_to_the_whole(build: Any, noise: Any) -> None:

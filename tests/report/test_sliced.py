@@ -37,7 +37,9 @@ def test_every_group_stands_below_the_whole(directory: Path) -> None:
     assert [table.title.partition(" by ")[2] for table in tables] == [
         f"{name} ({metric}, total time) within 14 ms" for metric in ("top1", "top5") for name in ("parity", "size")
     ]
-    stored = [row for row in open_campaign(directory).table("slices").to_pylist() if row["clock"] == "total" and row["threshold"] == "14 ms"]
+    stored = [
+        row for row in open_campaign(directory).table("slices").to_pylist() if row["clock"] == "total" and row["threshold"] == "14 ms"
+    ]
     told = [dict(zip(tables[0].columns, cells, strict=True)) for cells in tables[0].rows]
     assert [row["group"] for row in told] == ["all", "all", "even", "even", "odd", "odd"]
     for row in told[2:]:
@@ -46,7 +48,9 @@ def test_every_group_stands_below_the_whole(directory: Path) -> None:
             if (found["metric"], found["name"], found["group"], found["system"]) == ("top1", "parity", row["group"], row["system"])
         ]  # fmt: skip
         assert row["samples"] == str(found["members"]) == "3"
-        assert row["mean [95 % interval]"].startswith(f"{quality(found['mean'])} {quality_within(found['interval_low'], found['interval_high'])}")
+        assert row["mean [95 % interval]"].startswith(
+            f"{quality(found['mean'])} {quality_within(found['interval_low'], found['interval_high'])}"
+        )
     assert "few samples: the group has fewer than 30" in tables[0].note
     assert tables[0].title in {table.title for table in summary_tables(results)}
     assert "by parity" in (directory / "report.md").read_text("utf-8")
