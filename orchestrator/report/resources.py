@@ -10,10 +10,10 @@ from orchestrator.report.text import memory, milliseconds, seconds
 
 OF_GPU = ("GPU memory", "GPU tensors")
 NOTE = (
-    "First: the first inference of a process, before anything is warm; warm first: the first after its warm-up; after a pause: the longest "
-    "first inference of a later visit. The first is the model call alone, the others are total times. Memory: the most that was resident "
-    "in the process, from its start on and while it was timed. Changed answers: samples that some round answers otherwise than the first "
-    "round. Other answers: samples answered otherwise than by the first trial of the same model."
+    "First: total time of the first inference of a process, before anything is warm; warm first: of the first after its warm-up; after a "
+    "pause: the longest of a visit's first inference. Memory: the most that was resident in the process, from its start on and while it was "
+    "timed. Changed answers: samples that some round answers otherwise than the first round. Other answers: samples answered otherwise "
+    "than by the first trial of the same model."
 )
 
 
@@ -36,7 +36,7 @@ def resources_tables(results: CampaignAnalysis) -> Iterator[Table]:
 def _cells(row: Row, on_gpu: bool) -> list[str]:
     return [
         "-" if row["load_ns"] is None else seconds(row["load_ns"] / 1e9),
-        *(milliseconds(row[name]) for name in ("first_inference_ns", "warm_first_ns", "paused_first_ns")),
+        *(milliseconds(row[name]) for name in ("first_total_ns", "warm_first_ns", "paused_first_ns")),
         memory(row["resident_peak_bytes"]),
         memory(row["resident_round_peak_bytes"]),
         *([memory(row["gpu_memory_peak_bytes"]), memory(row["gpu_allocated_peak_bytes"])] if on_gpu else ()),

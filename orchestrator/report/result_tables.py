@@ -28,7 +28,7 @@ def summary_tables(results: CampaignAnalysis) -> list[Table]:
     return [
         *trouble_tables(results),
         *cross_system_tables(results),
-        *slice_tables(results),
+        *slice_tables(results, primary_metric=True),
         *deadline_tables(results),
         *resources_tables(results),
     ]
