@@ -11,8 +11,8 @@ from orchestrator.report.text import memory, milliseconds, seconds
 OF_GPU = ("GPU memory", "GPU tensors")
 NOTE = (
     "First: total time of the first inference of a process, before anything is warm; warm first: of the first after its warm-up; after a "
-    "pause: the longest of a visit's first inference. Memory: the most that was resident in the process, from its start on and while it was "
-    "timed. Changed answers: samples that some round answers otherwise than the first round. Other answers: samples answered otherwise "
+    "pause: the longest of a visit's first inference. Memory: the most that was resident in the process, from its start on and while it "
+    "was timed. Changed answers: samples that some round answers otherwise than the first round. Other answers: samples answered otherwise "
     "than by the first trial of the same model."
 )
 
