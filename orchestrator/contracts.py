@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -28,7 +29,8 @@ class Sample:
     stratum
         the label a stratified subset is drawn by.
     slices
-        named groups this sample belongs to, for quality by group: ``{"class": "tabby"}``.
+        named groups this sample belongs to, for quality by group: ``{"class": "tabby"}``. None by default; `doubling_range` makes groups
+        of numbers.
     path, payload
         where the encoded bytes are: a file, or the bytes themselves. Exactly one is set.
     """
@@ -57,6 +59,23 @@ class Sample:
             return len(self.payload)
         assert self.path is not None
         return self.path.stat().st_size
+
+
+def doubling_range(number: float) -> str:
+    """Return the group of a number that is not negative, for a slice: ``0``, ``1``, ``2``, ``3-4``, ``5-8``, ``9-16`` and so on.
+
+    Each group reaches to twice the one before; a number with a fraction counts as the next whole one.
+
+    Examples
+    --------
+    >>> [doubling_range(words) for words in (1, 3, 8, 8.5, 300)]
+    ['1', '3-4', '5-8', '9-16', '257-512']
+    """
+    whole = ceil(number)
+    if whole <= 2:
+        return str(max(whole, 0))
+    high = 1 << (whole - 1).bit_length()
+    return f"{high // 2 + 1}-{high}"
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,29 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from orchestrator.contracts import InputError
 
 LABEL_FILE = "labels.csv"
 COLUMNS = ("file", "class_index")
+NAME = "class_name"
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
 class Label:
-    """One labelled picture: its name relative to the data's folder, where it is, and its class."""
+    """One labelled picture: its name relative to the data's folder, where it is, and its class.
+
+    ``groups`` are what further columns of the table say of it, by the name of the column.
+    """
 
     file: str
     path: Path
     class_index: int
     class_name: str
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 def class_names(labels: Sequence[Label]) -> dict[int, str]:
@@ -71,7 +76,7 @@ def read_label_file(table: Path, class_count: int) -> list[Label]:
     """Return the pictures that ``labels.csv`` lists, in its order.
 
     Columns: ``file`` (relative to the table's folder), ``class_index`` (0 to ``class_count - 1``) and, if wished,
-    ``class_name``; others are ignored.
+    ``class_name``. Any other column puts the pictures into groups; an empty cell is none.
 
     Raises
     ------
@@ -117,7 +122,7 @@ def _label(row: Mapping[str | None, str | list[str] | None], table: Path, line: 
     """Return what one row says. A surplus field lies under the key None, a missing one has the value None."""
     if None in row:
         raise _bad_row(table, line, f"{row[None]!r} is more than the header has columns; quote fields that contain commas")
-    file, index, name = (str(row.get(column) or "").strip() for column in (*COLUMNS, "class_name"))
+    file, index, name = (str(row.get(column) or "").strip() for column in (*COLUMNS, NAME))
     relative = PurePosixPath(file)
     if not file or relative.is_absolute() or ".." in relative.parts:
         raise _bad_row(table, line, f"file={file!r} must be a path relative to the table's folder and inside it; correct it")
@@ -128,7 +133,15 @@ def _label(row: Mapping[str | None, str | list[str] | None], table: Path, line: 
         raise _bad_row(table, line, f"class_index={index!r} is not a whole number; write the index of the class")
     if not 0 <= int(index) < class_count:
         raise _bad_row(table, line, f"class_index={index} must lie in 0 to {class_count - 1}; correct it or set task.classes")
-    return Label(relative.as_posix(), path, int(index), name or str(int(index)))
+    return Label(relative.as_posix(), path, int(index), name or str(int(index)), dict(_groups(row)))
+
+
+def _groups(row: Mapping[str | None, str | list[str] | None]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the value of each further column that has both."""
+    for column, cell in row.items():
+        name, value = (column or "").strip(), str(cell or "").strip()
+        if name and value and name not in (*COLUMNS, NAME):
+            yield name, value
 
 
 def _bad_row(table: Path, line: int, complaint: str) -> InputError:

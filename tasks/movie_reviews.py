@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.contracts import Sample
+from orchestrator.contracts import Sample, doubling_range
 from tasks.packages import ASSETS, Need
 from tasks.reviews import PACKAGE, reviews_for_test
 
@@ -24,7 +24,11 @@ class MovieReviews:
         """Return the reviews of the test's films in the order of the file."""
         return [
             Sample(
-                name=review.name, reference=review.label, stratum=review.label, slices={"class": review.label}, payload=review.text.encode()
+                name=review.name,
+                reference=review.label,
+                stratum=review.label,
+                slices={"class": review.label, "length": doubling_range(len(review.text.split()))},
+                payload=review.text.encode(),
             )
             for review in reviews_for_test()
         ]

@@ -28,14 +28,14 @@ def decode(encoded: bytes) -> Image:
 
 
 def picture_samples(labels: Sequence[Label]) -> list[Sample]:
-    """Return one sample per labelled picture, in the order given."""
+    """Return one sample per labelled picture, in the order given; its own groups count before the class."""
     names = class_names(labels)
     return [
         Sample(
             name=label.file,
             reference=label.class_index,
             stratum=str(label.class_index),
-            slices={"class": names[label.class_index]},
+            slices={"class": names[label.class_index], **label.groups},
             path=label.path,
         )
         for label in labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.contracts import Sample
+from orchestrator.contracts import Sample, doubling_range
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -20,13 +20,16 @@ class Question:
 
 
 def question_samples(subject: str, questions: Sequence[Question], examples: Sequence[Question] = (), gap: str = " ") -> list[Sample]:
-    """Return one sample per question of a subject. Its name counts the questions from 1, its bytes are the prompt in UTF-8."""
+    """Return one sample per question of a subject. Its name counts the questions from 1, its bytes are the prompt in UTF-8.
+
+    Its length is that of the question and its choices in words, without the examples.
+    """
     return [
         Sample(
             name=f"{subject}-{number:04d}",
             reference=question.answer,
             stratum=subject,
-            slices={"subject": subject},
+            slices={"subject": subject, "length": doubling_range(len(" ".join([question.text, *question.choices]).split()))},
             payload=prompt(subject, question, examples, gap).encode(),
         )
         for number, question in enumerate(questions, start=1)

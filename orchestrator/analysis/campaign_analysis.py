@@ -19,6 +19,8 @@ from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
 from orchestrator.analysis.processes import ProcessRow, process_rows
+from orchestrator.analysis.resources import ResourcesRow, resources_rows
+from orchestrator.analysis.slices import SliceRow, slice_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
 from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
 from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
@@ -40,10 +42,12 @@ ROWS: dict[str, Any] = {
     "processes": ProcessRow,
     "tolerance": ToleranceRow,
     "load": LoadRow,
+    "slices": SliceRow,
+    "resources": ResourcesRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
-TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline", "explain", "load")
+TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline", "explain", "load", "slices")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     rows["comparison"] = list(comparison_rows(groups, analysis))
     rows["processes"] = list(process_rows(groups))
     rows["tolerance"] = list(tolerance_rows(groups, analysis))
+    rows["resources"] = [row for group in groups for row in resources_rows(group)]
     for name, of_table in rows.items():
         check_intervals(name, of_table)
     return CampaignAnalysis(
@@ -122,4 +127,5 @@ def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data
         "deadline": list(deadline_rows(data, common, flags, analysis)),
         "explain": list(explain_rows(data, group.thresholds.primary, flags)),
         "load": list(load_rows(data, flags)),
+        "slices": list(slice_rows(data, group.thresholds, flags, analysis)),
     }

@@ -12,10 +12,14 @@ from typing import Any
 from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.contracts import InputError
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference, Threshold
 from orchestrator.stats.times import Clock, primary_of, shown
+
+MOST_GROUPS = 1_000
+"""Of one slice: every group is an analysis of its own."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,14 @@ def check_names(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
     if wanted is not None and not any(wanted in (data.trial_id, data.record.match_key) for data in trials):
         raise analysis.unknown_reference([data.trial_id for data in trials])
     if trials:
-        analysis.check_slices(name for data in trials for name in data.slices)
+        analysis.check_slices(name for data in trials for name in data.slices_offered)
+    for data in trials if analysis.slices else ():
+        for name in analysis.slices:
+            if (groups := len(set(data.groups_of(name)))) > MOST_GROUPS:
+                raise InputError(
+                    f"analysis.slices={name}: {data.trial_id} has {groups:,} groups of it, more than {MOST_GROUPS:,}; group its values "
+                    "in the task, such as by ranges of a number, or leave it out"
+                )
 
 
 TOLERANCE = 1e-3

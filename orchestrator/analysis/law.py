@@ -15,6 +15,11 @@ INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("session_low", "mean", "session_high"),
         ("ideal_low", "ideal", "ideal_high"),
     ),
+    "slices": (
+        ("interval_low", "mean", "interval_high"),
+        ("session_low", "mean", "session_high"),
+        ("ideal_low", "ideal", "ideal_high"),
+    ),
     "latency": (("interval_low_ns", "value_ns", "interval_high_ns"),),
     "prediction": (("predicted_low", "predicted_mean", "predicted_high"),),
     "comparison": (("interval_low", "difference", "interval_high"),),

@@ -111,7 +111,7 @@ class Results:
         return table
 
     def tail_quality(self) -> pa.Table:
-        """Return tail quality per trial, metric, slice, clock and threshold."""
+        """Return tail quality per trial, metric, clock and threshold."""
         return self.table("tail_quality")
 
     def latency(self) -> pa.Table:
@@ -149,3 +149,11 @@ class Results:
     def load(self) -> pa.Table:
         """Return what each load asked for and what was delivered, per trial under load."""
         return self.table("load")
+
+    def slices(self) -> pa.Table:
+        """Return tail quality of each group of the slices that ``analysis.slices`` names, in the columns of `tail_quality` and more."""
+        return self.table("slices")
+
+    def resources(self) -> pa.Table:
+        """Return cold and warm first inferences, peaks of memory and changed answers, per trial."""
+        return self.table("resources")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, MeanMetric, find_metric
+from orchestrator.metrics import Answers, Judged, MeanMetric, Part, PartedMetric, find_metric
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.intervals import RESAMPLES, intervals_of_rounds_to_come, rounds_intervals
 from orchestrator.stats.korn_graubard import ROUNDING, Interval
@@ -135,6 +135,24 @@ def judge(metric: str, answers: Answers) -> Judged:
         return judged_mean(metric, _checked_scores(metric, found.score(answers), len(answers.predictions), late), late)
     judged = found.judge(answers)
     return judged if late is None else JudgedOnScale(judged, _scale(metric, judged.ideal(), late))
+
+
+def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
+    """Return the groups of a slice that a metric makes of parts of samples, none if it makes no such slice.
+
+    A group by which there is nothing to keep is left out. Raises InputError for an unknown metric.
+    """
+    found = find_metric(metric)
+    if not isinstance(found, PartedMetric) or name not in found.parts:
+        return {}
+    late: float | None = getattr(found, "late", None)
+    parts = {}
+    for group, part in found.judge_parts(name, answers).items():
+        if late is None:
+            parts[group] = part
+        elif (ideal := part.judged.ideal()) != late:
+            parts[group] = Part(JudgedOnScale(part.judged, _scale(metric, ideal, late)), part.count)
+    return parts
 
 
 def _checked_scores(metric: str, scores: object, samples: int, late: float | None) -> NDArray[np.float64]:

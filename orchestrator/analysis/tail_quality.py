@@ -1,4 +1,4 @@
-"""Tail quality of every trial, metric, slice, clock and threshold: one tidy row per figure."""
+"""Tail quality of every trial, metric, clock and threshold, over all samples or some: one tidy row per figure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.metrics import Judged
 from orchestrator.stats.intervals import sampling_interval
 from orchestrator.stats.korn_graubard import Interval
 from orchestrator.stats.tail_quality import summarize
@@ -39,10 +40,10 @@ UNEQUAL = "answers weigh unequally"
 
 
 class TailQualityRow(Labels):
-    """One row per trial, metric, slice, clock and threshold."""
+    """One row per trial, metric, clock and threshold."""
 
     metric: Annotated[str, "its name"]
-    slice: Annotated[str, "`all`, or one group of a slice as `NAME=GROUP`"]
+    slice: Annotated[str, "`all`, or in `slices.parquet` one group of a slice as `NAME=GROUP`"]
     clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
     threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
     threshold_ns: Annotated[Int64, "an answer is on time when its time is at most this"]
@@ -75,9 +76,10 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
     """Yield the rows of one trial for ``tail_quality.parquet``. Quality is judged by sample, own percentiles are those of inferences."""
     own = {clock: own_thresholds(data.inferences[clock], analysis.percentiles) for clock in data.times}
     in_sample, first_round = own[data.clock].in_sample, own[data.clock].first_round
-    for metric, slice_name, members in _figures(data, analysis.slices):
+    everything = np.ones(len(data.references), dtype=bool)
+    for metric in data.record.metrics:
         try:
-            figure = _Figure(data, metric, slice_name, members, analysis.seed)
+            figure = Figure(data, metric, "all", everything, analysis.seed)
         except NothingToKeep:
             continue
         if figure.defined:
@@ -86,22 +88,31 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
             yield from figure.rows({clock: common.common(clock) for clock in data.times}, 0, flags)
 
 
-def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """Yield metric, name of the slice and its members."""
-    for metric in data.record.metrics:
-        yield metric, "all", np.ones(len(data.references), dtype=bool)
-        for name in slices:
-            groups = data.slices.get(name, ())
-            for group in sorted({group for group in groups if group is not None}):
-                yield metric, f"{name}={group}", np.array([member == group for member in groups])
+class Figure:
+    """One metric of all samples, of a group of them, or of parts of them.
 
+    Parameters
+    ----------
+    slice_name
+        of what; seeds the resamples, too.
+    members : [S]
+        the samples that count.
+    judged
+        the metric of parts of these samples; None for the samples as they are.
 
-class _Figure:
-    """One metric of one slice."""
+    Raises
+    ------
+    NothingToKeep
+        if answers are worth exactly what late ones are.
+    """
 
-    def __init__(self, data: TrialData, metric: str, slice_name: str, members: NDArray[np.bool_], seed: int) -> None:
+    def __init__(
+        self, data: TrialData, metric: str, slice_name: str, members: NDArray[np.bool_], seed: int, judged: Judged | None = None
+    ) -> None:
         self._data, self._metric, self._slice, self._members, self._seed = data, metric, slice_name, members, seed
-        self._judged = data.judged(metric) if members.all() else data.judged_of_some(metric, members)
+        if judged is None:
+            judged = data.judged(metric) if members.all() else data.judged_of_some(metric, members)
+        self._judged = judged
         self._ideal = self._judged.ideal()
         self._stake = data.stake(self._judged, members) if self.defined else Stake(0.0, True)
         self._sampling = self._sampling_interval()

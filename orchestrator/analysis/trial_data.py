@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
-from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judged_mean
+from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, UnknownMetric, find_metric
+from orchestrator.metrics import Answers, Judged, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
@@ -23,6 +24,7 @@ from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.subject.samples import batch_numbers, first_of_batches
+from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
 
 Times = Mapping[Clock, NDArray[np.float64]]
 
@@ -100,6 +102,8 @@ class TrialData:
         that ended early because too many samples waited, [R]. None, None and empty in a closed loop.
     beside
         what stands beside the clocks; None where it was not read.
+    different_answers, changed_samples
+        answers of all rounds that differ from the first round's, and how many samples they belong to.
     """
 
     record: TrialRecord
@@ -119,6 +123,7 @@ class TrialData:
     arrivals: NDArray[np.float64] | None = None
     streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    changed_samples: int = 0
     beside: Beside | None = field(default=None, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
@@ -147,16 +152,7 @@ class TrialData:
     def judged(self, metric: str) -> Judged:
         """Return the answers of all samples compared with the references, which is done once per metric."""
         if metric not in self._judged:
-            every = np.ones(len(self.references), dtype=bool)
-            try:
-                self._judged[metric] = self.judged_of_some(metric, every)
-            except InputError as error:
-                raise type(error)(f"{self.trial_id}: {error}") from error
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                message = (str(error).splitlines() or [type(error).__name__])[0][:200]
-                raise InputError(
-                    f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): repair the metric, or name another"
-                ) from error
+            self._judged[metric] = self.judged_of_some(metric, np.ones(len(self.references), dtype=bool))
         return self._judged[metric]
 
     def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
@@ -165,15 +161,51 @@ class TrialData:
         A metric unknown here is read from the stored scores, if there are any; so is every metric of an imported trial that came with
         scores. Raises InputError.
         """
-        if self.record.imported and metric in self.scores:
-            return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
+        with self._named(metric):
+            if self._scored(metric):
+                return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
+            return judge(metric, self.answers(members))
+
+    def parts(self, metric: str, name: str) -> dict[str, Part]:
+        """Return the groups of a slice that a metric makes of parts of samples, none if it makes no such slice. Raises InputError."""
+        with self._named(metric):
+            return {} if self._scored(metric) else judge_parts(metric, name, self.answers(np.ones(len(self.references), dtype=bool)))
+
+    def _scored(self, metric: str) -> bool:
+        """Return whether the stored scores of a metric count, and not the answers."""
+        if metric not in self.scores:
+            return False
+        if self.record.imported:
+            return True
         try:
             find_metric(metric)
         except UnknownMetric:
-            if metric not in self.scores:
-                raise
-            return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
-        return judge(metric, self.answers(members))
+            return True
+        return False
+
+    @contextmanager
+    def _named(self, metric: str) -> Iterator[None]:
+        """Name the trial in an error of judging, which a metric of the user may raise in any form."""
+        try:
+            yield
+        except InputError as error:
+            raise type(error)(f"{self.trial_id}: {error}") from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            message = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise InputError(
+                f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): repair the metric, or name another"
+            ) from error
+
+    @property
+    def slices_offered(self) -> set[str]:
+        """Names of the slices that there are of this trial."""
+        return slices_offered(self.slices, self.record.trial.task.kind, self.record.metrics)
+
+    def groups_of(self, name: str) -> Sequence[str | None]:
+        """Return the group of each sample in a slice, None where it is in none; empty where samples have no such slice."""
+        if name not in self.slices and name == SIZE and self.record.trial.task.kind in PICTURES:
+            return groups_by_size(self.input_sizes)
+        return self.slices.get(name, ())
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
         """Return references and predictions of the samples that are ``members``, [S]."""
@@ -274,6 +306,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         )
         raise InputError(f"{message}: {MEASURE_AGAIN}")
     times = matrix.times
+    different = int(np.asarray(rounds.column("different_answers").fill_null(0)).sum())
     return TrialData(
         record=record,
         times=times,
@@ -290,7 +323,8 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         incomplete=matrix.incomplete,
         visits=lying_apart(matrix.visits, rounds) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
         streams=None if matrix.arrivals is None else matrix.visits,
-        different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
+        different_answers=different,
+        changed_samples=campaign.changed_samples(record.trial_id, rounds) if different else 0,
         evidence=_numbers(rounds),
         arrivals=matrix.arrivals,
         overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),

@@ -12,7 +12,7 @@ from orchestrator.contracts import InputError
 from orchestrator.report.said_once import said_once
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal, fits
-from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.text import memory, milliseconds, trials_counted
 from orchestrator.report.trial_names import id_ends, with_fitting_names, without
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
@@ -32,11 +32,14 @@ MEASURES = {
     "interrupts": "interrupts",
     "frequency_mhz": "frequency MHz",
     "load_1m": "load",
+    "resident_peak_bytes": "memory",
     "gpu_clock_mhz": "GPU clock MHz",
     "gpu_temperature_c": "GPU temperature °C",
     "gpu_power_w": "GPU power W",
     "gpu_throttle_reasons": "GPU throttle reasons",
     "gpu_foreign_processes": "other processes on the GPU",
+    "gpu_memory_bytes": "GPU memory",
+    "gpu_allocated_peak_bytes": "GPU tensors",
 }
 """Evidence that is shown, and its heading."""
 NO_MEDIAN = ("process", "gpu_throttle_reasons")
@@ -130,6 +133,8 @@ def _measure(name: str, value: float | None) -> str:
         return "-"
     if name.endswith("_ns"):
         return milliseconds(value) if value else "0 ms"
+    if name.endswith("_bytes"):
+        return memory(value)
     return f"0x{int(value):x}" if name == "gpu_throttle_reasons" else f"{value:.6g}"
 
 

@@ -111,3 +111,21 @@ class CudaStages:
             return None
         events, self._next = self._events[: self._next], 0
         return [int(1e6 * before.elapsed_time(after)) for before, after in events]
+
+
+def forget_allocated_peak(gpus: int) -> None:
+    """Let PyTorch count the most that it holds on each of so many GPUs anew."""
+    if gpus:
+        import torch
+
+        for number in range(gpus):
+            torch.cuda.reset_peak_memory_stats(number)
+
+
+def allocated_peak_bytes(gpus: int) -> int | None:
+    """Return the most that PyTorch's tensors took since then, the GPUs' own peaks together; None where another library computes."""
+    if not gpus:
+        return None
+    import torch
+
+    return sum(torch.cuda.max_memory_allocated(number) for number in range(gpus)) or None

@@ -27,6 +27,7 @@ GPU_NOTHING = {
     "gpu_power_w": None,
     "gpu_throttle_reasons": None,
     "gpu_foreign_processes": None,
+    "gpu_memory_bytes": None,
     "gpus": None,
 }
 
@@ -122,13 +123,17 @@ def frequency_mhz(cores: tuple[int, ...]) -> float | None:
 
 @dataclass(frozen=True)
 class GpuReading:
-    """One GPU at one moment: clock, temperature, power, throttle reasons (NVML bit mask), and the other processes that compute on it."""
+    """One GPU at one moment: clock, temperature, power, throttle reasons (NVML bit mask), and the other processes that compute on it.
+
+    ``own_bytes`` is what this process holds of its memory, None where the driver does not say.
+    """
 
     clock_mhz: float
     temperature_c: float
     power_w: float
     throttle_reasons: int
     foreign_processes: frozenset[int]
+    own_bytes: int | None = None
 
 
 class GpuEvidence:
@@ -150,12 +155,14 @@ class GpuEvidence:
 def _reading(handle: Any) -> GpuReading:
     import pynvml
 
+    used = {process.pid: process.usedGpuMemory for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)}
     return GpuReading(
         clock_mhz=float(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
         temperature_c=float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)),
         power_w=pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
         throttle_reasons=int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
-        foreign_processes=frozenset(process.pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)) - {os.getpid()},
+        foreign_processes=frozenset(used) - {os.getpid()},
+        own_bytes=used.get(os.getpid()),
     )
 
 
@@ -163,7 +170,7 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
     """Return the evidence columns of one round from its GPUs: together, and each for itself where there are several (pure).
 
     GPUs that work as one answer when the last of them does: the lowest clock, the highest temperature and every throttle reason count.
-    Power is their sum, and a foreign process counts once.
+    Power is their sum, so is the memory that this process holds, and a foreign process counts once.
     """
     if not readings:
         return dict(GPU_NOTHING)
@@ -173,8 +180,20 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
         "gpu_power_w": sum(gpu.power_w for gpu in readings),
         "gpu_throttle_reasons": reduce(or_, (gpu.throttle_reasons for gpu in readings)),
         "gpu_foreign_processes": len(frozenset[int]().union(*(gpu.foreign_processes for gpu in readings))),
-        "gpus": [{**asdict(gpu), "foreign_processes": len(gpu.foreign_processes)} for gpu in readings] if len(readings) > 1 else None,
+        "gpu_memory_bytes": _together([gpu.own_bytes for gpu in readings]),
+        "gpus": [_stored(gpu) for gpu in readings] if len(readings) > 1 else None,
     }
+
+
+def _together(held: Sequence[int | None]) -> int | None:
+    """Return what is held on all GPUs, None if one does not say."""
+    known = [found for found in held if found is not None]
+    return sum(known) if len(known) == len(held) else None
+
+
+def _stored(gpu: GpuReading) -> dict[str, Any]:
+    """Return the evidence of one of several GPUs, as ``schema.GPU`` has it."""
+    return {name: value for name, value in asdict(gpu).items() if name != "own_bytes"} | {"foreign_processes": len(gpu.foreign_processes)}
 
 
 BLOCK = bytes(2**20)

@@ -73,6 +73,16 @@ def timings_batch(
     return columns_batch(columns, schema.TIMINGS)
 
 
+def first_of_process(timings: pa.RecordBatch, sample: int) -> dict[str, int | None]:
+    """Return what the first inference of a process took, in ns: the model call, and the total of its stages.
+
+    ``timings`` are those of its first warm-up round, in order of sample; ``sample`` is the one that ran first. None if the model raised.
+    """
+    stages = [timings.column(name)[sample].as_py() for name in schema.STAGES]
+    total = None if None in stages else sum(stages)
+    return {"first_inference_ns": stages[schema.STAGES.index("inference_ns")], "first_total_ns": total}
+
+
 def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[int, str]) -> tuple[list[Any], dict[int, str]]:
     """Turn answers and errors per batch into answers and errors per sample.
 

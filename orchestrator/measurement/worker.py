@@ -22,6 +22,7 @@ from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_raised, tracebacks_kept
 from orchestrator.measurement.load_loop import serve, service_of
+from orchestrator.measurement.memory import MemoryPeaks
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import STOP, Scratch
 from orchestrator.measurement.stream_tables import Stream, answers_by_arrival
@@ -132,6 +133,7 @@ class Worker:
         self._stages = stages if self._cuda is None else self._cuda.stages
         seen = device.read_device(self._trial.system)
         self._gpus = evidence.GpuEvidence([gpu["uuid"] for gpu in seen.get("gpus", ())])
+        self._memory = MemoryPeaks(len(gpus))
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
         refuse_raised(self._trial, warmup[0], [sample.name for sample in subject.samples])
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
@@ -156,9 +158,10 @@ class Worker:
             digests={"data": subject.inspection.data_digest, "model": subject.inspection.model_digest},
             cold_start={
                 "load_ns": load_ns,
-                "first_inference_ns": warmup[0].timings.column("inference_ns")[0].as_py(),
+                **round_tables.first_of_process(warmup[0].timings, self._groups(0)[0][0]),
                 "warmup_rounds_ns": [result.round.column("duration_ns")[0].as_py() for result in warmup],
-                "peak_memory_bytes": environment.memory_peak_bytes(),
+                "peak_memory_bytes": self._memory.resident_bytes,
+                "gpu_allocated_peak_bytes": self._memory.gpu_bytes,
             },
             facts=dict(model.facts),
             warmup=pa.Table.from_batches([result.timings for result in warmup]).combine_chunks().to_batches()[0],
@@ -183,6 +186,7 @@ class Worker:
         service = service_of(load, trial.measurement.batch, mean_rate(trial))
         wait_until = waiting(load.idle, round(load.spin_us * 1000), self._clock)
         self._quieten()
+        self._memory.begin()
         first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns, origin = time.time_ns(), self._monotonic(), self._clock()
         due = (schedule.moments_ns + (origin + BEFORE_STREAM_NS)).tolist()
@@ -193,13 +197,13 @@ class Worker:
         stop = self._scratch.header[STOP : STOP + 1]
         served = serve(due, items, self._stages, stamps, service, self._clock, wait_until, first_raised, stop, ends)
         ended_ns = self._clock()
-        after = evidence.read_counters(self._cores)
+        after, held = evidence.read_counters(self._cores), self._memory.read()
         gc.enable()
         if self._cuda is not None:
             self._cuda.take_times_ns()
         stream = Stream(schedule, self._scratch.array()[: len(due)], origin + BEFORE_STREAM_NS, never="dropped")
         stream.refuse_impossible(ended_ns)
-        measured = self._measured(before, after)
+        measured = self._measured(before, after) | held
         common = {
             "process": self._process,
             "visit": visit,
@@ -265,6 +269,7 @@ class Worker:
         groups = self._groups(number)
         batches = self._batches(groups)
         self._quieten()
+        self._memory.begin()
         first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns = time.time_ns(), self._monotonic()
         self._scratch.begin(number, monotonic_ns, wall_ns)
@@ -272,7 +277,7 @@ class Worker:
         started = self._clock()
         answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock, first_raised)
         duration_ns = self._clock() - started
-        after = evidence.read_counters(self._cores)
+        after, held = evidence.read_counters(self._cores), self._memory.read()
         gc.enable()
         stamps = self._scratch.array()[: len(batches)]
         refuse_impossible(stamps, started, started + duration_ns)
@@ -294,6 +299,7 @@ class Worker:
             "prediction_digest": answers_digest,
             "different_answers": 0 if changed is None else changed.num_rows,
             **self._measured(before, after),
+            **held,
         }
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
@@ -361,7 +367,13 @@ class Worker:
         own = read_own()
         flags = placement_kept(self._placement, own, self._pin)
         found = self._read_placement()
-        return {**own, "runtime_threads": found["runtime_threads"], "computing_threads": found["computing_threads"], "flags": flags}
+        return {
+            **own,
+            "runtime_threads": found["runtime_threads"],
+            "computing_threads": found["computing_threads"],
+            "peak_memory_bytes": self._memory.resident_bytes,
+            "flags": flags,
+        }
 
     def _read_placement(self) -> dict[str, Any]:
         return read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, self._model.facts, self._moved)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, WholeTaskMetric
+from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, Part, PartedMetric, WholeTaskMetric
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -28,12 +28,15 @@ __all__ = [
     "Judged",
     "MeanMetric",
     "Metric",
+    "Part",
+    "PartedMetric",
     "UnknownMetric",
     "WholeTaskMetric",
     "add_folders",
     "find_metric",
     "forget_folders",
     "names_in",
+    "parts_of",
 ]
 
 ENTRY_POINT_GROUP = "orchestrator.metrics"
@@ -107,6 +110,15 @@ def find_metric(name: str) -> Metric:
     if own:
         return _import(name, own[0])
     raise UnknownMetric(f"metric {name!r}: there is none of that name; {_hint(name)}")
+
+
+def parts_of(name: str) -> Sequence[str]:
+    """Return the slices that a metric makes of parts of samples; none where there is no such metric here."""
+    try:
+        metric = find_metric(name)
+    except InputError:
+        return ()
+    return tuple(metric.parts) if isinstance(metric, PartedMetric) else ()
 
 
 def _hint(name: str) -> str:

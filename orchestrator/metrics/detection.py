@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.metrics.detection_boxes import Detections, GroundTruth, detections, ground_truth, overlapping_pairs
 from orchestrator.metrics.detection_matching import Matches, MeanAveragePrecision, match_detections
-from orchestrator.metrics.interface import Answers
+from orchestrator.metrics.interface import Answers, Part
 from orchestrator.stats.tail_quality import check_curve, comparable_bounds
 from orchestrator.stats.times import checked_times
 
@@ -18,6 +19,8 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 ALL_AREAS = (0.0, 1e5**2)
 SMALL, MEDIUM, LARGE = (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e5**2)
 """Ranges of area in square pixels, both ends included."""
+AREAS = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
+BY_AREA, BY_CLASS = "area", "class"
 
 
 def mean_average_precision_curve(matches: Matches, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
@@ -152,15 +155,49 @@ def _called_the_same(truth: GroundTruth, found: Detections) -> NDArray[np.bool_]
 
 
 class Map:
-    """COCO's mean average precision (AP): the mean over IoU thresholds 0.50, 0.55, ..., 0.95."""
+    """COCO's mean average precision (AP): the mean over IoU thresholds 0.50, 0.55, ..., 0.95.
+
+    Boxes are told apart by the ``area`` of their object, in COCO's ranges, and by ``class``, each category's id.
+    """
 
     name = "map"
     iou_thresholds = IOU_THRESHOLDS
     areas = ALL_AREAS
+    parts: Sequence[str] = (BY_AREA, BY_CLASS)
 
     def judge(self, answers: Answers) -> JudgedDetections:
         """Match predictions with references. Raises InputError as `detection.judge_detections` does."""
         return judge_detections(answers, iou_thresholds=self.iou_thresholds, areas=self.areas)
+
+    def judge_parts(self, name: str, answers: Answers) -> Mapping[str, Part]:
+        """Return the boxes of each range of area that has any, or of each category. Raises InputError as `judge` does."""
+        truth, found = ground_truth(answers.references), detections(answers.predictions)
+        if name == BY_AREA:
+            parts = {group: self._part(truth, found, areas) for group, areas in AREAS.items()}
+        else:
+            labels = sorted({int(label) for label in truth.label[~truth.crowd]})
+            parts = {str(label): self._part(*boxes_of(label, truth, found), self.areas) for label in labels}
+        return {group: part for group, part in parts.items() if part.count}
+
+    def _part(self, truth: GroundTruth, found: Detections, areas: tuple[float, float]) -> Part:
+        matches = match_detections(truth, found, self.iou_thresholds, areas)
+        return Part(JudgedDetections(matches), int(matches.to_find.sum()))
+
+
+def boxes_of(label: int, truth: GroundTruth, found: Detections) -> tuple[GroundTruth, Detections]:
+    """Return the boxes of one category, right ones and found ones."""
+    right, claimed = truth.label == label, found.label == label
+    return (
+        replace(
+            truth,
+            picture=truth.picture[right],
+            label=truth.label[right],
+            boxes=truth.boxes[right],
+            areas=truth.areas[right],
+            crowd=truth.crowd[right],
+        ),
+        Detections(found.picture[claimed], found.label[claimed], found.boxes[claimed], found.scores[claimed]),
+    )
 
 
 class Map50(Map):
@@ -182,6 +219,7 @@ class MapSmall(Map):
 
     name = "map_small"
     areas = SMALL
+    parts = (BY_CLASS,)
 
 
 class MapMedium(Map):
@@ -189,6 +227,7 @@ class MapMedium(Map):
 
     name = "map_medium"
     areas = MEDIUM
+    parts = (BY_CLASS,)
 
 
 class MapLarge(Map):
@@ -196,3 +235,4 @@ class MapLarge(Map):
 
     name = "map_large"
     areas = LARGE
+    parts = (BY_CLASS,)

@@ -70,6 +70,29 @@ class Judged(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some of what samples hold, such as the boxes of one size, judged as if there were nothing else.
+
+    count
+        how many there are to be right about.
+    """
+
+    judged: Judged
+    count: int
+
+
+@runtime_checkable
+class PartedMetric(Protocol):
+    """A metric that can also judge parts of what a sample holds: quality by the size of boxes, say, and not of pictures."""
+
+    parts: Sequence[str]
+    """Names of the slices that are made of such parts."""
+
+    def judge_parts(self, name: str, answers: Answers) -> Mapping[str, Part]:
+        """Return the groups of one of these slices, in the order in which they are shown."""
+
+
 Metric: TypeAlias = MeanMetric | WholeTaskMetric
 
 Quality = TypeVar("Quality", float, NDArray[float64])

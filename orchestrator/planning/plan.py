@@ -15,6 +15,7 @@ from orchestrator.planning.identity import match_key, trial_id
 from orchestrator.planning.parts import in_parts
 from orchestrator.storage.records import LeftOut, PlannedTrial
 from orchestrator.subject.inspection import Inspection
+from orchestrator.subject.slices import slices_offered
 
 NOWHERE = Machine("-", (), 0)
 """The machine of a trial whose system matches no machine."""
@@ -180,7 +181,14 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
                 "by `report DIR analysis.metrics=[NAME]`"
             )
     if seen:
-        analysis.check_slices(name for inspection in seen for name in inspection.slices)
+        looked_at = [candidate for candidate in plan.candidates.values() if candidate.inspection.samples]
+        analysis.check_slices(name for candidate in looked_at for name in _slices(candidate))
+
+
+def _slices(candidate: Candidate) -> set[str]:
+    """Return the slices that there will be of a trial."""
+    inspection = candidate.inspection
+    return slices_offered(inspection.slices, candidate.trial.task.kind, inspection.metrics)
 
 
 def _with_absolute_paths(candidate: Candidate) -> Candidate:

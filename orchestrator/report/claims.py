@@ -215,14 +215,12 @@ MOST_SAMPLES, FEWEST_SAMPLES, MOST_IN_ALL = 100, 10, 1000
 
 
 def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:
-    """Yield per task the other metrics, and all metrics by slice, on the total clock: at the primary threshold, or at all common ones."""
+    """Yield per task the metrics beside the primary one, on the total clock: at the primary threshold, or at all common ones."""
     for group in results.groups:
         found = rows_of(results, "tail_quality", group)
         for threshold in read_at(group, everywhere):
             rows = [
-                row
-                for row in found
-                if row["clock"] == group.clock and threshold.is_of(row) and (row["metric"], row["slice"]) != (group.trials[0].metric, "all")
+                row for row in found if row["clock"] == group.clock and threshold.is_of(row) and row["metric"] != group.trials[0].metric
             ]
             if rows:
                 yield _others_within(threshold, rows, group)
@@ -231,7 +229,7 @@ def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> 
 def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> Table:
     marks = Marks(rows)
     return Table(
-        title=f"Other metrics and slices of {group.task} (total time) within {bound(threshold)}",
+        title=f"Other metrics of {group.task} (total time) within {bound(threshold)}",
         columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
         rows=[
             [

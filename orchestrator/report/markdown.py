@@ -17,6 +17,7 @@ from orchestrator.report.claims import (
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.pasted import Command
+from orchestrator.report.resources import resources_tables
 from orchestrator.report.result_tables import (
     cross_system_tables,
     latency_tables,
@@ -26,6 +27,7 @@ from orchestrator.report.result_tables import (
     trials_table,
 )
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.sliced import slice_tables
 from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
@@ -51,11 +53,13 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Tail quality at every threshold", (cross_system_tables, tolerance_tables)),
     ("Deadlines kept", (deadline_tables,)),
     ("Differences, fresh processes and other figures", (comparison_tables, process_tables, other_figure_tables)),
+    ("Slices: tail quality of groups of samples", (slice_tables,)),
     ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),
     ("Latency", (latency_tables,)),
     ("Schedules under load", (load_tables,)),
     ("Slow rounds", (slow_rounds_tables,)),
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)], rounds_needed_tables)),
+    ("First inferences, memory and changed answers", (resources_tables,)),
     ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
 )
 """What is folded, by what one reads to open it; together all tables of the report, in its order."""

@@ -9,6 +9,8 @@ from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.analysis.groups import Group
 from orchestrator.report.claims import deadline_tables
 from orchestrator.report.faults import fault_tables
+from orchestrator.report.resources import resources_tables
+from orchestrator.report.sliced import slice_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
 from orchestrator.stats.times import Clock
@@ -23,7 +25,13 @@ ROUNDS_TO_COME = (
 
 def summary_tables(results: CampaignAnalysis) -> list[Table]:
     """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
-    return [*trouble_tables(results), *cross_system_tables(results), *deadline_tables(results)]
+    return [
+        *trouble_tables(results),
+        *cross_system_tables(results),
+        *slice_tables(results, primary_metric=True),
+        *deadline_tables(results),
+        *resources_tables(results),
+    ]
 
 
 def trouble_tables(results: CampaignAnalysis) -> list[Table]:

@@ -10,6 +10,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED
+from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.report.text import markdown_text, milliseconds
 from orchestrator.stats.thresholds import Threshold
@@ -92,6 +93,7 @@ REMEDIES = {
     IN_SAMPLE: "the threshold comes from these rounds themselves, so that the interval is too wide",
     NOT_KEPT: "samples were started late although nothing was due; quieten the machine, or try load.idle=spin",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with load.stream_s; lower load.rate_per_s",
+    FEW_SAMPLES: f"the group has fewer than {FEWEST} of them, so that others like them may fare otherwise; add samples to the task",
     FEW_STREAMS: "the rounds of a stream share a queue; measure 12 streams or more, by measurement.min_rounds",
     "imported": "another program measured it; nothing here knows its cores, threads or neighbours, and no deadline is certified",
     "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",

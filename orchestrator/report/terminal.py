@@ -19,7 +19,7 @@ from orchestrator.report.text import printable
 
 NAMES = frozenset(
     ["campaign", "trial", "model", "task", "system", "runtime", "batch", "settings", "repeat", "clock", "threshold", "metric", "slice"]
-) | {"system / runtime", "sample", "round", "pair"}
+) | {"system / runtime", "sample", "round", "pair", "group"}
 """Headings of columns that say what a row is about."""
 COMFORTABLE = 24
 """Least width of a long text, if the table then fits."""

@@ -29,6 +29,13 @@ def seconds(s: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def memory(size: float | None) -> str:
+    """Write an amount of memory in MiB, from 10 GiB on in GiB; a dash where there is none."""
+    if size is None:
+        return "-"
+    return f"{size / 2**20:.0f} MiB" if size < 10 * 2**30 else f"{size / 2**30:.1f} GiB"
+
+
 NEXT_TO_ONE = 1e-12
 """How far a sum of floats may miss 1."""
 

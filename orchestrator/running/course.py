@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -128,7 +130,7 @@ class Course:
             stack=dict(prepared.stack),
             environment=dict(prepared.environment),
             digests=dict(prepared.digests),
-            cold_start=dict(prepared.cold_start),
+            cold_start=with_earlier(self.book.record.cold_start, prepared.cold_start),
             facts=hidden(self._trial, dict(prepared.facts)),
             flags=tuple(dict.fromkeys(flags)),
             metrics=tuple(prepared.metrics),
@@ -174,6 +176,12 @@ class Course:
         extends = self.book.extends
         looks = (*self.book.record.looks, self.next_round) if extends else ()
         self.book.note(stopping=self.book.stopped("extended" if extends else reason), looks=looks, extension=None)
+
+
+def with_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cold start of a process, with those of the trial's processes ``before`` it under ``earlier``."""
+    last = {name: value for name, value in before.items() if name != "earlier"}
+    return {**now, "earlier": [*before.get("earlier", ()), last]} if last else dict(now)
 
 
 def _shown(decision: Decision, scale: Scale) -> Decision:

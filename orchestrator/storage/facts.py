@@ -28,14 +28,28 @@ WHOLES: Rule = ("a list of whole numbers", lambda value: isinstance(value, list 
 
 PLACEMENT = {
     "host": TEXT, "boot_id": TEXT, "device": TEXT, "name": TEXT, "pinned": YES_OR_NO, "cores": WHOLES, "threads": WHOLE,
-    "quota_cores": NUMBER,
+    "quota_cores": NUMBER, "at_end": ("a mapping whose peak_memory_bytes is a whole number", lambda value: _at_end(value)),
 }  # fmt: skip
 ENVIRONMENT = {"host": TEXT, "boot_id": TEXT, "processor": TEXT}
 DIGESTS = {"data": TEXT}
-COLD_START = {"load_ns": NUMBER, "first_inference_ns": NUMBER, "warmup_rounds_ns": WHOLES}
+OF_PROCESS = {
+    "load_ns": NUMBER, "first_inference_ns": NUMBER, "first_total_ns": NUMBER, "warmup_rounds_ns": WHOLES, "peak_memory_bytes": WHOLE,
+    "gpu_allocated_peak_bytes": WHOLE,
+}  # fmt: skip
+COLD_START = {**OF_PROCESS, "earlier": ("a list of cold starts", lambda value: isinstance(value, list | tuple) and all(map(_cold, value)))}
+"""That of the trial's last process, and in ``earlier`` those of the processes before it."""
 OF_TYPE = {int: WHOLE, float: NUMBER, str: TEXT, bool: YES_OR_NO}
 CHECK = {name: OF_TYPE[kind] for name, kind in CHECK_COLUMNS.items()} | {"rounds": WHOLE_32}
 """One check of a stopping rule becomes a row of ``convergence.parquet``."""
+
+
+def _cold(value: Any) -> bool:
+    """Return whether this is the cold start of one process."""
+    return isinstance(value, dict) and all(value.get(name) is None or fits(value[name]) for name, (_, fits) in OF_PROCESS.items())
+
+
+def _at_end(value: Any) -> bool:
+    return isinstance(value, dict) and (value.get("peak_memory_bytes") is None or _whole(value["peak_memory_bytes"]))
 
 
 def known(rules: Mapping[str, Rule]) -> Callable[[dict[str, Any]], dict[str, Any]]:

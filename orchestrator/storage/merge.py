@@ -199,17 +199,26 @@ def _is_whole(folder: TrialFolder, name: str) -> bool:
 
 
 def _write_merged(folder: TrialFolder, name: str) -> None:
-    target = folder.merged(name)
+    target, sources = folder.merged(name), list(parts(folder.twin(name)).values())
     target.mkdir()
-    rows = 0
+    rows, form = 0, _filled(sources, FORMS[name])
     with replacing(target / part_name(0)) as file:
-        with pq.ParquetWriter(file, FORMS[name], **OPTIONS[name]) as writer:
-            for table in _row_groups(list(parts(folder.twin(name)).values()), FORMS[name]):
+        with pq.ParquetWriter(file, form, **OPTIONS[name]) as writer:
+            for table in _row_groups(sources, form):
                 writer.write_table(table, row_group_size=encoding.ROW_GROUP)
                 rows += table.num_rows
         seal_parquet(file, target / part_name(0))
     with opened(target / part_name(0)) as merged:
         assert merged.metadata.num_rows == rows
+
+
+def _filled(sources: Iterable[Path], form: pa.Schema) -> pa.Schema:
+    """Return the columns of a merged file: without those of other kinds of trials that no part has."""
+    present = set[str]()
+    for source in sources:
+        with opened(source) as file:
+            present.update(file.schema_arrow.names)
+    return pa.schema([field for field in form if field.name in present or field.name not in schema.OF_SOME_TRIALS])
 
 
 def _row_groups(sources: list[Path], form: pa.Schema) -> Iterator[pa.Table]:

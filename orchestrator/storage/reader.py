@@ -21,6 +21,8 @@ from orchestrator.storage.typed_rows import Labels, differing_column
 BELOW = ("*", "*/*", "results/*/*")
 """Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``."""
 SHOWN = 3
+ANSWERED = pa.schema([pa.field("sample", pa.int32(), nullable=False)])
+"""What is read of answers where only their samples count."""
 
 
 def refuse_no_campaign(directory: Path) -> None:
@@ -134,6 +136,17 @@ class Campaign:
         if different[number]:
             raise InputError(f"{path} is missing (rounds/ counts {different[number]} answers in it): {MEASURE_AGAIN}")
         return None
+
+    def changed_samples(self, trial_id: str, rounds: pa.Table) -> int:
+        """Return how many samples any of a trial's rounds answers otherwise than the first; ``rounds`` are all of them."""
+        folder, changed = self._folder(trial_id), set[int]()
+        for number, different in zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True):
+            if different:
+                path = folder.answers_of(number)
+                if not path.exists():
+                    raise InputError(f"{path} is missing (rounds/ counts {different} answers in it): {MEASURE_AGAIN}")
+                changed.update(read_table(path, ANSWERED).column("sample").to_pylist())
+        return len(changed)
 
     def table(self, name: str) -> pa.Table:
         """Return a result table by its name, one of ``schema.RESULT_TABLES``."""

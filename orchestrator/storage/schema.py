@@ -20,6 +20,7 @@ STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 
 RESULT_TABLES = (
     "tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes", "tolerance", "load",
+    "slices", "resources",
 )  # fmt: skip
 """Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 
@@ -80,11 +81,14 @@ ROUNDS = pa.schema(
         pa.field("interrupts", pa.int64()),
         pa.field("frequency_mhz", pa.float64()),
         pa.field("load_1m", pa.float64()),
+        pa.field("resident_peak_bytes", pa.int64()),
         pa.field("gpu_clock_mhz", pa.float64()),
         pa.field("gpu_temperature_c", pa.float64()),
         pa.field("gpu_power_w", pa.float64()),
         pa.field("gpu_throttle_reasons", pa.int64()),
         pa.field("gpu_foreign_processes", pa.int32()),
+        pa.field("gpu_memory_bytes", pa.int64()),
+        pa.field("gpu_allocated_peak_bytes", pa.int64()),
         pa.field("gpus", pa.list_(GPU)),
         pa.field("stream", pa.int32()),
         pa.field("stream_started_monotonic_ns", pa.int64()),
@@ -119,5 +123,8 @@ DETECTIONS = (
 ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES, "object_detection": DETECTIONS}
 """Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers."""
 
-OF_SOME_TRIALS = ("arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded", "gpus")
-"""Columns that a trial fills in every row or in none: under load, and on several GPUs."""
+OF_SOME_TRIALS = (
+    "arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded",
+    "gpu_memory_bytes", "gpu_allocated_peak_bytes", "gpus",
+)  # fmt: skip
+"""Columns that a trial fills or leaves empty in every row: under load, on GPUs, and on several of them."""

@@ -106,7 +106,7 @@ def test_a_slice_that_no_sample_has_is_refused_before_anything_is_measured(
     call: Call, null_words: list[str], verb: str, tmp_path: Path
 ) -> None:
     code, out, err = call(verb, *null_words, "analysis.slices=[parity,nope]")
-    assert (code, out, err) == (2, "", "error: analysis.slices=nope: no sample has this slice; choose of parity\n")
+    assert (code, out, err) == (2, "", "error: analysis.slices=nope: no sample has this slice; choose of parity, size\n")
     assert list(tmp_path.iterdir()) == []
     assert call("plan", *null_words, "analysis.slices=[parity]")[0] == 0
 

@@ -71,7 +71,7 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert "Latest answers of null2-numbers" in out
     assert out.count("│ number-5 │ error") == 3
-    for heading in ("involuntary switches", "major faults", "steal", "foreign CPU", "load", "median of 30"):
+    for heading in ("involuntary switches", "major faults", "steal", "foreign CPU", "load", "memory", "median of 30"):
         assert heading in out
     assert inspect(directory, "null1", top=1) == 0
     assert "more of its batch" in capsys.readouterr().out

@@ -51,7 +51,8 @@ def test_stages_outcomes_scores_slices_and_answers(tmp_path, imported) -> None:
     assert mean["total", "all", "9 ms"] == pytest.approx((0.5 * 1 + 0) / 2)
     assert mean["inference", "all", "9 ms"] == pytest.approx((0.75 + 0) / 2)
     assert mean["total", "all", "30 ms"] == pytest.approx((0.75 + 0.25) / 2)
-    assert mean["total", "kind=y", "30 ms"] == pytest.approx(0.5)
+    [of_group] = found.rows("slices", clock="total", slice="kind=y", threshold="30 ms", metric="own")
+    assert (of_group["mean"], of_group["members"], of_group["unit"]) == (pytest.approx(0.5), 1, "samples")
     samples = found.campaign.samples(found.only().trial_id)
     assert samples.column("name").to_pylist() == ["one", "two"]
     assert samples.column("input_size").to_pylist() == [3, 4]

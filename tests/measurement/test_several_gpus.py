@@ -63,6 +63,7 @@ def test_evidence_of_several_gpus_is_that_of_the_slowest_and_of_each() -> None:
         "gpu_power_w": 450.0,
         "gpu_throttle_reasons": 0x40,
         "gpu_foreign_processes": 2,
+        "gpu_memory_bytes": None,
     }
     stored = pa.table({name: pa.array([value], schema.ROUNDS.field(name).type) for name, value in both.items()}).to_pylist()[0]
     assert [(gpu["clock_mhz"], gpu["throttle_reasons"], gpu["foreign_processes"]) for gpu in stored["gpus"]] == [

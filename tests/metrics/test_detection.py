@@ -194,3 +194,35 @@ def test_many_pairs_in_several_blocks(monkeypatch):
     for block in (1, 7):
         monkeypatch.setattr(detection_overlap, "BLOCK", block)
         assert [find_metric(name).judge(answers).ideal() for name in NAMES] == expected
+
+
+@pytest.mark.parametrize("name", ["map", "map50", "map75"])
+def test_parts_by_area_are_the_metrics_of_these_areas_and_hold_every_box_once(name):
+    answers = random_answers(3, 40)
+    metric = find_metric(name)
+    parts = metric.judge_parts("area", answers)
+    assert list(parts) == ["small", "medium", "large"]
+    assert sum(part.count for part in parts.values()) == sum(len(reference["labels"]) for reference in answers.references)
+    times = np.random.default_rng(4).integers(1, 100, (3, 40))
+    for group, part in parts.items():
+        areas = getattr(detection, group.upper())
+        alone = judge_detections(answers, metric.iou_thresholds, areas)
+        np.testing.assert_array_equal(part.judged.curve(times, [30, 60, np.inf]), alone.curve(times, [30, 60, np.inf]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_by_class_have_the_whole_as_their_mean(name):
+    answers = random_answers(5, 40)
+    parts = find_metric(name).judge_parts("class", answers)
+    assert list(parts) == ["0", "1", "2"]
+    times = np.random.default_rng(6).integers(1, 100, (3, 40))
+    whole = find_metric(name).judge(answers).curve(times, [30, 60, np.inf])
+    of_classes = [part.judged.curve(times, [30, 60, np.inf]) for part in parts.values()]
+    np.testing.assert_allclose(np.mean(of_classes, axis=0), whole)
+
+
+def test_a_class_that_only_a_detector_names_is_no_part():
+    answers = Answers([answer(BOX, label=7, score=0.9)], [answer(BOX, label=1)])
+    assert list(find_metric("map").judge_parts("class", answers)) == ["1"]
+    assert find_metric("map_small").judge_parts("class", answers) == {}
+    assert list(find_metric("map").judge_parts("area", answers)) == ["medium"]

@@ -28,6 +28,7 @@ from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.markdown import FOLDED, PICTURE, to_report
 from orchestrator.report.quality_picture import label_of, quality_picture
+from orchestrator.report.resources import resources_tables
 from orchestrator.report.result_tables import (
     cross_system_tables,
     latency_tables,
@@ -36,6 +37,7 @@ from orchestrator.report.result_tables import (
     stack_table,
     trials_table,
 )
+from orchestrator.report.sliced import slice_tables
 from orchestrator.report.standings import standings
 from orchestrator.report.svg import Drawing, spread
 from orchestrator.report.table import Table
@@ -56,12 +58,14 @@ def all_tables(results: CampaignAnalysis) -> list[Table]:
         *comparison_tables(results),
         *process_tables(results),
         *other_figure_tables(results),
+        *slice_tables(results),
         *own_threshold_tables(results),
         *prediction_tables(results),
         *latency_tables(results),
         *slow_rounds_tables(results),
         trials_table(results),
         *rounds_needed_tables(results),
+        *resources_tables(results),
         *problem_tables(results),
         *fault_tables(results),
         stack_table(results.records),

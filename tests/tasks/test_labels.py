@@ -28,11 +28,12 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_label_file_gives_samples_in_its_order(folder: Path) -> None:
-    write(folder, "class_name,class_index,file,more\ncrane,2,sub/b.png,x\ntench,0,./a.jpg,y\n")
+    write(folder, "class_name,class_index,file, weather ,\ncrane,2,sub/b.png,rain,x\ntench,0,./a.jpg,,y\n")
     task = ImageNet(str(folder), class_count=3)
     task.check()
     crane, tench = task.samples()
-    assert (crane.name, crane.reference, crane.stratum, crane.slices) == ("sub/b.png", 2, "2", {"class": "crane"})
+    assert (crane.name, crane.reference, crane.stratum, crane.slices) == ("sub/b.png", 2, "2", {"class": "crane", "weather": "rain"})
+    assert tench.slices == {"class": "tench"}
     assert (tench.name, tench.reference, tench.path) == ("a.jpg", 0, folder / "a.jpg")
     assert task.decode(crane.read()).size == (24, 16)
 
@@ -42,6 +43,11 @@ def test_a_label_file_gives_samples_in_its_order(folder: Path) -> None:
 def test_files_as_spreadsheets_save_them_are_read(folder: Path, encoding: str, newline: str) -> None:
     (folder / "labels.csv").write_bytes(GOOD.replace("\n", newline).encode(encoding))
     assert [sample.reference for sample in ImageNet(str(folder), 3).samples()] == [0, 2]
+
+
+def test_a_column_called_class_is_the_user_s_own(folder: Path) -> None:
+    write(folder, "file,class_index,class\na.jpg,1,bird\nsub/b.png,2,\n")
+    assert [sample.slices for sample in ImageNet(str(folder), 3).samples()] == [{"class": "bird"}, {"class": "2"}]
 
 
 def test_without_class_names_the_index_is_the_name(folder: Path) -> None:

@@ -40,7 +40,9 @@ def test_a_folder_in_the_published_form_is_read(published: Path) -> None:
     samples = task.samples()
     assert [(sample.name, sample.reference) for sample in samples] == [("abstract_art-0001", "A"), ("law-0001", "B"), ("law-0002", "A")]
     assert [sample.stratum for sample in samples] == ["abstract_art", "law", "law"]
-    assert [sample.slices for sample in samples] == [{"subject": sample.stratum} for sample in samples]
+    assert [sample.slices["subject"] for sample in samples] == [sample.stratum for sample in samples]
+    assert samples[0].slices["length"] == "5-8"  # four words and four choices
+    assert [sample.slices for sample in Mmlu(str(published), shots=2).samples()] == [sample.slices for sample in samples]
     assert task.decode(samples[0].read()) == (
         "The following are multiple choice questions (with answers) about  abstract art.\n\n"
         "Which is a colour?\nA. red\nB. seven\nC. loud\nD. Tuesday\nAnswer:"

@@ -29,6 +29,8 @@ def test_the_test_s_reviews_have_labels_and_texts() -> None:
     assert Counter(sample.reference for sample in samples) == {"fresh": 1457, "rotten": 1122}
     assert all(sample.stratum == sample.slices["class"] == sample.reference for sample in samples)
     assert all(task.decode(sample.read()).strip() for sample in samples)
+    low, _, high = samples[0].slices["length"].partition("-")
+    assert int(low) <= len(task.decode(samples[0].read()).split()) <= int(high or low)
     chosen = next(sample for sample in samples if sample.name == "about_schmidt-01")
     assert chosen.reference in reviews.LABELS
     assert task.metrics[0] == "accuracy"

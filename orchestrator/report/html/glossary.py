@@ -33,6 +33,7 @@ FLAGS = {
     "rounds depend": "A slow round is often followed by another; intervals are wider for it.",
     "schedule not kept": "Samples were started late although nothing was due, or not at the schedule's rate: waits are partly our own.",
     "overloaded": "The backlog grows through the streams: samples arrive faster than this system answers. A finding, not a fault.",
+    "few samples": "The group of a slice is small: its figure is of these samples, and others like them may fare otherwise.",
     "few streams": "The rounds of a stream share a queue, and there are fewer than 12 streams: intervals may be too narrow.",
     "incomplete": "Some rounds ended before all samples were measured; what is missing counts as late.",
 }

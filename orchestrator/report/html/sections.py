@@ -18,8 +18,10 @@ from orchestrator.report.html.glossary import Word
 from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
 from orchestrator.report.html.strips import Strip, strips
+from orchestrator.report.resources import resources_tables
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.sliced import slice_tables
 from orchestrator.report.standings import Ranking
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
@@ -144,7 +146,9 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "latency": ("Distribution of times", []),
         "schedule": ("Schedules under load", list(load_tables(own))),
         "causes": ("Our own loop", list(gap_table(reading))),
-        "more": ("Other metrics and slices", list(other_figure_tables(own, everywhere=True))),
+        "more": ("Other metrics", list(other_figure_tables(own, everywhere=True))),
+        "resources": ("First inferences, memory and changed answers", list(resources_tables(own))),
+        "slices": ("Slices", list(slice_tables(own, primary_metric=True))),
     }
     for anchor, (title, tables) in described.items():
         if tables or figures.get(anchor):

@@ -1,0 +1,133 @@
+"""What a trial takes beside its times: first inferences, the most memory it held, and answers that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.typed_rows import Int32, Int64, Labels
+from orchestrator.subject.samples import order_of_round
+
+
+class ResourcesRow(Labels):
+    """One row per trial."""
+
+    processes: Annotated[Int32, "how many fresh processes timed its rounds; of several, the largest figure counts"]
+    load_ns: Annotated[Int64 | None, "from the start of its work until the model is loaded"]
+    first_inference_ns: Annotated[Int64 | None, "the first model call of the process, before anything is warm"]
+    first_total_ns: Annotated[Int64 | None, "the same with preprocess and postprocess"]
+    warm_first_ns: Annotated[Int64 | None, "total time of the first inference after the warm-up; null under load"]
+    paused_first_ns: Annotated[Int64 | None, "the longest total time of a first inference after the pause before a later visit"]
+    resident_peak_bytes: Annotated[Int64 | None, "most resident memory of the process, from its start to its end"]
+    resident_round_peak_bytes: Annotated[Int64 | None, "the same while rounds, under load streams, were timed"]
+    gpu_memory_peak_bytes: Annotated[Int64 | None, "most memory of its GPUs that the process held right after a round, by the driver"]
+    gpu_allocated_peak_bytes: Annotated[Int64 | None, "most that PyTorch's tensors took on its GPUs, loading included"]
+    rounds: Annotated[Int32, "how many rounds"]
+    samples: Annotated[Int32, "how many samples"]
+    changed_rounds: Annotated[Int32, "rounds with an answer other than the first round's"]
+    changed_samples: Annotated[Int32, "samples with such an answer"]
+    most_changed: Annotated[Int32, "such answers in the round that has most"]
+    compared_with: Annotated[str | None, "the first trial of the same model and data; null for that trial itself"]
+    differing_samples: Annotated[Int32 | None, "samples answered otherwise than there, numbers with a fraction to within 0.1 %"]
+    flags: Annotated[list[str], "what a reader must know of the figures"]
+
+
+def resources_rows(group: Group) -> Iterator[ResourcesRow]:
+    """Yield the rows of a group's trials for ``resources.parquet``."""
+    differing = {found.other: found.samples for found in group.disagreements}
+    firsts: dict[str, str] = {}
+    for data in group.trials:
+        first = firsts.setdefault(data.record.trial.model.name, data.trial_id)
+        starts = cold_starts(data.record.cold_start)
+        rounds = len(data.times[data.clock])
+        changed = data.evidence.get("different_answers", np.zeros(rounds))
+        is_first = first == data.trial_id
+        yield {
+            **data.record.labels(),
+            "processes": max(1, len(data.record.processes)),
+            "load_ns": _largest(start.get("load_ns") for start in starts),
+            "first_inference_ns": _largest(start.get("first_inference_ns") for start in starts),
+            "first_total_ns": _largest(start.get("first_total_ns") for start in starts),
+            "warm_first_ns": _largest(warm_firsts(data)),
+            "paused_first_ns": _largest(paused_firsts(data)),
+            "resident_peak_bytes": _largest(
+                [
+                    *(start.get("peak_memory_bytes") for start in starts),
+                    *_column(data, "resident_peak_bytes"),
+                    (data.record.placement.get("at_end") or {}).get("peak_memory_bytes"),
+                ]
+            ),
+            "resident_round_peak_bytes": _largest(_column(data, "resident_peak_bytes")),
+            "gpu_memory_peak_bytes": _largest(_column(data, "gpu_memory_bytes")),
+            "gpu_allocated_peak_bytes": _largest(
+                [*(start.get("gpu_allocated_peak_bytes") for start in starts), *_column(data, "gpu_allocated_peak_bytes")]
+            ),
+            "rounds": rounds,
+            "samples": len(data.references),
+            "changed_rounds": int((changed > 0).sum()),
+            "changed_samples": data.changed_samples,
+            "most_changed": int(np.nanmax(changed)) if np.isfinite(changed).any() else 0,
+            "compared_with": None if is_first else first,
+            "differing_samples": None if is_first else differing.get(data.trial_id, 0),
+            "flags": list(group.flags[data.trial_id]),
+        }
+
+
+def cold_starts(stored: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the cold starts of a trial's processes, the first one first; ``stored`` is that of ``trial.json``."""
+    return [*stored.get("earlier", ()), stored] if stored else []
+
+
+def warm_firsts(data: TrialData) -> Iterator[float]:
+    """Yield per process the total time of its first inference after the warm-up, in ns: that of the lead-in, or else of its first round."""
+    if data.record.trial.load.is_open:
+        return
+    leads = _of_rounds(data, "lead_in_first_ns")
+    for row in _first_rows(data):
+        if np.isfinite(leads[row]):
+            yield float(leads[row])
+        elif np.isfinite(found := _first_of_round(data, row)):
+            yield found
+
+
+def paused_firsts(data: TrialData) -> Iterator[float]:
+    """Yield the total time, in ns, of the first inference of every visit but the first of each process."""
+    leads = _of_rounds(data, "lead_in_first_ns")
+    later = np.setdiff1d(np.flatnonzero(np.isfinite(leads)), _first_rows(data))
+    yield from leads[later].tolist()
+
+
+def _first_rows(data: TrialData) -> NDArray[np.intp]:
+    """Return the places of the first round of each process."""
+    return np.unique(_of_rounds(data, "process"), return_index=True)[1]
+
+
+def _first_of_round(data: TrialData, row: int) -> float:
+    """Return the total time of the inference that a round begins with, in ns."""
+    if data.record.trial.fixed_batch > 1:
+        return float(data.inferences[PRIMARY_CLOCK][row, 0])
+    number = int(data.evidence.get("round", np.arange(len(data.times[data.clock])))[row])
+    return float(data.times[PRIMARY_CLOCK][row, order_of_round(data.record.trial, len(data.references), number)[0]])
+
+
+def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
+    """Return a column of the rounds, [R]; NaN where it was not stored."""
+    return data.evidence.get(name, np.full(len(data.times[data.clock]), np.nan))
+
+
+def _column(data: TrialData, name: str) -> list[float]:
+    """Return what is known of a column of the rounds."""
+    found = _of_rounds(data, name)
+    known: list[float] = found[np.isfinite(found)].tolist()
+    return known
+
+
+def _largest(values: Iterable[float | None]) -> int | None:
+    """Return the largest of the values that are known and have 64 bits, None of none."""
+    return max((int(value) for value in values if value is not None and abs(value) < 2**63), default=None)
