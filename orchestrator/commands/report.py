@@ -11,14 +11,14 @@ from orchestrator.configuration.composition import code_folders, override_analys
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
+from orchestrator.report.documents import picture_text, report_texts
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
-from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
-from orchestrator.report.markdown import PICTURE, report_of, to_report
+from orchestrator.report.markdown import report_of
 from orchestrator.report.pasted import Command
-from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
@@ -134,18 +134,10 @@ def store_report(
     campaign = open_campaign(directory)
     results = analyse(campaign, analysis)
     evidence = read_evidence(campaign)
-    found = readings(results, evidence)
-    texts = {"report.md": to_report(results), "report.html": render(results, evidence, found=found), **_picture(results, found)}
-    write_results(directory, results.tables, texts)
+    write_results(directory, results.tables, report_texts(results, evidence))
     if formats:
         write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
     return results
-
-
-def _picture(results: CampaignAnalysis, found: Sequence[Reading]) -> dict[str, str]:
-    """Return the picture that report.md shows, by its file's name, or nothing where there is none."""
-    picture = quality_picture(results, found)
-    return {} if picture is None else {PICTURE: picture}
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
@@ -173,7 +165,7 @@ def report_several(
     found = readings(results, evidence)
     remarks = list(remarks_on_several(several, results))
     page = render(results, evidence, sentences=remarks, combined=campaigns_table(several), found=found)
-    texts = {"report.md": to_combined_report(several, results), "report.html": page, **_picture(results, found)}
+    texts = {"report.md": to_combined_report(several, results), "report.html": page, **picture_text(results, found)}
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
