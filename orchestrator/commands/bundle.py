@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from orchestrator.assessment.requirements import read_requirements
+from orchestrator.assessment.words import summary
 from orchestrator.commands.verbs import bundle as bundling
 from orchestrator.commands.verbs import verify as verifying
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.evidence import signing
 from orchestrator.evidence.archive import write_archive
-from orchestrator.evidence.contents import bundle_of
+from orchestrator.evidence.contents import Required, bundle_of
 from orchestrator.evidence.verification import Verified, verify
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import trials_counted
@@ -28,18 +30,26 @@ def write_bundle(options: bundling.Options) -> int:
         raise InputError(f"{path}: must be a file in an existing folder: make {path.absolute().parent}, or name another place")
     if options.sign is not None:
         signing.check_key(options.sign)
+    required = None if options.requirements is None else _required(options.requirements)
     analysis = override_analysis(campaign.record.config.analysis, options.overrides)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
-        bundle = bundle_of(campaign, analysis, Path(folder))
+        bundle = bundle_of(campaign, analysis, Path(folder), required)
         for old in signing.signatures(path):
             old.unlink()  # it is that of another bundle
         write_archive(path, bundle.entries, int(campaign.record.created_at.timestamp()))
     terminal = Terminal()
+    if bundle.assessment is not None:
+        terminal.prose(summary(bundle.assessment))
     terminal.line(f"bundle: {path} ({len(bundle.entries):,} files, {path.stat().st_size:,} bytes)")
     if options.sign is not None:
         terminal.line(f"signature: {signing.sign(path, options.sign)}")
     terminal.line(f"verify it anywhere with: python -m orchestrator verify {path.name}")
     return 0
+
+
+def _required(path: Path) -> Required:
+    read_requirements(path)  # says by the name that was typed what is wrong
+    return Required(path.name, path.read_bytes())
 
 
 def verify_bundle(options: verifying.Options) -> int:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.assessment.verdicts import Assessment
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.evidence.archive import Entry, entry_of
+from orchestrator.evidence.held import assessment_files, held_against
 from orchestrator.evidence.manifest import NAME, BundledCampaign, BundledFile, Manifest, to_text
 from orchestrator.evidence.sbom import materials, to_cyclonedx
 from orchestrator.evidence.surroundings import environment_of
@@ -29,27 +31,36 @@ REPORT = "report.md"
 
 
 @dataclass(frozen=True)
+class Required:
+    """A file of requirements, by its name and content."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Bundle:
-    """What goes into a bundle, in its order, and the analysis that its tables are from."""
+    """What goes into a bundle, in its order, and what is shown of the requirements, if there are any."""
 
     manifest: Manifest
     entries: tuple[Entry, ...]
-    results: CampaignAnalysis
+    assessment: Assessment | None
 
 
-def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path) -> Bundle:
-    """Return the bundle of a campaign; what is made for it is written into the empty folder ``scratch``.
+def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, required: Required | None = None) -> Bundle:
+    """Return the bundle of a campaign and what it shows of what is ``required``; what is made is written into the empty folder ``scratch``.
 
     Result tables and report are made anew from the stored times, so that a bundle agrees with itself whatever lies in the directory.
 
     Raises
     ------
     InputError
-        for a campaign that is being measured or was interrupted, and for damaged files.
+        for a campaign that is being measured or was interrupted, for damaged files, and for requirements that break a rule.
     """
     if campaign.record.under_way:
         remedy = f"wait for its end, or finish it with `python -m orchestrator resume {campaign.directory}`"
         raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}")
+    assessment = None if required is None else held_against(required.content, required.name, campaign, wanted)
     results, evidence = analyse(campaign, wanted), read_evidence(campaign)
     write_results(scratch, results.tables, report_texts(results, evidence))
     made_at = campaign.record.created_at
@@ -58,6 +69,8 @@ def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path) -> Bund
         BILL: to_cyclonedx(campaign.record.name, made_at, materials(campaign.record, results.records)),
     }
     sources: dict[str, Path | bytes] = {name: text.encode() for name, text in documents.items()}
+    if required is not None and assessment is not None:
+        sources |= assessment_files(required.content, assessment, campaign.record.name)
     sources |= {f"{RESULTS}/{path.relative_to(campaign.directory).as_posix()}": path for path in _stored_files(campaign)}
     sources |= {f"{RESULTS}/{path.name}": path for path in scratch.iterdir()}
     entries = [entry_of(name, source) for name, source in sorted(sources.items())]
@@ -66,9 +79,10 @@ def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path) -> Bund
         program_digest=digest_code(),
         campaign=BundledCampaign(name=campaign.record.name, created_at=made_at),
         analysis=wanted,
+        requirements=None if required is None else required.name,
         files={entry.name: BundledFile(size_bytes=entry.size_bytes, sha256=entry.sha256) for entry in entries},
     )
-    return Bundle(manifest, (entry_of(NAME, to_text(manifest).encode()), *entries), results)
+    return Bundle(manifest, (entry_of(NAME, to_text(manifest).encode()), *entries), assessment)
 
 
 def _stored_files(campaign: Campaign) -> Iterator[Path]:

@@ -60,7 +60,7 @@ def document_difference(stored: Any, found: Any, place: str = "") -> str | None:
         pairs = [(str(key), stored[key], found[key]) for key in stored]
     elif _is_list(stored) and _is_list(found) and len(stored) == len(found):
         pairs = [(str(number), *pair) for number, pair in enumerate(zip(stored, found, strict=True))]
-    elif not _alike(stored, found, place):
+    elif not (_same_text(stored, found) if isinstance(stored, str) and isinstance(found, str) else _alike(stored, found, place)):
         return f"{place or 'it'} is {_shown(stored)}, and the timings give {_shown(found)}"
     differences = (document_difference(mine, theirs, f"{place}.{key}" if place else key) for key, mine, theirs in pairs)
     return next((difference for difference in differences if difference is not None), None)
@@ -80,6 +80,10 @@ def text_difference(stored: str, found: str) -> str | None:
         if one != other and not _same_but_for_a_digit(one, other):
             return f"line {number} is not what the timings give"
     return None if len(mine) == len(theirs) else f"has {len(mine):,} lines, and the timings give {len(theirs):,}"
+
+
+def _same_text(stored: str, found: str) -> bool:
+    return text_difference(stored, found) is None
 
 
 def _same_but_for_a_digit(one: str, other: str) -> bool:

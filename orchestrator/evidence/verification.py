@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.assessment.documents import to_document
 from orchestrator.contracts import InputError
 from orchestrator.evidence.contents import BILL, ENVIRONMENT, REPORT, RESULTS
+from orchestrator.evidence.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
 from orchestrator.evidence.manifest import NAME, Manifest
 from orchestrator.evidence.sameness import document_difference, table_difference, text_difference
 from orchestrator.evidence.sbom import materials, missing_from
@@ -68,43 +73,70 @@ def verify(path: Path, folder: Path) -> Verified:
 
 
 def _differences(folder: Path, campaign: Campaign, results: CampaignAnalysis, manifest: Manifest, same: bool) -> Iterator[str]:
-    """Yield what does not follow from the stored times, one line each."""
+    """Yield what does not follow from the stored times, one line each; of texts only where the ``same`` program made them."""
     if (campaign.record.name, campaign.record.created_at) != (manifest.campaign.name, manifest.campaign.created_at):
         yield f"{NAME}: names another campaign than {RESULTS}/campaign.json"
     for name, table in results.tables.items():
         file = f"{RESULTS}/{name}.parquet"
-        if file not in manifest.files:
-            if same:
-                yield f"{file}: is missing"
-            continue
-        try:
-            difference = table_difference(read_table(folder / file), table, same)
-        except InputError as error:
-            difference = str(error).replace(f"{folder}/", "")
-        if difference is not None:
-            yield f"{file}: {difference}"
-    yield from _document_differences(folder, campaign, results, manifest)
-    if same and (difference := text_difference(_text(folder, f"{RESULTS}/{REPORT}"), to_report(results))) is not None:
+        if file in manifest.files:
+            if (difference := _table_difference(folder, file, table, same)) is not None:
+                yield f"{file}: {difference}"
+        elif same:
+            yield f"{file}: is missing"
+    if manifest.requirements is not None:
+        yield from _assessment_differences(folder, campaign, manifest, same)
+    if same:
+        yield from _text_differences(folder, campaign, results)
+
+
+def _table_difference(folder: Path, file: str, table: pa.Table, same: bool) -> str | None:
+    try:
+        return table_difference(read_table(folder / file), table, same)
+    except InputError as error:
+        return str(error).replace(f"{folder}/", "")
+
+
+def _text_differences(folder: Path, campaign: Campaign, results: CampaignAnalysis) -> Iterator[str]:
+    if (difference := _json_difference(_text(folder, ENVIRONMENT), environment_of(campaign.record, results.records))) is not None:
+        yield f"{ENVIRONMENT}: {difference}"
+    if (difference := missing_from(_text(folder, BILL), materials(campaign.record, results.records))) is not None:
+        yield f"{BILL}: {difference}"
+    if (difference := text_difference(_text(folder, f"{RESULTS}/{REPORT}"), to_report(results))) is not None:
         yield f"{RESULTS}/{REPORT}: {difference}"
 
 
-def _document_differences(folder: Path, campaign: Campaign, results: CampaignAnalysis, manifest: Manifest) -> Iterator[str]:
-    found = json.loads(json_text(environment_of(campaign.record, results.records)))
+def _assessment_differences(folder: Path, campaign: Campaign, manifest: Manifest, same: bool) -> Iterator[str]:
+    """Yield what the times do not show of the requirements: of each its verdict, and all else where the ``same`` program said it."""
+    path = folder / REQUIREMENTS
+    if not path.is_file():
+        yield f"{REQUIREMENTS}: is missing"
+        return
     try:
-        difference = document_difference(json.loads(_text(folder, ENVIRONMENT)), found)
-    except (ValueError, RecursionError):
-        difference = "is no whole JSON file"
-    if difference is not None:
-        yield f"{ENVIRONMENT}: {difference}"
-    if (lacking := missing_from(_text(folder, BILL), materials(campaign.record, results.records))) is not None:
-        yield f"{BILL}: {lacking}"
+        assessment = held_against(path.read_bytes(), REQUIREMENTS, campaign, manifest.analysis)
+    except InputError as error:
+        yield str(error).replace(f"{folder}/", "")
+        return
+    found, text = to_document(assessment), assessment_text(assessment, campaign.record.name)
+    if (difference := _json_difference(_text(folder, ASSESSMENT), found, None if same else verdicts_of)) is not None:
+        yield f"{ASSESSMENT}: {difference}"
+    if same and (difference := text_difference(_text(folder, ASSESSMENT_TEXT), text)) is not None:
+        yield f"{ASSESSMENT_TEXT}: {difference}"
+
+
+def _json_difference(text: str, found: Any, of: Callable[[Any], Any] | None = None) -> str | None:
+    """Return the first difference of a bundled JSON document, or of what a function takes from it, or None."""
+    try:
+        stored, made = json.loads(text), json.loads(json_text(found))
+        return document_difference(stored, made) if of is None else document_difference(of(stored), of(made))
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return "is not what this program writes"
 
 
 def _notes(manifest: Manifest, same: bool) -> Iterator[str]:
     if not same:
         yield (
-            f"another version of this program made the bundle ({manifest.program_version}; this is {orchestrator.__version__}): {REPORT} was "
-            "not written again to compare it, and columns that only one of them knows were left out"
+            f"another version of this program made the bundle ({manifest.program_version}; this is {orchestrator.__version__}): tables and "
+            "verdicts follow from the times, texts were not written again to compare them"
         )
 
 

@@ -14,22 +14,27 @@ ABOUT = """\
 Put a campaign into one file: stored times, result tables and report made anew, environment, bill of materials of what it
 was measured with, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md"""
 WORDS = "DIR FILE.tar.zst [analysis.KEY=VALUE...]"
-EXAMPLES = ("bundle results/latest evidence.tar.zst", "bundle results/latest evidence.tar.zst --sign ~/.ssh/id_ed25519")
+EXAMPLES = (
+    "bundle results/latest evidence.tar.zst",
+    "bundle results/latest evidence.tar.zst --requirements requirements.yaml --sign ~/.ssh/id_ed25519",
+)
 ENDING = ".tar.zst"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What ``bundle`` bundles, and the key that signs it, or None."""
+    """What ``bundle`` bundles, the requirements that it is held against, and the key that signs it; these may be None."""
 
     directory: Path
     file: Path
     overrides: tuple[str, ...] = ()
+    requirements: Path | None = None
     sign: Path | None = None
 
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
+    parser.option("--requirements", type=path, metavar="FILE", help="hold the campaign against this file as `assess` does, and bundle both")
     parser.option("--sign", type=path, metavar="KEY", help="sign the file with a key of ssh-keygen or of minisign; the signature lies beside it")
 
 
@@ -41,7 +46,7 @@ def read(line: Line) -> Options:
     directory, file = words
     if not file.name.endswith(ENDING) or file.name == ENDING:
         raise InputError(f"{file}: must end with {ENDING}, which is what a bundle is: such as evidence{ENDING}")
-    return Options(directory, file, overrides, line.options.sign)
+    return Options(directory, file, overrides, line.options.requirements, line.options.sign)
 
 
 def execute(options: Options) -> int:
