@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from orchestrator.configuration.fields import MOST_ROUNDS, Bytes, Percentile, explain
+from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S, MOST_ROUNDS, Bytes, Percentile, explain
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
 
@@ -176,9 +176,12 @@ class AnswersAsked(Block):
 
 
 class CapacityAsked(Block):
-    """Samples a second that a system sustains, as its capacity was measured."""
+    """Samples a second that a system sustains: at which, answers later than a threshold failed, it keeps a share of ideal quality."""
 
-    at_least_per_s: Annotated[float, Field(gt=0, le=10**7)]
+    at_least_per_s: Annotated[float, Field(gt=0, le=MOST_ARRIVALS_PER_S)]
+    threshold: Threshold
+    keep: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    metric: str | None = None
 
 
 class Evidence(Block):
