@@ -12,6 +12,7 @@ from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
 from orchestrator.assessment.subjects import Session, Subject, subjects_of
 from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, worst
+from orchestrator.stats.intervals import RESAMPLES
 
 
 def _answers(case: Case, asked: AnswersAsked) -> Finding:
@@ -33,7 +34,7 @@ JUDGES: Mapping[str, Callable[[Case, Any], Finding]] = {
 """What judges a requirement of each kind."""
 
 
-def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessment:
+def assess(requirements: Requirements, sessions: Sequence[Session], resamples: int = RESAMPLES) -> Assessment:
     """Return the verdict on every requirement; equal files, settings and seed give equal assessments.
 
     A requirement is *met* where every system that it is for is shown to meet it, *not met* where any is shown not to, else *not shown*.
@@ -45,6 +46,8 @@ def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessmen
         as `requirements.read_requirements` returns them.
     sessions
         campaigns as `subjects.read_session` returns them.
+    resamples
+        of the bootstrap.
 
     Raises
     ------
@@ -53,26 +56,26 @@ def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessmen
     """
     return Assessment(
         requirements,
-        tuple(_assessed(requirement, requirements.error_of(requirement), sessions) for requirement in requirements.requirements),
+        tuple(_assessed(requirement, requirements.error_of(requirement), sessions, resamples) for requirement in requirements.requirements),
         tuple(_campaign(session) for session in sessions),
     )
 
 
-def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session]) -> Assessed:
+def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], resamples: int) -> Assessed:
     subjects = subjects_of(requirement, sessions)
     if requirement.capacity is not None:
         subjects = systems.by_rate(subjects)
-    findings = tuple(_finding(requirement, subject, error) for subject in subjects)
+    findings = tuple(_finding(Case(requirement, subject, error, resamples)) for subject in subjects)
     if not findings:
         findings = (Finding("not shown", "no figure", f"no trial is one that it is for ({_patterns(requirement)})"),)
     return Assessed(requirement, worst(one.verdict for one in findings), error, findings)
 
 
-def _finding(requirement: Requirement, subject: Subject, error: float) -> Finding:
+def _finding(case: Case) -> Finding:
     """Return what one system shows of a requirement, a *met* only on the evidence that is asked for."""
+    requirement, subject = case.requirement, case.subject
     if not subject.with_rounds:
         return Finding("not shown", "no figure", "; ".join(subject.without_rounds), subject.match_key, subject.who)
-    case = Case(requirement, subject, error)
     try:
         found = JUDGES[requirement.kind](case, requirement.asked)
     except NotShown as why:

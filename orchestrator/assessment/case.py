@@ -11,6 +11,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.requirements import Requirement
 from orchestrator.assessment.subjects import Subject
 from orchestrator.assessment.verdicts import Finding
+from orchestrator.stats.intervals import RESAMPLES
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 
@@ -21,11 +22,15 @@ class NotShown(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """A requirement, a system with at least one trial that has rounds, and the probability of a false verdict that it may risk."""
+    """A requirement, a system with at least one trial that has rounds, and the probability of a false verdict that it may risk.
+
+    ``resamples`` are those of the bootstrap.
+    """
 
     requirement: Requirement
     subject: Subject
     error: float
+    resamples: int = RESAMPLES
 
     @property
     def trials(self) -> list[TrialData]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import dependent_rows, flags_of_rows
+from orchestrator.analysis.dependence import MIN_ROUNDS, dependent_rows, flags_of_rows
 from orchestrator.analysis.quality import JudgedMean, Stake, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case
@@ -19,6 +19,7 @@ from orchestrator.assessment.verdicts import Finding
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.text import milliseconds, quality, quality_within
 from orchestrator.stats.korn_graubard import ROUNDING
+from orchestrator.stats.long_run import enough
 from orchestrator.stats.requirements import Verdict, by_interval, more_for_mean
 from orchestrator.stats.times import Clock
 from orchestrator.stats.variance_components import mean_of_processes
@@ -40,13 +41,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean with its interval, as gains, and what stands in the way of a verdict."""
+    """A mean with its interval, as gains, and what stands in the way of a verdict.
+
+    ``lacking`` are the rounds without which nothing tells whether rounds depend on each other.
+    """
 
     mean: float
     low: float
     high: float
     method: str
     flags: tuple[str, ...] = ()
+    lacking: int = 0
 
 
 def tail_quality(case: Case, asked: TailQualityAsked) -> Finding:
@@ -96,8 +101,8 @@ def latency(case: Case, asked: LatencyAsked) -> Finding:
 def mean_to_come(case: Case, parts: Sequence[Series], clipped: bool) -> Mean:
     """Return the mean of rounds to come with an interval of the confidence that the case asks for.
 
-    Of one process it is the interval over its rounds, of several Student's t over their means: that of fresh processes. ``clipped``: no
-    round can gain more than ideal quality.
+    Of one process it is the interval over its rounds, of several Student's t over their means: that of fresh processes. Of fewer than 60
+    rounds dependence often goes unseen, so that they count as dependent. ``clipped``: no round can gain more than ideal quality.
     """
     confidence = 1 - case.error
     if len(parts) > 1:
@@ -109,12 +114,15 @@ def mean_to_come(case: Case, parts: Sequence[Series], clipped: bool) -> Mean:
         return Mean(mean, low, high, f"Student's t over {len(parts)} processes")
     [part] = parts
     curve = part.gained[None]
-    dependent, visits = dependent_rows(part.data, curve, part.clock), part.data.visits
-    session = intervals_of(curve, part.ideal, part.stake, case.random(), confidence=confidence)
-    [found] = intervals_to_come(curve, part.ideal, part.stake, session, dependent, visits, confidence)
+    visits, rounds = part.data.visits, part.gained.size
+    dependent = dependent_rows(part.data, curve, part.clock)
+    session = intervals_of(curve, part.ideal, part.stake, case.random(), case.resamples, confidence)
+    few = rounds < MIN_ROUNDS
+    [found] = intervals_to_come(curve, part.ideal, part.stake, session, dependent | few, visits, confidence)
     [flags] = flags_of_rows(curve, dependent, visits)
     method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"
-    return Mean(float(part.gained.mean()), found.low, found.high, method, flags)
+    lacking = MIN_ROUNDS - rounds if few and not enough(visits) else 0
+    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking)
 
 
 def finding_of_mean(
@@ -128,9 +136,11 @@ def finding_of_mean(
     rounds = np.concatenate([part.gained for part in parts])
     agree: Verdict = "met" if rounds.min() >= floor * (1 - ROUNDING) else "not met" if rounds.max() < floor else "not shown"
     missing, more = [], None
-    if found.flags and verdict != "not shown" and agree != verdict:
+    if (found.flags or found.lacking) and verdict != "not shown" and agree != verdict:
         verdict = "not shown"
-        missing.append(f"{', '.join(found.flags)}: the interval promises nothing of rounds to come")
+        told = [f"{', '.join(found.flags)}: the interval promises nothing of rounds to come"] if found.flags else []
+        more = found.lacking or None
+        missing += [*told, *([f"{more} more rounds: nothing tells how so few depend on each other"] if more else [])]
     elif verdict == "not shown":
         more, told = _more(found, parts, floor)
         missing.append(told)

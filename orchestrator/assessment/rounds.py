@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.deadline import fixed_rounds
+from orchestrator.analysis.dependence import MIN_ROUNDS
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
@@ -19,7 +20,8 @@ from orchestrator.assessment.requirements import AnswersAsked, DeadlineAsked, La
 from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.report.text import milliseconds
 from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
-from orchestrator.stats.requirements import Kept, rounds_keep
+from orchestrator.stats.long_run import enough
+from orchestrator.stats.requirements import WELL_WITHIN, Kept, rounds_keep
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.times import Clock
 from orchestrator.subject.samples import order_of_round
@@ -143,12 +145,19 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
 
 
 def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: float) -> Kept:
-    """Return whether a share of a trial's rounds keeps a bound, from the rounds that were fixed beforehand."""
+    """Return whether a share of a trial's rounds keeps a bound, from the rounds that were fixed beforehand.
+
+    *Met* takes 60 rounds or 12 visits, unless rounds do not vary: of fewer, dependence often goes unseen.
+    """
     fixed, missing = fixed_rounds(data)
     late_share = round(1 - share, 12)
-    return rounds_keep(
-        values, bound, late_share=late_share, error=error, looks=(fixed, *data.record.looks), visits=data.visits, missing=missing
-    )
+    looks = (fixed, *data.record.looks)
+    kept = rounds_keep(values, bound, late_share=late_share, error=error, looks=looks, visits=data.visits, missing=missing)
+    varies = np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0
+    if kept.verdict == "met" and varies and values.size < MIN_ROUNDS and not enough(data.visits):
+        more = MIN_ROUNDS - values.size
+        return replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")
+    return kept
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def _share(case: Case, data: TrialData, rates: int) -> Case:
     if measurement.rule == SEARCHED:
         most = int(measurement.rule_options.get("most_streams", FEWEST_STREAMS))
         looks = max(1, int(np.ceil(np.log2(max(most, 6) / 6))) + 1)
-    return Case(case.requirement, case.subject, case.error / (rates * looks))
+    return replace(case, error=case.error / (rates * looks))
 
 
 def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:

@@ -28,8 +28,8 @@ WELL_WITHIN = 0.5
 """Values below this share of the bound are alike: how they follow one another says nothing of values beyond the bound."""
 MOST_UNITS = 10**6
 """More rounds than these are never measured."""
-LEAST_FOR_MEAN = 30
-"""Rounds below which a mean is not planned: the intervals' coverage is studied from here on."""
+LEAST_FOR_MEAN = 60
+"""Rounds below which a mean is not planned: of fewer in one stretch nothing tells whether they depend on each other."""
 
 
 @dataclass(frozen=True)
