@@ -316,6 +316,8 @@ def read_requirements(path: Path) -> Requirements:
 def requirements_of(content: bytes, name: str) -> Requirements:
     """Return the requirements that a file's bytes hold; ``name`` is that of the file, for messages. Raises InputError."""
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader)):
+            raise InputError(f"{name}: refers to another place by *NAME, which may stand for more than fits a memory: write the values out")
         document: Any = yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = (str(error).splitlines() or [type(error).__name__])[0][:100]
