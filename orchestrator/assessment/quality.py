@@ -1,0 +1,187 @@
+"""Tail quality and percentiles of latency, in the mean of rounds to come: verdicts from its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.dependence import MIN_ROUNDS, dependent_rows, flags_of_rows
+from orchestrator.analysis.quality import JudgedMean, Stake, intervals_of, intervals_to_come, scale_of
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.assessment.case import Case
+from orchestrator.assessment.judged import judged_part
+from orchestrator.assessment.requirements import LatencyAsked, TailQualityAsked
+from orchestrator.assessment.rounds import keeps_quality
+from orchestrator.assessment.verdicts import Finding
+from orchestrator.metrics.interface import PLAIN, Scale
+from orchestrator.report.text import milliseconds, quality, quality_within
+from orchestrator.stats.korn_graubard import ROUNDING
+from orchestrator.stats.long_run import enough
+from orchestrator.stats.requirements import Verdict, by_interval, more_for_mean
+from orchestrator.stats.times import Clock
+from orchestrator.stats.variance_components import mean_of_processes
+
+FEW_SAMPLES = 20
+"""Below, a figure says so: one sample moves it by more than a twentieth."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one process gained in each round, [R], and what an interval of its mean takes."""
+
+    data: TrialData
+    clock: Clock
+    gained: NDArray[np.float64]
+    ideal: float
+    stake: Stake
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its interval, as gains, and what stands in the way of a verdict.
+
+    ``lacking`` are the rounds without which nothing tells whether rounds depend on each other.
+    """
+
+    mean: float
+    low: float
+    high: float
+    method: str
+    flags: tuple[str, ...] = ()
+    lacking: int = 0
+
+
+def tail_quality(case: Case, asked: TailQualityAsked) -> Finding:
+    """Return whether tail quality at a threshold is as asked for. Raises InputError for a metric that cannot judge these answers."""
+    clock = case.clock(asked.clock)
+    threshold = case.threshold(asked.threshold, clock)
+    first = case.trials[0]
+    members, judged, floor = judged_part(first, asked.metric, asked.slice, asked.at_least, asked.of)
+    scale = scale_of(judged)
+    if asked.share_of_rounds is not None:
+        return keeps_quality(
+            case,
+            clock,
+            threshold.ns,
+            asked.share_of_rounds,
+            at_least=asked.at_least,
+            of=asked.of,
+            metric=asked.metric,
+            slice_name=asked.slice,
+        )
+    parts = []
+    for data in case.trials:
+        own_members, own, _ = judged_part(data, asked.metric, asked.slice, asked.at_least, asked.of)
+        times = data.times[clock] if own_members.all() else data.times[clock][:, own_members]
+        gained = own.curve(times, [threshold.ns])[0]
+        parts.append(Series(data, clock, gained, own.ideal(), data.stake(own, own_members)))
+    found = mean_to_come(case, parts, isinstance(judged, JudgedMean))
+    metric = asked.metric or first.metric
+    of = "" if asked.slice == "all" else f" of {asked.slice}"
+    name = f"tail quality ({metric}{of}, {clock}) at {_threshold_words(threshold.label, threshold.ns, threshold.origin)}"
+    return finding_of_mean(case, found, parts, floor, scale, name, int(members.sum()))
+
+
+def latency(case: Case, asked: LatencyAsked) -> Finding:
+    """Return whether so large a share of answers as a percentile says is there within a time, in the mean of rounds to come."""
+    clock = case.clock(asked.clock)
+    parts = []
+    for data in case.trials:
+        times = data.inferences[clock]
+        on_time = (times <= asked.within).mean(axis=1)
+        parts.append(Series(data, clock, on_time, 1.0, Stake(float(times.shape[1]), True)))
+    found = mean_to_come(case, parts, clipped=True)
+    name = f"share of answers within {milliseconds(asked.within)} ({clock})"
+    return finding_of_mean(case, found, parts, asked.percentile / 100, PLAIN, name, len(case.trials[0].references))
+
+
+def mean_to_come(case: Case, parts: Sequence[Series], clipped: bool) -> Mean:
+    """Return the mean of rounds to come with an interval of the confidence that the case asks for.
+
+    Of one process it is the interval over its rounds, of several Student's t over their means: that of fresh processes. Of fewer than 60
+    rounds dependence often goes unseen, so that they count as dependent. ``clipped``: no round can gain more than ideal quality.
+    """
+    confidence = 1 - case.error
+    if len(parts) > 1:
+        means = [float(part.gained.mean()) for part in parts]
+        resolution = 1 / min(part.data.inferences[part.clock].size for part in parts)
+        mean, low, high = mean_of_processes(means, resolution, confidence)
+        if clipped:
+            low, high = max(low, 0.0), min(high, max(parts[0].ideal, mean))
+        return Mean(mean, low, high, f"Student's t over {len(parts)} processes")
+    [part] = parts
+    curve = part.gained[None]
+    visits, rounds = part.data.visits, part.gained.size
+    dependent = dependent_rows(part.data, curve, part.clock)
+    session = intervals_of(curve, part.ideal, part.stake, case.random(), case.resamples, confidence)
+    few = rounds < MIN_ROUNDS
+    [found] = intervals_to_come(curve, part.ideal, part.stake, session, dependent | few, visits, confidence)
+    [flags] = flags_of_rows(curve, dependent, visits)
+    method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"
+    lacking = MIN_ROUNDS - rounds if few and not enough(visits) else 0
+    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking)
+
+
+def finding_of_mean(
+    case: Case, found: Mean, parts: Sequence[Series], floor: float, scale: Scale, name: str, samples: int
+) -> Finding:
+    """Return the finding on a mean gain that must be at least ``floor``.
+
+    Where a flag says that there is no long-run mean, or that its interval is too narrow, the verdict counts only if every round agrees.
+    """
+    verdict = by_interval(found.low, found.high, floor)
+    rounds = np.concatenate([part.gained for part in parts])
+    agree: Verdict = "met" if rounds.min() >= floor * (1 - ROUNDING) else "not met" if rounds.max() < floor else "not shown"
+    missing, more = [], None
+    if (found.flags or found.lacking) and verdict != "not shown" and agree != verdict:
+        verdict = "not shown"
+        told = [f"{', '.join(found.flags)}: the interval promises nothing of rounds to come"] if found.flags else []
+        more = found.lacking or None
+        missing += [*told, *([f"{more} more rounds: nothing tells how so few depend on each other"] if more else [])]
+    elif verdict == "not shown":
+        more, told = _more(found, parts, floor)
+        missing.append(told)
+    low, high = scale.shown_limits(found.low, found.high)
+    mean, asked = scale.shown(found.mean), scale.shown(floor)
+    figure, within = (quality, quality_within) if scale == PLAIN else (_number, _numbers)
+    few = f", of {samples} samples" if samples < FEW_SAMPLES else ""
+    bound = "at least" if scale.sign > 0 else "at most"
+    return Finding(
+        verdict,
+        f"{name}: {figure(mean)} {within(low, high)}{few}, asked: {bound} {asked:.6g}",
+        "; ".join(missing),
+        figure=mean,
+        low=low,
+        high=high,
+        asked=asked,
+        unit="quality",
+        more_rounds=more,
+        method=found.method,
+        flags=found.flags,
+    )
+
+
+def _more(found: Mean, parts: Sequence[Series], floor: float) -> tuple[int | None, str]:
+    """Return how many more rounds would bring the interval to the bound, None if it is processes or none would, and the words."""
+    units = len(parts) if len(parts) > 1 else parts[0].gained.size
+    more = more_for_mean(units, found.mean, found.low, floor)
+    if more is None:
+        return None, "the mean does not lie clearly enough above what is asked: more of the same would not show it"
+    if len(parts) > 1:
+        return None, f"about {more:,} more fresh {'process' if more == 1 else 'processes'}"
+    return more, f"about {more:,} more {'round' if more == 1 else 'rounds'}"
+
+
+def _threshold_words(label: str, ns: int, origin: str) -> str:
+    return f"{label} ({milliseconds(ns)})" if origin == "reference" else label
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _numbers(low: float, high: float) -> str:
+    return f"[{low:.4g}, {high:.4g}]"
