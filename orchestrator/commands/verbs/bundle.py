@@ -34,15 +34,18 @@ class Options:
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    parser.option("--requirements", type=path, metavar="FILE", help="hold the campaign against this file as `assess` does, and bundle both")
-    parser.option("--sign", type=path, metavar="KEY", help="sign the file with a key of ssh-keygen or of minisign; the signature lies beside it")
+    help_text = "hold the campaign against this file as assess does, and bundle file and verdicts"
+    parser.option("--requirements", type=path, metavar="FILE", help=help_text)
+    help_text = "sign the file with a key of ssh-keygen or of minisign; the signature lies beside it"
+    parser.option("--sign", type=path, metavar="KEY", help=help_text)
 
 
 def read(line: Line) -> Options:
     """Return what the command line says. Raises InputError."""
     words, overrides = split(line, takes_overrides=True)
     if len(words) != 2:
-        raise InputError(f"bundle takes a results directory and a file to write, {counted(words)}: such as `bundle results/latest e{ENDING}`")
+        usage = f"such as `bundle results/latest evidence{ENDING}`"
+        raise InputError(f"bundle takes a results directory and a file to write, {counted(words)}: {usage}")
     directory, file = words
     if not file.name.endswith(ENDING) or file.name == ENDING:
         raise InputError(f"{file}: must end with {ENDING}, which is what a bundle is: such as evidence{ENDING}")
