@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import measured
 from program import orchestrator
+from reported_campaign import reported
 from small_campaign import read_document, reseal_json
 
 from benchmarks.many_campaigns import many_campaigns
@@ -75,7 +75,7 @@ def test_codes_are_points_too(campaigns: Path) -> None:
 
 
 def test_a_threshold_that_no_table_has_is_read_from_the_times(tmp_path: Path) -> None:
-    first, second = (measured(tmp_path / name, day) for name, day in (("a", 1), ("b", 2)))
+    first, second = (reported(tmp_path / name, day) for name, day in (("a", 1), ("b", 2)))
     done = orchestrator("history", ".", "--threshold", "13 ms", cwd=tmp_path)
     assert done.returncode == 0
     assert "within 13 ms" in done.stdout
@@ -94,7 +94,7 @@ def test_a_threshold_that_no_table_has_is_read_from_the_times(tmp_path: Path) ->
 
 
 def test_repeats_are_processes_of_one_point(tmp_path: Path) -> None:
-    measured(tmp_path / "a", repeat=2)
+    reported(tmp_path / "a", repeat=2)
     assert orchestrator("history", ".", cwd=tmp_path).returncode == 0
     rows = pq.read_table(tmp_path / "history.parquet").to_pylist()
     assert {row["processes"] for row in rows} == {1, 2}
