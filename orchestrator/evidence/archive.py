@@ -73,21 +73,28 @@ def write_archive(path: Path, entries: Sequence[Entry], modified_s: int) -> None
     """
     with replacing(path) as file:
         sealed = _Sealed(file)
-        with pa.CompressedOutputStream(sealed, CODEC) as packed, tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        with (
+            pa.CompressedOutputStream(sealed, CODEC) as packed,
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+        ):
             for entry in entries:
                 header = tarfile.TarInfo(entry.name)
                 header.size, header.mode, header.mtime = entry.size_bytes, 0o644, modified_s
-                with _opened(entry.source) as source:
-                    counted = _Counted(source)
-                    try:
-                        archive.addfile(header, counted)
-                    except OSError as error:
-                        if error.errno is not None:
-                            raise
-                        raise _changed(entry) from error
-                    if source.read(1) or counted.digest.hexdigest() != entry.sha256:
-                        raise _changed(entry)
+                _add(archive, header, entry)
         file.write(HEAD + sealed.digest.digest())
+
+
+def _add(archive: tarfile.TarFile, header: tarfile.TarInfo, entry: Entry) -> None:
+    with _opened(entry.source) as source:
+        counted = _Counted(source)
+        try:
+            archive.addfile(header, counted)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise _changed(entry) from error  # it is shorter than it was
+        if source.read(1) or counted.digest.hexdigest() != entry.sha256:
+            raise _changed(entry)
 
 
 def _changed(entry: Entry) -> InputError:

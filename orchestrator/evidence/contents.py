@@ -19,7 +19,7 @@ from orchestrator.evidence.surroundings import environment_of
 from orchestrator.report.documents import report_texts
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.storage.files import json_text, write_results
-from orchestrator.storage.layout import CAMPAIGN, OVERRIDES, TWINS, TrialFolder, answers, inside, parts, trial_folder
+from orchestrator.storage.layout import CAMPAIGN, OF_A_TRIAL, OVERRIDES, TWINS, TrialFolder, answers, inside, parts, trial_folder
 from orchestrator.storage.reader import Campaign
 from orchestrator.subject.code_files import digest_code
 
@@ -94,7 +94,8 @@ def _stored_files(campaign: Campaign) -> Iterator[Path]:
 
 
 def _of_trial(folder: TrialFolder) -> Iterator[Path]:
-    for path in (folder.record, folder.samples, folder.warmup, folder.ramp, folder.traceback):
+    own = (inside(folder.path, folder.path / name) for name in OF_A_TRIAL)
+    for path in (folder.record, *own, folder.traceback):
         if path.is_file():
             yield path
     for name in TWINS:

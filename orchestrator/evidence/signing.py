@@ -112,7 +112,11 @@ def _program_of(key: Path, option: str) -> Program:
     lines = [line for line in begins.splitlines() if line.strip() and not line.startswith("#")]
     if lines and lines[0].startswith("untrusted comment:"):
         return "minisign"
-    if lines and ("PRIVATE KEY-----" in lines[0] or any(word.startswith(KEY_TYPES) for word in lines[0].split())):
+    if lines and "PRIVATE KEY-----" in lines[0]:
+        if option == "--signer":
+            raise InputError(f"{option} {key}: is a private key; name the public one, {key}.pub")
+        return "ssh-keygen"
+    if lines and any(word.startswith(KEY_TYPES) for word in lines[0].split()):
         return "ssh-keygen"
     raise InputError(f"{option} {key}: is no key of ssh-keygen or of minisign: name one, such as ~/.ssh/id_ed25519")
 
