@@ -7,21 +7,21 @@ from pathlib import Path
 
 from orchestrator.assessment.requirements import read_requirements
 from orchestrator.assessment.words import summary
-from orchestrator.commands.verbs import bundle as bundling
-from orchestrator.commands.verbs import verify as verifying
+from orchestrator.commands.verbs import bundle as bundle_verb
+from orchestrator.commands.verbs import verify as verify_verb
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
-from orchestrator.evidence import signing
-from orchestrator.evidence.archive import write_archive
-from orchestrator.evidence.contents import Required, bundle_of
-from orchestrator.evidence.verification import Verified, verify
+from orchestrator.bundling import signing
+from orchestrator.bundling.archive import write_archive
+from orchestrator.bundling.contents import Required, bundle_of
+from orchestrator.bundling.verification import Verified, verify
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import trials_counted
 from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import open_campaign
 
 
-def write_bundle(options: bundling.Options) -> int:
+def write_bundle(options: bundle_verb.Options) -> int:
     """Write a bundle, sign it where that is asked for, and say what it holds. Returns the exit code."""
     path = options.file
     campaign = open_campaign(options.directory)
@@ -52,7 +52,7 @@ def _required(path: Path) -> Required:
     return Required(path.name, path.read_bytes())
 
 
-def verify_bundle(options: verifying.Options) -> int:
+def verify_bundle(options: verify_verb.Options) -> int:
     """Look at a bundle and print a line per problem. Returns 0, or 1 where anything differs."""
     if options.signer is not None:
         signing.check_key(options.signer, "--signer")
@@ -72,7 +72,7 @@ def verify_bundle(options: verifying.Options) -> int:
     return 0
 
 
-def _about_signatures(options: verifying.Options) -> list[str]:
+def _about_signatures(options: verify_verb.Options) -> list[str]:
     if options.signer is not None:
         return [f"signed by a key of {options.signer.name}"]
     beside = signing.signatures(options.file)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from orchestrator.evidence.archive import CODEC, HEAD, entry_of, members, write_archive
-from orchestrator.evidence.manifest import NAME, BundledFile, manifest_of, to_text
+from orchestrator.bundling.archive import CODEC, HEAD, entry_of, members, write_archive
+from orchestrator.bundling.manifest import NAME, BundledFile, manifest_of, to_text
 
 
 def files_of(bundle: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from program import Done, orchestrator
 
-from orchestrator.evidence import signing
+from orchestrator.bundling import signing
 
 FAKE_MINISIGN = """#!/bin/sh
 # Stands in for minisign, which is not on every machine: what it "signs" is the digest of the file beside the key's first line.

@@ -14,13 +14,13 @@ import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.assessment.documents import to_document
 from orchestrator.contracts import InputError
-from orchestrator.evidence.contents import BILL, ENVIRONMENT, REPORT, RESULTS
-from orchestrator.evidence.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
-from orchestrator.evidence.manifest import NAME, Manifest
-from orchestrator.evidence.sameness import document_difference, table_difference, text_difference
-from orchestrator.evidence.sbom import materials, missing_from
-from orchestrator.evidence.surroundings import environment_of
-from orchestrator.evidence.unpack import unpack
+from orchestrator.bundling.contents import BILL, ENVIRONMENT, REPORT, RESULTS
+from orchestrator.bundling.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
+from orchestrator.bundling.manifest import NAME, Manifest
+from orchestrator.bundling.sameness import document_difference, table_difference, text_difference
+from orchestrator.bundling.sbom import materials, missing_from
+from orchestrator.bundling.surroundings import environment_of
+from orchestrator.bundling.unpack import unpack
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.files import json_text
 from orchestrator.storage.load import read_table

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.contracts import InputError
-from orchestrator.evidence.archive import Member, Unreadable, looks_like_archive, members, seal_of
-from orchestrator.evidence.manifest import MOST_BYTES, NAME, BrokenManifest, BundledFile, Manifest, NewerBundle, manifest_of
+from orchestrator.bundling.archive import Member, Unreadable, looks_like_archive, members, seal_of
+from orchestrator.bundling.manifest import MOST_BYTES, NAME, BrokenManifest, BundledFile, Manifest, NewerBundle, manifest_of
 
 MOST_TIMES = 1000
 """No bundle unpacks to more than so many times its own size; text packs to a twentieth."""

@@ -10,9 +10,9 @@ from bundles import files_of
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from orchestrator.evidence import sameness
-from orchestrator.evidence.sameness import document_difference, table_difference, text_difference
-from orchestrator.evidence.sbom import materials, missing_from
+from orchestrator.bundling import sameness
+from orchestrator.bundling.sameness import document_difference, table_difference, text_difference
+from orchestrator.bundling.sbom import materials, missing_from
 from orchestrator.storage.reader import open_campaign
 
 

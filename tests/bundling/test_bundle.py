@@ -17,9 +17,9 @@ from bundles import files_of, forged
 from program import Done, orchestrator
 from small_campaign import contents, read_document, reseal_json, reseal_table
 
-from orchestrator.evidence.archive import SEAL_BYTES
-from orchestrator.evidence.manifest import NAME, manifest_of
-from orchestrator.evidence.unpack import unpack
+from orchestrator.bundling.archive import SEAL_BYTES
+from orchestrator.bundling.manifest import NAME, manifest_of
+from orchestrator.bundling.unpack import unpack
 
 ROOT = Path(__file__).parents[2]
 CHANGES = 200
@@ -163,7 +163,7 @@ def test_times_that_were_damaged_before_they_were_bundled_are_told(bundle: Path,
 def test_tables_and_verdicts_of_another_version_are_still_held_against_the_times(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator.evidence import verification
+    from orchestrator.bundling import verification
 
     monkeypatch.setattr(verification, "digest_code", lambda: "0" * 64)
     done = verified(bundle)

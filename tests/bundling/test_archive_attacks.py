@@ -9,9 +9,9 @@ from bundles import files_of, packed, put
 from program import orchestrator
 
 from orchestrator.contracts import InputError
-from orchestrator.evidence import unpack as unpacking
-from orchestrator.evidence.manifest import NAME, BundledFile, manifest_of, to_text
-from orchestrator.evidence.unpack import unpack
+from orchestrator.bundling import unpack as unpacking
+from orchestrator.bundling.manifest import NAME, BundledFile, manifest_of, to_text
+from orchestrator.bundling.unpack import unpack
 
 Add = Callable[[tarfile.TarFile], None]
 
