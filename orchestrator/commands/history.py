@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.analysis.trial_data import map_in_threads
@@ -12,7 +12,7 @@ from orchestrator.contracts import InputError
 from orchestrator.history.page import Pictured, to_page
 from orchestrator.history.picture import history_picture
 from orchestrator.history.points import by_code, points_of, shared_thresholds
-from orchestrator.history.series import HistoryRow, change_rows, changes_of, history_rows, series_of, tests_of
+from orchestrator.history.series import HistoryRow, Series, change_rows, changes_of, history_rows, series_of, tests_of
 from orchestrator.history.stored import Stored, at_threshold, find_campaigns, read_stored
 from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
 from orchestrator.report.terminal import Terminal
@@ -40,7 +40,7 @@ def show_history(options: Options) -> None:
     said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
     title, names = title_of(stored), names_of(series)
-    pictures = [Pictured(", ".join(filter(None, [one.key.task, *names[one.key.match_key]])), history_picture(one, of_code)) for one in series]
+    pictures = [Pictured(_name(one, names), history_picture(one, of_code)) for one in series]
     folder = make_output_folder(options.to or options.folder, "--to")
     rows = list(history_rows(series, [_below(one.directory, options.folder) for one in stored], thresholds))
     written = {"history": table_of(rows, form_of(HistoryRow)), "change_points": change_rows(changes)}
@@ -53,6 +53,10 @@ def show_history(options: Options) -> None:
         terminal.table(table)
         terminal.line()
     terminal.line(f"history: {folder / 'history.html'}")
+
+
+def _name(series: Series, names: Mapping[str, tuple[str, ...]]) -> str:
+    return ", ".join(filter(None, [series.key.task, *names[series.key.match_key]]))
 
 
 def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[str]]:

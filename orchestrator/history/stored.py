@@ -17,6 +17,7 @@ import scipy
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
@@ -27,12 +28,16 @@ from orchestrator.storage.layout import CAMPAIGN, inside
 from orchestrator.storage.load import opened, read_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import UtcTime
+from orchestrator.storage.stored_form import conform
 
 Row = dict[str, Any]
 DEPTH = 2
 """How far below a folder campaigns are looked for: ``results/<sweep>/<time>``."""
 NAMES = ("trial", "match_key", "model", "task", "system", "runtime", "batch")
-QUALITY = (*NAMES, "metric", "slice", "clock", "threshold", "threshold_ns", "threshold_origin", "ideal", "mean", "interval_low", "interval_high", "rounds")
+QUALITY = (
+    *NAMES, "metric", "slice", "clock", "threshold", "threshold_ns", "threshold_origin", "ideal", "mean", "interval_low", "interval_high",
+    "rounds",
+)  # fmt: skip
 DEADLINE = ("trial", "clock", "reference", "deadline_ns")
 OPEN_CLOCK: str = Clock.RESPONSE
 FEW_ROUNDS = 8
@@ -120,31 +125,31 @@ def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
     remedy = f"write it with `python -m orchestrator report {directory}`"
     if not path.is_file():
         raise InputError(f"{path} is missing: {remedy}")
+    form = pa.schema([FORMS[name].field(column) for column in columns])
     with opened(path, remedy) as file:
-        if missing := [column for column in columns if column not in file.schema_arrow.names]:
-            raise InputError(f"{path} is of another version (it lacks {missing[0]}): {remedy}")
-        return file.read(columns=list(columns))
+        return conform(file.read(columns=[column for column in columns if column in file.schema_arrow.names]), form)
 
 
 def _points_of(table: pa.Table) -> pa.Table:
     """Return the rows that may be points. The first metric of a trial is its primary one."""
-    columns = [table.column(name).to_pylist() for name in ("trial", "metric", "slice", "clock", "threshold_origin")]
+    columns = [table.column(name).to_pylist() for name in ("trial", "metric", "slice", "clock", "threshold_origin", "threshold_ns")]
     metric: dict[str, str] = {}
     open_ones: set[str] = set()
-    for trial, of, _, clock, _ in zip(*columns, strict=True):
+    for trial, of, _, clock, _, _ in zip(*columns, strict=True):
         metric.setdefault(trial, of)
         if clock == OPEN_CLOCK:
             open_ones.add(trial)
     kept = [
-        of == metric[trial] and part == "all" and origin != "own" and clock == (OPEN_CLOCK if trial in open_ones else PRIMARY_CLOCK)
-        for trial, of, part, clock, origin in zip(*columns, strict=True)
+        (of, part, clock) == (metric[trial], "all", OPEN_CLOCK if trial in open_ones else PRIMARY_CLOCK) and origin != "own" and ns > 0
+        for trial, of, part, clock, origin, ns in zip(*columns, strict=True)
     ]
     return table.filter(pa.array(kept, pa.bool_()))
 
 
 def at_threshold(stored: Stored, thresholds: Mapping[str, int]) -> list[Row]:
     """Return one row per trial at the threshold of its task, in ns; from the times of trials where the table has none."""
-    of_some = stored.quality.filter(pc.is_in(stored.quality.column("threshold_ns"), value_set=pa.array(sorted({*thresholds.values()}), pa.int64())))
+    wanted = pa.array(sorted({*thresholds.values()}), pa.int64())
+    of_some = stored.quality.filter(pc.is_in(stored.quality.column("threshold_ns"), value_set=wanted))
     rows = {row["trial"]: row for row in of_some.to_pylist() if row["threshold_ns"] == thresholds[row["task"]]}
     lacking = set(pc.unique(stored.quality.column("trial")).to_pylist()) - set(rows)
     if lacking:
