@@ -13,7 +13,7 @@ from orchestrator.history.page import Pictured, to_page
 from orchestrator.history.picture import history_picture
 from orchestrator.history.points import by_code, points_of, shared_thresholds
 from orchestrator.history.series import HistoryRow, Series, change_rows, changes_of, history_rows, series_of, tests_of
-from orchestrator.history.stored import Stored, at_threshold, find_campaigns, read_stored
+from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored
 from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_results
@@ -31,19 +31,20 @@ def show_history(options: Options) -> None:
     if options.to is not None:
         refuse_campaign_folder(options.to, "--to", [one.directory for one in stored])
     thresholds = shared_thresholds(stored, options.threshold)
-    points = points_of(stored, map_in_threads(lambda one: at_threshold(one, thresholds), stored))
+    stored, rows, lacking = _with_rows(stored, thresholds)
+    points = points_of(stored, rows)
     of_code = options.by == "code"
     series = series_of({key: by_code(of_key) if of_code else of_key for key, of_key in points.items()})
     if not series:
         raise InputError(f"no campaign of {options.folder} has a trial with a figure: measure one, and report it")
     changes, terminal = changes_of(series), Terminal()
-    said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out]
+    said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
     title, names = title_of(stored), names_of(series)
     pictures = [Pictured(_name(one, names), history_picture(one, of_code)) for one in series]
     folder = make_output_folder(options.to or options.folder, "--to")
-    rows = list(history_rows(series, [_below(one.directory, options.folder) for one in stored], thresholds))
-    written = {"history": table_of(rows, form_of(HistoryRow)), "change_points": change_rows(changes)}
+    of_points = list(history_rows(series, [_below(one.directory, options.folder) for one in stored], thresholds))
+    written = {"history": table_of(of_points, form_of(HistoryRow)), "change_points": change_rows(changes)}
     write_results(folder, written, {"history.html": to_page(title, said, tables, pictures)})
     terminal.prose(title)
     for sentence in said:
@@ -91,6 +92,20 @@ def _read(directory: Path) -> Stored | InputError:
         return read_stored(directory)
     except InputError as error:
         return error
+
+
+def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple[list[Stored], list[list[Row]], list[InputError]]:
+    """Return the campaigns that have figures at the thresholds, these, and what is wrong with the others."""
+
+    def read(one: Stored) -> list[Row] | InputError:
+        try:
+            return at_threshold(one, thresholds)
+        except InputError as error:
+            return error
+
+    pairs = list(zip(stored, map_in_threads(read, stored), strict=True))
+    kept = [(one, rows) for one, rows in pairs if not isinstance(rows, InputError)]
+    return [one for one, _ in kept], [rows for _, rows in kept], [rows for _, rows in pairs if isinstance(rows, InputError)]
 
 
 def _left_out(wrong: Sequence[InputError]) -> list[str]:
