@@ -91,7 +91,7 @@ def test_the_entry_with_the_mistake_is_named(tmp_path: Path) -> None:
         ("[1, 2]", "holds no mapping"),
         ("requirements: []", "requirements"),
         ("requirements: {", "is no YAML ("),
-        (b"\xff\xfe\x00x", "is no YAML ("),
+        (b"\xff\xff\xff", "is no YAML ("),
         (yaml.safe_dump({"requirements": [GOOD, {**GOOD, "text": "y"}]}), "id A occurs twice; every requirement needs one of its own"),
         ("a: &a [x, x]\nrequirements: [*a, *a]", "refers to another place by *NAME"),
         ("x" * (2**20 + 1), "has more than 1,048,576 bytes"),
