@@ -79,7 +79,8 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
     failing = [one for one in findings if one[1].verdict == "not met" and one[0] <= asked.at_least_per_s]
     keeping = [one for one in findings if one[1].verdict == "met" and one[0] >= asked.at_least_per_s]
     if failing and keeping:
-        raise NotShown(f"at {failing[0][0]:g}/s quality is lost and at {keeping[0][0]:g}/s it is kept: the machine was not the same throughout")
+        lost, kept = failing[0][0], keeping[0][0]
+        raise NotShown(f"at {lost:g}/s quality is lost and at {kept:g}/s it is kept: the machine was not the same throughout")
     if failing or keeping:
         return (failing or keeping)[0][1]
     rate, nearest = min(findings, key=lambda one: (one[0] < asked.at_least_per_s, abs(one[0] - asked.at_least_per_s)))
