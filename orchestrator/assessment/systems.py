@@ -111,7 +111,7 @@ def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:
     part = Series(data, clock, judged.curve(data.times[clock], [threshold.ns])[0], judged.ideal(), data.stake(judged, members))
     found = mean_to_come(case, [part], isinstance(judged, JudgedMean))
     name = f"tail quality at {rate_of(data):g}/s ({clock}) at {threshold.label}"
-    finding = finding_of_mean(case, found, [part], floor, scale_of(judged), name, int(members.sum()))
+    finding = finding_of_mean(found, [part], floor, scale_of(judged), name, int(members.sum()))
     streams = 0 if data.visits is None else int(np.unique(data.visits).size)
     if finding.verdict == "met" and streams < FEWEST_STREAMS:
         few = f"{FEWEST_STREAMS - streams} more streams: the rounds of one share a queue"
