@@ -75,7 +75,7 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
     trials = [data for data in case.trials if data.record.trial.load.rate_per_s is not None]
     if not trials:
         raise NotShown("no trial under load with a rate was measured: use `capacity`, or load= with load.rate_per_s=")
-    findings = [(rate_of(data), _at_rate(_share(case, data, len(trials)), data, asked)) for data in trials]
+    findings = [(rate_of(data), _flagged(case, data, _at_rate(_share(case, data, len(trials)), data, asked))) for data in trials]
     failing = [one for one in findings if one[1].verdict == "not met" and one[0] <= asked.at_least_per_s]
     keeping = [one for one in findings if one[1].verdict == "met" and one[0] >= asked.at_least_per_s]
     if failing and keeping:
@@ -86,6 +86,12 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
     rate, nearest = min(findings, key=lambda one: (one[0] < asked.at_least_per_s, abs(one[0] - asked.at_least_per_s)))
     wanted = nearest.missing or f"a trial at {asked.at_least_per_s:g}/s or more"
     return replace(nearest, verdict="not shown", missing=f"measured at {rate:g}/s: {wanted}")
+
+
+def _flagged(case: Case, data: TrialData, found: Finding) -> Finding:
+    """Return the finding on one rate with the flags of its trial."""
+    groups = (each.group for each in case.subject.trials if each.data is data and each.group is not None)
+    return replace(found, flags=(*next(groups).flags[data.trial_id], *found.flags))
 
 
 def rate_of(data: TrialData) -> float:

@@ -13,6 +13,7 @@ from held import hold, only
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.storage.records import Process
 
@@ -262,3 +263,47 @@ def test_a_flag_stands_in_the_way_until_it_is_accepted_by_name(quick: Times) -> 
 def test_an_unknown_metric_is_a_mistake(quick: Times) -> None:
     with pytest.raises(InputError, match="top9"):
         hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "metric": "top9"})
+
+
+def at_rate(rate: float, response_ms: Times, **flags: Any) -> TrialData:
+    """A trial under load, in 12 streams of five rounds."""
+    rounds = len(response_ms)
+    load = {"name": "periodic", "rate_per_s": rate}
+    made = measured(response_ms, measurement={"rule": "rounds"})
+    trial = parse_trial({**made.record.trial.model_dump(mode="json", exclude={"load", "repeat"}), "load": load})
+    streams = np.arange(rounds, dtype=np.int32) // 5
+    key = f"net-one-{rate:g}"
+    record = made.record.model_copy(update={"trial": trial, "trial_id": f"{key}-r0", "match_key": key, **flags})
+    times = {**made.times, "response": response_ms * 1e6}
+    arrivals = np.tile(np.arange(5 * response_ms.shape[1]) * 1e9 / rate, rounds // 5).reshape(response_ms.shape)
+    return replace(
+        made, record=record, times=times, inferences=times, visits=streams, streams=streams, arrivals=arrivals,
+        outcome=np.zeros(response_ms.shape, dtype=np.int8), incomplete=np.zeros(rounds, dtype=bool),
+    )  # fmt: skip
+
+
+def test_a_rate_is_sustained_where_it_or_a_higher_one_keeps_quality() -> None:
+    """At 40/s all is in time, at 80/s half is late; one system, whatever the rate."""
+    kept, lost = at_rate(40, late_in(60, {})), at_rate(80, late_in(60, {number: [0, 2, 4, 6, 8] for number in range(60)}))
+    asked = {"threshold": "50 ms", "keep": 0.95}
+    accept = {"evidence": {"accept_flags": "*"}}
+    low = only(hold([kept, lost], capacity={**asked, "at_least_per_s": 30}, **accept))
+    assert (low.verdict, low.figure) == ("met", 1)
+    assert "at 40/s" in low.said
+    assert hold([kept, lost], capacity={**asked, "at_least_per_s": 80}, **accept).verdict == "not met"
+    between = only(hold([kept, lost], capacity={**asked, "at_least_per_s": 60}, **accept))
+    assert (between.verdict, between.missing) == ("not shown", "measured at 80/s: a trial at 60/s or more")
+    closed = only(hold([measured(late_in(60, {}))], capacity={**asked, "at_least_per_s": 60}))
+    assert closed.missing.startswith("no trial under load with a rate was measured")
+    few = only(hold([at_rate(40, late_in(30, {}))], capacity={**asked, "at_least_per_s": 30}, **accept))
+    assert (few.verdict, few.missing) == ("not shown", "measured at 40/s: 6 more streams: the rounds of one share a queue")
+
+
+def test_streaks_under_load_follow_the_arrivals() -> None:
+    """Late are the last answer of every round and the first of the next: two in a row where the stream goes on, and one at its begin."""
+    trial = at_rate(40, late_in(60, {number: [0, 9] for number in range(60)}))
+    accept = {"evidence": {"accept_flags": "*"}}
+    asked = {"threshold": "50 ms", "clock": "response", "longest_streak": 1}
+    found = only(hold([trial], late_answers=asked, **accept))
+    assert (found.verdict, found.figure) == ("not met", pytest.approx(0.8))
+    assert hold([trial], late_answers={**asked, "longest_streak": 2}, **accept).verdict == "met"
