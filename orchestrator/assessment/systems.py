@@ -84,8 +84,9 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
     if failing or keeping:
         return (failing or keeping)[0][1]
     rate, nearest = min(findings, key=lambda one: (one[0] < asked.at_least_per_s, abs(one[0] - asked.at_least_per_s)))
-    wanted = nearest.missing or f"a trial at {asked.at_least_per_s:g}/s or more"
-    return replace(nearest, verdict="not shown", missing=f"measured at {rate:g}/s: {wanted}")
+    measured = " and ".join(f"{one:g}/s" for one in sorted({one for one, _ in findings}))
+    wanted = f"measured at {rate:g}/s: {nearest.missing}" if nearest.missing else f"a trial at {asked.at_least_per_s:g}/s beside {measured}"
+    return replace(nearest, verdict="not shown", missing=wanted)
 
 
 def _flagged(case: Case, data: TrialData, found: Finding) -> Finding:
