@@ -85,7 +85,8 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
         return (failing or keeping)[0][1]
     rate, nearest = min(findings, key=lambda one: (one[0] < asked.at_least_per_s, abs(one[0] - asked.at_least_per_s)))
     measured = " and ".join(f"{one:g}/s" for one in sorted({one for one, _ in findings}))
-    wanted = f"measured at {rate:g}/s: {nearest.missing}" if nearest.missing else f"a trial at {asked.at_least_per_s:g}/s beside {measured}"
+    beside = f"a trial at {asked.at_least_per_s:g}/s beside {measured}"
+    wanted = f"measured at {rate:g}/s: {nearest.missing}" if nearest.missing else beside
     return replace(nearest, verdict="not shown", missing=wanted)
 
 

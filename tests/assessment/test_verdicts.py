@@ -265,14 +265,14 @@ def test_an_unknown_metric_is_a_mistake(quick: Times) -> None:
         hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "metric": "top9"})
 
 
-def at_rate(rate: float, response_ms: Times, **flags: Any) -> TrialData:
+def at_rate(rate: float, response_ms: Times) -> TrialData:
     """A trial under load, in 12 streams of five rounds."""
     rounds = len(response_ms)
     made = measured(response_ms, measurement={"rule": "rounds"})
     trial = made.record.trial.model_copy(update={"load": LoadConfig(name="periodic", rate_per_s=rate)})
     streams = np.arange(rounds, dtype=np.int32) // 5
     key = f"net-one-{rate:g}"
-    record = made.record.model_copy(update={"trial": trial, "trial_id": f"{key}-r0", "match_key": key, **flags})
+    record = made.record.model_copy(update={"trial": trial, "trial_id": f"{key}-r0", "match_key": key})
     times = {**made.times, "response": response_ms * 1e6}
     arrivals = np.tile(np.arange(5 * response_ms.shape[1]) * 1e9 / rate, rounds // 5).reshape(response_ms.shape)
     return replace(
