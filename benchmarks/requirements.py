@@ -3,10 +3,10 @@
     python benchmarks/requirements.py                           # every kind, 1,000 campaigns each
     python benchmarks/requirements.py --kinds deadline memory --repetitions 100
 
-For every kind of requirement, campaigns of one trial are drawn whose truth is known. *Outside*: the bound is broken 1.02 times as often as it
-may be; at most 5 % of campaigns may be called met. *Inside*: it is broken a quarter as often as it may be, which a plan is for; at least 80 %
-must be called met at the size that `plan --requirements` names, where rounds are independent. Both in visits of two rounds among those of
-seven other trials, with times that are independent (*lognormal*) and that come in *bursts*: then no power is promised.
+For every kind of requirement, campaigns of one trial are drawn whose truth is known. *Outside*: the bound is broken 1.02 times as often
+as it may be; at most 5 % of campaigns may be called met. *Inside*: it is broken a quarter as often as it may be, which a plan is for; at
+least 80 % must be called met at the size that `plan --requirements` names, where rounds are independent. Both in visits of two rounds
+among those of seven other trials, with times that are independent (*lognormal*) and that come in *bursts*: then no power is promised.
 
 The bound of each requirement is set on a long series of rounds of the same law, so that its share of breaks is what was asked for.
 """

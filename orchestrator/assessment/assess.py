@@ -7,6 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
@@ -81,13 +82,22 @@ def _finding(case: Case) -> Finding:
     except NotShown as why:
         found = case.not_shown(str(why))
     basis = subject.basis
-    lacking = [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, subject)]
+    lacking = _lacking(case, found, basis)
     if found.verdict == "met" and lacking:
         found = replace(found, verdict="not shown", missing="; ".join(lacking), more_rounds=_more_rounds(requirement, basis))
     elif found.verdict == "not shown" and lacking:
         found = replace(found, missing="; ".join(filter(None, [found.missing, *lacking])))
-    flags = tuple(dict.fromkeys((*subject.flags, *found.flags)))
+    flags = tuple(dict.fromkeys((*(() if requirement.capacity is not None else subject.flags), *found.flags)))
     return replace(found, match_key=subject.match_key, who=subject.who, basis=basis, flags=flags)
+
+
+def _lacking(case: Case, found: Finding, basis: Basis) -> list[str]:
+    """Return in words what stands in the way of *met*. Of a rate that is kept, its own trial counts: higher ones may be overloaded."""
+    requirement, subject = case.requirement, case.subject
+    if requirement.capacity is not None:
+        flags = [flag for flag in found.flags if flag not in (DRIFT, FEW_ROUNDS)]
+        return [*_too_little(requirement, basis), *_unaccepted(requirement, flags)]
+    return [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, subject.flags)]
 
 
 def _too_little(requirement: Requirement, basis: Basis) -> list[str]:
@@ -106,10 +116,10 @@ def _more_rounds(requirement: Requirement, basis: Basis) -> int | None:
     return max(requirement.evidence.rounds - basis.rounds, 0) or None
 
 
-def _unaccepted(requirement: Requirement, subject: Subject) -> list[str]:
+def _unaccepted(requirement: Requirement, flags: Sequence[str]) -> list[str]:
     """Return in words the flags that stand in the way of *met*."""
     accepted = requirement.evidence.accept_flags
-    found = [flag for flag in subject.flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
+    found = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
     return [f"flagged: {', '.join(found)}"] if found else []
 
 

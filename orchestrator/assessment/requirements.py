@@ -84,9 +84,8 @@ class TailQualityAsked(Block):
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:
         if self.of == "ideal" and not 0 < self.at_least < 1:
-            raise ValueError(
-                f"at_least={self.at_least:g} of ideal quality: must lie between 0 and 1; that nothing at all is lost, no number of rounds shows"
-            )
+            rule = "must lie between 0 and 1; that nothing at all is lost, no number of rounds shows"
+            raise ValueError(f"at_least={self.at_least:g} of ideal quality: {rule}")
         return self
 
 
@@ -225,8 +224,8 @@ class Requirement(Block):
     id, text, source
         what it is called, what it says, and where it comes from.
     trials
-        which trials it is for, patterns by axis: ``model``, ``task``, ``system``, ``runtime``, ``batch``, ``load``, ``repeat`` or any key of a
-        trial, such as ``measurement.batch``; all where it names none.
+        which trials it is for, patterns by axis: ``model``, ``task``, ``system``, ``runtime``, ``batch``, ``load``, ``repeat`` or any key
+        of a trial, such as ``measurement.batch``; all where it names none.
     confidence
         of this verdict alone; the one of the whole file may ask for more.
     """
@@ -252,7 +251,7 @@ class Requirement(Block):
         given = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             found = f"has {' and '.join(given)}" if given else "asks for nothing"
-            raise ValueError(f"{self.id} {found}: must have exactly one of {', '.join(KINDS)}")
+            raise ValueError(f"{found}: must have exactly one of {', '.join(KINDS)}")
         return self
 
     @property
@@ -316,12 +315,13 @@ def read_requirements(path: Path) -> Requirements:
 def requirements_of(content: bytes, name: str) -> Requirements:
     """Return the requirements that a file's bytes hold; ``name`` is that of the file, for messages. Raises InputError."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader)):
-            raise InputError(f"{name}: refers to another place by *NAME, which may stand for more than fits a memory: write the values out")
-        document: Any = yaml.safe_load(content)
+        aliased = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader))
+        document: Any = None if aliased else yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = (str(error).splitlines() or [type(error).__name__])[0][:100]
         raise InputError(f"{name}: is no YAML ({told}): {FORM}") from error
+    if aliased:
+        raise InputError(f"{name}: refers to another place by *NAME, which may stand for more than memory holds: write it out")
     if not isinstance(document, dict):
         raise InputError(f"{name}: holds no mapping with the key requirements: {FORM}")
     try:

@@ -62,7 +62,7 @@ def keeps_quality(
 
     kept = f"{at_least:.6g} of ideal quality" if of == "ideal" else f"a quality of {at_least:.6g}"
     part = "" if slice_name == "all" else f" of {slice_name}"
-    asks = Asks(f"keep {kept}{part} ({clock})", float(within_ns), milliseconds, "ns")
+    asks = Asks(f"keep {kept}{part} ({clock})", float(within_ns), milliseconds)
     return finding_of_rounds(case, deadlines, asks, share)
 
 
@@ -83,7 +83,7 @@ def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
             collect(found, stretch.rows, counted)
         return found + 1
 
-    asks = Asks(f"{name} at {threshold.label} ({clock})", most + 1.0, lambda value: f"{value - 1:.0f}", "late answers")
+    asks = Asks(f"{name} at {threshold.label} ({clock})", most + 1.0, lambda value: f"{value - 1:.0f}")
     return finding_of_rounds(case, values, asks, asked.share_of_rounds)
 
 
@@ -96,7 +96,7 @@ def answers_between_rounds(case: Case, asked: AnswersAsked) -> Finding:
             raise NotShown("no round says how many of its answers changed: measure again")
         return np.ones(len(data.times[data.clock])) if column is None else np.nan_to_num(column) + 1
 
-    asks = Asks("samples answered otherwise than in the first round", asked.at_most + 1.0, lambda value: f"{value - 1:.0f}", "samples")
+    asks = Asks("samples answered otherwise than in the first round", asked.at_most + 1.0, lambda value: f"{value - 1:.0f}")
     return finding_of_rounds(case, changed, asks, asked.share_of_rounds)
 
 
@@ -113,7 +113,6 @@ class Asks:
     name: str
     bound: float
     words: Callable[[float], str]
-    unit: str
 
 
 def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> Finding:
@@ -125,9 +124,10 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
     observed = float(np.sort(of_kept)[math.ceil(share * of_kept.size - 1e-9) - 1])
     many = f" in the worst of {len(found)} processes" if len(found) > 1 else ""
     certified = "" if kept.certified is None or kept.certified == math.inf else f", certified {asks.words(kept.certified)}"
+    seen = asks.words(observed) if math.isfinite(observed) else "never"
     said = (
-        f"{asks.name}: {asks.words(observed) if math.isfinite(observed) else 'never'} in {share:.6g} of {kept.units} rounds{many}{certified}; "
-        f"{kept.broke} broke it [{kept.low:.3f}, {kept.high:.3f}], asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
+        f"{asks.name}: {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {kept.broke} broke it, a share of "
+        f"[{kept.low:.3f}, {kept.high:.3f}], asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
     )
     effect = f"; {kept.design_effect:.1f} rounds are worth one independent round" if kept.design_effect > 1 else ""
     return Finding(
@@ -153,8 +153,8 @@ def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: 
     late_share = round(1 - share, 12)
     looks = (fixed, *data.record.looks)
     kept = rounds_keep(values, bound, late_share=late_share, error=error, looks=looks, visits=data.visits, missing=missing)
-    varies = np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0
-    if kept.verdict == "met" and varies and values.size < MIN_ROUNDS and not enough(data.visits):
+    few = values.size < MIN_ROUNDS and not enough(data.visits)
+    if kept.verdict == "met" and few and np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0:
         more = MIN_ROUNDS - values.size
         return replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")
     return kept

@@ -143,14 +143,16 @@ def _share_of_rounds(asked: Any, error: float, one: PlannedTrial, trials: Sequen
     return _rounds(planned_units(round(1 - asked.share_of_rounds, 12), error / 2), fixed=True)
 
 
-def _first_inference(asked: FirstInferenceAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+def _first_inference(
+    asked: FirstInferenceAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int
+) -> Need:
     units = planned_units(round(1 - asked.share_of_starts, 12), error / 2)
     if asked.state == "cold" or units is None:
         return _starts(asked, error, one, trials, samples)
     per_visit = one.trial.measurement.rounds_per_visit
     if per_visit is None or not one.trial.measurement.lead_in:
-        return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.schedule=visits measurement.lead_in=3")
-    return Need(units * per_visit)
+        return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.schedule=visits")
+    return Need((units + 1) * per_visit)
 
 
 def _starts(asked: Any, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -170,7 +172,7 @@ def _answers(asked: AnswersAsked, error: float, one: PlannedTrial, trials: Seque
 def _capacity(asked: CapacityAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     rates = [other.trial.load.rate_per_s for other in trials if other.trial.load.rate_per_s is not None]
     if max(rates, default=0.0) < asked.at_least_per_s:
-        return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=, or use `capacity`")
+        return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=")
     return _mean(1 - asked.keep, error, RIGHT * samples, trials, one, f"{FEWEST_STREAMS} streams or more, by load.stream_s")
 
 
@@ -186,11 +188,14 @@ NEEDS: Mapping[str, Callable[[Any, float, PlannedTrial, Sequence[PlannedTrial], 
 """By kind; all others ask for a share of rounds."""
 
 
+NUMBERS = ("trials", "rounds needed", "rounds planned", "processes needed", "processes planned", "days")
+
+
 def sizes_table(sizes: Sequence[Size]) -> Table:
     """Return one row per requirement: what it needs, what is planned."""
     return Table(
         title="Requirements",
-        columns=["requirement", "trials", "rounds needed", "rounds planned", "processes needed", "processes planned", "days", "can be shown"],
+        columns=["requirement", *NUMBERS, "can be shown"],
         rows=[
             [
                 one.requirement.id,
@@ -205,10 +210,10 @@ def sizes_table(sizes: Sequence[Size]) -> Table:
             for one in sizes
         ],
         note=(
-            f"For a system that breaks a requirement {MARGIN:g} times as often as it may, which is then found to meet it with a probability "
-            f"of {POWER:.0%}; rounds that depend on each other take more."
+            f"For a system that breaks a requirement {MARGIN:g} times as often as it may, which is then found to meet it with a "
+            f"probability of {POWER:.0%}; rounds that depend on each other take more."
         ),
-        right=frozenset(["trials", "rounds needed", "rounds planned", "processes needed", "processes planned", "days"]),
+        right=frozenset(NUMBERS),
     )
 
 

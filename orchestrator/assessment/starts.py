@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ MIB = 2**20
 def first_inference(case: Case, asked: FirstInferenceAsked) -> Finding:
     """Return whether a share of first inferences is done in time: of fresh processes, or of visits, which come after a pause."""
     if asked.state == "warm":
-        firsts = [value for data in case.trials for value in _known(data.evidence.get("lead_in_first_ns", ()))]
+        firsts = [value for data in case.trials for value in after_pauses(data)]
         if not firsts:
             raise NotShown("no visit has stored its first inference: measure in visits with a lead-in (measurement.lead_in)")
         return _finding(case, firsts, float(asked.within), asked.share_of_starts, "first inference after a pause", "visits", milliseconds)
@@ -44,6 +43,14 @@ def memory(case: Case, asked: MemoryAsked) -> Finding:
     of = _resident if asked.of == "resident" else _on_device
     values = _all_known([value for data in case.trials for value in of(data)], f"the peak of {asked.of} memory of a process")
     return _finding(case, values, float(asked.at_most), asked.share_of_starts, f"peak {asked.of} memory", "processes", _mebibytes, "bytes")
+
+
+def after_pauses(data: TrialData) -> list[float]:
+    """Return the total time, in ns, of the first inference of every visit but the first of each process."""
+    firsts, processes = data.evidence.get("lead_in_first_ns"), data.evidence.get("process")
+    if firsts is None or processes is None:
+        return []
+    return _known(np.delete(firsts, np.unique(processes, return_index=True)[1]))
 
 
 def _mebibytes(held: float) -> str:
@@ -114,18 +121,26 @@ def _finding(
     largest = max(values)
     certified = "" if kept.certified is None else f", certified {words(kept.certified)}"
     said = (
-        f"{name}: at most {words(largest)} in {len(values)} {units}{certified}; {kept.broke} broke it [{kept.low:.3f}, {kept.high:.3f}], "
-        f"asked: at most {words(bound)} in at least {share:.6g} of them"
+        f"{name}: at most {words(largest)} in {len(values)} {units}{certified}; {kept.broke} broke it, "
+        f"a share of [{kept.low:.3f}, {kept.high:.3f}], asked: at most {words(bound)} in at least {share:.6g} of them"
     )
-    missing = "" if kept.verdict != "not shown" else kept.reason.replace("starts", units).replace("rounds", units)
+    missing = "" if kept.verdict != "not shown" else _missing(kept, units)
     return Finding(
         kept.verdict, said, missing, figure=largest, low=None, high=kept.certified, asked=bound, unit=unit, method="order statistic"
     )
+
+
+def _missing(kept: Kept, units: str) -> str:
+    """Return how many more processes or visits it takes, or why none would do."""
+    if kept.more is None:
+        return kept.reason.replace("rounds", units)
+    one = {"processes": "fresh process", "visits": "visit"}[units]
+    many = {"processes": "fresh processes", "visits": "visits"}[units]
+    return f"{kept.more:,} more {one if kept.more == 1 else many} needed"
 
 
 def _kept(values: Sequence[float], bound: float, late_share: float, error: float, units: str) -> Kept:
     """Return whether enough starts keep a bound. Processes are independent of each other; visits of one process may not be."""
     if units == "processes":
         return starts_keep(values, bound, late_share=late_share, error=error)
-    found = rounds_keep(values, bound, late_share=late_share, error=error, looks=(len(values),))
-    return replace(found, reason=found.reason.replace("rounds", "visits"))
+    return rounds_keep(values, bound, late_share=late_share, error=error, looks=(len(values),))

@@ -187,5 +187,6 @@ def check_axes(requirement: Requirement, trials: Sequence[Trial]) -> None:
     for axis in requirement.trials:
         if axis not in known:
             nearest = get_close_matches(axis, [*AXES, *known], n=1)
-            meant = f"did you mean {nearest[0]}?" if nearest else "choose model, task, system, runtime, batch, load, repeat or a trial's key"
+            named = "choose model, task, system, runtime, batch, load, repeat or a key of a trial"
+            meant = f"did you mean {nearest[0]}?" if nearest else named
             raise InputError(f"requirement {requirement.id}: trials.{axis}: no trial has such a key; {meant}")

@@ -75,16 +75,25 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
     trials = [data for data in case.trials if data.record.trial.load.rate_per_s is not None]
     if not trials:
         raise NotShown("no trial under load with a rate was measured: use `capacity`, or load= with load.rate_per_s=")
-    findings = [(rate_of(data), _at_rate(_share(case, data, len(trials)), data, asked)) for data in trials]
+    findings = [(rate_of(data), _flagged(case, data, _at_rate(_share(case, data, len(trials)), data, asked))) for data in trials]
     failing = [one for one in findings if one[1].verdict == "not met" and one[0] <= asked.at_least_per_s]
     keeping = [one for one in findings if one[1].verdict == "met" and one[0] >= asked.at_least_per_s]
     if failing and keeping:
-        raise NotShown(f"at {failing[0][0]:g}/s quality is lost and at {keeping[0][0]:g}/s it is kept: the machine was not the same throughout")
+        lost, kept = failing[0][0], keeping[0][0]
+        raise NotShown(f"at {lost:g}/s quality is lost and at {kept:g}/s it is kept: the machine was not the same throughout")
     if failing or keeping:
         return (failing or keeping)[0][1]
     rate, nearest = min(findings, key=lambda one: (one[0] < asked.at_least_per_s, abs(one[0] - asked.at_least_per_s)))
-    wanted = nearest.missing or f"a trial at {asked.at_least_per_s:g}/s or more"
-    return replace(nearest, verdict="not shown", missing=f"measured at {rate:g}/s: {wanted}")
+    measured = " and ".join(f"{one:g}/s" for one in sorted({one for one, _ in findings}))
+    beside = f"a trial at {asked.at_least_per_s:g}/s beside {measured}"
+    wanted = f"measured at {rate:g}/s: {nearest.missing}" if nearest.missing else beside
+    return replace(nearest, verdict="not shown", missing=wanted)
+
+
+def _flagged(case: Case, data: TrialData, found: Finding) -> Finding:
+    """Return the finding on one rate with the flags of its trial."""
+    groups = (each.group for each in case.subject.trials if each.data is data and each.group is not None)
+    return replace(found, flags=(*next(groups).flags[data.trial_id], *found.flags))
 
 
 def rate_of(data: TrialData) -> float:
@@ -110,7 +119,7 @@ def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:
     part = Series(data, clock, judged.curve(data.times[clock], [threshold.ns])[0], judged.ideal(), data.stake(judged, members))
     found = mean_to_come(case, [part], isinstance(judged, JudgedMean))
     name = f"tail quality at {rate_of(data):g}/s ({clock}) at {threshold.label}"
-    finding = finding_of_mean(case, found, [part], floor, scale_of(judged), name, int(members.sum()))
+    finding = finding_of_mean(found, [part], floor, scale_of(judged), name, int(members.sum()))
     streams = 0 if data.visits is None else int(np.unique(data.visits).size)
     if finding.verdict == "met" and streams < FEWEST_STREAMS:
         few = f"{FEWEST_STREAMS - streams} more streams: the rounds of one share a queue"

@@ -138,7 +138,7 @@ def rounds_keep(
     elif verdict != "not shown":
         more, reason = None, ""
     elif promise.rank is not None:
-        more, reason = _projected(float(broke.mean()), late_share, error, effect, given.size)
+        more, reason = _projected(float(broke.mean()), late_share, error / 4, effect, given.size)  # a further look has half of what is left
     return Kept(verdict, int(broke.sum()), given.size, low, high, certified, more, reason, max(effect, promise.design_effect))
 
 
@@ -164,8 +164,8 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     certified = float(np.sort(given)[given.size - 1 - allowed]) if allowed >= 0 else None
     if low > late_share:
         return Kept("not met", broke, given.size, low, high, certified)
-    more, reason = _projected(broke / given.size, late_share, error, 1.0, given.size)
-    return Kept("not shown", broke, given.size, low, high, certified, more, reason.replace("round", "start"))
+    more, reason = _projected(broke / given.size, late_share, error / 2, 1.0, given.size)
+    return Kept("not shown", broke, given.size, low, high, certified, more, reason)
 
 
 def rounds_to_show(breaking: float, allowed: float, error: float) -> int | None:
@@ -251,8 +251,8 @@ def _effect(broke: NDArray[np.bool_], values: NDArray[np.float64], visits: Visit
 
 
 def _projected(breaking: float, allowed: float, error: float, effect: float, units: int) -> tuple[int | None, str]:
-    """Return how many more rounds would show it, the next look risking half of what is left, and the reason in words."""
-    needed = rounds_to_show(breaking, allowed, error / 4)
+    """Return how many more rounds would show it at an allowed error, and the reason in words."""
+    needed = rounds_to_show(breaking, allowed, error)
     if needed is None:
         return None, f"{breaking:.3g} of the rounds broke it and {allowed:.3g} may: more of the same would not show it"
     more = max(math.ceil(needed * effect) - units, 1)

@@ -11,8 +11,9 @@ from orchestrator.contracts import InputError
 
 SUMMARY = "whether requirements are met, not met or not shown, and what is missing"
 ABOUT = """\
-Hold the requirements of a file against stored campaigns. Exit code 1 where one is not met, else 3 where one is not shown, else 0;
-2 for a file that breaks a rule. No code of a campaign is run. docs/requirements.md says how a file is written."""
+Hold the requirements of a file against stored campaigns. Exit code 1 where one is not met, else 3 where one is
+not shown, else 0; 2 for a file that breaks a rule. No code of a campaign is run.
+docs/requirements.md says how a file is written."""
 WORDS = "DIR... --requirements FILE [analysis.KEY=VALUE...]"
 EXAMPLES = (
     "assess results/latest --requirements docs/examples/requirements/met.yaml",
