@@ -11,7 +11,7 @@ from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
-from orchestrator.assessment.subjects import Session, Subject, subjects_of
+from orchestrator.assessment.subjects import Session, subjects_of
 from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, worst
 from orchestrator.stats.intervals import RESAMPLES
 

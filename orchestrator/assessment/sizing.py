@@ -143,9 +143,7 @@ def _share_of_rounds(asked: Any, error: float, one: PlannedTrial, trials: Sequen
     return _rounds(planned_units(round(1 - asked.share_of_rounds, 12), error / 2), fixed=True)
 
 
-def _first_inference(
-    asked: FirstInferenceAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int
-) -> Need:
+def _first_inference(asked: FirstInferenceAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     units = planned_units(round(1 - asked.share_of_starts, 12), error / 2)
     if asked.state == "cold" or units is None:
         return _starts(asked, error, one, trials, samples)

@@ -9,13 +9,13 @@ from pathlib import Path
 import orchestrator
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.assessment.verdicts import Assessment
-from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.contracts import InputError
 from orchestrator.bundling.archive import Entry, entry_of
 from orchestrator.bundling.held import assessment_files, held_against
 from orchestrator.bundling.manifest import NAME, BundledCampaign, BundledFile, Manifest, to_text
 from orchestrator.bundling.sbom import materials, to_cyclonedx
 from orchestrator.bundling.surroundings import environment_of
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.contracts import InputError
 from orchestrator.report.documents import report_texts
 from orchestrator.report.figures.evidence import read_evidence
 from orchestrator.storage.files import json_text, write_results

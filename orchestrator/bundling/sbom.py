@@ -1,4 +1,4 @@
-"""The bill of materials of what was measured, in the form of CycloneDX: stacks, machines, weights, data and code, as trials recorded them."""
+"""The bill of materials of what was measured, in the form of CycloneDX: stacks, weights, data and code, as trials recorded them."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ def sign(bundle: Path, key: Path) -> Path:
         words = ["-S", "-s", str(key.resolve()), "-m", str(bundle.resolve()), "-x", str(path.resolve())]
     done = subprocess.run([_found(program), *words], stdout=2, check=False)  # noqa: S603
     if done.returncode or not path.is_file():
-        raise InputError(f"--sign {key}: {program} did not sign (exit code {done.returncode}): see what it says, and whether the key is yours")
+        raise InputError(
+            f"--sign {key}: {program} did not sign (exit code {done.returncode}): see what it says, and whether the key is yours"
+        )
     return path
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.contracts import InputError
 from orchestrator.bundling.archive import Member, Unreadable, looks_like_archive, members, seal_of
 from orchestrator.bundling.manifest import MOST_BYTES, NAME, BrokenManifest, BundledFile, Manifest, NewerBundle, manifest_of
+from orchestrator.contracts import InputError
 
 MOST_TIMES = 1000
 """No bundle unpacks to more than so many times its own size; text packs to a twentieth."""
@@ -96,7 +96,9 @@ def _read_manifest(path: Path, member: Member, folder: Path) -> Manifest:
     manifest = manifest_of(b"".join(member.chunks))
     needed, size = manifest.total_bytes, path.stat().st_size
     if needed > MOST_TIMES * size:
-        raise InputError(f"{path} would unpack to {needed:,} bytes, more than {MOST_TIMES:,} times its size: no bundle does; do not open it")
+        raise InputError(
+            f"{path} would unpack to {needed:,} bytes, more than {MOST_TIMES:,} times its size: no bundle does; do not open it"
+        )
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(f"{path} needs {needed:,} bytes and {folder.parent} has {free:,}: choose another place with TMPDIR=FOLDER")

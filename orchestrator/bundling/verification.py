@@ -13,7 +13,6 @@ import pyarrow as pa
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.assessment.documents import to_document
-from orchestrator.contracts import InputError
 from orchestrator.bundling.contents import BILL, ENVIRONMENT, REPORT, RESULTS
 from orchestrator.bundling.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
 from orchestrator.bundling.manifest import NAME, Manifest
@@ -21,6 +20,7 @@ from orchestrator.bundling.sameness import document_difference, table_difference
 from orchestrator.bundling.sbom import materials, missing_from
 from orchestrator.bundling.surroundings import environment_of
 from orchestrator.bundling.unpack import unpack
+from orchestrator.contracts import InputError
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.files import json_text
 from orchestrator.storage.load import read_table
@@ -36,7 +36,9 @@ class Verified:
         None where it cannot be read.
     problems
         one line each; none where everything is as it was bundled and follows from the stored times.
-    notes
+
+    Notes
+    -----
         what was not held against the times, and why.
     trials
         how many trials have stored rounds.

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from orchestrator.assessment.requirements import read_requirements
 from orchestrator.assessment.words import summary
-from orchestrator.commands.verbs import bundle as bundle_verb
-from orchestrator.commands.verbs import verify as verify_verb
-from orchestrator.configuration.composition import override_analysis
-from orchestrator.contracts import InputError
 from orchestrator.bundling import signing
 from orchestrator.bundling.archive import write_archive
 from orchestrator.bundling.contents import Required, bundle_of
 from orchestrator.bundling.verification import Verified, verify
+from orchestrator.commands.verbs import bundle as bundle_verb
+from orchestrator.commands.verbs import verify as verify_verb
+from orchestrator.configuration.composition import override_analysis
+from orchestrator.contracts import InputError
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import trials_counted
 from orchestrator.storage.layout import refuse_campaign_folder

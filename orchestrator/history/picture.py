@@ -1,4 +1,4 @@
-"""The picture of one series: tail quality and certified deadlines over time, with the noise of visits and processes, levels and change points."""
+"""The picture of one series: its figures over time, with the noise of visits and processes, levels and change points."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FEW = 300
 """Points of more campaigns are joined by a line in place of a disc each."""
 NS_PER_MS = 1e6
 NOTE = (
-    "Dot: one campaign. Light blue: its 95 % interval from visits; orange: over its processes, where there are several. Black: levels; grey: the "
-    "noise of one campaign about its level, one standard deviation to either side. Red: change points."
+    "Dot: one campaign. Light blue: its 95 % interval from visits; orange: over its processes, where there are several. Black: levels; "
+    "grey: the noise of one campaign about its level, one standard deviation to either side. Red: change points."
 )
 
 

@@ -54,7 +54,10 @@ def test_a_time_has_its_unit_and_a_pattern_may_be_a_number(tmp_path: Path) -> No
     ("changes", "said"),
     [
         ({"deadline": None}, f"requirement A: requirements.0: asks for nothing: must have exactly one of {', '.join(KINDS)}"),
-        ({"latency": {"percentile": 99, "within": "1 s"}}, "requirement A: requirements.0: has latency and deadline: must have exactly one of "),
+        (
+            {"latency": {"percentile": 99, "within": "1 s"}},
+            "requirement A: requirements.0: has latency and deadline: must have exactly one of ",
+        ),
         ({"dedline": {}}, "requirements.0.dedline: no such key"),
         ({"deadline": {"within": 50}}, 'must be a time with its unit, such as "33.3 ms" or "2 s"'),
         ({"deadline": {"within": "0 ms"}}, "must be a time with its unit"),

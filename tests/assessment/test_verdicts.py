@@ -162,7 +162,10 @@ def test_starts_are_fresh_processes() -> None:
 
 def test_what_no_campaign_has_stored_is_not_shown() -> None:
     found = only(hold([measured(late_in(4, {}))], memory={"at_most": "1GiB"}))
-    assert (found.verdict, found.missing) == ("not shown", "no record says the peak of resident memory of a process: measure again, with this version")
+    assert (found.verdict, found.missing) == (
+        "not shown",
+        "no record says the peak of resident memory of a process: measure again, with this version",
+    )
     paused = only(hold([measured(late_in(4, {}))], first_inference={"within": "1 s", "state": "warm"}))
     assert paused.missing.startswith("no visit has stored its first inference")
 

@@ -8,10 +8,10 @@ import pytest
 from bundles import files_of, packed, put
 from program import orchestrator
 
-from orchestrator.contracts import InputError
 from orchestrator.bundling import unpack as unpacking
 from orchestrator.bundling.manifest import NAME, BundledFile, manifest_of, to_text
 from orchestrator.bundling.unpack import unpack
+from orchestrator.contracts import InputError
 
 Add = Callable[[tarfile.TarFile], None]
 
@@ -45,9 +45,7 @@ def outcome(path: Path, folder: Path) -> tuple[str, ...]:
         ("b" * 5000, {}, "b" * 200 + ": is not in MANIFEST.json"),
     ],
 )
-def test_nothing_but_files_that_the_manifest_names(
-    name: str, fields: dict[str, object], told: str, bundle: Path, tmp_path: Path
-) -> None:
+def test_nothing_but_files_that_the_manifest_names(name: str, fields: dict[str, object], told: str, bundle: Path, tmp_path: Path) -> None:
     def add(archive: tarfile.TarFile) -> None:
         put(archive, NAME, naming(bundle, a=size(0)))
         put(archive, name, b"", **fields)
@@ -106,9 +104,7 @@ def test_a_header_that_never_ends_is_not_read_into_memory(bundle: Path, tmp_path
     assert problem == "long.tar.zst: cannot be read beyond its beginning (it holds more than its headers say)"
 
 
-def test_more_than_the_disk_holds_is_told_before_it_is_written(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_the_disk_holds_is_told_before_it_is_written(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000})())
     with pytest.raises(InputError, match=r"needs [0-9,]+ bytes and .* has 1,000: choose another place with TMPDIR"):
         outcome(bundle, tmp_path / "out")

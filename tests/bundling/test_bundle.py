@@ -59,7 +59,9 @@ def test_it_holds_everything_that_is_evidence(bundle: Path, campaign: Path) -> N
     assert {f"results/{name}" for name in stored} <= set(files)
     assert {"results/tail_quality.parquet", "results/report.html", "results/report.md", "results/campaign.json"} <= set(files)
     environment = json.loads(files["environment.json"])
-    assert {trial for place in environment["places"] for trial in place["trials"]} <= {path.name for path in (campaign / "trials").iterdir()}
+    assert {trial for place in environment["places"] for trial in place["trials"]} <= {
+        path.name for path in (campaign / "trials").iterdir()
+    }
     assessment = json.loads(files["assessment.json"])
     assert [one["verdict"] for one in assessment["requirements"]] == ["not shown", "not met"]
     assert b"Q-2" in files["assessment.md"]

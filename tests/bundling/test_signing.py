@@ -55,7 +55,9 @@ def test_another_signer_is_none(signer: str, signed: Path) -> None:
 
 
 def test_a_signature_that_nobody_asked_about_is_named(signed: Path) -> None:
-    assert "evidence.tar.zst.sig was not looked at: say who should have signed with --signer KEY" in verified(signed).stdout.replace("\n", " ")
+    assert "evidence.tar.zst.sig was not looked at: say who should have signed with --signer KEY" in verified(signed).stdout.replace(
+        "\n", " "
+    )
 
 
 def test_a_changed_bundle_or_signature_is_told(signed: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import doctest
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def cheapest(scores: Floats, of_one: float) -> float:
         breaks
         for number in range(4)
         for breaks in combinations(range(FEWEST, count - FEWEST + 1), number)
-        if all(after - before >= FEWEST for before, after in zip(breaks, breaks[1:], strict=False))
+        if all(after - before >= FEWEST for before, after in pairwise(breaks))
     )
     return min(cost(scores, breaks, of_one) for breaks in every)
 
