@@ -14,6 +14,8 @@ from orchestrator.contracts import InputError
 
 FEWEST = 3
 """Campaigns of a level: one night that goes wrong is no change."""
+FROM_MEDIAN = 1.4826
+"""The median of absolute deviations of a normal law is one standard deviation over this."""
 ERROR = 0.05
 """Probability of any change point at all in a history without one, over all its series."""
 
@@ -84,7 +86,7 @@ def fewest_campaigns(series: int = 1) -> int:
     Examples
     --------
     >>> fewest_campaigns(), fewest_campaigns(24)
-    (20, 31)
+    (21, 32)
     """
     count = 2 * FEWEST
     while _gain(normal_scores(np.arange(count)), count // 2) <= penalty(count, series):
@@ -118,7 +120,7 @@ def course(values: ArrayLike, expected_noise: float = 0.0, series: int = 1, erro
     --------
     >>> found = course([0.8, 0.81, 0.79] * 8 + [0.6, 0.61, 0.59] * 8)
     >>> [(level.start, level.end, round(level.mean, 3)) for level in found.levels], round(found.noise, 3)
-    ([(0, 24, 0.8), (24, 48, 0.6)], 0.008)
+    ([(0, 24, 0.8), (24, 48, 0.6)], 0.015)
     """
     found = np.asarray(values, dtype=np.float64)
     scores = normal_scores(found)
@@ -144,6 +146,14 @@ def _breaks(scores: Floats, penalty_of_one: float) -> list[int]:
 def _course(values: Floats, starts: list[int], expected_noise: float) -> Course:
     ends = [*starts[1:], values.size]
     levels = tuple(Level(start, end, float(values[start:end].mean())) for start, end in zip(starts, ends, strict=True) if end > start)
-    squares = sum(float(((values[level.start : level.end] - level.mean) ** 2).sum()) for level in levels)
-    degrees = max(values.size - len(levels), 1)
-    return Course(levels, max(math.sqrt(squares / degrees), expected_noise))
+    about = np.concatenate([values[level.start : level.end] - level.mean for level in levels]) if levels else np.zeros(1)
+    return Course(levels, max(_spread(about, max(values.size - len(levels), 1)), expected_noise))
+
+
+def _spread(about: Floats, degrees: int) -> float:
+    """Return the standard deviation of values about their levels by the median of absolute deviations, which a bad night does not move.
+
+    Where more than half of the values are those of their levels, it is the root mean square.
+    """
+    middle = float(np.median(np.abs(about))) * FROM_MEDIAN
+    return middle if middle > 0 else math.sqrt(float((about**2).sum()) / degrees)

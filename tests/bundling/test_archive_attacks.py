@@ -9,6 +9,7 @@ from bundles import files_of, packed, put
 from program import orchestrator
 
 from orchestrator.bundling import unpack as unpacking
+from orchestrator.bundling.archive import SEAL_BYTES
 from orchestrator.bundling.manifest import NAME, BundledFile, manifest_of, to_text
 from orchestrator.bundling.unpack import unpack
 from orchestrator.contracts import InputError
@@ -115,7 +116,7 @@ def test_what_is_no_bundle_is_told_in_one_line(bundle: Path, tmp_path: Path) -> 
     (tmp_path / "text").write_text("a text, and no bundle at all, that is long enough to hold a seal" * 9)
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "folder").mkdir()
-    other = b"nothing of ours stands here at all, and that for more than sixty bytes"
+    other = b"?" * SEAL_BYTES
     packed(tmp_path / "other.tar.zst", lambda archive: put(archive, "a", b"x"), other)
     packed(tmp_path / "others.tar.zst", lambda archive: put(archive, NAME, b"{}"), other)
     newer = manifest_of(files_of(bundle)[NAME]).model_copy(update={"bundle_version": 2})
