@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Law = Callable[[np.random.Generator, int], Floats]
 
 TITLE = "False alarms of a history and changes it finds"
-REPETITIONS = 1000
+REPETITIONS = 500
 NEAR = 3
 
 

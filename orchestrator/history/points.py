@@ -107,7 +107,7 @@ def _aim(stored: Stored, task: str) -> int:
     label = stored.head.primary or DEFAULT_PRIMARY
     pairs = zip(table.column("threshold").to_pylist(), table.column("threshold_ns").to_pylist(), strict=True)
     rows = sorted((ns, of) for of, ns in pairs)
-    return next((ns for ns, of in rows if of == label), rows[len(rows) // 2][0])
+    return int(next((ns for ns, of in rows if of == label), rows[len(rows) // 2][0]))
 
 
 def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]]) -> dict[Key, list[Point]]:
