@@ -57,7 +57,8 @@ def show_history(options: Options) -> None:
 
 
 def _name(series: Series, names: Mapping[str, tuple[str, ...]]) -> str:
-    return ", ".join(filter(None, [series.key.task, *names[series.key.match_key]]))
+    model, system, runtime, batch, end = names[series.key.match_key]
+    return ", ".join(filter(None, [series.key.task, model, system, runtime, f"batch {batch}", end]))
 
 
 def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[str]]:

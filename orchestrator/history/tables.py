@@ -25,7 +25,7 @@ ABOUT = (
     "certified deadlines; certified: how many campaigns certify one."
 )
 ABOUT_CHANGES = (
-    "A change point is no proof of its cause. Of histories without a change, at most {error:.0%} show one, over all series; a change "
+    "A change point is no proof of its cause. Of histories without a change, at most {error:g} % show one, over all series; a change "
     "smaller than the noise of one campaign is none. what else differs: between the last campaign before and the first one after."
 )
 
@@ -129,7 +129,7 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
             title="Change points",
             columns=["from", *heads, "task", "figure", "before", "after", "noise", "what else differs"],
             rows=rows,
-            note=ABOUT_CHANGES.format(error=ERROR),
+            note=ABOUT_CHANGES.format(error=100 * ERROR),
             right=frozenset(["before", "after", "noise"]),
         ),
         ["from", "figure", "before", "after", "what else differs"],
@@ -142,7 +142,7 @@ def _once(series: Sequence[Series]) -> list[Series]:
 
 def _levels(change: Change) -> list[str]:
     if change.figure == "deadline":
-        return [milliseconds(change.level_before), milliseconds(change.level_after), f"{change.noise:.1%}"]
+        return [milliseconds(change.level_before), milliseconds(change.level_after), f"{100 * change.noise:.1f} %"]
     return [quality(change.level_before), quality(change.level_after), f"{change.noise:.2g}"]
 
 
