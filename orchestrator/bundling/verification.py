@@ -137,7 +137,7 @@ def _json_difference(text: str, found: Any, of: Callable[[Any], Any] | None = No
 def _notes(manifest: Manifest, same: bool) -> Iterator[str]:
     if not same:
         yield (
-            f"another version of this program made the bundle ({manifest.program_version}; this is {orchestrator.__version__}): tables and "
+            f"other code than this made the bundle (version {manifest.program_version}; this is {orchestrator.__version__}): tables and "
             "verdicts follow from the times, texts were not written again to compare them"
         )
 
