@@ -162,7 +162,10 @@ def test_starts_are_fresh_processes() -> None:
 
 def test_what_no_campaign_has_stored_is_not_shown() -> None:
     found = only(hold([measured(late_in(4, {}))], memory={"at_most": "1GiB"}))
-    assert (found.verdict, found.missing) == ("not shown", "no record says the peak of resident memory of a process: measure again, with this version")
+    assert (found.verdict, found.missing) == (
+        "not shown",
+        "no record says the peak of resident memory of a process: measure again, with this version",
+    )
     paused = only(hold([measured(late_in(4, {}))], first_inference={"within": "1 s", "state": "warm"}))
     assert paused.missing.startswith("no visit has stored its first inference")
 
@@ -234,8 +237,8 @@ def test_the_least_evidence_stands_in_the_way_of_met_alone(quick: Times) -> None
     found = only(hold([measured(quick)], tail_quality=asked, evidence={"rounds": 100, "visits": 12, "processes": 2, "sessions": 2}))
     assert (found.verdict, found.more_rounds) == ("not shown", 40)
     assert found.missing == (
-        "40 more rounds of the 100 asked for; 11 more visits of the 12 asked for; 1 more processes of the 2 asked for; "
-        "2 more sessions on other days of the 2 asked for"
+        "40 more rounds of the 100 asked for; 11 more visits of the 12 asked for; 1 more process of the 2 asked for; "
+        "1 more session on other days of the 2 asked for"
     )
     assert hold([measured(quick * 5)], tail_quality=asked, evidence={"rounds": 100}).verdict == "not met"
 
