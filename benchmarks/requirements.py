@@ -1,12 +1,12 @@
 """How often is a requirement falsely called met, and how often is a true one found at the planned size?
 
     python benchmarks/requirements.py                           # every kind, 1,000 campaigns each
-    python benchmarks/requirements.py --kinds deadline memory --repetitions 100
+    python benchmarks/requirements.py --kinds deadline "latency, p99" --repetitions 100
 
 For every kind of requirement, campaigns of one trial are drawn whose truth is known. *Outside*: the bound is broken 1.02 times as often
 as it may be; at most 5 % of campaigns may be called met. *Inside*: it is broken a quarter as often as it may be, which a plan is for; at
 least 80 % must be called met at the size that `plan --requirements` names, where rounds are independent. Both in visits of two rounds
-among those of seven other trials, with times that are independent (*lognormal*) and that come in *bursts*: then no power is promised.
+among those of seven other trials; outside also with times that come in *bursts*. Of several processes one is outside alone.
 
 The bound of each requirement is set on a long series of rounds of the same law, so that its share of breaks is what was asked for.
 """
@@ -43,7 +43,7 @@ RESAMPLES = 999
 LONG = 20_000
 """Rounds of the series that sets a bound."""
 HALVINGS = 14
-PROCESSES, PROCESS_SD = 5, 0.05
+PROCESSES = 5
 BAR_FALSE, BAR_FOUND = 5.0, 80.0
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ KINDS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "tail quality, 95 %": entry("tail_quality", threshold=PLACE, at_least=0.95),
     "tail quality, 99 %": entry("tail_quality", threshold=PLACE, at_least=0.99),
     "tail quality of a slice": entry("tail_quality", threshold=PLACE, at_least=0.95, slice="half=a"),
-    "tail quality, 5 processes": entry("tail_quality", threshold=PLACE, at_least=0.95),
+    "tail quality, 1 of 5 processes": entry("tail_quality", threshold=PLACE, at_least=0.95),
     "tail quality in 90 % of rounds": entry("tail_quality", threshold=PLACE, at_least=0.9, share_of_rounds=0.9),
     "latency, p95": entry("latency", percentile=95, within=PLACE),
     "latency, p99": entry("latency", percentile=99, within=PLACE),
@@ -88,14 +88,13 @@ class Draw:
     def processes(self) -> int:
         return PROCESSES if self.name.endswith("processes") else 1
 
-    def trials(self, random: np.random.Generator, rounds: int, processes: int = 0) -> list[TrialData]:
-        """Draw the trials of one campaign: one, or one per process."""
+    def trials(self, random: np.random.Generator, rounds: int, faster: float = 1.0) -> list[TrialData]:
+        """Draw the trials of one campaign: one, or one per process, of which all but the first are so many times as fast."""
         found = []
-        for number in range(processes or self.processes):
+        for number in range(self.processes):
             times, visits = self.scenario.trial(random, rounds, SAMPLES, VISIT_ROUNDS)
             assert visits is not None
-            own = np.exp(random.normal(0, PROCESS_SD)) if self.processes > 1 else 1.0
-            found.append(trial_data(np.ceil(times * own), np.asarray(visits, dtype=np.int32), self.name, number))
+            found.append(trial_data(np.ceil(times / (faster if number else 1)), np.asarray(visits, dtype=np.int32), self.name, number))
         return found
 
 
@@ -173,17 +172,13 @@ def breaking(finding: Finding, kind: str) -> tuple[float, float]:
     assert finding.asked is not None
     if finding.unit != "quality":
         return finding.figure, finding.asked
-    ideal = 1.0 if kind.startswith("latency") else 0.8 if "slice" in kind else IDEAL
+    ideal = 1.0 if kind.startswith("latency") else IDEAL
     return 1 - finding.figure / ideal, 1 - finding.asked / ideal
 
 
 def place_of(draw: Draw, target: float, random: np.random.Generator) -> float:
     """Return the time in ns at which a long series breaks the bound ``target`` times as often as it may."""
-    if draw.processes > 1:
-        series = [data for _ in range(200) for data in draw.trials(random, 2 * VISIT_ROUNDS, 20)]
-        times = np.concatenate([data.times["total"] for data in series])
-        return float(np.quantile(times, 1 - target * 0.05))
-    series = draw.trials(random, LONG)
+    series = draw.trials(random, LONG)[:1]
     low, high = np.log(MEDIAN_NS) - 1.0, np.log(MEDIAN_NS) + 3.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
@@ -225,7 +220,7 @@ def drawn(kind: str, scenario: Scenario, target: float, repetitions: int, seed: 
     requirements = at(kind, place)
     met = 0
     for _ in range(repetitions):
-        trials = draw.trials(random, rounds)
+        trials = draw.trials(random, rounds, 2.0 if target == OUTSIDE else 1.0)
         met += found_of(requirements, with_changes(trials, place) if changes else trials).verdict == "met"
     return rounds, met / repetitions
 
@@ -264,14 +259,12 @@ def _normal_quantile(share: float) -> float:
 def cases(kinds: Sequence[str]) -> Iterator[tuple[str, Scenario, float]]:
     for kind in kinds:
         for scenario in (LOGNORMAL, BURSTS):
-            yield from ((kind, scenario, target) for target in (OUTSIDE, MARGIN))
+            yield from ((kind, scenario, target) for target in ((OUTSIDE, MARGIN) if scenario is LOGNORMAL else (OUTSIDE,)))
 
 
-def bar(scenario: Scenario, target: float, share: float) -> str:
+def bar(target: float, share: float) -> str:
     if target == OUTSIDE:
         return "holds" if 100 * share <= BAR_FALSE else "missed"
-    if scenario is not LOGNORMAL:
-        return "none"
     return "holds" if 100 * share >= BAR_FOUND else "missed"
 
 
@@ -290,7 +283,7 @@ def main() -> None:
         for (kind, scenario, target), future in zip(wanted, pending, strict=True):
             units, share = future.result()
             truth = "outside" if target == OUTSIDE else "inside"
-            print(f"| {kind} | {scenario.name} | {units} | {truth} | {100 * share:.1f} | {bar(scenario, target, share)} |", flush=True)
+            print(f"| {kind} | {scenario.name} | {units} | {truth} | {100 * share:.1f} | {bar(target, share)} |", flush=True)
     print(f"\n{arguments.repetitions:,} campaigns each, seed {arguments.seed}; {time.perf_counter() - begun:.0f} s")
 
 

@@ -5,7 +5,8 @@ Levels are looked for in normal scores of ranks, so that the law of the noise of
 not matter as long as campaigns are alike and do not depend on each other. The study takes laws that are, and that are not: a machine
 whose speed wanders from night to night makes real levels that no change of code has made, and the last cases show how many.
 
-A change is found where a change point lies within 3 campaigns of it; one that lies further off counts as a false alarm. Shifts are in standard deviations of one campaign.
+A change is found where a change point lies within 3 campaigns of it; one that lies further off counts as a false alarm. Shifts are in
+standard deviations of one campaign.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
 from orchestrator.assessment.subjects import Session, subjects_of
-from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, worst
+from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
 from orchestrator.stats.intervals import RESAMPLES
 
 
@@ -103,12 +103,17 @@ def _lacking(case: Case, found: Finding, basis: Basis) -> list[str]:
 def _too_little(requirement: Requirement, basis: Basis) -> list[str]:
     """Return what is missing of the least evidence, in words."""
     least = requirement.evidence
-    wanted = {"rounds": least.rounds, "visits": least.visits, "processes": least.processes, "sessions": least.sessions}
-    ends = {"sessions": " on other days"}
+    counts = (
+        ("round", least.rounds, basis.rounds),
+        ("visit", least.visits, basis.visits),
+        ("process", least.processes, basis.processes),
+        ("session", least.sessions, basis.sessions),
+    )
+    ends = {"session": " on other days"}
     return [
-        f"{wanted[name] - has} more {name}{ends.get(name, '')} of the {wanted[name]} asked for"
-        for name, has in (("rounds", basis.rounds), ("visits", basis.visits), ("processes", basis.processes), ("sessions", basis.sessions))
-        if has < wanted[name]
+        f"{wanted - has} more {name if wanted - has == 1 else many(name)}{ends.get(name, '')} of the {wanted} asked for"
+        for name, wanted, has in counts
+        if has < wanted
     ]
 
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.dependence import MIN_ROUNDS, dependent_rows, flags_of_rows
-from orchestrator.analysis.quality import JudgedMean, Stake, intervals_of, intervals_to_come, scale_of
+from orchestrator.analysis.quality import Stake, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case
 from orchestrator.assessment.judged import judged_part
 from orchestrator.assessment.requirements import LatencyAsked, TailQualityAsked
 from orchestrator.assessment.rounds import keeps_quality
-from orchestrator.assessment.verdicts import Finding
+from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.text import milliseconds, quality, quality_within
 from orchestrator.stats.korn_graubard import ROUNDING
 from orchestrator.stats.long_run import enough
 from orchestrator.stats.requirements import Verdict, by_interval, more_for_mean
 from orchestrator.stats.times import Clock
-from orchestrator.stats.variance_components import mean_of_processes
 
 FEW_SAMPLES = 30
 """Below, a figure says so: of so many samples a share of a half is known to +- 0.19."""
@@ -78,11 +77,10 @@ def tail_quality(case: Case, asked: TailQualityAsked) -> Finding:
         times = data.times[clock] if own_members.all() else data.times[clock][:, own_members]
         gained = own.curve(times, [threshold.ns])[0]
         parts.append(Series(data, clock, gained, own.ideal(), data.stake(own, own_members)))
-    found = mean_to_come(case, parts, isinstance(judged, JudgedMean))
     metric = asked.metric or first.metric
     of = "" if asked.slice == "all" else f" of {asked.slice}"
     name = f"tail quality ({metric}{of}, {clock}) at {_threshold_words(threshold.label, threshold.ns, threshold.origin)}"
-    return finding_of_mean(found, parts, floor, scale, name, int(members.sum()))
+    return finding_of_means(case, parts, floor, scale, name, int(members.sum()))
 
 
 def latency(case: Case, asked: LatencyAsked) -> Finding:
@@ -93,26 +91,17 @@ def latency(case: Case, asked: LatencyAsked) -> Finding:
         times = data.inferences[clock]
         on_time = (times <= asked.within).mean(axis=1)
         parts.append(Series(data, clock, on_time, 1.0, Stake(float(times.shape[1]), True)))
-    found = mean_to_come(case, parts, clipped=True)
     name = f"share of answers within {milliseconds(asked.within)} ({clock})"
-    return finding_of_mean(found, parts, asked.percentile / 100, PLAIN, name, len(case.trials[0].references))
+    return finding_of_means(case, parts, asked.percentile / 100, PLAIN, name, len(case.trials[0].references))
 
 
-def mean_to_come(case: Case, parts: Sequence[Series], clipped: bool) -> Mean:
-    """Return the mean of rounds to come with an interval of the confidence that the case asks for.
+def mean_to_come(case: Case, part: Series) -> Mean:
+    """Return the mean of rounds to come of one process, with an interval of the confidence that the case asks for.
 
-    Of one process it is the interval over its rounds, of several Student's t over their means: that of fresh processes. Of fewer than 60
-    rounds dependence often goes unseen, so that they count as dependent. ``clipped``: no round can gain more than ideal quality.
+    The interval errs with half of what the case may risk: where losses are rare and rounds depend on each other, it covers less than it
+    says. Of fewer than 60 rounds dependence often goes unseen, so that they count as dependent.
     """
-    confidence = 1 - case.error
-    if len(parts) > 1:
-        means = [float(part.gained.mean()) for part in parts]
-        resolution = 1 / min(part.data.inferences[part.clock].size for part in parts)
-        mean, low, high = mean_of_processes(means, resolution, confidence)
-        if clipped:
-            low, high = max(low, 0.0), min(high, max(parts[0].ideal, mean))
-        return Mean(mean, low, high, f"Student's t over {len(parts)} processes")
-    [part] = parts
+    confidence = 1 - case.error / 2
     curve = part.gained[None]
     visits, rounds = part.data.visits, part.gained.size
     dependent = dependent_rows(part.data, curve, part.clock)
@@ -125,13 +114,22 @@ def mean_to_come(case: Case, parts: Sequence[Series], clipped: bool) -> Mean:
     return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking)
 
 
-def finding_of_mean(found: Mean, parts: Sequence[Series], floor: float, scale: Scale, name: str, samples: int) -> Finding:
+def finding_of_means(case: Case, parts: Sequence[Series], floor: float, scale: Scale, name: str, samples: int) -> Finding:
+    """Return the finding on a mean gain that every process alone must have; the worst one speaks for all."""
+    found = [finding_of_mean(mean_to_come(case, part), part, floor, scale, name, samples) for part in parts]
+    verdict = worst(one.verdict for one in found)
+    deciding = [one for one in found if one.verdict == verdict]
+    chosen = (min if scale.sign > 0 else max)(deciding, key=lambda one: one.figure or 0.0)
+    return replace(chosen, said=f"{chosen.said}, in the worst of {len(parts)} processes") if len(parts) > 1 else chosen
+
+
+def finding_of_mean(found: Mean, part: Series, floor: float, scale: Scale, name: str, samples: int) -> Finding:
     """Return the finding on a mean gain that must be at least ``floor``.
 
     Where a flag says that there is no long-run mean, or that its interval is too narrow, the verdict counts only if every round agrees.
     """
     verdict = by_interval(found.low, found.high, floor)
-    rounds = np.concatenate([part.gained for part in parts])
+    rounds = part.gained
     agree: Verdict = "met" if rounds.min() >= floor * (1 - ROUNDING) else "not met" if rounds.max() < floor else "not shown"
     missing: list[str] = []
     more: int | None = None
@@ -143,7 +141,7 @@ def finding_of_mean(found: Mean, parts: Sequence[Series], floor: float, scale: S
         if more:
             missing.append(f"{more} more rounds: nothing tells how so few depend on each other")
     elif verdict == "not shown":
-        more, told = _more(found, parts, floor)
+        more, told = _more(found, rounds.size, floor)
         missing.append(told)
     low, high = scale.shown_limits(found.low, found.high)
     mean, asked = scale.shown(found.mean), scale.shown(floor)
@@ -165,14 +163,11 @@ def finding_of_mean(found: Mean, parts: Sequence[Series], floor: float, scale: S
     )
 
 
-def _more(found: Mean, parts: Sequence[Series], floor: float) -> tuple[int | None, str]:
-    """Return how many more rounds would bring the interval to the bound, None if it is processes or none would, and the words."""
-    units = len(parts) if len(parts) > 1 else parts[0].gained.size
-    more = more_for_mean(units, found.mean, found.low, floor)
+def _more(found: Mean, rounds: int, floor: float) -> tuple[int | None, str]:
+    """Return how many more rounds would bring the interval to the bound, None if none would, and the words."""
+    more = more_for_mean(rounds, found.mean, found.low, floor)
     if more is None:
         return None, "the mean does not lie clearly enough above what is asked: more of the same would not show it"
-    if len(parts) > 1:
-        return None, f"about {more:,} more fresh {'process' if more == 1 else 'processes'}"
     return more, f"about {more:,} more {'round' if more == 1 else 'rounds'}"
 
 

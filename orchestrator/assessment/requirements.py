@@ -114,11 +114,9 @@ class LateAnswersAsked(Block):
         most late answers in a row.
     at_most, out_of
         most late answers in any so many consecutive ones.
-
-    Warnings
-    --------
+    ``warnings``
         most stretches of late answers in a round; each is a warning.
-    errors, error_after
+    ``errors``, ``error_after``
         most stretches in a round that last longer than ``error_after`` from when the first answer was due until one is on time.
     """
 

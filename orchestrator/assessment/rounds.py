@@ -57,7 +57,7 @@ def keeps_quality(
         if floor <= 0:
             raise NotShown("an answer that is late is worth as much as what is asked for: ask for more")
         if isinstance(judged, JudgedMean):
-            return mean_deadlines(judged.scores, times, [floor])[0]
+            return np.asarray(mean_deadlines(judged.scores, times, [floor])[0])
         return round_deadlines(judged.curve, times, floor)
 
     kept = f"{at_least:.6g} of ideal quality" if of == "ideal" else f"a quality of {at_least:.6g}"
@@ -202,10 +202,10 @@ def _in_order(data: TrialData, clock: Clock, row: int) -> Floats:
     """Return the times of a round's inferences in the order they ran, [B]."""
     trial = data.record.trial
     if trial.fixed_batch > 1:
-        return data.inferences[clock][row]
+        return np.asarray(data.inferences[clock][row])
     number = data.evidence.get("round")
     of_round = order_of_round(trial, data.times[clock].shape[1], row if number is None else int(number[row]))
-    return data.times[clock][row, of_round]
+    return np.asarray(data.times[clock][row, of_round])
 
 
 Read = Callable[[Stretch, NDArray[np.bool_], int], NDArray[np.int64]]

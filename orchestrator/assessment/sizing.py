@@ -11,6 +11,7 @@ from orchestrator.assessment.requirements import (
     AnswersAsked,
     CapacityAsked,
     FirstInferenceAsked,
+    LateAnswersAsked,
     LatencyAsked,
     Requirement,
     Requirements,
@@ -26,8 +27,8 @@ from orchestrator.storage.records import PlannedTrial
 
 RIGHT = 0.5
 """Share of the samples that a plan takes to be answered rightly: what they lose is what shows tail quality."""
-FEWEST_OF_SEVERAL = 5
-"""Processes below which the mean over several of them, Student's t, is not planned: with two its interval is 7 times as wide."""
+COST_OF_MEAN = 2.0
+"""Times as many answers as exact binomial tails take: an interval over rounds must find out how much these vary, and has a reserve."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,10 @@ def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False, rema
     return Need(math.ceil(units / per_round), fixed=fixed, remark=remark)
 
 
-def _mean(allowed: float, error: float, per_round: float, trials: Sequence[PlannedTrial], one: PlannedTrial, remark: str = "") -> Need:
+def _mean(allowed: float, error: float, per_round: float, remark: str = "") -> Need:
     """Return the need of a mean of which a share may be lost."""
-    found = _rounds(planned_units(allowed, error / 2), max(per_round, 1.0), remark=remark)
-    several = sum(other.match_key == one.match_key for other in trials) > 1
-    processes = FEWEST_OF_SEVERAL if several else 1
-    return Need(max(found.rounds, LEAST_FOR_MEAN), processes, cannot=found.cannot, remark=remark)
+    found = _rounds(planned_units(allowed, error / 2), max(per_round, 1.0) / COST_OF_MEAN, remark=remark)
+    return Need(max(found.rounds, LEAST_FOR_MEAN), cannot=found.cannot, remark=remark)
 
 
 def _tail_quality(asked: TailQualityAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -132,15 +131,22 @@ def _tail_quality(asked: TailQualityAsked, error: float, one: PlannedTrial, tria
     if asked.of == "absolute":
         return Need(LEAST_FOR_MEAN, remark="how far ideal quality lies above an absolute bound is not known before it is measured")
     remark = "" if asked.slice == "all" else "how many samples the slice has is not known before: sized as for all"
-    return _mean(1 - asked.at_least, error, RIGHT * samples / one.trial.fixed_batch, trials, one, remark)
+    return _mean(1 - asked.at_least, error, RIGHT * samples / one.trial.fixed_batch, remark)
 
 
 def _latency(asked: LatencyAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    return _mean(1 - asked.percentile / 100, error, samples / one.trial.fixed_batch, trials, one)
+    return _mean(1 - asked.percentile / 100, error, samples / one.trial.fixed_batch)
 
 
 def _share_of_rounds(asked: Any, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     return _rounds(planned_units(round(1 - asked.share_of_rounds, 12), error / 2), fixed=True)
+
+
+def _late_answers(asked: LateAnswersAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+    """Return the need of rounds of which a streak or a window reaches into the next, so that these break a bound together."""
+    reach = asked.longest_streak or (asked.out_of or 1) - 1
+    per_round = 1 / (1 + reach * one.trial.fixed_batch / max(samples, 1))
+    return _rounds(planned_units(round(1 - asked.share_of_rounds, 12), error / 2), per_round, fixed=True)
 
 
 def _first_inference(asked: FirstInferenceAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -171,12 +177,13 @@ def _capacity(asked: CapacityAsked, error: float, one: PlannedTrial, trials: Seq
     rates = [other.trial.load.rate_per_s for other in trials if other.trial.load.rate_per_s is not None]
     if max(rates, default=0.0) < asked.at_least_per_s:
         return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=")
-    return _mean(1 - asked.keep, error, RIGHT * samples, trials, one, f"{FEWEST_STREAMS} streams or more, by load.stream_s")
+    return _mean(1 - asked.keep, error, RIGHT * samples, f"{FEWEST_STREAMS} streams or more, by load.stream_s")
 
 
 NEEDS: Mapping[str, Callable[[Any, float, PlannedTrial, Sequence[PlannedTrial], int], Need]] = {
     "tail_quality": _tail_quality,
     "latency": _latency,
+    "late_answers": _late_answers,
     "first_inference": _first_inference,
     "cold_start": _starts,
     "memory": _starts,

@@ -105,7 +105,7 @@ class Subject:
             rounds=sum(len(data.times[data.clock]) for data in found),
             visits=sum(_visits(data) for data in found),
             processes=sum(max(1, len(data.record.processes)) for data in found),
-            sessions=len(days),
+            sessions=max(1, len(days)) if found else 0,
         )
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from orchestrator.analysis.quality import JudgedMean, scale_of
+from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.judged import judged_part
@@ -117,9 +117,8 @@ def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:
     threshold = case.threshold(asked.threshold, clock)
     members, judged, floor = judged_part(data, asked.metric, "all", asked.keep, "ideal")
     part = Series(data, clock, judged.curve(data.times[clock], [threshold.ns])[0], judged.ideal(), data.stake(judged, members))
-    found = mean_to_come(case, [part], isinstance(judged, JudgedMean))
     name = f"tail quality at {rate_of(data):g}/s ({clock}) at {threshold.label}"
-    finding = finding_of_mean(found, [part], floor, scale_of(judged), name, int(members.sum()))
+    finding = finding_of_mean(mean_to_come(case, part), part, floor, scale_of(judged), name, int(members.sum()))
     streams = 0 if data.visits is None else int(np.unique(data.visits).size)
     if finding.verdict == "met" and streams < FEWEST_STREAMS:
         few = f"{FEWEST_STREAMS - streams} more streams: the rounds of one share a queue"

@@ -89,6 +89,11 @@ class Assessment:
         return sum(one.verdict == verdict for one in self.assessed)
 
 
+def many(name: str) -> str:
+    """Return the plural of a word."""
+    return f"{name}es" if name.endswith("s") else f"{name}s"
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return *not met* where any is, else *not shown* where any is or there are none, else *met*.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from rich.text import Text
 
-from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
+from orchestrator.assessment.verdicts import Assessed, Assessment, Finding, many
 from orchestrator.report.terminal import wrapped
 from orchestrator.report.text import printable
+from orchestrator.stats.requirements import Verdict
 
 SHOWN = 3
 """Systems of one requirement that are shown, unless all are asked for."""
@@ -31,11 +33,7 @@ def basis_words(finding: Finding) -> str:
     """Return what a finding rests on."""
     basis = finding.basis
     counted = ((basis.rounds, "round"), (basis.visits, "visit"), (basis.processes, "process"), (basis.sessions, "day"))
-    return ", ".join(f"{number} {_plural(name, number)}" for number, name in counted if number)
-
-
-def _plural(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}es" if name.endswith("s") else f"{name}s"
+    return ", ".join(f"{number} {name if number == 1 else many(name)}" for number, name in counted if number)
 
 
 def shown_findings(assessed: Assessed, full: bool) -> list[Finding]:
@@ -55,7 +53,7 @@ def rest_words(assessed: Assessed, shown: int) -> str:
 
 def summary(assessment: Assessment) -> str:
     """Return the sentence that counts verdicts and says how sure they are, all together."""
-    counts = ", ".join(f"{assessment.count(verdict)} {verdict}" for verdict in STYLES)
+    counts = ", ".join(f"{assessment.count(verdict)} {verdict}" for verdict in get_args(Verdict))
     asked = assessment.requirements
     many = len(asked.requirements)
     share = f"1/{many} of {1 - asked.confidence:.3g} for each of {many}" if many > 1 else f"{1 - asked.confidence:.3g} for the one"

@@ -209,7 +209,7 @@ def planned_units(allowed: float, error: float, margin: float = MARGIN, power: f
     Examples
     --------
     >>> planned_units(0.1, 0.025), planned_units(0.5, 0.025)
-    (116, 17)
+    (114, 17)
     """
 
     def enough(units: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from orchestrator.assessment.requirements import KINDS, read_requirements
 from orchestrator.contracts import InputError
@@ -30,7 +30,7 @@ def told(tmp_path: Path, content: str | bytes) -> str:
 def refused(tmp_path: Path, **changes: Any) -> str:
     """What is said of one entry with these keys changed; None leaves a key out."""
     entry = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
-    return told(tmp_path, yaml.safe_dump({"requirements": [entry]}))
+    return told(tmp_path, json.dumps({"requirements": [entry]}))
 
 
 @pytest.mark.parametrize("name", ["met", "not_met", "not_shown", "camera"])
@@ -95,7 +95,7 @@ def test_the_entry_with_the_mistake_is_named(tmp_path: Path) -> None:
         ("requirements: []", "requirements"),
         ("requirements: {", "is no YAML ("),
         (b"\xff\xff\xff", "is no YAML ("),
-        (yaml.safe_dump({"requirements": [GOOD, {**GOOD, "text": "y"}]}), "id A occurs twice; every requirement needs one of its own"),
+        (json.dumps({"requirements": [GOOD, {**GOOD, "text": "y"}]}), "id A occurs twice; every requirement needs one of its own"),
         ("a: &a [x, x]\nrequirements: [*a, *a]", "refers to another place by *NAME"),
         ("x" * (2**20 + 1), "has more than 1,048,576 bytes"),
         ("requirements: !!python/object/apply:os.system [exit]", "is no YAML ("),
@@ -113,7 +113,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_the_error_is_divided_evenly_or_as_the_requirement_says(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     entries = [{**GOOD, "id": f"R{number}"} for number in range(4)]
-    path.write_text(yaml.safe_dump({"confidence": 0.9, "requirements": [*entries, {**GOOD, "confidence": 0.999}]}))
+    path.write_text(json.dumps({"confidence": 0.9, "requirements": [*entries, {**GOOD, "confidence": 0.999}]}))
     found = read_requirements(path)
     assert [round(found.error_of(one), 6) for one in found.requirements] == [0.02, 0.02, 0.02, 0.02, 0.001]
 

@@ -237,8 +237,8 @@ def test_the_least_evidence_stands_in_the_way_of_met_alone(quick: Times) -> None
     found = only(hold([measured(quick)], tail_quality=asked, evidence={"rounds": 100, "visits": 12, "processes": 2, "sessions": 2}))
     assert (found.verdict, found.more_rounds) == ("not shown", 40)
     assert found.missing == (
-        "40 more rounds of the 100 asked for; 11 more visits of the 12 asked for; 1 more processes of the 2 asked for; "
-        "2 more sessions on other days of the 2 asked for"
+        "40 more rounds of the 100 asked for; 11 more visits of the 12 asked for; 1 more process of the 2 asked for; "
+        "1 more session on other days of the 2 asked for"
     )
     assert hold([measured(quick * 5)], tail_quality=asked, evidence={"rounds": 100}).verdict == "not met"
 
