@@ -127,8 +127,8 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
     seen = asks.words(observed) if math.isfinite(observed) else "any time"
     said = (
         f"{asks.name}: at most {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {kept.broke} "
-        f"{'round breaks' if kept.broke == 1 else 'rounds break'} the bound, of rounds to come a share in [{kept.low:.3f}, {kept.high:.3f}]; "
-        f"asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
+        f"{'round breaks' if kept.broke == 1 else 'rounds break'} the bound, of rounds to come a share in [{kept.low:.3f}, "
+        f"{kept.high:.3f}]; asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
     )
     effect = f"; {kept.design_effect:.1f} rounds are worth one independent round" if kept.design_effect > 1 else ""
     return Finding(
