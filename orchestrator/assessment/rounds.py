@@ -124,10 +124,11 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
     observed = float(np.sort(of_kept)[math.ceil(share * of_kept.size - 1e-9) - 1])
     many = f" in the worst of {len(found)} processes" if len(found) > 1 else ""
     certified = "" if kept.certified is None or kept.certified == math.inf else f", certified {asks.words(kept.certified)}"
-    seen = asks.words(observed) if math.isfinite(observed) else "never"
+    seen = asks.words(observed) if math.isfinite(observed) else "any time"
     said = (
-        f"{asks.name}: {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {kept.broke} broke it, a share of "
-        f"[{kept.low:.3f}, {kept.high:.3f}], asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
+        f"{asks.name}: at most {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {kept.broke} "
+        f"{'round breaks' if kept.broke == 1 else 'rounds break'} the bound, of rounds to come a share in [{kept.low:.3f}, "
+        f"{kept.high:.3f}]; asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
     )
     effect = f"; {kept.design_effect:.1f} rounds are worth one independent round" if kept.design_effect > 1 else ""
     return Finding(

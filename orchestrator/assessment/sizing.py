@@ -18,12 +18,12 @@ from orchestrator.assessment.requirements import (
     TailQualityAsked,
 )
 from orchestrator.assessment.subjects import planned_for
-from orchestrator.assessment.systems import FEWEST_STREAMS
-from orchestrator.configuration.config import MeasurementConfig
+from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.report.table import Table
 from orchestrator.stats.long_run import MIN_VISITS
 from orchestrator.stats.requirements import LEAST_FOR_MEAN, MARGIN, MOST_UNITS, POWER, planned_units
 from orchestrator.storage.records import PlannedTrial
+from orchestrator.subject.schedule import length_of_stream
 
 RIGHT = 0.5
 """Share of the samples that a plan takes to be answered rightly: what they lose is what shows tail quality."""
@@ -67,7 +67,12 @@ class Size:
     @property
     def enough(self) -> bool:
         """Whether this plan can show it, on as many days as it needs."""
-        return not self.need.cannot and self.rounds >= self.need.rounds and self.processes >= self.need.processes
+        return not self.need.cannot and self.rounds >= self.need.rounds and self.processes >= self.processes_a_day
+
+    @property
+    def processes_a_day(self) -> int:
+        """Fresh processes that are needed on each of the days."""
+        return -(-self.need.processes // self.need.days)
 
 
 def sizes_of(requirements: Requirements, planned: Sequence[PlannedTrial], samples: Mapping[str, int]) -> list[Size]:
@@ -100,16 +105,23 @@ def fixed_beforehand(measurement: MeasurementConfig) -> int:
 def _need(requirement: Requirement, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     """Return what a requirement needs of one planned trial."""
     found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, error, one, trials, samples)
-    least, per_visit = requirement.evidence, one.trial.measurement.rounds_per_visit
+    least, per_visit = requirement.evidence, _rounds_per_visit(one.trial, samples)
     if per_visit is None and least.visits > 1:
         return Need(cannot=f"a sequential schedule has one visit, and {least.visits} are asked for: measurement.schedule=visits")
     clock = getattr(requirement.asked, "clock", None)
     if clock == "response" and not one.trial.load.is_open:
         return Need(cannot="the clock response exists under load alone: add load= with load.rate_per_s=")
-    # Where rounds depend on each other, an interval needs 12 visits.
+    # Where rounds depend on each other, an interval needs 12 visits; so does a rate.
     apart = MIN_VISITS * (per_visit or 1) if found.rounds else 0
     rounds = max(found.rounds, apart, least.rounds, least.visits * (per_visit or 1))
     return Need(rounds, max(found.processes, least.processes), least.sessions, found.fixed, found.cannot, found.remark)
+
+
+def _rounds_per_visit(trial: Trial, samples: int) -> int | None:
+    """Return how many rounds a visit has, under load a stream; None where all are one stretch."""
+    if trial.load.is_open:
+        return length_of_stream(trial.load, trial.load.rate_per_s, max(samples, 1)).rounds if trial.load.rate_per_s is not None else 1
+    return trial.measurement.rounds_per_visit
 
 
 def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False, remark: str = "") -> Need:
@@ -153,7 +165,7 @@ def _first_inference(asked: FirstInferenceAsked, error: float, one: PlannedTrial
     units = planned_units(round(1 - asked.share_of_starts, 12), error / 2)
     if asked.state == "cold" or units is None:
         return _starts(asked, error, one, trials, samples)
-    per_visit = one.trial.measurement.rounds_per_visit
+    per_visit = _rounds_per_visit(one.trial, samples)
     if per_visit is None or not one.trial.measurement.lead_in:
         return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.schedule=visits")
     return Need((units + 1) * per_visit)
@@ -177,7 +189,7 @@ def _capacity(asked: CapacityAsked, error: float, one: PlannedTrial, trials: Seq
     rates = [other.trial.load.rate_per_s for other in trials if other.trial.load.rate_per_s is not None]
     if max(rates, default=0.0) < asked.at_least_per_s:
         return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=")
-    return _mean(1 - asked.keep, error, RIGHT * samples, f"{FEWEST_STREAMS} streams or more, by load.stream_s")
+    return _mean(1 - asked.keep, error, RIGHT * samples)
 
 
 NEEDS: Mapping[str, Callable[[Any, float, PlannedTrial, Sequence[PlannedTrial], int], Need]] = {
@@ -252,6 +264,6 @@ def _words(short: Sequence[Size]) -> Iterator[str]:
     fixed = max((one.need.rounds for one in few if one.need.fixed), default=0)
     if fixed > MeasurementConfig().certify_rounds:
         yield f"measurement.certify_rounds={fixed}"
-    processes = max((one.need.processes for one in short if one.processes < one.need.processes), default=0)
+    processes = max((one.processes_a_day for one in short if one.processes < one.processes_a_day), default=0)
     if processes:
         yield f"measurement.repeat={processes}"

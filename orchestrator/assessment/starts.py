@@ -15,6 +15,8 @@ from orchestrator.report.text import milliseconds, seconds
 from orchestrator.stats.requirements import Kept, rounds_keep, starts_keep
 
 MIB = 2**20
+ONE = {"processes": "process", "visits": "visit"}
+"""What one of them is called."""
 
 
 def first_inference(case: Case, asked: FirstInferenceAsked) -> Finding:
@@ -121,8 +123,9 @@ def _finding(
     largest = max(values)
     certified = "" if kept.certified is None else f", certified {words(kept.certified)}"
     said = (
-        f"{name}: at most {words(largest)} in {len(values)} {units}{certified}; {kept.broke} broke it, "
-        f"a share of [{kept.low:.3f}, {kept.high:.3f}], asked: at most {words(bound)} in at least {share:.6g} of them"
+        f"{name}: at most {words(largest)} in {len(values)} {ONE[units] if len(values) == 1 else units}{certified}; {kept.broke} of them "
+        f"break the bound, of those to come a share in [{kept.low:.3f}, {kept.high:.3f}]; "
+        f"asked: at most {words(bound)} in at least {share:.6g} of them"
     )
     missing = "" if kept.verdict != "not shown" else _missing(kept, units)
     return Finding(
@@ -134,9 +137,8 @@ def _missing(kept: Kept, units: str) -> str:
     """Return how many more processes or visits it takes, or why none would do."""
     if kept.more is None:
         return kept.reason.replace("rounds", units)
-    one = {"processes": "fresh process", "visits": "visit"}[units]
-    many = {"processes": "fresh processes", "visits": "visits"}[units]
-    return f"{kept.more:,} more {one if kept.more == 1 else many} needed"
+    fresh = "fresh " if units == "processes" else ""
+    return f"{kept.more:,} more {fresh}{ONE[units] if kept.more == 1 else units} needed"
 
 
 def _kept(values: Sequence[float], bound: float, late_share: float, error: float, units: str) -> Kept:

@@ -80,6 +80,8 @@ def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Tex
             yield from _hanging(finding.verdict if full else "", f"{system_words(finding)}: {finding.said}", room)
             if basis := basis_words(finding):
                 yield from _indented(f"rests on {basis}", room)
+            if finding.flags and "flagged: " not in finding.missing:
+                yield from _indented(f"flagged {', '.join(finding.flags)}", room)
             if finding.missing:
                 yield from _indented(f"missing: {finding.missing}", room)
         if rest := rest_words(assessed, len(shown)):

@@ -181,11 +181,14 @@ def rounds_to_show(breaking: float, allowed: float, error: float) -> int | None:
     if breaking >= allowed:
         return None
 
+    # From a quarter of what the normal law says: from 1 on it takes long where the shares are near each other.
+    normal = 0.25 * scipy.special.ndtri(error) ** 2 * allowed * (1 - allowed) / (allowed - breaking) ** 2
+
     def shows(units: NDArray[np.float64]) -> NDArray[np.bool_]:
         risk = scipy.special.bdtr(np.floor(breaking * units + ROUNDING), units.astype(np.int64), allowed)
         return np.asarray(risk <= error * (1 + ROUNDING))
 
-    return _first(shows, allowed, error)
+    return _first(shows, allowed, error, normal)
 
 
 def planned_units(allowed: float, error: float, margin: float = MARGIN, power: float = POWER) -> int | None:
@@ -217,7 +220,7 @@ def planned_units(allowed: float, error: float, margin: float = MARGIN, power: f
         most = np.where(scipy.stats.binom.cdf(rank, units, allowed) <= error, rank, rank - 1)
         return np.asarray((most >= 0) & (scipy.stats.binom.cdf(most, units, margin * allowed) >= power))
 
-    return _first(enough, allowed, error)
+    return _first(enough, allowed, error, 1.0)
 
 
 def more_for_mean(rounds: int, mean: float, low: float, at_least: float) -> int | None:
@@ -265,12 +268,12 @@ def _most_broken(units: int, allowed: float, error: float) -> int:
     return int((scipy.special.bdtr(counts, units, allowed) <= error * (1 + ROUNDING)).sum()) - 1
 
 
-def _first(holds: Callable[[NDArray[np.float64]], NDArray[np.bool_]], allowed: float, error: float) -> int | None:
+def _first(holds: Callable[[NDArray[np.float64]], NDArray[np.bool_]], allowed: float, error: float, least: float) -> int | None:
     """Return the smallest number of units that a vectorised condition holds for, looked for in blocks that double.
 
-    It begins where units of which none breaks the bound would do: (1 - allowed)^n = error.
+    It begins at ``least``, and where units of which none breaks the bound would do: (1 - allowed)^n = error.
     """
-    fewest = math.log(error) / math.log1p(-allowed)
+    fewest = max(math.log(error) / math.log1p(-allowed), least)
     start, size = max(1, math.ceil(min(fewest, MOST_UNITS + 1) - ROUNDING)), 64
     while start <= MOST_UNITS:
         units = np.arange(start, start + size, dtype=np.float64)

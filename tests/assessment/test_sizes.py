@@ -73,9 +73,9 @@ def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
     few = size(planned(), **asked)
     assert (few.need.processes, few.processes, few.need.days, few.enough) == (17, 1, 3, False)
     told = list(advice([few]))
-    assert told[0] == "add measurement.repeat=17, and all that can be shown will be"
+    assert told[0] == "add measurement.repeat=6, and all that can be shown will be"  # on each of the three days
     assert told[1] == "measure it on 3 days, and assess all their directories together"
-    assert size(planned(repeats=17), **asked).enough
+    assert size(planned(repeats=6), **asked).enough
 
 
 def test_a_mean_takes_answers_and_at_least_sixty_rounds() -> None:
@@ -84,7 +84,14 @@ def test_a_mean_takes_answers_and_at_least_sixty_rounds() -> None:
     assert size(planned(), samples=2, **asked).need.rounds > 200
     absolute = size(planned(), tail_quality={"threshold": "50 ms", "at_least": 0.5, "of": "absolute"})
     assert "is not known before it is measured" in next(advice([absolute]))
-    assert size(planned(repeats=2), **asked).need.processes == 5
+
+
+def test_a_visit_under_load_is_a_stream() -> None:
+    """A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 12 of them have 48 rounds."""
+    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
+    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.1}}
+    assert size(under_load, **asked).need.rounds == 48
+    assert size(under_load, **asked, evidence={"visits": 20}).need.rounds == 80
 
 
 def test_the_least_evidence_counts() -> None:

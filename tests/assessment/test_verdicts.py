@@ -87,7 +87,7 @@ def test_a_drift_is_no_long_run() -> None:
     found = only(hold([measured(times)], tail_quality={"threshold": "50 ms", "at_least": 0.92}))
     assert "drift" in found.flags
     assert found.verdict == "not shown"
-    assert hold([measured(times)], tail_quality={"threshold": "50 ms", "at_least": 0.8}).verdict == "met"
+    assert hold([measured(times)], tail_quality={"threshold": "50 ms", "at_least": 0.5}).verdict == "met"
 
 
 def test_a_deadline_needs_as_many_rounds_as_its_share() -> None:
@@ -206,13 +206,15 @@ def test_a_slice_is_judged_alone_and_says_that_it_is_small() -> None:
     assert (none.verdict, none.missing) == ("not shown", "no sample is in the slice size=huge: its groups are large, small")
 
 
-def test_several_processes_are_held_together_for_a_mean_and_each_alone_for_a_share(quick: Times) -> None:
+def test_of_several_processes_each_is_held_alone_and_the_worst_speaks(quick: Times) -> None:
     asked = {"threshold": "12 ms", "at_least": 0.8}
     alike = [measured(quick[:, order], repeat=number) for number, order in enumerate((slice(None), slice(None, None, -1), slice(None)))]
     found = only(hold(alike, tail_quality=asked))
-    assert (found.verdict, found.method, found.basis.processes) == ("met", "Student's t over 3 processes", 3)
+    assert (found.verdict, found.basis.processes, found.basis.rounds) == ("met", 3, 180)
     one_is_slow = [*alike[:2], measured(quick * 1.5, repeat=2)]
-    assert only(hold(one_is_slow, tail_quality=asked)).verdict == "not shown"
+    slow = only(hold(one_is_slow, tail_quality=asked))
+    assert (slow.verdict, slow.figure) == ("not met", pytest.approx(np.mean(quick * 1.5 <= 12)))
+    assert slow.said.endswith("in the worst of 3 processes")
     share = {"within": "20 ms", "share_of_rounds": 0.9}
     assert hold(alike, deadline=share).verdict == "met"
     slowed = only(hold(one_is_slow, deadline={**share, "within": "18 ms"}))
