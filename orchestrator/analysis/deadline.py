@@ -115,7 +115,7 @@ def _nothing_to_keep(rounds: int) -> _Promise:
 
 def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig) -> _Promise:
     """Return what can be promised from the deadline of every round, [R]."""
-    fixed, missing = _fixed_rounds(data)
+    fixed, missing = fixed_rounds(data)
     promise = certify_deadline(
         found, (fixed, *data.record.looks), late_share=wanted.late_share, confidence=wanted.confidence, visits=data.visits
     )
@@ -157,7 +157,7 @@ def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[f
     return {floor: round_deadlines(judged.curve, times, floor) for floor in floors}
 
 
-def _fixed_rounds(data: TrialData) -> tuple[int, int]:
+def fixed_rounds(data: TrialData) -> tuple[int, int]:
     """Return the number of rounds fixed before anything was measured, and how many are missing where they depend on each other.
 
     All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits (and ``min_rounds`` at least) where these are fewer.

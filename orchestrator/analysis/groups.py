@@ -222,7 +222,7 @@ NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
     """Return per trial id the settings in which it differs from others of equal names, as on the command line; empty if none do."""
-    settings = {data.trial_id: dict(_flattened(data.record.trial.model_dump(mode="json"))) for data in trials}
+    settings = {data.trial_id: dict(flattened(data.record.trial.model_dump(mode="json"))) for data in trials}
     alike: dict[tuple[Any, ...], list[str]] = {}
     for trial_id, of_trial in settings.items():
         alike.setdefault(tuple(of_trial.get(key) for key in NAMED), []).append(trial_id)
@@ -235,10 +235,10 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
     return differences
 
 
-def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and values; the options of a target stand beside its other keys, as in its YAML."""
     for key, value in document.items():
         if isinstance(value, Mapping):
-            yield from _flattened(value, prefix if key == "options" else f"{prefix}{key}.")
+            yield from flattened(value, prefix if key == "options" else f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", "null" if value is None else value

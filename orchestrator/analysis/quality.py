@@ -22,6 +22,8 @@ from orchestrator.stats.thinning import evenly_chosen
 MOST_TRIED = 1000
 """Most inferences whose cost is found one by one, for a metric that is no mean."""
 BALANCED = 0.5
+CONFIDENCE = 0.95
+"""Of every interval that a report shows."""
 MOST_VALUES = 2**22
 """Qualities by threshold and round, or made-up times by round and sample, in memory at once: 32 MiB."""
 
@@ -219,9 +221,14 @@ def at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None
 
 
 def intervals_of(
-    curve: NDArray[np.float64], ideal: float, stake: Stake, random: np.random.Generator, resamples: int = RESAMPLES
+    curve: NDArray[np.float64],
+    ideal: float,
+    stake: Stake,
+    random: np.random.Generator,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
 ) -> list[Interval]:
-    """Return the 95 % intervals of mean tail quality over rounds, one per threshold, of either kind of metric.
+    """Return the intervals of mean tail quality over rounds, one per threshold, of either kind of metric.
 
     Parameters
     ----------
@@ -231,10 +238,12 @@ def intervals_of(
         what a round can lose.
     random, resamples
         of the bootstrap, for a metric that is a mean.
+    confidence
+        as a fraction.
     """
     if stake.sway is not None:
-        return signed_intervals(curve, ideal, _sway_of(stake.sway, curve))
-    return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, resamples=resamples)
+        return signed_intervals(curve, ideal, _sway_of(stake.sway, curve), confidence)
+    return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, confidence=confidence, resamples=resamples)
 
 
 def intervals_to_come(
@@ -244,8 +253,9 @@ def intervals_to_come(
     session: Sequence[Interval],
     dependent: NDArray[np.bool_],
     visits: NDArray[np.int32] | None,
+    confidence: float = CONFIDENCE,
 ) -> list[Interval]:
-    """Return the 95 % intervals of the long-run mean of tail quality, that of rounds to come, of either kind of metric.
+    """Return the intervals of the long-run mean of tail quality, that of rounds to come, of either kind of metric.
 
     Parameters
     ----------
@@ -257,13 +267,15 @@ def intervals_to_come(
         at which thresholds rounds depend on each other.
     visits : [R]
         number of each round's visit; None where there are none.
+    confidence
+        as a fraction, that of `session`.
     """
     if stake.sway is None:
-        return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits)
+        return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits, confidence)
     sway = _sway_of(stake.sway, curve)
     chosen = np.flatnonzero(dependent).tolist()
     widened = (
-        dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, dependent=dependent[chosen], visits=visits), strict=True))
+        dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, confidence, dependent[chosen], visits), strict=True))
         if chosen
         else {}
     )

@@ -34,8 +34,8 @@ usage: python -m orchestrator [VERB] [WORDS] [OPTIONS]      (without a verb: run
   python -m orchestrator --info                      the names of all models, tasks, systems, runtimes and sweeps
   python -m orchestrator --version                   print the version
 
-exit codes: 0 all done, or the gate passed; 1 a trial failed, or the gate or doctor found something bad;
-2 a mistake in the command, configuration or plan; 3 the gate has no verdict; 130 interrupted
+exit codes: 0 all done, or passed; 1 a trial failed, a requirement is not met, or gate, verify or doctor found something bad;
+2 a mistake in the command, configuration or plan; 3 no verdict of the gate, or a requirement not shown; 130 interrupted
 """
 
 

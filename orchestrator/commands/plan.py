@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from orchestrator.assessment.requirements import Requirements, read_requirements
+from orchestrator.assessment.sizing import Size, advice, sizes_of, sizes_table
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import Trial
@@ -24,10 +26,12 @@ from orchestrator.storage.records import PlannedTrial
 
 def execute(options: Composing) -> int:
     """Print the plan. Returns the exit code."""
+    requirements = None if options.requirements is None else read_requirements(options.requirements)
     progress = Progress(0, None if options.quiet else sys.stderr)
     composed = compose_campaign(options, progress.say)
     with open_site(composed.campaign, composed.trials) as site:
         plan = plan_on(site, composed)
+    sizes = [] if requirements is None else _sizes(requirements, plan)
     composition = composed.composition
     terminal = Terminal()
     table = plan_table(plan)
@@ -47,6 +51,11 @@ def execute(options: Composing) -> int:
         terminal.prose(f"excluded by the sweep: {composition.excluded} combinations")
     if plan.duplicates:
         terminal.prose(f"composed more than once: {plan.duplicates} trials")
+    if sizes:
+        terminal.line()
+        terminal.table(sizes_table(sizes))
+        for line in advice(sizes):
+            terminal.prose(line)
     terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
 
@@ -72,6 +81,10 @@ def _remarks_by_trial(plan: Plan) -> Iterator[str]:
         said = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
         if said:
             yield f"{planned.state}: {planned.trial_id}: {said}"
+
+
+def _sizes(requirements: Requirements, plan: Plan) -> list[Size]:
+    return sizes_of(requirements, plan.trials, {key: candidate.inspection.samples for key, candidate in plan.candidates.items()})
 
 
 def split_lines(plan: Plan, costs: Mapping[str, Costs]) -> Iterator[str]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
-from orchestrator.analysis.trial_data import map_in_threads
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
+from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
-from orchestrator.report.markdown import PICTURE, report_of, to_report
+from orchestrator.report.markdown import PICTURE, report_of
 from orchestrator.report.pasted import Command
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
@@ -139,24 +139,10 @@ def _stored(
     """
     results = analyse(open_campaign(directory), analysis)
     evidence, ranked = evidence_of(results), rankings(results)
-    found = readings(results, evidence)
-    texts = _made_together(
-        {
-            "report.md": lambda: to_report(results, ranked),
-            "report.html": lambda: render(results, evidence, found=found, ranked=ranked),
-            PICTURE: lambda: quality_picture(results, found, ranked),
-        }
-    )
-    write_results(directory, results.tables, texts)
+    write_results(directory, results.tables, report_texts(results, evidence, ranked))
     if formats:
         write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
     return results, ranked
-
-
-def _made_together(makers: Mapping[str, Callable[[], str | None]]) -> dict[str, str]:
-    """Return what each maker makes, by the file's name; all at once, for what one compresses another can compute. None is left out."""
-    made = map_in_threads(lambda make: make(), makers.values())
-    return {name: text for name, text in zip(makers, made, strict=True) if text is not None}
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
@@ -183,7 +169,7 @@ def report_several(
     evidence, ranked = evidence_of(results), rankings(results)
     found = readings(results, evidence)
     remarks, table = list(remarks_on_several(several, results, ranked)), campaigns_table(several)
-    texts = _made_together(
+    texts = made_together(
         {
             "report.md": lambda: report_of(COMBINED, remarks, results, ranked, first=[table]),
             "report.html": lambda: render(results, evidence, sentences=remarks, combined=table, found=found, ranked=ranked),

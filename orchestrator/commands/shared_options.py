@@ -27,6 +27,8 @@ class Composing:
         whether every table of the summary is printed at the end.
     shows
         what is printed instead of a plan or results: ``job`` (every trial as YAML), ``choices`` (the names of all groups), or None.
+    requirements
+        the file that a plan is sized for; None where it is not.
     """
 
     command: tuple[str, ...] = ()
@@ -38,6 +40,7 @@ class Composing:
     quiet: bool = False
     shows: str | None = None
     full: bool = False
+    requirements: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_its_help_is_short_and_its_examples_work(verb: str, call: Call) -> None:
 def test_the_overview_names_every_verb(words: list[str], call: Call) -> None:
     code, out, err = call(*words)
     assert (code, err) == (0, "")
-    assert len(out.splitlines()) <= 25
+    assert len(out.splitlines()) <= 32
     for verb in line.names():
         assert f"\n  {verb} " in out
 
@@ -102,8 +102,8 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
         (["compare", "A", "B", "--gaet"], "--gaet: there is no such option; did you mean --gate? see `orchestrator compare --help`"),
         (["compare", "A", "B", "--zzz"], "--zzz: there is no such option; compare takes --run, "),
         (["status", "DIR", "-x"], "-x: there is no such option; status takes no option; see"),
-        (["reprot", "DIR"], "reprot: there is no such verb; did you mean report? Or choose one of compare, "),
-        ([""], "'': there is no such verb; choose one of compare, "),
+        (["reprot", "DIR"], "reprot: there is no such verb; did you mean report? Or choose one of assess, bundle, compare, "),
+        ([""], "'': there is no such verb; choose one of assess, bundle, compare, "),
         (["-5"], "-5: run takes KEY=VALUE only"),
         (["run", "results"], "results: run takes KEY=VALUE only"),
         (["plan", ""], "'': plan takes KEY=VALUE only"),
@@ -121,6 +121,21 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
         (["extend", "a", "--rounds"], "argument --rounds: expected one argument"),
         (["report"], "report takes one results directory or more, none was given"),
         (["study"], "study takes one results directory or more, none was given"),
+        (
+            ["bundle", "a"],
+            "bundle takes a results directory and a file to write, 1 was given (a): such as `bundle results/latest evidence.tar.zst`",
+        ),
+        (["bundle", "a", "b.zip"], "b.zip: must end with .tar.zst, which is what a bundle is"),
+        (["verify"], "verify takes one bundle, none was given: name a file that `bundle` has written"),
+        (["verify", "a", "b"], "verify takes one bundle, 2 were given (a, b)"),
+        (["history"], "history takes one folder that holds campaigns, none was given: name one, such as results/vision"),
+        (["history", "a", "--by", "commit"], "argument --by: invalid choice: 'commit'"),
+        (["assess"], "assess takes one results directory or more, none was given: name one, such as results/latest"),
+        (["assess", "a"], "assess needs --requirements FILE; docs/requirements.md says how one is written"),
+        (
+            ["assess", "a", "--requirements", "r.yaml", "--json", "x", "--html", "./x"],
+            "two forms of the assessment would be one file: give each a",
+        ),
         (["study", "a", "--check", "b", "--to", "c"], "--check writes nothing: leave out --fill and --to, or --check"),
         (["study", "a", "b"], "a study of several campaigns belongs into none of them: add --to FOLDER"),
         (["report", "a", "--only", "x"], "--only x: chooses among the figures that --figures writes; add --figures svg"),

@@ -50,6 +50,7 @@ VERBS = {
     "compare": ["compare", "r", "s"],
     "compare --full": ["compare", "r", "s", "--full", "--power"],
     "replay": ["replay", "r", "--rate", "20,50", "--deadline", "20 ms"],
+    "history": ["history", ".", "--to", "h"],
     "plan": ["plan"],
     "plan --full": ["plan", "--full"],
 }

@@ -115,7 +115,7 @@ def _store(
             "digests": {"data": "d"},
             "placement": {"host": f"lab-{one.trial.system.name}", "boot_id": "one-boot", "pinned": True, "cores": [0]},
             "environment": {"host": f"lab-{one.trial.system.name}", "boot_id": "one-boot", "processor": "synthetic"},
-            "cold_start": {"load_ns": 10**9, "warmup_rounds_ns": [10**9, 10**9]},
+            "cold_start": {"load_ns": 10**9, "first_inference_ns": 10**8, "warmup_rounds_ns": [10**9, 10**9]},
             "processes": (Process(process=0, pid=place + 1, host=f"lab-{one.trial.system.name}", started_at=STARTED, boot_id="one-boot"),),
             "started_at": STARTED,
             "ended_at": STARTED,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.commands.line import Line
-from orchestrator.commands.parser import LineParser
+from orchestrator.commands.parser import LineParser, path
 from orchestrator.commands.shared_options import Composing, add_composing, read_composing
 
 SUMMARY = "what would run, where, and why not; starts nothing"
-ABOUT = "Show what `run` would do with the same words: every trial, its machine, how long it may take, and what it lacks."
+ABOUT = """\
+Show what `run` would do with the same words: every trial, its machine, how long it may take, and what it lacks.
+With requirements, whether a campaign of this size could show that they are met."""
 WORDS = "KEY=VALUE..."
 EXAMPLES = ("plan +sweep=vision", "plan model=efficientnet_lite0 task=imagenet_samples system=cpu_all")
 
@@ -16,11 +20,12 @@ def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     add_composing(parser)
     parser.flag("--full", help="print every column, also where all trials are equal")
+    parser.option("--requirements", type=path, metavar="FILE", help="say how large it must be so that each of them can be shown")
 
 
 def read(line: Line) -> Composing:
     """Return what the command line says. Raises InputError."""
-    return read_composing(line)
+    return replace(read_composing(line), requirements=line.options.requirements)
 
 
 def execute(options: Composing) -> int:

@@ -1,0 +1,144 @@
+"""Hold requirements against stored campaigns: one verdict for each, from timings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
+from orchestrator.assessment import quality, rounds, starts, systems
+from orchestrator.assessment.case import Case, NotShown
+from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
+from orchestrator.assessment.subjects import Session, subjects_of
+from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
+from orchestrator.stats.intervals import RESAMPLES
+
+
+def _answers(case: Case, asked: AnswersAsked) -> Finding:
+    judge = rounds.answers_between_rounds if asked.between == "rounds" else systems.answers_between_systems
+    return judge(case, asked)
+
+
+JUDGES: Mapping[str, Callable[[Case, Any], Finding]] = {
+    "tail_quality": quality.tail_quality,
+    "latency": quality.latency,
+    "deadline": rounds.deadline,
+    "late_answers": rounds.late_answers,
+    "first_inference": starts.first_inference,
+    "cold_start": starts.cold_start,
+    "memory": starts.memory,
+    "answers": _answers,
+    "capacity": systems.capacity,
+}
+"""What judges a requirement of each kind."""
+
+
+def assess(requirements: Requirements, sessions: Sequence[Session], resamples: int = RESAMPLES) -> Assessment:
+    """Return the verdict on every requirement; equal files, settings and seed give equal assessments.
+
+    A requirement is *met* where every system that it is for is shown to meet it, *not met* where any is shown not to, else *not shown*.
+    Each may risk the error that `Requirements.error_of` gives; a *met* needs all its systems, so that these need no share of it.
+
+    Parameters
+    ----------
+    requirements
+        as `requirements.read_requirements` returns them.
+    sessions
+        campaigns as `subjects.read_session` returns them.
+    resamples
+        of the bootstrap.
+
+    Raises
+    ------
+    InputError
+        for an axis that no trial has, and for a metric that cannot judge the stored answers.
+    """
+    return Assessment(
+        requirements,
+        tuple(_assessed(requirement, requirements.error_of(requirement), sessions, resamples) for requirement in requirements.requirements),
+        tuple(_campaign(session) for session in sessions),
+    )
+
+
+def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], resamples: int) -> Assessed:
+    subjects = subjects_of(requirement, sessions)
+    if requirement.capacity is not None:
+        subjects = systems.by_rate(subjects)
+    findings = tuple(_finding(Case(requirement, subject, error, resamples)) for subject in subjects)
+    if not findings:
+        findings = (Finding("not shown", "no figure", f"no trial is one that it is for ({_patterns(requirement)})"),)
+    return Assessed(requirement, worst(one.verdict for one in findings), error, findings)
+
+
+def _finding(case: Case) -> Finding:
+    """Return what one system shows of a requirement, a *met* only on the evidence that is asked for."""
+    requirement, subject = case.requirement, case.subject
+    if not subject.with_rounds:
+        return Finding("not shown", "no figure", "; ".join(subject.without_rounds), subject.match_key, subject.who)
+    try:
+        found = JUDGES[requirement.kind](case, requirement.asked)
+    except NotShown as why:
+        found = case.not_shown(str(why))
+    basis = subject.basis
+    lacking = _lacking(case, found, basis)
+    if found.verdict == "met" and lacking:
+        found = replace(found, verdict="not shown", missing="; ".join(lacking), more_rounds=_more_rounds(requirement, basis))
+    elif found.verdict == "not shown" and lacking:
+        found = replace(found, missing="; ".join(filter(None, [found.missing, *lacking])))
+    flags = tuple(dict.fromkeys((*(() if requirement.capacity is not None else subject.flags), *found.flags)))
+    return replace(found, match_key=subject.match_key, who=subject.who, basis=basis, flags=flags)
+
+
+def _lacking(case: Case, found: Finding, basis: Basis) -> list[str]:
+    """Return in words what stands in the way of *met*. Of a rate that is kept, its own trial counts: higher ones may be overloaded."""
+    requirement, subject = case.requirement, case.subject
+    if requirement.capacity is not None:
+        flags = [flag for flag in found.flags if flag not in (DRIFT, FEW_ROUNDS)]
+        return [*_too_little(requirement, basis), *_unaccepted(requirement, flags)]
+    return [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, subject.flags)]
+
+
+def _too_little(requirement: Requirement, basis: Basis) -> list[str]:
+    """Return what is missing of the least evidence, in words."""
+    least = requirement.evidence
+    counts = (
+        ("round", least.rounds, basis.rounds),
+        ("visit", least.visits, basis.visits),
+        ("process", least.processes, basis.processes),
+        ("session", least.sessions, basis.sessions),
+    )
+    ends = {"session": " on other days"}
+    return [
+        f"{wanted - has} more {name if wanted - has == 1 else many(name)}{ends.get(name, '')} of the {wanted} asked for"
+        for name, wanted, has in counts
+        if has < wanted
+    ]
+
+
+def _more_rounds(requirement: Requirement, basis: Basis) -> int | None:
+    return max(requirement.evidence.rounds - basis.rounds, 0) or None
+
+
+def _unaccepted(requirement: Requirement, flags: Sequence[str]) -> list[str]:
+    """Return in words the flags that stand in the way of *met*."""
+    accepted = requirement.evidence.accept_flags
+    found = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
+    return [f"flagged: {', '.join(found)}"] if found else []
+
+
+def _patterns(requirement: Requirement) -> str:
+    return ", ".join(f"{axis}: {' or '.join(patterns)}" for axis, patterns in requirement.trials.items()) or "there are no trials"
+
+
+def _campaign(session: Session) -> Mapping[str, Any]:
+    """Return what identifies a campaign to a reader of the assessment."""
+    record = session.campaign
+    return {
+        "name": record.name,
+        "created_at": record.created_at.isoformat(),
+        "code_version": record.code_version,
+        "code_digest": record.code_digest,
+        "trials": len(record.trials),
+    }

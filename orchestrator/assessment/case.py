@@ -1,0 +1,61 @@
+"""One requirement held against one system: what every kind of requirement works on, and how it reads what it asks for."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.assessment.requirements import Requirement
+from orchestrator.assessment.subjects import Subject
+from orchestrator.assessment.verdicts import Finding
+from orchestrator.stats.intervals import RESAMPLES
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import Clock
+
+
+class NotShown(Exception):
+    """Stored data cannot speak of what a requirement asks for; the message says why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A requirement, a system with at least one trial that has rounds, and the probability of a false verdict that it may risk.
+
+    ``resamples`` are those of the bootstrap.
+    """
+
+    requirement: Requirement
+    subject: Subject
+    error: float
+    resamples: int = RESAMPLES
+
+    @property
+    def trials(self) -> list[TrialData]:
+        """The trials with rounds, each a fresh process."""
+        return self.subject.with_rounds
+
+    def clock(self, asked: str | None) -> Clock:
+        """Return the clock that is asked for, or else the one that counts first. Raises NotShown where a trial has no such clock."""
+        clock = Clock(asked) if asked is not None else self.trials[0].clock
+        if any(clock not in data.times for data in self.trials):
+            raise NotShown(f"the clock {clock} exists under load alone, and these samples did not arrive by a schedule: measure with load=")
+        return clock
+
+    def threshold(self, text: str, clock: Clock) -> Threshold:
+        """Return the threshold that a text names. Raises NotShown for a percentile where no trial can be the reference."""
+        found = self.subject.threshold(text, clock)
+        if found is None:
+            raise NotShown(f"no trial gives the percentile {text}: ask for a time, such as 50 ms")
+        return found
+
+    def random(self) -> np.random.Generator:
+        """Return a source of random numbers of its own, by ``analysis.seed``."""
+        seed = self.subject.trials[0].session.analysis.seed
+        return np.random.default_rng([seed, zlib.crc32(f"{self.requirement.id} {self.subject.match_key}".encode())])
+
+    def not_shown(self, why: str) -> Finding:
+        """Return the finding that there is nothing to say."""
+        return Finding("not shown", "no figure", why)

@@ -1,0 +1,253 @@
+"""What a share of rounds must keep: deadlines, few late answers one after another, answers that stay as they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.deadline import fixed_rounds
+from orchestrator.analysis.dependence import MIN_ROUNDS
+from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.assessment.case import Case, NotShown
+from orchestrator.assessment.judged import judged_part
+from orchestrator.assessment.requirements import AnswersAsked, DeadlineAsked, LateAnswersAsked
+from orchestrator.assessment.verdicts import Finding, worst
+from orchestrator.report.text import milliseconds
+from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
+from orchestrator.stats.long_run import enough
+from orchestrator.stats.requirements import WELL_WITHIN, Kept, rounds_keep
+from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
+from orchestrator.stats.times import Clock
+from orchestrator.subject.samples import order_of_round
+
+Floats = NDArray[np.float64]
+Reading = Callable[[TrialData], Floats]
+"""What every round of a trial has, [R]; the smaller the better, and positive."""
+
+
+def deadline(case: Case, asked: DeadlineAsked) -> Finding:
+    """Return whether a share of rounds keeps a share of ideal quality from a time bound on."""
+    return keeps_quality(
+        case, case.clock(asked.clock), asked.within, asked.share_of_rounds, at_least=asked.keep, of="ideal", metric=asked.metric
+    )
+
+
+def keeps_quality(
+    case: Case,
+    clock: Clock,
+    within_ns: int,
+    share: float,
+    *,
+    at_least: float,
+    of: Literal["ideal", "absolute"],
+    metric: str | None = None,
+    slice_name: str = "all",
+) -> Finding:
+    """Return whether a share of rounds keeps quality at a time bound and all longer ones; parameters as of `judged_part`."""
+
+    def deadlines(data: TrialData) -> Floats:
+        members, judged, floor = judged_part(data, metric, slice_name, at_least, of)
+        times = data.times[clock] if members.all() else data.times[clock][:, members]
+        if floor <= 0:
+            raise NotShown("an answer that is late is worth as much as what is asked for: ask for more")
+        if isinstance(judged, JudgedMean):
+            return np.asarray(mean_deadlines(judged.scores, times, [floor])[0])
+        return round_deadlines(judged.curve, times, floor)
+
+    kept = f"{at_least:.6g} of ideal quality" if of == "ideal" else f"a quality of {at_least:.6g}"
+    part = "" if slice_name == "all" else f" of {slice_name}"
+    asks = Asks(f"keep {kept}{part} ({clock})", float(within_ns), milliseconds)
+    return finding_of_rounds(case, deadlines, asks, share)
+
+
+def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
+    """Return whether a share of rounds has few enough late answers one after another.
+
+    A streak goes on from round to round of one visit, or of one stream under load, and counts in every round it reaches.
+    """
+    clock = case.clock(asked.clock)
+    threshold = case.threshold(asked.threshold, clock)
+    name, most, read = _form(asked)
+    collect = np.maximum.at if asked.longest_streak is not None or asked.out_of is not None else np.add.at
+
+    def values(data: TrialData) -> Floats:
+        found = np.zeros(len(data.times[clock]))
+        for stretch in stretches(data, clock):
+            counted = read(stretch, stretch.times > threshold.ns, threshold.ns)
+            collect(found, stretch.rows, counted)
+        return found + 1
+
+    asks = Asks(f"{name} at {threshold.label} ({clock})", most + 1.0, lambda value: f"{value - 1:.0f}")
+    return finding_of_rounds(case, values, asks, asked.share_of_rounds)
+
+
+def answers_between_rounds(case: Case, asked: AnswersAsked) -> Finding:
+    """Return whether a share of rounds answers few enough samples otherwise than the first round does."""
+
+    def changed(data: TrialData) -> Floats:
+        column = data.evidence.get("different_answers")
+        if column is None and data.different_answers:
+            raise NotShown("no round says how many of its answers changed: measure again")
+        return np.ones(len(data.times[data.clock])) if column is None else np.nan_to_num(column) + 1
+
+    asks = Asks("samples answered otherwise than in the first round", asked.at_most + 1.0, lambda value: f"{value - 1:.0f}")
+    return finding_of_rounds(case, changed, asks, asked.share_of_rounds)
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What rounds are held to.
+
+    bound
+        the largest value that keeps it.
+    words
+        writes a value.
+    """
+
+    name: str
+    bound: float
+    words: Callable[[float], str]
+
+
+def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> Finding:
+    """Return the finding on what a share of rounds must keep: every process alone must keep it, and the worst one speaks for all."""
+    read = [values(data) for data in case.trials]
+    found = [(kept_of(data, of, asks.bound, share, case.error), of) for data, of in zip(case.trials, read, strict=True)]
+    verdict = worst(kept.verdict for kept, _ in found)
+    kept, of_kept = max((each for each in found if each[0].verdict == verdict), key=lambda each: each[0].broke / each[0].units)
+    observed = float(np.sort(of_kept)[math.ceil(share * of_kept.size - 1e-9) - 1])
+    many = f" in the worst of {len(found)} processes" if len(found) > 1 else ""
+    certified = "" if kept.certified is None or kept.certified == math.inf else f", certified {asks.words(kept.certified)}"
+    seen = asks.words(observed) if math.isfinite(observed) else "any time"
+    said = (
+        f"{asks.name}: at most {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {kept.broke} "
+        f"{'round breaks' if kept.broke == 1 else 'rounds break'} the bound, of rounds to come a share in [{kept.low:.3f}, "
+        f"{kept.high:.3f}]; asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
+    )
+    effect = f"; {kept.design_effect:.1f} rounds are worth one independent round" if kept.design_effect > 1 else ""
+    return Finding(
+        verdict,
+        said,
+        "" if verdict != "not shown" else f"{kept.reason}{effect}",
+        figure=kept.broke / kept.units,
+        low=kept.low,
+        high=kept.high,
+        asked=1 - share,
+        unit="share of rounds that break it",
+        more_rounds=kept.more if verdict == "not shown" else None,
+        method="order statistic",
+    )
+
+
+def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: float) -> Kept:
+    """Return whether a share of a trial's rounds keeps a bound, from the rounds that were fixed beforehand.
+
+    *Met* takes 60 rounds or 12 visits, unless rounds do not vary: of fewer, dependence often goes unseen.
+    """
+    fixed, missing = fixed_rounds(data)
+    late_share = round(1 - share, 12)
+    looks = (fixed, *data.record.looks)
+    kept = rounds_keep(values, bound, late_share=late_share, error=error, looks=looks, visits=data.visits, missing=missing)
+    few = values.size < MIN_ROUNDS and not enough(data.visits)
+    if kept.verdict == "met" and few and np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0:
+        more = MIN_ROUNDS - values.size
+        return replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")
+    return kept
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Answers that followed one another without a pause, n of them, in order.
+
+    times, arrivals
+        of each answer, ns; +inf where it never came. When it was asked for, ns from the start of the stretch: in a closed loop when the
+        one before was done.
+    rows
+        the place of the round that each belongs to.
+    """
+
+    times: Floats
+    arrivals: Floats
+    rows: NDArray[np.intp]
+
+
+def stretches(data: TrialData, clock: Clock) -> Iterator[Stretch]:
+    """Yield what followed one another: the streams of a trial under load, the visits of one in a closed loop, else single rounds."""
+    if data.arrivals is not None and data.streams is not None:
+        for stream in np.unique(data.streams):
+            rows = np.flatnonzero(data.streams == stream)
+            arrivals = data.arrivals[rows].ravel()
+            order = np.argsort(arrivals, kind="stable")
+            of_row = np.repeat(rows, data.arrivals.shape[1])
+            yield Stretch(data.times[clock][rows].ravel()[order], arrivals[order], of_row[order])
+        return
+    every = np.arange(len(data.times[clock]))
+    stored = data.evidence.get("visit")
+    visits = every if stored is None or not np.isfinite(stored).all() else stored
+    processes = data.evidence.get("process", np.zeros(every.size))
+    begins = np.flatnonzero(np.append(True, (np.diff(visits) != 0) | (np.diff(processes) != 0)))
+    for rows in np.split(every, begins[1:]):
+        times = np.concatenate([_in_order(data, clock, int(row)) for row in rows])
+        took = np.where(np.isfinite(times), times, 0.0)
+        arrivals = np.cumsum(took) - took
+        yield Stretch(times, arrivals, np.repeat(rows, times.size // rows.size))
+
+
+def _in_order(data: TrialData, clock: Clock, row: int) -> Floats:
+    """Return the times of a round's inferences in the order they ran, [B]."""
+    trial = data.record.trial
+    if trial.fixed_batch > 1:
+        return np.asarray(data.inferences[clock][row])
+    number = data.evidence.get("round")
+    of_round = order_of_round(trial, data.times[clock].shape[1], row if number is None else int(number[row]))
+    return np.asarray(data.times[clock][row, of_round])
+
+
+Read = Callable[[Stretch, NDArray[np.bool_], int], NDArray[np.int64]]
+"""From a stretch, which of its answers are late and their threshold in ns: what is counted at each of them, [n]."""
+
+
+def _form(asked: LateAnswersAsked) -> tuple[str, float, Read]:
+    """Return how a form is called, the most that it allows, and what reads it."""
+    if asked.longest_streak is not None:
+        return "late answers in a row", asked.longest_streak, lambda _, late, __: staleness(late)
+    if asked.out_of is not None:
+        length = asked.out_of
+        return f"late answers in {length} one after another", asked.at_most or 0, lambda _, late, __: _in_windows(late, length)
+    if asked.warnings is not None:
+        return "stretches of late answers in a round", asked.warnings, lambda _, late, __: _begins(late)
+    longest = asked.error_after or 0
+    name = f"stretches without an answer for {milliseconds(longest)} in a round"
+    return name, asked.errors or 0, lambda stretch, late, bound: _errors(stretch, late, bound, longest)
+
+
+def _in_windows(late: NDArray[np.bool_], length: int) -> NDArray[np.int64]:
+    """Return how many of the last answers up to each one are late, [n]: as many as a window holds, or as there are."""
+    padded = np.concatenate([np.zeros(length - 1, dtype=np.bool_), late])
+    return late_in_windows(padded, length)
+
+
+def _begins(late: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return 1 where a stretch of late answers begins, else 0, [n]."""
+    return np.asarray(np.diff(np.concatenate([[False], late]).astype(np.int64)) == 1, dtype=np.int64)
+
+
+def _errors(stretch: Stretch, late: NDArray[np.bool_], threshold_ns: int, longest_ns: int) -> NDArray[np.int64]:
+    """Return 1 where a stretch of late answers begins that lasts longer than a system can bear, else 0, [n].
+
+    An answer that never came took an unknown time, so that its stretch counts as too long.
+    """
+    due = (stretch.arrivals + threshold_ns).astype(np.int64)
+    answered = (stretch.arrivals + np.where(late, 0.0, stretch.times)).astype(np.int64)
+    begins = _begins(late)
+    places = np.flatnonzero(begins)
+    found = silences(late, due, answered)
+    never = np.array([bool(np.isinf(stretch.times[at : at + answers]).any()) for at, answers in zip(places, found.answers, strict=True)])
+    begins[places] = (found.lasted_ns > longest_ns) | never.astype(bool)
+    return begins

@@ -1,0 +1,148 @@
+"""What a share of fresh processes must keep: their first inference, their cold start, and the most memory that each of them held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.assessment.case import Case, NotShown
+from orchestrator.assessment.requirements import ColdStartAsked, FirstInferenceAsked, MemoryAsked
+from orchestrator.assessment.verdicts import Finding
+from orchestrator.report.text import milliseconds, seconds
+from orchestrator.stats.requirements import Kept, rounds_keep, starts_keep
+
+MIB = 2**20
+ONE = {"processes": "process", "visits": "visit"}
+"""What one of them is called."""
+
+
+def first_inference(case: Case, asked: FirstInferenceAsked) -> Finding:
+    """Return whether a share of first inferences is done in time: of fresh processes, or of visits, which come after a pause."""
+    if asked.state == "warm":
+        firsts = [value for data in case.trials for value in after_pauses(data)]
+        if not firsts:
+            raise NotShown("no visit has stored its first inference: measure in visits with a lead-in (measurement.lead_in)")
+        return _finding(case, firsts, float(asked.within), asked.share_of_starts, "first inference after a pause", "visits", milliseconds)
+    colds = [start.get("first_inference_ns") for data in case.trials for start in cold_starts(data)]
+    values = _all_known(colds, "the first inference of a process")
+    return _finding(case, values, float(asked.within), asked.share_of_starts, "first inference of a process", "processes", milliseconds)
+
+
+def cold_start(case: Case, asked: ColdStartAsked) -> Finding:
+    """Return whether a share of fresh processes has loaded and answered once in time."""
+    found = [_until_answered(start) for data in case.trials for start in cold_starts(data)]
+    values = _all_known(found, "how long a process took to load and to answer first")
+    return _finding(
+        case, values, float(asked.within), asked.share_of_starts, "load and first inference", "processes", lambda ns: seconds(ns / 1e9)
+    )
+
+
+def memory(case: Case, asked: MemoryAsked) -> Finding:
+    """Return whether a share of processes never held more memory than it may."""
+    of = _resident if asked.of == "resident" else _on_device
+    values = _all_known([value for data in case.trials for value in of(data)], f"the peak of {asked.of} memory of a process")
+    return _finding(case, values, float(asked.at_most), asked.share_of_starts, f"peak {asked.of} memory", "processes", _mebibytes, "bytes")
+
+
+def after_pauses(data: TrialData) -> list[float]:
+    """Return the total time, in ns, of the first inference of every visit but the first of each process."""
+    firsts, processes = data.evidence.get("lead_in_first_ns"), data.evidence.get("process")
+    if firsts is None or processes is None:
+        return []
+    return _known(np.delete(firsts, np.unique(processes, return_index=True)[1]))
+
+
+def _mebibytes(held: float) -> str:
+    return f"{held / MIB:,.0f} MiB"
+
+
+def cold_starts(data: TrialData) -> list[Mapping[str, Any]]:
+    """Return what is stored of the start of each process of a trial, the first one first."""
+    last = data.record.cold_start
+    return [*last.get("earlier", ()), last] if last else []
+
+
+def _until_answered(start: Mapping[str, Any]) -> float | None:
+    load, first = start.get("load_ns"), start.get("first_total_ns", start.get("first_inference_ns"))
+    return None if load is None or first is None else float(load) + float(first)
+
+
+def _resident(data: TrialData) -> Iterator[float | None]:
+    """Yield the most resident memory of each process of a trial, in bytes; None where nothing says."""
+    at_end = (data.record.placement.get("at_end") or {}).get("peak_memory_bytes")
+    starts = cold_starts(data)
+    for number, start in enumerate(starts):
+        last = [at_end] if number == len(starts) - 1 else []
+        yield _largest([start.get("peak_memory_bytes"), *last, *_of_process(data, "resident_peak_bytes", number)])
+
+
+def _on_device(data: TrialData) -> Iterator[float | None]:
+    """Yield the most memory that each process of a trial held on its GPUs, by the driver or else by PyTorch, in bytes."""
+    for number, start in enumerate(cold_starts(data)):
+        by_driver = _largest(_of_process(data, "gpu_memory_bytes", number))
+        by_torch = _largest([start.get("gpu_allocated_peak_bytes"), *_of_process(data, "gpu_allocated_peak_bytes", number)])
+        yield _largest([by_driver, by_torch])
+
+
+def _of_process(data: TrialData, column: str, number: int) -> list[float]:
+    """Return what is known of a column of the rounds, of one process of a trial."""
+    values, processes = data.evidence.get(column), data.evidence.get("process")
+    return [] if values is None or processes is None else _known(values[processes == number])
+
+
+def _known(values: Iterable[float]) -> list[float]:
+    return [float(value) for value in values if np.isfinite(value)]
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((float(value) for value in values if value is not None), default=None)
+
+
+def _all_known(values: Sequence[float | None], what: str) -> list[float]:
+    """Return values that are all known. Raises NotShown where one is not, or there are none."""
+    known = [float(value) for value in values if value is not None and value > 0]
+    if not known or len(known) < len(values):
+        raise NotShown(f"no record says {what}: measure again, with this version")
+    return known
+
+
+def _finding(
+    case: Case,
+    values: Sequence[float],
+    bound: float,
+    share: float,
+    name: str,
+    units: str,
+    words: Callable[[float], str],
+    unit: str = "ns",
+) -> Finding:
+    kept = _kept(values, bound, round(1 - share, 12), case.error, units)
+    largest = max(values)
+    certified = "" if kept.certified is None else f", certified {words(kept.certified)}"
+    said = (
+        f"{name}: at most {words(largest)} in {len(values)} {ONE[units] if len(values) == 1 else units}{certified}; {kept.broke} of them "
+        f"break the bound, of those to come a share in [{kept.low:.3f}, {kept.high:.3f}]; "
+        f"asked: at most {words(bound)} in at least {share:.6g} of them"
+    )
+    missing = "" if kept.verdict != "not shown" else _missing(kept, units)
+    return Finding(
+        kept.verdict, said, missing, figure=largest, low=None, high=kept.certified, asked=bound, unit=unit, method="order statistic"
+    )
+
+
+def _missing(kept: Kept, units: str) -> str:
+    """Return how many more processes or visits it takes, or why none would do."""
+    if kept.more is None:
+        return kept.reason.replace("rounds", units)
+    fresh = "fresh " if units == "processes" else ""
+    return f"{kept.more:,} more {fresh}{ONE[units] if kept.more == 1 else units} needed"
+
+
+def _kept(values: Sequence[float], bound: float, late_share: float, error: float, units: str) -> Kept:
+    """Return whether enough starts keep a bound. Processes are independent of each other; visits of one process may not be."""
+    if units == "processes":
+        return starts_keep(values, bound, late_share=late_share, error=error)
+    return rounds_keep(values, bound, late_share=late_share, error=error, looks=(len(values),))

@@ -1,0 +1,192 @@
+"""The systems that requirements are held against: trials of one match key, over repeats and campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from orchestrator.analysis.groups import Group, flattened, grouped
+from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.assessment.requirements import Requirement
+from orchestrator.assessment.verdicts import Basis
+from orchestrator.configuration.config import AnalysisConfig, Trial
+from orchestrator.contracts import InputError
+from orchestrator.stats.thresholds import Threshold, primary_threshold
+from orchestrator.stats.times import Clock
+from orchestrator.storage.reader import Campaign
+from orchestrator.storage.records import CampaignRecord, PlannedTrial, TrialRecord
+
+AXES = {
+    "model": "model.name",
+    "task": "task.name",
+    "system": "system.name",
+    "runtime": "runtime.name",
+    "batch": "measurement.batch",
+}
+"""Short names of axes, and the keys that they stand for; ``load`` and ``repeat`` have no other."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A stored campaign as requirements read it."""
+
+    campaign: CampaignRecord
+    records: tuple[TrialRecord, ...]
+    groups: tuple[Group, ...]
+    analysis: AnalysisConfig
+
+    def data_of(self, trial_id: str) -> tuple[Group, TrialData] | tuple[None, None]:
+        """Return a trial with rounds and its group; None and None where it has no rounds."""
+        found = ((group, data) for group in self.groups for data in group.trials if data.trial_id == trial_id)
+        return next(found, (None, None))
+
+
+def read_session(campaign: Campaign, analysis: AnalysisConfig | None = None) -> Session:
+    """Return what requirements need of a campaign, read from its timings alone.
+
+    ``analysis`` replaces its own settings. Raises InputError for files that cannot be read.
+    """
+    wanted = campaign.record.config.analysis if analysis is None else analysis
+    trials = load_trials(campaign, wanted.metrics)
+    return Session(campaign.record, tuple(campaign.trials()), grouped(trials, wanted), wanted)
+
+
+def read_sessions(campaigns: Sequence[Campaign]) -> list[Session]:
+    """Return what requirements need of each campaign, by its own settings. Raises InputError for files that cannot be read."""
+    return [read_session(campaign) for campaign in campaigns]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One trial of a campaign; ``data`` and ``group`` are None where no round of it is stored."""
+
+    session: Session
+    record: TrialRecord
+    data: TrialData | None
+    group: Group | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One system: every repeat of a trial in every campaign that has it."""
+
+    match_key: str
+    trials: tuple[Measured, ...]
+
+    @property
+    def with_rounds(self) -> list[TrialData]:
+        """The trials that have rounds: each is a fresh process."""
+        return [each.data for each in self.trials if each.data is not None]
+
+    @property
+    def group(self) -> Group:
+        """The group of the first trial that has rounds, whose reference gives percentiles that are thresholds."""
+        return next(each.group for each in self.trials if each.group is not None)
+
+    @property
+    def who(self) -> dict[str, str]:
+        """What names it for a reader."""
+        trial = self.trials[0].record.trial
+        named = {axis: str(settings_of(trial)[key]) for axis, key in AXES.items()}
+        return {**named, "load": trial.load.words}
+
+    @property
+    def basis(self) -> Basis:
+        """How much was measured of it, and on how many days (by UTC)."""
+        found = self.with_rounds
+        processes = [process for data in found for process in data.record.processes]
+        days = {process.started_at.date() for process in processes}
+        days |= {data.record.started_at.date() for data in found if data.record.started_at is not None and not data.record.processes}
+        return Basis(
+            rounds=sum(len(data.times[data.clock]) for data in found),
+            visits=sum(_visits(data) for data in found),
+            processes=sum(max(1, len(data.record.processes)) for data in found),
+            sessions=max(1, len(days)) if found else 0,
+        )
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags of its trials."""
+        flags = (flag for each in self.trials if each.group is not None for flag in each.group.flags[each.record.trial_id])
+        return tuple(dict.fromkeys(flags))
+
+    @property
+    def without_rounds(self) -> list[str]:
+        """In words, the trials of which no round is stored."""
+        return [
+            f"{each.record.trial_id} has no stored round ({each.record.state}{f': {each.record.reason}' if each.record.reason else ''})"
+            for each in self.trials
+            if each.data is None
+        ]
+
+    def threshold(self, text: str, clock: Clock) -> Threshold | None:
+        """Return a threshold by its text, a percentile being the reference's; None where there is no reference."""
+        reference = self.group.thresholds.reference
+        chosen = next((data for data in self.group.trials if reference is not None and data.trial_id == reference.trial), None)
+        if chosen is None or clock not in chosen.times:
+            return primary_threshold(text, None)
+        return primary_threshold(text, chosen.served(clock), chosen.trial_id)
+
+
+def _visits(data: TrialData) -> int:
+    """Return how many visits lie apart in time, or streams; 1 where rounds are one stretch."""
+    return 1 if data.visits is None else int(np.unique(data.visits).size)
+
+
+def subjects_of(requirement: Requirement, sessions: Sequence[Session]) -> list[Subject]:
+    """Return the systems that a requirement is for, in the order of the first campaign that has each.
+
+    Raises InputError for an axis that no trial has.
+    """
+    check_axes(requirement, [record.trial for session in sessions for record in session.records])
+    found: dict[str, list[Measured]] = {}
+    for session in sessions:
+        for record in session.records:
+            if is_for(requirement, record.trial):
+                group, data = session.data_of(record.trial_id)
+                found.setdefault(record.match_key, []).append(Measured(session, record, data, group))
+    return [Subject(key, tuple(trials)) for key, trials in found.items()]
+
+
+def planned_for(requirement: Requirement, planned: Sequence[PlannedTrial]) -> list[PlannedTrial]:
+    """Return the planned trials that a requirement is for. Raises InputError for an axis that no trial has."""
+    check_axes(requirement, [one.trial for one in planned])
+    return [one for one in planned if is_for(requirement, one.trial)]
+
+
+def settings_of(trial: Trial) -> dict[str, object]:
+    """Return every setting of a trial by its dotted key; the options of a model or task stand beside its other keys."""
+    return dict(flattened(trial.model_dump(mode="json")))
+
+
+def is_for(requirement: Requirement, trial: Trial) -> bool:
+    """Return whether a trial fits the patterns of every axis that a requirement names."""
+    settings = dict(_axes(trial))
+    return all(
+        any(fnmatchcase(str(settings.get(axis, "null")), pattern) for pattern in patterns) for axis, patterns in requirement.trials.items()
+    )
+
+
+def _axes(trial: Trial) -> Iterator[tuple[str, object]]:
+    settings = settings_of(trial)
+    yield from settings.items()
+    for axis, key in AXES.items():
+        yield axis, settings[key]
+    yield "load", trial.load.words
+
+
+def check_axes(requirement: Requirement, trials: Sequence[Trial]) -> None:
+    """Raise InputError for an axis that is none of any trial's keys."""
+    if not trials:
+        return
+    known: Mapping[str, object] = {key: None for trial in trials for key, _ in _axes(trial)}
+    for axis in requirement.trials:
+        if axis not in known:
+            nearest = get_close_matches(axis, [*AXES, *known], n=1)
+            named = "choose model, task, system, runtime, batch, load, repeat or a key of a trial"
+            meant = f"did you mean {nearest[0]}?" if nearest else named
+            raise InputError(f"requirement {requirement.id}: trials.{axis}: no trial has such a key; {meant}")

@@ -1,0 +1,126 @@
+"""What is asked of several trials together: answers that agree between systems, and the rate that a system sustains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.assessment.case import Case, NotShown
+from orchestrator.assessment.judged import judged_part
+from orchestrator.assessment.quality import Series, finding_of_mean, mean_to_come
+from orchestrator.assessment.requirements import AnswersAsked, CapacityAsked
+from orchestrator.assessment.subjects import Measured, Subject
+from orchestrator.assessment.verdicts import Finding
+from orchestrator.stats.times import Clock
+
+FEWEST_STREAMS = 12
+"""Streams below which a rate is not called sustained: the first of them begin with an empty queue."""
+SEARCHED = "capacity"
+"""The stopping rule under which a rate is looked at again and again until it is decided."""
+
+
+def answers_between_systems(case: Case, asked: AnswersAsked) -> Finding:
+    """Return whether a system answers few enough samples otherwise than the first one of the same model and data.
+
+    The count is exact: it speaks of these samples and of the answers stored for them.
+    """
+    counts, compared = [], 0
+    for each in case.subject.trials:
+        if each.data is None or each.group is None:
+            continue
+        model = each.record.trial.model.name
+        others = {data.record.match_key for data in each.group.trials if data.record.trial.model.name == model}
+        compared += len(others - {each.record.match_key})
+        counts += [found.samples for found in each.group.disagreements if found.other == each.record.trial_id]
+    if not compared:
+        raise NotShown("no other system of this model and data was measured in the same campaign: measure at least two")
+    most, samples = max(counts, default=0), len(case.trials[0].references)
+    return Finding(
+        "met" if most <= asked.at_most else "not met",
+        f"answers other than the first system's: {most} of {samples} samples, exactly, asked: at most {asked.at_most}",
+        figure=float(most),
+        low=float(most),
+        high=float(most),
+        asked=float(asked.at_most),
+        unit="samples",
+        method="count",
+    )
+
+
+def by_rate(subjects: Sequence[Subject]) -> list[Subject]:
+    """Return subjects for a requirement on capacity: trials that differ in their rate and in how they are stopped are one system.
+
+    A system that was measured in a closed loop, too, is held to its trials under load alone.
+    """
+    found: dict[tuple[str, ...], list[Measured]] = {}
+    for subject in subjects:
+        load = subject.trials[0].record.trial.load
+        law = (load.name, load.policy, str(load.group), str(load.burstiness)) if load.is_open else ()
+        names = tuple(value for axis, value in subject.who.items() if axis != "load")
+        found.setdefault((*names, *law), []).extend(subject.trials)
+    under_load = {key[:5] for key in found if len(key) > 5}
+    return [Subject(trials[0].record.match_key, tuple(trials)) for key, trials in found.items() if len(key) > 5 or key not in under_load]
+
+
+def capacity(case: Case, asked: CapacityAsked) -> Finding:
+    """Return whether a system keeps its quality at a rate of arrivals, or at a higher one.
+
+    *Met* where any rate from the asked one on is shown to keep it, *not met* where any up to it is shown not to: more arrivals never make
+    a system that queues them faster. All rates share the error.
+    """
+    trials = [data for data in case.trials if data.record.trial.load.rate_per_s is not None]
+    if not trials:
+        raise NotShown("no trial under load with a rate was measured: use `capacity`, or load= with load.rate_per_s=")
+    findings = [(rate_of(data), _flagged(case, data, _at_rate(_share(case, data, len(trials)), data, asked))) for data in trials]
+    failing = [one for one in findings if one[1].verdict == "not met" and one[0] <= asked.at_least_per_s]
+    keeping = [one for one in findings if one[1].verdict == "met" and one[0] >= asked.at_least_per_s]
+    if failing and keeping:
+        lost, kept = failing[0][0], keeping[0][0]
+        raise NotShown(f"at {lost:g}/s quality is lost and at {kept:g}/s it is kept: the machine was not the same throughout")
+    if failing or keeping:
+        return (failing or keeping)[0][1]
+    rate, nearest = min(findings, key=lambda one: (one[0] < asked.at_least_per_s, abs(one[0] - asked.at_least_per_s)))
+    measured = " and ".join(f"{one:g}/s" for one in sorted({one for one, _ in findings}))
+    beside = f"a trial at {asked.at_least_per_s:g}/s beside {measured}"
+    wanted = f"measured at {rate:g}/s: {nearest.missing}" if nearest.missing else beside
+    return replace(nearest, verdict="not shown", missing=wanted)
+
+
+def _flagged(case: Case, data: TrialData, found: Finding) -> Finding:
+    """Return the finding on one rate with the flags of its trial."""
+    groups = (each.group for each in case.subject.trials if each.data is data and each.group is not None)
+    return replace(found, flags=(*next(groups).flags[data.trial_id], *found.flags))
+
+
+def rate_of(data: TrialData) -> float:
+    """Return the rate of a trial under load, samples a second."""
+    return data.record.trial.load.rate_per_s or 0.0
+
+
+def _share(case: Case, data: TrialData, rates: int) -> Case:
+    """Return the case of one rate with its part of the error: of all rates, and of all looks of a search at it."""
+    measurement = data.record.trial.measurement
+    looks = 1
+    if measurement.rule == SEARCHED:
+        most = int(measurement.rule_options.get("most_streams", FEWEST_STREAMS))
+        looks = max(1, int(np.ceil(np.log2(max(most, 6) / 6))) + 1)
+    return replace(case, error=case.error / (rates * looks))
+
+
+def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:
+    """Return the finding on tail quality at one rate, on the response clock, with streams as units."""
+    clock = Clock.RESPONSE
+    threshold = case.threshold(asked.threshold, clock)
+    members, judged, floor = judged_part(data, asked.metric, "all", asked.keep, "ideal")
+    part = Series(data, clock, judged.curve(data.times[clock], [threshold.ns])[0], judged.ideal(), data.stake(judged, members))
+    name = f"tail quality at {rate_of(data):g}/s ({clock}) at {threshold.label}"
+    finding = finding_of_mean(mean_to_come(case, part), part, floor, scale_of(judged), name, int(members.sum()))
+    streams = 0 if data.visits is None else int(np.unique(data.visits).size)
+    if finding.verdict == "met" and streams < FEWEST_STREAMS:
+        few = f"{FEWEST_STREAMS - streams} more streams: the rounds of one share a queue"
+        return replace(finding, verdict="not shown", missing=few)
+    return finding

@@ -1,0 +1,42 @@
+"""The requirements of a bundle, and what its times show of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.assessment.assess import assess
+from orchestrator.assessment.documents import to_document, to_report
+from orchestrator.assessment.requirements import requirements_of
+from orchestrator.assessment.subjects import read_session
+from orchestrator.assessment.verdicts import Assessment
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.files import json_text
+from orchestrator.storage.reader import Campaign
+
+REQUIREMENTS = "requirements.yaml"
+ASSESSMENT = "assessment.json"
+ASSESSMENT_TEXT = "assessment.md"
+
+
+def held_against(content: bytes, name: str, campaign: Campaign, analysis: AnalysisConfig) -> Assessment:
+    """Return what a campaign shows of the requirements in a file's bytes; ``name`` is that of the file. Raises InputError."""
+    return assess(requirements_of(content, name), [read_session(campaign, analysis)])
+
+
+def assessment_text(assessment: Assessment, campaign: str) -> str:
+    """Return an assessment as Markdown."""
+    return to_report(assessment, f"Requirements of {campaign}")
+
+
+def assessment_files(content: bytes, assessment: Assessment, title: str) -> dict[str, bytes]:
+    """Return the files of a bundle that say what is required and what was shown of it."""
+    return {
+        REQUIREMENTS: content,
+        ASSESSMENT: f"{json_text(to_document(assessment))}\n".encode(),
+        ASSESSMENT_TEXT: assessment_text(assessment, title).encode(errors="backslashreplace"),
+    }
+
+
+def verdicts_of(document: Any) -> dict[str, str]:
+    """Return the verdict on each requirement of an assessment, by id."""
+    return {str(one["id"]): str(one["verdict"]) for one in document["requirements"]}

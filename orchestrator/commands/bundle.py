@@ -1,0 +1,90 @@
+"""``bundle`` writes a file of evidence, ``verify`` looks at one."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from orchestrator.assessment.requirements import read_requirements
+from orchestrator.assessment.words import summary
+from orchestrator.bundling import signing
+from orchestrator.bundling.archive import write_archive
+from orchestrator.bundling.contents import Required, bundle_of
+from orchestrator.bundling.verification import Verified, verify
+from orchestrator.commands.verbs import bundle as bundle_verb
+from orchestrator.commands.verbs import verify as verify_verb
+from orchestrator.configuration.composition import override_analysis
+from orchestrator.contracts import InputError
+from orchestrator.report.terminal import Terminal
+from orchestrator.report.text import trials_counted
+from orchestrator.storage.layout import refuse_campaign_folder
+from orchestrator.storage.reader import open_campaign
+
+
+def write_bundle(options: bundle_verb.Options) -> int:
+    """Write a bundle, sign it where that is asked for, and say what it holds. Returns the exit code."""
+    path = options.file
+    campaign = open_campaign(options.directory)
+    refuse_campaign_folder(path, "FILE", [campaign.directory])
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: must be a file in an existing folder: make {path.absolute().parent}, or name another place")
+    if options.sign is not None:
+        signing.check_key(options.sign)
+    required = None if options.requirements is None else _required(options.requirements)
+    analysis = override_analysis(campaign.record.config.analysis, options.overrides)
+    with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
+        bundle = bundle_of(campaign, analysis, Path(folder), required)
+        for old in signing.signatures(path):
+            old.unlink()  # it is that of another bundle
+        write_archive(path, bundle.entries, int(campaign.record.created_at.timestamp()))
+    terminal = Terminal()
+    if bundle.assessment is not None:
+        terminal.prose(summary(bundle.assessment))
+    terminal.line(f"bundle: {path} ({len(bundle.entries):,} files, {path.stat().st_size:,} bytes)")
+    if options.sign is not None:
+        terminal.line(f"signature: {signing.sign(path, options.sign)}")
+    terminal.line(f"verify it anywhere with: python -m orchestrator verify {path.name}")
+    return 0
+
+
+def _required(path: Path) -> Required:
+    read_requirements(path)  # says by the name that was typed what is wrong
+    return Required(path.name, path.read_bytes())
+
+
+def verify_bundle(options: verify_verb.Options) -> int:
+    """Look at a bundle and print a line per problem. Returns 0, or 1 where anything differs."""
+    if options.signer is not None:
+        signing.check_key(options.signer, "--signer")
+    with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as folder:
+        found = verify(options.file, Path(folder))
+    problems = list(found.problems)
+    if options.signer is not None and (complaint := signing.complaint(options.file, options.signer)) is not None:
+        problems.append(complaint)
+    terminal = Terminal()
+    for problem in problems:
+        terminal.line(problem)
+    if problems:
+        return 1
+    for note in (*found.notes, *_about_signatures(options)):
+        terminal.prose(note)
+    terminal.prose(_good(options.file, found))
+    return 0
+
+
+def _about_signatures(options: verify_verb.Options) -> list[str]:
+    if options.signer is not None:
+        return [f"signed by a key of {options.signer.name}"]
+    beside = signing.signatures(options.file)
+    if beside:
+        return [f"{beside[0].name} was not looked at: say who should have signed with --signer KEY"]
+    return ["not signed: that nothing was changed since it was bundled is shown, by whom it was bundled is not"]
+
+
+def _good(path: Path, found: Verified) -> str:
+    assert found.manifest is not None
+    manifest = found.manifest
+    return (
+        f"verified: {path.name} ({len(manifest.files):,} files; {trials_counted(found.trials)} of {manifest.campaign.name}, begun "
+        f"{manifest.campaign.created_at:%Y-%m-%d %H:%M} UTC, every figure computed again from the stored times)"
+    )

@@ -1,0 +1,120 @@
+"""``history``: reads many campaigns, prints what they come to, and writes page and tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from orchestrator.analysis.trial_data import map_in_threads
+from orchestrator.commands.verbs.history import Options
+from orchestrator.contracts import InputError
+from orchestrator.history.page import Pictured, to_page
+from orchestrator.history.picture import history_picture
+from orchestrator.history.points import by_code, points_of, shared_thresholds
+from orchestrator.history.series import HistoryRow, Series, change_rows, changes_of, history_rows, series_of, tests_of
+from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored
+from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
+from orchestrator.report.terminal import Terminal
+from orchestrator.storage.files import make_output_folder, write_results
+from orchestrator.storage.layout import CAMPAIGN, refuse_campaign_folder
+from orchestrator.storage.stored_form import table_of
+from orchestrator.storage.typed_rows import form_of
+
+SHOWN = 3
+"""Campaigns that cannot be read and are named."""
+
+
+def show_history(options: Options) -> None:
+    """Print a history and write ``history.html``, ``history.parquet`` and ``change_points.parquet``. Raises InputError."""
+    stored, left_out = read_campaigns(options.folder, options.sweep)
+    if options.to is not None:
+        refuse_campaign_folder(options.to, "--to", [one.directory for one in stored])
+    thresholds = shared_thresholds(stored, options.threshold)
+    stored, rows, lacking = _with_rows(stored, thresholds)
+    points = points_of(stored, rows)
+    of_code = options.by == "code"
+    series = series_of({key: by_code(of_key) if of_code else of_key for key, of_key in points.items()})
+    if not series:
+        raise InputError(f"no campaign of {options.folder} has a trial with a figure: measure one, and report it")
+    changes, terminal = changes_of(series), Terminal()
+    said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
+    tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
+    title, names = title_of(stored), names_of(series)
+    pictures = [Pictured(_name(one, names), history_picture(one, of_code)) for one in series]
+    folder = make_output_folder(options.to or options.folder, "--to")
+    of_points = list(history_rows(series, [_below(one.directory, options.folder) for one in stored], thresholds))
+    written = {"history": table_of(of_points, form_of(HistoryRow)), "change_points": change_rows(changes)}
+    write_results(folder, written, {"history.html": to_page(title, said, tables, pictures)})
+    terminal.prose(title)
+    for sentence in said:
+        terminal.prose(sentence)
+    terminal.line()
+    for table in tables:
+        terminal.table(table)
+        terminal.line()
+    terminal.line(f"history: {folder / 'history.html'}")
+
+
+def _name(series: Series, names: Mapping[str, tuple[str, ...]]) -> str:
+    model, system, runtime, batch, end = names[series.key.match_key]
+    return ", ".join(filter(None, [series.key.task, model, system, runtime, f"batch {batch}", end]))
+
+
+def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[str]]:
+    """Return the campaigns of one sweep below a folder, in order of time, and in words those that cannot be read.
+
+    Raises
+    ------
+    InputError
+        where there is none, and where there are several sweeps and none is chosen.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: name one that holds campaigns, such as results/vision")
+    if (folder / CAMPAIGN).is_file():
+        raise InputError(f"{folder} is one campaign: name the folder that holds it and others, such as {folder.absolute().parent}")
+    read = map_in_threads(_read, find_campaigns(folder))
+    found = [one for one in read if isinstance(one, Stored)]
+    wrong = [one for one in read if isinstance(one, InputError)]
+    names = Counter(one.head.name for one in found)
+    if sweep is not None:
+        found = [one for one in found if one.head.name == sweep]
+    if not found:
+        why = f" ({wrong[0]})" if wrong else f" (there are those of {', '.join(sorted(names))})" if names else ""
+        what = "no campaign" if sweep is None else f"no campaign of {sweep}"
+        raise InputError(f"{folder} holds {what} that can be read{why}: name a folder such as results/vision")
+    if sweep is None and len(names) > 1:
+        raise InputError(
+            f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {names.most_common(1)[0][0]}"
+        )
+    return sorted(found, key=lambda one: (one.created_at, str(one.directory))), list(_left_out(wrong))
+
+
+def _read(directory: Path) -> Stored | InputError:
+    try:
+        return read_stored(directory)
+    except InputError as error:
+        return error
+
+
+def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple[list[Stored], list[list[Row]], list[InputError]]:
+    """Return the campaigns that have figures at the thresholds, these, and what is wrong with the others."""
+
+    def read(one: Stored) -> list[Row] | InputError:
+        try:
+            return at_threshold(one, thresholds)
+        except InputError as error:
+            return error
+
+    pairs = list(zip(stored, map_in_threads(read, stored), strict=True))
+    kept = [(one, rows) for one, rows in pairs if not isinstance(rows, InputError)]
+    return [one for one, _ in kept], [rows for _, rows in kept], [rows for _, rows in pairs if isinstance(rows, InputError)]
+
+
+def _left_out(wrong: Sequence[InputError]) -> list[str]:
+    more = len(wrong) - SHOWN
+    return [*(f"Left out: {error}" for error in wrong[:SHOWN]), *([f"Left out: {more} more campaigns"] if more > 0 else [])]
+
+
+def _below(directory: Path, folder: Path) -> str:
+    return directory.relative_to(folder).as_posix()

@@ -1,0 +1,191 @@
+"""What a history needs of stored campaigns: their result tables, and, where these lack a threshold, their times."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.dependence import dependent_rows
+from orchestrator.analysis.quality import ideal_quality, scale_of
+from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.contracts import InputError
+from orchestrator.stats.long_run import long_run_spreads
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.storage.layout import CAMPAIGN, inside
+from orchestrator.storage.load import opened, read_json
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import UtcTime
+from orchestrator.storage.stored_form import conform
+
+Row = dict[str, Any]
+DEPTH = 2
+"""How far below a folder campaigns are looked for: ``results/<sweep>/<time>``."""
+NAMES = ("trial", "match_key", "model", "task", "system", "runtime", "batch")
+QUALITY = (
+    *NAMES, "metric", "slice", "clock", "threshold", "threshold_ns", "threshold_origin", "ideal", "mean", "interval_low", "interval_high",
+    "rounds",
+)  # fmt: skip
+DEADLINE = ("trial", "clock", "reference", "deadline_ns")
+OPEN_CLOCK: str = Clock.RESPONSE
+FEW_ROUNDS = 8
+"""Of fewer rounds nobody can say whether they depend on each other."""
+
+
+class Head(BaseModel):
+    """What a history needs of ``campaign.json``: far less than a campaign, which would take most of its time."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    created_at: UtcTime
+    name: str
+    code_version: str
+    code_digest: str | None = None
+    config: dict[str, Any] = {}
+    under_way: bool = False
+
+    @property
+    def primary(self) -> str | None:
+        """The primary threshold that was asked for, or None."""
+        analysis = self.config.get("analysis")
+        found = analysis.get("primary") if isinstance(analysis, Mapping) else None
+        return found if isinstance(found, str) else None
+
+    @property
+    def code(self) -> str:
+        """The code that measured it, in words."""
+        return f"{self.code_version} {self.code_digest[:8]}" if self.code_digest else self.code_version
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One campaign.
+
+    quality
+        rows of ``tail_quality.parquet`` that may be points: of the primary metric, all samples, the clock that counts first, and
+        thresholds that other trials share.
+    deadlines
+        certified deadline in ns by trial; None where nothing is certified.
+    """
+
+    directory: Path
+    head: Head
+    quality: pa.Table
+    deadlines: Mapping[str, int | None]
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was begun."""
+        return self.head.created_at
+
+
+def find_campaigns(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """Yield the directories of campaigns below a folder, in order of their names; links, such as ``latest``, are left out."""
+    with os.scandir(folder) as entries:
+        below = sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."))
+    for path in map(Path, below):
+        if (path / CAMPAIGN).is_file():
+            yield path
+        elif depth > 1:
+            yield from find_campaigns(path, depth - 1)
+
+
+def read_stored(directory: Path) -> Stored:
+    """Return a campaign.
+
+    Raises
+    ------
+    InputError
+        for one that is being measured, has no result tables, or holds a damaged file.
+    """
+    head = read_json(inside(directory, directory / CAMPAIGN), Head)
+    if head.under_way:
+        raise InputError(f"{directory} is being measured, or was interrupted: finish it with `python -m orchestrator resume {directory}`")
+    deadlines = _read(directory, "deadline", DEADLINE).to_pylist()
+    quality = _points_of(_read(directory, "tail_quality", QUALITY))
+    clocks = dict(zip(quality.column("trial").to_pylist(), quality.column("clock").to_pylist(), strict=True))
+    own = {row["trial"]: row["deadline_ns"] for row in deadlines if row["reference"] == "own" and row["clock"] == clocks.get(row["trial"])}
+    return Stored(directory, head, quality, own)
+
+
+def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
+    path = inside(directory, directory / f"{name}.parquet")
+    remedy = f"write it with `python -m orchestrator report {directory}`"
+    if not path.is_file():
+        raise InputError(f"{path} is missing: {remedy}")
+    form = pa.schema([FORMS[name].field(column) for column in columns])
+    with opened(path, remedy) as file:
+        return conform(file.read(columns=[column for column in columns if column in file.schema_arrow.names]), form)
+
+
+def _points_of(table: pa.Table) -> pa.Table:
+    """Return the rows that may be points. The first metric of a trial is its primary one."""
+    columns = [table.column(name).to_pylist() for name in ("trial", "metric", "slice", "clock", "threshold_origin", "threshold_ns")]
+    metric: dict[str, str] = {}
+    open_ones: set[str] = set()
+    for trial, of, _, clock, _, _ in zip(*columns, strict=True):
+        metric.setdefault(trial, of)
+        if clock == OPEN_CLOCK:
+            open_ones.add(trial)
+    kept = [
+        (of, part, clock) == (metric[trial], "all", OPEN_CLOCK if trial in open_ones else PRIMARY_CLOCK) and origin != "own" and ns > 0
+        for trial, of, part, clock, origin, ns in zip(*columns, strict=True)
+    ]
+    return table.filter(pa.array(kept, pa.bool_()))
+
+
+def at_threshold(stored: Stored, thresholds: Mapping[str, int]) -> list[Row]:
+    """Return one row per trial at the threshold of its task, in ns; from the times of trials where the table has none."""
+    wanted = pa.array(sorted({*thresholds.values()}), pa.int64())
+    of_some = stored.quality.filter(pc.is_in(stored.quality.column("threshold_ns"), value_set=wanted))
+    rows = {row["trial"]: row for row in of_some.to_pylist() if row["threshold_ns"] == thresholds[row["task"]]}
+    lacking = set(pc.unique(stored.quality.column("trial")).to_pylist()) - set(rows)
+    if lacking:
+        rows |= {row["trial"]: row for row in _measured(stored.directory, thresholds, lacking)}
+    return [rows[trial] for trial in sorted(rows)]
+
+
+def _measured(directory: Path, thresholds: Mapping[str, int], wanted: set[str]) -> Iterator[Row]:
+    """Yield the rows of some trials, from their stored times."""
+    for data in load_trials(open_campaign(directory)):
+        if data.trial_id not in wanted:
+            continue
+        judged, labels = data.judged(data.metric), data.record.labels()
+        threshold_ns = thresholds[labels["task"]]
+        gains = judged.curve(data.times[data.clock], [threshold_ns])
+        half = _half_width(data, gains)
+        mean, scale = float(np.mean(gains)), scale_of(judged)
+        low, high = scale.shown_limits(mean - half, mean + half)
+        yield {
+            **{name: labels[name] for name in NAMES},  # type: ignore[literal-required]
+            "metric": data.metric,
+            "clock": data.clock,
+            "threshold_ns": threshold_ns,
+            "ideal": ideal_quality(judged),
+            "mean": scale.shown(mean),
+            "interval_low": low,
+            "interval_high": high,
+            "rounds": int(gains.shape[1]),
+        }
+
+
+def _half_width(data: TrialData, gains: NDArray[np.float64]) -> float:
+    """Return the half-width of the 95 % interval of the mean of rounds to come, from what each round gained, [1, R]."""
+    rounds = gains.shape[1]
+    if rounds < 2:
+        return 0.0
+    dependent = dependent_rows(data, gains, data.clock) if rounds >= FEW_ROUNDS else np.zeros(1, dtype=np.bool_)
+    (spread,) = long_run_spreads(gains, data.visits, dependent)
+    return float(scipy.stats.t.ppf(0.975, spread.degrees)) * math.sqrt(spread.variance)

@@ -1,0 +1,30 @@
+"""A small version of benchmarks/requirements.py: with the truth just outside, few campaigns are called met; well inside, most are."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.requirements import ALL, BURSTS, LOGNORMAL, MARGIN, OUTSIDE, drawn
+
+SOME = ("tail quality, 95 %", "latency, p95", "deadline", "first inference, cold start, memory")
+
+
+@pytest.mark.parametrize("kind", SOME)
+def test_a_truth_just_outside_is_seldom_called_met(kind: str) -> None:
+    """Of 60 campaigns 8 or more have a probability below 1 % where each has one of 5 %."""
+    _, share = drawn(kind, BURSTS, OUTSIDE, 60, seed=1)
+    assert share <= 7 / 60
+
+
+@pytest.mark.parametrize("kind", SOME)
+def test_a_truth_well_inside_is_found_at_the_planned_size(kind: str) -> None:
+    _, share = drawn(kind, LOGNORMAL, MARGIN, 40, seed=1)
+    assert share >= 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ALL)
+def test_every_kind_is_drawn(kind: str) -> None:
+    units, share = drawn(kind, BURSTS, OUTSIDE, 4, seed=2)
+    assert units > 0
+    assert 0 <= share <= 1

@@ -1,0 +1,120 @@
+"""How large a campaign must be: against counts by hand, and whether a campaign of that size finds what it should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.assessment.requirements import Requirements
+from orchestrator.assessment.sizing import Size, advice, fixed_beforehand, sizes_of, sizes_table
+from orchestrator.configuration.config import MeasurementConfig, parse_trial
+from orchestrator.storage.records import PlannedTrial
+
+
+def planned(system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, **measurement: Any) -> list[PlannedTrial]:
+    document: dict[str, Any] = {
+        "model": {"name": "net", "kind": "image_classification", "target": "x:X", "runtimes": ["torch"], "classes": 9},
+        "task": {"name": "digits", "kind": "image_classification", "target": "x:Y"},
+        "system": {"name": system},
+        "runtime": {"name": "torch"},
+        "measurement": {"min_rounds": 30, **measurement},
+    }
+    if load:
+        document["load"] = load
+    trial = parse_trial(document)
+    trials = [trial.model_copy(update={"repeat": number}) for number in range(repeats)]
+    return [PlannedTrial(trial_id=f"{system}-r{number}", match_key=system, trial=one) for number, one in enumerate(trials)]
+
+
+def size(campaign: list[PlannedTrial], samples: int = 100, **entry: Any) -> Size:
+    wanted = Requirements.model_validate({"requirements": [{"id": "R", "text": "x", **entry}]})
+    [found] = sizes_of(wanted, campaign, {one.match_key: samples for one in campaign})
+    return found
+
+
+def test_a_share_of_rounds_takes_rounds_that_are_fixed_beforehand() -> None:
+    small = size(planned(min_rounds=34), deadline={"within": "50 ms", "share_of_rounds": 0.9})
+    assert (small.need.rounds, small.rounds, small.enough) == (114, 34, False)
+    assert list(advice([small])) == ["add measurement.min_rounds=114, and all that can be shown will be"]
+    large = size(planned(min_rounds=114), deadline={"within": "50 ms", "share_of_rounds": 0.9})
+    assert large.enough
+    assert list(advice([large])) == ["every requirement can be shown"]
+
+
+def test_rounds_beyond_those_of_certificates_need_both_keys() -> None:
+    found = size(planned(), deadline={"within": "50 ms", "share_of_rounds": 0.99})
+    words = next(advice([found]))
+    assert f"measurement.min_rounds={found.need.rounds}" in words
+    assert f"measurement.max_rounds={found.need.rounds}" in words
+    assert f"measurement.certify_rounds={found.need.rounds}" in words
+
+
+def test_what_no_campaign_can_show_is_said() -> None:
+    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.999999}}
+    assert next(advice([size(planned(), **asked)])).startswith("R cannot be shown: it takes more than 1,000,000 rounds")
+    rate = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms"}}
+    assert "no planned trial arrives at 30/s or more" in next(advice([size(planned(), **rate)]))
+    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
+    assert not size(under_load, **rate).need.cannot
+    response = {"latency": {"percentile": 99, "within": "50 ms", "clock": "response"}}
+    assert "exists under load alone" in next(advice([size(planned(), **response)]))
+    assert not size(under_load, **response).need.cannot
+    alone = {"answers": {"between": "systems"}}
+    assert "planned on one system alone" in next(advice([size(planned(), **alone)]))
+    assert size(planned() + planned("two"), **alone).enough
+    assert "no planned trial is one" in next(advice([size(planned(), **asked, trials={"model": "x"})]))
+    infeasible = [one.with_state("infeasible", "no such device") for one in planned()]
+    assert next(advice([size(infeasible, **asked)])) == "R cannot be shown: one-r0 cannot run here: no such device"
+
+
+def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
+    asked = {"cold_start": {"within": "20 s"}, "evidence": {"sessions": 3}}
+    few = size(planned(), **asked)
+    assert (few.need.processes, few.processes, few.need.days, few.enough) == (17, 1, 3, False)
+    told = list(advice([few]))
+    assert told[0] == "add measurement.repeat=6, and all that can be shown will be"  # on each of the three days
+    assert told[1] == "measure it on 3 days, and assess all their directories together"
+    assert size(planned(repeats=6), **asked).enough
+
+
+def test_a_mean_takes_answers_and_at_least_sixty_rounds() -> None:
+    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
+    assert size(planned(), **asked).need.rounds == 60
+    assert size(planned(), samples=2, **asked).need.rounds > 200
+    absolute = size(planned(), tail_quality={"threshold": "50 ms", "at_least": 0.5, "of": "absolute"})
+    assert "is not known before it is measured" in next(advice([absolute]))
+
+
+def test_a_visit_under_load_is_a_stream() -> None:
+    """A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 12 of them have 48 rounds."""
+    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
+    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.1}}
+    assert size(under_load, **asked).need.rounds == 48
+    assert size(under_load, **asked, evidence={"visits": 20}).need.rounds == 80
+
+
+def test_the_least_evidence_counts() -> None:
+    asked = {"latency": {"percentile": 90, "within": "50 ms"}}
+    assert size(planned(visit_rounds=5), **asked, evidence={"visits": 20}).need.rounds == 100
+    assert size(planned(visit_rounds=10), **asked).need.rounds == 120
+    assert "sequential" in size(planned(schedule="sequential"), **asked, evidence={"visits": 2}).need.cannot
+
+
+@pytest.mark.parametrize(
+    ("measurement", "rounds"),
+    [
+        ({"rule": "rounds", "max_rounds": 70}, 70),
+        ({"min_rounds": 34}, 34),
+        ({"min_rounds": 10}, 24),
+        ({"min_rounds": 500}, 120),
+        ({"min_rounds": 500, "certify_rounds": 400}, 400),
+    ],
+)
+def test_the_rounds_of_a_certificate(measurement: dict[str, Any], rounds: int) -> None:
+    assert fixed_beforehand(MeasurementConfig(**measurement)) == rounds
+
+
+def test_the_table_has_a_row_per_requirement() -> None:
+    found = sizes_table([size(planned(), deadline={"within": "50 ms"})])
+    assert found.rows == [["R", "1", "114", "30", "1", "1", "1", "no"]]

@@ -1,0 +1,313 @@
+"""What trials with known times show of each kind of requirement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from built_trials import build_trial
+from held import hold, only
+from numpy.typing import NDArray
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.config import LoadConfig
+from orchestrator.contracts import InputError
+from orchestrator.storage.records import Process
+
+Times = NDArray[np.float64]
+
+
+def measured(times: Times, system: str = "one", **how: Any) -> TrialData:
+    """A trial whose number of rounds was fixed beforehand."""
+    rounds = len(times)
+    measurement = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, **how.pop("measurement", {})}
+    return build_trial(system, times, measurement=measurement, stopped="max_rounds", **how)
+
+
+def late_in(rounds: int, late: dict[int, list[int]], samples: int = 10) -> Times:
+    """Times of 10 ms, of 90 ms for these samples of these rounds."""
+    times = np.full((rounds, samples), 10.0)
+    for number, some in late.items():
+        times[number, some] = 90.0
+    return times
+
+
+def test_a_mean_is_met_not_met_or_not_shown(quick: Times) -> None:
+    trial = measured(quick, right=18)
+    easy = only(hold([trial], tail_quality={"threshold": "20 ms", "at_least": 0.99}))
+    assert (easy.verdict, easy.figure, easy.missing, easy.unit) == ("met", pytest.approx(0.9), "", "quality")
+    assert easy.low is not None
+    assert easy.asked is not None
+    assert easy.low >= easy.asked == pytest.approx(0.99 * 0.9)
+    hard = only(hold([trial], tail_quality={"threshold": "10 ms", "at_least": 0.9}))
+    assert hard.verdict == "not met"
+    assert hard.figure == pytest.approx(0.45, abs=0.05)
+    near = float(np.mean(quick[:, :18] <= 11.5)) - 0.003
+    unsure = only(hold([trial], tail_quality={"threshold": "11.5 ms", "at_least": round(near, 3)}))
+    assert unsure.verdict == "not shown"
+    assert unsure.more_rounds is not None
+    assert unsure.missing == f"about {unsure.more_rounds:,} more rounds"
+
+
+def test_an_absolute_bound_and_a_clock_of_its_own(quick: Times) -> None:
+    """The inference clock of these trials has half of the total time."""
+    trial = measured(quick, right=18)
+    absolute = {"threshold": "10 ms", "at_least": 0.85, "of": "absolute"}
+    assert hold([trial], tail_quality={**absolute, "clock": "inference"}).verdict == "met"
+    assert hold([trial], tail_quality=absolute).verdict == "not met"
+    assert hold([trial], tail_quality={**absolute, "at_least": 0.95, "clock": "inference"}).verdict == "not met"
+
+
+def test_a_clock_that_a_closed_loop_has_not(quick: Times) -> None:
+    found = only(hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "clock": "response"}))
+    assert found.verdict == "not shown"
+    assert found.missing.startswith("the clock response exists under load alone")
+
+
+def test_a_percentile_of_latency(quick: Times) -> None:
+    trial = measured(quick)
+    assert hold([trial], latency={"percentile": 95, "within": "15 ms"}).verdict == "met"
+    assert hold([trial], latency={"percentile": 95, "within": "10 ms"}).verdict == "not met"
+
+
+def test_few_rounds_in_one_stretch_show_no_mean_unless_every_round_agrees() -> None:
+    """Nothing tells from 30 rounds whether slow ones come in spells."""
+    times = late_in(30, {number: list(range(25)) for number in range(0, 30, 5)}, samples=50)
+    few = only(hold([measured(times)], tail_quality={"threshold": "20 ms", "at_least": 0.6}))
+    assert (few.verdict, few.more_rounds) == ("not shown", 30)
+    assert few.missing == "30 more rounds: nothing tells how so few depend on each other"
+    assert hold([measured(times)], tail_quality={"threshold": "20 ms", "at_least": 0.4}).verdict == "met"
+
+
+def test_a_drift_is_no_long_run() -> None:
+    times = late_in(100, {number: list(range(number // 20)) for number in range(100)}, samples=40)
+    found = only(hold([measured(times)], tail_quality={"threshold": "50 ms", "at_least": 0.92}))
+    assert "drift" in found.flags
+    assert found.verdict == "not shown"
+    assert hold([measured(times)], tail_quality={"threshold": "50 ms", "at_least": 0.5}).verdict == "met"
+
+
+def test_a_deadline_needs_as_many_rounds_as_its_share() -> None:
+    """At 95 %, half of the error for a false met: 0.9^36 < 0.025 < 0.9^35. Rounds that are all alike need no more."""
+    asked = {"within": "20 ms", "share_of_rounds": 0.9}
+    assert hold([measured(late_in(36, {}))], deadline=asked).verdict == "met"
+    few = only(hold([measured(late_in(35, {}))], deadline=asked))
+    assert (few.verdict, few.more_rounds, few.missing) == ("not shown", 1, "1 more round needed")
+    some = {number: [0] for number in (3, 17, 40, 77)}
+    assert hold([measured(late_in(116, some))], deadline=asked).verdict == "met"
+    many = only(hold([measured(late_in(116, {number: [0] for number in range(0, 116, 4)}))], deadline=asked))
+    assert (many.verdict, many.figure) == ("not met", 0.25)
+
+
+def test_a_share_of_rounds_may_be_asked_of_tail_quality() -> None:
+    """One of ten samples late keeps 0.9 of quality in that round."""
+    times = late_in(60, {number: [0] for number in range(60)})
+    asked = {"threshold": "50 ms", "share_of_rounds": 0.9}
+    assert hold([measured(times)], tail_quality={**asked, "at_least": 0.9}).verdict == "met"
+    assert hold([measured(times)], tail_quality={**asked, "at_least": 0.91}).verdict == "not met"
+
+
+@pytest.mark.parametrize(
+    ("form", "most"),
+    [("longest_streak", {"longest_streak": 3}), ("warnings", {"warnings": 2}), ("window", {"at_most": 3, "out_of": 5})],
+)
+def test_late_answers_are_counted_in_every_round(form: str, most: dict[str, int]) -> None:
+    """Each round has 3 late in a row and one alone: a streak of 3, 2 warnings, 3 of any 5."""
+    times = late_in(60, {number: [1, 2, 3, 7] for number in range(60)})
+    asked = {"threshold": "50 ms", "share_of_rounds": 0.9}
+    assert hold([measured(times)], late_answers={**asked, **most}).verdict == "met"
+    less = {key: value - 1 if key != "out_of" else value for key, value in most.items()}
+    assert hold([measured(times)], late_answers={**asked, **less}).verdict == "not met"
+
+
+def test_a_streak_goes_on_into_the_next_round_of_a_visit() -> None:
+    times = late_in(60, {number: [0, 9] for number in range(60)})
+    asked = {"threshold": "50 ms", "longest_streak": 1}
+    alone = measured(times)
+    assert hold([alone], late_answers=asked).verdict == "met"
+    visits = replace(alone, evidence={"visit": np.arange(60) // 2, "process": np.zeros(60), "round": np.arange(60.0)})
+    found = only(hold([visits], late_answers=asked))
+    assert (found.verdict, found.figure) == ("not met", 0.5)
+
+
+def test_an_error_is_a_stretch_that_lasts_too_long() -> None:
+    """Two late answers of 90 ms after four of 10 ms: the first was due at 90 ms, and the next on time comes at 230 ms."""
+    times = late_in(60, {number: [4, 5] for number in range(60)})
+    asked = {"threshold": "50 ms", "errors": 0}
+    assert hold([measured(times)], late_answers={**asked, "error_after": "140 ms"}).verdict == "met"
+    assert hold([measured(times)], late_answers={**asked, "error_after": "139 ms"}).verdict == "not met"
+    times[:, 4] = np.inf
+    assert hold([measured(times)], late_answers={**asked, "error_after": "900 ms"}).verdict == "not met"
+
+
+def starting(number: int, first_ms: float, **cold: Any) -> TrialData:
+    start = {"load_ns": 10**9, "first_inference_ns": int(first_ms * 1e6), "warmup_rounds_ns": [1], **cold}
+    return measured(late_in(4, {}), repeat=number, cold_start=start)
+
+
+def test_starts_are_fresh_processes() -> None:
+    six = [starting(number, 80) for number in range(6)]
+    asked = {"within": "100 ms"}
+    assert hold(six, first_inference=asked).verdict == "met"
+    five = only(hold(six[:5], first_inference=asked))
+    assert (five.verdict, five.more_rounds) == ("not shown", None)
+    assert five.missing == "1 more fresh process needed"
+    assert hold([starting(number, 200) for number in range(6)], first_inference=asked).verdict == "not met"
+    assert hold(six, cold_start={"within": "1.1 s"}).verdict == "met"
+    assert hold(six, cold_start={"within": "1 s"}).verdict == "not met"
+
+
+def test_what_no_campaign_has_stored_is_not_shown() -> None:
+    found = only(hold([measured(late_in(4, {}))], memory={"at_most": "1GiB"}))
+    assert (found.verdict, found.missing) == (
+        "not shown",
+        "no record says the peak of resident memory of a process: measure again, with this version",
+    )
+    paused = only(hold([measured(late_in(4, {}))], first_inference={"within": "1 s", "state": "warm"}))
+    assert paused.missing.startswith("no visit has stored its first inference")
+
+
+def test_memory_is_the_most_of_start_and_rounds() -> None:
+    trials = [starting(number, 80, peak_memory_bytes=2**20) for number in range(6)]
+    assert hold(trials, memory={"at_most": "1MiB"}).verdict == "met"
+    more = {"process": np.zeros(4), "resident_peak_bytes": np.array([np.nan, 1.0, 3 * 2.0**20, 2.0])}
+    assert hold([replace(data, evidence=more) for data in trials], memory={"at_most": "1MiB"}).verdict == "not met"
+
+
+def test_answers_that_change_between_rounds() -> None:
+    steady = measured(late_in(60, {}))
+    assert hold([steady], answers={"between": "rounds"}).verdict == "met"
+    changed = replace(steady, evidence={"different_answers": np.full(60, 2.0)})
+    assert hold([changed], answers={"between": "rounds", "at_most": 1}).verdict == "not met"
+    assert hold([changed], answers={"between": "rounds", "at_most": 2}).verdict == "met"
+
+
+def test_answers_that_differ_between_systems() -> None:
+    one, other = measured(late_in(6, {}), "one"), measured(late_in(6, {}), "two", right=8)
+    found = hold([one, other], answers={"between": "systems", "at_most": 1})
+    assert [finding.verdict for finding in found.findings] == ["met", "not met"]
+    assert found.findings[1].figure == 2
+    alone = only(hold([one], answers={"between": "systems"}))
+    assert alone.missing.startswith("no other system of this model")
+
+
+def test_a_slice_is_judged_alone_and_says_that_it_is_small() -> None:
+    times = late_in(60, {number: [0, 1] for number in range(60)})
+    trial = measured(times, slices={"size": ["large"] * 4 + ["small"] * 6})
+    asked = {"threshold": "50 ms", "at_least": 0.9}
+    large = only(hold([trial], tail_quality={**asked, "slice": "size=large"}))
+    assert (large.verdict, large.figure) == ("not met", pytest.approx(0.5))
+    assert ", of 4 samples" in large.said
+    assert hold([trial], tail_quality={**asked, "slice": "size=small"}).verdict == "met"
+    none = only(hold([trial], tail_quality={**asked, "slice": "size=huge"}))
+    assert (none.verdict, none.missing) == ("not shown", "no sample is in the slice size=huge: its groups are large, small")
+
+
+def test_of_several_processes_each_is_held_alone_and_the_worst_speaks(quick: Times) -> None:
+    asked = {"threshold": "12 ms", "at_least": 0.8}
+    alike = [measured(quick[:, order], repeat=number) for number, order in enumerate((slice(None), slice(None, None, -1), slice(None)))]
+    found = only(hold(alike, tail_quality=asked))
+    assert (found.verdict, found.basis.processes, found.basis.rounds) == ("met", 3, 180)
+    one_is_slow = [*alike[:2], measured(quick * 1.5, repeat=2)]
+    slow = only(hold(one_is_slow, tail_quality=asked))
+    assert (slow.verdict, slow.figure) == ("not met", pytest.approx(np.mean(quick * 1.5 <= 12)))
+    assert slow.said.endswith("in the worst of 3 processes")
+    share = {"within": "20 ms", "share_of_rounds": 0.9}
+    assert hold(alike, deadline=share).verdict == "met"
+    slowed = only(hold(one_is_slow, deadline={**share, "within": "18 ms"}))
+    assert slowed.verdict == "not met"
+    assert "in the worst of 3 processes" in slowed.said
+
+
+def test_every_system_must_meet_it(quick: Times) -> None:
+    fast, slow = measured(quick, "fast"), measured(quick * 5, "slow")
+    asked = {"threshold": "20 ms", "at_least": 0.9}
+    assert hold([fast, slow], tail_quality=asked).verdict == "not met"
+    assert hold([fast, slow], tail_quality=asked, trials={"system": "fas?"}).verdict == "met"
+    nobody = only(hold([fast, slow], tail_quality=asked, trials={"system": ["x*", "y"]}))
+    assert (nobody.verdict, nobody.missing) == ("not shown", "no trial is one that it is for (system: x* or y)")
+    with pytest.raises(InputError, match=r"requirement R: trials\.sistem: no trial has such a key; did you mean system\?"):
+        hold([fast], tail_quality=asked, trials={"sistem": "x"})
+    assert hold([fast], tail_quality=asked, trials={"measurement.batch": 1, "model": "n*", "load": "closed"}).verdict == "met"
+
+
+def test_the_least_evidence_stands_in_the_way_of_met_alone(quick: Times) -> None:
+    asked = {"threshold": "20 ms", "at_least": 0.9}
+    found = only(hold([measured(quick)], tail_quality=asked, evidence={"rounds": 100, "visits": 12, "processes": 2, "sessions": 2}))
+    assert (found.verdict, found.more_rounds) == ("not shown", 40)
+    assert found.missing == (
+        "40 more rounds of the 100 asked for; 11 more visits of the 12 asked for; 1 more process of the 2 asked for; "
+        "1 more session on other days of the 2 asked for"
+    )
+    assert hold([measured(quick * 5)], tail_quality=asked, evidence={"rounds": 100}).verdict == "not met"
+
+
+def test_sessions_are_days_over_all_campaigns(quick: Times) -> None:
+    def on(day: int) -> TrialData:
+        process = Process(process=0, pid=1, host="h", started_at=datetime(2026, 5, day, 23, tzinfo=UTC))
+        return measured(quick, processes=(process,))
+
+    asked = {"tail_quality": {"threshold": "20 ms", "at_least": 0.9}, "evidence": {"sessions": 2}}
+    assert hold([on(1)], [on(1)], **asked).verdict == "not shown"
+    found = only(hold([on(1)], [on(2)], **asked))
+    assert (found.verdict, found.basis.sessions, found.basis.processes, found.basis.rounds) == ("met", 2, 2, 120)
+
+
+def test_a_flag_stands_in_the_way_until_it_is_accepted_by_name(quick: Times) -> None:
+    trial = measured(quick, placement={"pinned": False})
+    asked = {"tail_quality": {"threshold": "20 ms", "at_least": 0.9}}
+    found = only(hold([trial], **asked))
+    assert (found.verdict, found.missing, found.flags) == ("not shown", "flagged: unpinned", ("unpinned",))
+    assert hold([trial], **asked, evidence={"accept_flags": "unpin*"}).verdict == "met"
+    assert hold([measured(quick * 5, placement={"pinned": False})], **asked).verdict == "not met"
+
+
+def test_an_unknown_metric_is_a_mistake(quick: Times) -> None:
+    with pytest.raises(InputError, match="top9"):
+        hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "metric": "top9"})
+
+
+def at_rate(rate: float, response_ms: Times) -> TrialData:
+    """A trial under load, in 12 streams of five rounds."""
+    rounds = len(response_ms)
+    made = measured(response_ms, measurement={"rule": "rounds"})
+    trial = made.record.trial.model_copy(update={"load": LoadConfig(name="periodic", rate_per_s=rate)})
+    streams = np.arange(rounds, dtype=np.int32) // 5
+    key = f"net-one-{rate:g}"
+    record = made.record.model_copy(update={"trial": trial, "trial_id": f"{key}-r0", "match_key": key})
+    times = {**made.times, "response": response_ms * 1e6}
+    arrivals = np.tile(np.arange(5 * response_ms.shape[1]) * 1e9 / rate, rounds // 5).reshape(response_ms.shape)
+    return replace(
+        made, record=record, times=times, inferences=times, visits=streams, streams=streams, arrivals=arrivals,
+        outcome=np.zeros(response_ms.shape, dtype=np.int8), incomplete=np.zeros(rounds, dtype=bool),
+    )  # fmt: skip
+
+
+def test_a_rate_is_sustained_where_it_or_a_higher_one_keeps_quality() -> None:
+    """At 40/s all is in time, at 80/s half is late; one system, whatever the rate."""
+    kept, lost = at_rate(40, late_in(60, {})), at_rate(80, late_in(60, {number: [0, 2, 4, 6, 8] for number in range(60)}))
+    asked = {"threshold": "50 ms", "keep": 0.95}
+    accept = {"evidence": {"accept_flags": "*"}}
+    low = only(hold([kept, lost], capacity={**asked, "at_least_per_s": 30}, **accept))
+    assert (low.verdict, low.figure) == ("met", 1)
+    assert "at 40/s" in low.said
+    assert hold([kept, lost], capacity={**asked, "at_least_per_s": 80}, **accept).verdict == "not met"
+    between = only(hold([kept, lost], capacity={**asked, "at_least_per_s": 60}, **accept))
+    assert (between.verdict, between.missing) == ("not shown", "a trial at 60/s beside 40/s and 80/s")
+    closed = only(hold([measured(late_in(60, {}))], capacity={**asked, "at_least_per_s": 60}))
+    assert closed.missing.startswith("no trial under load with a rate was measured")
+    few = only(hold([at_rate(40, late_in(30, {}))], capacity={**asked, "at_least_per_s": 30}, **accept))
+    assert (few.verdict, few.missing) == ("not shown", "measured at 40/s: 6 more streams: the rounds of one share a queue")
+
+
+def test_streaks_under_load_follow_the_arrivals() -> None:
+    """Late are the last answer of every round and the first of the next: two in a row where the stream goes on, and one at its begin."""
+    trial = at_rate(40, late_in(60, {number: [0, 9] for number in range(60)}))
+    accept = {"evidence": {"accept_flags": "*"}}
+    asked = {"threshold": "50 ms", "clock": "response", "longest_streak": 1}
+    found = only(hold([trial], late_answers=asked, **accept))
+    assert (found.verdict, found.figure) == ("not met", pytest.approx(0.8))
+    assert hold([trial], late_answers={**asked, "longest_streak": 2}, **accept).verdict == "met"

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bundles import files_of, forged
+from program import Done, orchestrator
+from small_campaign import contents, read_document, reseal_json, reseal_table
+
+from orchestrator.bundling.archive import SEAL_BYTES
+from orchestrator.bundling.manifest import NAME, manifest_of
+from orchestrator.bundling.unpack import unpack
+
+ROOT = Path(__file__).parents[2]
+CHANGES = 200
+
+
+def verified(bundle: Path, *words: str | Path) -> Done:
+    return orchestrator("verify", bundle.name, *words, cwd=bundle.parent)
+
+
+def copied(bundle: Path, folder: Path) -> Path:
+    return Path(shutil.copy(bundle, folder / bundle.name))
+
+
+def test_a_bundle_verifies(bundle: Path) -> None:
+    done = verified(bundle)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "verified: evidence.tar.zst" in done.stdout
+    assert "not signed" in done.stdout
+
+
+@pytest.mark.slow
+def test_it_verifies_in_a_process_of_its_own_without_a_home_or_a_network(bundle: Path, tmp_path: Path) -> None:
+    copied(bundle, tmp_path)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    apart = ["unshare", "--net", "--map-root-user"] if os.geteuid() == 0 else []
+    command = [*apart, sys.executable, "-m", "orchestrator", "verify", bundle.name]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == [bundle.name]  # nothing is left behind
+
+
+def test_it_holds_everything_that_is_evidence(bundle: Path, campaign: Path) -> None:
+    files = files_of(bundle)
+    assert next(iter(files)) == NAME
+    assert set(manifest_of(files[NAME]).files) == set(files) - {NAME}
+    stored = {name for name in contents(campaign) if not name.endswith((".html", ".md", ".svg")) and "/" in name}
+    assert {f"results/{name}" for name in stored} <= set(files)
+    assert {"results/tail_quality.parquet", "results/report.html", "results/report.md", "results/campaign.json"} <= set(files)
+    environment = json.loads(files["environment.json"])
+    assert {trial for place in environment["places"] for trial in place["trials"]} <= {
+        path.name for path in (campaign / "trials").iterdir()
+    }
+    assessment = json.loads(files["assessment.json"])
+    assert [one["verdict"] for one in assessment["requirements"]] == ["not shown", "not met"]
+    assert b"Q-2" in files["assessment.md"]
+    assert b"Nearly all is kept" in files["requirements.yaml"]
+
+
+def test_any_program_unpacks_it_and_its_results_are_a_campaign(bundle: Path, campaign: Path, tmp_path: Path) -> None:
+    with pa.CompressedInputStream(str(bundle), "zstd") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        archive.extractall(tmp_path, filter="data")
+    assert contents(tmp_path / "results/trials") == contents(campaign / "trials")
+    assert orchestrator("report", "results", cwd=tmp_path).returncode == 0
+
+
+def test_the_same_campaign_gives_the_same_bytes(bundle: Path, campaign: Path, tmp_path: Path) -> None:
+    shutil.copy(bundle.parent / "requirements.yaml", tmp_path)
+    shutil.copytree(campaign, tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "notes.txt").write_text("not of the campaign")
+    done = orchestrator("bundle", "elsewhere", "again.tar.zst", "--requirements", "requirements.yaml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "again.tar.zst").read_bytes() == bundle.read_bytes()
+
+
+def test_every_changed_byte_is_found_and_its_file_named(bundle: Path, tmp_path: Path) -> None:
+    """200 places drawn at random, and the places where the archive itself says something: its beginning and its seal."""
+    content, names = bundle.read_bytes(), {*files_of(bundle), "changed.tar.zst"}
+    drawn = random.Random(21)
+    places = [drawn.randrange(len(content)) for _ in range(CHANGES)]
+    places += [*range(8), *range(len(content) - SEAL_BYTES, len(content), 7), len(content) - 1]
+    path, told_by_name = tmp_path / "changed.tar.zst", 0
+    for place in places:
+        changed = bytearray(content)
+        changed[place] ^= 1 << drawn.randrange(8)
+        path.write_bytes(changed)
+        (folder := tmp_path / "out").mkdir()
+        problems = unpack(path, folder).problems
+        shutil.rmtree(folder)
+        assert problems, place
+        assert all(problem.partition(":")[0] in names for problem in problems), problems
+        told_by_name += not any("cannot be read" in problem for problem in problems)
+    assert told_by_name > CHANGES / 2
+
+
+@pytest.mark.parametrize("place", [0, 5, -1, -40, "middle"])
+def test_a_changed_byte_is_told_by_the_program(place: int | str, bundle: Path, tmp_path: Path) -> None:
+    path = copied(bundle, tmp_path)
+    changed = bytearray(path.read_bytes())
+    changed[len(changed) // 2 if isinstance(place, str) else place] ^= 0x55
+    path.write_bytes(changed)
+    done = verified(path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len(done.stdout.splitlines()) >= 1
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("share", [0.3, 0.999])
+def test_a_bundle_that_was_cut_is_told(share: float, bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / bundle.name
+    path.write_bytes(bundle.read_bytes()[: int(share * bundle.stat().st_size)])
+    done = verified(path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(("evidence.tar.zst: ", "results/"))
+
+
+def test_figures_that_do_not_follow_from_the_times_are_told(bundle: Path, tmp_path: Path) -> None:
+    """Whoever makes a bundle makes its digests, too."""
+
+    def flatter(files: dict[str, bytes]) -> None:
+        path = tmp_path / "tail_quality.parquet"
+        table = pq.read_table(io.BytesIO(files["results/tail_quality.parquet"]))
+        place = table.schema.get_field_index("mean")
+        better = pa.array([min(1.0, mean + 0.001) for mean in table.column("mean").to_pylist()])
+        reseal_table(path, table.set_column(place, table.schema.field(place), better))
+        files["results/tail_quality.parquet"] = path.read_bytes()
+        files["assessment.json"] = files["assessment.json"].replace(b'"not met"', b'"met"')
+        files["results/report.md"] = files["results/report.md"].replace(b"# Tail quality", b"# Best tail quality")
+        files["sbom.cdx.json"] = files["sbom.cdx.json"].replace(b'"python"', b'"pyhton"')
+        files["environment.json"] = files["environment.json"].replace(b'"1.0"', b'"2.0"')
+
+    done = verified(forged(bundle, tmp_path / "forged.tar.zst", flatter))
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = sorted(done.stdout.splitlines())
+    assert [line.partition(":")[0] for line in lines] == [
+        "assessment.json", "environment.json", "results/report.md", "results/tail_quality.parquet", "sbom.cdx.json",
+    ]  # fmt: skip
+    assert "mean of row 1 is" in lines[3]
+    assert "requirements.0." in lines[0] or "exit_code" in lines[0] or "requirements.1." in lines[0]
+
+
+def test_times_that_were_damaged_before_they_were_bundled_are_told(bundle: Path, tmp_path: Path) -> None:
+    def damage(files: dict[str, bytes]) -> None:
+        name = next(name for name in files if "/timings/" in name)
+        files[name] = files[name][:-20] + bytes(20)
+
+    done = verified(forged(bundle, tmp_path / "forged.tar.zst", damage))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("results: ")
+    assert "part-00000.parquet" in done.stdout
+    assert str(tmp_path) not in done.stdout
+
+
+def test_tables_and_verdicts_of_another_version_are_still_held_against_the_times(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestrator.bundling import verification
+
+    monkeypatch.setattr(verification, "digest_code", lambda: "0" * 64)
+    done = verified(bundle)
+    assert done.returncode == 0
+    assert "other code than this made the bundle" in done.stdout
+
+    def flatter(files: dict[str, bytes]) -> None:
+        files["assessment.json"] = files["assessment.json"].replace(b'"not met"', b'"met"')
+
+    done = verified(forged(bundle, tmp_path / "forged.tar.zst", flatter))
+    assert (done.returncode, done.stdout.partition(":")[0]) == (1, "assessment.json")
+
+
+def test_analysis_keys_are_those_of_the_bundle(campaign: Path, tmp_path: Path) -> None:
+    done = orchestrator("bundle", campaign, "b.tar.zst", "analysis.thresholds_ms=[7]", cwd=tmp_path)
+    assert done.returncode == 0
+    assert verified(tmp_path / "b.tar.zst").returncode == 0
+    table = pq.read_table(io.BytesIO(files_of(tmp_path / "b.tar.zst")["results/tail_quality.parquet"]))
+    assert "7 ms" in table.column("threshold").to_pylist()
+
+
+def test_what_cannot_be_bundled_is_told_in_one_line(campaign: Path, tmp_path: Path) -> None:
+    running = shutil.copytree(campaign, tmp_path / "running")
+    reseal_json(running / "campaign.json", read_document(running / "campaign.json") | {"under_way": True})
+    (tmp_path / "bad.yaml").write_text("requirements: []")
+    for words, told in (
+        (["running", "b.tar.zst"], "running is still being measured, or was interrupted"),
+        ([campaign, campaign / "b.tar.zst"], "lies within the campaign"),
+        ([campaign, "missing/b.tar.zst"], "must be a file in an existing folder"),
+        ([campaign, "b.tar.zst", "--requirements", "bad.yaml"], "bad.yaml: "),
+        ([campaign, "b.tar.zst", "--requirements", "none.yaml"], "none.yaml: cannot be read"),
+        ([campaign, "b.tar.zst", "--sign", "bad.yaml"], "--sign bad.yaml: is no key of ssh-keygen or of minisign"),
+        ([campaign, "b.tar.zst", "--sign", "none"], "--sign none: cannot be read"),
+        (["nothing", "b.tar.zst"], "nothing is not there"),
+    ):
+        done = orchestrator("bundle", *words, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "b.tar.zst").exists()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from program import Done, orchestrator
+
+from orchestrator.bundling import signing
+
+FAKE_MINISIGN = """#!/bin/sh
+# Stands in for minisign, which is not on every machine: what it "signs" is the digest of the file beside the key's first line.
+case "$1" in
+  -S) { head -n 1 "$3"; sha256sum < "$5"; } > "$7" ;;
+  -V) { head -n 1 "$4"; sha256sum < "$6"; } | cmp -s - "$8" ;;
+esac
+"""
+
+
+def key(folder: Path, name: str) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)], check=True)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def signed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A signed copy of the bundle, with the keys of its measurer and of somebody else beside it."""
+    folder = tmp_path_factory.mktemp("signed")
+    shutil.copy(bundle, folder)
+    mine = key(folder, "measurer")
+    key(folder, "stranger")
+    assert signing.sign(folder / bundle.name, mine) == folder / "evidence.tar.zst.sig"
+    public = (folder / "measurer.pub").read_text()
+    (folder / "allowed_signers").write_text(f'# who may\nlab@example.org namespaces="{signing.NAMESPACE}" {public}')
+    (folder / "other_signers").write_text(f'lab@example.org namespaces="git" {public}')
+    return folder
+
+
+def verified(folder: Path, *words: str) -> Done:
+    return orchestrator("verify", "evidence.tar.zst", *words, cwd=folder)
+
+
+@pytest.mark.parametrize("signer", ["measurer.pub", "allowed_signers"])
+def test_its_signer_is_known(signer: str, signed: Path) -> None:
+    done = verified(signed, "--signer", signer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"signed by a key of {signer}" in done.stdout
+
+
+@pytest.mark.parametrize("signer", ["stranger.pub", "other_signers"])
+def test_another_signer_is_none(signer: str, signed: Path) -> None:
+    done = verified(signed, "--signer", signer)
+    assert (done.returncode, done.stdout) == (1, f"evidence.tar.zst.sig: is no signature of evidence.tar.zst by {signer}\n")
+
+
+def test_a_signature_that_nobody_asked_about_is_named(signed: Path) -> None:
+    assert "evidence.tar.zst.sig was not looked at: say who should have signed with --signer KEY" in verified(signed).stdout.replace(
+        "\n", " "
+    )
+
+
+def test_a_changed_bundle_or_signature_is_told(signed: Path, tmp_path: Path) -> None:
+    for name in ("evidence.tar.zst", "evidence.tar.zst.sig"):
+        folder = shutil.copytree(signed, tmp_path / name)
+        changed = bytearray((folder / name).read_bytes())
+        changed[len(changed) // 2] ^= 1
+        (folder / name).write_bytes(changed)
+        done = verified(folder, "--signer", "measurer.pub")
+        assert done.returncode == 1
+        assert "evidence.tar.zst.sig: is no signature of evidence.tar.zst by measurer.pub" in done.stdout.splitlines()
+
+
+def test_a_missing_signature_is_told(signed: Path, bundle: Path) -> None:
+    done = orchestrator("verify", bundle.name, "--signer", signed / "measurer.pub", cwd=bundle.parent)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == "evidence.tar.zst.sig: is missing, so that evidence.tar.zst is not signed by measurer.pub\n"
+
+
+def test_bundle_signs_and_a_new_bundle_drops_the_old_signature(campaign: Path, signed: Path, tmp_path: Path) -> None:
+    done = orchestrator("bundle", campaign, "b.tar.zst", "--sign", signed / "measurer", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "signature: b.tar.zst.sig" in done.stdout
+    assert orchestrator("verify", "b.tar.zst", "--signer", signed / "measurer.pub", cwd=tmp_path).returncode == 0
+    assert orchestrator("bundle", campaign, "b.tar.zst", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "b.tar.zst.sig").exists()
+
+
+def test_minisign_is_called_as_its_page_says(signed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(signed / "evidence.tar.zst", tmp_path)
+    (tmp_path / "minisign.key").write_text("untrusted comment: minisign key\nRWRTY0Iy\n")
+    (tmp_path / "minisign.pub").write_text("untrusted comment: minisign key\nRWQf6LRC\n")
+    (tmp_path / "other.pub").write_text("untrusted comment: another key\nRWQf6LRC\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    with pytest.raises(signing.InputError, match="minisign is not installed, and this key is one of its own: install it"):
+        signing.check_key(tmp_path / "minisign.key")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "minisign").write_text(FAKE_MINISIGN)
+    (tmp_path / "minisign").chmod(0o755)
+    bundle = tmp_path / "evidence.tar.zst"
+    assert signing.sign(bundle, tmp_path / "minisign.key").name == "evidence.tar.zst.minisig"
+    assert signing.complaint(bundle, tmp_path / "minisign.pub") is None
+    assert signing.complaint(bundle, tmp_path / "other.pub") == "evidence.tar.zst.minisig: is no signature of evidence.tar.zst by other.pub"
+
+
+def test_a_key_that_does_not_sign_is_told(bundle: Path, tmp_path: Path) -> None:
+    shutil.copy(bundle, tmp_path)
+    (tmp_path / "broken").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnothing\n-----END OPENSSH PRIVATE KEY-----\n")
+    with pytest.raises(signing.InputError, match=r"broken: ssh-keygen did not sign \(exit code 255\)"):
+        signing.sign(tmp_path / bundle.name, tmp_path / "broken")

@@ -1,0 +1,121 @@
+"""Verdicts of known shares and sizes, against exact binomial sums and by simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.requirements import (
+    by_interval,
+    more_for_mean,
+    planned_units,
+    rounds_keep,
+    rounds_to_show,
+    starts_keep,
+)
+
+
+@pytest.mark.parametrize("allowed", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("error", [0.05, 0.001])
+def test_the_fewest_units_without_a_break(allowed: float, error: float) -> None:
+    found = rounds_to_show(0.0, allowed, error)
+    assert found == math.ceil(math.log(error) / math.log1p(-allowed) - 1e-12)
+
+
+@pytest.mark.parametrize("breaking", [0.02, 0.05, 0.08])
+def test_units_with_breaks_by_brute_force(breaking: float) -> None:
+    found = rounds_to_show(breaking, 0.1, 0.05)
+    units = np.arange(1, 5000)
+    shows = stats.binom.cdf(np.floor(breaking * units + 1e-9), units, 0.1) <= 0.05
+    assert found == units[shows.argmax()]
+
+
+@pytest.mark.parametrize(("allowed", "error"), [(0.1, 0.025), (0.5, 0.025), (0.05, 0.001)])
+def test_the_planned_size_has_its_power_and_one_less_has_not(allowed: float, error: float) -> None:
+    def power(units: int) -> float:
+        counts = np.arange(units + 1)
+        shown = stats.binom.cdf(counts, units, allowed) <= error
+        return float(stats.binom.pmf(counts, units, allowed / 4)[shown].sum())
+
+    found = planned_units(allowed, error)
+    assert found is not None
+    assert power(found) >= 0.9 > max(power(units) for units in range(1, found))
+
+
+def test_more_rounds_than_anybody_measures_are_none() -> None:
+    assert rounds_to_show(0.0, 1e-7, 0.05) is None
+    assert rounds_to_show(0.1, 0.1, 0.05) is None
+    assert planned_units(1e-7, 0.025) is None
+
+
+def test_starts_are_judged_by_exact_tails() -> None:
+    """Of 20 starts 0.5^20 sum over k <= 5 is 0.0207, and over k <= 6 it is 0.0577."""
+    values = np.ones(20)
+    values[:5] = 3
+    assert starts_keep(values, 2.0, late_share=0.5, error=0.05).verdict == "met"
+    values[5] = 3
+    assert starts_keep(values, 2.0, late_share=0.5, error=0.05).verdict == "not shown"
+    values[:15] = 3
+    assert starts_keep(values, 2.0, late_share=0.5, error=0.05).verdict == "not met"
+
+
+def test_rounds_far_within_a_bound_are_alike_however_they_follow_one_another() -> None:
+    slow_then_fast = np.repeat([10.0, 14.0], 30)
+    far = rounds_keep(slow_then_fast, 1000.0, late_share=0.1, error=0.05, looks=(60,))
+    assert (far.verdict, far.design_effect, far.certified) == ("met", 1.0, 14.0)
+    near = rounds_keep(slow_then_fast, 15.0, late_share=0.1, error=0.05, looks=(60,))
+    assert near.verdict == "not shown"
+    assert near.design_effect > 5
+    assert near.more is not None
+
+
+def test_later_rounds_withdraw_what_earlier_ones_have_shown() -> None:
+    values = np.r_[np.ones(60), np.tile([1.0, 1.0, 9.0], 20)]
+    found = rounds_keep(values, 2.0, late_share=0.2, error=0.05, looks=(60,))
+    assert found.verdict == "not shown"
+    assert found.reason == "20 of 60 later rounds broke it"
+
+
+def test_rounds_without_a_time_break_every_bound() -> None:
+    values = np.where(np.arange(60) % 2 == 0, np.inf, 1.0)
+    assert rounds_keep(values, 2.0, late_share=0.1, error=0.05, looks=(60,)).verdict == "not met"
+
+
+def test_rounds_that_are_missing_to_a_fixed_number() -> None:
+    """Where rounds depend on each other, a trial that stopped early is not read at all."""
+    values = np.repeat(np.random.default_rng(3).lognormal(0, 0.2, 30), 4)
+    found = rounds_keep(values, 1.6, late_share=0.5, error=0.05, looks=(100,), missing=20)
+    assert found.design_effect > 1
+    assert (found.verdict, found.more) == ("not shown", 20)
+    assert rounds_keep(values, 1.6, late_share=0.5, error=0.05, looks=(100,)).verdict == "met"
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.102, 0.06), (0.2, 0.01)])
+def test_a_bound_that_is_broken_too_often_is_seldom_called_kept(share: float, most: float) -> None:
+    random = np.random.default_rng(11)
+    drawn = random.random((200, 114))
+    met = [rounds_keep(row + 1, 2 - share, late_share=0.1, error=0.05, looks=(114,)).verdict == "met" for row in drawn]
+    assert np.mean(met) <= most
+
+
+def test_a_bound_that_is_seldom_broken_is_found_at_the_planned_size() -> None:
+    drawn = np.random.default_rng(12).random((100, 114))
+    met = [rounds_keep(row + 1, 2 - 0.025, late_share=0.1, error=0.05, looks=(114,)).verdict == "met" for row in drawn]
+    assert np.mean(met) >= 0.8
+
+
+def test_limits_on_the_bound_itself() -> None:
+    assert by_interval(0.9, 0.95, 0.9) == "met"
+    assert by_interval(0.8, 0.9, 0.9) == "not shown"
+    assert more_for_mean(30, 0.9, 0.85, 0.9) is None
+    assert more_for_mean(30, 0.95, 0.92, 0.9) is None
+
+
+@pytest.mark.parametrize(("values", "bound", "error"), [([], 1.0, 0.05), ([1.0], 0.0, 0.05), ([1.0], 1.0, 0.0), ([[1.0]], 1.0, 0.05)])
+def test_what_cannot_be_judged_is_refused(values: list[float], bound: float, error: float) -> None:
+    with pytest.raises(InputError):
+        starts_keep(values, bound, late_share=0.5, error=error)
