@@ -107,3 +107,15 @@ def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:
     directory = campaigns("monday", [planned([3], raises_on=[*range(20)])])
     with pytest.raises(InputError, match="has no stored round"):
         inspect(directory, "null1")
+
+
+def test_why_trials_ended_stands_once_below_where_it_does_not_fit(
+    campaigns: Make, planned: Plan, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = campaigns("monday", [planned([3]), planned([3, 7], raises_on=[*range(20)])])
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["status", str(directory)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "done: null1: max_rounds" in lines
+    assert [line for line in lines if line.startswith("failed: null2: ")]
+    assert not [line for line in lines if "why" in line]
