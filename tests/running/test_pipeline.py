@@ -138,9 +138,11 @@ def test_every_round_is_stored_with_exact_times(measure: Callable[..., Campaign]
 def test_a_short_trial_takes_few_bytes(measure: Callable[..., Campaign]) -> None:
     trials = planned(measurement={"rule": "rounds", "min_rounds": 34, "max_rounds": 34})
     campaign = measure(trials, clock=NoisyClock())
-    stored = sum(path.stat().st_size for path in (campaign.directory / "trials").rglob("*.parquet"))
+    stored = {path: path.stat().st_size for path in (campaign.directory / "trials").rglob("*.parquet")}
+    of_evidence = sum(size for path, size in stored.items() if path.parent.name == "rounds")
     assert campaign.timings(trials[0].trial_id).num_rows == 34 * 20
-    assert stored / (34 * 20) <= 30
+    assert (sum(stored.values()) - of_evidence) / (34 * 20) <= 21
+    assert of_evidence / 34 <= 300  # of a busy machine it has more digits
 
 
 def test_samples_carry_their_scores(measure: Callable[..., Campaign]) -> None:
