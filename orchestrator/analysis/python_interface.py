@@ -149,3 +149,7 @@ class Results:
     def load(self) -> pa.Table:
         """Return what each load asked for and what was delivered, per trial under load."""
         return self.table("load")
+
+    def capacity(self) -> pa.Table:
+        """Return the rates that searches have measured, each with its verdict and the bracket of its search."""
+        return self.table("capacity")
