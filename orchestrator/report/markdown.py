@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.answer import Answer, answers
+from orchestrator.report.capacity import capacity_tables, unsearched
 from orchestrator.report.claims import (
     comparison_tables,
     deadline_tables,
@@ -47,6 +48,7 @@ report.
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
+    ("Capacity", (capacity_tables,)),
     ("Tail quality at every threshold", (cross_system_tables, tolerance_tables)),
     ("Deadlines kept", (deadline_tables,)),
     ("Differences, fresh processes and other figures", (comparison_tables, process_tables, other_figure_tables)),
@@ -78,7 +80,7 @@ def report_of(title: str, sentences: Iterable[str], results: CampaignAnalysis, m
     first
         tables that are folded before all others.
     """
-    found = list(answers(results))
+    found = list(answers(unsearched(results)))
     head = [f"# {markdown_text(title)}", ""]
     head += [_item(sentence) for sentence in (*sentences, *_not_done(results))]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]

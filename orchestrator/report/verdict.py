@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import measured_again
 from orchestrator.report.standings import Standing, by_model, standings
 from orchestrator.report.table import bound
@@ -20,9 +21,11 @@ def verdict(results: CampaignAnalysis) -> Iterator[str]:
     """Yield what the campaign answers at the primary threshold: the best model, and the best and the last system of each."""
     if not results.groups:
         yield "No trial has a stored round."
-    for group in results.groups:
+    yield from capacity_sentences(results)
+    groups = unsearched(results).groups
+    for group in groups:
         yield from winners(results, group)
-    yield from repeats_needed(results, results.groups)
+    yield from repeats_needed(results, groups)
     yield from cautions(results)
 
 
@@ -81,7 +84,7 @@ def winners(results: CampaignAnalysis, group: Group) -> Iterator[str]:
 def repeats_needed(results: CampaignAnalysis, groups: Sequence[Group]) -> Iterator[str]:
     """Say that differences between single processes are not shown for others yet, and the command that would show them."""
     single = [group.task for group in groups if len(found := standings(results, group)) > 1 and all(one.processes == 1 for one in found)]
-    if not single:
+    if not single or results.campaign.capacity is not None:  # rates of one search are no trials to repeat
         return
     start = f"{', '.join(dict.fromkeys(single))}: each trial is one process. Whether fresh processes do the same, repeats show:"
     if results.campaign.command:
