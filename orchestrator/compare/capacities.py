@@ -50,7 +50,7 @@ def _named(searches: Sequence[Search]) -> Iterator[tuple[tuple[str, ...], Bracke
         if search.probes:
             trial, first = search.like, search.probes[0].data
             keep = f"{100 * float(first.record.trial.measurement.rule_options['keep']):g} %"
-            what = (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, f"batch {trial.measurement.batch}")
+            what = (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch))
             yield (*what, words_without_rate(trial.load), f"{deadline_of(first).label}, {keep}"), search.bracket
 
 
