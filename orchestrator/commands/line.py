@@ -35,7 +35,7 @@ usage: python -m orchestrator [VERB] [WORDS] [OPTIONS]      (without a verb: run
   python -m orchestrator --version                   print the version
 
 exit codes: 0 all done, or the gate passed; 1 a trial failed, or the gate or doctor found something bad;
-2 a mistake in the command, configuration or plan; 3 the gate has no verdict; 130 interrupted
+2 a mistake in the command, configuration or plan; 3 the gate has no verdict, or no rate is kept; 130 interrupted
 """
 
 
