@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,6 +14,7 @@ from orchestrator.analysis.load import NOT_KEPT, load_flags
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import LoadConfig, MeasurementConfig, Trial
+from orchestrator.contracts import InputError
 from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.capacity import (
     Bracket,
@@ -27,7 +29,7 @@ from orchestrator.stats.capacity import (
     span_of,
     stream_means,
 )
-from orchestrator.stats.stopping.capacity import Capacity
+from orchestrator.stats.stopping.capacity import DEFAULTS, Capacity
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
@@ -122,9 +124,22 @@ class Search:
         return next_rate([measured.probe for measured in self.probes], span)
 
 
+def question_of(trial: Trial) -> tuple[Threshold, Requirement] | None:
+    """Return the deadline of a trial that is a rate of a search and what it must keep; None of any other."""
+    if trial.measurement.rule != Capacity.name or trial.load.rate_per_s is None:
+        return None
+    options = {**DEFAULTS, **trial.measurement.rule_options}
+    try:
+        [deadline] = thresholds_from_ms([float(options["deadline_ms"])])
+        found = Requirement(float(options["keep"]), int(options["most_streams"]), float(options["error"]))
+    except (InputError, OverflowError, ValueError):  # the record may be a stranger's
+        return None
+    return (deadline, found) if found.sound else None
+
+
 def is_probe(trial: Trial) -> bool:
     """Return whether a trial is a rate of a search."""
-    return trial.measurement.rule == Capacity.name and trial.load.rate_per_s is not None
+    return question_of(trial) is not None
 
 
 def at_any_rate(trial: Trial) -> Trial:
@@ -147,13 +162,15 @@ def _in_closed_loop(trial: Trial) -> Trial:
 def searches_of(trials: Sequence[TrialData], wanted: Iterable[Trial] = ()) -> list[Search]:
     """Return the searches among trials, in the order of their first ones; those of ``wanted`` come first, even without a rate yet."""
     likes = {_key(like): like for like in map(at_any_rate, wanted)}
+    measured = [data for data in trials if is_probe(data.record.trial) and data.streams is not None and Clock.RESPONSE in data.times]
+    if not (likes or measured):
+        return []
     probes: dict[str, list[TrialData]] = {}
     closed = {_key(_in_closed_loop(data.record.trial)): data for data in trials if not data.record.trial.load.is_open}
-    for data in trials:
-        if is_probe(data.record.trial):
-            like = at_any_rate(data.record.trial)
-            likes.setdefault(_key(like), like)
-            probes.setdefault(_key(like), []).append(data)
+    for data in measured:
+        like = at_any_rate(data.record.trial)
+        likes.setdefault(_key(like), like)
+        probes.setdefault(_key(like), []).append(data)
     return [
         Search(like, closed.get(_key(_in_closed_loop(like))), tuple(MeasuredProbe(data, judge_probe(data)) for data in probes.get(key, ())))
         for key, like in likes.items()
@@ -164,26 +181,25 @@ def _key(trial: Trial) -> str:
     return trial.model_dump_json()
 
 
-def deadline_of(data: TrialData) -> Threshold:
-    """Return the deadline of a probe."""
-    options = data.record.trial.measurement.rule_options
-    [deadline] = thresholds_from_ms([float(options["deadline_ms"])])
-    return deadline
+def asked_of(data: TrialData) -> tuple[Threshold, Requirement]:
+    """Return the deadline of a probe, and what it must keep."""
+    found = question_of(data.record.trial)
+    assert found is not None
+    return found
 
 
 def judge_probe(data: TrialData) -> Judgement:
     """Return what a probe has shown; a schedule that was not kept shows nothing."""
     found = _judge_streams(data)
-    kept = found.verdict == "undecided" or NOT_KEPT not in load_flags(data, deadline_of(data))
+    kept = found.verdict == "undecided" or NOT_KEPT not in load_flags(data, asked_of(data)[0])
     return found if kept else Judgement("undecided", found.streams, found.mean, found.low, found.high, found.confidence)
 
 
 def _judge_streams(data: TrialData) -> Judgement:
-    options = data.record.trial.measurement.rule_options
-    requirement = Requirement(float(options["keep"]), int(options["most_streams"]), float(options["error"]))
+    deadline, requirement = asked_of(data)
     metric = data.judged(data.metric)
     times = data.times[Clock.RESPONSE]
-    qualities = metric.curve(times, [deadline_of(data).ns])[0]
+    qualities = metric.curve(times, [deadline.ns])[0]
     assert data.streams is not None
     incomplete = data.incomplete if data.incomplete.size else np.zeros(len(times), dtype=bool)
     means = stream_means(qualities, data.streams, incomplete)
@@ -198,11 +214,13 @@ def capacity_rows(groups: Sequence[Group]) -> Iterator[CapacityRow]:
     flags = {trial_id: found for group in groups for trial_id, found in group.flags.items()}
     for number, search in enumerate(searches_of(trials)):
         for measured in search.probes:
-            yield _row(number, search, measured, flags)
+            if math.isfinite(measured.judgement.mean):  # else there is nothing to be right about
+                yield _row(number, search, measured, flags)
 
 
 def _row(number: int, search: Search, measured: MeasuredProbe, flags: Mapping[str, Sequence[str]]) -> CapacityRow:
-    data, found, bracket, deadline = measured.data, measured.judgement, search.bracket, deadline_of(measured.data)
+    data, found, bracket = measured.data, measured.judgement, search.bracket
+    deadline, requirement = asked_of(data)
     scale = scale_of(data.judged(data.metric))
     low, high = scale.shown_limits(found.low, found.high)
     return {
@@ -212,7 +230,7 @@ def _row(number: int, search: Search, measured: MeasuredProbe, flags: Mapping[st
         "rate_per_s": measured.probe.rate_per_s,
         "threshold": deadline.label,
         "threshold_ns": deadline.ns,
-        "keep": float(data.record.trial.measurement.rule_options["keep"]),
+        "keep": requirement.keep,
         "closed_per_s": search.closed_per_s,
         "metric": data.metric,
         "ideal": scale.shown(data.judged(data.metric).ideal()),

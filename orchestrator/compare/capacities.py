@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.analysis.capacity import Search, deadline_of, is_probe, searches_of, words_without_rate
+from orchestrator.analysis.capacity import Search, asked_of, is_probe, searches_of, words_without_rate
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.report.table import Table
 from orchestrator.stats.capacity import Bracket
@@ -48,10 +48,9 @@ def compared_capacities(before: Campaign, after: Campaign, metrics: Sequence[str
 def _named(searches: Sequence[Search]) -> Iterator[tuple[tuple[str, ...], Bracket]]:
     for search in searches:
         if search.probes:
-            trial, first = search.like, search.probes[0].data
-            keep = f"{100 * float(first.record.trial.measurement.rule_options['keep']):g} %"
+            trial, (deadline, requirement) = search.like, asked_of(search.probes[0].data)
             what = (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch))
-            yield (*what, words_without_rate(trial.load), f"{deadline_of(first).label}, {keep}"), search.bracket
+            yield (*what, words_without_rate(trial.load), f"{deadline.label}, {100 * requirement.keep:g} %"), search.bracket
 
 
 def capacity_table(found: Sequence[ComparedCapacity]) -> Table:

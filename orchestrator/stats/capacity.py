@@ -67,6 +67,11 @@ class Requirement:
         return tuple(found)
 
     @property
+    def sound(self) -> bool:
+        """Whether all its numbers can be."""
+        return 0 < self.keep <= 1 and self.most_streams > 0 and 0 < self.error < 1
+
+    @property
     def confidence(self) -> float:
         """Of the two-sided interval of one look: looks share the error evenly, and of either side only one can be in error."""
         return 1 - 2 * self.error / len(self.looks)
@@ -152,7 +157,7 @@ def judged(qualities: Floats, ideal: float, answers: float, requirement: Require
 def _look(qualities: Floats, ideal: float, answers: float, requirement: Requirement) -> Judgement:
     streams, confidence = int(qualities.size), requirement.confidence
     mean = float(qualities.mean()) if streams else 0.0
-    if streams < 2 or ideal <= 0:
+    if streams < 2 or not ideal > 0:
         return Judgement("undecided", streams, mean, min(0.0, mean), max(ideal, mean), confidence)
     interval = korn_graubard(ideal - qualities, ideal, answers, confidence)
     low, high = min(interval.low, mean), max(interval.high, mean)  # the mean of an mAP may lie above ideal quality

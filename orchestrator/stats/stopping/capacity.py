@@ -9,6 +9,12 @@ from orchestrator.stats.capacity import ENOUGH_STREAMS, FAMILY_ERROR, MOST_PROBE
 from orchestrator.stats.stopping.rule import Decision, RoundObservation, RuleSettings, check_row
 
 
+DEFAULTS: dict[str, float | int] = {
+    "deadline_ms": 50.0, "keep": 0.99, "most_streams": ENOUGH_STREAMS, "error": FAMILY_ERROR / MOST_PROBES,
+}  # fmt: skip
+"""Of its options."""
+
+
 class Capacity:
     """Stop when mean quality within ``deadline_ms`` is shown to keep ``keep`` of ideal quality or not to, or after ``most_streams``.
 
@@ -27,13 +33,13 @@ class Capacity:
         most_streams: int = ENOUGH_STREAMS,
         error: float = FAMILY_ERROR / MOST_PROBES,
     ) -> None:
-        if not (deadline_ms > 0 and 0 < keep <= 1 and most_streams > 0 and 0 < error < 1):
+        self._requirement = Requirement(keep, most_streams, error)
+        if not (deadline_ms > 0 and self._requirement.sound):
             raise InputError(
                 f"rule capacity with deadline_ms={deadline_ms:g}, keep={keep:g}, most_streams={most_streams}, error={error:g}: times and "
                 "numbers must be positive, shares between 0 and 1"
             )
         self._deadline_ns = round(deadline_ms * 1e6)
-        self._requirement = Requirement(keep, most_streams, error)
         self._qualities: list[float] = []
         self._streams: list[int] = []
 
