@@ -32,6 +32,7 @@ from orchestrator.stats.capacity import (
     judged,
     next_rate,
     span_of,
+    waited,
 )
 from orchestrator.stats.queueing import md1_waits_up_to, waits
 from orchestrator.subject.schedule import length_of_stream
@@ -82,15 +83,17 @@ NARROW = 2
 """So many cases have the bar on width."""
 
 
-def stream_quality(case: Case, rate_per_s: float, seed: int, stream: int) -> float:
-    """Return tail quality of one stream, its ramp left out; streams of one number have the same arrivals at every rate but for its scale."""
+def stream_figures(case: Case, rate_per_s: float, seed: int, stream: int) -> tuple[float, float]:
+    """Return tail quality of one stream and the share of samples that waited, its ramp left out; streams of one number have the same arrivals at every rate but for its scale."""
     random = np.random.default_rng([seed, stream])
     length = length_of_stream(LOAD, rate_per_s, SAMPLES)
     count = length.arrivals(SAMPLES)
     services = case.services(count, random)
     responses = waits(poisson(count, rate_per_s, random), services) + services
     right = random.permuted(np.tile(np.arange(SAMPLES) < IDEAL * SAMPLES, (length.rounds, 1)), axis=1).ravel()
-    return float((right & (responses[length.ramp :] <= case.deadline_ms * 1e6)).mean())
+    kept = slice(length.ramp, None)
+    quality = (right & (responses[kept] <= case.deadline_ms * 1e6)).mean()
+    return float(quality), float(waited(responses[kept], services[kept]).mean())
 
 
 def probe(case: Case, rate_per_s: float, seed: int) -> Judgement:
@@ -98,11 +101,11 @@ def probe(case: Case, rate_per_s: float, seed: int) -> Judgement:
     length = length_of_stream(LOAD, rate_per_s, SAMPLES)
     seconds = length.arrivals(SAMPLES) / rate_per_s
     requirement = Requirement(case.keep, max(ENOUGH_STREAMS, int(case.max_seconds / seconds)))
-    answers = answers_at_stake(length.rounds * SAMPLES, IDEAL)
-    qualities: list[float] = []
+    figures: list[tuple[float, float]] = []
     for look in requirement.looks:
-        qualities += [stream_quality(case, rate_per_s, seed, stream) for stream in range(len(qualities), look)]
-        found = judged(np.array(qualities), IDEAL, answers, requirement)
+        figures += [stream_figures(case, rate_per_s, seed, stream) for stream in range(len(figures), look)]
+        qualities, waiting = np.array(figures).T
+        found = judged(qualities, answers_at_stake(length.rounds * SAMPLES, waiting, IDEAL), IDEAL, requirement)
         if found.verdict != "undecided":
             break
     return found

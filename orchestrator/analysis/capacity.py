@@ -28,6 +28,7 @@ from orchestrator.stats.capacity import (
     next_rate,
     span_of,
     stream_means,
+    waited,
 )
 from orchestrator.stats.stopping.capacity import DEFAULTS, Capacity
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
@@ -202,10 +203,11 @@ def _judge_streams(data: TrialData) -> Judgement:
     qualities = metric.curve(times, [deadline.ns])[0]
     assert data.streams is not None
     incomplete = data.incomplete if data.incomplete.size else np.zeros(len(times), dtype=bool)
-    means = stream_means(qualities, data.streams, incomplete)
+    waiting = waited(times, data.times[Clock.TOTAL]).mean(axis=1)
+    means, shares = (stream_means(values, data.streams, incomplete) for values in (qualities, waiting))
     samples = times.shape[1] * int(np.unique(data.streams, return_counts=True)[1].max())
     ideal = metric.ideal()
-    return judged(means, ideal, answers_at_stake(samples, ideal), requirement)
+    return judged(means, answers_at_stake(samples, shares, ideal), ideal, requirement)
 
 
 def capacity_rows(groups: Sequence[Group]) -> Iterator[CapacityRow]:

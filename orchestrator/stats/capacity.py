@@ -30,8 +30,9 @@ LEAST_STEP = math.sqrt(WIDTH)
 """Beside a rate that stays undecided the search goes on until the next decided one is so near."""
 FIRST_LOOK, ENOUGH_STREAMS = 6, 12
 """Streams after which a probe is looked at first, and before which it may fail but not keep."""
-BUNCH = 3.0
-"""Late answers of a queue come in bunches. Where none is late, nothing shows how long these are, and they count as so long."""
+WAITED = 0.1
+"""A sample has waited where its response exceeds its total time by more than this share of it; less is the loop's own.
+"""
 DIGITS = 5
 """Of a rate: it stands in the ids of trials."""
 
@@ -122,7 +123,7 @@ def stream_means(qualities: ArrayLike, streams: ArrayLike, incomplete: ArrayLike
     return np.asarray(sums[whole] / counts[whole], dtype=np.float64)
 
 
-def judged(qualities: Floats, ideal: float, answers: float, requirement: Requirement) -> Judgement:
+def judged(qualities: Floats, answers: Floats, ideal: float, requirement: Requirement) -> Judgement:
     """Return what a probe has shown: the verdict of the first look that has one, else that of the last.
 
     Mean quality of streams has a Korn-Graubard interval with streams as units (`korn_graubard.korn_graubard`). The rate keeps the
@@ -132,34 +133,34 @@ def judged(qualities: Floats, ideal: float, answers: float, requirement: Require
     ----------
     qualities : [V]
         mean quality of each stream, in order.
+    answers : [V]
+        how many each stream can lose by themselves, see `answers_at_stake`.
     ideal
         quality without a threshold; where there is nothing to keep, nothing is decided.
-    answers
-        that a stream can lose, see `answers_at_stake`.
 
     Examples
     --------
-    >>> judged(np.full(12, 0.9), 0.9, 900.0, Requirement(0.99)).verdict
+    >>> judged(np.full(12, 0.9), np.full(12, 900.0), 0.9, Requirement(0.99)).verdict
     'keeps'
-    >>> judged(np.full(6, 0.1), 0.9, 900.0, Requirement(0.99)).verdict
+    >>> judged(np.full(6, 0.1), np.full(6, 900.0), 0.9, Requirement(0.99)).verdict
     'fails'
     """
     seen = [look for look in requirement.looks if look <= qualities.size]
-    found = _look(qualities, ideal, answers, requirement) if not seen else None
+    found = _look(qualities, answers, ideal, requirement) if not seen else None
     for streams in seen:
-        found = _look(qualities[:streams], ideal, answers, requirement)
+        found = _look(qualities[:streams], answers[:streams], ideal, requirement)
         if found.verdict != "undecided":
             return found
     assert found is not None
     return found
 
 
-def _look(qualities: Floats, ideal: float, answers: float, requirement: Requirement) -> Judgement:
+def _look(qualities: Floats, answers: Floats, ideal: float, requirement: Requirement) -> Judgement:
     streams, confidence = int(qualities.size), requirement.confidence
     mean = float(qualities.mean()) if streams else 0.0
     if streams < 2 or not ideal > 0:
         return Judgement("undecided", streams, mean, min(0.0, mean), max(ideal, mean), confidence)
-    interval = korn_graubard(ideal - qualities, ideal, answers, confidence)
+    interval = korn_graubard(ideal - qualities, ideal, max(1.0, float(answers.mean())), confidence)
     low, high = min(interval.low, mean), max(interval.high, mean)  # the mean of an mAP may lie above ideal quality
     floor = requirement.keep * ideal
     verdict: Verdict = "undecided"
@@ -170,12 +171,20 @@ def _look(qualities: Floats, ideal: float, answers: float, requirement: Requirem
     return Judgement(verdict, streams, mean, low, high, confidence)
 
 
-def answers_at_stake(samples: int, ideal: float) -> float:
-    """Return how many answers that are late by themselves a stream of so many samples can lose.
+def waited(responses: ArrayLike, totals: ArrayLike) -> NDArray[np.bool_]:
+    """Return which samples found others before them, of any shape: dropped ones, and those that waited; times in ns, +inf for none."""
+    response, total = np.asarray(responses, dtype=np.float64), np.asarray(totals, dtype=np.float64)
+    return np.asarray(np.isinf(response) | (response > (1 + WAITED) * total))
 
-    Where no score exceeds 1, (sum w)^2 / sum w^2 >= sum w, which is ideal x samples; of these, `BUNCH` are late together.
+
+def answers_at_stake(samples: int, waiting: ArrayLike, ideal: float) -> Floats:
+    """Return how many answers each stream of so many samples can lose by themselves, [V].
+
+    Where no score exceeds 1, (sum w)^2 / sum w^2 >= sum w, which is ideal x samples. Late answers of a queue come in bunches, and where few
+    are late, nothing shows how long these are. They are taken to be as long as a busy period, 1 / (1 - utilisation) samples; the share of
+    samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff, Operations Research 30, 1982).
     """
-    return max(1.0, samples * min(ideal, 1.0) / BUNCH)
+    return np.asarray(samples * min(ideal, 1.0) * (1 - np.asarray(waiting, dtype=np.float64)))
 
 
 @dataclass(frozen=True)

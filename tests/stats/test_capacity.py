@@ -15,19 +15,21 @@ from scipy.stats import beta
 from benchmarks.capacity import CASES, searched
 from orchestrator.contracts import InputError
 from orchestrator.stats.capacity import (
-    BUNCH,
     HIGHEST,
     LOWEST,
     MOST_PROBES,
     WIDTH,
+    Judgement,
     Probe,
     Requirement,
     Verdict,
+    answers_at_stake,
     bracket_of,
     judged,
     next_rate,
     span_of,
     stream_means,
+    waited,
 )
 from orchestrator.stats.stopping import make_rule
 from orchestrator.stats.stopping.rule import RoundObservation
@@ -91,19 +93,23 @@ def test_looks_share_the_error_and_few_streams_certify_nothing() -> None:
     assert requirement.looks == (6, 12, 24, 48)
     assert requirement.confidence == pytest.approx(1 - 2 * 0.05 / 12 / 4)
     good, bad = np.full(48, 0.8), np.full(48, 0.2)
-    assert (judged(good[:6], 0.8, 1e6, requirement).verdict, judged(bad[:6], 0.8, 1e6, requirement).verdict) == ("undecided", "fails")
-    assert judged(good[:11], 0.8, 1e6, requirement).streams == 6
-    assert judged(good, 0.8, 1e6, requirement).streams == 12
+
+    def verdict(qualities: np.ndarray) -> Judgement:
+        return judged(qualities, np.full(qualities.size, 1e6), 0.8, requirement)
+
+    assert (verdict(good[:6]).verdict, verdict(bad[:6]).verdict) == ("undecided", "fails")
+    assert verdict(good[:11]).streams == 6
+    assert verdict(good).streams == 12
     late = np.concatenate([bad[:6], good])
-    assert judged(late, 0.8, 1e6, requirement).verdict == "fails"  # later streams do not undo a verdict
-    assert judged(good[:1], 0.8, 1e6, requirement).verdict == "undecided"
-    assert judged(good, 0.0, 1e6, requirement).verdict == "undecided"
-    above = judged(np.full(12, 0.85), 0.8, 100.0, requirement)
+    assert verdict(late).verdict == "fails"  # later streams do not undo a verdict
+    assert verdict(good[:1]).verdict == "undecided"
+    assert judged(good, np.full(48, 1e6), 0.0, requirement).verdict == "undecided"
+    above = judged(np.full(12, 0.85), np.full(12, 100.0), 0.8, requirement)
     assert above.low <= above.mean <= above.high
 
 
 def test_the_interval_is_the_exact_one_where_no_answer_is_late() -> None:
-    found = judged(np.full(12, 0.8), 0.8, 90.0, Requirement(0.99, 12))
+    found = judged(np.full(12, 0.8), np.full(12, 90.0), 0.8, Requirement(0.99, 12))
     tail = (1 - found.confidence) / 2
     assert found.low == pytest.approx(0.8 * (1 - beta.ppf(1 - tail, 1, 12 * 90)))
     assert found.verdict == ("keeps" if found.low >= 0.99 * 0.8 else "undecided")
@@ -122,14 +128,14 @@ def test_the_rule_says_after_which_stream_what_the_streams_have_shown() -> None:
         rule = make_rule(
             "capacity", min_rounds=1, max_rounds=10**6, options={"deadline_ms": 20.0, "keep": 0.9, "most_streams": 24, "error": 0.01}
         )
-        times = np.where(source.random((75, 40)) < share, 30e6, 10e6)
+        times, total = np.where(source.random((75, 40)) < share, 30e6, 10e6), np.full(40, 10e6)
         streams = np.repeat(np.arange(26), [first_rounds, *[3] * 24, 3])[:75]
         quality = 0.75 * (times <= 20e6).mean(axis=1)
         reason = None
         for number in range(75):
             observation = RoundObservation(
                 number,
-                {Clock.TOTAL: times[number], Clock.INFERENCE: times[number], Clock.RESPONSE: times[number]},
+                {Clock.TOTAL: total, Clock.INFERENCE: total, Clock.RESPONSE: times[number]},
                 lambda bound, of=times[number]: 0.75 * float((of <= bound).mean()),
                 0.75,
                 int(streams[number]),
@@ -138,9 +144,17 @@ def test_the_rule_says_after_which_stream_what_the_streams_have_shown() -> None:
             if decision.stop:
                 reason = decision.reason
                 break
-        whole = stream_means(quality[: number + 1], streams[: number + 1])
-        found = judged(whole, 0.75, 0.75 * 120 / BUNCH, Requirement(0.9, 24, 0.01))
+        waiting = (times > total).mean(axis=1)
+        whole, shares = (stream_means(values[: number + 1], streams[: number + 1]) for values in (quality, waiting))
+        found = judged(whole, answers_at_stake(120, shares, 0.75), 0.75, Requirement(0.9, 24, 0.01))
         assert (reason, found.streams) == (found.verdict, whole.size)
+
+
+def test_answers_that_wait_count_for_less() -> None:
+    found = waited([10.0, 10.9, 11.2, math.inf, math.inf], [10.0, 10.0, 10.0, 10.0, math.inf])
+    assert found.tolist() == [False, False, True, True, True]
+    assert answers_at_stake(100, [0.0, 0.75], 0.5).tolist() == [50.0, 12.5]
+    assert answers_at_stake(100, [0.0], 30.0).tolist() == [100.0]
 
 
 def test_options_of_the_rule_are_checked() -> None:

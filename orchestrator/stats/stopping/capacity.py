@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.capacity import ENOUGH_STREAMS, FAMILY_ERROR, MOST_PROBES, Requirement, answers_at_stake, judged, stream_means
+from orchestrator.stats.capacity import ENOUGH_STREAMS, FAMILY_ERROR, MOST_PROBES, Requirement, answers_at_stake, judged, stream_means, waited
 from orchestrator.stats.stopping.rule import Decision, RoundObservation, RuleSettings, check_row
-
+from orchestrator.stats.times import Clock
 
 DEFAULTS: dict[str, float | int] = {
     "deadline_ms": 50.0, "keep": 0.99, "most_streams": ENOUGH_STREAMS, "error": FAMILY_ERROR / MOST_PROBES,
@@ -41,18 +41,21 @@ class Capacity:
             )
         self._deadline_ns = round(deadline_ms * 1e6)
         self._qualities: list[float] = []
+        self._waiting: list[float] = []
         self._streams: list[int] = []
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round; look where it completes a stream."""
         self._qualities.append(observation.quality(self._deadline_ns))
+        times = observation.times
+        self._waiting.append(float(waited(times[Clock.RESPONSE], times[Clock.TOTAL]).mean()) if Clock.RESPONSE in times else 0.0)
         self._streams.append(observation.number if observation.visit is None else observation.visit)
         whole, rounds = self._whole_streams()
         if whole not in self._requirement.looks:
             return Decision(False)
         samples = rounds * observation.primary_times.size
-        means = stream_means(self._qualities, self._streams)
-        found = judged(means, observation.ideal, answers_at_stake(samples, observation.ideal), self._requirement)
+        means, waiting = (stream_means(values, self._streams) for values in (self._qualities, self._waiting))
+        found = judged(means, answers_at_stake(samples, waiting, observation.ideal), observation.ideal, self._requirement)
         check = check_row(
             {
                 "rounds": observation.rounds,
