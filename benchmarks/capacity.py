@@ -23,13 +23,13 @@ from scipy import optimize
 from orchestrator.configuration.config import LoadConfig
 from orchestrator.stats.arrivals import poisson
 from orchestrator.stats.capacity import (
-    ENOUGH_STREAMS,
     Judgement,
     Probe,
     Requirement,
     answers_at_stake,
     bracket_of,
     judged,
+    least_streams,
     next_rate,
     span_of,
     waited,
@@ -100,7 +100,7 @@ def probe(case: Case, rate_per_s: float, seed: int) -> Judgement:
     """Return what a rate shows, looked at as the stopping rule looks."""
     length = length_of_stream(LOAD, rate_per_s, SAMPLES)
     seconds = length.arrivals(SAMPLES) / rate_per_s
-    requirement = Requirement(case.keep, max(ENOUGH_STREAMS, int(case.max_seconds / seconds)))
+    requirement = Requirement(case.keep, max(least_streams(length.rounds * SAMPLES * IDEAL, case.keep), int(case.max_seconds / seconds)))
     figures: list[tuple[float, float]] = []
     for look in requirement.looks:
         figures += [stream_figures(case, rate_per_s, seed, stream) for stream in range(len(figures), look)]

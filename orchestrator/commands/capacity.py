@@ -20,7 +20,7 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.stats.capacity import ENOUGH_STREAMS, FAMILY_ERROR, FIRST_LOOK, MOST_PROBES
+from orchestrator.stats.capacity import FAMILY_ERROR, FIRST_LOOK, MOST_PROBES, least_streams
 from orchestrator.stats.stopping.capacity import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign
@@ -76,12 +76,13 @@ def in_closed_loop(trial: Trial) -> Trial:
     return trial.model_copy(update={"load": LoadConfig(), "measurement": trial.measurement.model_copy(update=CLOSED)})
 
 
-def at_rate(trial: Trial, rate_per_s: float, question: CapacityQuestion, samples: int) -> Trial:
-    """Return a searched trial, of so many samples, at a rate in samples a second."""
+def at_rate(trial: Trial, rate_per_s: float, question: CapacityQuestion, samples: int, ideal: float) -> Trial:
+    """Return a searched trial, of so many samples and this ideal quality, at a rate in samples a second."""
     load = trial.load.model_copy(update={"rate_per_s": rate_per_s})
     length = length_of_stream(load, rate_per_s, samples)
     stream_s = length.arrivals(samples) / rate_per_s
-    most = max(ENOUGH_STREAMS, int(question.max_seconds / stream_s))
+    answers = length.rounds * samples * min(ideal, 1.0)
+    most = max(least_streams(answers, question.keep), int(question.max_seconds / stream_s))
     own = {
         "rule": Capacity.name,
         "rule_options": {
@@ -108,12 +109,13 @@ class Explorer:
 
     def __call__(self, progress: Progress) -> Sequence[PlannedTrial]:
         """Return the trials to measure next, which are trials of the campaign from here on; none where all searches are over."""
-        rates = [search.next_rate() for search in searches_in(self._writer.directory, self._question)]
-        chosen = [
-            replace(candidate, trial=at_rate(candidate.trial, rate, self._question, candidate.inspection.samples))
-            for candidate, rate in zip(self._candidates(), rates, strict=True)
-            if rate is not None
-        ]
+        chosen = []
+        for candidate, search in zip(self._candidates(), searches_in(self._writer.directory, self._question), strict=True):
+            rate, closed = search.next_rate(), search.closed
+            if rate is not None and closed is not None:
+                ideal = closed.judged(closed.metric).ideal()
+                trial = at_rate(candidate.trial, rate, self._question, candidate.inspection.samples, ideal)
+                chosen.append(replace(candidate, trial=trial))
         planned = make_plan_of(chosen).trials
         known = {one.trial_id for one in self._writer.record.trials}
         planned = tuple(one for one in planned if one.trial_id not in known)

@@ -31,8 +31,8 @@ LEAST_STEP = math.sqrt(WIDTH)
 FIRST_LOOK, ENOUGH_STREAMS = 6, 12
 """Streams after which a probe is looked at first, and before which it may fail but not keep."""
 WAITED = 0.1
-"""A sample has waited where its response exceeds its total time by more than this share of it; less is the loop's own.
-"""
+"""A sample has waited where its response exceeds its total time by more than this share of it; less is the loop's own."""
+USUAL_LOOKS = 4
 DIGITS = 5
 """Of a rate: it stands in the ids of trials."""
 
@@ -42,7 +42,7 @@ class Requirement:
     """What a rate must keep.
 
     keep
-        the share of ideal quality, from 0 to 1, that mean tail quality must not fall below.
+        the share of ideal quality that mean tail quality must not fall below; below 1, which no sample can show.
     most_streams
         after so many a probe is undecided.
     error
@@ -70,7 +70,7 @@ class Requirement:
     @property
     def sound(self) -> bool:
         """Whether all its numbers can be."""
-        return 0 < self.keep <= 1 and self.most_streams > 0 and 0 < self.error < 1
+        return 0 < self.keep < 1 and self.most_streams > 0 and 0 < self.error < 1
 
     @property
     def confidence(self) -> float:
@@ -185,6 +185,18 @@ def answers_at_stake(samples: int, waiting: ArrayLike, ideal: float) -> Floats:
     samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff, Operations Research 30, 1982).
     """
     return np.asarray(samples * min(ideal, 1.0) * (1 - np.asarray(waiting, dtype=np.float64)))
+
+
+def least_streams(answers: float, keep: float, error: float = FAMILY_ERROR / MOST_PROBES) -> int:
+    """Return how many streams of so many answers it takes to certify a rate at which none of them is late: keep^n <= error of one look.
+
+    Examples
+    --------
+    >>> least_streams(32.0, 0.99), least_streams(1000.0, 0.99)
+    (22, 12)
+    """
+    needed = math.log(error / USUAL_LOOKS) / math.log(keep)
+    return max(ENOUGH_STREAMS, math.ceil(needed / max(answers, 1.0)))
 
 
 @dataclass(frozen=True)

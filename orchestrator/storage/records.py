@@ -97,7 +97,7 @@ class CapacityQuestion(Frozen):
     """
 
     deadline: str
-    keep: float = Field(gt=0, le=1)
+    keep: float = Field(gt=0, lt=1)
     max_seconds: float = Field(gt=0)
     trials: tuple[Trial, ...] = Field(min_length=1)
 

@@ -100,7 +100,7 @@ def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> Non
     deadline = ("--deadline", "50 ms")
     for words, told in (
         (["model=a"], "capacity needs --deadline TIME"),
-        ([*null_words[3:], *deadline, "--keep", "1.1"], "argument --keep: '1.1': must be a share above 0 and up to 1"),
+        ([*null_words[3:], *deadline, "--keep", "1.1"], "argument --keep: '1.1': must be a share between 0 and 1"),
         ([*deadline, "--max-seconds", "nan"], "argument --max-seconds: 'nan': must be a number of seconds"),
         ([*null_words[2:], *deadline, "load.rate_per_s=3"], "load.rate_per_s=3: capacity gives this key itself"),
         ([*null_words[2:], *deadline, "measurement.rule_options.keep=1"], "measurement.rule_options.keep=1: capacity gives this key"),

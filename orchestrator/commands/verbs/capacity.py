@@ -57,7 +57,7 @@ def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     parser.option("--deadline", metavar="TIME", help="within which an answer must come after its arrival, such as '50 ms'")
     parser.option("--keep", type=_share, metavar="SHARE", help=f"of ideal quality that mean tail quality must keep (default {KEEP:g})")
-    help_text = f"streams of one rate may take so long, then it is undecided (default {MAX_SECONDS:g}; at least 12 streams)"
+    help_text = f"streams of one rate may take so long, then it is undecided (default {MAX_SECONDS:g}; at least what a verdict takes)"
     parser.option("--max-seconds", type=_seconds, metavar="S", help=help_text)
     add_config_dir(parser)
     add_full(parser)
@@ -98,8 +98,8 @@ def _number(text: str) -> float:
 
 
 def _share(text: str) -> float:
-    if not 0 < (value := _number(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a share above 0 and up to 1, such as 0.99")
+    if not 0 < (value := _number(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a share between 0 and 1, such as 0.99")
     return value
 
 
