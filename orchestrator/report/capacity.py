@@ -62,11 +62,12 @@ def bracket_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for (task, threshold), found in by_task(results).items():
         heads = ["certified up to", "refuted from", "of closed loop"]
         wide = any(_wide(rows[0]) for rows in found)
+        marks = Marks(row for rows in found for row in rows if row["rate_per_s"] == row["certified_per_s"])
         made = Table(
             title=f"Capacity of {task}: {_required(found[0][0])} within {threshold}",
             columns=[*WHO, "batch", "load", *heads],
-            rows=[[*who(rows[0]), *_found(rows)] for rows in found],
-            note=NOTE + (WIDE_NOTE if wide else ""),
+            rows=[[*who(rows[0]), *_found(rows, marks)] for rows in found],
+            note=NOTE + (WIDE_NOTE if wide else "") + marks.note(),
             right=frozenset(heads),
         )
         yield condensed(made, [*heads, "system"])
@@ -113,12 +114,14 @@ def _required(row: Row) -> str:
     return f"{100 * row['keep']:g} % of {row['metric']}"
 
 
-def _found(rows: Sequence[Row]) -> list[str]:
+def _found(rows: Sequence[Row], marks: Marks) -> list[str]:
     """Return the cells of one search."""
     row = rows[0]
     certified, refuted, closed = row["certified_per_s"], row["refuted_per_s"], row["closed_per_s"]
     share = "-" if certified is None or closed is None else f"{100 * certified / closed:.0f} %"
-    return [certified_text(certified), refuted_text(refuted, rows), share]
+    highest = float(rows[-1]["rate_per_s"])
+    flagged = "".join(marks.of(row) for row in rows if row["rate_per_s"] == certified)
+    return [certified_text(certified) + flagged, f"{refuted:.4g}/s" if refuted is not None else f"not by {highest:.4g}/s", share]
 
 
 def certified_text(certified: float | None) -> str:
