@@ -32,8 +32,10 @@ FIRST_LOOK, ENOUGH_STREAMS = 6, 12
 """Streams after which a probe is looked at first, and before which it may fail but not keep."""
 WAITED = 0.1
 """A sample has waited where its response exceeds its total time by more than this share of it; less is the loop's own."""
+LONGEST_BUNCH = 20.0
+"""Late answers in a row that are taken for one before streams show how they bunch."""
 USUAL_LOOKS = 4
-DIGITS = 5
+DIGITS = 6
 """Of a rate: it stands in the ids of trials."""
 
 
@@ -181,10 +183,11 @@ def answers_at_stake(samples: int, waiting: ArrayLike, ideal: float) -> Floats:
     """Return how many answers each stream of so many samples can lose by themselves, [V].
 
     Where no score exceeds 1, (sum w)^2 / sum w^2 >= sum w, which is ideal x samples. Late answers of a queue come in bunches, and where few
-    are late, nothing shows how long these are. They are taken to be as long as a busy period, 1 / (1 - utilisation) samples; the share of
-    samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff, Operations Research 30, 1982).
+    are late, nothing shows how long these are. They are taken to be as long as a busy period, 1 / (1 - utilisation) samples and 20 at most; the
+    share of samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff, Operations Research
+    30, 1982).
     """
-    return np.asarray(samples * min(ideal, 1.0) * (1 - np.asarray(waiting, dtype=np.float64)))
+    return np.asarray(samples * min(ideal, 1.0) * np.maximum(1 - np.asarray(waiting, dtype=np.float64), 1 / LONGEST_BUNCH))
 
 
 def least_streams(answers: float, keep: float, error: float = FAMILY_ERROR / MOST_PROBES) -> int:
@@ -262,7 +265,7 @@ def next_rate(probes: Sequence[Probe], span: Span) -> float | None:
     Examples
     --------
     >>> next_rate([], Span(5, 105)), next_rate([Probe(22.913, "keeps")], Span(5, 105))
-    (22.913, 49.05)
+    (22.9129, 49.0496)
     """
     bracket = bracket_of(probes)
     if len(probes) >= MOST_PROBES or bracket.narrow:

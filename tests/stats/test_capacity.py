@@ -153,7 +153,7 @@ def test_the_rule_says_after_which_stream_what_the_streams_have_shown() -> None:
 def test_answers_that_wait_count_for_less() -> None:
     found = waited([10.0, 10.9, 11.2, math.inf, math.inf], [10.0, 10.0, 10.0, 10.0, math.inf])
     assert found.tolist() == [False, False, True, True, True]
-    assert answers_at_stake(100, [0.0, 0.75], 0.5).tolist() == [50.0, 12.5]
+    assert answers_at_stake(100, [0.0, 0.75, 1.0], 0.5).tolist() == [50.0, 12.5, 2.5]
     assert answers_at_stake(100, [0.0], 30.0).tolist() == [100.0]
 
 
