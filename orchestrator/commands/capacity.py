@@ -67,7 +67,9 @@ def time_of(deadline: str) -> Threshold:
     """Return a deadline that is a time. Raises InputError for anything else."""
     found = primary_threshold(deadline, None)
     if found is None:
-        raise InputError(f"--deadline {deadline[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges")
+        raise InputError(
+            f"--deadline {deadline[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges"
+        )
     return found
 
 

@@ -18,8 +18,8 @@ NOTE = (
 )
 WIDE_NOTE = " A bracket wider than 10 %: rates between stay undecided, or 12 rates were measured; --max-seconds gives each more time."
 PROBES_NOTE = (
-    "Tail quality on the response clock, a mean over the streams that the verdict rests on. In brackets its interval, at the confidence that "
-    "all rates and looks of a search share."
+    "Tail quality on the response clock, a mean over the streams that the verdict rests on. In brackets its interval, at the confidence "
+    "that all rates and looks of a search share."
 )
 
 

@@ -24,8 +24,8 @@ ABOUT_STREAKS = (
 
 ABOUT_MEASURED = (
     "The same trial as it was measured under this load. times: its mean total time against the closed loop's. after idling: the penalty of "
-    "idling, by how much the median of samples that found the server idle lies above the closed loop's median: clocks and caches are colder "
-    "then. A replay knows neither."
+    "idling, by how much the median of samples that found the server idle lies above the closed loop's median: clocks and caches are "
+    "colder then. A replay knows neither."
 )
 
 

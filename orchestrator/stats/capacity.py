@@ -182,10 +182,10 @@ def waited(responses: ArrayLike, totals: ArrayLike) -> NDArray[np.bool_]:
 def answers_at_stake(samples: int, waiting: ArrayLike, ideal: float) -> Floats:
     """Return how many answers each stream of so many samples can lose by themselves, [V].
 
-    Where no score exceeds 1, (sum w)^2 / sum w^2 >= sum w, which is ideal x samples. Late answers of a queue come in bunches, and where few
-    are late, nothing shows how long these are. They are taken to be as long as a busy period, 1 / (1 - utilisation) samples and 20 at most; the
-    share of samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff, Operations Research
-    30, 1982).
+    Where no score exceeds 1, (sum w)^2 / sum w^2 >= sum w, which is ideal x samples. Late answers of a queue come in bunches, and where
+    few are late, nothing shows how long these are. They are taken to be as long as a busy period, 1 / (1 - utilisation) samples and 20 at
+    most; the share of samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff, Operations
+    Research 30, 1982).
     """
     return np.asarray(samples * min(ideal, 1.0) * np.maximum(1 - np.asarray(waiting, dtype=np.float64), 1 / LONGEST_BUNCH))
 
@@ -259,8 +259,8 @@ def bracket_of(probes: Iterable[Probe]) -> Bracket:
 def next_rate(probes: Sequence[Probe], span: Span) -> float | None:
     """Return the rate to measure next, in samples a second; None where the search is over.
 
-    Bisection on the logarithm of the rate. Where a rate stays undecided the search goes on above and below it, the wider gap first. The ends
-    of the span are measured where nothing between them has kept, or has failed.
+    Bisection on the logarithm of the rate. Where a rate stays undecided the search goes on above and below it, the wider gap first. The
+    ends of the span are measured where nothing between them has kept, or has failed.
 
     Examples
     --------

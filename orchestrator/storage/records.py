@@ -92,8 +92,7 @@ class Pairing(Frozen):
 class CapacityQuestion(Frozen):
     """What `capacity` was asked: up to which rate answers within ``deadline`` keep ``keep`` of ideal quality.
 
-    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided. ``trials`` are searched, each in the place of
-    its rate.
+    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided. ``trials`` are searched, at any rate.
     """
 
     deadline: str

@@ -134,7 +134,10 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
         (["report", "a", "--into", "b"], "--into is for a report of several campaigns"),
         (["report", "a", "b", "--into", ""], "argument --into: a folder or file was expected, and there is no name: give one"),
         (["capacity", "model=a"], "capacity needs --deadline TIME"),
-        (["capacity", "model=a", "--deadline", "5 ms", "load=closed"], "load=closed: has no rate; capacity takes load=periodic, poisson or gamma"),
+        (
+            ["capacity", "model=a", "--deadline", "5 ms", "load=closed"],
+            "load=closed: has no rate; capacity takes load=periodic, poisson or gamma",
+        ),
         (["compare", "a"], "compare takes a baseline (a results directory or a file of `export baseline`) and"),
         (["compare", "a", "b", "c"], "compare takes a baseline"),
         (["compare", "a", "b", "--allow-no-verdict"], "--allow-no-verdict says how --gate counts: add --gate"),

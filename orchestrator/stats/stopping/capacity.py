@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.capacity import ENOUGH_STREAMS, FAMILY_ERROR, MOST_PROBES, Requirement, answers_at_stake, judged, stream_means, waited
+from orchestrator.stats.capacity import (
+    ENOUGH_STREAMS,
+    FAMILY_ERROR,
+    MOST_PROBES,
+    Requirement,
+    answers_at_stake,
+    judged,
+    stream_means,
+    waited,
+)
 from orchestrator.stats.stopping.rule import Decision, RoundObservation, RuleSettings, check_row
 from orchestrator.stats.times import Clock
 
