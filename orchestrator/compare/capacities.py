@@ -14,8 +14,8 @@ from orchestrator.storage.reader import Campaign
 
 Outcome = Literal["higher", "lower", "no difference shown"]
 NOTE = (
-    "Each is certified up to the first rate and refuted from the second. higher and lower: the brackets lie apart; each is wrong in at most "
-    "5 % of searches. One process a rate: the gate does not count them."
+    "Each is certified up to the first rate and refuted from the second. higher and lower: the brackets lie apart; each is wrong in at "
+    "most 5 % of searches. One process a rate: the gate does not count them."
 )
 
 

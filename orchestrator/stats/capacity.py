@@ -120,7 +120,7 @@ def stream_means(qualities: ArrayLike, streams: ArrayLike, incomplete: ArrayLike
         return np.zeros(0)
     numbers, place, counts = np.unique(of, return_inverse=True, return_counts=True)
     cut = np.bincount(place, weights=np.broadcast_to(np.asarray(incomplete, dtype=np.float64), values.shape), minlength=numbers.size) > 0
-    sums: Floats = np.bincount(place, weights=values, minlength=numbers.size)
+    sums = np.asarray(np.bincount(place, weights=values, minlength=numbers.size), dtype=np.float64)
     whole = (counts == counts.max()) & ~cut
     return np.asarray(sums[whole] / counts[whole], dtype=np.float64)
 
@@ -184,8 +184,8 @@ def answers_at_stake(samples: int, waiting: ArrayLike, ideal: float) -> Floats:
 
     Where no score exceeds 1, (sum w)^2 / sum w^2 >= sum w, which is ideal x samples. Late answers of a queue come in bunches, and where
     few are late, nothing shows how long these are. They are taken to be as long as a busy period, 1 / (1 - utilisation) samples and 20 at
-    most; the share of samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff, Operations
-    Research 30, 1982).
+    most; the share of samples that find others before them, ``waiting`` [V], is the utilisation where arrivals are Poisson (Wolff,
+    Operations Research 30, 1982).
     """
     return np.asarray(samples * min(ideal, 1.0) * np.maximum(1 - np.asarray(waiting, dtype=np.float64), 1 / LONGEST_BUNCH))
 
