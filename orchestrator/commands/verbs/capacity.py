@@ -18,8 +18,8 @@ of arrivals after another, until it is known up to which it keeps its quality an
 a trial of one campaign, which `resume DIR` goes on with. Exit code 3: a trial keeps it at no rate. See docs/load.md."""
 WORDS = "KEY=VALUE..."
 EXAMPLES = (
-    "capacity model=efficientnet_lite0 task=imagenet_samples system=cpu_1core,cpu_all load=poisson --deadline '50 ms'",
-    "capacity model=scene_detector task=digit_scenes load=periodic load.policy=newest load.stream_s=3 --deadline '20 ms' --keep 0.95",
+    "capacity model=efficientnet_lite0 task=imagenet_samples load=poisson --deadline '50 ms'",
+    "capacity model=scene_detector task=digit_scenes system=cpu_1core,cpu_all --deadline '20 ms' --keep 0.9",
 )
 KEEP = 0.99
 MAX_SECONDS = 60.0
