@@ -1,7 +1,7 @@
 """The program: exit codes, and the printing of errors. The verbs are those of ``orchestrator/commands/verbs/``.
 
 Exit codes: 0 all done, or the gate passed; 1 a trial failed, the gate found worse, or doctor found something bad; 2 bad usage,
-configuration or plan; 3 the gate has no verdict, or a requirement is not shown; 130 interrupted.
+configuration or plan; 3 the gate has no verdict, a requirement is not shown, or `capacity` certifies no rate; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from orchestrator.analysis.capacity import CapacityRow, capacity_rows
 from orchestrator.analysis.comparison import ComparisonRow, comparison_rows
 from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
 from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
@@ -42,6 +43,7 @@ ROWS: dict[str, Any] = {
     "processes": ProcessRow,
     "tolerance": ToleranceRow,
     "load": LoadRow,
+    "capacity": CapacityRow,
     "slices": SliceRow,
     "resources": ResourcesRow,
 }
@@ -101,6 +103,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     rows["comparison"] = list(comparison_rows(groups, analysis))
     rows["processes"] = list(process_rows(groups))
     rows["tolerance"] = list(tolerance_rows(groups, analysis))
+    rows["capacity"] = list(capacity_rows(groups))
     rows["resources"] = [row for group in groups for row in resources_rows(group)]
     for name, of_table in rows.items():
         check_intervals(name, of_table)

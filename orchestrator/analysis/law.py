@@ -25,6 +25,7 @@ INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "comparison": (("interval_low", "difference", "interval_high"),),
     "processes": (("interval_low", "mean", "interval_high"),),
     "tolerance": (("interval_low", "mean", "interval_high"),),
+    "capacity": (("interval_low", "mean", "interval_high"),),
 }
 """Per result table the columns of each interval: lower limit, figure, upper limit. The other tables have none."""
 NAMED = ("metric", "slice", "clock", "threshold", "percentile", "scope")

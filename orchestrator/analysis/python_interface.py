@@ -150,6 +150,10 @@ class Results:
         """Return what each load asked for and what was delivered, per trial under load."""
         return self.table("load")
 
+    def capacity(self) -> pa.Table:
+        """Return the rates that searches have measured, each with its verdict and the bracket of its search."""
+        return self.table("capacity")
+
     def slices(self) -> pa.Table:
         """Return tail quality of each group of the slices that ``analysis.slices`` names, in the columns of `tail_quality` and more."""
         return self.table("slices")

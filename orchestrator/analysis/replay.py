@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, TypedDict
 
 import numpy as np
@@ -16,12 +16,12 @@ from orchestrator.analysis.quality import (
     JudgedMean,
     JudgedSignedMean,
     NothingToKeep,
-    Stake,
     ideal_quality,
     intervals_of,
     judge,
     scale_of,
 )
+from orchestrator.analysis.replay_beside import NOTHING, Beside, beside, of_streams, under_load
 from orchestrator.analysis.replay_streams import Arrivals, Played, Rule, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.tail_quality import UNEQUAL
 from orchestrator.analysis.trial_data import TrialData
@@ -89,7 +89,7 @@ class Lateness(TypedDict):
     longest_silence_ns: Annotated[Int64, "from when the first late answer was due to the next one on time, or to the stream's end"]
 
 
-class ReplayRow(Kept, Lateness):
+class ReplayRow(Kept, Lateness, Beside):
     """One row per trial and rate."""
 
     flags: Annotated[list[str], "what a reader must know of the figures"]
@@ -132,14 +132,19 @@ class _Streams:
         return found
 
 
-def replay_rows(data: TrialData, question: Question, deadline: Threshold, flags: Sequence[str]) -> Iterator[ReplayRow]:
-    """Yield one row per rate; none where no round is complete, or there is nothing to be right about."""
+def replay_rows(
+    data: TrialData, question: Question, deadline: Threshold, flags: Sequence[str], others: Sequence[TrialData] = ()
+) -> Iterator[ReplayRow]:
+    """Yield one row per rate; none where no round is complete, or there is nothing to be right about.
+
+    Where one of ``others`` is the same trial under the same load, what it has measured stands beside.
+    """
     rounds, services, judged = streams_of(data), services_of(data), data.judged(data.metric)
     if not rounds or math.isnan(judged.ideal()):
         return
     scale, ideal = scale_of(judged), judged.ideal()
     every = np.ones(len(data.references), dtype=np.bool_)
-    stake = _of_streams(data.stake(judged, every), float(np.mean([of_stream.size for of_stream in rounds])))
+    stake = of_streams(data.stake(judged, every), float(np.mean([of_stream.size for of_stream in rounds])))
     total = data.times[PRIMARY_CLOCK][np.concatenate(rounds)]
     timed = total[np.isfinite(total)]
     service_ns = float(timed.mean()) if timed.size else 1.0
@@ -161,6 +166,7 @@ def replay_rows(data: TrialData, question: Question, deadline: Threshold, flags:
             else scale.shown_limits(intervals_together[number].low, intervals_together[number].high)
         )
         grows = question.rule.queue_limit is None and question.rule.policy == "queue" and _grows(at, service_ns)
+        measured = under_load(data, question.law, question.rule, rate, deadline, others)
         own = [UNEQUAL] * (not stake.balanced) + [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS) + [OVERLOADED] * grows
         yield {
             **data.record.labels(),
@@ -188,14 +194,9 @@ def replay_rows(data: TrialData, question: Question, deadline: Threshold, flags:
             "streams": len(rounds),
             "rounds": int(at.rounds.size),
             **_lateness(at.played, question, deadline.ns),
+            **(NOTHING if measured is None else beside(data, measured, deadline, question.law.seed)),
             "flags": [*flags, *own],
         }
-
-
-def _of_streams(stake: Stake, rounds: float) -> Stake:
-    """Return what a stream can lose, of what a round can: its mean has so many times the answers."""
-    sway = stake.sway and replace(stake.sway, losing=stake.sway.losing * rounds, gaining=stake.sway.gaining * rounds)
-    return replace(stake, answers=stake.answers * rounds, sway=sway)
 
 
 def _at(

@@ -35,7 +35,7 @@ usage: python -m orchestrator [VERB] [WORDS] [OPTIONS]      (without a verb: run
   python -m orchestrator --version                   print the version
 
 exit codes: 0 all done, or passed; 1 a trial failed, a requirement is not met, or gate, verify or doctor found something bad;
-2 a mistake in the command, configuration or plan; 3 no verdict of the gate, or a requirement not shown; 130 interrupted
+2 a mistake in the command, configuration or plan; 3 no verdict of the gate, a requirement not shown, or no rate kept; 130 interrupted
 """
 
 

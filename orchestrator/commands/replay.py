@@ -54,7 +54,7 @@ def replay(options: Options) -> None:
         options.late_in,
         None if options.error_after is None else _time(options.error_after),
     )
-    answers = [(group, _rows(group, question, options.deadline, wanted)) for group in groups]
+    answers = [(group, _rows(group, question, options.deadline, wanted, trials)) for group in groups]
     answers = [(group, rows) for group, rows in answers if rows]
     if not answers:
         raise InputError(f"no trial of {options.directory} has a complete round that can be replayed at this deadline: name a --deadline")
@@ -71,7 +71,7 @@ def replay(options: Options) -> None:
     terminal.line(printable(f"written: {folder / 'replay.parquet'}" + (f" and {folder / 'replay.svg'}" if picture else "")))
 
 
-def _rows(group: Group, question: Question, asked: str | None, wanted: str | None) -> list[Row]:
+def _rows(group: Group, question: Question, asked: str | None, wanted: str | None, trials: Sequence[TrialData]) -> list[Row]:
     deadline = _deadline(group, asked)
     if deadline is None:
         return []
@@ -81,7 +81,7 @@ def _rows(group: Group, question: Question, asked: str | None, wanted: str | Non
         if other not in group.trials and any(data.trial_id == wanted for data in group.trials):
             raise InputError(f"fallback {other.trial_id}: answers other samples than {wanted}; choose one of the same task and data")
         chosen = [data for data in chosen if data is not other] if other in group.trials else []
-    return [dict(row) for data in chosen for row in replay_rows(data, question, deadline, group.flags[data.trial_id])]
+    return [dict(row) for data in chosen for row in replay_rows(data, question, deadline, group.flags[data.trial_id], trials)]
 
 
 def _deadline(group: Group, asked: str | None) -> Threshold | None:

@@ -11,6 +11,7 @@ from orchestrator.configuration.composition import code_folders, override_analys
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
+from orchestrator.report.capacity import bracket_tables, unsearched
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
@@ -196,10 +197,10 @@ def print_summary(
     ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    for table in (*first, *(summary_tables(results) if full else trouble_tables(results))):
+    for table in (*first, *(summary_tables(results) if full else [*trouble_tables(results), *bracket_tables(results)])):
         terminal.table(table)
         terminal.line()
-    for answer in answers(results, ranked):
+    for answer in answers(results, unsearched(ranked)):
         terminal.lines(lines(answer, terminal.width, terminal.fine))
         for note in answer.notes:
             terminal.prose(note)

@@ -11,6 +11,7 @@ from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
 
+from orchestrator.commands.capacity import Explorer, exit_code, searches_in
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
 from orchestrator.commands.shared_options import GoingOn
@@ -139,10 +140,12 @@ def execute(options: GoingOn) -> int:
         check_packages()
         add_code_folders(campaign.code)
         chosen = _chosen(writer, options)
-        if not chosen:
+        question = writer.record.capacity if options.verb == "resume" else None
+        over = question is None or all(search.next_rate() is None for search in searches_in(writer.directory, question))
+        if not chosen and over:
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
-        with open_site(campaign, [planned.trial for planned in chosen]) as site:
-            changes = list_changes(writer, campaign, chosen, site)
+        with open_site(campaign, [planned.trial for planned in (chosen or writer.record.trials)]) as site:
+            changes = list_changes(writer, campaign, chosen or writer.record.trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
             if different and not options.accept_changes:
                 more = f" (and {len(different) - 1} more)" if len(different) > 1 else ""
@@ -154,7 +157,9 @@ def execute(options: GoingOn) -> int:
             with Progress(0, None if options.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
             accepted = options.accept_changes
-            return measure(writer, campaign, chosen, options.quiet, site, _rules(writer), accepted, options.full)
+            further = None if question is None else Explorer(question, site, writer)
+            code = measure(writer, campaign, chosen, options.quiet, site, _rules(writer), accepted, options.full, further)
+            return code if question is None else exit_code(code, writer.directory, question)
 
 
 def _chosen(writer: CampaignWriter, options: GoingOn) -> list[PlannedTrial]:

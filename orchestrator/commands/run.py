@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +25,15 @@ from orchestrator.report.progress import Progress, short_names
 from orchestrator.report.text import printable, trials_counted
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.stats.stopping import StoppingRule
-from orchestrator.storage.records import CampaignRecord, Fault, Pairing, PlannedTrial
+from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.code_files import CodeFiles, digest_code
 
 REPORTED = "reported"
 """An interrupt reported to the user."""
 SAME_SIGNAL_S = 0.5
+More = Callable[[Progress], Sequence[PlannedTrial]]
+"""Plans further trials from what is stored, and returns them; none where there is nothing more to measure."""
 
 
 def execute(options: Composing) -> int:
@@ -63,8 +65,13 @@ def run_planned(options: Composing, composed: Composed, plan: Plan, site: Site) 
         return measure(writer, campaign, runnable, options.quiet, site, full=options.full)
 
 
-def record_of(command: tuple[str, ...], composed: Composed, plan: Plan, pairing: Pairing | None = None) -> CampaignRecord:
-    """Return the record of a campaign that was planned and is not begun; ``pairing`` is that of one side of `compare --run`."""
+def record_of(
+    command: tuple[str, ...], composed: Composed, plan: Plan, pairing: Pairing | None = None, capacity: CapacityQuestion | None = None
+) -> CampaignRecord:
+    """Return the record of a campaign that was planned and is not begun.
+
+    ``pairing`` is that of one side of `compare --run`, ``capacity`` what `capacity` was asked.
+    """
     campaign = composed.campaign
     return CampaignRecord(
         code_version=orchestrator.__version__,
@@ -77,6 +84,7 @@ def record_of(command: tuple[str, ...], composed: Composed, plan: Plan, pairing:
         trials=plan.trials,
         left_out=plan.left_out,
         pairing=pairing,
+        capacity=capacity,
     )
 
 
@@ -89,11 +97,12 @@ def measure(
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
     accept_changes: bool = False,
     full: bool = False,
+    more: More | None = None,
 ) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code.
 
     ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` and ``full`` also hold if the program
-    goes on in a fresh Ray.
+    goes on in a fresh Ray. ``more`` is asked for further trials, each time that all are done, until it has none.
     """
     stop = threading.Event()
     with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr, short_names(runnable)) as progress:
@@ -103,7 +112,11 @@ def measure(
                 # Until the report is written. While Ray starts there is no round to finish, and one signal is enough.
                 signals.enter_context(stop_on_signals(stop, progress))
                 try:
-                    run_trials(runnable, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
+                    batch: Sequence[PlannedTrial] = runnable
+                    while batch or more is not None:
+                        run_trials(batch, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
+                        batch = () if more is None or stop.is_set() else more(progress)
+                        more = more if batch else None
                 except KeyboardInterrupt:
                     _stopped_at_once(writer, progress)  # before Ray ends, which may take a while
                     raise KeyboardInterrupt(REPORTED) from None

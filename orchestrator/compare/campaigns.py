@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline, BaselineTrial
+from orchestrator.compare.capacities import ComparedCapacity, compared_capacities
 from orchestrator.compare.changes import LOAD_DIFFERS, Change, changes, differing_load, load_of, stack_of
 from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, differences, measured, refused, too_few
 from orchestrator.compare.sides import SLOW_DOWNS, TORN, by_match_key, described, load_repeats, partners, reduce, torn
@@ -37,6 +38,8 @@ class Comparison:
         what the gate must be able to find; None where no gate was asked for.
     paired, differing
         whether both were measured in pairs with each other, and the settings in which they then differ.
+    capacities
+        searches of `capacity` that both have.
     """
 
     before: Baseline
@@ -49,6 +52,7 @@ class Comparison:
     min_effect: float | None = None
     paired: bool = False
     differing: tuple[str, ...] = ()
+    capacities: tuple[ComparedCapacity, ...] = ()
 
     def exit_code(self, allow_no_verdict: bool = False, accept_drift: bool = False) -> int:
         """Return what the gate says of the campaigns: passed, alarm, or undecided."""
@@ -136,6 +140,7 @@ def compare(
         min_effect=min_effect,
         paired=bool(partner_of),
         differing=tuple(differing),
+        capacities=compared_capacities(before, after, analysis.metrics) if isinstance(before, Campaign) else (),
     )
 
 

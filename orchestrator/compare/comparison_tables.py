@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, Comparison
+from orchestrator.compare.capacities import capacity_table
 from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
 from orchestrator.compare.rows import NO_VERDICT, Compared
 from orchestrator.compare.verdicts import percent
@@ -183,8 +184,10 @@ MEANS: Mapping[str, Texts] = {
 
 
 def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
-    """Yield the verdicts, what the repeats can find if that was asked for, and what else changed."""
+    """Yield the verdicts, capacities, what the repeats can find if that was asked for, and what else changed."""
     yield _verdicts(comparison)
+    if comparison.capacities:
+        yield condensed(capacity_table(comparison.capacities), ["before", "now", "verdict"])
     if power:
         yield _power(comparison)
     if comparison.changes:

@@ -39,6 +39,15 @@ def to_document(comparison: Comparison, allow_no_verdict: bool = False, accept_d
         "candidate": _campaign(comparison.after),
         "trials": [_row(row) for row in comparison.rows],
         "only_in_candidate": list(comparison.only_after),
+        "capacities": [
+            {
+                "names": list(one.names),
+                "baseline": [one.before.certified, one.before.refuted],
+                "candidate": [one.after.certified, one.after.refuted],
+                "verdict": one.outcome,
+            }
+            for one in comparison.capacities
+        ],
         "changes": [
             {"what": change.name, "baseline": change.before, "candidate": change.after, "systems": list(change.systems)}
             for change in comparison.changes

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
@@ -89,10 +90,11 @@ def described(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
 
 
 def by_match_key(campaign: Campaign) -> dict[str, list[PlannedTrial]]:
-    """Return the repeats of each match key, in the order of the plan."""
+    """Return the repeats of each match key, in the order of the plan; rates of a search, which no other campaign shares, are left out."""
     found: dict[str, list[PlannedTrial]] = {}
     for planned in campaign.record.trials:
-        found.setdefault(planned.match_key, []).append(planned)
+        if not is_probe(planned.trial):
+            found.setdefault(planned.match_key, []).append(planned)
     return found
 
 

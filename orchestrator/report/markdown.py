@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.answer import Answer, answers
+from orchestrator.report.capacity import capacity_tables, unsearched
 from orchestrator.report.claims import (
     comparison_tables,
     deadline_tables,
@@ -50,6 +51,7 @@ report.
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
+    ("Capacity", (capacity_tables,)),
     ("Tail quality at every threshold", (cross_system_tables, tolerance_tables)),
     ("Deadlines kept", (deadline_tables,)),
     ("Differences, fresh processes and other figures", (comparison_tables, process_tables, other_figure_tables)),
@@ -93,7 +95,7 @@ def report_of(
     first
         tables that are folded before all others.
     """
-    found = list(answers(results, ranked))
+    found = list(answers(results, unsearched(ranked)))
     head = [f"# {markdown_text(title)}", ""]
     head += [_item(sentence) for sentence in (*sentences, *_not_done(results))]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]

@@ -106,6 +106,12 @@ class Progress:
             if self._console is not None:
                 self._console.print(Text(printable(message)), soft_wrap=True)
 
+    def add(self, trials: Sequence[PlannedTrial], names: Mapping[str, str]) -> None:
+        """Count further trials, and call them by these names."""
+        with self._lock:
+            self._trials += len(trials)
+            self._names = {**self._names, **names}
+
     def fall_silent(self) -> None:
         """Write nothing more, whatever threads have to say that still end: the caller has the last word."""
         with self._lock:

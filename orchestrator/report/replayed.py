@@ -22,6 +22,13 @@ ABOUT_STREAKS = (
 )
 
 
+ABOUT_MEASURED = (
+    "The same trial as it was measured under this load. times: its mean total time against the closed loop's. after idling: the penalty of "
+    "idling, by how much the median of samples that found the server idle lies above the closed loop's median: clocks and caches are "
+    "colder then. A replay knows neither."
+)
+
+
 def words_of(row: Row) -> str:
     """Return what was asked: the law, the rule and the bound, such as ``poisson, newest, within 50 ms``."""
     law = row["law"] + (f" of burstiness {row['burstiness']:g}" if row["burstiness"] is not None else "")
@@ -32,9 +39,11 @@ def words_of(row: Row) -> str:
 
 
 def replay_tables(group: Group, rows: Sequence[Row]) -> Iterator[Table]:
-    """Yield both tables of a group, from its rows of ``replay.parquet``, at least one."""
+    """Yield the tables of a group, from its rows of ``replay.parquet``, at least one."""
     yield _quality_table(group, rows)
     yield _streaks_table(group, rows)
+    if measured := [row for row in rows if row["measured"] is not None]:
+        yield _measured_table(group, measured)
 
 
 def _quality_table(group: Group, rows: Sequence[Row]) -> Table:
@@ -109,6 +118,38 @@ def _streaks_table(group: Group, rows: Sequence[Row]) -> Table:
         right=frozenset(["rate", *heads]),
     )
     return condensed(made, ["rate", "late"])
+
+
+def _measured_table(group: Group, rows: Sequence[Row]) -> Table:
+    heads = ["replayed", "measured", "times", "after idling"]
+    made = Table(
+        title=f"Replayed and measured, of {group.task} ({rows[0]['metric']}): {words_of(rows[0])}",
+        columns=[*who_columns(group), "rate", *heads],
+        rows=[
+            [
+                *who(row, group),
+                f"{row['rate_per_s']:g}/s",
+                f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}",
+                _measured(row),
+                _change(row["service_change"]),
+                _change(row["idle_penalty"]),
+            ]
+            for row in rows
+        ],
+        note=ABOUT_MEASURED,
+        right=frozenset(["rate", *heads]),
+    )
+    return condensed(made, ["rate", *heads])
+
+
+def _measured(row: Row) -> str:
+    if row["measured_mean"] is None:
+        return "-"
+    return f"{quality(row['measured_mean'])} {quality_within(row['measured_low'], row['measured_high'])}"
+
+
+def _change(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:+.1f} %"
 
 
 def _share(value: float | None) -> str:

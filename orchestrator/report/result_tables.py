@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.analysis.groups import Group
+from orchestrator.report.capacity import capacity_tables
 from orchestrator.report.claims import deadline_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.resources import resources_tables
@@ -27,6 +28,7 @@ def summary_tables(results: CampaignAnalysis) -> list[Table]:
     """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
     return [
         *trouble_tables(results),
+        *capacity_tables(results),
         *cross_system_tables(results),
         *slice_tables(results, primary_metric=True),
         *deadline_tables(results),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import measured_again
 from orchestrator.report.standings import Ranking, Standing, by_model, rankings
 from orchestrator.report.table import bound
@@ -23,9 +24,10 @@ def verdict(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) 
     ranked = rankings(results) if ranked is None else ranked
     if not ranked:
         yield "No trial has a stored round."
-    for one in ranked:
+    yield from capacity_sentences(results)
+    for one in unsearched(ranked):
         yield from winners(one)
-    yield from repeats_needed(results, ranked)
+    yield from repeats_needed(results, unsearched(ranked))
     yield from cautions(results)
 
 
@@ -84,7 +86,7 @@ def winners(one: Ranking) -> Iterator[str]:
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
     """Say that differences between single processes are not shown for others yet, and the commands that would show them."""
     single = [one.group.task for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
-    if not single:
+    if not single or results.campaign.capacity is not None:  # rates of one search are no trials to repeat
         return
     start = f"{', '.join(dict.fromkeys(single))}: each trial is one process. Whether fresh processes do the same, repeats show:"
     if results.commands:

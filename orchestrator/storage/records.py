@@ -89,6 +89,18 @@ class Pairing(Frozen):
     side: Literal["a", "b"]
 
 
+class CapacityQuestion(Frozen):
+    """What `capacity` was asked: up to which rate answers within ``deadline`` keep ``keep`` of ideal quality.
+
+    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided. ``trials`` are searched, at any rate.
+    """
+
+    deadline: str
+    keep: float = Field(gt=0, lt=1)
+    max_seconds: float = Field(gt=0)
+    trials: tuple[Trial, ...] = Field(min_length=1)
+
+
 class CampaignRecord(Frozen):
     """``campaign.json``: all trials of one command.
 
@@ -111,6 +123,7 @@ class CampaignRecord(Frozen):
     left_out: tuple[LeftOut, ...] = ()
     under_way: bool = False
     pairing: Pairing | None = Field(None, exclude_if=lambda pairing: pairing is None)
+    capacity: CapacityQuestion | None = Field(None, exclude_if=lambda capacity: capacity is None)
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

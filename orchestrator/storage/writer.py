@@ -141,6 +141,15 @@ class CampaignWriter:
         """Return what is stored of a trial that has begun, or None. Raises InputError for a record that is missing or damaged."""
         return read_trial(self._folder(trial_id), self._of_plan(trial_id))
 
+    def add(self, trials: Sequence[PlannedTrial]) -> None:
+        """Plan further trials, on disk at once. Raises ValidationError for an id that the campaign has already."""
+        with self._one_at_a_time:
+            self._put_right()
+            known = tuple(self._planned.values())
+            self._record = CampaignRecord.model_validate({**dict(self._record), "trials": (*known, *trials)})
+            self._planned.update({planned.trial_id: planned for planned in trials})
+            self._write_record(under_way=True)
+
     def note(self, trial_id: str, changes: Sequence[str] = (), extension: int | None = None) -> None:
         """Record in ``trial.json``, where there is one, what a user has accepted as changed and up to which round it is extended."""
         known = self.read_trial(trial_id)

@@ -12,9 +12,11 @@ import pytest
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, schedule_of, services_of, streams_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.config import LoadConfig
 from orchestrator.stats.arrivals import mean_rate
 from orchestrator.stats.service_policies import POLICIES, Policy, serve
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import Clock
 from orchestrator.storage.stored_form import table_of
 from orchestrator.storage.typed_rows import Labels, columns_in_markdown, form_of
 
@@ -141,3 +143,28 @@ def test_a_trace_keeps_its_form_at_another_rate() -> None:
 
 def test_the_page_has_the_columns() -> None:
     assert columns_in_markdown(ReplayRow, after=Labels) in PAGE
+
+
+def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) -> None:
+    load = LoadConfig(name="poisson", rate_per_s=20.0, stream_s=3.0)
+    record = data.record.model_copy(update={"trial_id": "loaded-r0", "trial": data.record.trial.model_copy(update={"load": load})})
+    slower = {clock: times * 1.25 for clock, times in data.times.items()}
+    # Every arrival but each tenth finds the server idle; that one waits, and its answer is late.
+    arrivals = np.tile(np.arange(40).reshape(2, 20) * 50e6, (15, 1))
+    waits = np.where(np.arange(20) % 10 == 9, 30e6, 0.0)
+    loaded = replace(
+        data, record=record, times=slower | {Clock.RESPONSE: slower["total"] + waits}, arrivals=arrivals, streams=np.arange(30) // 2,
+        incomplete=np.zeros(30, dtype=bool),
+    )  # fmt: skip
+    question = Question(POISSON, (20.0, 21.0), Rule())
+    same, other = replay_rows(data, question, LIMIT, (), [data, loaded])
+    assert (same["measured"], other["measured"]) == ("loaded-r0", None)
+    on_time = slower["total"] + waits <= LIMIT.ns
+    assert same["measured_mean"] == pytest.approx((on_time * ([1.0] * 16 + [0.0] * 4)).mean())
+    assert same["measured_low"] <= same["measured_mean"] <= same["measured_high"]
+    assert same["service_change"] == pytest.approx(0.25)
+    assert same["idle_penalty"] == pytest.approx(0.25, abs=0.03)
+    assert other["service_change"] is other["idle_penalty"] is None
+    for changed in ({"policy": "newest"}, {"group": 2}, {"queue_limit": 3}):
+        elsewhere = record.model_copy(update={"trial": record.trial.model_copy(update={"load": load.model_copy(update=changed)})})
+        assert next(replay_rows(data, question, LIMIT, (), [replace(loaded, record=elsewhere)]))["measured"] is None

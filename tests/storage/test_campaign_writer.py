@@ -187,3 +187,17 @@ def test_overrides_are_yaml(new_record: NewRecord, command: tuple[str, ...]) -> 
     sweep = {"axes": {"model": "a,b"}, "set": ["measurement.repeat=3"], "exclude": [{"model": "a"}]}
     record = new_record().model_copy(update={"command": command, "sweep": sweep})
     assert yaml.safe_load(overrides_yaml(record)) == {"command": list(command), "sweep": sweep}
+
+
+def test_further_trials_are_on_disk_at_once_and_never_twice(directory: Path, new_record: NewRecord) -> None:
+    first, second, third = new_record(trials=3).trials
+    with CampaignWriter.create(directory, new_record(trials=1)) as writer:
+        writer.set_state(first.trial_id, "infeasible", "too small")
+        writer.add([second, third])
+        assert [planned.trial_id for planned in open_campaign(directory).record.trials] == [first.trial_id, second.trial_id, third.trial_id]
+        with pytest.raises(ValueError, match="occurs twice"):
+            writer.add([second])
+        writer.set_state(third.trial_id, "infeasible", None)
+    stored = open_campaign(directory).record
+    assert [planned.state for planned in stored.trials] == ["infeasible", "planned", "infeasible"]
+    assert not stored.under_way

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.report.capacity import capacity_tables
 from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, process_tables
 from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
@@ -28,7 +29,10 @@ from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
-OPEN = {"tail-quality": "answer", "percentiles": "latency", "evidence": "slow", "stages": "causes", "input-size": "causes"}
+OPEN = {
+    "tail-quality": "answer", "capacity": "capacity", "percentiles": "latency", "evidence": "slow", "stages": "causes",
+    "input-size": "causes",
+}  # fmt: skip
 """Figures that are not folded, and where they stand."""
 COMPARING = ("ranking",)
 """Figures that say nothing of one trial alone."""
@@ -56,6 +60,8 @@ class TaskSection:
         those that are not folded, by where they stand.
     latency
         the table of percentiles, by clock.
+    capacity
+        what searches for the highest rate have found.
     slow
         tables of slow rounds and their evidence.
     folded
@@ -73,6 +79,7 @@ class TaskSection:
     strips: Sequence[Strip]
     figures: Mapping[str, Sequence[Figure]]
     latency: Mapping[str, Table]
+    capacity: Sequence[Table]
     slow: Sequence[Table]
     folded: Sequence[Part]
     threshold: str
@@ -118,6 +125,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
         strips=strips(reading, results),
         figures=shown,
         latency=_latency_by_clock(own, reading.clocks),
+        capacity=list(capacity_tables(own)),
         slow=[*slow_rounds_tables(own), *evidence_tables(own)],
         folded=list(_folded(number, reading, own, folded)),
         threshold=milliseconds(int(grid.ns[grid.start])),

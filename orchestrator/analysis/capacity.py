@@ -1,0 +1,254 @@
+"""Searches for the highest rate that keeps its tail quality, read from the trials that they have measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.load import NOT_KEPT, load_flags
+from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.config import LoadConfig, MeasurementConfig, Trial
+from orchestrator.contracts import InputError
+from orchestrator.stats.arrivals import SECOND_NS
+from orchestrator.stats.capacity import (
+    Bracket,
+    Judgement,
+    Probe,
+    Requirement,
+    Span,
+    answers_at_stake,
+    bracket_of,
+    judged,
+    next_rate,
+    span_of,
+    stream_means,
+    waited,
+)
+from orchestrator.stats.stopping.capacity import DEFAULTS, Capacity
+from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
+from orchestrator.stats.times import Clock
+from orchestrator.storage.typed_rows import Int32, Int64, Labels
+
+ANY_RATE = 1.0
+"""Stands in the place of the rate of a trial that is searched."""
+
+
+class CapacityRow(Labels):
+    """One row per rate that a search has measured, in the order in which it did."""
+
+    search: Annotated[Int32, "number of the search, from 0: trials that differ in their rate alone"]
+    load: Annotated[str, "the load without its rate, such as `poisson newest`"]
+    rate_per_s: Annotated[float, "samples that arrived in a second, on average"]
+    threshold: Annotated[str, "label of the deadline"]
+    threshold_ns: Annotated[Int64, "an answer is on time when its response, from arrival to answer, is at most this"]
+    keep: Annotated[float, "the share of ideal quality that is required"]
+    closed_per_s: Annotated[float | None, "samples a second of the same trial in a closed loop; null where it was not measured"]
+    metric: Annotated[str, "the primary metric"]
+    ideal: Annotated[float, "quality without a threshold"]
+    streams: Annotated[Int32, "how many whole streams the verdict rests on; the unit of the interval"]
+    mean: Annotated[float, "tail quality on the response clock, a mean over these streams"]
+    interval_low: Annotated[float, "lower limit of its interval"]
+    interval_high: Annotated[float, "upper limit"]
+    confidence: Annotated[float, "of that interval: at most 5 % of searches give any wrong verdict"]
+    verdict: Annotated[str, "`keeps`, `fails` or `undecided`"]
+    certified_per_s: Annotated[float | None, "the search as a whole: the highest rate that keeps below all that fail; null for none"]
+    refuted_per_s: Annotated[float | None, "the lowest rate that fails; null where none did"]
+    flags: Annotated[list[str], "what a reader must know of the figures"]
+
+
+@dataclass(frozen=True)
+class MeasuredProbe:
+    """A rate that was measured: its trial, and what that has shown."""
+
+    data: TrialData
+    judgement: Judgement
+
+    @property
+    def probe(self) -> Probe:
+        """The rate with its verdict."""
+        rate = self.data.record.trial.load.rate_per_s
+        assert rate is not None
+        return Probe(rate, self.judgement.verdict)
+
+
+@dataclass(frozen=True)
+class Search:
+    """All rates of one trial.
+
+    like
+        the trial, with any rate.
+    closed
+        the same in a closed loop; None where it was not measured.
+    """
+
+    like: Trial
+    closed: TrialData | None
+    probes: tuple[MeasuredProbe, ...]
+
+    @property
+    def closed_per_s(self) -> float | None:
+        """Samples a second in a closed loop, from the duration of its whole rounds."""
+        if self.closed is None:
+            return None
+        took_ns = self.closed.evidence["duration_ns"][~self.closed.incomplete]
+        samples = self.closed.times[self.closed.clock].shape[1]
+        return float(samples * took_ns.size / took_ns.sum() * SECOND_NS) if took_ns.size else None
+
+    @property
+    def span(self) -> Span | None:
+        """Where it goes; None where that is not known."""
+        throughput = self.closed_per_s
+        return None if throughput is None else span_of(throughput)
+
+    @property
+    def bracket(self) -> Bracket:
+        """What it has found so far."""
+        return bracket_of(measured.probe for measured in self.probes)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a trial of it has not ended as it should, so that it cannot go on."""
+        trials = [*([self.closed] if self.closed is not None else []), *(measured.data for measured in self.probes)]
+        return any(data.record.state != "done" for data in trials)
+
+    def next_rate(self) -> float | None:
+        """Return the rate to measure next, samples a second; None where the search is over or cannot go on."""
+        span = self.span
+        if span is None or self.failed:
+            return None
+        return next_rate([measured.probe for measured in self.probes], span)
+
+
+def question_of(trial: Trial) -> tuple[Threshold, Requirement] | None:
+    """Return the deadline of a trial that is a rate of a search and what it must keep; None of any other."""
+    if trial.measurement.rule != Capacity.name or trial.load.rate_per_s is None:
+        return None
+    options = {**DEFAULTS, **trial.measurement.rule_options}
+    try:
+        [deadline] = thresholds_from_ms([float(options["deadline_ms"])])
+        found = Requirement(float(options["keep"]), int(options["most_streams"]), float(options["error"]))
+    except (InputError, OverflowError, ValueError):  # the record may be a stranger's
+        return None
+    return (deadline, found) if found.sound else None
+
+
+def is_probe(trial: Trial) -> bool:
+    """Return whether a trial is a rate of a search."""
+    return question_of(trial) is not None
+
+
+def at_any_rate(trial: Trial) -> Trial:
+    """Return what all rates of a search have in common: a trial without its rate and without how it is stopped."""
+    return trial.model_copy(
+        update={"load": trial.load.model_copy(update={"rate_per_s": ANY_RATE}), "measurement": _unstopped(trial.measurement)}
+    )
+
+
+def _unstopped(measurement: MeasurementConfig) -> MeasurementConfig:
+    defaults = MeasurementConfig()
+    changed = {name: getattr(defaults, name) for name in ("rule", "rule_options", "min_rounds", "max_rounds", "max_seconds")}
+    return measurement.model_copy(update=changed)
+
+
+def _in_closed_loop(trial: Trial) -> Trial:
+    return trial.model_copy(update={"load": LoadConfig(), "measurement": _unstopped(trial.measurement)})
+
+
+def searches_of(trials: Sequence[TrialData], wanted: Iterable[Trial] = ()) -> list[Search]:
+    """Return the searches among trials, in the order of their first ones; those of ``wanted`` come first, even without a rate yet."""
+    likes = {_key(like): like for like in map(at_any_rate, wanted)}
+    measured = [data for data in trials if is_probe(data.record.trial) and data.streams is not None and Clock.RESPONSE in data.times]
+    if not (likes or measured):
+        return []
+    probes: dict[str, list[TrialData]] = {}
+    closed = {_key(_in_closed_loop(data.record.trial)): data for data in trials if not data.record.trial.load.is_open}
+    for data in measured:
+        like = at_any_rate(data.record.trial)
+        likes.setdefault(_key(like), like)
+        probes.setdefault(_key(like), []).append(data)
+    return [
+        Search(like, closed.get(_key(_in_closed_loop(like))), tuple(MeasuredProbe(data, judge_probe(data)) for data in probes.get(key, ())))
+        for key, like in likes.items()
+    ]
+
+
+def _key(trial: Trial) -> str:
+    return trial.model_dump_json()
+
+
+def asked_of(data: TrialData) -> tuple[Threshold, Requirement]:
+    """Return the deadline of a probe, and what it must keep."""
+    found = question_of(data.record.trial)
+    assert found is not None
+    return found
+
+
+def judge_probe(data: TrialData) -> Judgement:
+    """Return what a probe has shown; a schedule that was not kept shows nothing."""
+    found = _judge_streams(data)
+    kept = found.verdict == "undecided" or NOT_KEPT not in load_flags(data, asked_of(data)[0])
+    return found if kept else Judgement("undecided", found.streams, found.mean, found.low, found.high, found.confidence)
+
+
+def _judge_streams(data: TrialData) -> Judgement:
+    deadline, requirement = asked_of(data)
+    metric = data.judged(data.metric)
+    times = data.times[Clock.RESPONSE]
+    qualities = metric.curve(times, [deadline.ns])[0]
+    assert data.streams is not None
+    incomplete = data.incomplete if data.incomplete.size else np.zeros(len(times), dtype=bool)
+    waiting = waited(times, data.times[Clock.TOTAL]).mean(axis=1)
+    means, shares = (stream_means(values, data.streams, incomplete) for values in (qualities, waiting))
+    samples = times.shape[1] * int(np.unique(data.streams, return_counts=True)[1].max())
+    ideal = metric.ideal()
+    return judged(means, answers_at_stake(samples, shares, ideal), ideal, requirement)
+
+
+def capacity_rows(groups: Sequence[Group]) -> Iterator[CapacityRow]:
+    """Yield the rows of a campaign for ``capacity.parquet``; none where nothing was searched."""
+    trials = [data for group in groups for data in group.trials]
+    flags = {trial_id: found for group in groups for trial_id, found in group.flags.items()}
+    for number, search in enumerate(searches_of(trials)):
+        for measured in search.probes:
+            if math.isfinite(measured.judgement.mean):  # else there is nothing to be right about
+                yield _row(number, search, measured, flags)
+
+
+def _row(number: int, search: Search, measured: MeasuredProbe, flags: Mapping[str, Sequence[str]]) -> CapacityRow:
+    data, found, bracket = measured.data, measured.judgement, search.bracket
+    deadline, requirement = asked_of(data)
+    scale = scale_of(data.judged(data.metric))
+    low, high = scale.shown_limits(found.low, found.high)
+    return {
+        **data.record.labels(),
+        "search": number,
+        "load": words_without_rate(search.like.load),
+        "rate_per_s": measured.probe.rate_per_s,
+        "threshold": deadline.label,
+        "threshold_ns": deadline.ns,
+        "keep": requirement.keep,
+        "closed_per_s": search.closed_per_s,
+        "metric": data.metric,
+        "ideal": scale.shown(data.judged(data.metric).ideal()),
+        "streams": found.streams,
+        "mean": scale.shown(found.mean),
+        "interval_low": low,
+        "interval_high": high,
+        "confidence": found.confidence,
+        "verdict": found.verdict,
+        "certified_per_s": bracket.certified,
+        "refuted_per_s": bracket.refuted,
+        "flags": list(flags[data.trial_id]),
+    }
+
+
+def words_without_rate(load: LoadConfig) -> str:
+    """Return a load in words, without its rate."""
+    pace = f" {load.rate_per_s:g}/s"
+    return load.words.replace(pace, "", 1)

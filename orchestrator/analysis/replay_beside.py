@@ -1,0 +1,109 @@
+"""A replayed trial beside the same trial as it was measured under that load: what idling and other work did to its times."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Annotated, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.load import schedules_of
+from orchestrator.analysis.quality import Stake, intervals_of, scale_of
+from orchestrator.analysis.replay_streams import Arrivals, Rule
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.capacity import stream_means
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+
+SAME_RATE = 1e-6
+"""Rates that differ by less than this share are one."""
+
+
+class Beside(TypedDict):
+    """What the same trial kept when it was measured under this load."""
+
+    measured: Annotated[str | None, "the same trial as it was measured under this load; null where it was not"]
+    measured_mean: Annotated[float | None, "its tail quality on the response clock, a mean over streams"]
+    measured_low: Annotated[float | None, "lower limit of its 95 % interval over streams"]
+    measured_high: Annotated[float | None, "upper limit"]
+    service_change: Annotated[float | None, "its mean total time over that of the closed loop, less 1"]
+    idle_penalty: Annotated[
+        float | None, "the penalty of idling: median total time of its samples that found the server idle, over the closed loop's, less 1"
+    ]
+
+
+NOTHING: Beside = {
+    "measured": None,
+    "measured_mean": None,
+    "measured_low": None,
+    "measured_high": None,
+    "service_change": None,
+    "idle_penalty": None,
+}
+
+
+def of_streams(stake: Stake, rounds: float) -> Stake:
+    """Return what a stream can lose, of what a round can: its mean has so many times the answers."""
+    sway = stake.sway and replace(stake.sway, losing=stake.sway.losing * rounds, gaining=stake.sway.gaining * rounds)
+    return replace(stake, answers=stake.answers * rounds, sway=sway)
+
+
+def under_load(
+    data: TrialData, law: Arrivals, rule: Rule, rate_per_s: float, deadline: Threshold, trials: Iterable[TrialData]
+) -> TrialData | None:
+    """Return the trial that measured under a load what a closed loop measured without, or None."""
+    mine = data.record.trial
+    for other in trials:
+        theirs = other.record.trial
+        load = theirs.load
+        same_work = (theirs.model, theirs.task, theirs.system, theirs.runtime, theirs.repeat) == (
+            mine.model, mine.task, mine.system, mine.runtime, mine.repeat,
+        )  # fmt: skip
+        same_data = other.record.digests.get("data") == data.record.digests.get("data")
+        if not (same_work and same_data and other.arrivals is not None and theirs.measurement.batch == 1 and load.rate_per_s is not None):
+            continue
+        asked = (law.law, law.group, law.burstiness if law.law == "gamma" else 1.0, rule.policy, rule.queue_limit)
+        had = (load.name, load.group, load.burstiness if load.name == "gamma" else 1.0, load.policy, load.queue_limit)
+        skips = load.policy != "skip_late" or round((load.deadline_ms or 0) * 1e6) == deadline.ns
+        if asked == had and skips and abs(load.rate_per_s / rate_per_s - 1) < SAME_RATE:
+            return other
+    return None
+
+
+def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int) -> Beside:
+    """Return what a trial under load kept, and what became of its times, against the same in a closed loop."""
+    judged = measured.judged(measured.metric)
+    assert measured.streams is not None
+    every = np.ones(len(measured.references), dtype=np.bool_)
+    incomplete = measured.incomplete if measured.incomplete.size else np.zeros(len(measured.streams), dtype=np.bool_)
+    means = stream_means(judged.curve(measured.times[Clock.RESPONSE], [deadline.ns])[0], measured.streams, incomplete)
+    if not means.size:
+        return {**NOTHING, "measured": measured.trial_id}
+    rounds = float(np.unique(measured.streams, return_counts=True)[1].max())
+    random = np.random.default_rng([seed, zlib.crc32(measured.trial_id.encode())])
+    [found] = intervals_of(means[np.newaxis], judged.ideal(), of_streams(measured.stake(judged, every), rounds), random)
+    scale = scale_of(judged)
+    low, high = scale.shown_limits(found.low, found.high)
+    closed, services = (of.times[PRIMARY_CLOCK][np.isfinite(of.times[PRIMARY_CLOCK])] for of in (data, measured))
+    idle = services_after_idling(measured)
+    return {
+        "measured": measured.trial_id,
+        "measured_mean": float(scale.shown(float(means.mean()))),
+        "measured_low": low,
+        "measured_high": high,
+        "service_change": float(services.mean() / closed.mean() - 1) if services.size and closed.size else None,
+        "idle_penalty": float(np.median(idle) / np.median(closed) - 1) if idle.size and closed.size else None,
+    }
+
+
+def services_after_idling(data: TrialData) -> NDArray[np.float64]:
+    """Return the total times, ns, of samples that found the server idle, but for the first of each stream."""
+    found = schedules_of(data)
+    services = [np.zeros(0)]
+    for at, start, end in zip(found.moments, found.starts, found.ends, strict=True):
+        free = np.concatenate([[np.inf], np.fmax.accumulate(end)[:-1]])
+        services.append((end - start)[(at > free) & np.isfinite(start)])
+    return np.concatenate(services)

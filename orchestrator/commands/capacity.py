@@ -1,0 +1,149 @@
+"""``capacity``: search the highest rate that keeps its tail quality, over trials of one campaign.
+
+Which rate is next follows from what is stored alone, so that a search goes on wherever it was interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.analysis.capacity import ANY_RATE, Search, at_any_rate, searches_of
+from orchestrator.analysis.trial_data import load_trials
+from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
+from orchestrator.commands.run import measure, record_of, results_directory
+from orchestrator.commands.verbs.capacity import Options
+from orchestrator.configuration.config import LoadConfig, Trial
+from orchestrator.contracts import InputError
+from orchestrator.execution.executor import Site
+from orchestrator.planning.plan import Candidate, make_plan_of
+from orchestrator.report.progress import Progress
+from orchestrator.stats.capacity import FAMILY_ERROR, FIRST_LOOK, MOST_PROBES, least_streams
+from orchestrator.stats.stopping.capacity import Capacity
+from orchestrator.stats.thresholds import Threshold, primary_threshold
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CapacityQuestion, PlannedTrial
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.schedule import length_of_stream
+
+NAME = "capacity"
+"""Of the campaign, and of the folder below ``results`` where it lies."""
+CLOSED = {"rule": "rounds", "min_rounds": 2, "max_rounds": 1000, "max_seconds": 3.0}
+"""How the closed loop is measured whose throughput bounds the search: two rounds, and 3 s."""
+NOTHING_KEPT = 3
+"""Exit code where a trial is certified at no rate."""
+
+
+def execute(options: Options) -> int:
+    """Search each trial that the command line describes. Returns the exit code."""
+    deadline, composing = time_of(options.deadline), options.composing
+    own = (f"load.rate_per_s={ANY_RATE:g}", f'analysis.primary="{deadline.label}"')
+    with Progress(0, None if composing.quiet else sys.stderr) as waiting:
+        composed = compose_campaign(replace(composing, overrides=(*composing.overrides, *own)), waiting.say)
+    composed = replace(composed, composition=replace(composed.composition, name=NAME))
+    with open_site(composed.campaign, composed.trials) as site:
+        plan = plan_on(site, composed)
+        if plan.infeasible:
+            first = plan.infeasible[0]
+            raise InputError(f"{first.trial.model.name} on {first.trial.system.name} cannot run here: {first.reason}; leave it out")
+        question = CapacityQuestion(
+            deadline=deadline.label,
+            keep=options.keep,
+            max_seconds=options.max_seconds,
+            trials=tuple(at_any_rate(planned.trial) for planned in plan.trials),
+        )
+        closed = make_plan_of(look_at(site, [(in_closed_loop(trial), "") for trial in question.trials]))
+        record = record_of(composing.command, composed, replace(closed, left_out=plan.left_out), capacity=question)
+        directory = results_directory(composed.campaign, NAME)
+        with CampaignWriter.create(directory, record, latest=composed.campaign.results_dir is None) as writer:
+            more = Explorer(question, site, writer)
+            code = measure(writer, composed.campaign, list(closed.trials), composing.quiet, site, full=composing.full, more=more)
+            return exit_code(code, directory, question)
+
+
+def time_of(deadline: str) -> Threshold:
+    """Return a deadline that is a time. Raises InputError for anything else."""
+    found = primary_threshold(deadline, None)
+    if found is None:
+        raise InputError(
+            f"--deadline {deadline[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges"
+        )
+    return found
+
+
+def in_closed_loop(trial: Trial) -> Trial:
+    """Return a searched trial as it is measured in a closed loop."""
+    return trial.model_copy(update={"load": LoadConfig(), "measurement": trial.measurement.model_copy(update=CLOSED)})
+
+
+def at_rate(trial: Trial, rate_per_s: float, question: CapacityQuestion, samples: int, ideal: float) -> Trial:
+    """Return a searched trial, of so many samples and this ideal quality, at a rate in samples a second."""
+    load = trial.load.model_copy(update={"rate_per_s": rate_per_s})
+    length = length_of_stream(load, rate_per_s, samples)
+    stream_s = length.arrivals(samples) / rate_per_s
+    answers = length.rounds * samples * min(ideal, 1.0)
+    most = max(least_streams(answers, question.keep), int(question.max_seconds / stream_s))
+    own = {
+        "rule": Capacity.name,
+        "rule_options": {
+            "deadline_ms": time_of(question.deadline).ns / 1e6,
+            "keep": question.keep,
+            "most_streams": most,
+            "error": FAMILY_ERROR / MOST_PROBES,
+        },
+        "min_rounds": FIRST_LOOK * length.rounds,
+        "max_rounds": 2 * most * length.rounds,
+        "max_seconds": None,
+    }
+    return trial.model_copy(update={"load": load, "measurement": trial.measurement.model_copy(update=own)})
+
+
+class Explorer:
+    """Plans the next rate of every search of a campaign, from what is stored of it."""
+
+    def __init__(self, question: CapacityQuestion, site: Site, writer: CampaignWriter) -> None:
+        self._question = question
+        self._site = site
+        self._writer = writer
+        self._known: list[Candidate] = []
+
+    def __call__(self, progress: Progress) -> Sequence[PlannedTrial]:
+        """Return the trials to measure next, which are trials of the campaign from here on; none where all searches are over."""
+        chosen = []
+        for candidate, search in zip(self._candidates(), searches_in(self._writer.directory, self._question), strict=True):
+            rate, closed = search.next_rate(), search.closed
+            if rate is not None and closed is not None:
+                ideal = closed.judged(closed.metric).ideal()
+                trial = at_rate(candidate.trial, rate, self._question, candidate.inspection.samples, ideal)
+                chosen.append(replace(candidate, trial=trial))
+        planned = make_plan_of(chosen).trials
+        known = {one.trial_id for one in self._writer.record.trials}
+        planned = tuple(one for one in planned if one.trial_id not in known)
+        if planned:
+            self._writer.add(planned)
+            progress.add(planned, {one.trial_id: _name(one.trial) for one in planned})
+        return [one for one in planned if one.state == "planned"]
+
+    def _candidates(self) -> list[Candidate]:
+        """Return what the searched trials work on and where, which is looked at once."""
+        if not self._known:
+            self._known = look_at(self._site, [(trial, "") for trial in self._question.trials])
+        return self._known
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.model.name} {trial.system.name} {trial.runtime.name} {trial.load.words}"
+
+
+def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:
+    """Return the searches of a campaign, one for each trial that was asked about, in their order."""
+    return searches_of(load_trials(open_campaign(directory)), question.trials)[: len(question.trials)]
+
+
+def exit_code(code: int, directory: Path, question: CapacityQuestion) -> int:
+    """Return the exit code of a campaign whose measurement ended with ``code``: 3 where that was well and a trial keeps it at no rate."""
+    if code:
+        return code
+    return NOTHING_KEPT if any(search.bracket.certified is None for search in searches_in(directory, question)) else 0

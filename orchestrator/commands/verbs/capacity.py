@@ -1,0 +1,109 @@
+"""``capacity KEY=VALUE... --deadline TIME``: the highest rate of arrivals at which tail quality keeps its share."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+
+from orchestrator.commands.line import Line, overrides_alone
+from orchestrator.commands.parser import LineParser
+from orchestrator.commands.shared_options import Composing, add_config_dir, add_full, add_quiet
+from orchestrator.contracts import InputError
+
+SUMMARY = "up to which rate of arrivals is quality kept in time?"
+ABOUT = """\
+Measure each trial that the words describe (a,b after a key makes a trial of each) in a closed loop and under one rate
+of arrivals after another, until it is known up to which it keeps its quality and from which it does not. Every rate is
+a trial of one campaign, which `resume DIR` goes on with. Exit code 3: a trial keeps it at no rate. See docs/load.md."""
+WORDS = "KEY=VALUE..."
+EXAMPLES = (
+    "capacity model=efficientnet_lite0 task=imagenet_samples load=poisson --deadline '50 ms'",
+    "capacity model=scene_detector task=digit_scenes system=cpu_1core,cpu_all --deadline '20 ms' --keep 0.9",
+)
+KEEP = 0.99
+MAX_SECONDS = 60.0
+LONGEST_S = 10**6
+OURS = (
+    "load.rate_per_s", "measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds",
+    "measurement.max_seconds", "measurement.repeat", "analysis.primary",
+)  # fmt: skip
+"""Keys that this command gives itself."""
+NO_RATE = ("closed", "trace")
+"""Loads that have no rate."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``capacity`` asks.
+
+    composing
+        the trials.
+    deadline
+        a time, such as ``50 ms``.
+    keep
+        the share of ideal quality that is required.
+    max_seconds
+        how long the streams of one rate may take.
+    """
+
+    composing: Composing
+    deadline: str
+    keep: float = KEEP
+    max_seconds: float = MAX_SECONDS
+
+
+def add_options(parser: LineParser) -> None:
+    """Declare the verb's options."""
+    parser.option("--deadline", metavar="TIME", help="within which an answer must come after its arrival, such as '50 ms'")
+    parser.option("--keep", type=_share, metavar="SHARE", help=f"of ideal quality that mean tail quality must keep (default {KEEP:g})")
+    help_text = f"streams of one rate may take so long, then it is undecided (default {MAX_SECONDS:g}; at least what a verdict takes)"
+    parser.option("--max-seconds", type=_seconds, metavar="S", help=help_text)
+    add_config_dir(parser)
+    add_full(parser)
+    add_quiet(parser)
+
+
+def read(line: Line) -> Options:
+    """Return what the command line says. Raises InputError."""
+    found, overrides = line.options, overrides_alone(line)
+    for word in overrides:
+        key, _, value = word.lstrip("+~").partition("=")
+        if key in OURS or key.startswith("measurement.rule_options."):
+            raise InputError(f"{word}: capacity gives this key itself; leave it out")
+        if key == "load" and value in NO_RATE:
+            raise InputError(f"{word}: has no rate; capacity takes load=periodic, poisson or gamma")
+    if found.deadline is None:
+        raise InputError("capacity needs --deadline TIME: within which an answer must come, such as --deadline '50 ms'")
+    if not any(word.startswith(("load=", "+sweep=")) for word in overrides):
+        overrides = (*overrides, "load=poisson")
+    composing = Composing(
+        command=line.typed, overrides=overrides, multirun=True, config_dirs=tuple(found.config_dir), quiet=found.quiet, full=found.full
+    )
+    return Options(composing, found.deadline, found.keep or KEEP, found.max_seconds or MAX_SECONDS)
+
+
+def execute(options: Options) -> int:
+    """Search. Returns the exit code."""
+    from orchestrator.commands.capacity import execute
+
+    return execute(options)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _share(text: str) -> float:
+    if not 0 < (value := _number(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a share between 0 and 1, such as 0.99")
+    return value
+
+
+def _seconds(text: str) -> float:
+    if not 0 < (value := _number(text)) <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number of seconds up to {LONGEST_S:,}, such as 60")
+    return value

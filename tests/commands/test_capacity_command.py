@@ -1,0 +1,115 @@
+"""``capacity`` measured for real, in this process: what it plans, stores and says, and how it goes on. No verdict depends on times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.analysis.capacity import searches_of
+from orchestrator.analysis.load import NOT_KEPT
+from orchestrator.analysis.trial_data import load_trials
+from orchestrator.commands import capacity
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import PlannedTrial
+
+Call = Callable[..., tuple[int, str, str]]
+WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.stream_s=0.1", "load.ramp_s=0.02", "cluster=inline")
+
+
+@pytest.fixture
+def whatever_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short closed loop, and no schedule that a busy machine has not kept."""
+    monkeypatch.setitem(capacity.CLOSED, "max_seconds", 0.2)
+    monkeypatch.setattr("orchestrator.analysis.capacity.load_flags", lambda data, deadline: ())
+
+
+@pytest.mark.usefixtures("whatever_the_machine_does")
+def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = capacity.Explorer.__call__
+    asked = []
+
+    def killed(explorer: capacity.Explorer, *arguments: object) -> Sequence[PlannedTrial]:
+        asked.append(plan(explorer, *arguments))  # type: ignore[arg-type]
+        if len(asked) == 3:  # the third rate is planned, and nothing of it measured
+            raise KeyboardInterrupt
+        return asked[-1]
+
+    monkeypatch.setattr(capacity.Explorer, "__call__", killed)
+    words = ("capacity", *null_words, *WORDS, "system=cpu_all", "results_dir=found", "--quiet", "--deadline", "100000 ms", "--keep", "0.5")
+    code, _, err = call(*words)
+    assert (code, "go on with: python -m orchestrator resume found" in err) == (130, True)
+    monkeypatch.setattr(capacity.Explorer, "__call__", plan)
+    assert len(json.loads(Path("found/campaign.json").read_text())["trials"]) == 4
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = call("resume", "found", "--quiet")
+    assert (code, err) == (0, "")
+    assert all(len(line) <= 80 for line in out.splitlines() if not line.startswith(("All tables", "report:")))
+    assert "Capacity of numbers: 50 % of top1 within 100000 ms" in out
+    assert "not refuted by" in " ".join(out.split())
+    campaign = open_campaign("found")
+    records = campaign.trials()
+    assert {record.state for record in records} == {"done"}
+    closed, *probes = records
+    assert not closed.trial.load.is_open
+    rows = pq.read_table("found/capacity.parquet").to_pylist()
+    assert [row["trial"] for row in rows] == [record.trial_id for record in probes]
+    rates = [row["rate_per_s"] for row in rows]
+    assert rates == sorted(rates)
+    assert len(set(rates)) == len(rates) == 6
+    assert {row["verdict"] for row in rows} == {"keeps"}
+    (search,) = searches_of(load_trials(campaign))
+    assert search.span is not None
+    assert rates[-1] == search.span.highest
+    assert (search.bracket.certified, search.bracket.refuted) == (rates[-1], None)
+    monkeypatch.setattr("orchestrator.analysis.capacity.load_flags", lambda data, deadline: (NOT_KEPT,))
+    (search,) = searches_of(load_trials(campaign))
+    assert {measured.judgement.verdict for measured in search.probes} == {"undecided"}
+    assert search.bracket.certified is None
+    monkeypatch.setattr("orchestrator.analysis.capacity.load_flags", lambda data, deadline: ())
+    assert call("resume", "found", "--quiet")[:2] == (2, "")
+    report, page = Path("found/report.md").read_text(), Path("found/report.html").read_text()
+    assert "<summary>Capacity</summary>" in report
+    assert 'id="capacity-' in page
+    assert 'id="figure-capacity-' in page
+
+
+@pytest.mark.usefixtures("whatever_the_machine_does")
+def test_two_systems_that_keep_it_at_no_rate_exit_with_3_and_are_compared(call: Call, null_words: list[str]) -> None:
+    words = ("capacity", *null_words, *WORDS, "system=cpu_all,cpu_1core", "--quiet", "--deadline", "0.01 ms")
+    assert call(*words, "results_dir=one", "--full")[0] == 3
+    rows = pq.read_table("one/capacity.parquet").to_pylist()
+    assert {row["search"] for row in rows} == {0, 1}
+    assert {row["system"] for row in rows} == {"cpu_all", "cpu_1core"}
+    assert {row["certified_per_s"] for row in rows} == {None}
+    assert {row["verdict"] for row in rows} == {"fails"}
+    code, out, _ = call("report", "one", "--full")
+    assert code == 0
+    assert "no rate" in out
+    assert "Rates measured of numbers" in out
+    code, out, err = call("compare", "one", "one")
+    assert (code, err) == (0, "")
+    assert "Capacity: samples a second" in out
+    assert "missing" not in out
+
+
+def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> None:
+    deadline = ("--deadline", "50 ms")
+    for words, told in (
+        (["model=a"], "capacity needs --deadline TIME"),
+        ([*null_words[3:], *deadline, "--keep", "1.1"], "argument --keep: '1.1': must be a share between 0 and 1"),
+        ([*deadline, "--max-seconds", "nan"], "argument --max-seconds: 'nan': must be a number of seconds"),
+        ([*null_words[2:], *deadline, "load.rate_per_s=3"], "load.rate_per_s=3: capacity gives this key itself"),
+        ([*null_words[2:], *deadline, "measurement.rule_options.keep=1"], "measurement.rule_options.keep=1: capacity gives this key"),
+        ([*null_words[2:], *deadline, "load=trace"], "load=trace: has no rate"),
+        ([*null_words, "system=cpu_all", "--deadline", "p95"], "--deadline p95: must be a time, such as '50 ms'"),
+        ([*null_words, "system=cpu_all", "--deadline", "soon"], "primary threshold 'soon'"),
+        (["results", *deadline], "results: capacity takes KEY=VALUE only"),
+    ):
+        code, out, err = call("capacity", *words)
+        assert (code, out) == (2, ""), words
+        (line,) = err.splitlines()
+        assert told in line, line

@@ -1,0 +1,172 @@
+"""The search for the highest rate: against laws without noise, and against queues whose law is known."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from benchmarks.capacity import CASES, searched
+from orchestrator.contracts import InputError
+from orchestrator.stats.capacity import (
+    HIGHEST,
+    LOWEST,
+    MOST_PROBES,
+    WIDTH,
+    Judgement,
+    Probe,
+    Requirement,
+    Verdict,
+    answers_at_stake,
+    bracket_of,
+    judged,
+    next_rate,
+    span_of,
+    stream_means,
+    waited,
+)
+from orchestrator.stats.stopping import make_rule
+from orchestrator.stats.stopping.rule import RoundObservation
+from orchestrator.stats.times import Clock
+
+RATES = st.floats(0.01, 2.0)
+
+
+def search(verdict: Callable[[float], Verdict], throughput: float = 100.0) -> list[Probe]:
+    """The probes of a whole search."""
+    probes: list[Probe] = []
+    while (rate := next_rate(probes, span_of(throughput))) is not None:
+        probes.append(Probe(rate, verdict(rate)))
+        assert len(probes) <= MOST_PROBES
+    return probes
+
+
+@given(st.floats(LOWEST * 1.001, HIGHEST * 0.999), st.floats(0.1, 1e5))
+def test_without_noise_the_bracket_holds_the_truth_and_is_narrow(share: float, throughput: float) -> None:
+    truth = share * throughput
+    probes = search(lambda rate: "keeps" if rate <= truth else "fails", throughput)
+    found = bracket_of(probes)
+    assert found.certified is not None
+    assert found.refuted is not None
+    assert found.certified <= truth < found.refuted <= WIDTH * found.certified
+    assert len(probes) <= 6
+    assert next_rate(random.sample(probes[:-1], len(probes) - 1), span_of(throughput)) == probes[-1].rate_per_s
+
+
+def test_ends_of_the_span_are_measured_where_all_keep_or_all_fail() -> None:
+    all_keep, all_fail = search(lambda rate: "keeps"), search(lambda rate: "fails")
+    assert (bracket_of(all_keep).certified, bracket_of(all_keep).refuted) == (105.0, None)
+    assert (bracket_of(all_fail).certified, bracket_of(all_fail).refuted) == (None, 5.0)
+    for probes in (all_keep, all_fail):
+        assert len({probe.rate_per_s for probe in probes}) == len(probes) == 6
+
+
+@given(RATES, st.floats(1.0, 3.0))
+def test_beside_undecided_rates_the_search_goes_on_above_and_below(middle: float, width: float) -> None:
+    low, high = 100 * middle / width, 100 * middle * width
+    probes = search(lambda rate: "keeps" if rate < low else "fails" if rate > high else "undecided")
+    found = bracket_of(probes)
+    assert found.certified is None or found.certified < low
+    assert found.refuted is None or found.refuted > high
+    assert len({probe.rate_per_s for probe in probes}) == len(probes)
+    inside = [probe.rate_per_s for probe in probes if probe.verdict == "undecided"]
+    if inside and found.certified and found.refuted and len(probes) < MOST_PROBES:
+        assert min(inside) / found.certified <= math.sqrt(WIDTH) or found.narrow
+        assert found.refuted / max(inside) <= math.sqrt(WIDTH) or found.narrow
+
+
+def test_a_certificate_above_a_rate_that_fails_counts_for_nothing() -> None:
+    found = bracket_of([Probe(10, "keeps"), Probe(30, "keeps"), Probe(20, "fails"), Probe(40, "fails")])
+    assert (found.certified, found.refuted) == (10, 20)
+    with pytest.raises(InputError, match="must be positive"):
+        span_of(0.0)
+
+
+def test_looks_share_the_error_and_few_streams_certify_nothing() -> None:
+    requirement = Requirement(0.9, 48)
+    assert requirement.looks == (6, 12, 24, 48)
+    assert requirement.confidence == pytest.approx(1 - 2 * 0.05 / 12 / 4)
+    good, bad = np.full(48, 0.8), np.full(48, 0.2)
+
+    def verdict(qualities: np.ndarray) -> Judgement:
+        return judged(qualities, np.full(qualities.size, 1e6), 0.8, requirement)
+
+    assert (verdict(good[:6]).verdict, verdict(bad[:6]).verdict) == ("undecided", "fails")
+    assert verdict(good[:11]).streams == 6
+    assert verdict(good).streams == 12
+    late = np.concatenate([bad[:6], good])
+    assert verdict(late).verdict == "fails"  # later streams do not undo a verdict
+    assert verdict(good[:1]).verdict == "undecided"
+    assert judged(good, np.full(48, 1e6), 0.0, requirement).verdict == "undecided"
+    above = judged(np.full(12, 0.85), np.full(12, 100.0), 0.8, requirement)
+    assert above.low <= above.mean <= above.high
+
+
+def test_the_interval_is_the_exact_one_where_no_answer_is_late() -> None:
+    found = judged(np.full(12, 0.8), np.full(12, 90.0), 0.8, Requirement(0.99, 12))
+    tail = (1 - found.confidence) / 2
+    assert found.low == pytest.approx(0.8 * (1 - beta.ppf(1 - tail, 1, 12 * 90)))
+    assert found.verdict == ("keeps" if found.low >= 0.99 * 0.8 else "undecided")
+
+
+def test_streams_that_were_cut_are_no_units() -> None:
+    qualities, streams = [0.1, 1.0, 0.8, 0.6, 0.4, 0.0, 1.0], [0, 1, 1, 2, 2, 3, 3]
+    assert stream_means(qualities, streams) == pytest.approx([0.9, 0.5, 0.5])
+    assert stream_means(qualities, streams, [False, False, True, False, False, False, False]) == pytest.approx([0.5, 0.5])
+    assert stream_means([], []).size == 0
+
+
+def test_the_rule_says_after_which_stream_what_the_streams_have_shown() -> None:
+    source = np.random.default_rng(3)
+    for share, first_rounds in ((0.0, 3), (0.5, 3), (0.02, 1)):
+        rule = make_rule(
+            "capacity", min_rounds=1, max_rounds=10**6, options={"deadline_ms": 20.0, "keep": 0.9, "most_streams": 24, "error": 0.01}
+        )
+        times, total = np.where(source.random((75, 40)) < share, 30e6, 10e6), np.full(40, 10e6)
+        streams = np.repeat(np.arange(26), [first_rounds, *[3] * 24, 3])[:75]
+        quality = 0.75 * (times <= 20e6).mean(axis=1)
+        reason = None
+        for number in range(75):
+            observation = RoundObservation(
+                number,
+                {Clock.TOTAL: total, Clock.INFERENCE: total, Clock.RESPONSE: times[number]},
+                lambda bound, of=times[number]: 0.75 * float((of <= bound).mean()),
+                0.75,
+                int(streams[number]),
+            )
+            decision = rule.update(observation, float(number))
+            if decision.stop:
+                reason = decision.reason
+                break
+        waiting = (times > total).mean(axis=1)
+        whole, shares = (stream_means(values[: number + 1], streams[: number + 1]) for values in (quality, waiting))
+        found = judged(whole, answers_at_stake(120, shares, 0.75), 0.75, Requirement(0.9, 24, 0.01))
+        assert (reason, found.streams) == (found.verdict, whole.size)
+
+
+def test_answers_that_wait_count_for_less() -> None:
+    found = waited([10.0, 10.9, 11.2, math.inf, math.inf], [10.0, 10.0, 10.0, 10.0, math.inf])
+    assert found.tolist() == [False, False, True, True, True]
+    assert answers_at_stake(100, [0.0, 0.75, 1.0], 0.5).tolist() == [50.0, 12.5, 2.5]
+    assert answers_at_stake(100, [0.0], 30.0).tolist() == [100.0]
+
+
+def test_options_of_the_rule_are_checked() -> None:
+    for option, value in (("keep", 1.5), ("deadline_ms", 0.0), ("most_streams", 0), ("error", 1.0)):
+        with pytest.raises(InputError, match=f"{option}={value:g}"):
+            make_rule("capacity", min_rounds=1, max_rounds=9, options={option: value})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_searches_of_queues_whose_law_is_known_hold_the_truth(case: object) -> None:
+    held = 0
+    for seed in range(6):
+        found = bracket_of(searched(case, seed)[0])  # type: ignore[arg-type]
+        held += (found.certified or 0.0) <= case.true_rate <= (found.refuted or math.inf)  # type: ignore[attr-defined]
+    assert held >= 5
