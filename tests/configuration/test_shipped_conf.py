@@ -12,7 +12,7 @@ from orchestrator.subject.targets import resolve
 
 pytestmark = pytest.mark.slow
 
-GROUPS = ("model", "task", "system", "runtime", "measurement", "load", "analysis", "cluster")
+GROUPS = ("model", "task", "system", "runtime", "measurement", "load", "server", "analysis", "cluster")
 FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).rglob("*.yaml"))
 SWEEPS = sorted((shipped_folder() / "sweep").rglob("*.yaml"))
 NEEDS = {
