@@ -16,6 +16,8 @@ from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialErr
 from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
 
+MOST_MESSAGES = 1000
+"""Most messages of samples that are kept of one trial; outcomes are kept of all."""
 MOST_TRACEBACKS = 20
 """Most tracebacks that one driver writes for one trial: a model may raise differently in every round."""
 
