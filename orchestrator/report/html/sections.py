@@ -23,6 +23,7 @@ from orchestrator.report.schedules import load_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.together import together_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
@@ -133,7 +134,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "processes": ("Fresh processes", list(process_tables(own))),
         "quality": (
             "Differences" if several else "Tail quality at every threshold",
-            [*cross_system_tables(own), *tolerance_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
+            [*cross_system_tables(own), *together_tables(own), *tolerance_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
         ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),
