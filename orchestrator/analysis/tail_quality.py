@@ -44,7 +44,7 @@ class TailQualityRow(Labels):
 
     metric: Annotated[str, "its name"]
     slice: Annotated[str, "`all`, or one group of a slice as `NAME=GROUP`"]
-    clock: Annotated[str, "`inference`, `total`, under load `response`, of streamed answers `first_token` and `per_token`; or several of `analysis.together_ms`"]
+    clock: Annotated[str, "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`; several are joined by `and`"]
     threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
     threshold_ns: Annotated[Int64, "an answer is on time when its time is at most this"]
     threshold_origin: Annotated[str, "`absolute`, `reference` or `own`"]
@@ -128,7 +128,7 @@ class _Figure:
         if threshold.reference == self._data.trial_id:
             yield IN_SAMPLE
 
-    def rows(self, thresholds: Mapping[str, Sequence[Threshold]], first_round: int, flags: Sequence[str]) -> Iterator[TailQualityRow]:
+    def rows(self, thresholds: Mapping[Clock, Sequence[Threshold]], first_round: int, flags: Sequence[str]) -> Iterator[TailQualityRow]:
         """Yield one row per clock and threshold; the figures cover rounds from ``first_round`` on."""
         places = [(clock, threshold) for clock, of_clock in thresholds.items() for threshold in of_clock]
         members = slice(None) if self._members.all() else self._members  # a slice copies nothing
@@ -139,7 +139,7 @@ class _Figure:
     def _rows(
         self,
         places: Sequence[tuple[str, Threshold]],
-        times: Mapping[str, NDArray[np.float64]],
+        times: Mapping[Clock, NDArray[np.float64]],
         first_round: int,
         flags: Sequence[str],
     ) -> Iterator[TailQualityRow]:

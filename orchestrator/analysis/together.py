@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Together:
         the trial with a time under that name: that of the first clock, as late as the latest of the set.
     """
 
-    clock: str
+    clock: Clock
     threshold: Threshold
     data: TrialData
 
@@ -38,15 +39,11 @@ def together(data: TrialData, bounds_ms: Mapping[str, float]) -> Together | None
     bounds = [thresholds_from_ms([bound])[0] for bound in bounds_ms.values()]
     times = _latest([data.times[clock] for clock in clocks], [bound.ns for bound in bounds])
     inferences = _latest([data.inferences[clock] for clock in clocks], [bound.ns for bound in bounds])
-    name = " and ".join(clocks)
+    # A name of several clocks is none of them, and stands in every table where one does.
+    name = cast(Clock, " and ".join(clocks))
     label = " and ".join(bound.label for bound in bounds)
-    known = {name: times}
-    return Together(
-        name,
-        Threshold(label, bounds[0].ns, "absolute"),
-        # A name of several clocks is no clock, and stands where one does.
-        replace(data, times={**data.times, **known}, inferences={**data.inferences, name: inferences}),  # type: ignore[dict-item]
-    )
+    known = replace(data, times={**data.times, name: times}, inferences={**data.inferences, name: inferences})
+    return Together(name, Threshold(label, bounds[0].ns, "absolute"), known)
 
 
 def _latest(times: list[NDArray[np.float64]], bounds: list[int]) -> NDArray[np.float64]:

@@ -138,7 +138,7 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
             assert 0 < row["headers_ns"] <= row["first_token_ns"] <= row["last_token_ns"] <= row["inference_ns"]
         else:
             assert row["first_token_ns"] is row["tokens"] is None
-    results = analyse(campaign, AnalysisConfig(thresholds_ms=(500,)))
+    results = analyse(campaign, AnalysisConfig(thresholds_ms=(500,), together_ms={"first_token": 500, "per_token": 400}))
     (group,) = results.groups
     assert group.clocks == ("response", "total", "inference", "first_token", "per_token")
     (data,) = group.trials
@@ -147,7 +147,11 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
     assert (first[good] < response[good]).all()
     assert (per_token[good] < data.times["inference"][good]).all()
     tail = results.tables["tail_quality"].to_pylist()
-    assert {row["clock"] for row in tail} == set(group.clocks)
+    both = "first_token and per_token"
+    assert {row["clock"] for row in tail} == {*group.clocks, both}
+    found = [row for row in tail if row["clock"] == both and row["metric"] == "top1" and row["slice"] == "all"]
+    assert [(row["threshold"], row["mean"]) for row in found] == [("500 ms and 400 ms", pytest.approx(11 / 12))]
+    assert f"with {both} within 500 ms and 400 ms" in to_report(results)
     (schedule,) = results.tables["load"].to_pylist()
     assert schedule["idle_arrivals"] > 0
     assert "first_token" in render(results)
