@@ -23,7 +23,7 @@ import psutil
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Reply, Request
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.client_cost import _instant_server, as_http
+from orchestrator.measurement.client_cost import instant_server, as_http
 from orchestrator.measurement.in_flight import Arrivals, InFlight
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.measurement.waiting import waiting
@@ -43,7 +43,7 @@ def reply(streamed: bool) -> Reply:
 
 @contextmanager
 def client_of(streamed: bool, other_cores: list[int]) -> Iterator[Client]:
-    with _instant_server(as_http(reply(streamed)), other_cores) as port:
+    with instant_server(as_http(reply(streamed)), other_cores) as port:
         client = Client(ServerSettings.model_validate({"name": "instant", "url": f"http://127.0.0.1:{port}"}))
         yield client
         client.close()

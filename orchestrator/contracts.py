@@ -81,7 +81,7 @@ class Reply:
     sent_ns, headers_ns, ended_ns
         when sending began, before a connection was opened where one had to be; when the head of the answer had been read; and its end.
     first_token_ns, last_token_ns, tokens
-        for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and how many there were.
+        for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and their number.
     """
 
     headers: Mapping[str, str]

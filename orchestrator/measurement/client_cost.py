@@ -36,7 +36,7 @@ def client_cost(client: Client, batches: Sequence[Any], stages: Stages, clock: C
     if reply is None:
         return {"reason": "the server gave no answer that could be given again"}
     try:
-        with _instant_server(as_http(reply), cores) as port, client.elsewhere(_here(port)):
+        with instant_server(as_http(reply), cores) as port, client.elsewhere(_here(port)):
             return _measured(batches, stages, clock)
     except (OSError, ServerFault, ValueError, subprocess.SubprocessError) as error:
         return {"reason": f"could not be measured ({type(error).__name__})"}
@@ -90,7 +90,7 @@ def _here(port: int) -> Address:
 
 
 @contextmanager
-def _instant_server(answer: bytes, cores: Sequence[int]) -> Iterator[int]:
+def instant_server(answer: bytes, cores: Sequence[int]) -> Iterator[int]:
     """Run the server as a process of its own and yield its port. It ends with its input, so that it outlives nobody."""
     command = [sys.executable, "-I", "-S", str(PROGRAM), *map(str, cores)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
