@@ -93,7 +93,7 @@ def _here(port: int) -> Address:
 def instant_server(answer: bytes, cores: Sequence[int]) -> Iterator[int]:
     """Run the server as a process of its own and yield its port. It ends with its input, so that it outlives nobody."""
     command = [sys.executable, "-I", "-S", str(PROGRAM), *map(str, cores)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own file in our own Python
         assert process.stdin is not None
         assert process.stdout is not None
         try:
