@@ -34,7 +34,7 @@ def document_of(server: FaultServer | None, runtime: str, samples: int, **blocks
         "name": "null", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0, "wrong": [], "raises_on": [],
         "fails_to_load": False, "dies": False, **KIND,
     }  # fmt: skip
-    asked = {"name": "numbers", "url": server.url, "timeout_s": 0.3} if server is not None else {"name": "none"}
+    asked = {"name": "numbers", "url": server.url, "timeout_s": 5} if server is not None else {"name": "none"}
     document = {
         "model": null if server is None else {**served, "request": REQUESTS[runtime]},
         "task": {"name": "numbers", "target": "null_targets:Numbers", "count": samples, **KIND},
