@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import document_of
 from fault_server import fault_server
+from served_trials import document_of
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.config import AnalysisConfig
