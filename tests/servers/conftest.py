@@ -18,6 +18,7 @@ from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
 
+
 @pytest.fixture
 def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
     """Measure trials, each a document, into a new folder."""
