@@ -170,7 +170,7 @@ def test_a_runtime_is_a_file_of_that_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert asking.upload([1]) == Request("/here", b"[1]")
     with pytest.raises(InputError, match=r"model.request: .*its keys must be those of runtime=my_language"):
         make_asking(context("my_language"), {"wher": "/here"})
-    with pytest.raises(InputError, match="there is no class Asking in a file nothing_here.py"):
+    with pytest.raises(InputError, match=r"there is no class Asking in a file nothing_here.py"):
         make_asking(context("nothing_here"), {})
 
 

@@ -96,9 +96,17 @@ def test_a_server_that_dies_leaves_what_was_measured_and_errors_by_name(measure:
     assert record.state == "done", record.reason
     timings = campaign.timings(record.trial_id)
     assert timings.num_rows == 60 * 6
-    ends = [round_ for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True) if outcome == "ok"]
+    ends = [
+        round_
+        for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True)
+        if outcome == "ok"
+    ]
     assert 20 < max(ends) < 59
-    last = [outcome for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True) if round_ == 59]
+    last = [
+        outcome
+        for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True)
+        if round_ == 59
+    ]
     assert set(last) == {"error"}
     assert "refused the connection" in record.errors[-1].message
 

@@ -91,7 +91,9 @@ def test_a_server_that_is_not_there_ends_the_command_with_one_line(server: Fault
     server.close()
     done = run(*words(server, conf, "results_dir=r"), cwd=tmp_path)
     assert done.returncode == 2
-    assert f"server.url={server.url}: the server numbers takes no connection (connection refused); start it, or correct the URL" in done.stderr
+    assert (
+        f"server.url={server.url}: the server numbers takes no connection (connection refused); start it, or correct the URL" in done.stderr
+    )
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "r").exists()
 

@@ -135,9 +135,11 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "quality": (
             "Differences" if several else "Tail quality at every threshold",
             [
-                *cross_system_tables(own), *together_tables(own), *tolerance_tables(own),
+                *cross_system_tables(own),
+                *together_tables(own),
+                *tolerance_tables(own),
                 *(comparison_tables(own, everywhere=True) if several else ()),
-            ],  # fmt: skip
+            ],
         ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),
