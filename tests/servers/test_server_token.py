@@ -35,13 +35,13 @@ def conf(tmp_path: Path) -> Path:
 def words(server: FaultServer, conf: Path, *more: str) -> list[str]:
     return [
         "--config-dir", str(SUPPORT / "conf"), "--config-dir", str(conf), f"code=[{SUPPORT / 'code'}]", "model=asked", "task=numbers",
-        "task.limit=8", "runtime=http_json", "server=url", "server.name=numbers", f"server.url={server.url}", *SHORT, *more,
+        "runtime=http_json", "server=url", "server.name=numbers", f"server.url={server.url}", *SHORT, *more,
     ]  # fmt: skip
 
 
 def command_lines(found: set[str], over: threading.Event) -> None:
     """Collect the command lines and, of children of this process, the environments that they were started with."""
-    while not over.wait(0.002):
+    while not over.wait(0.02):
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
