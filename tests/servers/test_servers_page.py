@@ -43,8 +43,8 @@ def test_the_model_of_the_page_is_a_model() -> None:
     resolve("model", config.target, config.options).check()
 
 
-def test_the_first_command_of_the_page_composes() -> None:
-    commands = [block for block in blocks("") if "served_chat" in block]
+def test_the_commands_of_the_page_compose() -> None:
+    commands = [line for line in PAGE.splitlines() if line.startswith("python -m orchestrator model=served_chat")]
     assert len(commands) == 2
     for command in commands:
         (document,) = compose_trials(shlex.split(command)[3:]).documents
