@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
-from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
+from orchestrator.analysis.quality import JudgedByRound, JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, Part, UnknownMetric, find_metric
+from orchestrator.metrics import Answers, Judged, MeanMetric, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
@@ -104,6 +104,8 @@ class TrialData:
         what stands beside the clocks; None where it was not read.
     different_answers, changed_samples
         answers of all rounds that differ from the first round's, and how many samples they belong to.
+    others
+        of a server's trial, by row of a round: answers by sample that differ from the first ones; each round's own are judged.
     """
 
     record: TrialRecord
@@ -125,6 +127,7 @@ class TrialData:
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     changed_samples: int = 0
     beside: Beside | None = field(default=None, repr=False)
+    others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
@@ -164,7 +167,8 @@ class TrialData:
         with self._named(metric):
             if self._scored(metric):
                 return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
-            return judge(metric, self.answers(members))
+            judged = judge(metric, self.answers(members))
+            return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
 
     def parts(self, metric: str, name: str) -> dict[str, Part]:
         """Return the groups of a slice that a metric makes of parts of samples, none if it makes no such slice. Raises InputError."""
@@ -195,6 +199,20 @@ class TrialData:
             raise InputError(
                 f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): repair the metric, or name another"
             ) from error
+
+    def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:
+        """Return a metric by the answers of each round; where some of them score worse than late ones, by the first answers alone."""
+        metric_itself = find_metric(metric)
+        assert isinstance(metric_itself, MeanMetric)
+        chosen = [int(index) for index in np.flatnonzero(members)]
+        by_round = np.tile(first.raw, (len(self.incomplete), 1))
+        found = self.answers(members)
+        for row, others in self.others.items():
+            own = [others.get(index, answer) for index, answer in zip(chosen, found.predictions, strict=True)]
+            by_round[row] = np.asarray(metric_itself.score(replace(found, predictions=own)), dtype=np.float64)
+        if not np.isfinite(by_round).all() or (first.scale.gained(by_round) < 0).any():
+            return first
+        return JudgedByRound(by_round.mean(axis=0), first.scale, by_round)
 
     @property
     def slices_offered(self) -> set[str]:
@@ -326,10 +344,21 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         different_answers=different,
         changed_samples=campaign.changed_samples(record.trial_id, rounds) if different else 0,
         evidence=_numbers(rounds),
+        others=_other_answers(campaign, record, matrix) if record.trial.server.is_asked else {},
         arrivals=matrix.arrivals,
         overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),
         beside=beside_the_clocks(rounds, rows_per_inference(record, matrix, timings)),
     )
+
+
+def _other_answers(campaign: Campaign, record: TrialRecord, matrix: RoundMatrix) -> dict[int, dict[int, Any]]:
+    """Return the answers of a trial's rounds that differ from the first ones, by row of the round and by sample."""
+    rows = {int(number): row for row, number in enumerate(matrix.rounds)}
+    return {
+        rows[number]: dict(zip(table.column("sample").to_pylist(), table.column("prediction").to_pylist(), strict=True))
+        for number, table in campaign.other_answers(record.trial_id)
+        if number in rows
+    }
 
 
 def whole_streams(streams: NDArray[np.int32] | None, incomplete: NDArray[np.bool_]) -> NDArray[np.int32] | None:

@@ -34,6 +34,7 @@ from orchestrator.configuration.fields import (
     Programs,
     explain,
 )
+from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
 from orchestrator.configuration.tolerance import ToleranceConfig, with_tolerance_file
 from orchestrator.contracts import InputError
 from orchestrator.stats.service_policies import Policy
@@ -140,7 +141,8 @@ class RuntimeConfig(Frozen):
     """What executes the model.
 
     ``packages`` are the modules it cannot do without, ``programs`` the compilers that must be on the search path, and ``dtypes`` what
-    it can compute in, the latter two by kind of device. A kind not named there is not limited.
+    it can compute in, the latter two by kind of device. A kind not named there is not limited. ``asks_server`` says that a
+    server answers, which the block ``server`` names.
     """
 
     name: Name
@@ -150,6 +152,7 @@ class RuntimeConfig(Frozen):
     dtype: Dtype = "fp32"
     deterministic: bool = False
     autotune: bool = False
+    asks_server: bool = Field(False, exclude_if=lambda asks: not asks)
 
 
 class MeasurementConfig(Frozen):
@@ -265,6 +268,11 @@ class LoadConfig(Frozen):
         return self
 
 
+ClockName = Literal["inference", "total", "response", "first_token", "per_token"]
+TOGETHER = "analysis.together_ms"
+"""The key; one set of bounds replaces another as a whole."""
+
+
 class DeadlineConfig(Frozen):
     """What a deadline promises: at least 1 - ``late_share`` of rounds keep ``quality`` of the quality they have without a threshold."""
 
@@ -277,6 +285,7 @@ class AnalysisConfig(Frozen):
     """How stored timings are read. These keys never need a new measurement.
 
     ``metrics`` replace those that the task names; trials are compared by the first one. ``tolerance`` is how long users wait.
+    ``together_ms`` are bounds by clock that an answer must all keep.
     """
 
     thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
@@ -288,6 +297,7 @@ class AnalysisConfig(Frozen):
     deadline: DeadlineConfig = DeadlineConfig()
     metrics: Names = Field((), exclude_if=lambda names: not names)
     tolerance: ToleranceConfig | None = Field(None, exclude_if=lambda tolerance: tolerance is None)
+    together_ms: dict[ClockName, Milliseconds] | None = Field(None, exclude_if=lambda together: not together)
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
@@ -326,7 +336,7 @@ class ClusterConfig(Frozen):
 
 
 class Trial(Frozen):
-    """One model x task x system x runtime x measurement setting x load x repeat."""
+    """One model x task x system x runtime x measurement setting x load x server x repeat."""
 
     model: ModelConfig
     task: TaskConfig
@@ -334,12 +344,49 @@ class Trial(Frozen):
     runtime: RuntimeConfig
     measurement: MeasurementConfig
     load: LoadConfig = Field(LoadConfig(), exclude_if=lambda load: not load.is_open)
+    server: ServerSettings = Field(ServerSettings(), exclude_if=lambda server: not server.is_asked)
     repeat: int = Field(0, ge=0, le=MOST_ROUNDS)
 
     @property
     def fixed_batch(self) -> int:
         """How many samples share one time by their place in a round: under load a batch is what waits, and every sample has its own."""
         return 1 if self.load.is_open else self.measurement.batch
+
+    @property
+    def in_flight(self) -> int:
+        """How many samples are on their way at once, at most: to a server several may be, in this process there is one."""
+        if not self.server.is_asked:
+            return 1
+        return self.server.in_flight or (MOST_UNASKED_IN_FLIGHT if self.load.is_open else 1)
+
+    @model_validator(mode="after")
+    def _who_answers(self) -> Trial:
+        if self.server.is_asked and not self.runtime.asks_server:
+            raise ValueError(
+                f"runtime={self.runtime.name} computes in this process and asks no server={self.server.name}; choose "
+                "runtime=open_inference, openai or http_json, or server=none"
+            )
+        if self.runtime.asks_server and not self.server.is_asked:
+            raise ValueError(
+                f"runtime={self.runtime.name} asks a server and none is named; add server=url server.name=NAME server.url=http://HOST:PORT"
+            )
+        if self.server.is_asked and self.load.is_open:
+            for key, value, plain in (
+                ("load.policy", self.load.policy, "queue"),
+                ("load.queue_limit", self.load.queue_limit, None),
+                ("measurement.batch", self.measurement.batch, 1),
+            ):
+                if value != plain:
+                    raise ValueError(
+                        f"{key}={value} has no effect where a server is asked under load: every sample is a request that is sent at its "
+                        f"moment; leave it out, and bound server.in_flight"
+                    )
+        if self.server.is_asked and self.system.device != "cpu":
+            raise ValueError(
+                f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "
+                "set system.device=cpu"
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_to_wait_for(self) -> Trial:
@@ -361,7 +408,7 @@ class CampaignConfig(Frozen):
 
 
 NEEDED_KEYS = ("model", "task", "system", "runtime", "measurement")
-TRIAL_KEYS = (*NEEDED_KEYS, "load")
+TRIAL_KEYS = (*NEEDED_KEYS, "load", "server")
 
 
 def parse_trial(document: Mapping[str, Any]) -> Trial:

@@ -17,6 +17,7 @@ from orchestrator.configuration.config import (
     SystemConfig,
     TaskConfig,
 )
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 
 BLOCKS: dict[str, type[BaseModel]] = {
@@ -26,6 +27,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "runtime": RuntimeConfig,
     "measurement": MeasurementConfig,
     "load": LoadConfig,
+    "server": ServerSettings,
     "analysis": AnalysisConfig,
     "cluster": ClusterConfig,
 }
@@ -35,7 +37,7 @@ WITH_OPTIONS = ("model", "task")
 """Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed."""
 
 PLAIN_KEYS = ("code", "require_same_stack", "results_dir")
-OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.")
+OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.host.")
 """Mappings of the user's own names."""
 
 CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)

@@ -16,6 +16,8 @@ from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialErr
 from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
 
+MOST_MESSAGES = 1000
+"""Most messages of samples that are kept of one trial; outcomes are kept of all."""
 MOST_TRACEBACKS = 20
 """Most tracebacks that one driver writes for one trial: a model may raise differently in every round."""
 
@@ -95,7 +97,8 @@ class TrialBook:
     def store_round(self, number: int, result: RoundResult) -> None:
         """Store one round under a number."""
         with storing("storing a round"):
-            for sample, message in result.errors.items():
+            # Requests of a server that is away may fail in every round: their outcomes are all kept, their messages up to a number.
+            for sample, message in [*result.errors.items()][: max(0, MOST_MESSAGES - len(self._errors))]:
                 self._errors.append(TrialError(message=self._hide(message), round=number, sample=sample))
             if result.answers is not None:
                 self._writer.write_answers(number, result.answers)

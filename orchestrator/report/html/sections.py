@@ -22,10 +22,12 @@ from orchestrator.report.html.strips import Strip, strips
 from orchestrator.report.resources import resources_tables
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
 from orchestrator.report.standings import Ranking
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.together import together_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
@@ -143,7 +145,12 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "processes": ("Fresh processes", list(process_tables(own))),
         "quality": (
             "Differences" if several else "Tail quality at every threshold",
-            [*cross_system_tables(own), *tolerance_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
+            [
+                *cross_system_tables(own),
+                *together_tables(own),
+                *tolerance_tables(own),
+                *(comparison_tables(own, everywhere=True) if several else ()),
+            ],
         ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),
@@ -153,6 +160,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "own": ("Own percentiles", list(own_threshold_tables(own))),
         "latency": ("Distribution of times", []),
         "schedule": ("Schedules under load", list(load_tables(own))),
+        "servers": ("Servers", list(server_tables(own))),
         "causes": ("Our own loop", list(gap_table(reading))),
         "more": ("Other metrics", list(other_figure_tables(own, everywhere=True))),
         "resources": ("First inferences, memory and changed answers", list(resources_tables(own))),

@@ -1,0 +1,130 @@
+"""The server that answers in the place of a model in this process: the block ``server``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from orchestrator.configuration.fields import MOST_CORES, Name
+
+LONGEST_TIMEOUT_S = 86_400
+MOST_IN_FLIGHT = 4096
+"""Each request in flight is a thread with a connection of its own."""
+MOST_UNASKED_IN_FLIGHT = 256
+"""Requests on their way at once where a schedule says when they are sent and the user does not say how many."""
+NOT_ASKED = "none"
+URL_FORM = "must be http://HOST:PORT or https://HOST:PORT, with a path if the server wants one"
+
+Command = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class ServerSettings(BaseModel):
+    """Which server is asked, and how; ``server=none`` is a model in this process.
+
+    name
+        what results know the server by; part of a trial's id, which ``url`` is not.
+    url
+        where it answers: ``http://HOST:PORT``, and a path where it wants one.
+    token_env, token_file
+        the name of the environment variable, or the file, that holds the server's token. The token itself is never stored.
+    token_header
+        the header that it goes into: ``Authorization`` as a bearer token, any other as it is.
+    ca
+        a PEM file with the certificates that an ``https`` server is checked against; null takes the system's.
+    timeout_s
+        a request that takes longer is given up, and its outcome is ``timeout``.
+    keep_alive
+        whether a connection serves many requests; null: yes, but for streamed answers, after which servers close it whatever they announce.
+    in_flight
+        requests on their way at once, at most; null: 1 under ``load=closed``, 256 under any other load.
+
+    The other keys start a server; without ``command`` one that runs is asked.
+
+    command
+        the program and its arguments.
+    ready_url, ready_s
+        the path or URL that answers 200 once the server is ready, and how long that may take.
+    cores
+        a number of cores, or a list of core numbers, that it is pinned to; null: all.
+    stop_s
+        how long it may take to end before it is killed.
+    host
+        Ray node labels that choose its host, as ``system.labels`` do; none: the host of the trial's system.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    name: Name = NOT_ASKED
+    url: str | None = None
+    token_env: Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,199}$")] | None = None
+    token_file: str | None = None
+    ca: str | None = None
+    token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"  # noqa: S105 - a name
+    timeout_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
+    keep_alive: bool | None = None
+    in_flight: int | None = Field(None, gt=0, le=MOST_IN_FLIGHT)
+    command: Command | None = None
+    ready_url: str | None = None
+    ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
+    cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
+    stop_s: float = Field(10.0, gt=0, le=LONGEST_TIMEOUT_S)
+    host: dict[str, str] = {}
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a server answers."""
+        return self.name != NOT_ASKED
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        """Ask for a name in words, and refuse a URL that holds a secret without showing it: it would be stored."""
+        if not isinstance(data, dict):
+            return data
+        if "name" in data and data["name"] is None:
+            raise ValueError("has no name; add server.name=NAME, by which results know the server, since its URL may change")
+        if re.search(r"[@?#]", str(data.get("url") or "")):
+            raise ValueError(
+                "url holds more than a host, a port and a path; give a token by server.token_env=VARIABLE or server.token_file=PATH"
+            )
+        return data
+
+    @field_validator("url")
+    @classmethod
+    def _plain_url(cls, url: str | None) -> str | None:
+        """Refuse what is no URL of a server."""
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(URL_FORM) from error
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not re.fullmatch(r"[!-~]+", url):
+            raise ValueError(URL_FORM)
+        return url.rstrip("/")
+
+    @field_validator("token_file", "ca")
+    @classmethod
+    def _absolute(cls, file: str | None) -> str | None:
+        """A timed process has another working directory than the command."""
+        return None if file is None else str(Path(file).expanduser().absolute())
+
+    @model_validator(mode="after")
+    def _keys_fit(self) -> ServerSettings:
+        if not self.is_asked:
+            changed = sorted(key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default())
+            if changed:
+                raise ValueError(f"{changed[0]}={getattr(self, changed[0])} has no effect under server=none; choose server=url")
+            return self
+        if self.url is None:
+            raise ValueError(f"server.name={self.name} has no address; add server.url=http://HOST:PORT")
+        if self.token_env is not None and self.token_file is not None:
+            raise ValueError("has two tokens, server.token_env and server.token_file; leave one out")
+        if self.ca is not None and not self.url.startswith("https:"):
+            raise ValueError(f"ca={self.ca} has no effect on {self.url}; write https:// in server.url, or leave server.ca out")
+        return self
