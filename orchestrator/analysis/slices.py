@@ -54,7 +54,7 @@ class SliceGroup:
 
 def slice_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[SliceRow]:
     """Yield the rows of one trial for ``slices.parquet``, at common thresholds. Every interval is of the group's own series of rounds."""
-    thresholds = {clock: common.common(clock) for clock in data.times}
+    thresholds = {clock: common.common(clock) for clock in data.times if clock in common.percentiles}
     for metric in data.record.metrics:
         for name in analysis.slices:
             for found in groups_of(data, metric, name):
