@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import NothingToKeep, scale_of
+from orchestrator.analysis.slices import groups_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import NotShown
 from orchestrator.metrics import Judged
@@ -21,20 +22,25 @@ def judged_part(
 
     Raises NotShown where there is none, and InputError for a metric that cannot judge these answers.
     """
-    members = np.ones(len(data.references), dtype=bool)
-    if slice_name != "all":
-        name, _, group = slice_name.partition("=")
-        members = np.array([member == group for member in data.slices.get(name, ())], dtype=bool)
-        if not members.any():
-            known = sorted({each for each in data.slices.get(name, ()) if each is not None})
-            groups = f"its groups are {', '.join(known[:5])}" if known else f"the samples have {', '.join(data.slices) or 'no slices'}"
-            raise NotShown(f"no sample is in the slice {slice_name}: {groups}")
     chosen = metric or data.metric
     try:
-        judged = data.judged(chosen) if members.all() else data.judged_of_some(chosen, members)
+        members, judged = _group(data, chosen, slice_name)
     except NothingToKeep as error:
         raise NotShown(str(error)) from error
     ideal = judged.ideal()
     if math.isnan(ideal) or ideal <= 0:
         raise NotShown("no answer is right, so that there is no quality to keep")
     return members, judged, at_least * ideal if of == "ideal" else float(scale_of(judged).gained(at_least))
+
+
+def _group(data: TrialData, metric: str, slice_name: str) -> tuple[NDArray[np.bool_], Judged]:
+    if slice_name == "all":
+        return np.ones(len(data.references), dtype=bool), data.judged(metric)
+    name, _, group = slice_name.partition("=")
+    found = {each.group: each for each in groups_of(data, metric, name)}
+    if group not in found:
+        offered = ", ".join(sorted(data.slices_offered)) or "no slices"
+        known = f"its groups are {', '.join(list(found)[:5])}" if found else f"the samples have {offered}"
+        raise NotShown(f"no sample is in the slice {slice_name}: {known}")
+    of_group = found[group]
+    return of_group.members, of_group.judged or data.judged_of_some(metric, of_group.members)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.resources import cold_starts, paused_firsts
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.requirements import ColdStartAsked, FirstInferenceAsked, MemoryAsked
@@ -22,18 +23,18 @@ ONE = {"processes": "process", "visits": "visit"}
 def first_inference(case: Case, asked: FirstInferenceAsked) -> Finding:
     """Return whether a share of first inferences is done in time: of fresh processes, or of visits, which come after a pause."""
     if asked.state == "warm":
-        firsts = [value for data in case.trials for value in after_pauses(data)]
+        firsts = [value for data in case.trials for value in paused_firsts(data)]
         if not firsts:
             raise NotShown("no visit has stored its first inference: measure in visits with a lead-in (measurement.lead_in)")
         return _finding(case, firsts, float(asked.within), asked.share_of_starts, "first inference after a pause", "visits", milliseconds)
-    colds = [start.get("first_inference_ns") for data in case.trials for start in cold_starts(data)]
+    colds = [start.get("first_inference_ns") for data in case.trials for start in cold_starts(data.record.cold_start)]
     values = _all_known(colds, "the first inference of a process")
     return _finding(case, values, float(asked.within), asked.share_of_starts, "first inference of a process", "processes", milliseconds)
 
 
 def cold_start(case: Case, asked: ColdStartAsked) -> Finding:
     """Return whether a share of fresh processes has loaded and answered once in time."""
-    found = [_until_answered(start) for data in case.trials for start in cold_starts(data)]
+    found = [_until_answered(start) for data in case.trials for start in cold_starts(data.record.cold_start)]
     values = _all_known(found, "how long a process took to load and to answer first")
     return _finding(
         case, values, float(asked.within), asked.share_of_starts, "load and first inference", "processes", lambda ns: seconds(ns / 1e9)
@@ -47,22 +48,8 @@ def memory(case: Case, asked: MemoryAsked) -> Finding:
     return _finding(case, values, float(asked.at_most), asked.share_of_starts, f"peak {asked.of} memory", "processes", _mebibytes, "bytes")
 
 
-def after_pauses(data: TrialData) -> list[float]:
-    """Return the total time, in ns, of the first inference of every visit but the first of each process."""
-    firsts, processes = data.evidence.get("lead_in_first_ns"), data.evidence.get("process")
-    if firsts is None or processes is None:
-        return []
-    return _known(np.delete(firsts, np.unique(processes, return_index=True)[1]))
-
-
 def _mebibytes(held: float) -> str:
     return f"{held / MIB:,.0f} MiB"
-
-
-def cold_starts(data: TrialData) -> list[Mapping[str, Any]]:
-    """Return what is stored of the start of each process of a trial, the first one first."""
-    last = data.record.cold_start
-    return [*last.get("earlier", ()), last] if last else []
 
 
 def _until_answered(start: Mapping[str, Any]) -> float | None:
@@ -73,7 +60,7 @@ def _until_answered(start: Mapping[str, Any]) -> float | None:
 def _resident(data: TrialData) -> Iterator[float | None]:
     """Yield the most resident memory of each process of a trial, in bytes; None where nothing says."""
     at_end = (data.record.placement.get("at_end") or {}).get("peak_memory_bytes")
-    starts = cold_starts(data)
+    starts = cold_starts(data.record.cold_start)
     for number, start in enumerate(starts):
         last = [at_end] if number == len(starts) - 1 else []
         yield _largest([start.get("peak_memory_bytes"), *last, *_of_process(data, "resident_peak_bytes", number)])
@@ -81,7 +68,7 @@ def _resident(data: TrialData) -> Iterator[float | None]:
 
 def _on_device(data: TrialData) -> Iterator[float | None]:
     """Yield the most memory that each process of a trial held on its GPUs, by the driver or else by PyTorch, in bytes."""
-    for number, start in enumerate(cold_starts(data)):
+    for number, start in enumerate(cold_starts(data.record.cold_start)):
         by_driver = _largest(_of_process(data, "gpu_memory_bytes", number))
         by_torch = _largest([start.get("gpu_allocated_peak_bytes"), *_of_process(data, "gpu_allocated_peak_bytes", number)])
         yield _largest([by_driver, by_torch])
