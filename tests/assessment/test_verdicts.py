@@ -206,6 +206,21 @@ def test_a_slice_is_judged_alone_and_says_that_it_is_small() -> None:
     assert (none.verdict, none.missing) == ("not shown", "no sample is in the slice size=huge: its groups are large, small")
 
 
+def test_a_slice_of_boxes_is_judged_by_the_boxes_of_all_pictures() -> None:
+    """Ten pictures with a small box each, found, and a large one, found in half of them."""
+    small, large = [10.0, 10.0, 20.0, 20.0], [100.0, 100.0, 200.0, 200.0]
+    right = {"boxes": [small, large], "labels": [1, 2]}
+    found = [{"boxes": [small, large][: 1 + number % 2], "labels": [1, 2][: 1 + number % 2]} for number in range(10)]
+    answers = [{**each, "scores": [0.9] * len(each["boxes"])} for each in found]
+    trial = replace(measured(late_in(60, {}), metrics=("map",)), references=[right] * 10, predictions=answers)
+    asked = {"threshold": "50 ms", "at_least": 0.9, "of": "absolute"}
+    assert hold([trial], tail_quality={**asked, "slice": "area=small"}).verdict == "met"
+    missed = only(hold([trial], tail_quality={**asked, "slice": "area=large"}))
+    assert (missed.verdict, missed.figure) == ("not met", pytest.approx(0.5, abs=0.06))
+    none = only(hold([trial], tail_quality={**asked, "slice": "area=tiny"}))
+    assert none.missing == "no sample is in the slice area=tiny: its groups are small, large"
+
+
 def test_of_several_processes_each_is_held_alone_and_the_worst_speaks(quick: Times) -> None:
     asked = {"threshold": "12 ms", "at_least": 0.8}
     alike = [measured(quick[:, order], repeat=number) for number, order in enumerate((slice(None), slice(None, None, -1), slice(None)))]
