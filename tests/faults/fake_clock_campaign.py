@@ -88,7 +88,8 @@ def planned() -> tuple[PlannedTrial, ...]:
             "task": {"name": "numbers", "target": "null_targets:Numbers", "count": 20, **target},
             "system": {"name": "cpu_all"},
             "runtime": {"name": "torch"},
-            "measurement": {"rule": "rounds", "min_rounds": ROUNDS, "max_rounds": ROUNDS},
+            # Of a visit of several rounds a death may leave one: two visits then, and other intervals.
+            "measurement": {"rule": "rounds", "min_rounds": ROUNDS, "max_rounds": ROUNDS, "visit_rounds": 1},
         }  # fmt: skip
         trial = parse_trial(document)
         candidates.append(Candidate(trial, inspect(trial), read_machine()))
