@@ -99,7 +99,8 @@ def test_every_changed_byte_is_found_and_its_file_named(bundle: Path, tmp_path: 
         problems = unpack(path, folder).problems
         shutil.rmtree(folder)
         assert problems, place
-        assert all(problem.partition(":")[0] in names for problem in problems), problems
+        # A changed name in the archive is of no file of the bundle; the one that is missing for it is.
+        assert any(problem.partition(":")[0] in names for problem in problems), problems
         told_by_name += not any("cannot be read" in problem for problem in problems)
     assert told_by_name > CHANGES / 2
 

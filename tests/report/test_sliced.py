@@ -15,15 +15,17 @@ from orchestrator.report.html.glossary import UNCERTIFIED, flag_words
 from orchestrator.report.html.sections import task_section
 from orchestrator.report.result_tables import summary_tables
 from orchestrator.report.sliced import MOST_GROUPS, most_lost, slice_tables
+from orchestrator.report.standings import rankings
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality, quality_within
 from orchestrator.storage.reader import open_campaign
 
 
 def tables_of_page(results: CampaignAnalysis) -> list[Table]:
-    [reading] = readings(results, {})
+    [reading], [ranked] = readings(results, {}), rankings(results)
     flags = {flag for name in results.tables for row in results.tables[name].to_pylist() for flag in row["flags"]}
-    return [table for part in task_section(0, reading, results, flag_words({*flags, UNCERTIFIED})).folded for table in part.tables]
+    section = task_section(0, reading, results, flag_words({*flags, UNCERTIFIED}), ranked)
+    return [table for part in section.folded for table in part.tables]
 
 
 @pytest.fixture(scope="module")
