@@ -103,18 +103,6 @@ def test_a_cluster_comes_up_with_its_labels_and_stop_ends_exactly_it(
     assert set(outsider) <= set(of_session(leader(other, "127.0.0.43")))
 
 
-def test_a_head_starts_without_grpcio(hosts: Hosts, script: Script, free_ports: Callable[[int], int], tmp_path: Path) -> None:
-    # What Python says of a package that is not there; then Ray refuses a port for its client server.
-    (tmp_path / "grpc.py").write_text('raise ModuleNotFoundError("No module named grpc", name="grpc")\n')
-    head = hosts("head") | {"PYTHONPATH": str(tmp_path)}
-    options = ["--node-ip", "127.0.0.47", "--port", str(free_ports(1)), "--ports", ports(free_ports(20))]
-    started = script(head, "start_head.sh", *options)
-    assert started.returncode == 0, started.stderr
-    command = b"\0".join(Path(f"/proc/{leader(head, '127.0.0.47')}/cmdline").read_bytes().split(b"\0"))
-    assert b"--head" in command
-    assert b"--ray-client-server-port" not in command
-
-
 def test_after_a_killed_leader_nothing_is_left_and_the_ports_are_free(
     hosts: Hosts, script: Script, free_ports: Callable[[int], int]
 ) -> None:
@@ -132,10 +120,12 @@ def test_after_a_killed_leader_nothing_is_left_and_the_ports_are_free(
     assert of_session(killed[1]) == []
 
 
-def test_the_output_of_a_ray_that_failed_is_kept_until_the_next_start(
+def test_the_output_of_a_ray_that_failed_is_kept_until_the_next_start_which_takes_no_grpcio(
     hosts: Hosts, script: Script, free_ports: Callable[[int], int], tmp_path: Path
 ) -> None:
-    host = hosts("head")
+    # What Python says of a package that is not there; then Ray refuses a port for its client server.
+    (tmp_path / "grpc.py").write_text('raise ModuleNotFoundError("No module named grpc", name="grpc")\n')
+    host = hosts("head") | {"PYTHONPATH": str(tmp_path)}
     kept = Path(host["TAIL_QUALITY_STATE"]) / "127.0.0.49.log"
     options = ["--node-ip", "127.0.0.49", "--port", str(free_ports(1)), "--ports", ports(free_ports(20))]
     refused = script(host, "start_head.sh", *options, "--temp-dir", str(tmp_path / ("long" * 25)))  # too long for Ray's sockets
@@ -143,8 +133,12 @@ def test_the_output_of_a_ray_that_failed_is_kept_until_the_next_start(
     assert refused.stderr.startswith("error: Ray did not start on 127.0.0.49: OSError: ")
     assert refused.stderr.endswith(f"; see {kept}\n")
     assert "Traceback" in kept.read_text()
-    assert script(host, "start_head.sh", *options).returncode == 0
+    started = script(host, "start_head.sh", *options)
+    assert started.returncode == 0, started.stderr
     assert not kept.exists()
+    command = b"\0".join(Path(f"/proc/{leader(host, '127.0.0.49')}/cmdline").read_bytes().split(b"\0"))
+    assert b"--head" in command
+    assert b"--ray-client-server-port" not in command
 
 
 def test_a_wrong_token_is_one_line_and_leaves_nothing(hosts: Hosts, script: Script, free_ports: Callable[[int], int]) -> None:
