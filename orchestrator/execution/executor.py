@@ -90,6 +90,9 @@ class Session(Protocol):
     def close(self) -> None:
         """End the process and wait until it is gone."""
 
+    def take_server_log(self) -> str | None:
+        """Return what a server that the process has started has written, once both are gone; None where there is none."""
+
 
 class Executor(Protocol):
     """Opens sessions."""
