@@ -23,6 +23,8 @@ EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
 SHORTEST = 6
+OF_A_SERVER = ("command", "environment", "settings", "version_command")
+"""Keys of the block ``server`` that may hold expressions."""
 CUT = re.compile(r" \(|\n\.\.\. \d+ characters left out \.\.\.\n")
 """What follows on a text that was cut: the place of an exception, or the mark of a traceback that was shortened."""
 
@@ -56,6 +58,7 @@ def resolved(trial: Trial) -> Trial:
             "model": _with_values(trial.model),
             "task": _with_values(trial.task),
             "system": trial.system.model_copy(update={"paths": paths}),
+            "server": trial.server.model_copy(update={key: _each_text(getattr(trial.server, key), resolved_text) for key in OF_A_SERVER}),
         }
     )
 
@@ -96,14 +99,14 @@ def hidden(trial: Trial, values: Any) -> Any:
 
 
 def variables_in(trial: Trial) -> tuple[str, ...]:
-    """Return the names of the variables that a trial's options and paths hold, sorted."""
+    """Return the names of the variables that a trial's options, paths and server's command hold, sorted."""
     found: set[str] = set()
 
     def note(text: str) -> str:
         found.update(EXPRESSION.findall(text))
         return text
 
-    _each_text([trial.model.options, trial.task.options, trial.system.paths], note)
+    _each_text([trial.model.options, trial.task.options, trial.system.paths, *(getattr(trial.server, key) for key in OF_A_SERVER)], note)
     return tuple(sorted(found))
 
 
@@ -197,6 +200,12 @@ def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolve
     if isinstance(system, dict) and isinstance(system.get("paths"), dict):
         paths = kept("system.paths", system["paths"], _inside(written.get("system"), "paths"))
         changed["system"] = {**system, "paths": paths}
+    server = values.get("server")
+    if isinstance(server, dict):
+        expressed = written.get("server")
+        changed["server"] = {
+            name: kept(f"server.{name}", value, _inside(expressed, name)) if name in OF_A_SERVER else value for name, value in server.items()
+        }
     return changed
 
 

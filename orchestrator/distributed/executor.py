@@ -30,7 +30,7 @@ from orchestrator.execution.guard import Guard
 from orchestrator.execution.served import log_path, take_server_log
 from orchestrator.execution.server import KEEPER_S, await_keepers
 from orchestrator.machine.cores import THREAD_VARIABLES
-from orchestrator.machine.host import Identity, Machine, cores_offered, end_process, own_identity
+from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
@@ -274,9 +274,9 @@ class RayExecutor:
         return self._machine_id(self._machine(trial.system))
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
-        """Return the cores a trial is given there."""
+        """Return the cores a trial is given there, those of a server that it starts among them."""
         machine = self._machine(trial.system)
-        return cores_offered(trial.system, machine.cores, machine.numa, machine.host)
+        return cores_of_trial(trial, machine.cores, machine.numa, machine.host)
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         """Wait until a process that an earlier driver left on a trial's machine is gone, and end it where it stays."""
@@ -287,7 +287,7 @@ class RayExecutor:
     def open(self, trial: Trial, trial_id: str, process: int) -> RaySession:
         """Start an actor for a trial."""
         machine = self._machine(trial.system)
-        threads = trial.system.threads or len(self.cores_of(trial))
+        threads = trial.system.threads or len(cores_offered(trial.system, machine.cores, machine.numa, machine.host))
         environment = {name: str(threads) for name in THREAD_VARIABLES}
         environment["CUDA_VISIBLE_DEVICES"] = visible_devices(trial.system.device)
         # The driver, nvidia-smi and the plan count GPUs in this order.

@@ -101,7 +101,7 @@ class Executor(Protocol):
         """Return the id of the physical machine a trial runs on; trials of one machine take turns."""
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
-        """Return the cores a trial is given there."""
+        """Return the cores a trial is given there, those of a server that it starts among them."""
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         """Wait until a process that an earlier driver left on a trial's machine is gone, and end it where it stays."""

@@ -20,7 +20,7 @@ from orchestrator.execution.guard import guarded
 from orchestrator.execution.served import Served, take_server_log
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
-from orchestrator.machine.host import Identity, cores_offered, numa_cores, own_identity
+from orchestrator.machine.host import Identity, cores_of_trial, numa_cores, own_identity
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.failures import Stamps
 from orchestrator.measurement.scratch import end_stream, scratch_root, take_stamps
@@ -137,7 +137,7 @@ class InlineExecutor:
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
         """Return the cores of this process that the trial asks for; nothing is pinned to them."""
-        return cores_offered(trial.system, allowed_cores(), numa_cores(), socket.gethostname())
+        return cores_of_trial(trial, allowed_cores(), numa_cores(), socket.gethostname())
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         """Do nothing: such a process was a driver, and is dead."""

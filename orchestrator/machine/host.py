@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.machine.cores import allowed_cores, choose_cores, read_memory_limit
@@ -118,6 +118,14 @@ def server_cores_offered(
         asked = "null" if server.cores is None else server.cores
         raise InputError(f"server.cores={asked}: the client leaves {len(free)}: {where}; set system.cores to fewer")
     return free[-wanted:]
+
+
+def cores_of_trial(trial: Trial, allowed: Iterable[int], numa: Mapping[int, tuple[int, ...]], host: str) -> tuple[int, ...]:
+    """Return all cores that a trial works on: its system's, and those of a server that it starts. Raises InputError for those not there."""
+    have = tuple(allowed)
+    client = cores_offered(trial.system, have, numa, host)
+    server = server_cores_offered(trial.server, trial.system, have, numa, host) if trial.server.is_started else ()
+    return tuple(sorted({*client, *server}))
 
 
 def parse_cores(text: str) -> tuple[int, ...]:
