@@ -60,12 +60,70 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a server is asked, as an HTTP POST; ``path`` follows the server's URL.
+
+    ``streamed`` says that the answer comes in lines, of which each has its time; else it is read as a whole.
+    """
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    streamed: bool = False
+
+
+@dataclass
+class Reply:
+    """What a server answered, with the moments of it in ns by the clock of the timed loop.
+
+    body, lines
+        the whole answer, or its lines where the request was ``streamed``: each without its end, with the moment at which it was there.
+    sent_ns, headers_ns, ended_ns
+        when sending began (opening a connection included, where one had to be), when the head of the answer had been read, and its end.
+    first_token_ns, last_token_ns, tokens
+        for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and how many there were.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    lines: Sequence[tuple[int, bytes]]
+    sent_ns: int
+    headers_ns: int
+    ended_ns: int
+    first_token_ns: int = 0
+    last_token_ns: int = 0
+    tokens: int = 0
+
+    def came(self, moments: Sequence[int], tokens: int | None = None) -> None:
+        """Note when the pieces of content came, and how many tokens they held, where the server says so."""
+        if moments:
+            self.first_token_ns, self.last_token_ns = moments[0], moments[-1]
+        self.tokens = len(moments) if tokens is None else tokens
+
+
+class ServerFault(RuntimeError):
+    """A server gave no answer, or not the one that was asked for; one line says why. The outcome of the request is ``error``."""
+
+
+class ServerTimeout(ServerFault):
+    """A server gave no whole answer in time. The outcome of the request is ``timeout``."""
+
+
+class Server(Protocol):
+    """A server that answers requests, one at a time to each thread that asks."""
+
+    def ask(self, request: Request) -> Reply:
+        """Send a request once and return the answer. Raises ServerFault; a status other than 2xx is one."""
+
+
+@dataclass(frozen=True)
 class LoadContext:
     """How a model is to be loaded: the trial's runtime settings and the place it was given.
 
     ``device`` is ``cpu`` or ``cuda:0`` (the timed process sees the trial's GPUs only); ``threads`` is the number of threads that may
     compute; ``batch`` the number of samples per inference; ``cache_dir`` a folder for derived files such as exported graphs.
     ``gpus`` is more than 1 only for a model whose YAML has ``several_gpus: true``, which then computes on ``cuda:0`` and those after it.
+    ``server`` answers requests, for a runtime whose YAML has ``asks_server: true``; else it is None.
     """
 
     runtime: str
@@ -77,6 +135,7 @@ class LoadContext:
     batch: int
     cache_dir: Path
     gpus: int = 1
+    server: Server | None = None
 
 
 @runtime_checkable

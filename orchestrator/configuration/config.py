@@ -34,7 +34,7 @@ from orchestrator.configuration.fields import (
     Programs,
     explain,
 )
-from orchestrator.configuration.server import ServerSettings
+from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
 from orchestrator.configuration.tolerance import ToleranceConfig, with_tolerance_file
 from orchestrator.contracts import InputError
 from orchestrator.stats.service_policies import Policy
@@ -344,6 +344,13 @@ class Trial(Frozen):
     def fixed_batch(self) -> int:
         """How many samples share one time by their place in a round: under load a batch is what waits, and every sample has its own."""
         return 1 if self.load.is_open else self.measurement.batch
+
+    @property
+    def in_flight(self) -> int:
+        """How many samples are on their way at once, at most: to a server several may be, in this process there is one."""
+        if not self.server.is_asked:
+            return 1
+        return self.server.in_flight or (MOST_UNASKED_IN_FLIGHT if self.load.is_open else 1)
 
     @model_validator(mode="after")
     def _who_answers(self) -> Trial:

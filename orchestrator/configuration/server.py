@@ -15,6 +15,8 @@ from orchestrator.configuration.server_words import LOOPBACK, complaint
 LONGEST_TIMEOUT_S = 86_400
 MOST_IN_FLIGHT = 4096
 """Each request in flight is a thread with a connection of its own."""
+MOST_UNASKED_IN_FLIGHT = 256
+"""Requests on their way at once where a schedule says when they are sent and the user does not say how many."""
 NOT_ASKED = "none"
 URL_FORM = "must be http://HOST:PORT or https://HOST:PORT, with a path if the server wants one"
 
@@ -33,10 +35,14 @@ class ServerSettings(BaseModel):
         where it answers: ``http://HOST:PORT``, and a path where it wants one.
     token_env, token_file
         the name of the environment variable, or the file, that holds the server's token. The token itself is never stored.
+    token_header
+        the header that it goes into: ``Authorization`` as a bearer token, any other as it is.
     ca
         a PEM file with the certificates that an ``https`` server is checked against; null takes the system's.
     timeout_s
         a request that takes longer is given up, and its outcome is ``timeout``.
+    keep_alive
+        whether a connection serves many requests; null: yes, but for streamed answers, after which servers close it whatever they announce.
     in_flight
         requests on their way at once, at most; null: 1 under ``load=closed``, 256 under any other load.
 
@@ -68,7 +74,9 @@ class ServerSettings(BaseModel):
     token_env: Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,199}$")] | None = None
     token_file: str | None = None
     ca: str | None = None
+    token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"
     timeout_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
+    keep_alive: bool | None = None
     in_flight: int | None = Field(None, gt=0, le=MOST_IN_FLIGHT)
     command: Command | None = None
     ready_url: str | None = None

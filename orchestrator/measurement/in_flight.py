@@ -1,0 +1,214 @@
+"""The timed loop where a server answers: the four stamps of ``timing.py`` around requests, of which several may be on their way at once.
+
+Each request has a thread that waits for its answer. Under load every one is sent at its moment; if as many are on their way as may be, the
+next waits for one of them to end, and that is part of its wait. In a closed loop the next is sent as soon as one has ended.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from traceback import TracebackException
+from typing import Any
+
+from orchestrator.contracts import Reply, ServerTimeout
+from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
+from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
+from orchestrator.subject.targets import message_with_place
+
+AHEAD_NS = 50_000_000
+"""So long before an arrival its thread takes it on and waits for its moment alone. What comes later may still be called off."""
+SWITCH_S = 50e-6
+"""A thread that computes lets another go on after so long; Python's own 5 ms would stand in the times of answers."""
+
+
+@dataclass
+class Asked(Served):
+    """What a round or a stream has come to, as `Served`, and what the server said to each request, where it answered."""
+
+    replies: list[Reply | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """When requests are to be sent.
+
+    due
+        ns of the clock, ascending.
+    make_wait
+        makes a wait in the thread that is to wait: the kernel's timer is set for each thread on its own.
+    most_waiting
+        arrivals waiting beyond this end the stream: the server is overloaded.
+    stop, round_ends
+        int64, one place: not 0 where the stream is to end with a round; and the first arrivals after the rounds, ascending.
+    """
+
+    due: Sequence[int]
+    make_wait: Callable[[], WaitUntil]
+    most_waiting: int = NEVER
+    stop: memoryview | None = None
+    round_ends: Sequence[int] = ()
+
+
+class Requests:
+    """The requests of one round or stream, handed out one by one in their order."""
+
+    def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Asked) -> None:
+        self._count, self._clock, self._arrivals, self._asked = count, clock, arrivals, asked
+        self._turn = threading.Lock()
+        self._next = 0
+        self._over = False
+        self._ends = list(arrivals.round_ends) if arrivals is not None and arrivals.stop is not None else []
+
+    def call_off(self) -> None:
+        """Hand out no more."""
+        self._over = True
+
+    def take(self, wait_until: WaitUntil | None) -> int | None:
+        """Return the next request, None where there is none any more. Under load this waits until shortly before its moment."""
+        with self._turn:
+            if self._over or self._next >= self._count:
+                return None
+            number = self._next
+            if self._arrivals is not None:
+                assert wait_until is not None
+                if self._ended(number, self._arrivals):
+                    self._over = True
+                    return None
+                if self._arrivals.due[number] - self._clock() > AHEAD_NS:
+                    wait_until(self._arrivals.due[number] - AHEAD_NS)
+            self._next = self._asked.arrived = number + 1
+            return number
+
+    def _ended(self, number: int, arrivals: Arrivals) -> bool:
+        """Return whether a stream ends before a request: it is the first of a round and the user stops, or too many wait already."""
+        while self._ends and number >= self._ends[0]:
+            if arrivals.stop is not None and arrivals.stop[0]:
+                self._asked.stopped_at = self._ends[0]
+                return True
+            del self._ends[0]
+        arrived = bisect_right(arrivals.due, self._clock(), lo=number)
+        if arrived - number > arrivals.most_waiting:
+            self._asked.overloaded, self._asked.arrived = True, arrived
+            return True
+        return False
+
+
+class InFlight:
+    """Threads that ask a server, for the life of a timed process: each keeps its connection from one round to the next."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="asks") if most > 1 else None
+
+    def close(self) -> None:
+        """Let the threads end."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def ask(
+        self,
+        batches: Sequence[Any],
+        stages: Stages,
+        stamps: memoryview,
+        clock: Clock,
+        first_raised: list[TracebackException] | None = None,
+        arrivals: Arrivals | None = None,
+        most: int | None = None,
+    ) -> Asked:
+        """Send all requests of a round or a stream, each once, and return what came of them.
+
+        Parameters
+        ----------
+        batches
+            what each request holds, as ``stages.preprocess`` takes it in a list; the stages are called by several threads.
+        stamps
+            int64, 4 of each request, all 0: start, preprocessed, inferred and end. One that a stage raised on has its end alone, and
+            ``TIMED_OUT`` in the second place where the server took too long; one on its way has ``IN_FLIGHT`` in the place of its end.
+        arrivals
+            when they are to be sent; None in a closed loop.
+        most
+            on their way at once, where that is less than ``most`` of all.
+        """
+        count = len(batches)
+        asked = Asked([None] * count, {}, replies=[None] * count)
+        requests = Requests(count, clock, arrivals, asked)
+        moments: Sequence[int] = () if arrivals is None else arrivals.due
+
+        def one_by_one() -> None:
+            wait_until = None if arrivals is None else arrivals.make_wait()
+            while (number := requests.take(wait_until)) is not None:
+                if wait_until is not None and moments[number] > clock():
+                    wait_until(moments[number])
+                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised)
+
+        threads = min(self.most if most is None else min(most, self.most), max(1, count))
+        if self._pool is None or threads == 1:
+            one_by_one()
+            return asked
+        with quick_switches():
+            under_way = [self._pool.submit(one_by_one) for _ in range(threads)]
+            try:
+                for each in under_way:
+                    each.result()
+            except BaseException:
+                requests.call_off()
+                for each in under_way:
+                    each.cancel()
+                wait(under_way)
+                raise
+        return asked
+
+
+def ask_once(
+    number: int,
+    batch: Any,
+    stages: Stages,
+    stamps: memoryview,
+    clock: Clock,
+    asked: Asked,
+    first_raised: list[TracebackException] | None,
+) -> None:
+    """Time one request. What a stage raises is its outcome."""
+    at = STAMPS * number
+    stamps[at + 3] = IN_FLIGHT
+    try:
+        started = clock()
+        inputs = stages.preprocess(batch)
+        preprocessed = clock()
+        outputs = stages.infer(inputs)
+        inferred = clock()
+        answers = stages.postprocess(outputs)
+        ended = clock()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+        stamps[at + 1] = TIMED_OUT if isinstance(error, ServerTimeout) else 0
+        stamps[at + 3] = clock()
+        asked.errors[number] = message_with_place(error)
+        if first_raised is not None and not first_raised:
+            first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
+        return
+    stamps[at] = started
+    stamps[at + 1] = preprocessed
+    stamps[at + 2] = inferred
+    stamps[at + 3] = ended
+    asked.answers[number] = answers
+    if isinstance(outputs, Reply):
+        asked.replies[number] = outputs
+
+
+@contextmanager
+def quick_switches() -> Iterator[None]:
+    """Have threads give way to one another soon."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

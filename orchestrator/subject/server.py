@@ -1,0 +1,165 @@
+"""How a server is reached: its address, its certificates and its token. The token leaves this program in requests alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from orchestrator.configuration.server import ServerSettings
+from orchestrator.contracts import InputError
+
+CHECK_S = 10.0
+"""A server that takes no connection for so long is not there."""
+LONGEST_TOKEN = 16_384
+SHORTEST_HIDDEN = 6
+"""A shorter token would be found in any text."""
+DEFAULT_PORTS = {"http": 80, "https": 443}
+INSTEAD = "***"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server answers: resolved once, since names are not part of an answer's time.
+
+    host, port, path
+        of its URL; ``path`` stands before that of every request.
+    numbers
+        family and address of each of its network addresses, in the order to try.
+    tls
+        for ``https``, else None.
+    """
+
+    host: str
+    port: int
+    path: str
+    numbers: tuple[tuple[int, tuple[object, ...]], ...]
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def host_header(self) -> str:
+        """The value of the header ``Host``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS["http" if self.tls is None else "https"] else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A token, which neither representation nor message shows."""
+
+    token: str = field(repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return a text of the server's without the token."""
+        for form in dict.fromkeys((self.token, json.dumps(self.token)[1:-1])) if len(self.token) >= SHORTEST_HIDDEN else ():
+            text = text.replace(form, INSTEAD)
+        return text
+
+    def hide_bytes(self, body: bytes) -> bytes:
+        """Return an answer without the token: a server that sends it back would have it stored."""
+        own = self.token.encode("latin-1")
+        return body.replace(own, INSTEAD.encode()) if len(own) >= SHORTEST_HIDDEN and own in body else body
+
+
+def address_of(settings: ServerSettings) -> Address:
+    """Return where a server answers. Raises InputError for a name that no network knows, and certificates that cannot be read."""
+    assert settings.url is not None
+    parts = urlsplit(settings.url)
+    host, port = str(parts.hostname), parts.port or DEFAULT_PORTS[parts.scheme]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"server.url={settings.url}: the host {host} has no known address ({error}); correct the URL") from error
+    numbers = tuple((int(family), tuple(address)) for family, _, _, _, address in found)
+    return Address(host, port, parts.path.rstrip("/"), numbers, _tls(settings) if parts.scheme == "https" else None)
+
+
+def _tls(settings: ServerSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(f"server.ca={settings.ca} cannot be read as certificates in PEM form ({error}); correct the path") from error
+
+
+def token_of(settings: ServerSettings) -> Secret | None:
+    """Return a server's token, None where it wants none. Raises InputError where it is not to be had; the message never holds it."""
+    if settings.token_env is not None:
+        where, found = f"server.token_env={settings.token_env}", os.environ.get(settings.token_env)
+        if found is None:
+            raise InputError(f"{where}: this environment variable is not set; set it to the server's token")
+    elif settings.token_file is not None:
+        where = f"server.token_file={settings.token_file}"
+        try:
+            with Path(settings.token_file).open(encoding="latin-1") as file:
+                found = file.read(LONGEST_TOKEN + 1)
+        except OSError as error:
+            raise InputError(f"{where} cannot be read ({error.strerror}); correct the path or its permissions") from error
+    else:
+        return None
+    token = found.strip()
+    if not token or len(token) > LONGEST_TOKEN or not all("!" <= letter <= "~" for letter in token):
+        raise InputError(f"{where}: holds no token, which is 1 to {LONGEST_TOKEN:,} visible ASCII characters in one line; correct it")
+    return Secret(token)
+
+
+def connect(address: Address, timeout_s: float) -> socket.socket:
+    """Return an open connection. Raises OSError, of which TimeoutError and ssl.SSLError are kinds."""
+    last: OSError = OSError("no address")
+    for family, number in address.numbers:
+        plain = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            plain.settimeout(timeout_s)
+            plain.connect(number)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return plain if address.tls is None else address.tls.wrap_socket(plain, server_hostname=address.host)
+        except OSError as error:
+            plain.close()
+            last = error
+        except BaseException:
+            plain.close()
+            raise
+    raise last
+
+
+def is_stale(connection: socket.socket) -> bool:
+    """Return whether a connection that waits for its next request was closed by the server, or holds what nobody asked for."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def check_server(settings: ServerSettings) -> None:
+    """Raise InputError for a server that takes no connection here and now, and for a token that is not to be had.
+
+    Nothing is asked of it. One that the campaign starts itself need not be there yet.
+    """
+    if not settings.is_asked:
+        return
+    token_of(settings)
+    if settings.command is not None:
+        return
+    try:
+        connect(address_of(settings), min(CHECK_S, settings.timeout_s)).close()
+    except OSError as error:
+        raise InputError(
+            f"server.url={settings.url}: the server {settings.name} takes no connection ({reason(error)}); start it, or correct the URL"
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """Return why a connection failed, in a few words and one line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}; server.ca=PATH names others"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
