@@ -21,7 +21,7 @@ ROWS = 1 << 18
 """Rows per group."""
 
 NAME = pa.dictionary(pa.int32(), pa.string())
-LABELS = [(name, NAME) for name in ("trial", "match_key", "model", "task", "system", "runtime")]
+LABELS = [(name, NAME) for name in ("trial", "match_key", "model", "task", "system", "runtime", "server")]
 FIXED = pa.schema(
     [
         *LABELS,
@@ -41,6 +41,7 @@ FIXED = pa.schema(
         ("queue_ns", pa.int64()),
         ("response_ns", pa.int64()),
         ("ramp", pa.bool_()),
+        *((name, schema.TIMINGS.field(name).type) for name in schema.ANSWER),
         ("stream", pa.int32()),
         ("input_size", pa.int64()),
         ("started_at", pa.timestamp("us", tz="UTC")),

@@ -11,6 +11,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 
@@ -117,6 +119,18 @@ class Client:
             self._drop()
             raise
         return reply
+
+    @contextmanager
+    def elsewhere(self, address: Address) -> Iterator[None]:
+        """Ask another server meanwhile, from the calling thread alone. It is not given the token."""
+        before = self._address, self._secret
+        self._drop()
+        self._address, self._secret = address, None
+        try:
+            yield
+        finally:
+            self._drop()
+            self._address, self._secret = before
 
     def close(self) -> None:
         """Close every connection."""

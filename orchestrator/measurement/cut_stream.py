@@ -31,7 +31,7 @@ def cut_stream(
     arrivals = schedule.moments_ns.size
     if len(found.stamps) < arrivals:
         raise TrialFailed(f"the process left stamps of {len(found.stamps)} arrivals, and its stream has {arrivals}", FAULT)
-    stream = Stream(schedule, found.stamps[:arrivals], found.origin_ns, in_flight)
+    stream = Stream(schedule, found.stamps[:arrivals], found.origin_ns, in_flight, lanes=trial.in_flight)
     stream.refuse_impossible()
     seen = np.flatnonzero(stream.stamps[:, 3])
     last = stream.last_round(int(seen[-1]) + 1 if seen.size else 0)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.timing import IN_FLIGHT
+from orchestrator.measurement.timing import IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.losses import short_round
@@ -95,7 +95,7 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
     if bool((np.diff(ended.astype(np.int8)) > 0).any()):
         raise _impossible(f"batch {int(np.argmin(ended))} has no end, and later ones have")
     times = stamps[ended]
-    raised = (times[:, :3] == 0).all(axis=1)
+    raised = times[:, 0] == 0
     within = np.diff(times, axis=1)
     wrong = ~raised & ((within < 0).any(axis=1) | (within[:, 1] == 0))
     if bool(wrong.any()):
@@ -109,14 +109,32 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
         raise _impossible("the last batch ends after its round")
 
 
+def refuse_impossible_alone(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns: int | None = None) -> None:
+    """Raise TrialFailed if stamps do not ascend within a request, or lie outside the round; requests may be on their way together.
+
+    Parameters are those of `refuse_impossible`.
+    """
+    times = stamps[stamps[:, 3] > 0]
+    for row in range(len(times)):
+        refuse_impossible(times[row : row + 1], began_ns, ended_ns)
+
+
 def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> None:
-    """Raise TrialFailed if the model has raised on more samples of the warm-up, named in ``names``, than may fail."""
-    errors, allowed = warmup.errors, trial.measurement.max_errors
+    """Raise TrialFailed if the model has raised on more samples of the warm-up, named in ``names``, than may fail.
+
+    A server's requests may all fail but one: with none there is nothing to measure, and most likely a wrong path or name.
+    """
+    errors, allowed = warmup.errors, len(names) - 1 if trial.server.is_asked else trial.measurement.max_errors
     if len(errors) > allowed:
         index, message = next(iter(errors.items()))
+        what = (
+            f"server {trial.server.name} answered none of the {len(names)} samples of the warm-up"
+            if trial.server.is_asked
+            else f"model {trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
+            f"(measurement.max_errors={allowed})"
+        )
         failed = TrialFailed(
-            f"model {trial.model.name} raised on {len(errors)} of {len(names)} samples of the warm-up "
-            f"(measurement.max_errors={allowed}), first on {names[index]}: {message}",
+            f"{what}, first on {names[index]}: {message}",
             fault_of(message, "too many errors"),
         )
         if warmup.traceback is not None:
@@ -132,9 +150,9 @@ def refuse_miscounted(answered: Sequence[object], samples: int) -> None:
         )
 
 
-def refuse_short(result: RoundResult, batch: int) -> None:
+def refuse_short(result: RoundResult, batch: int, in_flight: int = 1) -> None:
     """Raise TrialFailed if a round took less time than what was timed in it."""
-    short = short_round(result.timings, result.round, batch)
+    short = short_round(result.timings, result.round, batch, in_flight)
     if short is not None:
         raise _impossible(short.complaint)
 
@@ -189,19 +207,19 @@ def incomplete_round(
     groups = batches_of_round(trial, samples, found.round)
     if len(found.stamps) != len(groups):
         raise TrialFailed(f"the process left stamps of {len(found.stamps)} batches, and a round has {len(groups)}", FAULT)
-    refuse_impossible(found.stamps)
+    (refuse_impossible if trial.in_flight == 1 else refuse_impossible_alone)(found.stamps)
     ended = found.stamps[:, 3] > 0
     finished = ended & (found.stamps[:, 0] > 0)
     outcomes = np.full(samples, "lost", dtype=object)
     durations = np.zeros((samples, 3), dtype=np.int64)
-    in_flight_batch = int(np.argmin(ended)) if not ended.all() else None
+    under_way = _under_way(trial, found.stamps, ended)
     for batch, group in enumerate(groups):
         if finished[batch]:
             outcomes[group] = "ok"
             durations[group] = np.diff(found.stamps[batch])
         elif ended[batch]:
-            outcomes[group] = "error"
-        elif batch == in_flight_batch:
+            outcomes[group] = "timeout" if found.stamps[batch, 1] == TIMED_OUT else "error"
+        elif batch in under_way:
             outcomes[group] = in_flight
     late = outcomes != "ok"
     timings = columns_batch(
@@ -225,5 +243,12 @@ def incomplete_round(
         "visit": visit,
         "incomplete": True,
     }
-    errors = {} if in_flight_batch is None else dict.fromkeys(groups[in_flight_batch], message)
+    errors = dict.fromkeys((sample for batch in under_way for sample in groups[batch]), message)
     return RoundResult(timings, one_row(row, schema.ROUNDS), None, errors)
+
+
+def _under_way(trial: Trial, stamps: npt.NDArray[np.int64], ended: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the batches that were neither ended nor not yet begun: requests say so, of the others it is the first one without an end."""
+    if trial.server.is_asked:
+        return np.flatnonzero(stamps[:, 3] == IN_FLIGHT).tolist()
+    return [] if ended.all() else [int(np.argmin(ended))]

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from orchestrator.contracts import Sample
+from orchestrator.contracts import Reply, Sample
+from orchestrator.measurement.answer_columns import answer_columns
 from orchestrator.measurement.failures import TrialFailed, refuse_miscounted
+from orchestrator.measurement.timing import TIMED_OUT
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import columns_batch, without_arrivals
 from orchestrator.subject.targets import message_with_place
@@ -28,6 +30,8 @@ def timings_batch(
     groups: Groups,
     errors: Mapping[int, str],
     cuda_ns: Sequence[int] | None = None,
+    replies: Sequence[Reply | None] = (),
+    in_flight: int = 1,
 ) -> pa.RecordBatch:
     """Return the timings of one round, one row per sample in order of sample.
 
@@ -40,6 +44,10 @@ def timings_batch(
         message by sample the model raised on.
     cuda_ns
         the GPU's own time of each batch, or None.
+    replies
+        what a server said to each batch; empty where none was asked.
+    in_flight
+        how many batches were under way at once: of several, none has one before it.
 
     Raises
     ------
@@ -54,14 +62,15 @@ def timings_batch(
     failed[list(errors)] = True
     durations = np.diff(stamps, axis=1)[batch_of]
     gaps = np.concatenate([[0], stamps[1:, 0] - stamps[:-1, 3]])[batch_of]
+    codes = np.where(failed, np.where(stamps[batch_of, 1] == TIMED_OUT, schema.TIMEOUT, schema.ERROR), schema.OK).astype(np.int8)
     measured = durations[~failed]
     if bool((measured < 0).any()) or bool((measured[:, 1] == 0).any()):
         raise TrialFailed("a measured time is zero or negative: the clock of this host is broken; check its clock source", "clock broken")
     columns: dict[str, Any] = {
         "round": pa.array(np.full(count, number, dtype=np.int32)),
         "sample": pa.array(np.arange(count, dtype=np.int32)),
-        "outcome": pa.DictionaryArray.from_arrays(pa.array(failed.astype(np.int8)), list(schema.OUTCOMES)),
-        "start_gap_ns": pa.array(gaps, mask=failed | (batch_of == 0)),
+        "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), list(schema.OUTCOMES)),
+        "start_gap_ns": pa.array(gaps, mask=failed | (batch_of == 0) | (in_flight > 1)),
         "preprocess_ns": pa.array(durations[:, 0], mask=failed),
         "inference_ns": pa.array(durations[:, 1], mask=failed),
         "postprocess_ns": pa.array(durations[:, 2], mask=failed),
@@ -69,6 +78,7 @@ def timings_batch(
         if cuda_ns is None
         else pa.array(np.array(cuda_ns, dtype=np.int64)[batch_of], mask=failed),
         **without_arrivals(count),
+        **(answer_columns([replies[place] for place in batch_of], stamps[batch_of, 1], failed) if replies else {}),
     }
     return columns_batch(columns, schema.TIMINGS)
 

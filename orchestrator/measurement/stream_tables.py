@@ -12,8 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from orchestrator.measurement.failures import FAULT, REMEDY, TrialFailed, refuse_impossible, refuse_miscounted
-from orchestrator.measurement.timing import DROPPED, IN_FLIGHT
+from orchestrator.contracts import Reply
+from orchestrator.measurement.answer_columns import answer_columns
+from orchestrator.measurement.failures import (
+    FAULT,
+    REMEDY,
+    TrialFailed,
+    refuse_impossible,
+    refuse_impossible_alone,
+    refuse_miscounted,
+)
+from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import columns_batch
 from orchestrator.storage.vocabulary import InFlight, Outcome
@@ -32,6 +41,8 @@ class Stream:
         when the schedule began, by their clock.
     in_flight, never
         the outcomes of an arrival that was being served, and of one that was neither served nor dropped, when the stream ended.
+    lanes, replies
+        how many could be on their way at once, and what a server said to each arrival; empty where none was asked.
     """
 
     schedule: Schedule
@@ -39,6 +50,8 @@ class Stream:
     origin_ns: int
     in_flight: InFlight = "error"
     never: Outcome = "lost"
+    lanes: int = 1
+    replies: Sequence[Reply | None] = ()
 
     @cached_property
     def outcomes(self) -> npt.NDArray[np.int8]:
@@ -49,6 +62,7 @@ class Stream:
         found[ended == IN_FLIGHT] = code[self.in_flight]
         found[ended == DROPPED] = code["dropped"]
         found[(ended > 0) & (started == 0)] = code["error"]
+        found[(ended > 0) & (started == 0) & (self.stamps[:, 1] == TIMED_OUT)] = code["timeout"]
         found[(ended > 0) & (started > 0)] = code["ok"]
         return found
 
@@ -65,9 +79,12 @@ class Stream:
     def refuse_impossible(self, ended_ns: int | None = None) -> None:
         """Raise TrialFailed for stamps that no clock can produce; a batch's samples share theirs."""
         served = self.stamps[self.stamps[:, 3] > 0]
-        first = np.ones(len(served), dtype=bool)
-        first[1:] = (np.diff(served, axis=0) != 0).any(axis=1)
-        refuse_impossible(served[first], self.origin_ns, ended_ns)
+        if self.lanes > 1:
+            refuse_impossible_alone(served, self.origin_ns, ended_ns)
+        else:
+            first = np.ones(len(served), dtype=bool)
+            first[1:] = (np.diff(served, axis=0) != 0).any(axis=1)
+            refuse_impossible(served[first], self.origin_ns, ended_ns)
         started = self.stamps[:, 0] > 0
         refuse_early(self.stamps[started, 0] - self.origin_ns - self.schedule.moments_ns[started])
 
@@ -119,12 +136,20 @@ class Stream:
             "arrival_ns": pa.array(moments),
             "queue_ns": pa.array(stamps[:, 0] - self.origin_ns - moments, mask=late),
             "ramp": pa.array(np.full(count, ramp)),
+            **self._answers(np.arange(len(self.stamps))[part][order], late),
         }
+
+    def _answers(self, places: npt.NDArray[np.intp], late: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        if not self.replies:
+            return {name: pa.nulls(len(places), schema.TIMINGS.field(name).type) for name in schema.ANSWER}
+        return answer_columns([self.replies[place] for place in places], self.stamps[places, 1], late)
 
     @cached_property
     def _gaps(self) -> npt.NDArray[np.int64]:
         """Return from each started arrival's start back to the end of the batch before it, ns, [N]; -1 where there is none."""
         gaps = np.full(len(self.stamps), -1, dtype=np.int64)
+        if self.lanes > 1:
+            return gaps
         before, current = 0, (0, 0)
         for place in np.flatnonzero(self.stamps[:, 3] > 0):
             start, end = int(self.stamps[place, 0]), int(self.stamps[place, 3])
@@ -158,3 +183,14 @@ def answers_by_arrival(stamps: Stamps, answers: Sequence[list[Any] | None]) -> l
         for number, answer in zip(members, answered, strict=True):
             found[number] = answer
     return found
+
+
+def alone_answered(answers: Sequence[list[Any] | None]) -> list[Any]:
+    """Return the answer of each arrival, None where there is none, where each had a request of its own.
+
+    Raises TrialFailed if one was not answered with one answer.
+    """
+    for answered in answers:
+        if answered is not None:
+            refuse_miscounted(answered, 1)
+    return [None if answered is None else answered[0] for answered in answers]

@@ -20,21 +20,25 @@ class _Moment(ctypes.Structure):
     _fields_ = (("seconds", ctypes.c_long), ("ns", ctypes.c_long))
 
 
-def waiting(idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.perf_counter_ns) -> WaitUntil:
+def waiting(
+    idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.perf_counter_ns, gives_way: bool = False
+) -> WaitUntil:
     """Return a wait for moments of ``time.perf_counter_ns``, to be called in the thread that asks for it.
 
     ``sleep`` sleeps down to ``spin_ns`` before the moment, by the kernel's absolute timer and without its slack of 50 us; then it spins.
-    ``spin`` spins all the time. Where there is no such timer, the sleep is Python's own.
+    ``spin`` spins all the time. Where there is no such timer, the sleep is Python's own. One that ``gives_way`` lets other threads of the
+    process go on while it spins: a spin that does not would stand in their times.
     """
+    spin = _spin_and_yield if gives_way else _spin
     if idle == "spin":
-        return lambda moment: _spin(moment, clock)
+        return lambda moment: spin(moment, clock)
     sleep_until = _kernel_sleep() if sys.platform == "linux" else _python_sleep(clock)
 
     def wait_until(moment: int) -> int:
         wake = moment - spin_ns
         if wake > clock():
             sleep_until(wake)
-        return _spin(moment, clock)
+        return spin(moment, clock)
 
     return wait_until
 
@@ -42,6 +46,14 @@ def waiting(idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.pe
 def _spin(moment: int, clock: Clock) -> int:
     now = clock()
     while now < moment:
+        now = clock()
+    return now
+
+
+def _spin_and_yield(moment: int, clock: Clock) -> int:
+    now = clock()
+    while now < moment:
+        time.sleep(0)
         now = clock()
     return now
 

@@ -15,16 +15,19 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Reply, Sample, Task
 from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.measurement import device, evidence, round_tables
+from orchestrator.measurement.asking import Client
+from orchestrator.measurement.client_cost import client_cost
 from orchestrator.measurement.evidence import kernel_ns
-from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_raised, tracebacks_kept
-from orchestrator.measurement.load_loop import serve, service_of
+from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_impossible_alone, refuse_raised, tracebacks_kept
+from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
+from orchestrator.measurement.load_loop import Served, WaitUntil, serve, service_of
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import STOP, Scratch
-from orchestrator.measurement.stream_tables import Stream, answers_by_arrival
+from orchestrator.measurement.stream_tables import Stream, alone_answered, answers_by_arrival
 from orchestrator.measurement.timing import STAMPS, Clock, Stages, run_batches
 from orchestrator.measurement.waiting import waiting
 from orchestrator.storage import schema
@@ -62,6 +65,8 @@ def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: Loade
 COLLECT_EVERY_S = 0.25
 BEFORE_STREAM_NS = 5_000_000
 """From the last preparation of a stream to its start: a schedule may have an arrival at 0."""
+BEFORE_REQUESTS_NS = 100_000_000
+"""The same where threads ask a server: all of them must be awake."""
 
 
 class Worker:
@@ -106,6 +111,8 @@ class Worker:
         self._first_answers: list[Any] | None = None
         self._collected_s = 0.0
         self._visit: int | None = None
+        self._client: Client | None = None
+        self._asking: InFlight | None = None
 
     def ask_at(self, url: str) -> None:
         """Take the URL of a server that has been started, before anything is loaded."""
@@ -126,6 +133,9 @@ class Worker:
         moved = cores.pin(self._cores) if self._pin else ()
         kernel_before_ns = kernel_ns()
         subject = open_subject(self._trial)
+        if self._trial.server.is_asked:
+            self._client = Client(self._trial.server, self._clock)
+            self._asking = InFlight(self._trial.in_flight)
         model = self._load(subject.model)
         load_ns = time.perf_counter_ns() - started
         self._items, stages = stages_for(self._trial.task.preload, subject.samples, subject.task, model)
@@ -138,6 +148,7 @@ class Worker:
         self._gpus = evidence.GpuEvidence([gpu["uuid"] for gpu in seen.get("gpus", ())])
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
         refuse_raised(self._trial, warmup[0], [sample.name for sample in subject.samples])
+        facts = {**model.facts, **self._said_of_the_server()}
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
@@ -164,7 +175,7 @@ class Worker:
                 "warmup_rounds_ns": [result.round.column("duration_ns")[0].as_py() for result in warmup],
                 "peak_memory_bytes": environment.memory_peak_bytes(),
             },
-            facts=dict(model.facts),
+            facts=facts,
             warmup=pa.Table.from_batches([result.timings for result in warmup]).combine_chunks().to_batches()[0],
             samples=samples,
             metrics=tuple(subject.task.metrics),
@@ -185,23 +196,32 @@ class Worker:
         self._visit = visit
         items = [self._items[sample] for sample in schedule.samples]
         service = service_of(load, trial.measurement.batch, mean_rate(trial))
-        wait_until = waiting(load.idle, round(load.spin_us * 1000), self._clock)
+        wait_until = self._wait()
         self._quieten()
         first_raised: list[TracebackException] = []
-        wall_ns, monotonic_ns, origin = time.time_ns(), self._monotonic(), self._clock()
-        due = (schedule.moments_ns + (origin + BEFORE_STREAM_NS)).tolist()
-        self._scratch.begin(first, monotonic_ns + BEFORE_STREAM_NS, wall_ns, origin + BEFORE_STREAM_NS)
+        before_ns = BEFORE_STREAM_NS if self._asking is None else BEFORE_REQUESTS_NS
+        wall_ns, monotonic_ns, origin = time.time_ns() + before_ns, self._monotonic() + before_ns, self._clock() + before_ns
+        due = (schedule.moments_ns + origin).tolist()
+        self._scratch.begin(first, monotonic_ns, wall_ns, origin)
         before = evidence.read_counters(self._cores)
         stamps = self._scratch.stamps[: STAMPS * len(due)]
         ends = [schedule.of_round(number).stop for number in range(schedule.rounds)]
         stop = self._scratch.header[STOP : STOP + 1]
-        served = serve(due, items, self._stages, stamps, service, self._clock, wait_until, first_raised, stop, ends)
+        served: Served
+        if self._asking is None:
+            served = serve(due, items, self._stages, stamps, service, self._clock, wait_until, first_raised, stop, ends)
+        else:
+            arrivals = Arrivals(due, self._wait, service.most_waiting, stop, ends)
+            alone = [(item,) for item in items]
+            served = self._asking.ask(alone, self._stages, stamps, self._clock, first_raised, arrivals)
         ended_ns = self._clock()
         after = evidence.read_counters(self._cores)
         gc.enable()
         if self._cuda is not None:
             self._cuda.take_times_ns()
-        stream = Stream(schedule, self._scratch.array()[: len(due)], origin + BEFORE_STREAM_NS, never="dropped")
+        replies = served.replies if isinstance(served, Asked) else ()
+        stamped = self._scratch.array()[: len(due)]
+        stream = Stream(schedule, stamped, origin, never="dropped", lanes=trial.in_flight, replies=replies)
         stream.refuse_impossible(ended_ns)
         measured = self._measured(before, after)
         common = {
@@ -209,7 +229,7 @@ class Worker:
             "visit": visit,
             "incomplete": False,
             "stream": visit,
-            "stream_started_monotonic_ns": monotonic_ns + BEFORE_STREAM_NS,
+            "stream_started_monotonic_ns": monotonic_ns,
             "overloaded": served.overloaded,
         }
         rounds = range(schedule.rounds)
@@ -217,13 +237,13 @@ class Worker:
             rounds = range(ends.index(served.stopped_at) + 1)
         elif served.overloaded:
             rounds = range(stream.last_round(served.arrived) + 1)
-        answers = answers_by_arrival(stream.stamps, served.answers)
+        answers = answers_by_arrival(stream.stamps, served.answers) if self._asking is None else alone_answered(served.answers)
         found = []
         for number in rounds:
             row = {
                 **common,
                 "round": first + number,
-                **stream.span(number, wall_ns + BEFORE_STREAM_NS, monotonic_ns + BEFORE_STREAM_NS),
+                **stream.span(number, wall_ns, monotonic_ns),
                 **(measured if number == 0 else {}),
             }
             found.append(self._round_of_stream(stream, served.errors, answers, number, row, first_raised))
@@ -274,12 +294,17 @@ class Worker:
         self._scratch.begin(number, monotonic_ns, wall_ns)
         before = evidence.read_counters(self._cores)
         started = self._clock()
-        answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock, first_raised)
+        replies: Sequence[Reply | None] = ()
+        if self._asking is None:
+            answers, failed = run_batches(batches, self._stages, self._scratch.stamps, self._clock, first_raised)
+        else:
+            asked = self._asking.ask(batches, self._stages, self._scratch.stamps, self._clock, first_raised, most=self._lanes)
+            answers, failed, replies = asked.answers, asked.errors, asked.replies
         duration_ns = self._clock() - started
         after = evidence.read_counters(self._cores)
         gc.enable()
         stamps = self._scratch.array()[: len(batches)]
-        refuse_impossible(stamps, started, started + duration_ns)
+        (refuse_impossible if self._lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
         by_sample, errors = round_tables.spread(groups, answers, failed)
         if self._first_answers is None:
             self._first_answers = by_sample
@@ -301,12 +326,37 @@ class Worker:
         }
         cuda_ns = None if self._cuda is None else self._cuda.take_times_ns()
         return RoundResult(
-            timings=round_tables.timings_batch(number, stamps, groups, errors, None if failed else cuda_ns),
+            timings=round_tables.timings_batch(number, stamps, groups, errors, None if failed else cuda_ns, replies, self._lanes),
             round=one_row(row, schema.ROUNDS),
             answers=changed,
             errors=errors,
             traceback=traceback_text(first_raised[0]) if first_raised else None,
         )
+
+    @property
+    def _lanes(self) -> int:
+        """How many batches of a closed round are on their way at once; a warm-up round of a trial under load is closed, too."""
+        return 1 if self._trial.load.is_open else self._trial.in_flight
+
+    def _wait(self) -> WaitUntil:
+        """Return a wait for moments of a schedule, for the thread that calls this. Beside other threads it gives way while it spins."""
+        load = self._trial.load
+        return waiting(load.idle, round(load.spin_us * 1000), self._clock, gives_way=self._trial.in_flight > 1)
+
+    def _said_of_the_server(self) -> dict[str, Any]:
+        """Return the facts of a trial that asks a server: who it is, that its weights are unknown, and what the client itself costs."""
+        if self._client is None:
+            return {}
+        server = self._trial.server
+        cost = client_cost(self._client, self._batches(self._groups(0)), self._stages, self._clock, self._allowed)
+        return {
+            "server": server.name,
+            "server_url": server.url,
+            "server_weights": "unknown",
+            "in_flight": self._trial.in_flight,
+            "connections_of_warmup": self._client.connections,
+            "client": cost,
+        }
 
     def _lead_in(self, number: int) -> dict[str, int | None]:
         """Run the inferences that end the round before once more, untimed, so that the next sample follows what it follows in any round.
@@ -371,7 +421,10 @@ class Worker:
         return read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, self._model.facts, self._moved)
 
     def close(self) -> None:
-        """Remove the file of stamps."""
+        """Remove the file of stamps, and leave the server."""
+        if self._client is not None and self._asking is not None:
+            self._asking.close()
+            self._client.close()
         self._scratch_path.unlink(missing_ok=True)
 
     def _load(self, model: Model) -> LoadedModel:
@@ -386,6 +439,7 @@ class Worker:
             batch=self._trial.measurement.batch,
             cache_dir=self._cache_dir,
             gpus=max(1, len(self._trial.system.gpus)),
+            server=self._client,
         )
         try:
             return model.load(context)

@@ -149,6 +149,8 @@ def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -
 
 PREPARE_ROUNDS = 5
 """Loading may take as long as this many rounds are allowed to, besides the warm-up."""
+MOST_ERRORS = 2**62
+"""More samples than any trial has."""
 STOPPED_EVERY_S = 0.5
 """How often to check whether the user has stopped, while a process gets ready."""
 TURN_EVERY_S = 1.0
@@ -210,10 +212,14 @@ class TimedProcess:
 
     def calls(self, first: int, samples: int, stop: threading.Event) -> RoundCalls:
         """Return the calls for rounds of so many samples from a number on, of which none is under way yet."""
+        measurement = self._trial.measurement
+        if self._trial.server.is_asked:  # a request that fails is an outcome, and no number of them ends the trial
+            limit_s = measurement.round_timeout_s + samples * self._trial.server.timeout_s
+            measurement = measurement.model_copy(update={"max_errors": MOST_ERRORS, "round_timeout_s": limit_s})
         if self._trial.load.is_open:
-            limit_s = self._trial.measurement.round_timeout_s + longest_stream_s(self._trial, samples)
-            return StreamCalls(self.session, self._trial.measurement, first, limit_s, stop)
-        return RoundCalls(self.session, self._trial.measurement, first, self.session.shares_machine)
+            limit_s = measurement.round_timeout_s + longest_stream_s(self._trial, samples) + self._trial.server.timeout_s
+            return StreamCalls(self.session, measurement, first, limit_s, stop)
+        return RoundCalls(self.session, measurement, first, self.session.shares_machine)
 
     def rest(self) -> None:
         """Have the process sleep until the next call, where there is one."""

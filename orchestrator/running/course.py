@@ -88,7 +88,7 @@ class Course:
         with step("judging its answers"):
             self._judge = judge_samples(samples, self.book.record.metrics, self._trial.task.kind)
         for result in self.book.rounds():
-            refuse_short(result, self._trial.measurement.batch)
+            refuse_short(result, self._trial.measurement.batch, self._trial.in_flight)
             decision = self.decide(result)
             if not self.book.extends:
                 self.book.check(decision.check)

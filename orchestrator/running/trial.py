@@ -161,7 +161,7 @@ class TrialRun(TrialLife):
             results = calls.take()
         with step("looking whether its times can be"):
             for result in results:
-                refuse_short(result, self._planned.trial.measurement.batch)
+                refuse_short(result, self._planned.trial.measurement.batch, self._planned.trial.in_flight)
         decisions: list[Decision] = []
         for result in results:
             # Rounds of one call beyond the one that the rule stops at are kept, and it is not asked again.

@@ -90,7 +90,9 @@ class ShortRound:
         return f"round {self.round} took {self.duration_ns} ns and what was timed in it at least {self.parts_ns} ns"
 
 
-def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.RecordBatch, batch: int) -> ShortRound | None:
+def short_round(
+    timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.RecordBatch, batch: int, in_flight: int = 1
+) -> ShortRound | None:
     """Return the first round that is shorter than its parts, or None.
 
     Parameters
@@ -100,18 +102,20 @@ def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.Record
     batch
         samples per batch. All samples of a batch carry its times, so that the sum over samples is divided by it: exact but for a last
         batch that is smaller, which then counts for less.
+    in_flight
+        how many batches were under way at once, at most: a round may take so many times less than its parts.
     """
     if not timings.num_rows:
         return None
-    if batch > 1 and bool(rounds.column("stream").is_valid().to_numpy(zero_copy_only=False).any()):
-        return None  # batches of what waits may reach from one round into the next; the timed process has looked at the whole stream
+    if (batch > 1 or in_flight > 1) and bool(rounds.column("stream").is_valid().to_numpy(zero_copy_only=False).any()):
+        return None  # what is under way may reach from one round into the next; the timed process has looked at the whole stream
     numbers = rounds.column("round").to_numpy()
     row = np.searchsorted(numbers, timings.column("round").to_numpy())
     parts_ns = np.zeros(len(numbers))
     for name in PARTS:
         times_ns = timings.column(name).fill_null(0).to_numpy().astype(np.float64)
         parts_ns += np.bincount(row, weights=times_ns, minlength=len(numbers))
-    parts_ns /= batch
+    parts_ns /= batch * in_flight
     durations_ns = rounds.column("duration_ns").to_numpy()
     short = np.flatnonzero(parts_ns * (1 - ROUNDING) > durations_ns)
     if not len(short):
@@ -120,8 +124,8 @@ def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.Record
     return ShortRound(int(numbers[first]), int(durations_ns[first]), int(np.ceil(parts_ns[first])))
 
 
-def refuse_short_rounds(folder: TrialFolder, timings: pa.Table, rounds: pa.Table, batch: int) -> None:
+def refuse_short_rounds(folder: TrialFolder, timings: pa.Table, rounds: pa.Table, batch: int, in_flight: int = 1) -> None:
     """Raise InputError if a stored round is shorter than its parts."""
-    short = short_round(timings, rounds, batch)
+    short = short_round(timings, rounds, batch, in_flight)
     if short is not None:
         raise InputError(f"{folder.path}: {short.complaint}, which cannot be: {MEASURE_AGAIN}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from orchestrator.configuration.server import NOT_ASKED
 from orchestrator.contracts import InputError
 from orchestrator.storage import merge, schema
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
@@ -136,7 +137,7 @@ class Campaign:
             raise InputError(f"result table {name!r} is unknown: choose one of {', '.join(schema.RESULT_TABLES)}")
         remedy = f"write it with `python -m orchestrator report {self.directory}`"
         path = inside(self.directory, self.directory / f"{name}.parquet")
-        table = _existing(path, remedy)
+        table = _with_server(_existing(path, remedy))
         if (differing := differing_column(table, Labels)) is not None:
             raise InputError(f"{path} is no {name} table of this program (column {differing}): {remedy}")
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
@@ -149,7 +150,8 @@ class Campaign:
         folder, least = self._measured(trial_id)
         timings, rounds = merge.both(folder, least)
         if not self.trial(trial_id).imported:  # there, requests may overlap: their times add up to more than the round
-            refuse_short_rounds(folder, timings, rounds, self.record.planned(trial_id).trial.measurement.batch)
+            trial = self.record.planned(trial_id).trial
+            refuse_short_rounds(folder, timings, rounds, trial.measurement.batch, trial.in_flight)
         return timings, rounds
 
     def _measured(self, trial_id: str) -> tuple[TrialFolder, int]:
@@ -182,3 +184,11 @@ def open_campaign(directory: Path | str) -> Campaign:
     path = Path(directory)
     refuse_no_campaign(path)
     return Campaign(path)
+
+
+def _with_server(table: pa.Table) -> pa.Table:
+    """Return a result table with the column that those of before servers lack."""
+    names = table.column_names
+    if "server" in names or "runtime" not in names:
+        return table
+    return table.add_column(names.index("runtime") + 1, "server", pa.array([NOT_ASKED] * table.num_rows, pa.string()))

@@ -70,6 +70,7 @@ class PlannedTrial(Frozen):
             "task": self.trial.task.name,
             "system": self.trial.system.name,
             "runtime": self.trial.runtime.name,
+            "server": self.trial.server.name,
             "batch": self.trial.measurement.batch,
             "repeat": self.trial.repeat,
         }

@@ -12,6 +12,8 @@ SCHEMA_VERSION = 2
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "timeout", "lost", "dropped")
 
 OK = OUTCOMES.index("ok")
+ERROR = OUTCOMES.index("error")
+TIMEOUT = OUTCOMES.index("timeout")
 LOST = OUTCOMES.index("lost")
 DROPPED = OUTCOMES.index("dropped")
 
@@ -36,10 +38,16 @@ TIMINGS = pa.schema(
         pa.field("arrival_ns", pa.int64()),
         pa.field("queue_ns", pa.int64()),
         pa.field("ramp", pa.bool_()),
+        pa.field("headers_ns", pa.int64()),
+        pa.field("first_token_ns", pa.int64()),
+        pa.field("last_token_ns", pa.int64()),
+        pa.field("tokens", pa.int32()),
     ]
 )
 """One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages. ``arrival_ns`` is
-from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop."""
+from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop. Where a
+server answered, ``headers_ns`` and, of a streamed answer, ``first_token_ns`` and ``last_token_ns`` count from the moment at which the request
+was sent, which is the start of inference; ``tokens`` is the number of them. Elsewhere these are null."""
 
 RAMP = TIMINGS.append(pa.field("stream", pa.int32(), nullable=False))
 """One row per arrival of the ramps, in order of arrival; their round is -1."""
@@ -119,5 +127,10 @@ DETECTIONS = (
 ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES, "object_detection": DETECTIONS}
 """Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers."""
 
-OF_SOME_TRIALS = ("arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded", "gpus")
-"""Columns that a trial fills in every row or in none: under load, and on several GPUs."""
+ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens")
+"""Columns of timings that a server's answers fill."""
+
+OF_SOME_TRIALS = (
+    "arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded", "gpus", *ANSWER,
+)  # fmt: skip
+"""Columns that a trial fills in every row or in none: under load, on several GPUs, and where a server answers."""

@@ -114,7 +114,7 @@ class TrialWriter:
             earlier = read_table(self._folder.warmup, schema.TIMINGS)
             table = pa.concat_tables([earlier, _renumbered(table, after=earlier)])
         # No sample arrives in a warm-up.
-        write_parquet(self._folder.warmup, table.drop_columns(["arrival_ns", "queue_ns", "ramp"]), **encoding.TIMINGS)
+        write_parquet(self._folder.warmup, used(table), **encoding.TIMINGS)
 
     def write_ramp(self, ramp: pa.RecordBatch) -> None:
         """Write the ramp of a stream, columns of ``schema.RAMP``, before its rounds are appended; one left by a kill is replaced."""

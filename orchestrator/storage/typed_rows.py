@@ -24,6 +24,7 @@ class Labels(TypedDict):
     task: Annotated[str, "its name"]
     system: Annotated[str, "its name"]
     runtime: Annotated[str, "its name"]
+    server: Annotated[str, "the name of the server that answered; `none` for a model in the timed process"]
     batch: Annotated[Int32, "samples per inference"]
     repeat: Annotated[Int32, "number of the repeat, from 0"]
 
