@@ -48,8 +48,7 @@ class Served:
         """Start the server and have it ready; then pin, load, warm up. Raises what `Worker.prepare` does."""
         if not self._trial.server.is_started:
             return self.worker.prepare()
-        secret = token_of(self._trial.server)
-        self._server, url, facts = started(self._trial, self._log, None if secret is None else secret.token)
+        self._server, url, facts = started(self._trial, self._log, _headers(self._trial.server))
         self.worker.ask_at(url)
         try:
             prepared = self.worker.prepare()
@@ -105,6 +104,14 @@ class Served:
         while (how := self._server.how_it_ended()) is None and time.monotonic() < until:
             time.sleep(0.02)
         return how
+
+
+def _headers(settings: ServerSettings) -> dict[str, str]:
+    """Return the header that a server's token goes into; none without one."""
+    secret = token_of(settings)
+    if secret is None:
+        return {}
+    return {settings.token_header: f"Bearer {secret.token}" if settings.token_header.lower() == "authorization" else secret.token}
 
 
 def _caused(errors: Mapping[int, str], how: str) -> dict[int, str]:

@@ -45,6 +45,7 @@ SHOWN = 300
 NOT_INHERITED = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES")
 """What stands in a timed process's environment for itself alone; and all of Ray's, or a server might join our private Ray."""
 RAY = "RAY_"
+NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -133,14 +134,14 @@ class Server:
         self._keeper_pid: int = said["keeper"]
         self._began_s = time.time()
 
-    def await_ready(self, url: str, ready_s: float, ca: str | None = None, token: str | None = None) -> float:
+    def await_ready(self, url: str, ready_s: float, ca: str | None = None, headers: Mapping[str, str] = NO_HEADERS) -> float:
         """Wait until a URL answers 200, and return how long that took, in s. Raises TrialFailed where it does not, or the server ends."""
         began = time.monotonic()
         seen = "nothing answers"
         while (passed_s := time.monotonic() - began) < ready_s:
             if (how := self.how_it_ended()) is not None:
                 raise TrialFailed(f"{SERVER_ENDED} ({how}) before it was ready{self.last_words()}", "server died")
-            seen = answer_of(url, min(ASKED_S, max(0.1, ready_s - passed_s)), ca, token)
+            seen = answer_of(url, min(ASKED_S, max(0.1, ready_s - passed_s)), ca, headers)
             if seen == "200":
                 return time.monotonic() - began
             time.sleep(READY_EVERY_S)
@@ -229,12 +230,12 @@ def described(code: int) -> str:
         return f"signal {-code}"
 
 
-def answer_of(url: str, within_s: float, ca: str | None = None, token: str | None = None) -> str:
+def answer_of(url: str, within_s: float, ca: str | None = None, headers: Mapping[str, str] = NO_HEADERS) -> str:
     """Return the status that a URL answers with, or why there is no answer. No proxy is asked: the server is on this host."""
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if url.startswith("https:"):
         handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)))
-    request = urllib.request.Request(url, headers={} if token is None else {"Authorization": f"Bearer {token}"})  # noqa: S310 - http(s), checked
+    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - http(s), checked
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=within_s) as answer:
             return str(answer.status)
@@ -262,7 +263,7 @@ def with_port(settings: ServerSettings) -> ServerSettings:
         return settings.at(int(probe.getsockname()[1]))
 
 
-def started(trial: Trial, log: Path, token: str | None = None) -> tuple[Server, str, dict[str, Any]]:
+def started(trial: Trial, log: Path, headers: Mapping[str, str] = NO_HEADERS) -> tuple[Server, str, dict[str, Any]]:
     """Start a trial's server, wait until it is ready, and return it with its URL and what is recorded of it, as plain JSON.
 
     Raises
@@ -279,7 +280,7 @@ def started(trial: Trial, log: Path, token: str | None = None) -> tuple[Server, 
     versions = versions_of(settings, order)
     server = Server(order)
     try:
-        ready_s = server.await_ready(ready_url(settings), settings.ready_s, settings.ca, token)
+        ready_s = server.await_ready(ready_url(settings), settings.ready_s, settings.ca, headers)
         if cores:
             check_server_threads(cores, server.processes())
     except BaseException:

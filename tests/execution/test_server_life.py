@@ -171,7 +171,7 @@ def test_a_killed_client_leaves_no_server(tmp_path: Path) -> None:
         started = psutil.Process(owner.pid).create_time()
         assert owner.stdout is not None
         pids = [int(word) for word in owner.stdout.readline().split()]
-    assert len(pids) == 5 - 1
+    assert len(pids) == 4
     await_keepers(owner.pid, started, ENDLESS_S)
     assert gone(pids)
 
