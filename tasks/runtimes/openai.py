@@ -1,0 +1,128 @@
+"""The runtime ``openai``: chat/completions and completions as vLLM, llama.cpp, transformers and many others serve them, streamed or not.
+
+Source: https://platform.openai.com/docs/api-reference. Of a streamed answer, response headers and an empty chunk with the role come long
+before the first token: first is the first piece of content that is not empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.contracts import InputError, Reply, Request, ServerFault
+from tasks.runtimes.asking import inside, one_text, read_json
+
+PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+DATA = b"data:"
+END = b"[DONE]"
+
+
+class Asking:
+    """Asks for the continuation of a text, the likeliest one unless ``temperature`` says otherwise.
+
+    Parameters
+    ----------
+    server_model
+        the model's name on the server.
+    api
+        ``chat`` (the text is a user's message) or ``completions`` (the text is continued as it is).
+    system
+        a message that goes before the user's under ``chat``, or None.
+    max_tokens, temperature, seed, stop
+        of the answer; None leaves them to the server.
+    stream
+        whether the answer comes piece by piece, so that its first token has a time.
+    usage
+        whether a streamed answer is to say how many tokens it had; without that, pieces are counted.
+    more
+        further keys of the request, such as ``{cache_prompt: false}`` for llama.cpp, which else remembers a prompt that comes again.
+    """
+
+    def __init__(
+        self,
+        server_model: str,
+        api: str = "chat",
+        system: str | None = None,
+        max_tokens: int | None = 16,
+        temperature: float | None = 0.0,
+        seed: int | None = 0,
+        stop: Sequence[str] | None = None,
+        stream: bool = True,
+        usage: bool = True,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        if api not in PATHS:
+            raise InputError(f"model.request.api={api} must be one of: {', '.join(PATHS)}; correct it")
+        if system is not None and api != "chat":
+            raise InputError("model.request.system is a message of api=chat; leave it out, or put it before the prompt")
+        self._chat = api == "chat"
+        self._path = PATHS[api]
+        self._system = [] if system is None else [{"role": "system", "content": system}]
+        self._stream = stream
+        settings = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed, "stop": None if stop is None else list(stop)}
+        self._fixed: dict[str, Any] = {
+            "model": server_model,
+            **{name: value for name, value in settings.items() if value is not None},
+            "stream": stream,
+            **({"stream_options": {"include_usage": True}} if stream and usage else {}),
+            **(more or {}),
+        }
+        self.facts: Mapping[str, Any] = {"server_model": server_model, "api": api, "streamed": stream, "request": dict(self._fixed)}
+
+    def upload(self, inputs: Any) -> Request:
+        """Return the request for one text."""
+        text = one_text(inputs, "openai")
+        asked = {"messages": [*self._system, {"role": "user", "content": text}]} if self._chat else {"prompt": text}
+        return Request(self._path, json.dumps({**self._fixed, **asked}, separators=(",", ":")).encode(), streamed=self._stream)
+
+    def download(self, reply: Reply) -> list[str]:
+        """Return the text of the answer, as a list of one. Raises ServerFault for what is none, or has not come to its end."""
+        if self._stream:
+            return [self._of_stream(reply)]
+        document = read_json(reply.body)
+        text = inside(document, "choices", 0, "message", "content") if self._chat else inside(document, "choices", 0, "text")
+        reply.came((), tokens_said(document) or 0)
+        return [_text(text)]
+
+    def _of_stream(self, reply: Reply) -> str:
+        pieces: list[str] = []
+        moments: list[int] = []
+        said: int | None = None
+        whole = False
+        for moment, line in reply.lines:
+            if not line.startswith(DATA):
+                continue
+            data = line[len(DATA) :].strip()
+            if data == END:
+                whole = True
+                break
+            event = read_json(data)
+            if isinstance(event, dict) and event.get("error"):
+                raise ServerFault(f"an error within the stream: {json.dumps(event['error'])[:200]}")
+            said = tokens_said(event) or said
+            choices = inside(event, "choices")
+            if not choices:
+                continue
+            piece = inside(choices, 0, "delta").get("content") if self._chat else inside(choices, 0, "text")
+            whole = whole or bool(inside(choices, 0).get("finish_reason"))
+            if piece:
+                pieces.append(_text(piece))
+                moments.append(moment)
+        if not whole:
+            raise ServerFault(f"the stream broke off after {len(pieces)} pieces, without its end")
+        reply.came(moments, said if said and moments else None)
+        return "".join(pieces)
+
+
+def tokens_said(document: Any) -> int | None:
+    """Return how many tokens an answer has by the server's own count, None where it does not say."""
+    usage = document.get("usage") if isinstance(document, dict) else None
+    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and 0 < count < 2**31 else None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ServerFault(f"the content of the answer is no text: {json.dumps(value)[:100]}")
+    return value
