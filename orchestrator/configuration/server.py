@@ -50,7 +50,7 @@ class ServerSettings(BaseModel):
 
     command
         the program and its arguments, in the foreground. ``{port}``, ``{host}``, ``{url}``, ``{cores}`` (their number), ``{python}`` (that of
-        the timed process) and the names of ``settings`` stand for their values. Port 0 in ``url`` takes a free one.
+        the timed process), ``{cache}`` (a folder for derived files) and the names of ``settings`` stand for their values. Port 0 in ``url`` takes a free one.
     settings
         values of the user's own names, such as batch or concurrency: part of a trial's id, and axes of a sweep.
     environment

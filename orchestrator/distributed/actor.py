@@ -31,7 +31,8 @@ class TimedActor:
         self._scratch = scratch = stamps_path(scratch_root())
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
-        self._worker = Served(Worker(trial, process, scratch, Path(cache_dir).expanduser()), trial, scratch)
+        cache = Path(cache_dir).expanduser()
+        self._worker = Served(Worker(trial, process, scratch, cache), trial, scratch, cache)
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:

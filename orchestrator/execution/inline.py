@@ -151,7 +151,7 @@ class InlineExecutor:
         here = resolved(trial)
         worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
         turn = Turn(turn_of(trial, self._campaign), this_campaign())
-        return InlineSession(Served(worker, here, scratch), scratch, turn, trial.server if trial.server.is_started else None)
+        return InlineSession(Served(worker, here, scratch, self._cache_dir), scratch, turn, trial.server if trial.server.is_started else None)
 
 
 @contextmanager

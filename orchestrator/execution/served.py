@@ -37,8 +37,9 @@ class Served:
     raises the fault ``server died``.
     """
 
-    def __init__(self, worker: Worker, trial: Trial, scratch: Path) -> None:
+    def __init__(self, worker: Worker, trial: Trial, scratch: Path, cache_dir: Path) -> None:
         self.worker = worker
+        self._cache_dir = cache_dir
         self._trial = trial
         self._log = log_path(scratch)
         self._server: Server | None = None
@@ -48,7 +49,7 @@ class Served:
         """Start the server and have it ready; then pin, load, warm up. Raises what `Worker.prepare` does."""
         if not self._trial.server.is_started:
             return self.worker.prepare()
-        self._server, url, facts = started(self._trial, self._log, _headers(self._trial.server))
+        self._server, url, facts = started(self._trial, self._log, self._cache_dir, _headers(self._trial.server))
         self.worker.ask_at(url)
         try:
             prepared = self.worker.prepare()

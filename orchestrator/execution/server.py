@@ -66,7 +66,7 @@ class Order:
         return json.dumps(order).encode() + b"\n"
 
 
-def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[str, str], log: Path) -> Order:
+def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[str, str], log: Path, cache: Path) -> Order:
     """Return the order for a server whose URL has its port (pure).
 
     Parameters
@@ -75,8 +75,10 @@ def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[
         those that it is pinned to.
     inherited
         the environment of the timed process.
+    cache
+        folder for derived files.
     """
-    values = words_of(settings, len(cores))
+    values = words_of(settings, len(cores), cache)
     threads = dict.fromkeys(THREAD_VARIABLES, str(len(cores))) if cores else {}
     kept = {name: value for name, value in inherited.items() if name not in NOT_INHERITED and not name.startswith(RAY)}
     own = {name: filled(value, values) for name, value in settings.environment.items()}
@@ -84,10 +86,10 @@ def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[
     return Order(command, tuple(cores), {**kept, **threads, "RAY_USAGE_STATS_ENABLED": "0", **own}, settings.stop_s, log)
 
 
-def words_of(settings: ServerSettings, cores: int) -> dict[str, object]:
+def words_of(settings: ServerSettings, cores: int, cache: Path) -> dict[str, object]:
     """Return what the names in a command stand for."""
     parts = settings.parts
-    known = {"cores": cores, "host": parts.hostname, "port": parts.port, "python": sys.executable, "url": settings.url}
+    known = {"cache": cache, "cores": cores, "host": parts.hostname, "port": parts.port, "python": sys.executable, "url": settings.url}
     return {**settings.settings, **known}
 
 
@@ -97,7 +99,7 @@ def ready_url(settings: ServerSettings) -> str:
     if named is None:
         return str(settings.url)
     if not named.startswith("/"):
-        return filled(named, words_of(settings, 0))
+        return filled(named, {"host": settings.parts.hostname, "port": settings.parts.port, "url": settings.url})
     return settings.parts._replace(path=named).geturl()
 
 
@@ -263,7 +265,7 @@ def with_port(settings: ServerSettings) -> ServerSettings:
         return settings.at(int(probe.getsockname()[1]))
 
 
-def started(trial: Trial, log: Path, headers: Mapping[str, str] = NO_HEADERS) -> tuple[Server, str, dict[str, Any]]:
+def started(trial: Trial, log: Path, cache: Path, headers: Mapping[str, str] = NO_HEADERS) -> tuple[Server, str, dict[str, Any]]:
     """Start a trial's server, wait until it is ready, and return it with its URL and what is recorded of it, as plain JSON.
 
     Raises
@@ -276,8 +278,8 @@ def started(trial: Trial, log: Path, headers: Mapping[str, str] = NO_HEADERS) ->
     allowed = allowed_cores()
     cores = server_cores_offered(trial.server, trial.system, allowed, numa_cores(), socket.gethostname()) if CAN_PIN else ()
     settings = with_port(trial.server)
-    order = order_of(settings, cores, os.environ, log)
-    versions = versions_of(settings, order)
+    order = order_of(settings, cores, {**os.environ, "PYTHONPATH": importable()}, log, cache)
+    versions = versions_of(settings, order, cache)
     server = Server(order)
     try:
         ready_s = server.await_ready(ready_url(settings), settings.ready_s, settings.ca, headers)
@@ -301,7 +303,15 @@ def started(trial: Trial, log: Path, headers: Mapping[str, str] = NO_HEADERS) ->
     return server, str(settings.url), facts
 
 
-def versions_of(settings: ServerSettings, order: Order) -> dict[str, Any]:
+def importable() -> str:
+    """Return the folders outside Python's own that this process imports from, such as the user's: a server in Python is to find the same."""
+    own = [Path(prefix).resolve() for prefix in {sys.prefix, sys.base_prefix}]
+    places = [Path(place).resolve() for place in sys.path if place]
+    kept = [place for place in places if place.is_dir() and not any(place.is_relative_to(prefix) for prefix in own)]
+    return os.pathsep.join(map(str, dict.fromkeys(kept)))
+
+
+def versions_of(settings: ServerSettings, order: Order, cache: Path) -> dict[str, Any]:
     """Return the versions of the server's packages, and the first line that its own program for that prints."""
     found: dict[str, Any] = {}
     if settings.packages:
@@ -309,7 +319,7 @@ def versions_of(settings: ServerSettings, order: Order) -> dict[str, Any]:
         names = {module: owners.get(module.partition(".")[0], [module])[0] for module in settings.packages}
         found["packages"] = {name: _version(name) for name in names.values()}
     if settings.version_command:
-        values = words_of(settings, len(order.cores))
+        values = words_of(settings, len(order.cores), cache)
         command = [filled(word, values) for word in settings.version_command]
         try:
             done = subprocess.run(  # noqa: S603 - the user's own command

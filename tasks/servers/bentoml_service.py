@@ -1,26 +1,24 @@
-"""BentoML: plain JSON. A request to ``/predict`` holds ``input``, the sample's bytes in base64; its answer ``answer``.
-
-BentoML's own program imports this module: ``bentoml serve tasks.servers.bentoml_service:Answers``.
-"""
+"""The model as a service of BentoML, which imports this module itself."""
 
 from __future__ import annotations
 
-import base64
-from typing import Any
+import json
+import os
 
 import bentoml
 
-from tasks.servers.engine import Answering, Served
+from tasks.servers.bentoml_server import VARIABLE
+from tasks.servers.engine import Answering, read_arguments
 
 
 @bentoml.service(workers=1)
 class Answers:
-    """The trial's model."""
+    """From a text to its label."""
 
     def __init__(self) -> None:
-        self.served = Answering(Served.of_environment())
+        self.served = Answering(read_arguments(None, json.loads(os.environ[VARIABLE])))
 
     @bentoml.api
-    def predict(self, input: str) -> dict[str, Any]:  # noqa: A002 - the name in the request
-        """Return the answer to one sample."""
-        return {"answer": self.served.answers([base64.b64decode(input)])[0]}
+    def predict(self, text: str) -> dict[str, str]:
+        """Return the answer to one text."""
+        return {"label": self.served.answers([text])[0]}

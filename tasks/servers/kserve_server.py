@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from tasks.servers import arguments
-from tasks.servers.engine import Computing, Served
+from tasks.servers.engine import LOOPBACK, NAME, Computing, read_arguments
 
-NAME = "served"
 DATATYPES = {"float32": "FP32", "float16": "FP16", "float64": "FP64", "int64": "INT64", "int32": "INT32", "uint8": "UINT8", "bool": "BOOL"}
 
 
 def main() -> None:
     """Serve until the process is ended."""
-    given = arguments.read(__doc__)
-    import sys
-
+    given = read_arguments(__doc__)
     sys.argv = sys.argv[:1]  # KServe reads its own arguments from there, when it is imported
     import kserve
     import uvicorn
@@ -23,11 +20,11 @@ def main() -> None:
     listens = uvicorn.Config.__init__
 
     def on_loopback(self: Any, *words: Any, **options: Any) -> None:
-        listens(self, *words, **{**options, "host": arguments.LOOPBACK, "access_log": False})
+        listens(self, *words, **{**options, "host": LOOPBACK, "access_log": False})
 
     # KServe would listen to every machine, and has no option for that.
     uvicorn.Config.__init__ = on_loopback
-    computing = Computing(Served.of_environment())
+    computing = Computing(given)
 
     class Model(kserve.Model):
         """The trial's network."""
@@ -50,7 +47,7 @@ def main() -> None:
             )
 
     kserve.ModelServer(
-        http_port=int(given["port"]), enable_grpc=False, workers=1, enable_latency_logging=False, enable_docs_url=False
+        http_port=given.port, enable_grpc=False, workers=1, enable_latency_logging=False, enable_docs_url=False
     ).start([Model()])  # fmt: skip
 
 

@@ -1,14 +1,17 @@
-"""The trial's network as a runtime of MLServer, which imports this module itself."""
+"""The network as a runtime of MLServer, which imports this module itself."""
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Any
 
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceResponse
 
-from tasks.servers.engine import Computing, Served
+from tasks.servers.engine import Computing, read_arguments
+from tasks.servers.mlserver_server import VARIABLE
 
 
 class Network(MLModel):
@@ -16,7 +19,7 @@ class Network(MLModel):
 
     async def load(self) -> bool:
         """Load the network."""
-        self.computing = Computing(Served.of_environment())
+        self.computing = Computing(read_arguments(None, json.loads(os.environ[VARIABLE]), batch_wait_ms=0.0))
         return True
 
     async def predict(self, payload: Any) -> Any:

@@ -6,15 +6,13 @@ import os
 import sysconfig
 from typing import Any
 
-from tasks.servers import arguments
-from tasks.servers.engine import Array, Computing, Served
-
-NAME = "served"
+from tasks.runtimes.session import Array
+from tasks.servers.engine import LOOPBACK, NAME, Computing, read_arguments
 
 
 def main() -> None:
     """Serve until the process is ended."""
-    given = arguments.read(__doc__, batch=1, batch_wait_ms=0.0)
+    given = read_arguments(__doc__, batch_wait_ms=0.0)
     # Its backend for Python loads the interpreter's own library.
     places = [str(sysconfig.get_config_var("LIBDIR") or ""), os.environ.get("LD_LIBRARY_PATH", "")]
     os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, places))
@@ -22,17 +20,17 @@ def main() -> None:
     from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
     from pytriton.triton import Triton, TritonConfig
 
-    computing = Computing(Served.of_environment(batch=int(given["batch"])))
+    computing = Computing(given)
 
     @batch
     def infer(**arrays: Array) -> dict[str, Array]:
         return computing.compute(arrays)
 
     def tensors(found: Any) -> list[Any]:
-        return [Tensor(name=tensor.name, dtype=tensor.dtype.type, shape=tensor.shape) for tensor in found]
+        return [Tensor(name=tensor.name, dtype=tensor.dtype.type, shape=(-1,) * tensor.axes) for tensor in found]
 
     config = TritonConfig(
-        http_address=arguments.LOOPBACK, http_port=int(given["port"]), allow_grpc=False, allow_metrics=False, log_verbose=0, exit_timeout_secs=5
+        http_address=LOOPBACK, http_port=given.port, allow_grpc=False, allow_metrics=False, log_verbose=0, exit_timeout_secs=5
     )  # fmt: skip
     with Triton(config=config) as triton:
         triton.bind(
@@ -41,8 +39,8 @@ def main() -> None:
             inputs=tensors(computing.inputs),
             outputs=tensors(computing.outputs),
             config=ModelConfig(
-                max_batch_size=int(given["batch"]),
-                batcher=DynamicBatcher(max_queue_delay_microseconds=round(1000 * given["batch_wait_ms"])),
+                max_batch_size=given.context.batch,
+                batcher=DynamicBatcher(max_queue_delay_microseconds=round(1000 * given.more["batch_wait_ms"])),
             ),
             strict=True,
         )

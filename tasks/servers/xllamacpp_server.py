@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from tasks.packages import locate
-from tasks.servers import arguments
+from tasks.servers.engine import LOOPBACK
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 
     params = xllamacpp.CommonParams()
     params.model.path = str(Path(given.path).expanduser() if given.path else locate(given.package, "*.gguf")[0])
-    params.hostname, params.port = arguments.LOOPBACK, given.port
+    params.hostname, params.port = LOOPBACK, given.port
     params.n_parallel, params.n_ctx = given.slots, given.slots * given.context
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given.threads
     params.cache_prompt = False  # a prompt that was seen before would be answered in a fraction of the time

@@ -37,7 +37,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def of(*words: str, ready: bool = True, **changes: object) -> tuple[Server, ServerSettings]:
         settings = settings_of(*words, **changes)
-        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log"))
+        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()))
         begun.append(server)
         if ready:
             server.await_ready(ready_url(settings), ENDLESS_S)
@@ -156,7 +156,7 @@ from orchestrator.machine.cores import allowed_cores
 
 command = ["{python}", sys.argv[1], "--port", "{port}", "--children", "2"]
 settings = with_port(ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 0.5}))
-server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2])))
+server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2]), Path()))
 server.await_ready(ready_url(settings), 60)
 print(server._keeper_pid, *server.processes(), flush=True)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
