@@ -12,7 +12,7 @@ import ray
 from orchestrator.configuration.config import Trial
 from orchestrator.distributed.bell import sleep_until_rung
 from orchestrator.distributed.placement import import_shipped
-from orchestrator.execution.served import Served
+from orchestrator.execution.worker_with_server import WorkerWithServer
 from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn
@@ -32,7 +32,7 @@ class TimedActor:
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
         cache = Path(cache_dir).expanduser()
-        self._worker = Served(Worker(trial, process, scratch, cache), trial, scratch, cache)
+        self._worker = WorkerWithServer(Worker(trial, process, scratch, cache), trial, scratch, cache)
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:

@@ -17,7 +17,7 @@ from orchestrator.configuration.environment_values import resolved
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.execution.executor import as_fault
 from orchestrator.execution.guard import guarded
-from orchestrator.execution.served import Served, take_server_log
+from orchestrator.execution.worker_with_server import WorkerWithServer, take_server_log
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Identity, cores_of_trial, numa_cores, own_identity
@@ -52,7 +52,7 @@ class InlineSession:
 
     shares_machine = True
 
-    def __init__(self, served: Served, scratch: Path, turn: Turn, server: ServerSettings | None = None) -> None:
+    def __init__(self, served: WorkerWithServer, scratch: Path, turn: Turn, server: ServerSettings | None = None) -> None:
         self._server = server
         self._turn = turn
         self._served = served
@@ -151,7 +151,7 @@ class InlineExecutor:
         here = resolved(trial)
         worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
         turn = Turn(turn_of(trial, self._campaign), this_campaign())
-        return InlineSession(Served(worker, here, scratch, self._cache_dir), scratch, turn, trial.server if trial.server.is_started else None)
+        return InlineSession(WorkerWithServer(worker, here, scratch, self._cache_dir), scratch, turn, trial.server if trial.server.is_started else None)
 
 
 @contextmanager

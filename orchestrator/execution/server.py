@@ -78,7 +78,7 @@ def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[
     cache
         folder for derived files.
     """
-    values = words_of(settings, len(cores), cache)
+    values = words_of(settings, len(cores) or os.cpu_count() or 1, cache)
     threads = dict.fromkeys(THREAD_VARIABLES, str(len(cores))) if cores else {}
     kept = {name: value for name, value in inherited.items() if name not in NOT_INHERITED and not name.startswith(RAY)}
     own = {name: filled(value, values) for name, value in settings.environment.items()}
@@ -319,7 +319,7 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path) -> dict[str
         names = {module: owners.get(module.partition(".")[0], [module])[0] for module in settings.packages}
         found["packages"] = {name: _version(name) for name in names.values()}
     if settings.version_command:
-        values = words_of(settings, len(order.cores), cache)
+        values = words_of(settings, len(order.cores) or os.cpu_count() or 1, cache)
         command = [filled(word, values) for word in settings.version_command]
         try:
             done = subprocess.run(  # noqa: S603 - the user's own command

@@ -30,7 +30,7 @@ def log_path(scratch: Path) -> Path:
     return own_folder_path() / f"{scratch.name}-server.log"
 
 
-class Served:
+class WorkerWithServer:
     """Does what a `Worker` does. A server lives from before its client is loaded to after the last call.
 
     One that ends meanwhile ends the trial's process: rounds in which it did are stored with the errors of its client, and the next call
