@@ -194,6 +194,8 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
 
 NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
 """Settings that every table shows."""
+UNTOLD = ("server.url", "server.token_env", "server.token_file", "server.ca", "server.ready_url", "server.host")
+"""Where a server is and how it is reached, which its name says."""
 
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
@@ -205,7 +207,7 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
     differences = {}
     for members in alike.values():
         keys = sorted({key for trial_id in members for key in settings[trial_id]})
-        differing = [key for key in keys if len({str(settings[trial_id].get(key)) for trial_id in members}) > 1]
+        differing = [key for key in keys if key not in UNTOLD and len({str(settings[trial_id].get(key)) for trial_id in members}) > 1]
         for trial_id in members:
             differences[trial_id] = ", ".join(f"{key}={settings[trial_id].get(key)}" for key in differing)
     return differences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -60,11 +61,17 @@ class LoadRow(Labels):
 
 @dataclass(frozen=True)
 class Schedules:
-    """The streams of a trial, arrivals in order: moments, starts, ends (ns from each stream's start, NaN where not served)."""
+    """The streams of a trial, arrivals in order: moments, starts, ends (ns from each stream's start, NaN where not served).
+
+    lanes, longest_ns
+        how many samples could be on their way at once, and how long one that failed was so at most.
+    """
 
     moments: Sequence[NDArray[np.float64]]
     starts: Sequence[NDArray[np.float64]]
     ends: Sequence[NDArray[np.float64]]
+    lanes: int = 1
+    longest_ns: float = math.inf
 
     def of_arrivals(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """Yield moments and starts of each stream."""
@@ -88,7 +95,8 @@ def schedules_of(data: TrialData) -> Schedules:
         moments.append(at[order])
         ends.append(end[order])
         starts.append((end - data.times[PRIMARY_CLOCK][mine].ravel())[order])
-    return Schedules(moments, starts, ends)
+    trial = data.record.trial
+    return Schedules(moments, starts, ends, trial.in_flight, trial.server.timeout_s * SECOND_NS)
 
 
 @dataclass(frozen=True)
@@ -181,12 +189,28 @@ def delivered_per_s(found: Schedules, scheduled: float) -> float:
     """
     span, gaps = 0.0, 0
     for at, start, end in zip(found.moments, found.starts, found.ends, strict=True):
-        # Of the first one it is not known: the ramp before it may have kept the server busy.
-        free = np.concatenate([[np.nan], np.fmax.accumulate(end)[:-1]])
+        free = free_since(at, end, found.lanes, found.longest_ns)
         when = np.where(np.isfinite(start) & (at > free), start, at)
         if when.size > 1 and when[-1] > when[0]:
             span, gaps = span + float(when[-1] - when[0]), gaps + when.size - 1
     return gaps / (span / SECOND_NS) if span else scheduled
+
+
+def free_since(at: NDArray[np.float64], end: NDArray[np.float64], lanes: int, longest_ns: float) -> NDArray[np.float64]:
+    """Return since when the server could take each arrival, in ns, [N]; NaN where that is not known.
+
+    Of one lane the first is not known: the ramp before it may have kept the server busy. Of several that is so for as many as there are
+    lanes, which count as free. A request that failed has no end: its lane counts as taken for as long as it may have been.
+    """
+    if lanes == 1:
+        return np.concatenate([[np.nan], np.fmax.accumulate(end)[:-1]])
+    free = np.full(at.size, -math.inf)
+    taken: list[float] = []
+    for number, (moment, over) in enumerate(zip(at.tolist(), end.tolist(), strict=True)):
+        if len(taken) >= lanes:
+            free[number] = heapq.heappop(taken)
+        heapq.heappush(taken, over if math.isfinite(over) else max(moment, free[number]) + longest_ns)
+    return free
 
 
 def _own(found: Schedules, load: LoadConfig) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -194,6 +218,14 @@ def _own(found: Schedules, load: LoadConfig) -> tuple[NDArray[np.float64], NDArr
     delays, errors, queued = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
     for at, start, end in zip(found.moments, found.starts, found.ends, strict=True):
         served = np.isfinite(start)
+        if found.lanes > 1:
+            ready = free_since(at, end, found.lanes, found.longest_ns)[served]
+            arrival, begin = at[served], start[served]
+            delay, idle = queueing.own_delays(arrival, begin, ready, round(load.spin_us * 1000))
+            delays.append(delay)
+            errors.append(queueing.gap_errors(arrival, begin, idle))
+            queued.append((begin - ready)[arrival <= ready])
+            continue
         arrival, begin, over = at[served], start[served], end[served]
         fresh = np.ones(begin.size, dtype=bool)
         fresh[1:] = np.diff(begin) > 0  # samples of a batch start together

@@ -179,7 +179,7 @@ class Client:
         if self._secret is not None:
             bearer = self._settings.token_header.lower() == "authorization"
             headers[self._settings.token_header] = f"Bearer {self._secret.token}" if bearer else self._secret.token
-        lines = [f"POST {self._address.path}{request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        lines = [f"POST {joined(self._address.path, request.path)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if any("\r" in line or "\n" in line for line in lines):
             raise ServerFault("the path or a header of the request holds an end of line, which no request may")
         try:
@@ -211,6 +211,12 @@ class Client:
 
     def _hidden(self, text: str) -> str:
         return text if self._secret is None else self._secret.hide(text)
+
+
+def joined(base: str, path: str) -> str:
+    """Return the path of a request after that of a URL, of which some name the version of the language already: ``/v1`` once is enough."""
+    first, slash, rest = path.removeprefix("/").partition("/")
+    return f"{base}/{rest}" if slash and base.endswith(f"/{first}") else f"{base}{path}"
 
 
 def read_lines(answer: HTTPResponse, clock: Clock) -> list[tuple[int, bytes]]:

@@ -21,12 +21,17 @@ LONGEST_NAME = 22
 
 LONGEST_LOAD = 20
 """Where there is a load, each name gives up a part of its length for it."""
+LONGEST_SERVER = 13
+"""Five names of this length and the rest still fit."""
+
+OF_SERVER = {"name", "timeout_s", "keep_alive", "in_flight", "command", "cores"}
+"""What is known of a server in the hash: where it answers and with which token is no part of the work."""
 
 NO_WORK = {
     "model": {"runtimes", "classes", "parameters", "several_gpus", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
     "system": {"paths", "python"},
-    "runtime": {"packages", "programs", "dtypes"},
+    "runtime": {"packages", "programs", "dtypes", "asks_server"},
     "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "lead_in", "certify_rounds"},
 }
 """Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data
@@ -45,12 +50,14 @@ def trial_id(key: str, repeat: int) -> str:
 
 
 def slug(trial: Trial) -> str:
-    """Return the readable part: model, task, system, runtime (with its number format, if it is not fp32), batch and, if any, load."""
+    """Return the readable part: model, task, system, runtime (with its number format, if it is not fp32), server, batch and load, if any."""
     runtime = trial.runtime.name if trial.runtime.dtype == "fp32" else f"{trial.runtime.name}_{trial.runtime.dtype}"
-    names = [_safe(name) for name in (trial.model.name, trial.task.name, trial.system.name, runtime)]
+    server = [trial.server.name] if trial.server.is_asked else []
+    names = [_safe(name) for name in (trial.model.name, trial.task.name, trial.system.name, runtime, *server)]
     settings = [f"b{trial.measurement.batch}", *([_load_word(trial.load)] if trial.load.is_open else [])]
     whole = "-".join([*names, *settings])
     room = LONGEST_NAME if not trial.load.is_open else LONGEST_NAME - LONGEST_LOAD // len(names)
+    room = LONGEST_SERVER if server else room
     return whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[:room] for name in names), *settings])
 
 
@@ -75,6 +82,8 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
     if trial.load.is_open:
         # Of a trace its content is the work, not where it lies.
         blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"}) | {"file_digest": inspection.load_digest}
+    if trial.server.is_asked:
+        blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER)
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
+from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import Grade, Standing, differing, shared, standings
 from orchestrator.report.table import Marks, bound
 from orchestrator.report.terminal import STYLES, USUAL, stacked, wrapped
@@ -86,7 +87,7 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
         names=len(apart),
         shares=tuple(max(0.0, one.scale.gained(one.mean)) / most if most > 0 else 0.0 for one in found),
         grades=tuple(one.grade(share) for one in found),
-        notes=tuple(marks.sentences()),
+        notes=(*marks.sentences(), *server_notes(group)),
     )
 
 

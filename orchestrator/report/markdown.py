@@ -26,6 +26,7 @@ from orchestrator.report.result_tables import (
     trials_table,
 )
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.servers import server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
 from orchestrator.report.tolerance import tolerance_tables
@@ -40,7 +41,9 @@ A *round* is one pass over every sample of the task. An answer is *on time* when
 quality of a round with every late sample counted as failed (Yang et al., arXiv 2212.13925v3). The clock *inference* is the model call
 alone; *total* is preprocess + inference + postprocess, from the sample's encoded bytes to the answer as plain values. Outside both
 clocks: the queue, the network, and the disk unless `task.preload=none`. Under load *response* counts from a sample's arrival, queue
-included. Quality is rounded to three decimals, though nothing below 1 to 1.000; intervals are rounded outward and what a deadline keeps
+included. Where a server answered, inference is from sending the request to the last byte of the answer, network
+included; of streamed answers *first_token* counts from the arrival (in a closed loop, the start) to the first token, and *per_token* is the
+time between two. Quality is rounded to three decimals, though nothing below 1 to 1.000; intervals are rounded outward and what a deadline keeps
 is rounded down; times have three digits or are whole ms. The exact figures, with every interval, stand in the Parquet files beside this
 report.
 """
@@ -53,6 +56,7 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),
     ("Latency", (latency_tables,)),
     ("Schedules under load", (load_tables,)),
+    ("Servers", (server_tables,)),
     ("Slow rounds", (slow_rounds_tables,)),
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)], rounds_needed_tables)),
     ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),

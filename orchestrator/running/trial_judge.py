@@ -18,7 +18,7 @@ from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
 from orchestrator.metrics.detection import names_other_categories
 from orchestrator.metrics.interface import PLAIN, Scale
-from orchestrator.stats.times import PRIMARY_CLOCK, SERVICE_CLOCKS, Clock
+from orchestrator.stats.times import LOAD_CLOCKS, PRIMARY_CLOCK, SERVICE_CLOCKS, Clock
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import OTHER_USERS
 from orchestrator.storage.schema import STAGES
@@ -171,5 +171,5 @@ def clocks(timings: pa.RecordBatch) -> Times:
     is_open = timings.column("arrival_ns").null_count < timings.num_rows
     names = (*STAGES, "queue_ns")
     stages = {name: timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
-    counted = tuple(Clock) if is_open else SERVICE_CLOCKS
+    counted = LOAD_CLOCKS if is_open else SERVICE_CLOCKS
     return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)) for clock in counted}

@@ -14,11 +14,16 @@ Times: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 
 
 class Clock(StrEnum):
-    """What the time of an inference counts. A clock is known by its name in every table; its time is the sum of its stages."""
+    """What the time of an inference counts. A clock is known by its name in every table; its time is the sum of its stages.
+
+    Of streamed answers there are two more: from the arrival (in a closed loop, the start) to the first token, and between two tokens.
+    """
 
     INFERENCE = "inference"
     TOTAL = "total"
     RESPONSE = "response"
+    FIRST_TOKEN = "first_token"
+    PER_TOKEN = "per_token"
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -30,11 +35,15 @@ STAGES_OF = {
     Clock.INFERENCE: ("inference_ns",),
     Clock.TOTAL: ("preprocess_ns", "inference_ns", "postprocess_ns"),
     Clock.RESPONSE: ("queue_ns", "preprocess_ns", "inference_ns", "postprocess_ns"),
+    Clock.FIRST_TOKEN: ("queue_ns", "preprocess_ns", "first_token_ns"),
+    Clock.PER_TOKEN: (),  # (last - first token) / (tokens - 1)
 }
 PRIMARY_CLOCK = Clock.TOTAL
 """What rules, gates and rankings look at in a closed loop, and what is shown where one clock is."""
 SERVICE_CLOCKS = (Clock.INFERENCE, Clock.TOTAL)
 """The clocks that every trial has. Where samples arrive by a schedule there is ``response`` too, from the arrival to the answer."""
+LOAD_CLOCKS = (*SERVICE_CLOCKS, Clock.RESPONSE)
+"""The clocks of a trial under load."""
 
 
 def primary_of(clocks: Collection[Clock]) -> Clock:

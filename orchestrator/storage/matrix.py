@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.times import SERVICE_CLOCKS, Clock
+from orchestrator.stats.times import LOAD_CLOCKS, SERVICE_CLOCKS, Clock
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import outcome_codes
 
+Floats = npt.NDArray[np.float64]
 EXACT_LIMIT = 2**53
 """Integers below are exact as float64: 104 days in nanoseconds."""
 
@@ -95,7 +96,7 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
     stages = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
     nothing = np.zeros(timings.num_rows, dtype=np.int64)
     is_open = timings.column("arrival_ns").null_count < timings.num_rows
-    clocks = tuple(Clock) if is_open else SERVICE_CLOCKS
+    clocks = LOAD_CLOCKS if is_open else SERVICE_CLOCKS
     parts = stages if Clock.RESPONSE not in clocks else stages | {"queue_ns": _stage(timings, "queue_ns", is_ok)}
     times = {clock: sum((parts[name] for name in clock.stages), start=nothing) for clock in clocks}
     for clock, of_clock in times.items():
@@ -107,11 +108,15 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
         filled.ravel()[timed] = times[is_ok]
         return filled
 
+    of_tokens = {}
+    for clock, of_rows in _token_times(timings, parts, is_ok).items():
+        of_tokens[clock] = np.full(shape, np.inf)
+        of_tokens[clock].ravel()[place] = of_rows
     rows_present = np.bincount(row, minlength=shape[0])
     return RoundMatrix(
         rounds=numbers,
         samples=samples,
-        times={clock: matrix(of_clock) for clock, of_clock in times.items()},
+        times={clock: matrix(of_clock) for clock, of_clock in times.items()} | of_tokens,
         stages={name: matrix(of_stage) for name, of_stage in stages.items()},
         outcome=outcome,
         process=rounds.column("process").to_numpy().astype(np.int32),
@@ -119,6 +124,26 @@ def round_matrix(timings: pa.Table, rounds: pa.Table) -> RoundMatrix:
         visits=_visits(rounds.column("visit")),
         arrivals=_arrivals(timings, place, shape),
     )
+
+
+def _token_times(timings: pa.Table, parts: Mapping[str, npt.NDArray[np.int64]], is_ok: npt.NDArray[np.bool_]) -> dict[Clock, Floats]:
+    """Return the clocks of streamed answers in ns, [rows]; none where no answer came in pieces, and no time per token where none had two.
+
+    An answer without content has no first token: it is late. Of one that is a single token, the time per token is from there to its end.
+    """
+    first, last = (_stage(timings, name, np.zeros_like(is_ok)) for name in ("first_token_ns", "last_token_ns"))
+    came = is_ok & timings.column("first_token_ns").is_valid().to_numpy()
+    if not came.any():
+        return {}
+    tokens = timings.column("tokens").fill_null(0).to_numpy()
+    before = sum((parts[name] for name in ("queue_ns", "preprocess_ns") if name in parts), start=np.zeros(timings.num_rows, dtype=np.int64))
+    wrong = came & ((first <= 0) | (last < first) | (last > parts["inference_ns"]))
+    _refuse(timings, wrong, f"has first_token_ns {_first(first, wrong)}, and tokens come one after another within inference_ns")
+    found = {Clock.FIRST_TOKEN: np.where(came, before + first, np.inf)}
+    if (several := came & (tokens > 1)).any():
+        each = np.where(several, (last - first) / np.maximum(tokens - 1, 1), parts["inference_ns"] - first)
+        found[Clock.PER_TOKEN] = np.where(came, np.maximum(np.rint(each), 1), np.inf)
+    return found
 
 
 def _arrivals(timings: pa.Table, place: npt.NDArray[np.int64], shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:

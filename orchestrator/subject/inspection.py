@@ -26,6 +26,7 @@ from orchestrator.subject.samples import (
     estimate_decoded,
 )
 from orchestrator.subject.schedule import schedule_of
+from orchestrator.subject.server import check_server
 from orchestrator.subject.targets import check_packages, faults_of, resolve
 
 
@@ -38,7 +39,7 @@ class Inspection:
     encoded_bytes, held_bytes
         size of the samples drawn, and of what ``task.preload`` keeps of them in memory (estimated where that is decoded).
     data_digest, model_digest
-        SHA-256 of the samples drawn (names, contents, references) and of the model's files.
+        SHA-256 of the samples drawn (names, contents, references) and of the model's files; ``unknown`` where a server holds the weights.
     model_paths, task_paths
         options that are paths on this machine, absolute.
     slices
@@ -129,6 +130,7 @@ class Inspector:
         self._digest_cache = digest_cache
         self._models: dict[str, OpenModel] = {}
         self._tasks: dict[str, OpenTask] = {}
+        self._servers: dict[str, str | None] = {}
 
     def open(self, trial: Trial) -> Subject:
         """Construct a trial's model and task, let them check themselves, draw the samples and digest everything.
@@ -151,7 +153,7 @@ class Inspector:
             encoded_bytes=task.encoded_bytes,
             held_bytes=task.held_bytes,
             data_digest=task.digest,
-            model_digest=model.digest,
+            model_digest="unknown" if trial.server.is_asked else model.digest,
             model_paths=model.paths,
             task_paths=task.paths,
             slices=tuple(sorted({name for sample in task.samples for name in sample.slices})),
@@ -171,6 +173,7 @@ class Inspector:
         """
         try:
             subject = self.open(trial)
+            self._check_server(trial)
             return Look(subject.inspection, fetches=_fetches(subject.model))
         except InputError:
             missing = self.missing(trial)
@@ -189,6 +192,7 @@ class Inspector:
             lambda: self._model(trial, model_options),
             lambda: self._task(trial, task_options),
             lambda: self._check_load(trial, 1),
+            lambda: self._check_server(trial),
         )
         return tuple(filter(None, map(_complaint, steps)))
 
@@ -198,6 +202,14 @@ class Inspector:
             return None
         schedule_of(trial, samples, 0)
         return None if trial.load.file is None else digest_files([Path(trial.load.file)], self._digest_cache)[0]
+
+    def _check_server(self, trial: Trial) -> None:
+        """Look once whether a server is there. Raises InputError."""
+        key = trial.server.model_dump_json()
+        if key not in self._servers:
+            self._servers[key] = _complaint(lambda: check_server(trial.server))
+        if (complaint := self._servers[key]) is not None:
+            raise InputError(complaint)
 
     def _model(self, trial: Trial, options: Mapping[str, Any]) -> OpenModel:
         key = json.dumps([trial.model.target, options], sort_keys=True, default=str)

@@ -15,7 +15,10 @@ METRICS = {
     "f1_macro": "macro F1",
     "f1_micro": "micro F1",
 }
-CLOCKS = {"total": "total time", "inference": "inference time"}
+CLOCKS = {
+    "total": "total time", "inference": "inference time", "response": "response time", "first_token": "time to first token",
+    "per_token": "time per token",
+}  # fmt: skip
 
 
 def axis_words(chart: Chart, reading: Reading) -> tuple[str, str]:

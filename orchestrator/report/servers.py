@@ -1,0 +1,77 @@
+"""Trials that a server answered: who it was, what became of the requests, and what of each time was the client's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.report.table import Table, who, who_columns
+from orchestrator.report.text import milliseconds
+from orchestrator.storage import schema
+from orchestrator.storage.records import TrialRecord
+
+NOTE = (
+    "Inference is from the moment a request was sent to the last byte of its answer, network included; preprocess and postprocess are the "
+    "client's. Its own part was measured against a server on the client's host that answers at once: sent to last byte, and all three "
+    "stages (p50, p99). What weights a server holds it does not say, so that no digest vouches for them. No request was sent twice."
+)
+HEADS = ("server", "in flight", "requests", "errors", "timeouts", "client, request", "client, total")
+
+
+def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield per task which servers answered; nothing for models in the timed process."""
+    for group in results.groups:
+        served = [data for data in group.trials if data.record.trial.server.is_asked]
+        if served:
+            yield Table(
+                title=f"Servers of {group.task}",
+                columns=[*who_columns(group), *HEADS],
+                rows=[[*who({**data.record.labels()}, group), *_cells(data)] for data in served],
+                note=NOTE,
+                right=frozenset(HEADS[1:]),
+            )
+
+
+def server_notes(group: Group) -> Iterator[str]:
+    """Yield what must be known of every figure of a trial that a server answered, once for each server."""
+    told: dict[str, list[tuple[float, float]]] = {}
+    for data in group.trials:
+        if data.record.trial.server.is_asked:
+            own = client_part(data.record, "total")
+            told.setdefault(data.record.trial.server.name, []).extend([own] if own is not None else [])
+    for name, parts in told.items():
+        own_part = (
+            f"{milliseconds(max(p50 for p50, _ in parts))} of a total time are the client's own (p99 "
+            f"{milliseconds(max(p99 for _, p99 in parts))}), measured against a server that answers at once"
+            if parts
+            else "what of its times is the client's own is not known"
+        )
+        yield f"Server {name}: {own_part}; the weights behind it are unknown."
+
+
+def client_part(record: TrialRecord, what: str) -> tuple[float, float] | None:
+    """Return p50 and p99 of the client's own part, in ns, None where it was not measured; ``what`` is ``request`` or ``total``."""
+    found = record.facts.get("client")
+    figures: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    p50, p99 = (figures.get(f"{what}_{word}_ns") for word in ("p50", "p99"))
+    if not all(isinstance(figure, int | float) and not isinstance(figure, bool) and 0 <= figure < 2**53 for figure in (p50, p99)):
+        return None
+    assert p50 is not None
+    assert p99 is not None
+    return float(p50), float(p99)
+
+
+def _cells(data: TrialData) -> list[str]:
+    trial = data.record.trial
+    counts = [int((data.outcome == code).sum()) for code in (schema.ERROR, schema.TIMEOUT)]
+    parts = [client_part(data.record, what) for what in ("request", "total")]
+    return [
+        trial.server.name,
+        str(trial.in_flight),
+        f"{data.outcome.size:,}",
+        *(f"{count:,}" for count in counts),
+        *("-" if part is None else ", ".join(map(milliseconds, part)) for part in parts),
+    ]
