@@ -19,6 +19,7 @@ from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
 from orchestrator.analysis.processes import ProcessRow, process_rows
+from orchestrator.analysis.server_cost import ServerCostRow, server_cost_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
 from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
 from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
@@ -40,6 +41,7 @@ ROWS: dict[str, Any] = {
     "processes": ProcessRow,
     "tolerance": ToleranceRow,
     "load": LoadRow,
+    "server_cost": ServerCostRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
@@ -85,6 +87,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     rows["comparison"] = list(comparison_rows(groups, analysis))
     rows["processes"] = list(process_rows(groups))
     rows["tolerance"] = list(tolerance_rows(groups, analysis))
+    rows["server_cost"] = list(server_cost_rows(groups))
     for name, of_table in rows.items():
         check_intervals(name, of_table)
     return CampaignAnalysis(

@@ -16,11 +16,10 @@ from orchestrator.execution.server import Server, started, take_log
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
 from orchestrator.measurement.worker import Worker
+from orchestrator.storage.facts import SERVER_STARTED
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.subject.server import token_of
 
-FACT = "server_started"
-"""Name among a trial's facts of what is recorded of such a server."""
 NOTICED_S = 0.2
 """How long after an error of a request the death behind it may still become known."""
 
@@ -57,7 +56,7 @@ class WorkerWithServer:
             if (how := self._how_it_ended(NOTICED_S)) is not None:
                 raise TrialFailed(f"{SERVER_ENDED} ({how}): {error}{self._server.last_words()}", "server died") from error
             raise
-        return replace(prepared, facts={**prepared.facts, FACT: facts})
+        return replace(prepared, facts={**prepared.facts, SERVER_STARTED: facts})
 
     def run_rounds(self, first: int, count: int, visit: int) -> list[RoundResult]:
         """Run consecutive rounds of a visit."""

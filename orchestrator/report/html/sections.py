@@ -20,7 +20,9 @@ from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ra
 from orchestrator.report.html.strips import Strip, strips
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
+from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.tolerance import tolerance_tables
@@ -143,7 +145,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "own": ("Own percentiles", list(own_threshold_tables(own))),
         "latency": ("Distribution of times", []),
         "schedule": ("Schedules under load", list(load_tables(own))),
-        "servers": ("Servers", list(server_tables(own))),
+        "servers": ("Servers", [*server_tables(own), *server_cost_tables(own), *started_server_tables(own)]),
         "causes": ("Our own loop", list(gap_table(reading))),
         "more": ("Other metrics and slices", list(other_figure_tables(own, everywhere=True))),
     }
