@@ -43,11 +43,10 @@ A *round* is one pass over every sample of the task. An answer is *on time* when
 quality of a round with every late sample counted as failed (Yang et al., arXiv 2212.13925v3). The clock *inference* is the model call
 alone; *total* is preprocess + inference + postprocess, from the sample's encoded bytes to the answer as plain values. Outside both
 clocks: the queue, the network, and the disk unless `task.preload=none`. Under load *response* counts from a sample's arrival, queue
-included. Where a server answered, inference is from sending the request to the last byte of the answer, network
-included; of streamed answers *first_token* counts from the arrival (in a closed loop, the start) to the first token, and *per_token* is the
-time between two. Quality is rounded to three decimals, though nothing below 1 to 1.000; intervals are rounded outward and what a deadline keeps
-is rounded down; times have three digits or are whole ms. The exact figures, with every interval, stand in the Parquet files beside this
-report.
+included. Where a server answered, inference is from sending the request to the last byte of the answer, network included; of streamed
+answers *first_token* counts from the arrival (in a closed loop, the start) to the first token, and *per_token* is the time between two.
+Quality is rounded to three decimals, though nothing below 1 to 1.000; intervals are rounded outward and what a deadline keeps is rounded
+down; times have three digits or are whole ms. The exact figures, with every interval, stand in the Parquet files beside this report.
 """
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]

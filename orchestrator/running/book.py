@@ -17,6 +17,8 @@ from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import harmless
 
+MOST_MESSAGES = 1000
+"""Most messages of samples that are kept of one trial; outcomes are kept of all."""
 MOST_TRACEBACKS = 20
 """Most tracebacks that one driver writes for one trial: a model may raise differently in every round."""
 

@@ -19,6 +19,8 @@ NEEDS = {
     "cluster=address": ["cluster.address=10.0.0.1:6379"],
     **{f"load={law}": ["load.rate_per_s=40"] for law in ("periodic", "poisson", "gamma")},
     "load=trace": ["load.file=arrivals.csv"],
+    "server=url": ["server.name=url", "server.url=http://127.0.0.1:1", "runtime=openai"],
+    **{f"runtime={name}": ["server=url", "server.name=a", "server.url=http://127.0.0.1:1"] for name in ("open_inference", "openai", "http_json")},
 }
 
 

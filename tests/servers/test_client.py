@@ -1,0 +1,184 @@
+"""The client against servers that behave and that do not: one request, its moments, and one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from fault_server import FaultServer, fault_server
+
+from orchestrator.configuration.server import ServerSettings
+from orchestrator.contracts import InputError, Request, ServerFault, ServerTimeout
+from orchestrator.measurement.asking import Client, joined
+from orchestrator.subject.server import check_server
+
+TOKEN = "sk-Zq81-never-to-be-seen"
+FAULTS = {
+    1: ("hangs", "no whole answer within server.timeout_s=0.4"),
+    2: ("a byte at a time", "no whole answer within server.timeout_s=0.4"),
+    3: ("closes half-way", "closed the connection within its answer"),
+    4: ("closes", "closed the connection before it answered"),
+    5: ("error 500", "HTTP 500 Oh: no memory left"),
+    6: ("redirects", "HTTP 302 Found: no more said"),
+    7: ("no HTTP", "answered what is no HTTP (BadStatusLine: I am a teapot, short and stout)"),
+    8: ("hangs after headers", "no whole answer within server.timeout_s=0.4"),
+}
+
+
+def settings(server: FaultServer, **keys: object) -> ServerSettings:
+    return ServerSettings.model_validate({"name": "numbers", "url": server.url, "timeout_s": 0.4, **keys})
+
+
+def asked(number: int, streamed: bool = False) -> Request:
+    if streamed:
+        messages = [{"role": "user", "content": str(number)}]
+        return Request("/v1/chat/completions", json.dumps({"messages": messages, "stream": True}).encode(), streamed=True)
+    return Request("/predict", json.dumps({"number": number}).encode())
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with fault_server({number: fault for number, (fault, _) in FAULTS.items()}) as started:
+        yield started
+
+
+def test_an_answer_has_a_moment_for_every_step(server: FaultServer) -> None:
+    client = Client(settings(server))
+    began = time.perf_counter_ns()
+    reply = client.ask(asked(12))
+    assert json.loads(reply.body) == {"said": {"number": 12}}
+    assert began <= reply.sent_ns < reply.headers_ns <= reply.ended_ns <= time.perf_counter_ns()
+    assert reply.lines == []
+    client.close()
+
+
+def test_a_connection_serves_many_requests_and_one_that_the_server_closed_is_not_used_again(server: FaultServer) -> None:
+    client = Client(settings(server))
+    for _ in range(5):
+        client.ask(asked(12))
+    assert client.connections == 1
+    with pytest.raises(ServerFault):
+        client.ask(asked(4))
+    client.ask(asked(12))
+    assert client.connections == 2
+    fresh = Client(settings(server, keep_alive=False))
+    for _ in range(3):
+        fresh.ask(asked(12))
+    assert fresh.connections == 3
+
+
+def test_lines_of_a_stream_have_their_moments(server: FaultServer) -> None:
+    reply = Client(settings(server)).ask(asked(20, streamed=True))
+    moments = [moment for moment, _ in reply.lines]
+    assert moments == sorted(moments)
+    assert reply.headers_ns <= moments[0] <= moments[-1] <= reply.ended_ns
+    assert reply.lines[-1][1] == b"data: [DONE]"
+    assert not any(line.endswith(b"\n") for _, line in reply.lines)
+
+
+@pytest.mark.parametrize("number", FAULTS, ids=lambda number: FAULTS[number][0])
+def test_what_goes_wrong_is_one_line(server: FaultServer, number: int) -> None:
+    client = Client(settings(server))
+    before = len(server.heads)
+    with pytest.raises(ServerFault) as raised:
+        client.ask(asked(number))
+    assert FAULTS[number][1] in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert isinstance(raised.value, ServerTimeout) == ("no whole answer" in FAULTS[number][1])
+    assert len(server.heads) == before + 1  # no request is sent twice
+    assert json.loads(client.ask(asked(12)).body)["said"]["number"] == 12
+
+
+def test_a_server_that_is_gone_refuses(server: FaultServer) -> None:
+    client = Client(settings(server))
+    server.close()
+    with pytest.raises(ServerFault, match="refused the connection"):
+        client.ask(asked(12))
+
+
+def test_a_token_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TQ_SERVER_TOKEN", TOKEN)
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    with fault_server({1: "echoes its head"}) as server:
+        for keys in ({"token_env": "TQ_SERVER_TOKEN"}, {"token_file": str(tmp_path / "token")}):
+            client = Client(settings(server, **keys))
+            with pytest.raises(ServerFault) as raised:
+                client.ask(asked(1))
+            assert f"Authorization: Bearer {TOKEN}\r\n".encode() in server.heads[-1]
+            assert "Authorization: Bearer ***" in str(raised.value)
+            assert TOKEN not in f"{raised.value}{client.__dict__}"
+        Client(settings(server, token_env="TQ_SERVER_TOKEN", token_header="X-Key")).ask(asked(2))
+        assert f"X-Key: {TOKEN}\r\n".encode() in server.heads[-1]
+
+
+def test_a_token_that_is_not_to_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: FaultServer) -> None:
+    monkeypatch.delenv("TQ_SERVER_TOKEN", raising=False)
+    with pytest.raises(InputError, match="server.token_env=TQ_SERVER_TOKEN: this environment variable is not set"):
+        check_server(settings(server, token_env="TQ_SERVER_TOKEN"))
+    (tmp_path / "token").write_text("two words")
+    with pytest.raises(InputError, match="holds no token") as raised:
+        check_server(settings(server, token_file=str(tmp_path / "token")))
+    assert "two words" not in str(raised.value)
+    with pytest.raises(InputError, match="cannot be read"):
+        check_server(settings(server, token_file=str(tmp_path / "none")))
+
+
+def test_a_server_that_is_not_there_is_one_line(server: FaultServer) -> None:
+    check_server(settings(server))
+    server.close()
+    with pytest.raises(InputError, match="the server numbers takes no connection \\(connection refused\\); start it, or correct the URL"):
+        check_server(settings(server))
+    check_server(settings(server, command=["anything"]))  # it is started later
+
+
+def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return folder / "ca.pem", context
+
+
+def test_https_is_checked_against_the_certificates_that_are_named(tmp_path: Path) -> None:
+    ca, context = certificate(tmp_path)
+    with fault_server(tls=context) as server:
+        assert json.loads(Client(settings(server, ca=str(ca))).ask(asked(7)).body)["said"]["number"] == 7
+        with pytest.raises(InputError, match="its certificate is not trusted"):
+            check_server(settings(server))
+
+
+def test_threads_have_connections_of_their_own(server: FaultServer) -> None:
+    client = Client(settings(server, timeout_s=10))
+    said: list[int] = []
+
+    def ask() -> None:
+        said.extend(json.loads(client.ask(asked(number)).body)["said"]["number"] for number in range(20, 30))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(said) == sorted([*range(20, 30)] * 4)
+    assert client.connections == 4
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "whole"),
+    [
+        ("", "/v1/completions", "/v1/completions"),
+        ("/v1", "/v1/completions", "/v1/completions"),
+        ("/model/v1", "/v1/completions", "/model/v1/completions"),
+        ("/models", "/v2/models/a/infer", "/models/v2/models/a/infer"),
+        ("/predict", "/", "/predict/"),
+        ("", "/", "/"),
+    ],
+)
+def test_a_version_in_the_url_is_not_said_twice(base: str, path: str, whole: str) -> None:
+    assert joined(base, path) == whole

@@ -1,0 +1,145 @@
+"""The loop of requests: order, how many at once, moments, endings; on a virtual clock where time has a law."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from virtual_clock import VirtualClock
+
+from orchestrator.analysis.load import free_since
+from orchestrator.contracts import ServerFault, ServerTimeout
+from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
+from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Stages
+from orchestrator.measurement.waiting import waiting
+from orchestrator.stats.queueing import waits
+
+
+def places(count: int) -> memoryview:
+    return memoryview(bytearray(8 * STAMPS * count)).cast("q")
+
+
+def array(stamps: memoryview) -> NDArray[np.int64]:
+    return np.array(stamps, dtype=np.int64).reshape(-1, STAMPS)
+
+
+def alone(count: int) -> list[tuple[int]]:
+    return [(number,) for number in range(count)]
+
+
+def on_virtual_clock(due: Sequence[int], services: Sequence[int], **options: Any) -> tuple[Asked, NDArray[np.int64]]:
+    clock = VirtualClock(services)
+    stamps = places(len(due))
+    arrivals = Arrivals(due, lambda: clock.wait_until, **options)
+    return InFlight(1).ask(alone(len(due)), clock.stages, stamps, clock, arrivals=arrivals), array(stamps)
+
+
+def test_one_at_a_time_is_a_queue_to_the_ns() -> None:
+    random = np.random.default_rng(1)
+    due = np.cumsum(random.integers(0, 2 * 10**9, 300))
+    services = random.integers(1, 2 * 10**9, 300)
+    asked, stamps = on_virtual_clock(due.tolist(), services.tolist())
+    assert (stamps[:, 0] - due == waits(due, services)).all()
+    assert (stamps[:, 2] - stamps[:, 1] == services).all()
+    assert asked.answers == [[number] for number in range(300)]
+    assert (asked.arrived, asked.overloaded, asked.stopped_at) == (300, False, None)
+
+
+def test_too_many_waiting_end_the_stream() -> None:
+    asked, stamps = on_virtual_clock([1000 * number for number in range(100)], [10_000] * 100, most_waiting=20)
+    assert asked.overloaded
+    # When the fourth could start, 31 had arrived: 28 wait.
+    assert asked.arrived == 31
+    assert (stamps[:3, 3] > 0).all()
+    assert not stamps[3:].any()
+
+
+def test_a_stop_ends_the_stream_with_its_round() -> None:
+    stop = memoryview(bytearray(8)).cast("q")
+    clock = VirtualClock([1] * 30)
+    stamps = places(30)
+
+    def infer(batch: Any) -> Any:
+        stop[0] = int(batch[0] >= 12)
+        return batch
+
+    stages = Stages(clock.stages.preprocess, infer, clock.stages.postprocess)
+    arrivals = Arrivals(range(30), lambda: clock.wait_until, stop=stop, round_ends=[10, 20, 30])
+    asked = InFlight(1).ask(alone(30), stages, stamps, clock, arrivals=arrivals)
+    assert asked.stopped_at == 20
+    assert [answer is not None for answer in asked.answers] == [True] * 20 + [False] * 10
+
+
+def test_a_request_that_fails_is_an_outcome_and_the_next_goes_on() -> None:
+    def infer(batch: Any) -> Any:
+        if batch[0] == 2:
+            raise ServerTimeout("no whole answer")
+        if batch[0] == 4:
+            raise ServerFault("HTTP 500")
+        return batch
+
+    stamps, first = places(6), []
+    asked = InFlight(1).ask(alone(6), Stages(list, infer, list), stamps, time.perf_counter_ns, first)
+    found = array(stamps)
+    assert asked.errors == {2: "ServerTimeout: no whole answer", 4: "ServerFault: HTTP 500"}
+    assert (found[[2, 4], 0] == 0).all()
+    assert found[[2, 4], 1].tolist() == [TIMED_OUT, 0]
+    assert (found[:, 3] > 0).all()
+    assert len(first) == 1
+
+
+@pytest.mark.parametrize("most", [2, 5])
+def test_as_many_are_on_their_way_as_may_be_and_no_more(most: int) -> None:
+    met = threading.Barrier(most, timeout=20)
+    count = 4 * most
+
+    def infer(batch: Any) -> Any:
+        met.wait()  # it opens only if so many are here at once
+        return batch
+
+    threads = InFlight(most)
+    stamps = places(count)
+    asked = threads.ask(alone(count), Stages(list, infer, list), stamps, time.perf_counter_ns)
+    threads.close()
+    assert asked.errors == {}
+    assert asked.answers == [[number] for number in range(count)]
+    found = array(stamps)
+    at_once = [int(((found[:, 0] <= moment) & (found[:, 3] > moment)).sum()) for moment in found[:, 0]]
+    assert max(at_once) <= most
+
+
+def test_under_load_every_request_is_sent_at_its_moment_while_others_hang() -> None:
+    over = threading.Event()
+
+    def infer(batch: Any) -> Any:
+        if batch[0] < 3:
+            over.wait(20)
+        if batch[0] == 9:
+            over.set()
+        return batch
+
+    threads, stamps = InFlight(5), places(10)
+    origin = time.perf_counter_ns() + 50_000_000
+    due = [origin + 2_000_000 * number for number in range(10)]
+    arrivals = Arrivals(due, lambda: waiting("sleep", 100_000, gives_way=True))
+    asked = threads.ask(alone(10), Stages(list, infer, list), stamps, time.perf_counter_ns, arrivals=arrivals)
+    threads.close()
+    assert asked.errors == {}
+    found = array(stamps)
+    assert (found[:, 0] >= due).all()
+    assert (found[:3, 3] >= found[9, 0]).all()  # the last was sent before the first three were answered
+    assert IN_FLIGHT not in found[:, 3]
+
+
+def test_since_when_a_server_was_free() -> None:
+    at = np.array([0.0, 1, 2, 3, 4, 20])
+    end = np.array([10.0, 5, 11, np.nan, 14, 21])
+    assert free_since(at, end, 2, 100).tolist() == [-np.inf, -np.inf, 5, 10, 11, 14]
+    one = free_since(at, end, 1, 100)
+    assert np.isnan(one[0])
+    assert one[1:].tolist() == [10, 10, 11, 11, 14]

@@ -1,0 +1,200 @@
+"""What is sent in each language and what is read from an answer, against documents as the protocols show them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.contracts import InputError, LoadContext, Reply, Request, ServerFault
+from tasks.models.served_text import AskedInWords
+from tasks.runtimes import http_json, open_inference, openai
+from tasks.runtimes.asking import AskedSession, make_asking
+
+
+def reply(body: bytes | dict[str, Any] = b"", lines: list[bytes] | None = None, **headers: str) -> Reply:
+    content = json.dumps(body).encode() if isinstance(body, dict) else body
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(named, content, [(100 + 10 * place, line) for place, line in enumerate(lines or [])], 1, 50, 999)
+
+
+PICTURE = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+
+
+def test_tensors_in_json() -> None:
+    asking = open_inference.Asking("net", ["x"], ["y"], version="3", binary=False)
+    request = asking.upload(PICTURE)
+    assert request.path == "/v2/models/net/versions/3/infer"
+    assert json.loads(request.body) == {
+        "inputs": [{"name": "x", "shape": [1, 2, 3], "datatype": "FP32", "data": [0, 1, 2, 3, 4, 5]}],
+        "outputs": [{"name": "y", "parameters": {"binary_data": False}}],
+    }
+    answer = {"model_name": "net", "outputs": [{"name": "y", "shape": [2, 2], "datatype": "FP32", "data": [[1, 2], [3, 4]]}]}
+    assert asking.download(reply(answer)).tolist() == [[1, 2], [3, 4]]
+
+
+def test_tensors_in_binary() -> None:
+    asking = open_inference.Asking("net", ["x", "ids"], ["b", "a"])
+    request = asking.upload((PICTURE, np.array([[7]], dtype=np.int64)))
+    size = int(request.headers["Inference-Header-Content-Length"])
+    head, rest = json.loads(request.body[:size]), request.body[size:]
+    assert [(each["name"], each["datatype"], each["parameters"]) for each in head["inputs"]] == [
+        ("x", "FP32", {"binary_data_size": 24}),
+        ("ids", "INT64", {"binary_data_size": 8}),
+    ]
+    assert rest == PICTURE.tobytes() + (7).to_bytes(8, "little")
+    outputs = [
+        {"name": "a", "shape": [2], "datatype": "FP16", "parameters": {"binary_data_size": 4}},
+        {"name": "b", "shape": [2], "datatype": "BYTES", "parameters": {"binary_data_size": 4 + 2 + 4 + 3}},
+    ]
+    said = json.dumps({"outputs": outputs}).encode()
+    content = said + np.array([1.5, -2], dtype="<f2").tobytes() + b"\x02\0\0\0ja\x03\0\0\0neu"
+    b, a = asking.download(reply(content, inference_header_content_length=str(len(said))))
+    assert (a.dtype, a.tolist()) == (np.float32, [1.5, -2])
+    assert b.tolist() == ["ja", "neu"]
+    texts = open_inference.as_bytes(np.array(["ja", "neu"]))
+    assert texts == b"\x02\0\0\0ja\x03\0\0\0neu"
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"{", "the answer is no JSON"),
+        ({"error": "model not ready"}, "the answer has no outputs"),
+        ({"outputs": []}, "no output y; there is none"),
+        ({"outputs": [{"name": "z", "shape": [1], "datatype": "FP32", "data": [1]}]}, "no output y; there is z"),
+        ({"outputs": [{"name": "y", "shape": [3], "datatype": "FP32", "data": [1]}]}, "has 1 values and shape [3]"),
+        ({"outputs": [{"name": "y", "shape": [1], "datatype": "FP32", "data": ["a"]}]}, "holds what is no FP32"),
+        ({"outputs": [{"name": "y", "shape": [1], "datatype": "COMPLEX", "data": [1]}]}, "of type COMPLEX"),
+        ({"outputs": [{"name": "y", "shape": [-1], "datatype": "FP32", "data": []}]}, "shape [-1]"),
+        ({"outputs": [{"name": "y", "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": 4}}]}, "0 are left"),
+    ],
+)  # fmt: skip
+def test_tensors_that_are_none_are_one_line(answer: Any, complaint: str) -> None:
+    with pytest.raises(ServerFault) as raised:
+        open_inference.Asking("net", ["x"], ["y"]).download(reply(answer))
+    assert complaint in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def chunk(content: str | None, **more: Any) -> bytes:
+    delta = {"role": "assistant"} if content is None else {"content": content}
+    return b"data: " + json.dumps({"choices": [{"delta": delta, "finish_reason": None}], **more}).encode()
+
+
+def test_a_stream_has_its_first_token_where_the_first_content_is() -> None:
+    asking = openai.Asking("m", system="Be short.", more={"cache_prompt": False})
+    request = asking.upload(["Which?"])
+    assert (request.path, request.streamed) == ("/v1/chat/completions", True)
+    assert json.loads(request.body) == {
+        "model": "m", "max_tokens": 16, "temperature": 0.0, "seed": 0, "stream": True, "stream_options": {"include_usage": True},
+        "cache_prompt": False, "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Which?"}],
+    }  # fmt: skip
+    usage = b'data: {"choices": [], "usage": {"completion_tokens": 5}}'
+    lines = [chunk(None), chunk(""), b": ping", chunk("The "), chunk("answer"), chunk(" is B"), usage, b"data: [DONE]"]
+    answer = reply(lines=lines)
+    assert asking.download(answer) == ["The answer is B"]
+    assert (answer.first_token_ns, answer.last_token_ns, answer.tokens) == (130, 150, 5)
+    uncounted = reply(lines=[line for line in lines if line != usage])
+    asking.download(uncounted)
+    assert uncounted.tokens == 3
+
+
+def test_completions_and_whole_answers() -> None:
+    whole = openai.Asking("m", api="completions", stream=False, max_tokens=None, temperature=None, seed=None)
+    request = whole.upload("One, two,")
+    assert request == Request("/v1/completions", b'{"model":"m","stream":false,"prompt":"One, two,"}')
+    answer = reply({"choices": [{"text": " three"}], "usage": {"completion_tokens": 2}})
+    assert whole.download(answer) == [" three"]
+    assert (answer.first_token_ns, answer.tokens) == (0, 2)
+    streamed = openai.Asking("m", api="completions")
+    lines = [b'data: {"choices": [{"text": " three", "finish_reason": "stop"}]}']
+    assert streamed.download(reply(lines=lines)) == [" three"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ([chunk("a")], "broke off after 1 pieces"),
+        ([], "broke off after 0 pieces"),
+        ([b"data: {"], "no JSON"),
+        ([b'data: {"error": {"message": "too long"}}'], "an error within the stream"),
+        ([b'data: {"choice": 1}'], "has no choices"),
+        ([b'data: {"choices": [{"delta": {"content": 7}}]}'], "is no text"),
+    ],
+)
+def test_a_stream_that_is_none_is_one_line(lines: list[bytes], complaint: str) -> None:
+    with pytest.raises(ServerFault) as raised:
+        openai.Asking("m").download(reply(lines=lines))
+    assert complaint in str(raised.value)
+
+
+def test_a_template_is_filled_and_one_place_of_the_answer_is_read() -> None:
+    body = {"rows": ["{text}"], "options": {"k": 5, "say": "about {text}, please"}, "vector": "{vector}"}
+    asking = http_json.Asking(body, path="/predict", answer="0.label", headers={"X-Kind": "a"})
+    request = asking.upload({"text": "it", "vector": [1, 2]})
+    assert (request.path, request.headers) == ("/predict", {"X-Kind": "a"})
+    assert json.loads(request.body) == {"rows": ["it"], "options": {"k": 5, "say": "about it, please"}, "vector": [1, 2]}
+    assert asking.download(reply(b'[{"label": "fresh"}]')) == "fresh"
+    with pytest.raises(ServerFault, match=r"the answer has no 0.label: \[\]"):
+        asking.download(reply(b"[]"))
+    with pytest.raises(InputError, match="this model gives text"):
+        asking.upload({"text": "it"})
+    with pytest.raises(InputError, match="holds no place"):
+        http_json.Asking({"k": 5})
+
+
+class Echo:
+    def ask(self, request: Request) -> Reply:
+        raise NotImplementedError
+
+
+def context(runtime: str) -> LoadContext:
+    return LoadContext(runtime, "fp32", False, False, "cpu", 1, 1, Path(), server=Echo())
+
+
+def test_a_runtime_is_a_file_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_language.py").write_text(
+        "from orchestrator.contracts import Request\n"
+        "class Asking:\n"
+        "    facts = {}\n"
+        "    def __init__(self, where): self.where = where\n"
+        "    def upload(self, inputs): return Request(self.where, repr(inputs).encode())\n"
+        "    def download(self, reply): return reply.body.decode()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    asking = make_asking(context("my_language"), {"where": "/here"})
+    assert asking.upload([1]) == Request("/here", b"[1]")
+    with pytest.raises(InputError, match=r"model.request: .*its keys must be those of runtime=my_language"):
+        make_asking(context("my_language"), {"wher": "/here"})
+    with pytest.raises(InputError, match="there is no class Asking in a file nothing_here.py"):
+        make_asking(context("nothing_here"), {})
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("B", "B"),
+        ("The answer is C.", "C"),
+        ("(D)", "D"),
+        ("A planet is B", "A"),
+        ("Because", None),
+        ("", None),
+        ("E", None),
+    ],
+)
+def test_the_first_choice_that_is_named_is_the_answer(said: str, answer: str | None) -> None:
+    session = AskedSession(context("openai"), openai.Asking("m", stream=False))
+    words = AskedInWords(session, "{text}", ("A", "B", "C", "D"), named=False)
+    assert words.postprocess(reply({"choices": [{"message": {"content": said}}]})) == [answer]
+    whole = AskedInWords(session, "{text}", None, named=False)
+    assert whole.postprocess(reply({"choices": [{"message": {"content": f" {said}\n"}}]})) == [said]
+
+
+def test_the_prompt_is_put_around_the_sample() -> None:
+    session = AskedSession(context("openai"), openai.Asking("m"))
+    words = AskedInWords(session, "Say it: {text}!", None, named=False)
+    assert json.loads(words.preprocess(["{text} and more"]).body)["messages"][0]["content"] == "Say it: {text} and more!"

@@ -1,0 +1,153 @@
+"""Whole trials of a server: same answers as in process, every fault an outcome by name, streams of requests, clocks of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import document_of
+from fault_server import fault_server
+
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.report.html.page import render
+from orchestrator.report.markdown import to_report
+from orchestrator.storage.reader import Campaign
+
+Measure = Callable[..., Campaign]
+FAULTS = {
+    1: ("hangs", "timeout"),
+    2: ("a byte at a time", "timeout"),
+    3: ("hangs after headers", "timeout"),
+    4: ("closes", "error"),
+    5: ("closes half-way", "error"),
+    6: ("error 500", "error"),
+    7: ("broken JSON", "error"),
+    8: ("another form", "error"),
+    9: ("no HTTP", "error"),
+    10: ("redirects", "error"),
+}
+NAMES = {number: fault for number, (fault, _) in FAULTS.items()}
+SAMPLES = 12
+
+
+def outcomes(campaign: Campaign, trial_id: str) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    timings = campaign.timings(trial_id)
+    for sample, outcome in zip(timings.column("sample").to_pylist(), timings.column("outcome").to_pylist(), strict=True):
+        found.setdefault(sample, set()).add(outcome)
+    return found
+
+
+@pytest.mark.parametrize("runtime", ["open_inference", "openai", "http_json"])
+def test_a_server_gives_the_answers_of_the_same_model_in_process(measure: Measure, runtime: str) -> None:
+    with fault_server() as server:
+        campaign = measure(document_of(None, "torch", SAMPLES), document_of(server, runtime, SAMPLES))
+        inside, served = campaign.trials()
+        answers = [campaign.samples(record.trial_id).column("prediction").to_pylist() for record in (inside, served)]
+        assert answers[0] == answers[1]
+        assert served.state == "done"
+        assert served.digests["data"] == inside.digests["data"]
+        assert served.digests["model"] == "unknown"
+        assert served.labels()["server"] == "numbers"
+        assert inside.labels()["server"] == "none"
+        rows = campaign.timings(served.trial_id).to_pylist()
+        assert all(0 < row["headers_ns"] <= row["inference_ns"] for row in rows)
+        assert campaign.timings(inside.trial_id).column("headers_ns").null_count == 3 * SAMPLES
+        cost = served.facts["client"]
+        assert cost["requests"] > 100
+        assert 0 < cost["request_p50_ns"] <= cost["total_p50_ns"] <= cost["total_p99_ns"]
+    results = analyse(campaign, AnalysisConfig(thresholds_ms=(1000,)))
+    assert [group.disagreements for group in results.groups] == [()]
+    report = to_report(results)
+    assert "Server numbers: " in report
+    assert "are the client's own" in report
+    assert "the weights behind it are unknown" in report
+    assert "Servers of numbers" in report
+    assert "Servers of numbers" in render(results) or "Servers" in render(results)
+
+
+@pytest.mark.parametrize("load", [{}, {"name": "periodic", "rate_per_s": 100, "stream_s": 0.36, "ramp_s": 0.01}], ids=["closed", "load"])
+def test_every_fault_is_an_outcome_and_the_trial_goes_on(measure: Measure, load: dict[str, Any]) -> None:
+    with fault_server(NAMES) as server:
+        campaign = measure(document_of(server, "http_json", SAMPLES, load=load, server={"in_flight": 4}))
+    (record,) = campaign.trials()
+    assert record.state == "done", record.reason
+    found = outcomes(campaign, record.trial_id)
+    assert found == {number: {FAULTS[number][1]} if number in FAULTS else {"ok"} for number in range(SAMPLES)}
+    said = {error.sample: error.message for error in record.errors}
+    assert "HTTP 500 Oh: no memory left" in said[6]
+    assert "no whole answer within server.timeout_s=0.3" in said[2]
+    assert "the answer has no said.number" in said[8]
+    assert record.faults == ()
+    results = analyse(campaign, AnalysisConfig(thresholds_ms=(10_000,)))
+    rows = [row for row in results.tables["tail_quality"].to_pylist() if (row["threshold"], row["metric"]) == ("10000 ms", "top1")]
+    assert {row["mean"] for row in rows if row["slice"] == "all"} == {pytest.approx(2 / SAMPLES)}
+    assert "4" in to_report(results)
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_a_server_that_dies_leaves_what_was_measured_and_errors_by_name(measure: Measure, in_flight: int) -> None:
+    with fault_server({5: "dies"}, after=6 * 4 + 250) as server:
+        document = document_of(server, "http_json", 6, server={"in_flight": in_flight}, measurement={"min_rounds": 60, "max_rounds": 60})
+        campaign = measure(document)
+    (record,) = campaign.trials()
+    assert record.state == "done", record.reason
+    timings = campaign.timings(record.trial_id)
+    assert timings.num_rows == 60 * 6
+    ends = [round_ for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True) if outcome == "ok"]
+    assert 20 < max(ends) < 59
+    last = [outcome for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True) if round_ == 59]
+    assert set(last) == {"error"}
+    assert "refused the connection" in record.errors[-1].message
+
+
+def test_a_server_that_answers_nothing_is_one_line(measure: Measure) -> None:
+    with fault_server(dict.fromkeys(range(4), "error 500")) as server:
+        campaign = measure(document_of(server, "http_json", 4))
+    (record,) = campaign.trials()
+    assert record.state == "failed"
+    assert record.reason is not None
+    assert "server numbers answered none of the 4 samples of the warm-up, first on number-0: ServerFault: HTTP 500" in record.reason
+
+
+def test_several_are_on_their_way_in_a_closed_loop(measure: Measure) -> None:
+    with fault_server(delay_s=0.005) as server:
+        campaign = measure(document_of(server, "open_inference", SAMPLES, server={"in_flight": 3}))
+        assert server.most_at_once == 3
+    (record,) = campaign.trials()
+    assert record.state == "done", record.reason
+    assert set(campaign.timings(record.trial_id).column("outcome").to_pylist()) == {"ok"}
+    assert campaign.timings(record.trial_id).column("start_gap_ns").null_count == 3 * SAMPLES
+    assert len(record.trial.server.model_dump()) > 3
+    assert "-numbers-b1-" in record.trial_id
+
+
+def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
+    load = {"name": "poisson", "rate_per_s": 150, "stream_s": 0.25, "ramp_s": 0.02}
+    with fault_server({3: "stream cut"}) as server:
+        campaign = measure(document_of(server, "openai", SAMPLES, load=load))
+    (record,) = campaign.trials()
+    assert record.state == "done", record.reason
+    rows = campaign.timings(record.trial_id).to_pylist()
+    assert {row["outcome"] for row in rows if row["sample"] == 3} == {"error"}
+    for row in rows:
+        if row["outcome"] == "ok":
+            assert row["tokens"] == 3
+            assert 0 < row["headers_ns"] <= row["first_token_ns"] <= row["last_token_ns"] <= row["inference_ns"]
+        else:
+            assert row["first_token_ns"] is row["tokens"] is None
+    results = analyse(campaign, AnalysisConfig(thresholds_ms=(500,)))
+    (group,) = results.groups
+    assert group.clocks == ("response", "total", "inference", "first_token", "per_token")
+    (data,) = group.trials
+    good = data.outcome == 0
+    first, response, per_token = (data.times[clock] for clock in ("first_token", "response", "per_token"))
+    assert (first[good] < response[good]).all()
+    assert (per_token[good] < data.times["inference"][good]).all()
+    tail = results.tables["tail_quality"].to_pylist()
+    assert {row["clock"] for row in tail} == set(group.clocks)
+    (schedule,) = results.tables["load"].to_pylist()
+    assert schedule["idle_arrivals"] > 0
+    assert "first_token" in render(results)
