@@ -63,7 +63,7 @@ $(STAMP): pyproject.toml requirements/assets.txt
 	touch $(STAMP)
 
 $(TEST_STAMP): $(STAMP)
-	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,figures,mlflow,docs,test,lint
+	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,figures,mlflow,servers,docs,test,lint
 	touch $(TEST_STAMP)
 
 clean:

@@ -24,11 +24,14 @@ def main() -> None:
     options.add_argument("--hangs-after", type=int, help="never answer this request to POST, nor any after it")
     options.add_argument("--once", help="die or hang only where this file is not there yet, and make it")
     options.add_argument("--says", default="")
+    options.add_argument("--tells", help="name of a variable whose value it writes")
     given = options.parse_args()
     if given.ignores:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if given.says:
         print(given.says, flush=True)
+    if given.tells:
+        print(f"I know {os.environ[given.tells]}", flush=True)
     if given.exits is not None:
         sys.exit(given.exits)
     asleep = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
