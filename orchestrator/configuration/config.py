@@ -370,6 +370,17 @@ class Trial(Frozen):
             raise ValueError(
                 f"runtime={self.runtime.name} asks a server and none is named; add server=url server.name=NAME server.url=http://HOST:PORT"
             )
+        if self.server.is_asked and self.load.is_open:
+            for key, value, plain in (
+                ("load.policy", self.load.policy, "queue"),
+                ("load.queue_limit", self.load.queue_limit, None),
+                ("measurement.batch", self.measurement.batch, 1),
+            ):
+                if value != plain:
+                    raise ValueError(
+                        f"{key}={value} has no effect where a server is asked under load: every sample is a request that is sent at its "
+                        f"moment; leave it out, and bound server.in_flight"
+                    )
         if self.server.is_asked and self.system.device != "cpu":
             raise ValueError(
                 f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "

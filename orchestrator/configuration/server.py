@@ -111,15 +111,21 @@ class ServerSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, data: Any) -> Any:
-        """Ask for a name in words: ``conf/server/url.yaml`` has none that would suit two servers."""
-        if isinstance(data, dict) and "name" in data and data["name"] is None:
+        """Ask for a name in words, and refuse a URL that holds a secret without showing it: it would be stored."""
+        if not isinstance(data, dict):
+            return data
+        if "name" in data and data["name"] is None:
             raise ValueError("has no name; add server.name=NAME, by which results know the server, since its URL may change")
+        if re.search(r"[@?#]", str(data.get("url") or "")):
+            raise ValueError(
+                "url holds more than a host, a port and a path; give a token by server.token_env=VARIABLE or server.token_file=PATH"
+            )
         return data
 
     @field_validator("url")
     @classmethod
     def _plain_url(cls, url: str | None) -> str | None:
-        """Refuse what is no URL of a server, and one that holds a password: it is stored."""
+        """Refuse what is no URL of a server."""
         if url is None:
             return None
         try:
@@ -129,8 +135,6 @@ class ServerSettings(BaseModel):
             raise ValueError(URL_FORM) from error
         if parts.scheme not in ("http", "https") or not parts.hostname or not re.fullmatch(r"[!-~]+", url):
             raise ValueError(URL_FORM)
-        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-            raise ValueError("holds more than a host, a port and a path; give a token by server.token_env=VARIABLE or server.token_file=PATH")
         return url.rstrip("/")
 
     @field_validator("token_file", "ca")
