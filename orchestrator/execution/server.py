@@ -33,6 +33,7 @@ from orchestrator.execution import server_keeper
 from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_server_threads
 from orchestrator.machine.host import SAME_START_S, numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed
+from orchestrator.subject.server import Secret, token_of
 
 READY_EVERY_S = 0.05
 ASKED_S = 5.0
@@ -104,13 +105,14 @@ def ready_url(settings: ServerSettings) -> str:
 
 
 class Server:
-    """A server under a keeper.
+    """A server under a keeper. What it has written is quoted without its ``secret``.
 
     Raises InputError if it cannot be started. ``end`` must be called.
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, secret: Secret | None = None) -> None:
         self._order = order
+        self._secret = secret
         self.code: int | None = None
         self.killed = False
         self._waiting = b""
@@ -120,11 +122,12 @@ class Server:
         started = psutil.Process().create_time()
         self._keeper = subprocess.Popen(  # noqa: S603 - our own file in our own Python
             [sys.executable, "-ISP", server_keeper.__file__, str(os.getpid()), repr(started)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         assert self._keeper.stdin is not None
         with suppress(BrokenPipeError):
             self._keeper.stdin.write(order.as_json())
+            self._keeper.stdin.flush()
         self._keeper.wait()  # its first process; the second one, which is nobody's child, stays
         said = next(self._said(KEEPER_S), {"refused": "its keeper could not be started"})
         if "refused" in said:
@@ -189,7 +192,7 @@ class Server:
 
     def last_words(self) -> str:
         """Return the last line of its log, for a message."""
-        lines = [line.strip() for line in read_log(self._order.log).splitlines() if line.strip()]
+        lines = [line.strip() for line in hidden(read_log(self._order.log), self._secret).splitlines() if line.strip()]
         return f"; its last line: {lines[-1][:SHOWN]}" if lines else "; it has written nothing"
 
     def processes(self) -> list[int]:
@@ -249,6 +252,18 @@ def answer_of(url: str, within_s: float, ca: str | None = None, headers: Mapping
         return str(getattr(reason, "strerror", None) or reason)[:SHOWN]
 
 
+def headers_of(settings: ServerSettings, secret: Secret | None) -> dict[str, str]:
+    """Return the header that a server's token goes into; none without one."""
+    if secret is None:
+        return {}
+    return {settings.token_header: f"Bearer {secret.token}" if settings.token_header.lower() == "authorization" else secret.token}
+
+
+def hidden(text: str, secret: Secret | None) -> str:
+    """Return a text without a server's token."""
+    return text if secret is None else secret.hide(text)
+
+
 def with_port(settings: ServerSettings) -> ServerSettings:
     """Return the settings with a free port in the place of 0. Raises InputError where something answers at a port that is given."""
     host, port = settings.parts.hostname or "", settings.parts.port or 0
@@ -265,7 +280,7 @@ def with_port(settings: ServerSettings) -> ServerSettings:
         return settings.at(int(probe.getsockname()[1]))
 
 
-def started(trial: Trial, log: Path, cache: Path, headers: Mapping[str, str] = NO_HEADERS) -> tuple[Server, str, dict[str, Any]]:
+def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, str, dict[str, Any]]:
     """Start a trial's server, wait until it is ready, and return it with its URL and what is recorded of it, as plain JSON.
 
     Raises
@@ -279,10 +294,11 @@ def started(trial: Trial, log: Path, cache: Path, headers: Mapping[str, str] = N
     cores = server_cores_offered(trial.server, trial.system, allowed, numa_cores(), socket.gethostname()) if CAN_PIN else ()
     settings = with_port(trial.server)
     order = order_of(settings, cores, {**os.environ, "PYTHONPATH": importable()}, log, cache)
-    versions = versions_of(settings, order, cache)
-    server = Server(order)
+    secret = token_of(settings)
+    versions = versions_of(settings, order, cache, secret)
+    server = Server(order, secret)
     try:
-        ready_s = server.await_ready(ready_url(settings), settings.ready_s, settings.ca, headers)
+        ready_s = server.await_ready(ready_url(settings), settings.ready_s, settings.ca, headers_of(settings, secret))
         if cores:
             check_server_threads(cores, server.processes())
     except BaseException:
@@ -311,7 +327,7 @@ def importable() -> str:
     return os.pathsep.join(map(str, dict.fromkeys(kept)))
 
 
-def versions_of(settings: ServerSettings, order: Order, cache: Path) -> dict[str, Any]:
+def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Secret | None) -> dict[str, Any]:
     """Return the versions of the server's packages, and the first line that its own program for that prints."""
     found: dict[str, Any] = {}
     if settings.packages:
@@ -328,7 +344,7 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path) -> dict[str
         except (OSError, subprocess.TimeoutExpired) as error:
             raise InputError(f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out") from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        found["version"] = lines[0][:SHOWN] if lines else "unknown"
+        found["version"] = hidden(lines[0], secret)[:SHOWN] if lines else "unknown"
     return found
 
 

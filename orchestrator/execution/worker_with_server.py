@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.execution.server import Server, started, take_log
+from orchestrator.execution.server import Server, hidden, started, take_log
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
 from orchestrator.measurement.worker import Worker
@@ -48,7 +48,7 @@ class WorkerWithServer:
         """Start the server and have it ready; then pin, load, warm up. Raises what `Worker.prepare` does."""
         if not self._trial.server.is_started:
             return self.worker.prepare()
-        self._server, url, facts = started(self._trial, self._log, self._cache_dir, _headers(self._trial.server))
+        self._server, url, facts = started(self._trial, self._log, self._cache_dir)
         self.worker.ask_at(url)
         try:
             prepared = self.worker.prepare()
@@ -106,14 +106,6 @@ class WorkerWithServer:
         return how
 
 
-def _headers(settings: ServerSettings) -> dict[str, str]:
-    """Return the header that a server's token goes into; none without one."""
-    secret = token_of(settings)
-    if secret is None:
-        return {}
-    return {settings.token_header: f"Bearer {secret.token}" if settings.token_header.lower() == "authorization" else secret.token}
-
-
 def _caused(errors: Mapping[int, str], how: str) -> dict[int, str]:
     return {sample: f"{SERVER_ENDED} ({how}): {message}" for sample, message in errors.items()}
 
@@ -130,5 +122,4 @@ def take_server_log(settings: Mapping[str, Any], scratch: Path) -> str:
         with suppress(OSError):
             path.unlink()
         return f"not kept, since it may hold the token: {error}"
-    text = take_log(path)
-    return text if secret is None else secret.hide(text)
+    return hidden(take_log(path), secret)
