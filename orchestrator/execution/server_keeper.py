@@ -54,9 +54,12 @@ class Kept:
 
     def end(self, stop_s: float) -> bool:
         """End all, and return whether some had to be killed."""
-        self._signal_group(signal.SIGTERM)
-        until = time.monotonic() + stop_s
         told = self.code is not None
+        if told:
+            send(descendants(), signal.SIGTERM)
+        else:
+            self._signal_group(signal.SIGTERM)
+        until = time.monotonic() + stop_s
         while time.monotonic() < until:
             self.reap()
             left = descendants()
@@ -68,7 +71,6 @@ class Kept:
             time.sleep(LOOK_AGAIN_S)
         until = time.monotonic() + KILL_S
         while time.monotonic() < until:
-            self._signal_group(signal.SIGKILL)
             send(descendants(), signal.SIGKILL)
             self.reap()
             if not descendants():
