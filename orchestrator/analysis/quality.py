@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -47,6 +47,25 @@ class JudgedMean:
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
         """Return tail quality, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
         return quality_curve(self.scores, times, thresholds)
+
+
+@dataclass(frozen=True)
+class JudgedByRound(JudgedMean):
+    """A metric whose scores, [R, S], are those of each round's own answers; ``raw`` is their mean over rounds.
+
+    Where other rounds than these are asked about, as for a prediction, the mean stands for each.
+    """
+
+    by_round: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+        """Return tail quality, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
+        of_rounds = np.asarray(times)
+        if of_rounds.shape != self.by_round.shape:
+            return super().curve(times, thresholds)
+        gained = self.scale.gained(self.by_round)
+        rows = [quality_curve(scores, row[np.newaxis], thresholds) for scores, row in zip(gained, of_rounds, strict=True)]
+        return np.concatenate(rows, axis=1)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestrator.analysis.quality import JudgedMean, Stake, at_stake, judge, judged_mean
+from orchestrator.analysis.quality import JudgedByRound, JudgedMean, Stake, at_stake, judge, judged_mean
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, UnknownMetric, find_metric
+from orchestrator.metrics import Answers, Judged, MeanMetric, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
@@ -97,6 +97,8 @@ class TrialData:
     arrivals, streams, overloaded
         under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of each round, [R]; rounds of a stream
         that ended early because too many samples waited, [R]. None, None and empty in a closed loop.
+    others
+        of a server's trial, by row of a round: answers by sample that differ from the first ones. There each round's own answers are judged.
     """
 
     record: TrialRecord
@@ -116,6 +118,7 @@ class TrialData:
     arrivals: NDArray[np.float64] | None = None
     streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
@@ -169,7 +172,22 @@ class TrialData:
             if metric not in self.scores:
                 raise
             return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
-        return judge(metric, self.answers(members))
+        judged = judge(metric, self.answers(members))
+        return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
+
+    def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:
+        """Return a metric by the answers of each round, where that is possible: scores worse than those of late answers stay with the first."""
+        metric_itself = find_metric(metric)
+        assert isinstance(metric_itself, MeanMetric)
+        chosen = [int(index) for index in np.flatnonzero(members)]
+        by_round = np.tile(first.raw, (len(self.incomplete), 1))
+        found = self.answers(members)
+        for row, others in self.others.items():
+            own = [others.get(index, answer) for index, answer in zip(chosen, found.predictions, strict=True)]
+            by_round[row] = np.asarray(metric_itself.score(replace(found, predictions=own)), dtype=np.float64)
+        if not np.isfinite(by_round).all() or (first.scale.gained(by_round) < 0).any():
+            return first
+        return JudgedByRound(by_round.mean(axis=0), first.scale, by_round)
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
         """Return references and predictions of the samples that are ``members``, [S]."""
@@ -288,9 +306,20 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         streams=None if matrix.arrivals is None else matrix.visits,
         different_answers=int(np.asarray(rounds.column("different_answers").fill_null(0)).sum()),
         evidence=_numbers(rounds),
+        others=_other_answers(campaign, record, matrix) if record.trial.server.is_asked else {},
         arrivals=matrix.arrivals,
         overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),
     )
+
+
+def _other_answers(campaign: Campaign, record: TrialRecord, matrix: RoundMatrix) -> dict[int, dict[int, Any]]:
+    """Return the answers of a trial's rounds that differ from the first ones, by row of the round and by sample."""
+    rows = {int(number): row for row, number in enumerate(matrix.rounds)}
+    return {
+        rows[number]: dict(zip(table.column("sample").to_pylist(), table.column("prediction").to_pylist(), strict=True))
+        for number, table in campaign.other_answers(record.trial_id)
+        if number in rows
+    }
 
 
 def whole_streams(streams: NDArray[np.int32] | None, incomplete: NDArray[np.bool_]) -> NDArray[np.int32] | None:

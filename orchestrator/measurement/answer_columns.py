@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,12 @@ def answer_columns(replies: Sequence[Reply | None], sent_ns: npt.NDArray[np.int6
     answered = [reply if reply is not None and not is_late else None for reply, is_late in zip(replies, late, strict=True)]
     sent = sent_ns.tolist()
 
-    def after(moments: Sequence[int | None]) -> pa.Array:
+    def after(moments: Iterable[int]) -> pa.Array:
         return pa.array([at - begun if at else None for at, begun in zip(moments, sent, strict=True)], pa.int64())
 
     return {
-        "headers_ns": after([reply and reply.headers_ns for reply in answered]),
-        "first_token_ns": after([reply and reply.first_token_ns for reply in answered]),
-        "last_token_ns": after([reply and reply.last_token_ns for reply in answered]),
-        "tokens": pa.array([reply.tokens if reply is not None and reply.tokens else None for reply in answered], pa.int32()),
+        "headers_ns": after(0 if reply is None else reply.headers_ns for reply in answered),
+        "first_token_ns": after(0 if reply is None else reply.first_token_ns for reply in answered),
+        "last_token_ns": after(0 if reply is None else reply.last_token_ns for reply in answered),
+        "tokens": pa.array([None if reply is None or not reply.tokens else reply.tokens for reply in answered], pa.int32()),
     }

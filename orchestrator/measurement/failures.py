@@ -95,11 +95,7 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
     if bool((np.diff(ended.astype(np.int8)) > 0).any()):
         raise _impossible(f"batch {int(np.argmin(ended))} has no end, and later ones have")
     times = stamps[ended]
-    raised = times[:, 0] == 0
-    within = np.diff(times, axis=1)
-    wrong = ~raised & ((within < 0).any(axis=1) | (within[:, 1] == 0))
-    if bool(wrong.any()):
-        raise _impossible(f"the stamps of batch {int(np.argmax(wrong))} do not ascend")
+    raised = _refuse_descending(times)
     starts = np.where(raised, times[:, 3], times[:, 0])
     before = np.concatenate([[began_ns], times[:, 3]])[: len(times)]
     wrong = starts < before
@@ -115,8 +111,22 @@ def refuse_impossible_alone(stamps: npt.NDArray[np.int64], began_ns: int = 0, en
     Parameters are those of `refuse_impossible`.
     """
     times = stamps[stamps[:, 3] > 0]
-    for row in range(len(times)):
-        refuse_impossible(times[row : row + 1], began_ns, ended_ns)
+    raised = _refuse_descending(times)
+    outside = np.where(raised, times[:, 3], times[:, 0]) < began_ns
+    if ended_ns is not None:
+        outside |= times[:, 3] > ended_ns
+    if bool(outside.any()):
+        raise _impossible(f"request {int(np.argmax(outside))} lies outside its round")
+
+
+def _refuse_descending(times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which batches have an end alone, [B]. Raises TrialFailed if the stamps of another, [B, 4], do not ascend."""
+    raised = (times[:, 0] == 0) & np.isin(times[:, 1], (0, TIMED_OUT)) & (times[:, 2] == 0)
+    within = np.diff(times, axis=1)
+    wrong = ~raised & ((within < 0).any(axis=1) | (within[:, 1] == 0))
+    if bool(wrong.any()):
+        raise _impossible(f"the stamps of batch {int(np.argmax(wrong))} do not ascend")
+    return raised
 
 
 def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> None:

@@ -131,6 +131,16 @@ class Campaign:
             raise InputError(f"{path} is missing (rounds/ counts {different[number]} answers in it): {MEASURE_AGAIN}")
         return None
 
+    def other_answers(self, trial_id: str) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the number of every round that has answers other than the first round's, and these."""
+        rounds = self.rounds(trial_id)
+        for number, different in zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True):
+            path = self._folder(trial_id).answers_of(number)
+            if path.exists():
+                yield number, read_table(path)
+            elif different:
+                raise InputError(f"{path} is missing (rounds/ counts {different} answers in it): {MEASURE_AGAIN}")
+
     def table(self, name: str) -> pa.Table:
         """Return a result table by its name, one of ``schema.RESULT_TABLES``."""
         if name not in schema.RESULT_TABLES:

@@ -90,7 +90,7 @@ def test_tidy_parquet_holds_every_time_with_its_labels(campaigns: Make, planned:
     results = orchestrator.open(directory)
     trials = results.trials().to_pylist()
     assert table.num_rows == 30 * 20 + 31 * 20 + 30 * 10
-    assert table.column_names[:8] == ["trial", "match_key", "model", "task", "system", "runtime", "batch", "repeat"]
+    assert table.column_names[:9] == ["trial", "match_key", "model", "task", "system", "runtime", "server", "batch", "repeat"]
     rows = table.to_pylist()
     for trial in trials:
         mine = [row for row in rows if row["trial"] == trial["trial"]]

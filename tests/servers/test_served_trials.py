@@ -151,3 +151,20 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
     (schedule,) = results.tables["load"].to_pylist()
     assert schedule["idle_arrivals"] > 0
     assert "first_token" in render(results)
+
+
+def test_each_round_is_judged_by_its_own_answers(measure: Measure) -> None:
+    # Asked in the warm-up (twice: once more for the client's own part), then in three rounds: 0 is wrong at first, 1 in the last round.
+    def says(number: int, seen: int) -> int:
+        return 99 if (number, seen) in {(0, 0), (1, 3)} else number
+
+    lead_in = {"lead_in": 0}
+    with fault_server(says=says) as server:
+        campaign = measure(document_of(server, "open_inference", 4, measurement=lead_in))
+    (record,) = campaign.trials()
+    assert campaign.rounds(record.trial_id).column("different_answers").to_pylist() == [1, 1, 2]
+    results = analyse(campaign, AnalysisConfig(thresholds_ms=(10_000,)))
+    rows = [row for row in results.tables["tail_quality"].to_pylist() if (row["threshold"], row["metric"]) == ("10000 ms", "top1")]
+    of_all = [row for row in rows if row["slice"] == "all"]
+    assert {(row["ideal"], row["mean"], row["worst"]) for row in of_all} == {(pytest.approx(11 / 12), pytest.approx(11 / 12), 0.75)}
+    assert "answers change" in of_all[0]["flags"]

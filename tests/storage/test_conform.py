@@ -20,6 +20,7 @@ def timings(**columns: object) -> pa.Table:
         "arrival_ns": [7, 9],
         "queue_ns": [None, 4],
         "ramp": [False, False],
+        **{name: [None, None] for name in schema.ANSWER},
     }
     return pa.table({name: value for name, value in {**plain, **columns}.items() if value is not None})
 

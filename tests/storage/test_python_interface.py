@@ -54,6 +54,7 @@ def test_trials_are_an_arrow_table(measured: Path, trial_id: str) -> None:
         "task": "digits",
         "system": "cpu_1core",
         "runtime": "torch",
+        "server": "none",
         "batch": 2,
         "repeat": 0,
         "state": "done",

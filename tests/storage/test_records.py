@@ -144,6 +144,7 @@ def test_labels(new_record: NewRecord) -> None:
         "task": "digits",
         "system": "cpu_1core",
         "runtime": "torch",
+        "server": "none",
         "batch": 2,
         "repeat": 1,
     }

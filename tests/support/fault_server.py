@@ -22,13 +22,17 @@ class FaultServer:
         by number, the name of what happens instead; see ``FAULTS``.
     after
         so many requests are answered before the first fault.
+    says
+        what is said of a number, from it and from how often it was asked before.
     """
 
-    def __init__(self, faults: dict[int, str] | None = None, after: int = 0, delay_s: float = 0.0, tls: Any = None) -> None:
+    def __init__(self, faults: dict[int, str] | None = None, after: int = 0, delay_s: float = 0.0, tls: Any = None, says: Any = None) -> None:
         self.faults, self.after, self.delay_s = faults or {}, after, delay_s
         self.heads: list[bytes] = []
         self.most_at_once = self._at_once = 0
         self._lock = threading.Lock()
+        self._says = says
+        self._counts: dict[int, int] = {}
         self._tls = tls
         self._over = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -77,7 +81,8 @@ class FaultServer:
             fault = self.faults.get(number) if counted > self.after else None
             if self.delay_s:
                 time.sleep(self.delay_s)
-            answer = good_answer(path, number, head, body)
+            seen = self._counts[number] = self._counts.get(number, -1) + 1
+            answer = good_answer(path, number if self._says is None else self._says(number, seen), head, body)
             if fault is None:
                 connection.sendall(answer)
             else:
