@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,7 @@ def test_a_client_with_all_cores_leaves_none(inspection: Inspection, machine: Ma
 
 
 def test_trials_with_servers_are_measured_apart(inspection: Inspection, machine: Machine) -> None:
+    machine = replace(machine, memory_bytes=2**34)
     candidates = [
         Candidate(found, inspection, machine)
         for found in (trial(), trial({}), trial({"settings": {"batch": 2}}), trial(model={"name": "other"}))
