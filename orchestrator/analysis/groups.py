@@ -195,8 +195,8 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
 NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
 """Settings that every table shows."""
 UNTOLD = (
-    "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca", "server.ready_url", "server.ready_s", "server.stop_s",
-    "server.command", "server.version_command", "server.packages",
+    "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca", "server.ready_url", "server.ready_s",
+    "server.stop_s", "server.command", "server.version_command", "server.packages",
 )  # fmt: skip
 """Where a server is, how it is reached and how it is started, which its name says; and which model a server's is."""
 

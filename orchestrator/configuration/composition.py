@@ -128,7 +128,9 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         settings = [composer.setting(override) for override in overrides]
         for setting in settings:
             if setting.key.partition(".")[0] not in ("cluster", "system", "server"):
-                raise InputError(f"{setting.key}: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b")
+                raise InputError(
+                    f"{setting.key}: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b"
+                )
         systems = next((setting.values for setting in reversed(settings) if setting.key == "system"), (None,))
         rest = [_plain(setting) for setting in settings if setting.key != "system"]
         named = systems != (None,) or any(key.partition(".")[0] in ("system", "server") for key, _ in rest)
@@ -136,7 +138,8 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         for system in systems:
             composed, _ = composer._compose([*rest, *([("system", system)] if system else [])])
             with in_one_line():
-                documents.append(resolved_document(OmegaConf.masked_copy(composed, ["cluster", "system", "server"] if named else ["cluster"])))
+                kept = ["cluster", "system", "server"] if named else ["cluster"]
+                documents.append(resolved_document(OmegaConf.masked_copy(composed, kept)))
         return documents
 
 

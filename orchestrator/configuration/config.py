@@ -74,8 +74,8 @@ class Target(Frozen):
 class ModelConfig(Target):
     """A model, its kind and the runtimes that can execute it. ``parameters`` is its number of weights, for the plan's look at memory.
 
-    ``several_gpus`` says that the class divides its network among all GPUs of a system that names more than one. ``same_as`` names the model
-    in this process whose weights a server holds: answers are compared with its, and times.
+    ``several_gpus`` says that the class divides its network among all GPUs of a system that names more than one. ``same_as`` names the
+    model in this process whose weights a server holds: answers and times are compared with its.
     """
 
     runtimes: Names = Field(min_length=1)

@@ -203,9 +203,8 @@ def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolve
     server = values.get("server")
     if isinstance(server, dict):
         expressed = written.get("server")
-        changed["server"] = {
-            name: kept(f"server.{name}", value, _inside(expressed, name)) if name in OF_A_SERVER else value for name, value in server.items()
-        }
+        told = {name: kept(f"server.{name}", server[name], _inside(expressed, name)) for name in OF_A_SERVER if name in server}
+        changed["server"] = {**server, **told}
     return changed
 
 

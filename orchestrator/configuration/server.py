@@ -49,8 +49,9 @@ class ServerSettings(BaseModel):
     The other keys start a server on the host of the trial's system; without ``command`` one that runs is asked.
 
     command
-        the program and its arguments, in the foreground. ``{port}``, ``{host}``, ``{url}``, ``{cores}`` (their number), ``{python}`` (that of
-        the timed process), ``{cache}`` (a folder for derived files) and the names of ``settings`` stand for their values. Port 0 in ``url`` takes a free one.
+        the program and its arguments, in the foreground. ``{port}``, ``{host}``, ``{url}``, ``{cores}`` (their number), ``{python}`` (that
+        of the timed process), ``{cache}`` (a folder for derived files) and the names of ``settings`` stand for their values. Port 0 in
+        ``url`` takes a free one.
     settings
         values of the user's own names, such as batch or concurrency: part of a trial's id, and axes of a sweep.
     environment
@@ -171,7 +172,8 @@ class ServerSettings(BaseModel):
             return
         if self.parts.hostname not in LOOPBACK or self.parts.port is None:
             raise ValueError(
-                f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 for a free one"
+                f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 "
+                "for a free one"
             )
         if isinstance(self.cores, tuple) and len(set(self.cores)) < len(self.cores):
             raise ValueError(f"cores={list(self.cores)} names a core twice; list each core once in server.cores")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
 KNOWN = ("cache", "cores", "host", "port", "python", "url")
-"""What every command may name: folder for derived files, number of the server's cores, host and port of its URL, the timed process's Python, and
-the URL itself."""
+"""What every command may name: a folder for derived files, the number of the server's cores, host and port of its URL, the timed process's
+Python, and the URL itself."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

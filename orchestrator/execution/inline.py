@@ -151,7 +151,8 @@ class InlineExecutor:
         here = resolved(trial)
         worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
         turn = Turn(turn_of(trial, self._campaign), this_campaign())
-        return InlineSession(WorkerWithServer(worker, here, scratch, self._cache_dir), scratch, turn, trial.server if trial.server.is_started else None)
+        served = WorkerWithServer(worker, here, scratch, self._cache_dir)
+        return InlineSession(served, scratch, turn, trial.server if trial.server.is_started else None)
 
 
 @contextmanager

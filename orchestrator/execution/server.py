@@ -62,7 +62,8 @@ class Order:
     def as_json(self) -> bytes:
         """Return it as a line."""
         order = {
-            "command": self.command, "cores": self.cores, "environment": dict(self.environment), "stop_s": self.stop_s, "log": str(self.log),
+            "command": self.command, "cores": self.cores, "environment": dict(self.environment), "stop_s": self.stop_s,
+            "log": str(self.log),
         }  # fmt: skip
         return json.dumps(order).encode() + b"\n"
 
@@ -151,8 +152,8 @@ class Server:
                 return time.monotonic() - began
             time.sleep(READY_EVERY_S)
         raise TrialFailed(
-            f"the server is not ready after server.ready_s={ready_s:g} s: {url}: {seen}{self.last_words()}; raise server.ready_s, or correct "
-            "server.ready_url",
+            f"the server is not ready after server.ready_s={ready_s:g} s: {url}: {seen}{self.last_words()}; raise server.ready_s, or "
+            "correct server.ready_url",
             "load failed",
         )
 
@@ -320,7 +321,7 @@ def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, str, dict[str
 
 
 def importable() -> str:
-    """Return the folders outside Python's own that this process imports from, such as the user's: a server in Python is to find the same."""
+    """Return the folders outside Python's own that this process imports from: a server in Python is to find the same modules."""
     own = [Path(prefix).resolve() for prefix in {sys.prefix, sys.base_prefix}]
     places = [Path(place).resolve() for place in sys.path if place]
     kept = [place for place in places if place.is_dir() and not any(place.is_relative_to(prefix) for prefix in own)]

@@ -1,7 +1,7 @@
 """A small process between a timed process and the server it has started: it ends the server, however the timed process ends.
 
-It runs as a file of its own, ``python -ISP server_keeper.py OWNER STARTED``, with the owner's process id and when that began, by which it is
-found again. Its first line of input is the order, as JSON; the end of its input, or of its owner, has the server ended: SIGTERM to the
+It runs as a file of its own, ``python -ISP server_keeper.py OWNER STARTED``, with the owner's process id and when that began, by which it
+is found again. Its first line of input is the order, as JSON; the end of its input, or of its owner, has the server ended: SIGTERM to the
 server's process group, and after ``stop_s`` SIGKILL to all that is left. It reports on its output, one JSON object a line.
 
 Nothing outlives it: it adopts what the server leaves behind (PR_SET_CHILD_SUBREAPER), whatever group or session that has gone to, and where

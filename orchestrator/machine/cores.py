@@ -155,8 +155,8 @@ def check_server_threads(cores: tuple[int, ...], pids: Iterable[int]) -> None:
                 continue
             if not found <= set(cores):
                 raise InputError(
-                    f"thread {name} ({thread.name}) of the server may run on cores {_ranges(found)} and not on {_ranges(cores)} alone: the server "
-                    "sets masks of its own; turn that off or choose server.cores to fit"
+                    f"thread {name} ({thread.name}) of the server may run on cores {_ranges(found)} and not on {_ranges(cores)} alone: the "
+                    "server sets masks of its own; turn that off or choose server.cores to fit"
                 )
 
 

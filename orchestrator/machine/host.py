@@ -101,7 +101,7 @@ def server_cores_offered(
 ) -> tuple[int, ...]:
     """Return the cores of a server that is started: out of those allowed, and none of its client's.
 
-    A number takes the highest ones that the client leaves. Raises InputError where it leaves none, or too few, or the list names one of its.
+    A number takes the highest ones that the client leaves. Raises InputError where it leaves too few, or the list names one of its own.
     """
     have = tuple(sorted(allowed))
     client = cores_offered(system, have, numa, host)

@@ -94,7 +94,8 @@ def _started(server: ServerSettings) -> dict[str, Any]:
     if server.command is None:
         return {}
     command = [Path(word).name if Path(word).is_absolute() else word for word in server.command]
-    return {"command": known_by_digests(command), "environment": known_by_digests(server.environment), "settings": known_by_digests(server.settings)}
+    told = {"command": command, "environment": server.environment, "settings": server.settings}
+    return {name: known_by_digests(value) for name, value in told.items()}
 
 
 def _lead_in(measurement: MeasurementConfig) -> dict[str, int]:

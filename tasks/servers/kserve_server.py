@@ -43,8 +43,9 @@ def main() -> None:
                 output.set_data_from_numpy(array, binary_data=binary)
                 outputs.append(output)
             return kserve.InferResponse(
-                response_id=payload.id, model_name=NAME, infer_outputs=outputs, use_binary_outputs=binary, requested_outputs=payload.request_outputs
-            )
+                response_id=payload.id or "0", model_name=NAME, infer_outputs=outputs, use_binary_outputs=binary,
+                requested_outputs=payload.request_outputs,
+            )  # fmt: skip
 
     kserve.ModelServer(
         http_port=given.port, enable_grpc=False, workers=1, enable_latency_logging=False, enable_docs_url=False
