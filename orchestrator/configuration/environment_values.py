@@ -17,6 +17,7 @@ from typing import Any
 
 from orchestrator.configuration.config import Target, Trial
 from orchestrator.configuration.keys import WITH_OPTIONS, schema_keys
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
@@ -58,7 +59,7 @@ def resolved(trial: Trial) -> Trial:
             "model": _with_values(trial.model),
             "task": _with_values(trial.task),
             "system": trial.system.model_copy(update={"paths": paths}),
-            "server": trial.server.model_copy(update={key: _each_text(getattr(trial.server, key), resolved_text) for key in OF_A_SERVER}),
+            "server": _server_with_values(trial.server),
         }
     )
 
@@ -67,6 +68,11 @@ def _with_values(target: Target) -> Target:
     values = {name: _each_text(value, resolved_text) for name, value in target.options.items()}
     changed = {name: value for name, value in values.items() if value != target.options[name]}
     return target.model_copy(update={"options": {**values, **path_options(changed, [])}})
+
+
+def _server_with_values(server: ServerSettings) -> ServerSettings:
+    values = {key: _each_text(getattr(server, key), resolved_text) for key in OF_A_SERVER}
+    return server.model_copy(update={key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def without_values(trial: Trial, text: str) -> str:

@@ -79,7 +79,7 @@ class RayJob(Generic[T]):
 
 
 class RaySession:
-    """One actor on a node. ``shares_machine`` is True where the driver runs on that machine too; ``server`` is one that the actor starts."""
+    """One actor on a node. ``shares_machine`` is True where the driver runs on that machine too; ``server`` is one that it starts."""
 
     def __init__(
         self,

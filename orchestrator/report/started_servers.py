@@ -12,8 +12,8 @@ from orchestrator.storage.records import TrialRecord
 
 LONGEST = 300
 NOTE = (
-    "Each ran beside its client, on cores that the client had not, from before the model was loaded to after the last round; what it wrote is "
-    "in server-N.log in the trial's folder, for process N."
+    "Each ran beside its client, on cores that the client had not, from before the model was loaded to after the last round; what it wrote "
+    "is in server-N.log in the trial's folder, for process N."
 )
 
 
