@@ -79,9 +79,9 @@ class Reply:
     body, lines
         the whole answer, or its lines where the request was ``streamed``: each without its end, with the moment at which it was there.
     sent_ns, headers_ns, ended_ns
-        when sending began (opening a connection included, where one had to be), when the head of the answer had been read, and its end.
+        when sending began, before a connection was opened where one had to be; when the head of the answer had been read; and its end.
     first_token_ns, last_token_ns, tokens
-        for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and how many there were.
+        for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and their number.
     """
 
     headers: Mapping[str, str]

@@ -54,7 +54,5 @@ def _sample(line: str, number: int, path: Path) -> Sample:
     texts = [row["prompt"], row.get("name", ""), row.get("group", ""), *(answers if isinstance(answers, list) else [None])]
     if not answers or not all(isinstance(text, str) for text in texts) or not row["prompt"].strip():
         raise InputError(f"{where}: prompt, name and group must be text, and answers at least one; correct it")
-    group = row.get("group", "all")
-    return Sample(
-        name=row.get("name", f"prompt-{number:05d}"), reference=answers, stratum=group, slices={"group": group}, payload=row["prompt"].encode()
-    )
+    name, group = row.get("name", f"prompt-{number:05d}"), row.get("group", "all")
+    return Sample(name=name, reference=answers, stratum=group, slices={"group": group}, payload=row["prompt"].encode())

@@ -26,7 +26,7 @@ class DeadlineRow(Labels):
     """One row per trial, clock and quality floor."""
 
     metric: Annotated[str, "the primary metric"]
-    clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
+    clock: Annotated[str, "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`"]
     reference: Annotated[str, "whose ideal quality the floor is a share of: `own`, or `common` to all models of the task"]
     reference_quality: Annotated[float, "that ideal quality"]
     quality_share: Annotated[float, "the share of it that is to be kept"]

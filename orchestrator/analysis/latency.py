@@ -17,7 +17,7 @@ from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 class LatencyRow(Labels):
     """One row per trial, clock and percentile. Figures are over inferences: a batch counts once."""
 
-    clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
+    clock: Annotated[str, "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`"]
     percentile: Annotated[float, "in percent"]
     value_ns: Annotated[Int64 | None, "the time; null where it falls on an inference without one"]
     interval_low_ns: Annotated[Int64 | None, "lower limit of its 95 % interval"]

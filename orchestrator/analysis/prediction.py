@@ -24,7 +24,7 @@ class PredictionRow(Labels):
     """One row per trial, clock, threshold and method: what the first rounds predict, and what the last ones showed."""
 
     metric: Annotated[str, "the primary metric"]
-    clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
+    clock: Annotated[str, "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`"]
     threshold: Annotated[str, "a percentile of the first rounds"]
     threshold_ns: Annotated[Int64, "the time bound"]
     threshold_origin: Annotated[str, "`own`"]

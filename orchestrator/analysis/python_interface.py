@@ -61,7 +61,8 @@ class Results:
         """Return one row per trial: what was measured, its state and why it stopped."""
         columns = {
             "trial": pa.string(), "match_key": pa.string(), "model": pa.string(), "task": pa.string(), "system": pa.string(),
-            "runtime": pa.string(), "server": pa.string(), "batch": pa.int32(), "repeat": pa.int32(), "state": pa.string(), "reason": pa.string(),
+            "runtime": pa.string(), "server": pa.string(), "batch": pa.int32(), "repeat": pa.int32(), "state": pa.string(),
+            "reason": pa.string(),
             "stopped": pa.string(), "flags": pa.list_(pa.string()),
         }  # fmt: skip
         rows = [

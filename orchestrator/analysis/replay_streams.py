@@ -114,7 +114,8 @@ class Played:
 
 def can_play(data: TrialData) -> bool:
     """Return whether a trial's times are those of a closed loop, one sample after another; others hold waits, or several at once."""
-    return data.record.trial.measurement.batch == 1 and set(data.times) == {"inference", "total"}
+    trial = data.record.trial
+    return trial.measurement.batch == 1 and trial.in_flight == 1 and set(data.times) == {"inference", "total"}
 
 
 def streams_of(data: TrialData) -> list[NDArray[np.intp]]:

@@ -22,6 +22,7 @@ from orchestrator.analysis.quality import (
     intervals_to_come,
     scale_of,
 )
+from orchestrator.analysis.together import together
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.intervals import sampling_interval
@@ -43,7 +44,7 @@ class TailQualityRow(Labels):
 
     metric: Annotated[str, "its name"]
     slice: Annotated[str, "`all`, or one group of a slice as `NAME=GROUP`"]
-    clock: Annotated[str, "`inference`, `total` or, under load, `response`"]
+    clock: Annotated[str, "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`; several are joined by `and`"]
     threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
     threshold_ns: Annotated[Int64, "an answer is on time when its time is at most this"]
     threshold_origin: Annotated[str, "`absolute`, `reference` or `own`"]
@@ -83,7 +84,11 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
         if figure.defined:
             own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
-            yield from figure.rows({clock: common.common(clock) for clock in data.times}, 0, flags)
+            yield from figure.rows({clock: common.common(clock) for clock in data.times if clock in common.percentiles}, 0, flags)
+            found = together(data, analysis.together_ms or {})
+            if found is not None:
+                figure = _Figure(found.data, metric, slice_name, members, analysis.seed)
+                yield from figure.rows({found.clock: (found.threshold,)}, 0, flags)
 
 
 def _figures(data: TrialData, slices: Sequence[str]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:

@@ -98,7 +98,7 @@ class TrialData:
         under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of each round, [R]; rounds of a stream
         that ended early because too many samples waited, [R]. None, None and empty in a closed loop.
     others
-        of a server's trial, by row of a round: answers by sample that differ from the first ones. There each round's own answers are judged.
+        of a server's trial, by row of a round: answers by sample that differ from the first ones; each round's own are judged.
     """
 
     record: TrialRecord
@@ -176,7 +176,7 @@ class TrialData:
         return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
 
     def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:
-        """Return a metric by the answers of each round, where that is possible: scores worse than those of late answers stay with the first."""
+        """Return a metric by the answers of each round; where some of them score worse than late ones, by the first answers alone."""
         metric_itself = find_metric(metric)
         assert isinstance(metric_itself, MeanMetric)
         chosen = [int(index) for index in np.flatnonzero(members)]

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from orchestrator.configuration.composer import Composer, Setting, named_sweep, resolved_document
-from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, parse_campaign
+from orchestrator.configuration.config import TOGETHER, AnalysisConfig, CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
 from orchestrator.configuration.hydra_errors import in_one_line
 from orchestrator.configuration.keys import (
@@ -164,7 +164,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             block = OmegaConf.create({"analysis": stored.model_dump(mode="json")})
             for key, text in settings:
                 value = composer.parse(f"{key}={text}").value()
-                OmegaConf.update(block, key, value, merge=key != TOLERANCE, force_add=True)
+                OmegaConf.update(block, key, value, merge=key not in (TOLERANCE, TOGETHER), force_add=True)
             return parse_campaign(resolved_document(block)).analysis
 
 

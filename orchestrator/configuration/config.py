@@ -275,6 +275,11 @@ class LoadConfig(Frozen):
         return self
 
 
+ClockName = Literal["inference", "total", "response", "first_token", "per_token"]
+TOGETHER = "analysis.together_ms"
+"""The key; one set of bounds replaces another as a whole."""
+
+
 class DeadlineConfig(Frozen):
     """What a deadline promises: at least 1 - ``late_share`` of rounds keep ``quality`` of the quality they have without a threshold."""
 
@@ -287,6 +292,7 @@ class AnalysisConfig(Frozen):
     """How stored timings are read. These keys never need a new measurement.
 
     ``metrics`` replace those that the task names; trials are compared by the first one. ``tolerance`` is how long users wait.
+    ``together_ms`` are bounds by clock that an answer must all keep.
     """
 
     thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
@@ -298,6 +304,7 @@ class AnalysisConfig(Frozen):
     deadline: DeadlineConfig = DeadlineConfig()
     metrics: Names = Field((), exclude_if=lambda names: not names)
     tolerance: ToleranceConfig | None = Field(None, exclude_if=lambda tolerance: tolerance is None)
+    together_ms: dict[ClockName, Milliseconds] | None = Field(None, exclude_if=lambda together: not together)
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:

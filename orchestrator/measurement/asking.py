@@ -26,6 +26,7 @@ MOST_BYTES = 2**28
 MOST_LINE = 2**24
 FIRST_OF_BODY = 200
 """Characters of an answer that a message quotes."""
+LONGEST_MESSAGE = 300
 NOTHING_SENT = (ConnectionRefusedError,)
 
 
@@ -114,7 +115,7 @@ class Client:
             raise
         except (HTTPException, OSError, ValueError) as error:
             self._drop()
-            raise ServerFault(self._hidden(why_broken(error))) from None
+            raise ServerFault(self._hidden(why_broken(error))[:LONGEST_MESSAGE]) from None
         except BaseException:
             self._drop()
             raise
@@ -154,11 +155,12 @@ class Client:
             answer.close()
         if closes or self._closes(request):
             self._drop()
-        if not good:
-            raise ServerFault(self._hidden(f"HTTP {answer.status} {answer.reason}: {first_words(body)}"))
+        # Before anything is cut: the beginning of a token would not be found any more.
         if self._secret is not None:
             hide = self._secret.hide_bytes
             body, lines = hide(body), [(moment, hide(line)) for moment, line in lines]
+        if not good:
+            raise ServerFault(f"HTTP {answer.status} {self._hidden(answer.reason)[:FIRST_OF_BODY]}: {first_words(body)}")
         return Reply({name.lower(): value for name, value in answer.getheaders()}, body, lines, sent_ns, headers_ns, ended_ns)
 
     def _closes(self, request: Request) -> bool:

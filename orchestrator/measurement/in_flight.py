@@ -77,11 +77,11 @@ class Requests:
             number = self._next
             if self._arrivals is not None:
                 assert wait_until is not None
-                if self._ended(number, self._arrivals):
-                    self._over = True
-                    return None
                 if self._arrivals.due[number] - self._clock() > AHEAD_NS:
                     wait_until(self._arrivals.due[number] - AHEAD_NS)
+                if self._over or self._ended(number, self._arrivals):
+                    self._over = True
+                    return None
             self._next = self._asked.arrived = number + 1
             return number
 

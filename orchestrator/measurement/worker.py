@@ -22,7 +22,14 @@ from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.client_cost import client_cost
 from orchestrator.measurement.evidence import kernel_ns
-from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_impossible, refuse_impossible_alone, refuse_raised, tracebacks_kept
+from orchestrator.measurement.failures import (
+    TrialFailed,
+    fault_of,
+    refuse_impossible,
+    refuse_impossible_alone,
+    refuse_raised,
+    tracebacks_kept,
+)
 from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
 from orchestrator.measurement.load_loop import Served, WaitUntil, serve, service_of
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement

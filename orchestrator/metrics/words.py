@@ -83,7 +83,7 @@ def _in_words(answers: Answers) -> list[tuple[list[str] | None, list[list[str]]]
     """Return the words of each answer, None where there is none, and of each right one."""
     found = []
     for said, right in zip(answers.predictions, answers.references, strict=True):
-        rights: list[Any] = [right] if isinstance(right, str) else list(right or [])
+        rights: list[Any] = [right] if isinstance(right, str) else [*right] if isinstance(right, list | tuple) else []
         if not rights or not all(isinstance(text, str) for text in rights) or not isinstance(said, str | None):
             forms = sorted({type(value).__name__ for value in (said, *rights)})
             raise InputError(f"an answer and right answers of types {', '.join(forms)}: must be text, at least one right answer each")

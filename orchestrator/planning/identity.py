@@ -52,7 +52,7 @@ def trial_id(key: str, repeat: int) -> str:
 
 
 def slug(trial: Trial) -> str:
-    """Return the readable part: model, task, system, runtime (with its number format, if it is not fp32), server, batch and load, if any."""
+    """Return the readable part: model, task, system, runtime (with a number format other than fp32), server, batch and load, if any."""
     runtime = trial.runtime.name if trial.runtime.dtype == "fp32" else f"{trial.runtime.name}_{trial.runtime.dtype}"
     server = [trial.server.name] if trial.server.is_asked else []
     names = [_safe(name) for name in (trial.model.name, trial.task.name, trial.system.name, runtime, *server)]

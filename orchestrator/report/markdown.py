@@ -31,6 +31,7 @@ from orchestrator.report.servers import server_tables
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
+from orchestrator.report.together import together_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.report.verdict import verdict
 
@@ -51,7 +52,7 @@ down; times have three digits or are whole ms. The exact figures, with every int
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
-    ("Tail quality at every threshold", (cross_system_tables, tolerance_tables)),
+    ("Tail quality at every threshold", (cross_system_tables, together_tables, tolerance_tables)),
     ("Deadlines kept", (deadline_tables,)),
     ("Differences, fresh processes and other figures", (comparison_tables, process_tables, other_figure_tables)),
     ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),

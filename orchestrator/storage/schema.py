@@ -47,8 +47,8 @@ TIMINGS = pa.schema(
 )
 """One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages. ``arrival_ns`` is
 from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop. Where a
-server answered, ``headers_ns`` and, of a streamed answer, ``first_token_ns`` and ``last_token_ns`` count from the moment at which the request
-was sent, which is the start of inference; ``tokens`` is the number of them. Elsewhere these are null."""
+server answered, ``headers_ns`` and, of a streamed answer, ``first_token_ns`` and ``last_token_ns`` count from the moment at which the
+request was sent, which is the start of inference; ``tokens`` is the number of them. Elsewhere these are null."""
 
 RAMP = TIMINGS.append(pa.field("stream", pa.int32(), nullable=False))
 """One row per arrival of the ramps, in order of arrival; their round is -1."""

@@ -168,7 +168,7 @@ def _check_program(name: str, program: str, packages: Sequence[str]) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """Return why a connection failed, in a few words and one line."""
+    """Return why a connection failed, in one line, which is not cut: a token must first be taken out of it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}; server.ca=PATH names others"
     if isinstance(error, ssl.SSLError):
@@ -178,4 +178,4 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return lines[0] if lines else type(error).__name__

@@ -20,19 +20,19 @@ from orchestrator.subject.server import check_server
 
 TOKEN = "sk-Zq81-never-to-be-seen"
 FAULTS = {
-    1: ("hangs", "no whole answer within server.timeout_s=0.4"),
-    2: ("a byte at a time", "no whole answer within server.timeout_s=0.4"),
+    1: ("hangs", "no whole answer within server.timeout_s=0.8"),
+    2: ("a byte at a time", "no whole answer within server.timeout_s=0.8"),
     3: ("closes half-way", "closed the connection within its answer"),
     4: ("closes", "closed the connection before it answered"),
     5: ("error 500", "HTTP 500 Oh: no memory left"),
     6: ("redirects", "HTTP 302 Found: no more said"),
     7: ("no HTTP", "answered what is no HTTP (BadStatusLine: I am a teapot, short and stout)"),
-    8: ("hangs after headers", "no whole answer within server.timeout_s=0.4"),
+    8: ("hangs after headers", "no whole answer within server.timeout_s=0.8"),
 }
 
 
 def settings(server: FaultServer, **keys: object) -> ServerSettings:
-    return ServerSettings.model_validate({"name": "numbers", "url": server.url, "timeout_s": 0.4, **keys})
+    return ServerSettings.model_validate({"name": "numbers", "url": server.url, "timeout_s": 0.8, **keys})
 
 
 def asked(number: int, streamed: bool = False) -> Request:

@@ -86,7 +86,10 @@ def test_a_request_that_fails_is_an_outcome_and_the_next_goes_on() -> None:
     stamps, first = places(6), []
     asked = InFlight(1).ask(alone(6), Stages(list, infer, list), stamps, time.perf_counter_ns, first)
     found = array(stamps)
-    assert asked.errors == {2: "ServerTimeout: no whole answer", 4: "ServerFault: HTTP 500"}
+    assert [(number, said.partition(" (")[0]) for number, said in asked.errors.items()] == [
+        (2, "ServerTimeout: no whole answer"),
+        (4, "ServerFault: HTTP 500"),
+    ]
     assert (found[[2, 4], 0] == 0).all()
     assert found[[2, 4], 1].tolist() == [TIMED_OUT, 0]
     assert (found[:, 3] > 0).all()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import document_of
 from fault_server import fault_server
+from served_trials import document_of
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.config import AnalysisConfig
@@ -71,14 +71,14 @@ def test_a_server_gives_the_answers_of_the_same_model_in_process(measure: Measur
 @pytest.mark.parametrize("load", [{}, {"name": "periodic", "rate_per_s": 100, "stream_s": 0.36, "ramp_s": 0.01}], ids=["closed", "load"])
 def test_every_fault_is_an_outcome_and_the_trial_goes_on(measure: Measure, load: dict[str, Any]) -> None:
     with fault_server(NAMES) as server:
-        campaign = measure(document_of(server, "http_json", SAMPLES, load=load, server={"in_flight": 4}))
+        campaign = measure(document_of(server, "http_json", SAMPLES, load=load, server={"in_flight": 4, "timeout_s": 0.6}))
     (record,) = campaign.trials()
     assert record.state == "done", record.reason
     found = outcomes(campaign, record.trial_id)
     assert found == {number: {FAULTS[number][1]} if number in FAULTS else {"ok"} for number in range(SAMPLES)}
     said = {error.sample: error.message for error in record.errors}
     assert "HTTP 500 Oh: no memory left" in said[6]
-    assert "no whole answer within server.timeout_s=0.3" in said[2]
+    assert "no whole answer within server.timeout_s=0.6" in said[2]
     assert "the answer has no said.number" in said[8]
     assert record.faults == ()
     results = analyse(campaign, AnalysisConfig(thresholds_ms=(10_000,)))
@@ -138,7 +138,7 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
             assert 0 < row["headers_ns"] <= row["first_token_ns"] <= row["last_token_ns"] <= row["inference_ns"]
         else:
             assert row["first_token_ns"] is row["tokens"] is None
-    results = analyse(campaign, AnalysisConfig(thresholds_ms=(500,)))
+    results = analyse(campaign, AnalysisConfig(thresholds_ms=(500,), together_ms={"first_token": 10_000, "per_token": 9_000}))
     (group,) = results.groups
     assert group.clocks == ("response", "total", "inference", "first_token", "per_token")
     (data,) = group.trials
@@ -147,7 +147,11 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
     assert (first[good] < response[good]).all()
     assert (per_token[good] < data.times["inference"][good]).all()
     tail = results.tables["tail_quality"].to_pylist()
-    assert {row["clock"] for row in tail} == set(group.clocks)
+    both = "first_token and per_token"
+    assert {row["clock"] for row in tail} == {*group.clocks, both}
+    found = [row for row in tail if row["clock"] == both and row["metric"] == "top1" and row["slice"] == "all"]
+    assert [(row["threshold"], row["mean"]) for row in found] == [("10000 ms and 9000 ms", pytest.approx(11 / 12))]
+    assert f"with {both} within 10000 ms and 9000 ms" in to_report(results)
     (schedule,) = results.tables["load"].to_pylist()
     assert schedule["idle_arrivals"] > 0
     assert "first_token" in render(results)

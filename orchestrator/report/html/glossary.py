@@ -54,7 +54,7 @@ WORDS = {
     "observed deadline": "What was seen in this session; no promise for another one.",
     "response": "Under load the clock that counts first: from a sample's scheduled arrival to its answer, waiting included.",
     "total, inference": "The two clocks: from the sample's bytes to the answer as plain values, and the model call alone.",
-    "first_token, per_token": "Of streamed answers: from the arrival (in a closed loop, the start) to the first token, and between two tokens.",
+    "first_token, per_token": "Of streamed answers: from the arrival (in a closed loop, the start) to the first token; between two.",
     "fresh process": "The same trial started anew (a repeat). Processes differ by more than the rounds of one show.",
     "percentile": "p99 is the time that 99 % of inferences keep to.",
     "rJSD": "A distance between densities of times; small where more rounds no longer change them. It says nothing of the tail.",

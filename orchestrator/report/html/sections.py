@@ -25,6 +25,7 @@ from orchestrator.report.servers import server_tables
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.together import together_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
@@ -135,7 +136,10 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "processes": ("Fresh processes", list(process_tables(own))),
         "quality": (
             "Differences" if several else "Tail quality at every threshold",
-            [*cross_system_tables(own), *tolerance_tables(own), *(comparison_tables(own, everywhere=True) if several else ())],
+            [
+                *cross_system_tables(own), *together_tables(own), *tolerance_tables(own),
+                *(comparison_tables(own, everywhere=True) if several else ()),
+            ],  # fmt: skip
         ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),

@@ -1,0 +1,56 @@
+"""The examples of docs/servers.md work as they stand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.config import ModelConfig, RuntimeConfig, parse_trial
+from orchestrator.contracts import LoadContext, Reply, Request, ServerFault
+from orchestrator.subject.targets import resolve
+from tasks.runtimes.asking import make_asking
+
+PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text("utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def test_the_runtime_of_the_page_is_a_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = blocks("python")
+    (tmp_path / "my_language.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _, runtime = blocks("yaml")
+    config = RuntimeConfig.model_validate(yaml.safe_load(runtime))
+    assert config.asks_server
+    asking = make_asking(LoadContext(config.name, "fp32", False, False, "cpu", 1, 1, tmp_path), {"path": "/here"})
+    assert asking.upload(np.array([1, 2])) == Request("/here", b'{"numbers": [1, 2]}')
+    assert asking.download(Reply({}, b'{"label": "B"}', [], 0, 1, 2)) == ["B"]
+    with pytest.raises(ServerFault, match="no label"):
+        asking.download(Reply({}, b"{}", [], 0, 1, 2))
+
+
+def test_the_model_of_the_page_is_a_model() -> None:
+    model, _ = blocks("yaml")
+    config = ModelConfig.model_validate(yaml.safe_load(model))
+    resolve("model", config.target, config.options).check()
+
+
+def test_the_first_command_of_the_page_composes() -> None:
+    command = next(block for block in blocks("") if "served_chat" in block)
+    words = shlex.split(command.replace("\\\n", " "))[3:]
+    (document,) = compose_trials(words).documents
+    trial = parse_trial(document)
+    assert (trial.server.name, trial.runtime.name, trial.model.options["request"]["server_model"]) == ("my_llama", "openai", "smollm2")
+
+
+def test_what_the_page_says_of_llama_cpp_composes() -> None:
+    (document,) = compose_trials(["model=served_chat", "task=mmlu_dev", "model.request.more={cache_prompt: false}"]).documents
+    assert document["model"]["request"]["more"] == {"cache_prompt": False}
