@@ -58,9 +58,7 @@ def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server
     return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
 
 
-def examine_cluster(
-    cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Say, server: ServerSettings = NO_SERVER
-) -> list[Finding]:
+def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Say, server: ServerSettings = NO_SERVER) -> list[Finding]:
     """Join the cluster and read its nodes, or only those that the systems name."""
     from orchestrator.distributed.cluster import open_joined
 

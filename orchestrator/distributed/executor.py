@@ -27,8 +27,8 @@ from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
 from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
-from orchestrator.execution.worker_with_server import log_path, take_server_log
 from orchestrator.execution.server import KEEPER_S, await_keepers
+from orchestrator.execution.worker_with_server import log_path, take_server_log
 from orchestrator.machine.cores import THREAD_VARIABLES
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
 from orchestrator.machine.locks import own_folder_path

@@ -57,7 +57,10 @@ def test_servers_are_an_axis() -> None:
         ([*SERVED, "server.timeout_s=0"], "greater than 0"),
         ([*SERVED, "server.timout_s=1"], "did you mean server.timeout_s?"),
         (["runtime=torch", "server.in_flight=3"], "in_flight=3 has no effect under server=none"),
-        ([*SERVED, "load=poisson", "load.rate_per_s=5", "load.policy=newest"], "load.policy=newest has no effect where a server is asked under load"),
+        (
+            [*SERVED, "load=poisson", "load.rate_per_s=5", "load.policy=newest"],
+            "load.policy=newest has no effect where a server is asked under load",
+        ),
         ([*SERVED, "load=poisson", "load.rate_per_s=5", "measurement.batch=2"], "measurement.batch=2 has no effect"),
     ],
 )

@@ -23,7 +23,10 @@ NEEDS = {
     **{f"server={name}": ["runtime=open_inference"] for name in ("kserve", "mlserver", "triton")},
     **{f"server={name}": ["runtime=http_json"] for name in ("bentoml", "litserve", "ray_serve")},
     **{f"server={name}": ["runtime=openai"] for name in ("transformers", "vllm", "xllamacpp")},
-    **{f"runtime={name}": ["server=url", "server.name=a", "server.url=http://127.0.0.1:1"] for name in ("open_inference", "openai", "http_json")},
+    **{
+        f"runtime={name}": ["server=url", "server.name=a", "server.url=http://127.0.0.1:1"]
+        for name in ("open_inference", "openai", "http_json")
+    },
 }
 
 

@@ -28,7 +28,9 @@ Start = Callable[..., tuple[Server, ServerSettings]]
 
 def settings_of(*words: str, **changes: object) -> ServerSettings:
     command = ["{python}", str(TINY), "--port", "{port}", *words]
-    return with_port(ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 5} | changes))
+    return with_port(
+        ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 5} | changes)
+    )
 
 
 @pytest.fixture

@@ -65,7 +65,10 @@ def test_a_mistake_is_one_line(changes: dict[str, object], said: str) -> None:
 
 def test_where_a_server_is_asked_whether_it_is_ready() -> None:
     assert ready_url(settings()) == "http://127.0.0.1:8123"
-    assert ready_url(settings(url="http://127.0.0.1:8123/v2/models/x", ready_url="/v2/health/ready")) == "http://127.0.0.1:8123/v2/health/ready"
+    assert (
+        ready_url(settings(url="http://127.0.0.1:8123/v2/models/x", ready_url="/v2/health/ready"))
+        == "http://127.0.0.1:8123/v2/health/ready"
+    )
     assert ready_url(settings(ready_url="http://127.0.0.1:{port}/x")) == "http://127.0.0.1:8123/x"
     assert settings(url="http://[::1]:0/v1").at(9).url == "http://[::1]:9/v1"
 
@@ -103,7 +106,7 @@ def test_cores_that_it_cannot_have(system: object, server: object, said: str) ->
 
 
 def test_how_a_process_has_ended() -> None:
-    assert [described(code) for code in (0, 3, -9, -300)] == ["exit code 0", "exit code 3", "signal SIGKILL", "signal -300"]
+    assert [described(code) for code in (0, 3, -9, -300)] == ["exit code 0", "exit code 3", "signal SIGKILL", "signal 300"]
 
 
 def test_of_a_long_log_the_beginning_and_the_end_are_kept(tmp_path: Path) -> None:

@@ -96,5 +96,7 @@ def test_trials_with_servers_are_measured_apart(inspection: Inspection, machine:
     ]
     plan = make_plan_of(candidates)
     assert [planned.part for planned in plan.trials] == [0, 1, 2, 0]
-    assert plan.parts == ("box: 2 trials that start a server each are measured apart from all others, since a server does not sleep between visits",)
+    assert plan.parts == (
+        "box: 2 trials that start a server each are measured apart from all others, since a server does not sleep between visits",
+    )
     assert [planned.part for planned in make_plan_of(candidates[1:2]).trials] == [0]

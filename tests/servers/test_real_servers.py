@@ -64,7 +64,9 @@ def same_answers(results: Path, trials: int) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("server", [pytest.param("kserve", marks=needs("kserve")), pytest.param("triton", marks=needs("pytriton", "nvidia-pytriton"))])
+@pytest.mark.parametrize(
+    "server", [pytest.param("kserve", marks=needs("kserve")), pytest.param("triton", marks=needs("pytriton", "nvidia-pytriton"))]
+)
 def test_open_inference_in_binary_and_in_json_answers_as_in_process(tmp_path: Path, server: str) -> None:
     # A key of one model alone is no axis: JSON has a model of its own.
     (tmp_path / "conf" / "model").mkdir(parents=True)
@@ -103,7 +105,9 @@ def test_a_setting_of_a_real_server_is_an_axis(tmp_path: Path) -> None:
     trials = [json.loads(path.read_text()) for path in (tmp_path / "r").glob("trials/*/trial.json")]
     assert sorted(trial["trial"]["server"]["settings"]["batch"] for trial in trials) == [1, 4]
     assert {trial["state"] for trial in trials} == {"done"}
-    answers = [pq.read_table(tmp_path / "r" / "trials" / trial["trial_id"] / "predictions.parquet").column("prediction") for trial in trials]
+    answers = [
+        pq.read_table(tmp_path / "r" / "trials" / trial["trial_id"] / "predictions.parquet").column("prediction") for trial in trials
+    ]
     assert answers[0] == answers[1]
 
 

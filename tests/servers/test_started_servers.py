@@ -81,7 +81,7 @@ def test_settings_are_an_axis_and_a_server_is_recorded_and_ended(tmp_path: Path,
     monkeypatch.setenv("TINY_SECRET", "squeamish-ossifrage")
     words = [
         "-m", command("--children", "{left}", "--tells", "TINY_SECRET"), "server.settings.left=0,1", "server.stop_s=1",
-        "server.environment.TINY_SECRET=${oc.env:TINY_SECRET}", f"server.version_command=['{{python}}','-c','print(\"tiny 7\")']",
+        "server.environment.TINY_SECRET=${oc.env:TINY_SECRET}", "server.version_command=['{python}','-c','print(\"tiny 7\")']",
         "server.packages=[pytest]",
     ]  # fmt: skip
     done = run(tmp_path, *words)
@@ -102,7 +102,9 @@ def test_settings_are_an_axis_and_a_server_is_recorded_and_ended(tmp_path: Path,
         assert gone([facts["pid"]])
         assert log_of(tmp_path, record, 0) == "I know ${oc.env:TINY_SECRET}\n"
     assert not keepers()
-    everything = b"".join(path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()) + (done.stdout + done.stderr).encode()
+    everything = (
+        b"".join(path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()) + (done.stdout + done.stderr).encode()
+    )
     assert b"squeamish" not in everything
     assert "server.settings.left=1" in (tmp_path / "r" / "report.md").read_text()
     assert "Servers started" in (tmp_path / "r" / "report.md").read_text()
@@ -193,7 +195,14 @@ def test_one_that_hangs_is_timed_out_and_ended(tmp_path: Path) -> None:
 @pytest.mark.cluster
 def test_a_killed_driver_leaves_no_server_and_resume_goes_on(tmp_path: Path) -> None:
     words = [word for word in ASKED if word != "cluster=inline"]
-    given = [*words, *SHORT, command("--children", "1"), "server.stop_s=1", f"results_dir={tmp_path / 'r'}", "measurement.schedule=sequential"]
+    given = [
+        *words,
+        *SHORT,
+        command("--children", "1"),
+        "server.stop_s=1",
+        f"results_dir={tmp_path / 'r'}",
+        "measurement.schedule=sequential",
+    ]
     program = [sys.executable, "-m", "orchestrator", *given, "measurement.min_rounds=200", "measurement.max_rounds=200"]
     with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
         until = time.monotonic() + 3 * ENDLESS_S

@@ -29,9 +29,10 @@ def main() -> None:
     if given.ignores:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if given.says:
-        print(given.says, flush=True)
+        sys.stdout.write(f"{given.says}\n")
     if given.tells:
-        print(f"I know {os.environ[given.tells]}", flush=True)
+        sys.stdout.write(f"I know {os.environ[given.tells]}\n")
+    sys.stdout.flush()
     if given.exits is not None:
         sys.exit(given.exits)
     asleep = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -45,7 +46,9 @@ def main() -> None:
 
         def do_GET(self) -> None:
             status = 503 if given.never_ready else 200
-            self.answer(status, {"environment": {key: value for key, value in os.environ.items() if key.startswith(("TINY_", "OMP_", "RAY_"))}})
+            self.answer(
+                status, {"environment": {key: value for key, value in os.environ.items() if key.startswith(("TINY_", "OMP_", "RAY_"))}}
+            )
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

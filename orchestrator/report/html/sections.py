@@ -137,7 +137,9 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "quality": (
             "Differences" if several else "Tail quality at every threshold",
             [
-                *cross_system_tables(own), *together_tables(own), *tolerance_tables(own),
+                *cross_system_tables(own),
+                *together_tables(own),
+                *tolerance_tables(own),
                 *(comparison_tables(own, everywhere=True) if several else ()),
             ],  # fmt: skip
         ),
