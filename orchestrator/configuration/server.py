@@ -75,7 +75,7 @@ class ServerSettings(BaseModel):
     token_env: Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,199}$")] | None = None
     token_file: str | None = None
     ca: str | None = None
-    token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"
+    token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"  # noqa: S105 - a name
     timeout_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
     keep_alive: bool | None = None
     in_flight: int | None = Field(None, gt=0, le=MOST_IN_FLIGHT)

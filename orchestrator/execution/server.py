@@ -130,7 +130,7 @@ class Server:
             self._keeper.stdin.write(order.as_json())
             self._keeper.stdin.flush()
         self._keeper.wait()  # its first process; the second one, which is nobody's child, stays
-        said = next(self._said(KEEPER_S), {"refused": "its keeper could not be started"})
+        said: dict[str, Any] = next(self._said(KEEPER_S), {"refused": "its keeper could not be started"})
         if "refused" in said:
             self._close()
             raise InputError(
@@ -345,6 +345,11 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
         except (OSError, subprocess.TimeoutExpired) as error:
             raise InputError(f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out") from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+        if done.returncode:
+            said = hidden(lines[-1], secret)[:SHOWN] if lines else "it prints nothing"
+            raise InputError(
+                f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or correct it"
+            )
         found["version"] = hidden(lines[0], secret)[:SHOWN] if lines else "unknown"
     return found
 

@@ -90,12 +90,17 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
 
 
 def _started(server: ServerSettings) -> dict[str, Any]:
-    """Return what is known of a server that the campaign starts: its command without the folders of paths, its environment and settings."""
+    """Return what is known of a server that the campaign starts: command and settings without the folders of paths, and its environment."""
     if server.command is None:
         return {}
-    command = [Path(word).name if Path(word).is_absolute() else word for word in server.command]
-    told = {"command": command, "environment": server.environment, "settings": server.settings}
+    command = list(map(_without_folder, server.command))
+    settings = {name: _without_folder(value) for name, value in server.settings.items()}
+    told = {"command": command, "environment": server.environment, "settings": settings}
     return {name: known_by_digests(value) for name, value in told.items()}
+
+
+def _without_folder(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _lead_in(measurement: MeasurementConfig) -> dict[str, int]:

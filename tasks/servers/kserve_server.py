@@ -17,13 +17,14 @@ def main() -> None:
     import kserve
     import uvicorn
 
-    listens = uvicorn.Config.__init__
+    config: Any = uvicorn.Config
+    listens = config.__init__
 
     def on_loopback(self: Any, *words: Any, **options: Any) -> None:
         listens(self, *words, **{**options, "host": LOOPBACK, "access_log": False})
 
     # KServe would listen to every machine, and has no option for that.
-    uvicorn.Config.__init__ = on_loopback
+    config.__init__ = on_loopback
     computing = Computing(given)
 
     class Model(kserve.Model):

@@ -203,7 +203,7 @@ def test_a_killed_driver_leaves_no_server_and_resume_goes_on(tmp_path: Path) -> 
         f"results_dir={tmp_path / 'r'}",
         "measurement.schedule=sequential",
     ]
-    program = [sys.executable, "-m", "orchestrator", *given, "measurement.min_rounds=200", "measurement.max_rounds=200"]
+    program = [sys.executable, "-m", "orchestrator", *given, "measurement.min_rounds=80", "measurement.max_rounds=80"]
     with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
         until = time.monotonic() + 3 * ENDLESS_S
         while not list((tmp_path / "r").glob("trials/*/timings/part-*")) and time.monotonic() < until and driver.poll() is None:

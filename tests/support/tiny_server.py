@@ -43,6 +43,7 @@ def main() -> None:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # headers and body in one packet: two would wait for each other
 
         def do_GET(self) -> None:
             status = 503 if given.never_ready else 200
