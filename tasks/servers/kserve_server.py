@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -16,6 +17,8 @@ def main() -> None:
     sys.argv = sys.argv[:1]  # KServe reads its own arguments from there, when it is imported
     import kserve
     import uvicorn
+
+    logging.getLogger("kserve.trace").setLevel(logging.WARNING)  # two lines per request
 
     config: Any = uvicorn.Config
     listens = config.__init__

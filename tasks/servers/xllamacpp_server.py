@@ -25,7 +25,7 @@ def main() -> None:
 
     params = xllamacpp.CommonParams()
     params.model.path = str(Path(given.path).expanduser() if given.path else locate(given.package, "*.gguf")[0])
-    params.hostname, params.port = LOOPBACK, given.port
+    params.hostnames, params.port = [LOOPBACK], given.port
     params.n_parallel, params.n_ctx = given.slots, given.slots * given.context
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given.threads
     params.cache_prompt = False  # a prompt that was seen before would be answered in a fraction of the time
