@@ -2,7 +2,7 @@
 
     PYTHON requirements/servers.py FOLDER
 
-It finds everything else, such as torch and onnxruntime, in the environment of the Python that runs it, and needs the standard library alone.
+It finds everything else, such as torch, in the environment of the Python that runs it, and needs the standard library alone.
 """
 
 from __future__ import annotations

@@ -160,8 +160,8 @@ def _check_program(name: str, program: str, packages: Sequence[str]) -> None:
     for module in packages:
         if importlib.util.find_spec(module.partition(".")[0]) is None:
             raise InputError(
-                f"server={name} needs the package {module}, which is not installed; install it (the extra `servers` brings xllamacpp, "
-                "pytriton, kserve and litserve), or choose another"
+                f"server={name} needs the package {module}, which is not installed; install it (the extra `servers` brings litserve and "
+                "xllamacpp), or choose another"
             )
     if "{" not in program and shutil.which(program) is None:
         raise InputError(f"server={name} needs the program {program}, which is not on PATH; install it or choose another")
