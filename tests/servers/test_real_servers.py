@@ -19,6 +19,7 @@ from orchestrator.machine.cores import allowed_cores
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),  # up to six starts of servers that load a framework
     pytest.mark.skipif(len(allowed_cores()) < 2, reason="a server needs a core that its client has not: run it on two cores or more"),
 ]
 
