@@ -23,7 +23,7 @@ import psutil
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Reply, Request
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.client_cost import instant_server, as_http
+from orchestrator.measurement.client_cost import as_http, instant_server
 from orchestrator.measurement.in_flight import Arrivals, InFlight
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.measurement.waiting import waiting

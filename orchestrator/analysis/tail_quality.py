@@ -85,7 +85,7 @@ def tail_quality_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str
             own_flags = (*flags, IN_SAMPLE) if in_sample else flags
             yield from figure.rows({clock: at.thresholds for clock, at in own.items()}, first_round, own_flags)
             yield from figure.rows({clock: common.common(clock) for clock in data.times if clock in common.percentiles}, 0, flags)
-            found = together(data, analysis.together_ms or {})
+            found = together(data, dict(analysis.together_ms or {}))
             if found is not None:
                 figure = _Figure(found.data, metric, slice_name, members, analysis.seed)
                 yield from figure.rows({found.clock: (found.threshold,)}, 0, flags)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.config import ClockName
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 from orchestrator.stats.times import Clock
 
@@ -31,7 +32,7 @@ class Together:
     data: TrialData
 
 
-def together(data: TrialData, bounds_ms: Mapping[str, float]) -> Together | None:
+def together(data: TrialData, bounds_ms: Mapping[ClockName, float]) -> Together | None:
     """Return a trial under a set of thresholds, None where it lacks a clock of it."""
     clocks = [Clock(name) for name in bounds_ms]
     if not clocks or any(clock not in data.times for clock in clocks):
@@ -49,6 +50,7 @@ def together(data: TrialData, bounds_ms: Mapping[str, float]) -> Together | None
 def _latest(times: list[NDArray[np.float64]], bounds: list[int]) -> NDArray[np.float64]:
     """Return times in ns that are at most the first bound exactly where each is at most its own."""
     first = bounds[0]
-    on_time = np.logical_and.reduce([of_clock <= bound for of_clock, bound in zip(times, bounds, strict=True)])
-    latest = np.maximum.reduce([of_clock * (first / bound) for of_clock, bound in zip(times, bounds, strict=True)])
-    return np.where(on_time, np.clip(latest, 1, first), np.maximum(latest, first + 1))
+    on_time: NDArray[np.bool_] = np.logical_and.reduce([of_clock <= bound for of_clock, bound in zip(times, bounds, strict=True)])
+    latest: NDArray[np.float64] = np.maximum.reduce([of_clock * (first / bound) for of_clock, bound in zip(times, bounds, strict=True)])
+    found: NDArray[np.float64] = np.where(on_time, np.clip(latest, 1, first), np.maximum(latest, first + 1))
+    return found

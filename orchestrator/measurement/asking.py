@@ -19,7 +19,7 @@ from typing import Any
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.timing import Clock
-from orchestrator.subject.server import Address, Secret, address_of, connect, is_stale, reason, token_of
+from orchestrator.subject.server import Address, address_of, connect, is_stale, reason, token_of
 
 MOST_BYTES = 2**28
 """Longer answers are refused: they would fill the memory."""
@@ -262,4 +262,3 @@ def why_broken(error: BaseException) -> str:
 def first_words(body: bytes) -> str:
     """Return the beginning of an answer as one line of text."""
     return " ".join(body[: 4 * FIRST_OF_BODY].decode("utf-8", "replace").split())[:FIRST_OF_BODY] or "no more said"
-

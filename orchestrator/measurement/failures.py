@@ -121,7 +121,7 @@ def refuse_impossible_alone(stamps: npt.NDArray[np.int64], began_ns: int = 0, en
 
 def _refuse_descending(times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Return which batches have an end alone, [B]. Raises TrialFailed if the stamps of another, [B, 4], do not ascend."""
-    raised = (times[:, 0] == 0) & np.isin(times[:, 1], (0, TIMED_OUT)) & (times[:, 2] == 0)
+    raised: npt.NDArray[np.bool_] = (times[:, 0] == 0) & np.isin(times[:, 1], (0, TIMED_OUT)) & (times[:, 2] == 0)
     within = np.diff(times, axis=1)
     wrong = ~raised & ((within < 0).any(axis=1) | (within[:, 1] == 0))
     if bool(wrong.any()):

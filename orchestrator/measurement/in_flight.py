@@ -200,6 +200,8 @@ def ask_once(
     stamps[at + 3] = ended
     asked.answers[number] = answers
     if isinstance(outputs, Reply):
+        # What it said has been read; its moments are kept. Thousands of long answers would fill the memory.
+        outputs.body, outputs.lines = b"", ()
         asked.replies[number] = outputs
 
 

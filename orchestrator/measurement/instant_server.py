@@ -39,9 +39,11 @@ def serve(connection: socket.socket, answer: bytes) -> None:
     """Answer the requests of one connection until it is closed."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection:
-        held = b""
-        while (held := read_request(connection, held)) is not None:
-            connection.sendall(answer)
+        held: bytes | None = b""
+        while held is not None:
+            held = read_request(connection, held)
+            if held is not None:
+                connection.sendall(answer)
 
 
 def read_request(connection: socket.socket, held: bytes) -> bytes | None:

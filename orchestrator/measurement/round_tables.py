@@ -78,7 +78,7 @@ def timings_batch(
         if cuda_ns is None
         else pa.array(np.array(cuda_ns, dtype=np.int64)[batch_of], mask=failed),
         **without_arrivals(count),
-        **(answer_columns([replies[place] for place in batch_of], stamps[batch_of, 1], failed) if replies else {}),
+        **(answer_columns([replies[place] for place in batch_of.tolist()], stamps[batch_of, 1], failed) if replies else {}),
     }
     return columns_batch(columns, schema.TIMINGS)
 

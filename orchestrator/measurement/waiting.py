@@ -20,9 +20,7 @@ class _Moment(ctypes.Structure):
     _fields_ = (("seconds", ctypes.c_long), ("ns", ctypes.c_long))
 
 
-def waiting(
-    idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.perf_counter_ns, gives_way: bool = False
-) -> WaitUntil:
+def waiting(idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.perf_counter_ns, gives_way: bool = False) -> WaitUntil:
     """Return a wait for moments of ``time.perf_counter_ns``, to be called in the thread that asks for it.
 
     ``sleep`` sleeps down to ``spin_ns`` before the moment, by the kernel's absolute timer and without its slack of 50 us; then it spins.

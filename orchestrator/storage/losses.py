@@ -90,9 +90,7 @@ class ShortRound:
         return f"round {self.round} took {self.duration_ns} ns and what was timed in it at least {self.parts_ns} ns"
 
 
-def short_round(
-    timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.RecordBatch, batch: int, in_flight: int = 1
-) -> ShortRound | None:
+def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.RecordBatch, batch: int, in_flight: int = 1) -> ShortRound | None:
     """Return the first round that is shorter than its parts, or None.
 
     Parameters

@@ -59,9 +59,13 @@ class CodeFiles:
 
     def _names(self, trial: Trial) -> frozenset[str]:
         """Return the modules that a trial runs, with names that no file stands for."""
+        targets = tuple(target.partition(":")[0] for target in (trial.model.target, trial.task.target))
+        if trial.runtime.asks_server:  # found by its name, in our package or in the user's folders
+            places = (f"tasks.runtimes.{trial.runtime.name}", trial.runtime.name)
+            targets = (*targets, *(name for name in places if name in self._paths))
         told = (*(trial.server.command or ()), *map(str, trial.server.settings.values()))
         served = [name for name in (word.partition(":")[0] for word in told) if name in self._paths]
-        targets = (*(target.partition(":")[0] for target in (trial.model.target, trial.task.target)), *served)
+        targets = (*targets, *served)
         if targets not in self._reached:
             reached: set[str] = set()
             waiting = {*RUNS_EVERY_TRIAL, *targets, *self._metrics}

@@ -160,7 +160,7 @@ def from_list(tensor: Any) -> Array:
     """Return an output in JSON, flat or nested. Raises ServerFault for what does not fit its type or shape."""
     kind, shape = _form(tensor)
     try:
-        values = np.array(inside(tensor, "data"), dtype=object if kind == TEXT else DATATYPES[kind])
+        values: Array = np.array(inside(tensor, "data"), dtype=object if kind == TEXT else DATATYPES[kind])
     except (OverflowError, TypeError, ValueError):
         raise ServerFault(f"output {tensor['name']} holds what is no {kind}") from None
     return _plain(_shaped(values.ravel(), shape))

@@ -20,19 +20,19 @@ from orchestrator.subject.server import check_server
 
 TOKEN = "sk-Zq81-never-to-be-seen"
 FAULTS = {
-    1: ("hangs", "no whole answer within server.timeout_s=0.8"),
-    2: ("a byte at a time", "no whole answer within server.timeout_s=0.8"),
+    1: ("hangs", "no whole answer within server.timeout_s=1.5"),
+    2: ("a byte at a time", "no whole answer within server.timeout_s=1.5"),
     3: ("closes half-way", "closed the connection within its answer"),
     4: ("closes", "closed the connection before it answered"),
     5: ("error 500", "HTTP 500 Oh: no memory left"),
     6: ("redirects", "HTTP 302 Found: no more said"),
     7: ("no HTTP", "answered what is no HTTP (BadStatusLine: I am a teapot, short and stout)"),
-    8: ("hangs after headers", "no whole answer within server.timeout_s=0.8"),
+    8: ("hangs after headers", "no whole answer within server.timeout_s=1.5"),
 }
 
 
 def settings(server: FaultServer, **keys: object) -> ServerSettings:
-    return ServerSettings.model_validate({"name": "numbers", "url": server.url, "timeout_s": 0.8, **keys})
+    return ServerSettings.model_validate({"name": "numbers", "url": server.url, "timeout_s": 1.5, **keys})
 
 
 def asked(number: int, streamed: bool = False) -> Request:
@@ -42,24 +42,44 @@ def asked(number: int, streamed: bool = False) -> Request:
     return Request("/predict", json.dumps({"number": number}).encode())
 
 
+class Clients:
+    """Makes clients, and closes their connections afterwards."""
+
+    def __init__(self) -> None:
+        self.made: list[Client] = []
+
+    def __call__(self, server: FaultServer, **keys: object) -> Client:
+        self.made.append(Client(settings(server, **keys)))
+        return self.made[-1]
+
+
+@pytest.fixture
+def client_of() -> Iterator[Clients]:
+    clients = Clients()
+    yield clients
+    for client in clients.made:
+        client.close()
+
+
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
     with fault_server({number: fault for number, (fault, _) in FAULTS.items()}) as started:
         yield started
 
 
-def test_an_answer_has_a_moment_for_every_step(server: FaultServer) -> None:
-    client = Client(settings(server))
+def test_an_answer_has_a_moment_for_every_step(server: FaultServer, client_of: Clients) -> None:
+    client = client_of(server)
     began = time.perf_counter_ns()
     reply = client.ask(asked(12))
     assert json.loads(reply.body) == {"said": {"number": 12}}
     assert began <= reply.sent_ns < reply.headers_ns <= reply.ended_ns <= time.perf_counter_ns()
     assert reply.lines == []
-    client.close()
 
 
-def test_a_connection_serves_many_requests_and_one_that_the_server_closed_is_not_used_again(server: FaultServer) -> None:
-    client = Client(settings(server))
+def test_a_connection_serves_many_requests_and_one_that_the_server_closed_is_not_used_again(
+    server: FaultServer, client_of: Clients
+) -> None:
+    client = client_of(server)
     for _ in range(5):
         client.ask(asked(12))
     assert client.connections == 1
@@ -67,14 +87,14 @@ def test_a_connection_serves_many_requests_and_one_that_the_server_closed_is_not
         client.ask(asked(4))
     client.ask(asked(12))
     assert client.connections == 2
-    fresh = Client(settings(server, keep_alive=False))
+    fresh = client_of(server, keep_alive=False)
     for _ in range(3):
         fresh.ask(asked(12))
     assert fresh.connections == 3
 
 
-def test_lines_of_a_stream_have_their_moments(server: FaultServer) -> None:
-    reply = Client(settings(server)).ask(asked(20, streamed=True))
+def test_lines_of_a_stream_have_their_moments(server: FaultServer, client_of: Clients) -> None:
+    reply = client_of(server).ask(asked(20, streamed=True))
     moments = [moment for moment, _ in reply.lines]
     assert moments == sorted(moments)
     assert reply.headers_ns <= moments[0] <= moments[-1] <= reply.ended_ns
@@ -83,8 +103,8 @@ def test_lines_of_a_stream_have_their_moments(server: FaultServer) -> None:
 
 
 @pytest.mark.parametrize("number", FAULTS, ids=lambda number: FAULTS[number][0])
-def test_what_goes_wrong_is_one_line(server: FaultServer, number: int) -> None:
-    client = Client(settings(server))
+def test_what_goes_wrong_is_one_line(server: FaultServer, number: int, client_of: Clients) -> None:
+    client = client_of(server)
     before = len(server.heads)
     with pytest.raises(ServerFault) as raised:
         client.ask(asked(number))
@@ -95,31 +115,31 @@ def test_what_goes_wrong_is_one_line(server: FaultServer, number: int) -> None:
     assert json.loads(client.ask(asked(12)).body)["said"]["number"] == 12
 
 
-def test_a_server_that_is_gone_refuses(server: FaultServer) -> None:
-    client = Client(settings(server))
+def test_a_server_that_is_gone_refuses(server: FaultServer, client_of: Clients) -> None:
+    client = client_of(server)
     server.close()
     with pytest.raises(ServerFault, match="refused the connection"):
         client.ask(asked(12))
 
 
-def test_a_token_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_token_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, client_of: Clients) -> None:
     monkeypatch.setenv("TQ_SERVER_TOKEN", TOKEN)
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     with fault_server({1: "echoes its head"}) as server:
         for keys in ({"token_env": "TQ_SERVER_TOKEN"}, {"token_file": str(tmp_path / "token")}):
-            client = Client(settings(server, **keys))
+            client = client_of(server, **keys)
             with pytest.raises(ServerFault) as raised:
                 client.ask(asked(1))
             assert f"Authorization: Bearer {TOKEN}\r\n".encode() in server.heads[-1]
             assert "Authorization: Bearer ***" in str(raised.value)
             assert TOKEN not in f"{raised.value}{client.__dict__}"
-        Client(settings(server, token_env="TQ_SERVER_TOKEN", token_header="X-Key")).ask(asked(2))
+        client_of(server, token_env="TQ_SERVER_TOKEN", token_header="X-Key").ask(asked(2))
         assert f"X-Key: {TOKEN}\r\n".encode() in server.heads[-1]
 
 
 def test_a_token_that_is_not_to_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: FaultServer) -> None:
     monkeypatch.delenv("TQ_SERVER_TOKEN", raising=False)
-    with pytest.raises(InputError, match="server.token_env=TQ_SERVER_TOKEN: this environment variable is not set"):
+    with pytest.raises(InputError, match=r"server.token_env=TQ_SERVER_TOKEN: this environment variable is not set"):
         check_server(settings(server, token_env="TQ_SERVER_TOKEN"))
     (tmp_path / "token").write_text("two words")
     with pytest.raises(InputError, match="holds no token") as raised:
@@ -145,16 +165,16 @@ def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
     return folder / "ca.pem", context
 
 
-def test_https_is_checked_against_the_certificates_that_are_named(tmp_path: Path) -> None:
+def test_https_is_checked_against_the_certificates_that_are_named(tmp_path: Path, client_of: Clients) -> None:
     ca, context = certificate(tmp_path)
     with fault_server(tls=context) as server:
-        assert json.loads(Client(settings(server, ca=str(ca))).ask(asked(7)).body)["said"]["number"] == 7
+        assert json.loads(client_of(server, ca=str(ca)).ask(asked(7)).body)["said"]["number"] == 7
         with pytest.raises(InputError, match="its certificate is not trusted"):
             check_server(settings(server))
 
 
-def test_threads_have_connections_of_their_own(server: FaultServer) -> None:
-    client = Client(settings(server, timeout_s=10))
+def test_threads_have_connections_of_their_own(server: FaultServer, client_of: Clients) -> None:
+    client = client_of(server, timeout_s=10)
     said: list[int] = []
 
     def ask() -> None:

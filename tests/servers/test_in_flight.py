@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from served_trials import document_of
 from virtual_clock import VirtualClock
 
 from orchestrator.analysis.load import free_since
+from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import ServerFault, ServerTimeout
+from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_impossible_alone
 from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Stages
 from orchestrator.measurement.waiting import waiting
@@ -146,3 +150,21 @@ def test_since_when_a_server_was_free() -> None:
     one = free_since(at, end, 1, 100)
     assert np.isnan(one[0])
     assert one[1:].tolist() == [10, 10, 11, 11, 14]
+
+
+def test_what_a_dead_client_left_of_a_round_is_told_request_by_request() -> None:
+    document = document_of(SimpleNamespace(url="http://127.0.0.1:1"), "http_json", 6, server={"in_flight": 3})
+    rows = [
+        [100, 110, 150, 160], [105, 111, 140, 145], [0, 0, 0, 155], [0, TIMED_OUT, 0, 170], [0, 0, 0, IN_FLIGHT], [0, 0, 0, 0],
+    ]  # fmt: skip
+    found = Stamps(7, 1_000, 2_000, np.array(rows, dtype=np.int64))
+    assert not found.finished
+    left = incomplete_round(parse_trial(document), found, 7, 6, 0, "timeout", "hung")
+    assert left.timings.column("outcome").to_pylist() == ["ok", "ok", "error", "timeout", "timeout", "lost"]
+    assert left.errors == {4: "hung"}
+    late = np.array([[100, 110, 150, 160], [105, 111, 140, 190]], dtype=np.int64)
+    refuse_impossible_alone(late, 100, 190)
+    with pytest.raises(TrialFailed, match="request 1 lies outside its round"):
+        refuse_impossible_alone(late, 100, 189)
+    with pytest.raises(TrialFailed, match="batch 0 do not ascend"):
+        refuse_impossible_alone(late[:, ::-1])

@@ -65,25 +65,27 @@ def test_a_server_gives_the_answers_of_the_same_model_in_process(measure: Measur
     assert "are the client's own" in report
     assert "the weights behind it are unknown" in report
     assert "Servers of numbers" in report
-    assert "Servers of numbers" in render(results) or "Servers" in render(results)
+    page = render(results)
+    assert "Who answered" in page
+    assert "the weights behind it are unknown" in page
 
 
 @pytest.mark.parametrize("load", [{}, {"name": "periodic", "rate_per_s": 100, "stream_s": 0.36, "ramp_s": 0.01}], ids=["closed", "load"])
 def test_every_fault_is_an_outcome_and_the_trial_goes_on(measure: Measure, load: dict[str, Any]) -> None:
     with fault_server(NAMES) as server:
-        campaign = measure(document_of(server, "http_json", SAMPLES, load=load, server={"in_flight": 4, "timeout_s": 0.6}))
+        campaign = measure(document_of(server, "http_json", SAMPLES, load=load, server={"in_flight": 4, "timeout_s": 1.5}))
     (record,) = campaign.trials()
     assert record.state == "done", record.reason
     found = outcomes(campaign, record.trial_id)
     assert found == {number: {FAULTS[number][1]} if number in FAULTS else {"ok"} for number in range(SAMPLES)}
     said = {error.sample: error.message for error in record.errors}
     assert "HTTP 500 Oh: no memory left" in said[6]
-    assert "no whole answer within server.timeout_s=0.6" in said[2]
+    assert "no whole answer within server.timeout_s=1.5" in said[2]
     assert "the answer has no said.number" in said[8]
     assert record.faults == ()
     results = analyse(campaign, AnalysisConfig(thresholds_ms=(10_000,)))
     rows = [row for row in results.tables["tail_quality"].to_pylist() if (row["threshold"], row["metric"]) == ("10000 ms", "top1")]
-    assert {row["mean"] for row in rows if row["slice"] == "all"} == {pytest.approx(2 / SAMPLES)}
+    assert {round(row["mean"], 9) for row in rows if row["slice"] == "all"} == {round(2 / SAMPLES, 9)}
     assert "4" in to_report(results)
 
 
@@ -96,9 +98,17 @@ def test_a_server_that_dies_leaves_what_was_measured_and_errors_by_name(measure:
     assert record.state == "done", record.reason
     timings = campaign.timings(record.trial_id)
     assert timings.num_rows == 60 * 6
-    ends = [round_ for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True) if outcome == "ok"]
+    ends = [
+        round_
+        for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True)
+        if outcome == "ok"
+    ]
     assert 20 < max(ends) < 59
-    last = [outcome for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True) if round_ == 59]
+    last = [
+        outcome
+        for round_, outcome in zip(*(timings.column(name).to_pylist() for name in ("round", "outcome")), strict=True)
+        if round_ == 59
+    ]
     assert set(last) == {"error"}
     assert "refused the connection" in record.errors[-1].message
 
@@ -170,5 +180,7 @@ def test_each_round_is_judged_by_its_own_answers(measure: Measure) -> None:
     results = analyse(campaign, AnalysisConfig(thresholds_ms=(10_000,)))
     rows = [row for row in results.tables["tail_quality"].to_pylist() if (row["threshold"], row["metric"]) == ("10000 ms", "top1")]
     of_all = [row for row in rows if row["slice"] == "all"]
-    assert {(row["ideal"], row["mean"], row["worst"]) for row in of_all} == {(pytest.approx(11 / 12), pytest.approx(11 / 12), 0.75)}
+    assert {(round(row["ideal"], 9), round(row["mean"], 9), row["worst"]) for row in of_all} == {
+        (round(11 / 12, 9), round(11 / 12, 9), 0.75)
+    }
     assert "answers change" in of_all[0]["flags"]

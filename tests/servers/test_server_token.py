@@ -35,13 +35,13 @@ def conf(tmp_path: Path) -> Path:
 def words(server: FaultServer, conf: Path, *more: str) -> list[str]:
     return [
         "--config-dir", str(SUPPORT / "conf"), "--config-dir", str(conf), f"code=[{SUPPORT / 'code'}]", "model=asked", "task=numbers",
-        "task.limit=8", "runtime=http_json", "server=url", "server.name=numbers", f"server.url={server.url}", *SHORT, *more,
+        "runtime=http_json", "server=url", "server.name=numbers", f"server.url={server.url}", *SHORT, *more,
     ]  # fmt: skip
 
 
 def command_lines(found: set[str], over: threading.Event) -> None:
     """Collect the command lines and, of children of this process, the environments that they were started with."""
-    while not over.wait(0.002):
+    while not over.wait(0.02):
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
@@ -91,7 +91,9 @@ def test_a_server_that_is_not_there_ends_the_command_with_one_line(server: Fault
     server.close()
     done = run(*words(server, conf, "results_dir=r"), cwd=tmp_path)
     assert done.returncode == 2
-    assert f"server.url={server.url}: the server numbers takes no connection (connection refused); start it, or correct the URL" in done.stderr
+    assert (
+        f"server.url={server.url}: the server numbers takes no connection (connection refused); start it, or correct the URL" in done.stderr
+    )
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "r").exists()
 

@@ -43,12 +43,13 @@ def test_the_model_of_the_page_is_a_model() -> None:
     resolve("model", config.target, config.options).check()
 
 
-def test_the_first_command_of_the_page_composes() -> None:
-    command = next(block for block in blocks("") if "served_chat" in block)
-    words = shlex.split(command.replace("\\\n", " "))[3:]
-    (document,) = compose_trials(words).documents
-    trial = parse_trial(document)
-    assert (trial.server.name, trial.runtime.name, trial.model.options["request"]["server_model"]) == ("my_llama", "openai", "smollm2")
+def test_the_commands_of_the_page_compose() -> None:
+    commands = [line for line in PAGE.splitlines() if line.startswith("python -m orchestrator model=served_chat")]
+    assert len(commands) == 2
+    for command in commands:
+        (document,) = compose_trials(shlex.split(command)[3:]).documents
+        trial = parse_trial(document)
+        assert (trial.server.name, trial.runtime.name, trial.model.name) == ("my_llama", "openai", "served_chat")
 
 
 def test_what_the_page_says_of_llama_cpp_composes() -> None:

@@ -26,7 +26,9 @@ class FaultServer:
         what is said of a number, from it and from how often it was asked before.
     """
 
-    def __init__(self, faults: dict[int, str] | None = None, after: int = 0, delay_s: float = 0.0, tls: Any = None, says: Any = None) -> None:
+    def __init__(
+        self, faults: dict[int, str] | None = None, after: int = 0, delay_s: float = 0.0, tls: Any = None, says: Any = None
+    ) -> None:
         self.faults, self.after, self.delay_s = faults or {}, after, delay_s
         self.heads: list[bytes] = []
         self.most_at_once = self._at_once = 0
@@ -97,7 +99,9 @@ class FaultServer:
 
 def number_of(path: str, head: bytes, body: bytes) -> int:
     if path.startswith("/v2"):
-        lengths = [int(line.partition(b":")[2]) for line in head.lower().split(b"\r\n") if line.startswith(b"inference-header-content-length")]
+        lengths = [
+            int(line.partition(b":")[2]) for line in head.lower().split(b"\r\n") if line.startswith(b"inference-header-content-length")
+        ]
         length = lengths[0] if lengths else 0
         document = json.loads(body[:length] if length else body)
         (tensor,) = document["inputs"]
@@ -127,7 +131,9 @@ def good_answer(path: str, number: int, head: bytes, body: bytes) -> bytes:
         if b"application/octet-stream" in head:
             tensor = {"name": "class", "datatype": "INT64", "shape": [1], "parameters": {"binary_data_size": 8}}
             said = json.dumps({"outputs": [tensor]}).encode()
-            return http(said + struct.pack("<q", number), "application/octet-stream", more=f"Inference-Header-Content-Length: {len(said)}\r\n")
+            return http(
+                said + struct.pack("<q", number), "application/octet-stream", more=f"Inference-Header-Content-Length: {len(said)}\r\n"
+            )
         return http(json.dumps({"outputs": [{"name": "class", "datatype": "INT64", "shape": [1], "data": [number]}]}).encode())
     if path.startswith("/v1"):
         if json.loads(body).get("stream"):

@@ -14,7 +14,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-def document_of(server: FaultServer | None, runtime: str, samples: int, **blocks: Any) -> dict[str, Any]:
+def document_of(server: FaultServer | None, runtime: str, samples: int, /, **blocks: Any) -> dict[str, Any]:
     """Return a trial of numbers: asked of a server in one of its languages, or answered in this process where there is none."""
     served = {"name": "served", "target": "served_targets:ServedNumbers", "runtimes": list(REQUESTS), **KIND}
     null = {

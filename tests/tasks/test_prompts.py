@@ -10,11 +10,18 @@ from tasks.prompts import Prompts
 
 def test_prompts_are_read_in_their_order(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
-    file.write_text('{"prompt": "Capital of Italy?", "answers": ["Rome", "Roma"], "name": "italy", "group": "maps"}\n\n{"prompt": "2 + 2?", "answers": "4"}\n')
+    file.write_text(
+        '{"prompt": "Capital of Italy?", "answers": ["Rome", "Roma"], "name": "italy", "group": "maps"}\n\n{"prompt": "2 + 2?", "answers": "4"}\n'
+    )
     task = Prompts(str(file))
     task.check()
     first, second = task.samples()
-    assert (first.name, first.reference, first.slices, task.decode(first.read())) == ("italy", ["Rome", "Roma"], {"group": "maps"}, "Capital of Italy?")
+    assert (first.name, first.reference, first.slices, task.decode(first.read())) == (
+        "italy",
+        ["Rome", "Roma"],
+        {"group": "maps"},
+        "Capital of Italy?",
+    )
     assert (second.name, second.reference, second.stratum) == ("prompt-00003", ["4"], "all")
 
 

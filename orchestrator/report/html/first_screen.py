@@ -11,6 +11,7 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
+from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import UNSTEADY, is_unsteady, standings
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
@@ -29,13 +30,17 @@ class Doubt:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """The sentences beside the first figure; ``command`` would show what is not shown yet, empty where nothing is to be shown."""
+    """The sentences beside the first figure; ``command`` would show what is not shown yet, empty where nothing is to be shown.
+
+    ``servers`` says what must be known of those that answered; nothing for models in the timed process.
+    """
 
     wins: tuple[str, ...]
     shown: tuple[str, ...]
     command: str
     kept: tuple[str, ...]
     doubts: tuple[Doubt, ...]
+    servers: tuple[str, ...] = ()
 
 
 def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word]) -> FirstScreen:
@@ -47,6 +52,7 @@ def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str
         command=next((sentence for sentence in shown if isinstance(sentence, Command)), ""),
         kept=tuple(_deadlines(reading)),
         doubts=tuple(_doubts(reading, flags)),
+        servers=tuple(server_notes(reading.group)),
     )
 
 

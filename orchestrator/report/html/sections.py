@@ -141,7 +141,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
                 *together_tables(own),
                 *tolerance_tables(own),
                 *(comparison_tables(own, everywhere=True) if several else ()),
-            ],  # fmt: skip
+            ],
         ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),
