@@ -348,8 +348,8 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
         if done.returncode:
             said = hidden(lines[-1], secret)[:SHOWN] if lines else "it prints nothing"
             raise InputError(
-                f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or correct "
-                "it"
+                f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or "
+                "correct it"
             )
         found["version"] = hidden(lines[0], secret)[:SHOWN] if lines else "unknown"
     return found

@@ -10,7 +10,7 @@ from orchestrator.report.text import milliseconds
 
 NOTE = (
     "Cost is the difference of the medians, in brackets the least and the largest of the four quarters of the rounds: sending and reading, "
-    "the server's own work and queue, and what its cores are better or worse at. The client's own part of it stands under *Servers*. "
+    "the server's own work and queue, and what its cores are better or worse at. The client's own part of it stands under Servers. "
     "Answers differ where scores or corners are more than 0.1 % apart."
 )
 HEADS = ("answers that differ", "in process p50", "in process p99", "served p50", "served p99", "cost p50", "cost p99")
