@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import threading
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import Any
 
 from tasks.servers.engine import LOOPBACK, Answering, Given, read_arguments
@@ -20,8 +20,8 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    ray: Any = resolve_name("ray")  # by name: Ray of the timed processes is known to one package alone, and this is another one
-    serve: Any = resolve_name("ray.serve")
+    ray: Any = import_module("ray")  # by name: Ray of the timed processes is known to one package alone, and this is another one
+    serve: Any = import_module("ray.serve")
 
     with tempfile.TemporaryDirectory(prefix="rs-") as folder:
         # No address: one that runs here must not be joined.
