@@ -62,8 +62,9 @@ $(STAMP): pyproject.toml requirements/assets.txt
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/assets.txt
 	touch $(STAMP)
 
-$(TEST_STAMP): $(STAMP)
-	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,figures,mlflow,docs,test,lint
+$(TEST_STAMP): $(STAMP) requirements/servers.py
+	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,figures,mlflow,servers,docs,test,lint
+	$(BIN)/python requirements/servers.py $(VENV)/servers
 	touch $(TEST_STAMP)
 
 clean:

@@ -27,7 +27,7 @@ CPU_SIZE = "about 0.2 GB to download"
 
 # What a fresh environment takes on disk without CUDA (`du`), and how long on 2 busy cores, November 2026.
 RUN_SIZE = "2 GB on disk, 2 to 5 minutes"
-TEST_SIZE = "4 GB on disk, 5 to 10 minutes"
+TEST_SIZE = "5 GB on disk, 6 to 12 minutes"
 
 
 def brings_cuda(report: dict[str, Any]) -> bool:

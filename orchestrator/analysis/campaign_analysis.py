@@ -21,6 +21,7 @@ from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
 from orchestrator.analysis.processes import ProcessRow, process_rows
 from orchestrator.analysis.resources import ResourcesRow, resources_rows
+from orchestrator.analysis.server_cost import ServerCostRow, server_cost_rows
 from orchestrator.analysis.slices import SliceRow, slice_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
 from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
@@ -46,6 +47,7 @@ ROWS: dict[str, Any] = {
     "capacity": CapacityRow,
     "slices": SliceRow,
     "resources": ResourcesRow,
+    "server_cost": ServerCostRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
@@ -105,6 +107,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     rows["tolerance"] = list(tolerance_rows(groups, analysis))
     rows["capacity"] = list(capacity_rows(groups))
     rows["resources"] = [row for group in groups for row in resources_rows(group)]
+    rows["server_cost"] = list(server_cost_rows(groups))
     for name, of_table in rows.items():
         check_intervals(name, of_table)
     return CampaignAnalysis(

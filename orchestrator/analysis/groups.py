@@ -141,7 +141,7 @@ def disagreements(trials: Sequence[TrialData]) -> list[Disagreement]:
     found = []
     firsts: dict[tuple[str, str, bool, str], TrialData] = {}
     for data in trials:
-        first = firsts.setdefault((*data.group, data.record.trial.model.name), data)
+        first = firsts.setdefault((*data.group, data.record.trial.model.stands_for), data)
         different = sum(not alike(mine, theirs) for mine, theirs in zip(data.predictions, first.predictions, strict=True))
         if different:
             found.append(Disagreement(first.trial_id, data.trial_id, different, len(data.predictions)))
@@ -218,8 +218,11 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
 
 NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
 """Settings that every table shows."""
-UNTOLD = ("server.url", "server.token_env", "server.token_file", "server.ca", "server.ready_url", "server.host")
-"""Where a server is and how it is reached, which its name says."""
+UNTOLD = (
+    "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca", "server.ready_url", "server.ready_s",
+    "server.stop_s", "server.command", "server.version_command", "server.packages",
+)  # fmt: skip
+"""Where a server is, how it is reached and how it is started, which its name says; and which model a server's is."""
 
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:

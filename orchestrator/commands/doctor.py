@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from orchestrator.configuration.composition import compose_places
 from orchestrator.configuration.config import CampaignConfig, ClusterConfig, Frozen, SystemConfig
 from orchestrator.configuration.fields import explain
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, read_host
 from orchestrator.doctor.judge import judge_all
-from orchestrator.doctor.judge_cluster import judge_system, missing_system
+from orchestrator.doctor.judge_cluster import judge_place, missing_system
 from orchestrator.machine.host import read_machine
 from orchestrator.report.condensed import condensed
 from orchestrator.report.progress import Progress
@@ -24,13 +25,15 @@ from orchestrator.report.terminal import Terminal
 from orchestrator.subject.digests import cache_dir
 
 Say = Callable[[str], None]
+NO_SERVER = ServerSettings()
 
 
 class Place(Frozen):
-    """Where to look: a cluster, and one system on it or all nodes."""
+    """Where to look: a cluster, and one system on it or all nodes; and a server that would be started beside the system's client."""
 
     cluster: ClusterConfig
     system: SystemConfig | None = None
+    server: ServerSettings = ServerSettings()
 
 
 def examine(overrides: Sequence[str], config_dirs: Sequence[Path], quiet: bool, everything: bool) -> bool:
@@ -39,20 +42,23 @@ def examine(overrides: Sequence[str], config_dirs: Sequence[Path], quiet: bool, 
     cluster = places[0].cluster
     systems = [place.system for place in places if place.system is not None]
     with Progress(0, None if quiet else sys.stderr) as progress:
-        findings = examine_cluster(cluster, systems, progress.say) if cluster.name == "address" else examine_here(cluster, systems)
+        if cluster.name == "address":
+            findings = examine_cluster(cluster, systems, progress.say, places[0].server)
+        else:
+            findings = examine_here(cluster, systems, places[0].server)
     print_findings(findings, everything)
     return all(finding.grade != "bad" for finding in findings)
 
 
-def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig]) -> list[Finding]:
+def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings = NO_SERVER) -> list[Finding]:
     """Read this machine in this process. Starts no Ray."""
     reading = read_host()
     host, machine = reading.machine.host, reading.machine
     findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
-    return findings + [judge_system(host, system, machine) for system in systems]
+    return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
 
 
-def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Say) -> list[Finding]:
+def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Say, server: ServerSettings = NO_SERVER) -> list[Finding]:
     """Join the cluster and read its nodes, or only those that the systems name."""
     from orchestrator.distributed.cluster import open_joined
 
@@ -81,7 +87,7 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
         reading = examined[node.node_id, system.python].reading
         if reading is not None:
             machine = replace(reading.machine, labels=node.labels)
-            findings.append(judge_system(hosts[node.node_id, system.python], system, machine))
+            findings += judge_place(hosts[node.node_id, system.python], system, server, machine)
     return findings + missing
 
 

@@ -12,7 +12,7 @@ from orchestrator.assessment.sizing import Size, advice, sizes_of, sizes_table
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import Trial
-from orchestrator.machine.host import cores_offered
+from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
 from orchestrator.planning.plan import Candidate, Plan, lacks
 from orchestrator.report.progress import Progress
 from orchestrator.report.said_once import said_once
@@ -44,6 +44,8 @@ def execute(options: Composing) -> int:
     for line in plan.unpaired:
         terminal.prose(f"left out: {line}")
     for line in split_lines(plan, earlier_costs(plan.estimates_s, known_campaigns(Path("results"), composed.campaign.results_dir))):
+        terminal.prose(line)
+    for line in server_lines(plan):
         terminal.prose(line)
     for line in plan.parts:
         terminal.prose(line)
@@ -85,6 +87,21 @@ def _remarks_by_trial(plan: Plan) -> Iterator[str]:
 
 def _sizes(requirements: Requirements, plan: Plan) -> list[Size]:
     return sizes_of(requirements, plan.trials, {key: candidate.inspection.samples for key, candidate in plan.candidates.items()})
+
+
+def server_lines(plan: Plan) -> Iterator[str]:
+    """Yield where each server that the campaign starts will run, and on which cores beside its client's."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    for planned in plan.trials:
+        trial, machine = planned.trial, plan.candidates[planned.match_key].machine
+        if not trial.server.is_started or planned.state != "planned":
+            continue
+        client = cores_offered(trial.system, machine.cores, machine.numa, machine.host)
+        server = server_cores_offered(trial.server, trial.system, machine.cores, machine.numa, machine.host)
+        where = f"started on {machine.host}, cores {format_cores(server)}; its client has {format_cores(client)}"
+        seen.setdefault((trial.server.name, where), []).append(planned.trial_id)
+    for (name, where), trials in seen.items():
+        yield f"server {name} of {trials_counted(len(trials))}: {where}"
 
 
 def split_lines(plan: Plan, costs: Mapping[str, Costs]) -> Iterator[str]:

@@ -115,9 +115,9 @@ def compose_trials(
 
 
 def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> list[dict[str, Any]]:
-    """Return the blocks ``cluster`` and ``system``, once for each system that a command line names (``system=a,b``).
+    """Return the blocks ``cluster``, ``system`` and ``server``, once for each system that a command line names (``system=a,b``).
 
-    Where it names none there is one document, without ``system``.
+    Where it names neither a system nor a server there is one document, with ``cluster`` alone.
 
     Raises
     ------
@@ -127,16 +127,19 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
     with Composer(config_dirs) as composer:
         settings = [composer.setting(override) for override in overrides]
         for setting in settings:
-            if setting.key.partition(".")[0] not in ("cluster", "system"):
-                raise InputError(f"{setting.key}: a look at hosts takes cluster and system keys only; name the systems with system=a,b")
+            if setting.key.partition(".")[0] not in ("cluster", "system", "server"):
+                raise InputError(
+                    f"{setting.key}: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b"
+                )
         systems = next((setting.values for setting in reversed(settings) if setting.key == "system"), (None,))
         rest = [_plain(setting) for setting in settings if setting.key != "system"]
-        named = systems != (None,) or any(key.startswith("system.") for key, _ in rest)
+        named = systems != (None,) or any(key.partition(".")[0] in ("system", "server") for key, _ in rest)
         documents = []
         for system in systems:
             composed, _ = composer._compose([*rest, *([("system", system)] if system else [])])
             with in_one_line():
-                documents.append(resolved_document(OmegaConf.masked_copy(composed, ["cluster", "system"] if named else ["cluster"])))
+                kept = ["cluster", "system", "server"] if named else ["cluster"]
+                documents.append(resolved_document(OmegaConf.masked_copy(composed, kept)))
         return documents
 
 

@@ -74,13 +74,20 @@ class Target(Frozen):
 class ModelConfig(Target):
     """A model, its kind and the runtimes that can execute it. ``parameters`` is its number of weights, for the plan's look at memory.
 
-    ``several_gpus`` says that the class divides its network among all GPUs of a system that names more than one.
+    ``several_gpus`` says that the class divides its network among all GPUs of a system that names more than one. ``same_as`` names the
+    model in this process whose weights a server holds: answers and times are compared with its.
     """
 
     runtimes: Names = Field(min_length=1)
     classes: int | None = Field(None, gt=0, le=MOST_CLASSES)
     parameters: int | None = Field(None, gt=0, le=10**15)
     several_gpus: bool = False
+    same_as: Name | None = Field(None, exclude_if=lambda name: name is None)
+
+    @property
+    def stands_for(self) -> str:
+        """The name of the model whose weights answer."""
+        return self.same_as or self.name
 
 
 class TaskConfig(Target):

@@ -17,12 +17,15 @@ from typing import Any
 
 from orchestrator.configuration.config import Target, Trial
 from orchestrator.configuration.keys import WITH_OPTIONS, schema_keys
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
 SHORTEST = 6
+OF_A_SERVER = ("command", "environment", "settings", "version_command")
+"""Keys of the block ``server`` that may hold expressions."""
 CUT = re.compile(r" \(|\n\.\.\. \d+ characters left out \.\.\.\n")
 """What follows on a text that was cut: the place of an exception, or the mark of a traceback that was shortened."""
 
@@ -56,6 +59,7 @@ def resolved(trial: Trial) -> Trial:
             "model": _with_values(trial.model),
             "task": _with_values(trial.task),
             "system": trial.system.model_copy(update={"paths": paths}),
+            "server": _server_with_values(trial.server),
         }
     )
 
@@ -64,6 +68,11 @@ def _with_values(target: Target) -> Target:
     values = {name: _each_text(value, resolved_text) for name, value in target.options.items()}
     changed = {name: value for name, value in values.items() if value != target.options[name]}
     return target.model_copy(update={"options": {**values, **path_options(changed, [])}})
+
+
+def _server_with_values(server: ServerSettings) -> ServerSettings:
+    values = {key: _each_text(getattr(server, key), resolved_text) for key in OF_A_SERVER}
+    return server.model_copy(update={key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def without_values(trial: Trial, text: str) -> str:
@@ -96,14 +105,14 @@ def hidden(trial: Trial, values: Any) -> Any:
 
 
 def variables_in(trial: Trial) -> tuple[str, ...]:
-    """Return the names of the variables that a trial's options and paths hold, sorted."""
+    """Return the names of the variables that a trial's options, paths and server's command hold, sorted."""
     found: set[str] = set()
 
     def note(text: str) -> str:
         found.update(EXPRESSION.findall(text))
         return text
 
-    _each_text([trial.model.options, trial.task.options, trial.system.paths], note)
+    _each_text([trial.model.options, trial.task.options, trial.system.paths, *(getattr(trial.server, key) for key in OF_A_SERVER)], note)
     return tuple(sorted(found))
 
 
@@ -197,6 +206,11 @@ def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolve
     if isinstance(system, dict) and isinstance(system.get("paths"), dict):
         paths = kept("system.paths", system["paths"], _inside(written.get("system"), "paths"))
         changed["system"] = {**system, "paths": paths}
+    server = values.get("server")
+    if isinstance(server, dict):
+        expressed = written.get("server")
+        told = {name: kept(f"server.{name}", server[name], _inside(expressed, name)) for name in OF_A_SERVER if name in server}
+        changed["server"] = {**server, **told}
     return changed
 
 

@@ -37,7 +37,7 @@ WITH_OPTIONS = ("model", "task")
 """Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed."""
 
 PLAIN_KEYS = ("code", "require_same_stack", "results_dir")
-OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.host.")
+OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.")
 """Mappings of the user's own names."""
 
 CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)

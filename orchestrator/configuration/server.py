@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from orchestrator.configuration.fields import MOST_CORES, Name
+from orchestrator.configuration.fields import MOST_CORES, Modules, Name
+from orchestrator.configuration.server_words import LOOPBACK, complaint
 
 LONGEST_TIMEOUT_S = 86_400
 MOST_IN_FLIGHT = 4096
@@ -20,6 +21,9 @@ NOT_ASKED = "none"
 URL_FORM = "must be http://HOST:PORT or https://HOST:PORT, with a path if the server wants one"
 
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
+Setting = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,99}$")]
+STARTING = ("ready_url", "ready_s", "cores", "stop_s", "settings", "environment", "packages", "version_command")
+"""Keys that mean something only beside ``command``."""
 
 
 class ServerSettings(BaseModel):
@@ -42,18 +46,26 @@ class ServerSettings(BaseModel):
     in_flight
         requests on their way at once, at most; null: 1 under ``load=closed``, 256 under any other load.
 
-    The other keys start a server; without ``command`` one that runs is asked.
+    The other keys start a server on the host of the trial's system; without ``command`` one that runs is asked.
 
     command
-        the program and its arguments.
+        the program and its arguments, in the foreground. ``{port}``, ``{host}``, ``{url}``, ``{cores}`` (their number), ``{python}`` (that
+        of the timed process), ``{cache}`` (a folder for derived files) and the names of ``settings`` stand for their values. Port 0 in
+        ``url`` takes a free one.
+    settings
+        values of the user's own names, such as batch or concurrency: part of a trial's id, and axes of a sweep.
+    environment
+        variables of its process, besides those that it inherits.
+    packages
+        the Python modules it cannot do without; their versions are recorded.
+    version_command
+        a program that prints the server's version.
     ready_url, ready_s
-        the path or URL that answers 200 once the server is ready, and how long that may take.
+        the path or URL that answers 200 once the server is ready (null: ``url``), and how long that may take.
     cores
-        a number of cores, or a list of core numbers, that it is pinned to; null: all.
+        a number of cores, or a list of core numbers, that it is pinned to, none of them the client's; null: all that the client leaves.
     stop_s
         how long it may take to end before it is killed.
-    host
-        Ray node labels that choose its host, as ``system.labels`` do; none: the host of the trial's system.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
@@ -72,12 +84,30 @@ class ServerSettings(BaseModel):
     ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
     cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
     stop_s: float = Field(10.0, gt=0, le=LONGEST_TIMEOUT_S)
-    host: dict[str, str] = {}
+    settings: dict[Setting, bool | int | float | str] = {}
+    environment: dict[Setting, str] = {}
+    packages: Modules = ()
+    version_command: tuple[str, ...] = ()
 
     @property
     def is_asked(self) -> bool:
         """Whether a server answers."""
         return self.name != NOT_ASKED
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the campaign starts it."""
+        return self.command is not None
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL in parts."""
+        return urlsplit(self.url or "")
+
+    def at(self, port: int) -> ServerSettings:
+        """Return the same server on another port."""
+        host = f"[{self.parts.hostname}]" if ":" in (self.parts.hostname or "") else self.parts.hostname
+        return self.model_copy(update={"url": self.parts._replace(netloc=f"{host}:{port}").geturl()})
 
     @model_validator(mode="before")
     @classmethod
@@ -101,10 +131,10 @@ class ServerSettings(BaseModel):
             return None
         try:
             parts = urlsplit(url)
-            port = parts.port
+            _ = parts.port  # raises for what is no port
         except ValueError as error:
             raise ValueError(URL_FORM) from error
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not re.fullmatch(r"[!-~]+", url):
+        if parts.scheme not in ("http", "https") or not parts.hostname or not re.fullmatch(r"[!-~]+", url):
             raise ValueError(URL_FORM)
         return url.rstrip("/")
 
@@ -127,4 +157,25 @@ class ServerSettings(BaseModel):
             raise ValueError("has two tokens, server.token_env and server.token_file; leave one out")
         if self.ca is not None and not self.url.startswith("https:"):
             raise ValueError(f"ca={self.ca} has no effect on {self.url}; write https:// in server.url, or leave server.ca out")
+        self._refuse_start()
         return self
+
+    def _refuse_start(self) -> None:
+        """Raise ValueError for keys that start no server, or one that the client could not ask."""
+        assert self.url is not None
+        if self.command is None:
+            if self.parts.port == 0:
+                raise ValueError(f"url={self.url} names no port; write the port on which server.name={self.name} answers")
+            fields = type(self).model_fields
+            if changed := [key for key in STARTING if getattr(self, key) != fields[key].get_default()]:
+                raise ValueError(f"{changed[0]} has no effect on a server that runs already; leave it out, or add server.command=[PROGRAM]")
+            return
+        if self.parts.hostname not in LOOPBACK or self.parts.port is None:
+            raise ValueError(
+                f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 "
+                "for a free one"
+            )
+        if isinstance(self.cores, tuple) and len(set(self.cores)) < len(self.cores):
+            raise ValueError(f"cores={list(self.cores)} names a core twice; list each core once in server.cores")
+        if wrong := complaint([*self.command, *self.environment.values()], self.settings):
+            raise ValueError(wrong)

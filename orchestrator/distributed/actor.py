@@ -12,6 +12,7 @@ import ray
 from orchestrator.configuration.config import Trial
 from orchestrator.distributed.bell import sleep_until_rung
 from orchestrator.distributed.placement import import_shipped
+from orchestrator.execution.worker_with_server import WorkerWithServer
 from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn
@@ -29,7 +30,9 @@ class TimedActor:
             remove_stale(folder)
         self._scratch = scratch = stamps_path(scratch_root())
         # As plain values: the system's own Python may have another pydantic.
-        self._worker = Worker(Trial.model_validate(document), process, scratch, Path(cache_dir).expanduser())
+        trial = Trial.model_validate(document)
+        cache = Path(cache_dir).expanduser()
+        self._worker = WorkerWithServer(Worker(trial, process, scratch, cache), trial, scratch, cache)
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:
@@ -45,7 +48,7 @@ class TimedActor:
         return self._turn.take()
 
     def prepare(self) -> Prepared:
-        """Pin, load, warm up."""
+        """Start the server, where the trial has one of its own; pin, load, warm up."""
         prepared = self._worker.prepare()
         context = ray.get_runtime_context()
         node = {"node_id": context.get_node_id(), "labels": context.get_node_labels(), "turn": self._turn.placement}
@@ -72,5 +75,5 @@ class TimedActor:
         return self._worker.read_back()
 
     def close(self) -> None:
-        """Remove what the process left."""
+        """End the server, and remove what the process left."""
         self._worker.close()

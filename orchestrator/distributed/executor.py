@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.distributed.actor import TimedActor
 from orchestrator.distributed.bell import Bell
@@ -26,8 +27,10 @@ from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
 from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
+from orchestrator.execution.server import KEEPER_S, await_keepers
+from orchestrator.execution.worker_with_server import log_path, take_server_log
 from orchestrator.machine.cores import THREAD_VARIABLES
-from orchestrator.machine.host import Identity, Machine, cores_offered, end_process, own_identity
+from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
@@ -76,9 +79,18 @@ class RayJob(Generic[T]):
 
 
 class RaySession:
-    """One actor on a node. ``shares_machine`` is True where the driver runs on that machine too."""
+    """One actor on a node. ``shares_machine`` is True where the driver runs on that machine too; ``server`` is one that it starts."""
 
-    def __init__(self, handle: Any, node_id: str, shares_machine: bool, leaving: threading.Event, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        handle: Any,
+        node_id: str,
+        shares_machine: bool,
+        leaving: threading.Event,
+        guard: Guard | None = None,
+        server: ServerSettings | None = None,
+    ) -> None:
+        self._server = server
         self._guard = guard
         self._handle = handle
         self._leaving = leaving
@@ -188,7 +200,7 @@ class RaySession:
         """End the process and wait until it is gone, so that the next trial has the machine to itself."""
         self._wake()
         with suppress(RayError):  # a process that hangs or is gone has nothing to say; it is killed below
-            ask(ray.get, self._handle.close.remote(), timeout=CLOSE_TIMEOUT_S)
+            ask(ray.get, self._handle.close.remote(), timeout=CLOSE_TIMEOUT_S + self._server_s)
         ask(ray.kill, self._handle)
         self._await_end()
 
@@ -197,12 +209,30 @@ class RaySession:
             self._bell.remove()
         if self._identity is None:
             return
-        arguments = (self._identity.pid, self._identity.created_s, self._identity.boot_id, CLOSE_TIMEOUT_S)
+        arguments = (self._identity.pid, self._identity.created_s, self._identity.boot_id, self._server_s)
         if self.shares_machine:
-            end_process(*arguments)
+            end_with_server(*arguments)
             return
         with suppress(RayError):  # a node that is gone has no processes
-            ask(ray.get, on_node(self._node_id, end_process, *arguments), timeout=2 * CLOSE_TIMEOUT_S)
+            ask(ray.get, on_node(self._node_id, end_with_server, *arguments), timeout=2 * CLOSE_TIMEOUT_S + self._server_s)
+
+    @property
+    def _server_s(self) -> float:
+        """How long its server may take to end, in s."""
+        return 0.0 if self._server is None else self._server.stop_s + KEEPER_S
+
+    def take_server_log(self) -> str | None:
+        """Return what its server has written, once the process is gone; None without one, or where its host does not answer."""
+        if self._server is None or self._scratch is None:
+            return None
+        arguments = (self._server.model_dump(mode="json"), Path(self._scratch))
+        if self.shares_machine and is_own(log_path(arguments[1])):
+            return take_server_log(*arguments)
+        try:
+            text: str = ask(ray.get, on_node(self._node_id, take_server_log, *arguments), timeout=STAMPS_TIMEOUT_S)
+        except RayError:
+            return None
+        return text
 
 
 class RayExecutor:
@@ -244,19 +274,20 @@ class RayExecutor:
         return self._machine_id(self._machine(trial.system))
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
-        """Return the cores a trial is given there."""
+        """Return the cores a trial is given there, those of a server that it starts among them."""
         machine = self._machine(trial.system)
-        return cores_offered(trial.system, machine.cores, machine.numa, machine.host)
+        return cores_of_trial(trial, machine.cores, machine.numa, machine.host)
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         """Wait until a process that an earlier driver left on a trial's machine is gone, and end it where it stays."""
         machine = self._machine(trial.system)
-        wait_for(on_node(machine.node_id, end_process, pid, created_s, boot_id, CLOSE_TIMEOUT_S), machine.host)
+        server_s = trial.server.stop_s + KEEPER_S if trial.server.is_started else 0.0
+        wait_for(on_node(machine.node_id, end_with_server, pid, created_s, boot_id, server_s), machine.host)
 
     def open(self, trial: Trial, trial_id: str, process: int) -> RaySession:
         """Start an actor for a trial."""
         machine = self._machine(trial.system)
-        threads = trial.system.threads or len(self.cores_of(trial))
+        threads = trial.system.threads or len(cores_offered(trial.system, machine.cores, machine.numa, machine.host))
         environment = {name: str(threads) for name in THREAD_VARIABLES}
         environment["CUDA_VISIBLE_DEVICES"] = visible_devices(trial.system.device)
         # The driver, nvidia-smi and the plan count GPUs in this order.
@@ -281,13 +312,25 @@ class RayExecutor:
         self._handles.add(handle)
         if self._leaving.is_set():
             self.leave()
-        return RaySession(handle, machine.node_id, self.machine_of(trial) == self._own_id, self._leaving, self._guard)
+        server = trial.server if trial.server.is_started else None
+        return RaySession(handle, machine.node_id, self.machine_of(trial) == self._own_id, self._leaving, self._guard, server)
 
     def leave(self) -> None:
         """Kill every process, so that the threads waiting for them end."""
         self._leaving.set()
         for handle in list(self._handles):
             ask(ray.kill, handle)
+
+
+def end_with_server(pid: int, created_s: float | None, boot_id: str | None, server_s: float) -> bool:
+    """Wait until a timed process of this machine is gone, and after it the server that it has started, which may take ``server_s``.
+
+    Kill what stays, and return whether the process is gone.
+    """
+    gone = end_process(pid, created_s, boot_id, CLOSE_TIMEOUT_S)
+    if server_s:
+        await_keepers(pid, created_s, server_s)
+    return gone
 
 
 def _reserved(trial: Trial, machine: Machine) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.clocks import Clocks, Offset
 from orchestrator.doctor.findings import Examined, Finding, Grade, finding, graded, worst
-from orchestrator.machine.host import Machine, cores_offered, format_cores, is_device
+from orchestrator.machine.host import Machine, cores_offered, format_cores, is_device, server_cores_offered
 
 RAY_LABELS = "ray.io/"
 SHORT = 8
@@ -80,6 +81,23 @@ def judge_system(host: str, system: SystemConfig, machine: Machine) -> Finding:
         "; ".join(problems) or f"cores {format_cores(cores)}, device {system.device}",
         "the host has its labels, cores and device: 0 are missing",
     )
+
+
+def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> list[Finding]:
+    """Return the line of a system and, where a server would be started beside its client, that of the server."""
+    return [judge_system(host, system, machine), *([judge_server(host, server, system, machine)] if server.is_started else [])]
+
+
+def judge_server(host: str, server: ServerSettings, system: SystemConfig, machine: Machine) -> Finding:
+    """A server that is started must have cores that its client has not."""
+    try:
+        cores = server_cores_offered(server, system, machine.cores, machine.numa, machine.host)
+        client = cores_offered(system, machine.cores, machine.numa, machine.host)
+        grade: Grade = "good"
+        seen = f"cores {format_cores(cores)}; its client has {format_cores(client)}"
+    except InputError as error:
+        grade, seen = "bad", str(error)
+    return Finding(host, f"server {server.name}", grade, seen, "the server has cores of its own: 0 of them are its client's")
 
 
 def missing_system(system: SystemConfig, reason: str) -> Finding:

@@ -90,6 +90,9 @@ class Session(Protocol):
     def close(self) -> None:
         """End the process and wait until it is gone."""
 
+    def take_server_log(self) -> str | None:
+        """Return what a server that the process has started has written, once both are gone; None where there is none."""
+
 
 class Executor(Protocol):
     """Opens sessions."""
@@ -98,7 +101,7 @@ class Executor(Protocol):
         """Return the id of the physical machine a trial runs on; trials of one machine take turns."""
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
-        """Return the cores a trial is given there."""
+        """Return the cores a trial is given there, those of a server that it starts among them."""
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         """Wait until a process that an earlier driver left on a trial's machine is gone, and end it where it stays."""

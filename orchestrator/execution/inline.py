@@ -14,11 +14,13 @@ from uuid import uuid4
 
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import resolved
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.execution.executor import as_fault
 from orchestrator.execution.guard import guarded
+from orchestrator.execution.worker_with_server import WorkerWithServer, take_server_log
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
-from orchestrator.machine.host import Identity, cores_offered, numa_cores, own_identity
+from orchestrator.machine.host import Identity, cores_of_trial, numa_cores, own_identity
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.failures import Stamps
 from orchestrator.measurement.scratch import end_stream, scratch_root, take_stamps
@@ -46,13 +48,15 @@ class InlineJob(Generic[T]):
 
 
 class InlineSession:
-    """One worker in this process."""
+    """One worker in this process; ``server`` is one that it starts itself."""
 
     shares_machine = True
 
-    def __init__(self, worker: Worker, scratch: Path, turn: Turn) -> None:
+    def __init__(self, served: WorkerWithServer, scratch: Path, turn: Turn, server: ServerSettings | None = None) -> None:
+        self._server = server
         self._turn = turn
-        self._worker = worker
+        self._served = served
+        self._worker = served.worker
         self._scratch = scratch
 
     def identify(self) -> InlineJob[Identity]:
@@ -69,11 +73,11 @@ class InlineSession:
 
     def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
         """Run consecutive rounds of a visit."""
-        return InlineJob(lambda: self._worker.run_rounds(first, count, visit))
+        return InlineJob(lambda: self._served.run_rounds(first, count, visit))
 
     def run_stream(self, first: int, visit: int) -> InlineJob[list[RoundResult]]:
         """Serve the stream of a visit."""
-        return InlineJob(lambda: self._worker.run_stream(first, visit))
+        return InlineJob(lambda: self._served.run_stream(first, visit))
 
     def end_stream(self) -> None:
         """Have the stream under way end after its round."""
@@ -99,16 +103,21 @@ class InlineSession:
 
     def abandon(self) -> Stamps | None:
         """Return what is left of the round in flight. The process is the driver's own and lives on."""
+        self._served.end_server()
         self._turn.end()
         return take_stamps(self._scratch)
 
     def close(self) -> None:
         """Remove the file of stamps."""
-        self._worker.close()
+        self._served.close()
         self._turn.end()
 
+    def take_server_log(self) -> str | None:
+        """Return what its server has written, None without one."""
+        return None if self._server is None else take_server_log(self._server.model_dump(mode="json"), self._scratch)
+
     def _prepare(self) -> Prepared:
-        prepared = self._worker.prepare()
+        prepared = self._served.prepare()
         return replace(prepared, placement={**prepared.placement, "turn": self._turn.placement})
 
 
@@ -128,7 +137,7 @@ class InlineExecutor:
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
         """Return the cores of this process that the trial asks for; nothing is pinned to them."""
-        return cores_offered(trial.system, allowed_cores(), numa_cores(), socket.gethostname())
+        return cores_of_trial(trial, allowed_cores(), numa_cores(), socket.gethostname())
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
         """Do nothing: such a process was a driver, and is dead."""
@@ -139,8 +148,11 @@ class InlineExecutor:
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         """Make a worker."""
         scratch = self._scratch / f"{trial_id}-{process}"
-        worker = Worker(resolved(trial), process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
-        return InlineSession(worker, scratch, Turn(turn_of(trial, self._campaign), this_campaign()))
+        here = resolved(trial)
+        worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
+        turn = Turn(turn_of(trial, self._campaign), this_campaign())
+        served = WorkerWithServer(worker, here, scratch, self._cache_dir)
+        return InlineSession(served, scratch, turn, trial.server if trial.server.is_started else None)
 
 
 @contextmanager

@@ -144,6 +144,22 @@ def check_pinning(
     return computing
 
 
+def check_server_threads(cores: tuple[int, ...], pids: Iterable[int]) -> None:
+    """Raise InputError for the first thread of a server's processes that may run on other cores than the server's."""
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").glob("*"):
+            try:
+                found = os.sched_getaffinity(int(thread.name))
+                name = (thread / "comm").read_text().strip()
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            if not found <= set(cores):
+                raise InputError(
+                    f"thread {name} ({thread.name}) of the server may run on cores {_ranges(found)} and not on {_ranges(cores)} alone: the "
+                    "server sets masks of its own; turn that off or choose server.cores to fit"
+                )
+
+
 def _task_ids() -> list[int]:
     return sorted(int(path.name) for path in Path("/proc/self/task").iterdir())
 

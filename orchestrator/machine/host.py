@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.config import SystemConfig, Trial
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.machine.cores import allowed_cores, choose_cores, read_memory_limit
 from orchestrator.machine.environment import boot_id, gpu_driver, installed_versions
@@ -93,6 +94,38 @@ def cores_offered(system: SystemConfig, allowed: Iterable[int], numa: Mapping[in
     if not there:
         raise InputError(f"system.numa={system.numa}: this process may use none of its cores on {host}; choose another node")
     return choose_cores(system.cores, there)
+
+
+def server_cores_offered(
+    server: ServerSettings, system: SystemConfig, allowed: Iterable[int], numa: Mapping[int, tuple[int, ...]], host: str
+) -> tuple[int, ...]:
+    """Return the cores of a server that is started: out of those allowed, and none of its client's.
+
+    A number takes the highest ones that the client leaves. Raises InputError where it leaves too few, or the list names one of its own.
+    """
+    have = tuple(sorted(allowed))
+    client = cores_offered(system, have, numa, host)
+    free = tuple(core for core in have if core not in client)
+    where = f"{host} allows the cores {format_cores(have)}, of which system {system.name} has {format_cores(client)} for the client"
+    if isinstance(server.cores, tuple):
+        missing = [core for core in server.cores if core not in free]
+        if missing or not server.cores:
+            named = "the list is empty" if not server.cores else f"{format_cores(missing)} cannot be its own"
+            raise InputError(f"server.cores={list(server.cores)}: {named}: {where}; list others, or change system.cores")
+        return tuple(sorted(server.cores))
+    wanted = len(free) if server.cores is None else server.cores
+    if not free or wanted > len(free):
+        asked = "null" if server.cores is None else server.cores
+        raise InputError(f"server.cores={asked}: the client leaves {len(free)}: {where}; set system.cores to fewer")
+    return free[-wanted:]
+
+
+def cores_of_trial(trial: Trial, allowed: Iterable[int], numa: Mapping[int, tuple[int, ...]], host: str) -> tuple[int, ...]:
+    """Return all cores that a trial works on: its system's, and those of a server that it starts. Raises InputError for those not there."""
+    have = tuple(allowed)
+    client = cores_offered(trial.system, have, numa, host)
+    server = server_cores_offered(trial.server, trial.system, have, numa, host) if trial.server.is_started else ()
+    return tuple(sorted({*client, *server}))
 
 
 def parse_cores(text: str) -> tuple[int, ...]:

@@ -27,11 +27,15 @@ OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory", re.IGNORECA
 PLACE = re.compile(r" \([^()]*, line \d+, in [^()]*\)$")
 """Where it was raised: the name of a file says nothing of the cause."""
 GPU = re.compile(r"\bCUDA\b|cuDNN|cuBLAS|NCCL|device-side assert", re.IGNORECASE)
+SERVER_ENDED = "the server that the campaign has started has ended"
+"""How every message begins that names the death of such a server as the cause."""
 
 
 def fault_of(message: str, otherwise: FaultName) -> FaultName:
-    """Return the fault that a message names: memory, the GPU, or ``otherwise``."""
+    """Return the fault that a message names: memory, the GPU, a server that was started, or ``otherwise``."""
     said = PLACE.sub("", message)
+    if said.startswith(SERVER_ENDED):
+        return "server died"
     if OUT_OF_MEMORY.search(said):
         return "out of memory"
     return "gpu error" if GPU.search(said) else otherwise

@@ -122,6 +122,10 @@ class Worker:
         self._client: Client | None = None
         self._asking: InFlight | None = None
 
+    def ask_at(self, url: str) -> None:
+        """Take the URL of a server that has been started, before anything is loaded."""
+        self._trial = self._trial.model_copy(update={"server": self._trial.server.model_copy(update={"url": url})})
+
     @tracebacks_kept()
     def prepare(self) -> Prepared:
         """Pin, load model and samples, warm up, and read everything back.

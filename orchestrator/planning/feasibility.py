@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.fields import DTYPE_BYTES
 from orchestrator.contracts import InputError
-from orchestrator.machine.host import Machine, cores_offered, is_device
+from orchestrator.machine.host import Machine, cores_of_trial, is_device
 from orchestrator.metrics import find_metric
 from orchestrator.subject.inspection import UNKNOWN, Inspection
 
@@ -21,7 +21,7 @@ def reasons(trial: Trial, inspection: Inspection, machine: Machine) -> tuple[str
     """Return every reason why a machine cannot run a trial, one line each."""
     found = (
         _labels(trial.system, machine),
-        _cores(trial.system, machine),
+        _cores(trial, machine),
         _device(trial.system, machine),
         _several_gpus(trial),
         _dtype(trial),
@@ -41,9 +41,9 @@ def _labels(system: SystemConfig, machine: Machine) -> str | None:
     return None
 
 
-def _cores(system: SystemConfig, machine: Machine) -> str | None:
+def _cores(trial: Trial, machine: Machine) -> str | None:
     try:
-        cores_offered(system, machine.cores, machine.numa, machine.host)
+        cores_of_trial(trial, machine.cores, machine.numa, machine.host)
     except InputError as error:
         return str(error)
     return None

@@ -9,10 +9,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import LoadConfig, MeasurementConfig, Target, Trial
 from orchestrator.configuration.environment_values import known_by_digests
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.subject.inspection import Inspection
 
 LONGEST_SLUG = 100
@@ -28,7 +30,7 @@ OF_SERVER = {"name", "timeout_s", "keep_alive", "in_flight", "command", "cores"}
 """What is known of a server in the hash: where it answers and with which token is no part of the work."""
 
 NO_WORK = {
-    "model": {"runtimes", "classes", "parameters", "several_gpus", "options"},
+    "model": {"runtimes", "classes", "parameters", "several_gpus", "same_as", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
     "system": {"paths", "python"},
     "runtime": {"packages", "programs", "dtypes", "asks_server"},
@@ -83,8 +85,22 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
         # Of a trace its content is the work, not where it lies.
         blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"}) | {"file_digest": inspection.load_digest}
     if trial.server.is_asked:
-        blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER)
+        blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER) | _started(trial.server)
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
+
+
+def _started(server: ServerSettings) -> dict[str, Any]:
+    """Return what is known of a server that the campaign starts: command and settings without the folders of paths, and its environment."""
+    if server.command is None:
+        return {}
+    command = list(map(_without_folder, server.command))
+    settings = {name: _without_folder(value) for name, value in server.settings.items()}
+    told = {"command": command, "environment": server.environment, "settings": settings}
+    return {name: known_by_digests(value) for name, value in told.items()}
+
+
+def _without_folder(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _lead_in(measurement: MeasurementConfig) -> dict[str, int]:

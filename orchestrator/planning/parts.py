@@ -45,6 +45,7 @@ def in_parts(
 
     A part holds as many trials as the memory does, whole repeats where it can. Trials that share their machine with others run in lanes of
     their own, which the plan does not tell apart: where not all of them can be loaded at once, each is a part.
+    So is each trial that starts a server: that does not sleep between visits, and would work beside what others time.
 
     Parameters
     ----------
@@ -56,6 +57,8 @@ def in_parts(
     parts: dict[str, int] = {}
     lines: list[str] = []
     in_visits = [planned for planned in trials if planned.state == "planned" and planned.trial.measurement.rounds_per_visit is not None]
+    with_server = [planned for planned in in_visits if planned.trial.server.is_started]
+    in_visits = [planned for planned in in_visits if not planned.trial.server.is_started]
     for (_, exclusive), members in _by_machine(in_visits, places).items():
         machine = places[members[0].match_key][1]
         held = {planned.trial_id: Counter(held_bytes(planned.trial, places[planned.match_key][0]) | {PROCESSES: 1}) for planned in members}
@@ -66,7 +69,16 @@ def in_parts(
         parts.update({planned.trial_id: number for planned, number in zip(members, numbers, strict=True)})
         if len(members) > 1:
             lines.append(_line(machine.host, sum(held.values(), Counter()), room, len(members), len(set(numbers))))
+    if len(with_server) + len(in_visits) > 1:
+        first = max(parts.values(), default=0) + 1
+        parts.update({planned.trial_id: first + number for number, planned in enumerate(with_server)})
+        lines += [_server_line(places[members[0].match_key][1].host, len(members)) for members in _by_machine(with_server, places).values()]
     return tuple(planned.model_copy(update={"part": parts.get(planned.trial_id, 0)}) for planned in trials), tuple(lines)
+
+
+def _server_line(host: str, trials: int) -> str:
+    who = "the trial that starts a server is" if trials == 1 else f"{trials} trials that start a server each are"
+    return f"{host}: {who} measured apart from all others, since a server does not sleep between visits"
 
 
 def _by_machine(

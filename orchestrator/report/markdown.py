@@ -28,9 +28,11 @@ from orchestrator.report.result_tables import (
     trials_table,
 )
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
 from orchestrator.report.standings import Ranking, rankings
+from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
 from orchestrator.report.together import together_tables
@@ -62,7 +64,7 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),
     ("Latency", (latency_tables,)),
     ("Schedules under load", (load_tables,)),
-    ("Servers", (server_tables,)),
+    ("Servers", (server_tables, server_cost_tables, started_server_tables)),
     ("Slow rounds", (slow_rounds_tables,)),
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)], rounds_needed_tables)),
     ("First inferences, memory and changed answers", (resources_tables,)),

@@ -162,16 +162,20 @@ Answer = TypeVar("Answer")
 class TimedProcess:
     """The process that times a trial now, where there is one; after a fault another takes its place.
 
-    ``number`` is that of the process, or of the next one where there is none.
+    ``number`` is that of the process, or of the next one where there is none. ``keep_log`` is given what the server of a process has
+    written, once both are gone, with the number of that process.
     """
 
-    def __init__(self, executor: Executor, trial: Trial, trial_id: str) -> None:
+    def __init__(self, executor: Executor, trial: Trial, trial_id: str, keep_log: Callable[[int, str], None]) -> None:
         self.number = 0
+        self._opened = 0
+        self._keep_log = keep_log
         self._executor = executor
         self._trial = trial
         self._trial_id = trial_id
         measurement = trial.measurement
-        self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS)
+        server_s = trial.server.ready_s + trial.server.stop_s if trial.server.is_started else 0.0
+        self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS) + server_s
         self._session: Session | None = None
 
     def __bool__(self) -> bool:
@@ -186,6 +190,7 @@ class TimedProcess:
     def start(self, stop: threading.Event) -> Identity | None:
         """Start a fresh process and return which one it is, or None if the user has stopped meanwhile."""
         with step("starting its process"):
+            self._opened = self.number
             self._session = self._executor.open(self._trial, self._trial_id, self.number)
         with asking("asking which process it is"):
             return self._await(self._session.identify(), stop)
@@ -240,7 +245,9 @@ class TimedProcess:
                 except TrialFailed:  # it is gone, and what it has left cannot be trusted
                     self._session = None
                     raise
-            self._session = None
+            session, self._session = self._session, None
+            if answers:
+                self._keep_log_of(session)
         return left
 
     def close(self) -> None:
@@ -253,6 +260,15 @@ class TimedProcess:
                 with suppress(Exception):  # it must not live on beside what is timed next
                     session.abandon()
                 raise
+            finally:
+                self._keep_log_of(session)
+
+    def _keep_log_of(self, session: Session) -> None:
+        text = None
+        with suppress(Exception):  # it explains what has happened, and changes nothing
+            text = session.take_server_log()
+        if text:
+            self._keep_log(self._opened, text)
 
     def _await(self, job: Job[Answer], stop: threading.Event) -> Answer | None:
         """Wait for a long call before anything is timed, and now and then look whether its host is still there.

@@ -15,6 +15,7 @@ from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialError, TrialRecord
 from orchestrator.storage.vocabulary import State
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.targets import harmless
 
 MOST_MESSAGES = 1000
 """Most messages of samples that are kept of one trial; outcomes are kept of all."""
@@ -114,6 +115,11 @@ class TrialBook:
             self._tracebacks.add(text)
             with storing("storing a traceback"):
                 self._writer.write_traceback(where, self._hide(text))
+
+    def store_server_log(self, process: int, text: str) -> None:
+        """Store what the server of a process has written."""
+        with storing("storing its server's log"):
+            self._writer.write_server_log(process, harmless(self._hide(text)))
 
     def finish(self) -> None:
         """Write what waits, and merge all parts."""

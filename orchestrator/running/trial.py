@@ -55,7 +55,7 @@ class TrialRun(TrialLife):
         self._make_rule = make_rule
         self._among_others = among_others
         self._stop = stop
-        self._process = TimedProcess(executor, planned.trial, planned.trial_id)
+        self._process = TimedProcess(executor, planned.trial, planned.trial_id, self._keep_server_log)
         self._course: Course | None = None
         self._calls: RoundCalls | None = None
         self._faults = 0
@@ -222,6 +222,10 @@ class TrialRun(TrialLife):
             if course is not None:
                 course.book.fault(fault.model_copy(update={"name": worse.fault, "message": str(worse)}))
             raise
+
+    def _keep_server_log(self, process: int, text: str) -> None:
+        if self._book is not None:
+            self._book.store_server_log(process, text)
 
     def _interrupted(self, course: Course) -> End:
         return "interrupted", f"stopped by the user after {course.next_round} rounds"

@@ -9,6 +9,8 @@ from typing import Any
 from orchestrator.stats.stopping import CHECK_COLUMNS
 
 Rule = tuple[str, Callable[[Any], bool]]
+SERVER_STARTED = "server_started"
+"""Name among a trial's facts of what is recorded of a server that the campaign has started for it."""
 
 
 def _whole(value: Any, bits: int = 64) -> bool:

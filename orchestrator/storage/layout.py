@@ -101,6 +101,10 @@ class TrialFolder:
         """Tracebacks of what code has raised, as text."""
         return self._own(TRACEBACK)
 
+    def server_log(self, process: int) -> Path:
+        """What a server has written that the trial's process of this number had started, as text."""
+        return self._own(f"server-{process}.log")
+
     @property
     def answers(self) -> Path:
         """Folder of answers that differ from the first round's."""

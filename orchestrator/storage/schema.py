@@ -22,7 +22,7 @@ STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 
 RESULT_TABLES = (
     "tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes", "tolerance", "load",
-    "capacity", "slices", "resources",
+    "capacity", "slices", "resources", "server_cost",
 )  # fmt: skip
 """Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 

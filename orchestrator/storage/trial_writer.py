@@ -136,6 +136,10 @@ class TrialWriter:
         if (added := with_traceback(known, heading, text)) != known:
             write_text(self._folder.traceback, added)
 
+    def write_server_log(self, process: int, text: str) -> None:
+        """Write what the server has written that a process of the trial had started."""
+        write_text(self._folder.server_log(process), text)
+
     def append(self, timings: pa.RecordBatch, row: pa.RecordBatch) -> None:
         """Store one round: columns of ``schema.TIMINGS`` in order of sample, and one row of ``schema.ROUNDS``.
 

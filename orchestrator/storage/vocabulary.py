@@ -25,6 +25,7 @@ FaultName = Literal[
     "clock broken",
     "gpu error",
     "answers malformed",
+    "server died",
 ]
 """What ended a process of a trial before its time."""
 

@@ -32,6 +32,7 @@ class CodeFiles:
     its files import anywhere, and what those outside ``orchestrator`` name in a string (``"tasks.runtimes.onnx_runtime:Session"``). A
     file of the user's that loads modules by names that it makes up stands for all files of the user's folders; a package of ours that
     does so, for all its files. The user's metrics always count: a task names them by their names.
+    So do the modules that the command and the settings of a server name which the trial starts.
     """
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
@@ -62,6 +63,9 @@ class CodeFiles:
         if trial.runtime.asks_server:  # found by its name, in our package or in the user's folders
             places = (f"tasks.runtimes.{trial.runtime.name}", trial.runtime.name)
             targets = (*targets, *(name for name in places if name in self._paths))
+        told = (*(trial.server.command or ()), *map(str, trial.server.settings.values()))
+        served = [name for name in (word.partition(":")[0] for word in told) if name in self._paths]
+        targets = (*targets, *served)
         if targets not in self._reached:
             reached: set[str] = set()
             waiting = {*RUNS_EVERY_TRIAL, *targets, *self._metrics}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import select
+import shutil
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -142,6 +145,7 @@ def check_server(settings: ServerSettings) -> None:
         return
     token_of(settings)
     if settings.command is not None:
+        _check_program(settings.name, settings.command[0], settings.packages)
         return
     try:
         connect(address_of(settings), min(CHECK_S, settings.timeout_s)).close()
@@ -149,6 +153,18 @@ def check_server(settings: ServerSettings) -> None:
         raise InputError(
             f"server.url={settings.url}: the server {settings.name} takes no connection ({reason(error)}); start it, or correct the URL"
         ) from error
+
+
+def _check_program(name: str, program: str, packages: Sequence[str]) -> None:
+    """Raise InputError where what a server that is to be started needs is not installed. Imports and starts nothing."""
+    for module in packages:
+        if importlib.util.find_spec(module.partition(".")[0]) is None:
+            raise InputError(
+                f"server={name} needs the package {module}, which is not installed; install it (the extra `servers` brings litserve and "
+                "xllamacpp), or choose another"
+            )
+    if "{" not in program and shutil.which(program) is None:
+        raise InputError(f"server={name} needs the program {program}, which is not on PATH; install it or choose another")
 
 
 def reason(error: BaseException) -> str:

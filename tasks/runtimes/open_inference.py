@@ -96,7 +96,8 @@ class Asking:
         found: dict[str, Array] = {}
         for tensor in inside(read_json(head), "outputs"):
             name = str(inside(tensor, "name"))
-            size = tensor.get("parameters", {}).get("binary_data_size") if isinstance(tensor, dict) else None
+            # KServe writes "parameters": null beside outputs in JSON.
+            size = (tensor.get("parameters") or {}).get("binary_data_size") if isinstance(tensor, dict) else None
             if size is None:
                 found[name] = from_list(tensor)
                 continue

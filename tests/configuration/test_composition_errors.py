@@ -31,7 +31,10 @@ def complaint(folder: Path, *overrides: str, multirun: bool = False) -> str:
         ("measurement.bacth=1", "measurement.bacth: no such key; did you mean measurement.batch?"),
         ("task.limt=1", "task.limt: no such key; did you mean task.limit?"),
         ("task.cuont=1", "task.cuont: no such key; did you mean task.count?"),
-        ("model.foo=1", "model.foo: no such key; there is classes, kind, name, nested, parameters, path, runtimes, several_gpus, target"),
+        (
+            "model.foo=1",
+            "model.foo: no such key; there is classes, kind, name, nested, parameters, path, runtimes, same_as, several_gpus, target",
+        ),
         ("+model.foo=1", "model.foo: no such key; there is classes, "),
         ("++model.paht=1", "model.paht: no such key; did you mean model.path?"),
         ("model.nested={a: 1}", "model.nested.a: no such key; there are none"),

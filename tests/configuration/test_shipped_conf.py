@@ -20,6 +20,9 @@ NEEDS = {
     **{f"load={law}": ["load.rate_per_s=40"] for law in ("periodic", "poisson", "gamma")},
     "load=trace": ["load.file=arrivals.csv"],
     "server=url": ["server.name=url", "server.url=http://127.0.0.1:1", "runtime=openai"],
+    **{f"server={name}": ["runtime=open_inference"] for name in ("kserve", "mlserver", "triton")},
+    **{f"server={name}": ["runtime=http_json"] for name in ("bentoml", "litserve", "ray_serve")},
+    **{f"server={name}": ["runtime=openai"] for name in ("transformers", "vllm", "xllamacpp")},
     **{
         f"runtime={name}": ["server=url", "server.name=a", "server.url=http://127.0.0.1:1"]
         for name in ("open_inference", "openai", "http_json")

@@ -46,8 +46,8 @@ def test_every_line_stands_on_the_page(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("overrides", "complaint"),
     [
-        (["model=resnet18"], "model: a look at hosts takes cluster and system keys only"),
-        (["+sweep=vision"], "sweep: a look at hosts takes cluster and system keys only; name the systems with system=a,b"),
+        (["model=resnet18"], "model: a look at hosts takes cluster, system and server keys only"),
+        (["+sweep=vision"], "sweep: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b"),
         (["system=cpu_1cor"], r"system=cpu_1cor: no such system; did you mean cpu_1core\?"),
         (["system.cores=-1"], "system.cores=-1: "),
         (["cluster=local,inline"], "cluster=local,inline: one value is wanted here"),

@@ -38,7 +38,8 @@ def test_one_table_holds_the_trials_of_both_days(
     written = contents(tmp_path / "both")
     assert set(written) == {
         "report.html", "report.md", "report.svg", "tail_quality.parquet", "latency.parquet", "convergence.parquet", "prediction.parquet", "deadline.parquet",
-        "comparison.parquet", "explain.parquet", "processes.parquet", "tolerance.parquet", "load.parquet", "capacity.parquet",
+        "comparison.parquet", "explain.parquet", "processes.parquet", "tolerance.parquet", "load.parquet", "capacity.parquet", "slices.parquet",
+        "resources.parquet", "server_cost.parquet",
     }  # fmt: skip
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
     table = text[text.index("## Tail quality of numbers (top1) at absolute") :].split("\n\n")[1]

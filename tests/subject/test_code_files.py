@@ -101,3 +101,15 @@ def test_what_measuring_imports_is_found(tmp_path: Path) -> None:
     found = CodeFiles().of_trials([trial()])
     assert len(found) > 50
     assert set(done.stdout.split()) <= found.keys()
+
+
+def test_what_a_started_server_runs_counts_too(folder: Path) -> None:
+    document = trial().model_dump(mode="json")
+    document["model"]["runtimes"], document["runtime"] = ["http_json"], {"name": "http_json", "asks_server": True}
+    document["server"] = {
+        "name": "s", "url": "http://127.0.0.1:0", "command": ["{python}", "-m", "heavy", "--target", "{target}"],
+        "settings": {"target": "other_model:Other"},
+    }  # fmt: skip
+    files = CodeFiles([str(folder)]).of_trials([parse_trial(document)])
+    assert {"heavy", "other_model"} | RUN <= set(files)
+    assert not {"heavy", "other_model"} & set(CodeFiles([str(folder)]).of_trials([trial()]))

@@ -22,9 +22,11 @@ from orchestrator.report.html.strips import Strip, strips
 from orchestrator.report.resources import resources_tables
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
 from orchestrator.report.schedules import load_tables
+from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
 from orchestrator.report.standings import Ranking
+from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.together import together_tables
@@ -160,7 +162,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "own": ("Own percentiles", list(own_threshold_tables(own))),
         "latency": ("Distribution of times", []),
         "schedule": ("Schedules under load", list(load_tables(own))),
-        "servers": ("Servers", list(server_tables(own))),
+        "servers": ("Servers", [*server_tables(own), *server_cost_tables(own), *started_server_tables(own)]),
         "causes": ("Our own loop", list(gap_table(reading))),
         "more": ("Other metrics", list(other_figure_tables(own, everywhere=True))),
         "resources": ("First inferences, memory and changed answers", list(resources_tables(own))),

@@ -1,0 +1,186 @@
+"""A server that is started gets ready, is watched, and leaves nothing behind, whoever ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.configuration.server import ServerSettings
+from orchestrator.contracts import InputError
+from orchestrator.execution.server import Server, await_keepers, order_of, ready_url, take_log, with_port
+from orchestrator.machine.cores import allowed_cores, check_server_threads
+from orchestrator.measurement.failures import TrialFailed
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a server's keeper reads /proc: run it on Linux")
+
+TINY = Path(__file__).parents[1] / "support" / "tiny_server.py"
+ENDLESS_S = 60
+Start = Callable[..., tuple[Server, ServerSettings]]
+
+
+def settings_of(*words: str, **changes: object) -> ServerSettings:
+    command = ["{python}", str(TINY), "--port", "{port}", *words]
+    return with_port(
+        ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 5} | changes)
+    )
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    begun: list[Server] = []
+
+    def of(*words: str, ready: bool = True, **changes: object) -> tuple[Server, ServerSettings]:
+        settings = settings_of(*words, **changes)
+        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()))
+        begun.append(server)
+        if ready:
+            server.await_ready(ready_url(settings), ENDLESS_S)
+        return server, settings
+
+    yield of
+    for server in begun:
+        server.end()
+
+
+def gone(pids: list[int]) -> bool:
+    """Return whether all processes are gone, at the latest after a minute."""
+    until = time.monotonic() + ENDLESS_S
+    while time.monotonic() < until:
+        if not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_it_gets_ready_on_its_cores_and_ends_with_all_that_it_has_left(start: Start, tmp_path: Path) -> None:
+    server, _ = start("--children", "2", "--says", "hello", stop_s=0.5)
+    pids = server.processes()
+    assert len(pids) == 3
+    assert server.how_it_ended() is None
+    check_server_threads(allowed_cores()[:1], pids)
+    if len(allowed_cores()) > 1:
+        with pytest.raises(InputError, match="sets masks of its own"):
+            check_server_threads(allowed_cores()[1:], pids)
+    server.end()
+    server.end()
+    # Its children are deaf to SIGTERM and in sessions of their own: they had to be killed.
+    assert server.killed
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert take_log(tmp_path / "log") == "hello\n"
+    assert not (tmp_path / "log").exists()
+
+
+def test_one_that_hears_is_not_killed(start: Start) -> None:
+    server, _ = start()
+    server.end()
+    assert not server.killed
+
+
+def test_one_that_is_deaf_is_killed(start: Start) -> None:
+    server, _ = start("--ignores", stop_s=0.2)
+    pids = server.processes()
+    server.end()
+    assert server.killed
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_the_process_of_the_client_inherits_nothing_of_it(start: Start) -> None:
+    server, _ = start()
+    assert server.pid not in {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def test_one_that_ends_before_it_is_ready_says_its_last_word(start: Start) -> None:
+    server, settings = start("--exits", "3", "--says", "no such model", ready=False)
+    with pytest.raises(TrialFailed, match=r"has ended \(exit code 3\) before it was ready; its last line: no such model") as caught:
+        server.await_ready(ready_url(settings), ENDLESS_S)
+    assert caught.value.fault == "server died"
+
+
+def test_one_that_is_never_ready_is_given_up(start: Start) -> None:
+    server, settings = start("--never-ready", ready=False)
+    with pytest.raises(TrialFailed, match=r"not ready after server.ready_s=1.5 s: http://127.0.0.1:\d+: (status 503|.*refused)") as caught:
+        server.await_ready(ready_url(settings), 1.5)
+    assert caught.value.fault == "load failed"
+
+
+def test_a_program_that_is_not_there(start: Start) -> None:
+    with pytest.raises(InputError, match=r"server.command=/no/such/program: cannot be started \(No such file or directory\)"):
+        start(ready=False, command=["/no/such/program", "{port}"])
+
+
+def test_a_port_that_is_taken_is_refused(start: Start) -> None:
+    _, settings = start()
+    with pytest.raises(InputError, match="the port is not free"):
+        with_port(settings)
+
+
+def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
+    server, _ = start("--children", "1")
+    pids = server.processes()
+    os.kill(server.pid, signal.SIGKILL)
+    until = time.monotonic() + ENDLESS_S
+    while (how := server.how_it_ended()) is None and time.monotonic() < until:
+        time.sleep(0.02)
+    assert how == "signal SIGKILL"
+    server.end()
+    assert gone(pids)
+
+
+def test_without_its_keeper_it_dies(start: Start) -> None:
+    server, _ = start("--children", "1")
+    pids = server.processes()
+    os.kill(server._keeper_pid, signal.SIGKILL)
+    assert gone([server.pid])
+    until = time.monotonic() + ENDLESS_S
+    while (how := server.how_it_ended()) is None and time.monotonic() < until:
+        time.sleep(0.02)
+    assert how == "its keeper was killed"
+    server.end()
+    assert gone([server.pid])
+    for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
+        os.kill(pid, signal.SIGKILL)
+
+
+OWNER = """
+import os, signal, sys, time
+from pathlib import Path
+from orchestrator.configuration.server import ServerSettings
+from orchestrator.execution.server import Server, order_of, ready_url, with_port
+from orchestrator.machine.cores import allowed_cores
+
+command = ["{python}", sys.argv[1], "--port", "{port}", "--children", "2"]
+settings = with_port(ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 0.5}))
+server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2]), Path()))
+server.await_ready(ready_url(settings), 60)
+print(server._keeper_pid, *server.processes(), flush=True)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.killpg(0, signal.SIGTERM)  # a signal to the whole group is not for the keeper
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_client_leaves_no_server(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OWNER, str(TINY), str(tmp_path / "log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as owner:
+        started = psutil.Process(owner.pid).create_time()
+        assert owner.stdout is not None
+        pids = [int(word) for word in owner.stdout.readline().split()]
+    assert len(pids) == 4
+    await_keepers(owner.pid, started, ENDLESS_S)
+    assert gone(pids)
+
+
+def test_nobody_waits_for_the_keeper_of_another(start: Start) -> None:
+    server, _ = start()
+    await_keepers(os.getpid() + 1, None, 0.0)
+    await_keepers(os.getpid(), psutil.Process().create_time() + 100, 0.0)
+    assert server.how_it_ended() is None
+    assert psutil.pid_exists(server.pid)

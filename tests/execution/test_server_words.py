@@ -1,0 +1,120 @@
+"""What a server's command may name, which keys start one, and which cores it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.fields import explain
+from orchestrator.configuration.server import ServerSettings
+from orchestrator.contracts import InputError
+from orchestrator.execution.server import described, order_of, read_log, ready_url
+from orchestrator.machine.host import server_cores_offered
+
+STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}
+
+
+def settings(**changes: object) -> ServerSettings:
+    return ServerSettings.model_validate(STARTED | changes)
+
+
+def complaint(**changes: object) -> str:
+    with pytest.raises(ValidationError) as caught:
+        settings(**changes)
+    return explain(caught.value)
+
+
+def test_names_stand_for_their_values_and_braces_of_json_stay() -> None:
+    asked = settings(
+        command=["{python}", "serve.py", "--at={host}:{port}", "--batch", "{batch}", '--more={"a": {}}', "--fast={fast}"],
+        settings={"batch": 8, "fast": True},
+        environment={"THREADS": "{cores}", "OMP_NUM_THREADS": "7"},
+    )
+    inherited = {"PATH": "/bin", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "RAY_ADDRESS": "local"}
+    order = order_of(asked, (0, 2, 3), inherited, Path("/log"), Path("/cache"))
+    assert order.command[2:] == ("--at=127.0.0.1:8123", "--batch", "8", '--more={"a": {}}', "--fast=true")
+    assert order.environment["THREADS"] == "3"
+    assert order.environment["OMP_NUM_THREADS"] == "7"  # the user's own word counts
+    assert order.environment["MKL_NUM_THREADS"] == "3"
+    assert order.environment["PATH"] == "/bin"
+    assert not {"CUDA_VISIBLE_DEVICES", "RAY_ADDRESS"} & set(order.environment)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"command": ["serve", "{prt}"]}, "names {prt}, which has no value"),
+        ({"settings": {"batch": 4}}, "server.settings.batch has no effect"),
+        ({"settings": {"port": 4}, "command": ["{port}"]}, "server.settings.port is the name"),
+        ({"url": "http://10.0.0.1:80"}, "answers on its own host alone"),
+        ({"url": "http://127.0.0.1"}, "or port 0 for a free one"),
+        ({"cores": [1, 1]}, "names a core twice"),
+        ({"command": None, "settings": {"batch": 4}}, "settings has no effect on a server that runs already"),
+        ({"command": None, "url": "http://127.0.0.1:0"}, "names no port"),
+        ({"command": []}, "command"),
+    ],
+)
+def test_a_mistake_is_one_line(changes: dict[str, object], said: str) -> None:
+    line = complaint(**changes)
+    assert said in line
+    assert "\n" not in line
+
+
+def test_where_a_server_is_asked_whether_it_is_ready() -> None:
+    assert ready_url(settings()) == "http://127.0.0.1:8123"
+    assert (
+        ready_url(settings(url="http://127.0.0.1:8123/v2/models/x", ready_url="/v2/health/ready"))
+        == "http://127.0.0.1:8123/v2/health/ready"
+    )
+    assert ready_url(settings(ready_url="http://127.0.0.1:{port}/x")) == "http://127.0.0.1:8123/x"
+    assert settings(url="http://[::1]:0/v1").at(9).url == "http://[::1]:9/v1"
+
+
+@pytest.mark.parametrize(
+    ("system", "server", "cores"),
+    [
+        (1, 1, (2,)),
+        (1, None, (0, 1, 2)),
+        ([0], 2, (2, 3)),
+        ([1, 2], [0, 3], (0, 3)),
+        (1, [1], (1,)),
+    ],
+)
+def test_a_server_has_cores_that_its_client_has_not(system: object, server: object, cores: tuple[int, ...]) -> None:
+    client = SystemConfig.model_validate({"name": "x", "cores": system})
+    assert server_cores_offered(settings(cores=server), client, (0, 1, 2, 3), {}, "box") == cores
+
+
+@pytest.mark.parametrize(
+    ("system", "server", "said"),
+    [
+        (None, None, "the client leaves 0: box allows the cores 0-3, of which system x has 0-3 for the client; set system.cores to fewer"),
+        (3, 2, "server.cores=2: the client leaves 1"),
+        (1, [3], "3 cannot be its own"),
+        (1, [0, 9], "9 cannot be its own"),
+        (1, [], "the list is empty"),
+    ],
+)
+def test_cores_that_it_cannot_have(system: object, server: object, said: str) -> None:
+    client = SystemConfig.model_validate({"name": "x", "cores": system})
+    with pytest.raises(InputError) as caught:
+        server_cores_offered(settings(cores=server), client, (0, 1, 2, 3), {}, "box")
+    assert said in str(caught.value)
+
+
+def test_how_a_process_has_ended() -> None:
+    assert [described(code) for code in (0, 3, -9, -300)] == ["exit code 0", "exit code 3", "signal SIGKILL", "signal 300"]
+
+
+def test_of_a_long_log_the_beginning_and_the_end_are_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"first\n" + b"x" * 2_000_000 + b"\nlast\n")
+    text = read_log(log)
+    assert text.startswith("first")
+    assert text.endswith("last\n")
+    assert "bytes left out" in text
+    assert len(text) < 1_100_000
+    assert read_log(tmp_path / "none") == ""
