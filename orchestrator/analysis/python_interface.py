@@ -162,3 +162,7 @@ class Results:
     def resources(self) -> pa.Table:
         """Return cold and warm first inferences, peaks of memory and changed answers, per trial."""
         return self.table("resources")
+
+    def server_cost(self) -> pa.Table:
+        """Return how much longer servers took than the same models in the timed process, per pair of trials."""
+        return self.table("server_cost")

@@ -154,7 +154,7 @@ def test_a_server_that_is_not_there_is_one_line(server: FaultServer) -> None:
     server.close()
     with pytest.raises(InputError, match="the server numbers takes no connection \\(connection refused\\); start it, or correct the URL"):
         check_server(settings(server))
-    check_server(settings(server, command=["anything"]))  # it is started later
+    check_server(settings(server, command=["sh"]))  # it is started later
 
 
 def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:

@@ -25,8 +25,8 @@ def server() -> Iterator[FaultServer]:
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
     (tmp_path / "own" / "model").mkdir(parents=True)
-    (tmp_path / "own" / "model" / "asked.yaml").write_text(
-        "name: asked\nkind: image_classification\ntarget: served_targets:ServedNumbers\nruntimes: [http_json]\n"
+    (tmp_path / "own" / "model" / "asked_here.yaml").write_text(
+        "name: asked_here\nkind: image_classification\ntarget: served_targets:ServedNumbers\nruntimes: [http_json]\n"
         "request: {path: /predict, body: {number: '{number}'}, answer: said.number}\n"
     )
     return tmp_path / "own"
@@ -34,7 +34,7 @@ def conf(tmp_path: Path) -> Path:
 
 def words(server: FaultServer, conf: Path, *more: str) -> list[str]:
     return [
-        "--config-dir", str(SUPPORT / "conf"), "--config-dir", str(conf), f"code=[{SUPPORT / 'code'}]", "model=asked", "task=numbers",
+        "--config-dir", str(SUPPORT / "conf"), "--config-dir", str(conf), f"code=[{SUPPORT / 'code'}]", "model=asked_here", "task=numbers",
         "runtime=http_json", "server=url", "server.name=numbers", f"server.url={server.url}", *SHORT, *more,
     ]  # fmt: skip
 

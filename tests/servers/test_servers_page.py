@@ -27,7 +27,7 @@ def test_the_runtime_of_the_page_is_a_runtime(tmp_path: Path, monkeypatch: pytes
     (code,) = blocks("python")
     (tmp_path / "my_language.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
-    _, runtime = blocks("yaml")
+    *_, runtime = blocks("yaml")
     config = RuntimeConfig.model_validate(yaml.safe_load(runtime))
     assert config.asks_server
     asking = make_asking(LoadContext(config.name, "fp32", False, False, "cpu", 1, 1, tmp_path), {"path": "/here"})
@@ -38,7 +38,7 @@ def test_the_runtime_of_the_page_is_a_runtime(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_model_of_the_page_is_a_model() -> None:
-    model, _ = blocks("yaml")
+    model, *_ = blocks("yaml")
     config = ModelConfig.model_validate(yaml.safe_load(model))
     resolve("model", config.target, config.options).check()
 
