@@ -5,6 +5,8 @@ It starts a Ray of its own, 22 processes in all, which has nothing to do with th
 
 from __future__ import annotations
 
+import os
+import secrets
 import signal
 import tempfile
 import threading
@@ -13,10 +15,14 @@ from typing import Any
 
 from tasks.servers.engine import LOOPBACK, Answering, Given, read_arguments
 
+RAYS_OWN = "127.0.0.2"
+"""Ray takes the host's own address in the place of 127.0.0.1."""
+
 
 def main() -> None:
     """Serve until the process is ended."""
     given = read_arguments(__doc__, replicas=1)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # or it would keep one in the home folder
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -25,7 +31,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="rs-") as folder:
         # No address: one that runs here must not be joined.
-        ray.init(address="local", num_cpus=given.context.threads, include_dashboard=False, _node_ip_address=LOOPBACK, _temp_dir=folder)
+        ray.init(address="local", num_cpus=given.context.threads, include_dashboard=False, _node_ip_address=RAYS_OWN, _temp_dir=folder)
         serve.start(http_options={"host": LOOPBACK, "port": given.port})
         serve.run(_application(serve, given), route_prefix="/predict")
         ended.wait()

@@ -27,7 +27,7 @@ pytestmark = [
 SUPPORT = Path(__file__).parents[1] / "support"
 TINY = SUPPORT / "tiny_server.py"
 ASKED = [
-    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=asked", "task=numbers", "runtime=http_json", "server=tiny",
+    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=tiny_asked", "task=numbers", "runtime=http_json", "server=tiny",
     "system=cpu_1core", "cluster=inline",
 ]  # fmt: skip
 ROUNDS = 4
