@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from orchestrator.configuration.config import Trial
@@ -43,7 +43,8 @@ def in_parts(
 ) -> tuple[tuple[PlannedTrial, ...], tuple[str, ...]]:
     """Return the trials, each with the part of its machine's trials that it is loaded with, and a line for each machine with several parts.
 
-    A part holds as many trials as the memory does, whole repeats where it can. Trials that share their machine with others run in lanes of
+    A part holds as many trials as the memory does, whole repeats where it can,
+    else all trials of a task. Trials that share their machine with others run in lanes of
     their own, which the plan does not tell apart: where not all of them can be loaded at once, each is a part.
     So is each trial that starts a server: that does not sleep between visits, and would work beside what others time.
 
@@ -102,19 +103,32 @@ def _fits(held: Iterable[Counter[str]], room: Mapping[str, float]) -> bool:
     return all(count <= room.get(name, count) for name, count in total.items())
 
 
+WHOLE: tuple[Callable[[PlannedTrial], object], ...] = (
+    lambda planned: planned.trial.repeat,
+    lambda planned: planned.trial.task.name,
+    lambda planned: planned.trial_id,
+)
+"""What one part holds if it can, from the largest: a repeat, its trials of one task, which are compared, a trial."""
+
+
 def _fill(members: Sequence[PlannedTrial], held: Mapping[str, Counter[str]], room: Mapping[str, float]) -> list[int]:
-    """Return the part of each trial: parts are filled one after another, and a repeat that fits into one part is not spread over two."""
+    """Return the part of each trial: parts are filled one after another, by the largest of `WHOLE` that one part can hold."""
+    parts: list[list[Counter[str]]] = [[]]
     numbers: list[int] = []
-    number, inside = 0, list[Counter[str]]()
-    for _, block in groupby(members, key=lambda planned: planned.trial.repeat):
+
+    def add(block: Sequence[PlannedTrial], kinds: Sequence[Callable[[PlannedTrial], object]]) -> None:
         of_block = [held[planned.trial_id] for planned in block]
-        if numbers and not _fits([*inside, *of_block], room):
-            number, inside = number + 1, []
-        for process in of_block:
-            if inside and not _fits([*inside, process], room):
-                number, inside = number + 1, []
-            inside.append(process)
-            numbers.append(number)
+        if parts[-1] and not _fits([*parts[-1], *of_block], room):
+            parts.append([])
+        if not kinds or _fits(of_block, room):
+            parts[-1].extend(of_block)
+            numbers.extend([len(parts) - 1] * len(block))
+            return
+        for _, piece in groupby(block, key=kinds[0]):
+            add(list(piece), kinds[1:])
+
+    for _, repeat in groupby(members, key=WHOLE[0]):
+        add(list(repeat), WHOLE[1:])
     return numbers
 
 

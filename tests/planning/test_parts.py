@@ -58,6 +58,14 @@ def test_a_repeat_that_fits_into_one_part_is_not_spread_over_two(plan: Callable[
     assert parts(plan("abc", room=room, measurement__repeat=2)) == expected
 
 
+def test_trials_of_one_task_are_measured_together(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+    """Of three and two trials, a part that holds four would leave one without those that it is compared with."""
+    there = replace(machine, memory_bytes=round(4.5 * held_bytes(make_trial(), inspection)["memory"] / SHARE))
+    of_tasks = [("a", "one"), ("b", "one"), ("c", "one"), ("a", "two"), ("b", "two")]
+    trials = [make_trial(model__name=model, task__name=task, measurement__repeat=2) for model, task in of_tasks]
+    assert parts(make_plan_of([Candidate(trial, inspection, there) for trial in trials])) == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+
+
 def test_no_machine_is_so_large_that_it_loads_more_than_64(plan: Callable[..., Plan]) -> None:
     divided = plan("a", room=1000, measurement__repeat=130)
     assert parts(divided) == [0] * 64 + [1] * 64 + [2] * 2

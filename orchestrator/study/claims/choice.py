@@ -34,6 +34,8 @@ class Choice:
 
     among
         the model whose systems and runtimes are chosen from, or all models.
+    cost, share
+        in tail quality, and as a share of the best system's ideal quality.
     """
 
     group: Group
@@ -43,6 +45,7 @@ class Choice:
     conventional: str
     by_tail: str
     cost: float
+    share: float
     low: float
     high: float
     outcome: Outcome
@@ -87,12 +90,14 @@ def _of_pool(
         conventional = min(range(len(systems)), key=[VIEWS[view](repeats) for repeats in systems].__getitem__)
         for place, threshold in enumerate(thresholds):
             best = int(np.argmax(means[:, place]))
-            margin = wanted.margin * abs(systems[best][0].judged(systems[best][0].metric).ideal())
+            ideal = abs(systems[best][0].judged(systems[best][0].metric).ideal())
             theirs_by_round, ours_by_round = ([curve[place] for curve in curves[which]] for which in (conventional, best))
             cost = float(means[best, place] - means[conventional, place])
             low, high = (0.0, 0.0) if cost == 0 else _limits(theirs_by_round, ours_by_round, systems[best], confidence)
             theirs, ours = (short(group, systems[which][0]) for which in (conventional, best))
-            found.append(Choice(group, among, view, threshold, theirs, ours, cost, low, high, _outcome(cost, low, high, margin)))
+            outcome = _outcome(cost, low, high, wanted.margin * ideal)
+            share = cost / ideal if ideal else 0.0
+            found.append(Choice(group, among, view, threshold, theirs, ours, cost, share, low, high, outcome))
     return found
 
 
@@ -146,8 +151,8 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
     """Return every choice."""
     rows: list[list[Value]] = [
         [
-            *(one.group.task, one.among, one.view, one.threshold.label, float(one.threshold.ns), one.conventional, one.by_tail, one.cost),
-            *(known(one.low), known(one.high), one.outcome),
+            *(one.group.task, one.among, one.view, one.threshold.label, float(one.threshold.ns), one.conventional, one.by_tail),
+            *(one.cost, one.share, known(one.low), known(one.high), one.outcome),
         ]
         for one in found
     ]  # fmt: skip
@@ -159,7 +164,7 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
             *numbers(time_ms, "time"),
             Column("chosen by the view"),
             Column("chosen by tail quality"),
-            *numbers(three, "cost", "low", "high"),
+            *numbers(three, "cost", "cost of ideal", "low", "high"),
             Column("outcome"),
         ],
         rows,
@@ -184,10 +189,11 @@ def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
             verdict = "holds"
         elif mine and all(one.outcome in ("same", "costs nothing") for one in mine):
             verdict = "fails"
-        largest = max(costing, key=lambda one: one.cost, default=None)
+        largest = max(costing, key=lambda one: one.share, default=None)
         figure = f"a worse choice at {len(costing)} of {len(mine)} thresholds"
         if largest is not None:
-            figure += f"; at most {three(largest.cost)}, {largest.group.task}, {largest.among}, within {largest.threshold.label}"
+            where = f"{largest.group.task}, {largest.among}, within {largest.threshold.label}"
+            figure += f"; at most {three(largest.share)} of ideal quality, {where}"
         claims.append(
             Claim(
                 name,
@@ -196,7 +202,7 @@ def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
                 f"{wanted.confidence:.0%} confidence that it costs any",
                 verdict,
                 figure,
-                {"thresholds": len(mine), "costing": len(costing)} | ({} if largest is None else {"largest cost": largest.cost}),
+                {"thresholds": len(mine), "costing": len(costing)} | ({} if largest is None else {"largest cost": largest.share}),
             )
         )
     return claims

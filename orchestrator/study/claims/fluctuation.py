@@ -53,6 +53,9 @@ def fluctuation_claim(material: Material, table: StudyTable) -> Claim:
     ranges = [row[7] for row in table.rows]
     median = float(np.median(np.array(ranges, dtype=np.float64))) if ranges else None
     found = f"{sum(shown)} of {len(shown)} trials" + ("" if median is None else f"; median range {three(median)} of ideal quality")
+    ratios = [row[-2] for row in table.rows if row[-2] is not None]
+    if ratios:
+        found += f"; median variance {significant(float(np.median(np.array(ratios, dtype=np.float64))))} times that of chance alone"
     return Claim(
         "C1",
         "Quality fluctuates from round to round within one system",

@@ -17,7 +17,7 @@ def prediction_claims(material: Material, found: Sequence[Foretold]) -> list[Cla
     claims = []
     for name, (against, says) in CLAIMS.items():
         mine = [one for one in found if one.against == against]
-        misses = sum(one.difference > one.bar(wanted.least, wanted.deviations) for one in mine)
+        misses = sum(one.missed(one.bar(wanted.least, wanted.deviations)) for one in mine)
         verdict: Verdict = "not shown" if not mine else "holds" if misses <= wanted.misses * len(mine) + 1e-9 else "fails"
         sizes = sorted({(one.fit.size, one.test.size) for one in mine})
         parts = ", ".join(f"{fit} and {test}" for fit, test in sizes[:3]) + (", ..." if len(sizes) > 3 else "")
