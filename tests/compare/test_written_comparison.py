@@ -39,7 +39,7 @@ def test_json_has_stable_keys_and_no_infinities(written: Path) -> None:
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert list(document) == [
         *("schema_version", "gate_exit_code", "allow_no_verdict", "accept_drift", "min_effect", "drift", "baseline", "baseline_campaigns"),
-        *("candidate", "trials", "only_in_candidate", "changes"),
+        *("candidate", "trials", "only_in_candidate", "capacities", "changes"),
         "sha256",
     ]
     assert document["gate_exit_code"] == 1

@@ -58,10 +58,12 @@ def outcomes(folder: Path, record: dict[str, Any]) -> dict[int, list[str]]:
 
 
 def keepers() -> list[psutil.Process]:
-    found = []
+    """Return what was started by this process of a test run and keeps a server; others may be running their own tests."""
+    found, ours = [], os.environ.get("PYTEST_XDIST_WORKER")
     for process in psutil.process_iter():
         try:
-            if Path(server_keeper.__file__).name in " ".join(process.cmdline()) and process.username() == psutil.Process().username():
+            keeps = Path(server_keeper.__file__).name in " ".join(process.cmdline())
+            if keeps and process.environ().get("PYTEST_XDIST_WORKER") == ours:
                 found.append(process)
         except psutil.Error:
             continue
