@@ -26,8 +26,10 @@ INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "processes": (("interval_low", "mean", "interval_high"),),
     "tolerance": (("interval_low", "mean", "interval_high"),),
     "capacity": (("interval_low", "mean", "interval_high"),),
+    "server_cost": (),
 }
-"""Per result table the columns of each interval: lower limit, figure, upper limit. The other tables have none."""
+"""Per result table the columns of each interval: lower limit, figure, upper limit. The other tables have none, and of quarters, as of
+``server_cost``, the whole need not lie between the least and the largest."""
 NAMED = ("metric", "slice", "clock", "threshold", "percentile", "scope")
 """Columns that tell a row from the others of its trial."""
 

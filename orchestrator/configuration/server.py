@@ -21,7 +21,7 @@ NOT_ASKED = "none"
 URL_FORM = "must be http://HOST:PORT or https://HOST:PORT, with a path if the server wants one"
 
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
-Setting = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,99}$")]
+Setting = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 STARTING = ("ready_url", "ready_s", "cores", "stop_s", "settings", "environment", "packages", "version_command")
 """Keys that mean something only beside ``command``."""
 
@@ -72,7 +72,7 @@ class ServerSettings(BaseModel):
 
     name: Name = NOT_ASKED
     url: str | None = None
-    token_env: Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,199}$")] | None = None
+    token_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")] | None = None
     token_file: str | None = None
     ca: str | None = None
     token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"  # noqa: S105 - a name

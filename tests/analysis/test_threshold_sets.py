@@ -17,7 +17,7 @@ from orchestrator.metrics import Answers
 def trial(name: str, ms: float, state: str = "done", predictions: tuple[int, ...] = (1, 2)) -> TrialData:
     times = np.full((20, 2), ms * 1e6) + np.arange(40).reshape(20, 2) * 1e3
     task = SimpleNamespace(name="task")
-    model = SimpleNamespace(name="model")
+    model = SimpleNamespace(name="model", stands_for="model")
     record = SimpleNamespace(
         trial_id=f"{name}-r0",
         match_key=name,
