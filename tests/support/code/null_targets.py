@@ -226,7 +226,7 @@ class TracedModel(NullModel):
 class GivesAway(Loaded):
     def infer(self, inputs: list[int]) -> list[int]:
         for line in Path("/proc/self/maps").read_text().splitlines():
-            if "/tail-quality-" in line:
+            if "/tail-quality-" in line and not line.endswith("(deleted)"):  # an earlier trial of this process may have left one
                 os.chown(line.split()[-1], 65534, 65534)
         raise RuntimeError("cannot go on")
 
