@@ -202,9 +202,8 @@ def _judge_streams(data: TrialData) -> Judgement:
     times = data.times[Clock.RESPONSE]
     qualities = metric.curve(times, [deadline.ns])[0]
     assert data.streams is not None
-    incomplete = data.incomplete if data.incomplete.size else np.zeros(len(times), dtype=bool)
     waiting = waited(times, data.times[Clock.TOTAL]).mean(axis=1)
-    means, shares = (stream_means(values, data.streams, incomplete) for values in (qualities, waiting))
+    means, shares = (stream_means(values, data.streams, data.cut_short) for values in (qualities, waiting))
     samples = times.shape[1] * int(np.unique(data.streams, return_counts=True)[1].max())
     ideal = metric.ideal()
     return judged(means, answers_at_stake(samples, shares, ideal), ideal, requirement)

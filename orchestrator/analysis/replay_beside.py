@@ -78,8 +78,7 @@ def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int)
     judged = measured.judged(measured.metric)
     assert measured.streams is not None
     every = np.ones(len(measured.references), dtype=np.bool_)
-    incomplete = measured.incomplete if measured.incomplete.size else np.zeros(len(measured.streams), dtype=np.bool_)
-    means = stream_means(judged.curve(measured.times[Clock.RESPONSE], [deadline.ns])[0], measured.streams, incomplete)
+    means = stream_means(judged.curve(measured.times[Clock.RESPONSE], [deadline.ns])[0], measured.streams, measured.cut_short)
     if not means.size:
         return {**NOTHING, "measured": measured.trial_id}
     rounds = float(np.unique(measured.streams, return_counts=True)[1].max())

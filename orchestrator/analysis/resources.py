@@ -12,7 +12,6 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
-from orchestrator.subject.samples import order_of_round
 
 
 class ResourcesRow(Labels):
@@ -92,8 +91,8 @@ def warm_firsts(data: TrialData) -> Iterator[float]:
     for row in _first_rows(data):
         if np.isfinite(leads[row]):
             yield float(leads[row])
-        elif np.isfinite(found := _first_of_round(data, row)):
-            yield found
+        elif np.isfinite(found := data.as_run(PRIMARY_CLOCK, int(row))[0]):
+            yield float(found)
 
 
 def paused_firsts(data: TrialData) -> Iterator[float]:
@@ -106,14 +105,6 @@ def paused_firsts(data: TrialData) -> Iterator[float]:
 def _first_rows(data: TrialData) -> NDArray[np.intp]:
     """Return the places of the first round of each process."""
     return np.unique(_of_rounds(data, "process"), return_index=True)[1]
-
-
-def _first_of_round(data: TrialData, row: int) -> float:
-    """Return the total time of the inference that a round begins with, in ns."""
-    if data.record.trial.fixed_batch > 1:
-        return float(data.inferences[PRIMARY_CLOCK][row, 0])
-    number = int(data.evidence.get("round", np.arange(len(data.times[data.clock])))[row])
-    return float(data.times[PRIMARY_CLOCK][row, order_of_round(data.record.trial, len(data.references), number)[0]])
 
 
 def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.subject.samples import batch_numbers, first_of_batches
+from orchestrator.subject.samples import batch_numbers, first_of_batches, order_of_round
 from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
 
 Times = Mapping[Clock, NDArray[np.float64]]
@@ -140,6 +140,19 @@ class TrialData:
     def metric(self) -> str:
         """The primary metric, by which trials are compared."""
         return self.record.metrics[0]
+
+    @property
+    def cut_short(self) -> NDArray[np.bool_]:
+        """Whether each round ended before all its samples, [R]; where that is not known, none did."""
+        return self.incomplete if self.incomplete.size else np.zeros(len(self.times[self.clock]), dtype=np.bool_)
+
+    def as_run(self, clock: Clock, row: int) -> NDArray[np.float64]:
+        """Return the times of a round's inferences in ns, [B], in the order in which they ran."""
+        if self.record.trial.fixed_batch > 1:
+            return np.asarray(self.inferences[clock][row])
+        number = self.evidence.get("round")
+        order = order_of_round(self.record.trial, self.times[clock].shape[1], row if number is None else int(number[row]))
+        return np.asarray(self.times[clock][row, order])
 
     def served(self, clock: Clock) -> NDArray[np.float64]:
         """Return the times of a clock without those of samples that were dropped, of which there was no inference; any shape."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.dependence import MIN_ROUNDS, dependent_rows, flags_of_rows
 from orchestrator.analysis.quality import Stake, intervals_of, intervals_to_come, scale_of
+from orchestrator.analysis.slices import FEWEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case
 from orchestrator.assessment.judged import judged_part
@@ -22,9 +23,6 @@ from orchestrator.stats.korn_graubard import ROUNDING
 from orchestrator.stats.long_run import enough
 from orchestrator.stats.requirements import Verdict, by_interval, more_for_mean
 from orchestrator.stats.times import Clock
-
-FEW_SAMPLES = 30
-"""Below, a figure says so: of so many samples a share of a half is known to +- 0.19."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def finding_of_mean(found: Mean, part: Series, floor: float, scale: Scale, name:
     low, high = scale.shown_limits(found.low, found.high)
     mean, asked = scale.shown(found.mean), scale.shown(floor)
     figure, within = (quality, quality_within) if scale == PLAIN else (_number, _numbers)
-    few = f", of {samples} samples" if samples < FEW_SAMPLES else ""
+    few = f", of {samples} samples" if samples < FEWEST else ""
     bound = "at least" if scale.sign > 0 else "at most"
     return Finding(
         verdict,

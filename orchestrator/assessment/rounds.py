@@ -24,7 +24,6 @@ from orchestrator.stats.long_run import enough
 from orchestrator.stats.requirements import WELL_WITHIN, Kept, rounds_keep
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.times import Clock
-from orchestrator.subject.samples import order_of_round
 
 Floats = NDArray[np.float64]
 Reading = Callable[[TrialData], Floats]
@@ -193,20 +192,10 @@ def stretches(data: TrialData, clock: Clock) -> Iterator[Stretch]:
     processes = data.evidence.get("process", np.zeros(every.size))
     begins = np.flatnonzero(np.append(True, (np.diff(visits) != 0) | (np.diff(processes) != 0)))
     for rows in np.split(every, begins[1:]):
-        times = np.concatenate([_in_order(data, clock, int(row)) for row in rows])
+        times = np.concatenate([data.as_run(clock, int(row)) for row in rows])
         took = np.where(np.isfinite(times), times, 0.0)
         arrivals = np.cumsum(took) - took
         yield Stretch(times, arrivals, np.repeat(rows, times.size // rows.size))
-
-
-def _in_order(data: TrialData, clock: Clock, row: int) -> Floats:
-    """Return the times of a round's inferences in the order they ran, [B]."""
-    trial = data.record.trial
-    if trial.fixed_batch > 1:
-        return np.asarray(data.inferences[clock][row])
-    number = data.evidence.get("round")
-    of_round = order_of_round(trial, data.times[clock].shape[1], row if number is None else int(number[row]))
-    return np.asarray(data.times[clock][row, of_round])
 
 
 Read = Callable[[Stretch, NDArray[np.bool_], int], NDArray[np.int64]]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from orchestrator.analysis.capacity import question_of
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
@@ -15,12 +16,8 @@ from orchestrator.assessment.quality import Series, finding_of_mean, mean_to_com
 from orchestrator.assessment.requirements import AnswersAsked, CapacityAsked
 from orchestrator.assessment.subjects import Measured, Subject
 from orchestrator.assessment.verdicts import Finding
+from orchestrator.stats.capacity import ENOUGH_STREAMS
 from orchestrator.stats.times import Clock
-
-FEWEST_STREAMS = 12
-"""Streams below which a rate is not called sustained: the first of them begin with an empty queue."""
-SEARCHED = "capacity"
-"""The stopping rule under which a rate is looked at again and again until it is decided."""
 
 
 def answers_between_systems(case: Case, asked: AnswersAsked) -> Finding:
@@ -103,11 +100,8 @@ def rate_of(data: TrialData) -> float:
 
 def _share(case: Case, data: TrialData, rates: int) -> Case:
     """Return the case of one rate with its part of the error: of all rates, and of all looks of a search at it."""
-    measurement = data.record.trial.measurement
-    looks = 1
-    if measurement.rule == SEARCHED:
-        most = int(measurement.rule_options.get("most_streams", FEWEST_STREAMS))
-        looks = max(1, int(np.ceil(np.log2(max(most, 6) / 6))) + 1)
+    searched = question_of(data.record.trial)
+    looks = 1 if searched is None else len(searched[1].looks)
     return replace(case, error=case.error / (rates * looks))
 
 
@@ -120,7 +114,7 @@ def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:
     name = f"tail quality at {rate_of(data):g}/s ({clock}) at {threshold.label}"
     finding = finding_of_mean(mean_to_come(case, part), part, floor, scale_of(judged), name, int(members.sum()))
     streams = 0 if data.visits is None else int(np.unique(data.visits).size)
-    if finding.verdict == "met" and streams < FEWEST_STREAMS:
-        few = f"{FEWEST_STREAMS - streams} more streams: the rounds of one share a queue"
+    if finding.verdict == "met" and streams < ENOUGH_STREAMS:
+        few = f"{ENOUGH_STREAMS - streams} more streams: the rounds of one share a queue"
         return replace(finding, verdict="not shown", missing=few)
     return finding

@@ -33,7 +33,7 @@ from orchestrator.execution import server_keeper
 from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_server_threads
 from orchestrator.machine.host import SAME_START_S, numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed
-from orchestrator.subject.server import Secret, token_of
+from orchestrator.subject.server import Secret, headers_of, token_of, without_token
 
 READY_EVERY_S = 0.05
 ASKED_S = 5.0
@@ -184,8 +184,7 @@ class Server:
         with suppress(psutil.Error):
             keeper = psutil.Process(self._keeper_pid)
             if _keeps_for(keeper, os.getpid(), None):
-                for process in [*keeper.children(recursive=True), keeper]:
-                    process.kill()
+                _kill_whole(keeper)
         for process in psutil.process_iter():
             with suppress(psutil.Error, ProcessLookupError, PermissionError):
                 if os.getpgid(process.pid) == self.pid and process.create_time() >= self._began_s - KEEPER_S:
@@ -193,7 +192,7 @@ class Server:
 
     def last_words(self) -> str:
         """Return the last line of its log, for a message."""
-        lines = [line.strip() for line in hidden(read_log(self._order.log), self._secret).splitlines() if line.strip()]
+        lines = [line.strip() for line in without_token(read_log(self._order.log), self._secret).splitlines() if line.strip()]
         return f"; its last line: {lines[-1][:SHOWN]}" if lines else "; it has written nothing"
 
     def processes(self) -> list[int]:
@@ -208,14 +207,16 @@ class Server:
         output = self._keeper.stdout
         until = time.monotonic() + within_s
         while output is not None and not output.closed and not self._over:
-            while b"\n" in self._waiting:
-                line, _, self._waiting = self._waiting.partition(b"\n")
-                yield json.loads(line)
+            yield from self._reports()
             if not select.select([output], [], [], max(0.0, until - time.monotonic()))[0]:
                 return
             read = os.read(output.fileno(), 65536)
             self._over = not read
             self._waiting += read
+        yield from self._reports()
+
+    def _reports(self) -> Iterator[dict[str, Any]]:
+        """Yield the whole lines that have been read."""
         while b"\n" in self._waiting:
             line, _, self._waiting = self._waiting.partition(b"\n")
             yield json.loads(line)
@@ -251,18 +252,6 @@ def answer_of(url: str, within_s: float, ca: str | None = None, headers: Mapping
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         return str(getattr(reason, "strerror", None) or reason)[:SHOWN]
-
-
-def headers_of(settings: ServerSettings, secret: Secret | None) -> dict[str, str]:
-    """Return the header that a server's token goes into; none without one."""
-    if secret is None:
-        return {}
-    return {settings.token_header: f"Bearer {secret.token}" if settings.token_header.lower() == "authorization" else secret.token}
-
-
-def hidden(text: str, secret: Secret | None) -> str:
-    """Return a text without a server's token."""
-    return text if secret is None else secret.hide(text)
 
 
 def with_port(settings: ServerSettings) -> ServerSettings:
@@ -346,12 +335,12 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
             raise InputError(f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out") from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
         if done.returncode:
-            said = hidden(lines[-1], secret)[:SHOWN] if lines else "it prints nothing"
+            said = without_token(lines[-1], secret)[:SHOWN] if lines else "it prints nothing"
             raise InputError(
                 f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or "
                 "correct it"
             )
-        found["version"] = hidden(lines[0], secret)[:SHOWN] if lines else "unknown"
+        found["version"] = without_token(lines[0], secret)[:SHOWN] if lines else "unknown"
     return found
 
 
@@ -394,8 +383,13 @@ def await_keepers(owner: int, owner_started: float | None, patience_s: float) ->
     _, left = psutil.wait_procs(keepers, timeout=patience_s)
     for keeper in left:
         with suppress(psutil.Error):
-            for process in [*keeper.children(recursive=True), keeper]:
-                process.kill()
+            _kill_whole(keeper)
+
+
+def _kill_whole(keeper: psutil.Process) -> None:
+    """Kill a keeper and all that it has started."""
+    for process in [*keeper.children(recursive=True), keeper]:
+        process.kill()
 
 
 def _keeps_for(process: psutil.Process, owner: int, owner_started: float | None) -> bool:

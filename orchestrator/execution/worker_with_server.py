@@ -12,13 +12,13 @@ from typing import Any
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.execution.server import Server, hidden, started, take_log
+from orchestrator.execution.server import Server, started, take_log
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.facts import SERVER_STARTED
 from orchestrator.storage.handover import Prepared, RoundResult
-from orchestrator.subject.server import token_of
+from orchestrator.subject.server import token_of, without_token
 
 NOTICED_S = 0.2
 """How long after an error of a request the death behind it may still become known."""
@@ -122,4 +122,4 @@ def take_server_log(settings: Mapping[str, Any], scratch: Path) -> str:
         with suppress(OSError):
             path.unlink()
         return f"not kept, since it may hold the token: {error}"
-    return hidden(take_log(path), secret)
+    return without_token(take_log(path), secret)

@@ -19,7 +19,7 @@ from typing import Any
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.timing import Clock
-from orchestrator.subject.server import Address, address_of, connect, is_stale, reason, token_of
+from orchestrator.subject.server import Address, address_of, connect, headers_of, is_stale, reason, token_of, without_token
 
 MOST_BYTES = 2**28
 """Longer answers are refused: they would fill the memory."""
@@ -115,7 +115,7 @@ class Client:
             raise
         except (HTTPException, OSError, ValueError) as error:
             self._drop()
-            raise ServerFault(self._hidden(why_broken(error))[:LONGEST_MESSAGE]) from None
+            raise ServerFault(without_token(why_broken(error), self._secret)[:LONGEST_MESSAGE]) from None
         except BaseException:
             self._drop()
             raise
@@ -160,7 +160,7 @@ class Client:
             hide = self._secret.hide_bytes
             body, lines = hide(body), [(moment, hide(line)) for moment, line in lines]
         if not good:
-            raise ServerFault(f"HTTP {answer.status} {self._hidden(answer.reason)[:FIRST_OF_BODY]}: {first_words(body)}")
+            raise ServerFault(f"HTTP {answer.status} {without_token(answer.reason, self._secret)[:FIRST_OF_BODY]}: {first_words(body)}")
         return Reply({name.lower(): value for name, value in answer.getheaders()}, body, lines, sent_ns, headers_ns, ended_ns)
 
     def _closes(self, request: Request) -> bool:
@@ -177,10 +177,8 @@ class Client:
             **request.headers,
             "Content-Length": str(len(request.body)),
             "Connection": "close" if self._closes(request) else "keep-alive",
+            **headers_of(self._settings, self._secret),
         }
-        if self._secret is not None:
-            bearer = self._settings.token_header.lower() == "authorization"
-            headers[self._settings.token_header] = f"Bearer {self._secret.token}" if bearer else self._secret.token
         lines = [f"POST {joined(self._address.path, request.path)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if any("\r" in line or "\n" in line for line in lines):
             raise ServerFault("the path or a header of the request holds an end of line, which no request may")
@@ -210,9 +208,6 @@ class Client:
             with self._lock:
                 if kept in self._all:
                     self._all.remove(kept)
-
-    def _hidden(self, text: str) -> str:
-        return text if self._secret is None else self._secret.hide(text)
 
 
 def joined(base: str, path: str) -> str:

@@ -69,6 +69,18 @@ class Secret:
         return body.replace(own, INSTEAD.encode()) if len(own) >= SHORTEST_HIDDEN and own in body else body
 
 
+def headers_of(settings: ServerSettings, secret: Secret | None) -> dict[str, str]:
+    """Return the header that a server's token goes into; none without one."""
+    if secret is None:
+        return {}
+    return {settings.token_header: f"Bearer {secret.token}" if settings.token_header.lower() == "authorization" else secret.token}
+
+
+def without_token(text: str, secret: Secret | None) -> str:
+    """Return a text without a server's token."""
+    return text if secret is None else secret.hide(text)
+
+
 def address_of(settings: ServerSettings) -> Address:
     """Return where a server answers. Raises InputError for a name that no network knows, and certificates that cannot be read."""
     assert settings.url is not None
