@@ -15,12 +15,14 @@ import numpy as np
 
 from orchestrator.contracts import Reply
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.timing import STAMPS, Clock, Stages
+from orchestrator.measurement.timing import Clock, Stages
 from orchestrator.subject.server import Address
 
 PROGRAM = Path(__file__).with_name("instant_server.py")
 REQUESTS, MOST_S = 200, 2.0
 """How many requests the figures rest on, at most, and how long they may take."""
+LEFT_OUT = 4
+"""The first ones open the connection and find nothing in the caches."""
 
 
 def client_cost(client: Client, batches: Sequence[Any], stages: Stages, clock: Clock, cores: Sequence[int]) -> dict[str, Any]:
@@ -74,8 +76,7 @@ def _measured(batches: Sequence[Any], stages: Stages, clock: Clock) -> dict[str,
         taken.append((answered - sent, clock() - started))
         if time.monotonic() > until_s:
             break
-    # The first ones open the connection and find nothing in the caches.
-    found = np.array(taken[min(STAMPS, len(taken) - 1) :])
+    found = np.array(taken[min(LEFT_OUT, len(taken) - 1) :])
     figures = {
         f"{name}_{word}_ns": int(np.percentile(found[:, place], percent, method="inverted_cdf"))
         for place, name in enumerate(("request", "total"))
