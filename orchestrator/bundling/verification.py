@@ -36,9 +36,7 @@ class Verified:
         None where it cannot be read.
     problems
         one line each; none where everything is as it was bundled and follows from the stored times.
-
-    Notes
-    -----
+    remarks
         what was not held against the times, and why.
     trials
         how many trials have stored rounds.
@@ -46,7 +44,7 @@ class Verified:
 
     manifest: Manifest | None
     problems: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     trials: int = 0
 
 

@@ -66,8 +66,8 @@ def verify_bundle(options: verify_verb.Options) -> int:
         terminal.line(problem)
     if problems:
         return 1
-    for note in (*found.notes, *_about_signatures(options)):
-        terminal.prose(note)
+    for remark in (*found.remarks, *_about_signatures(options)):
+        terminal.prose(remark)
     terminal.prose(_good(options.file, found))
     return 0
 
