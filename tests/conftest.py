@@ -102,5 +102,7 @@ def steady_machine() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep digests and exported graphs of tests out of the user's cache; exports are shared by all tests of a run."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    """Keep digests and exported graphs of tests out of the user's cache; all tests of a run share them, in whatever process they run."""
+    folder = tmp_path_factory.getbasetemp()
+    run = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    monkeypatch.setenv("XDG_CACHE_HOME", str(run / "cache"))
