@@ -18,6 +18,19 @@ class InputError(ValueError):
     """A user's mistake, in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, at most 200 characters; the name of its type where it says nothing.
+
+    Examples
+    --------
+    >>> first_line(ValueError("no such axis"))
+    'no such axis'
+    >>> first_line(TimeoutError())
+    'TimeoutError'
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+
+
 @dataclass(frozen=True)
 class Sample:
     """One input of a task.

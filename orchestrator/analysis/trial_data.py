@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
 from orchestrator.analysis.quality import JudgedByRound, JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import Answers, Judged, MeanMetric, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
 from orchestrator.storage import schema
@@ -208,9 +208,8 @@ class TrialData:
         except InputError as error:
             raise type(error)(f"{self.trial_id}: {error}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            message = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise InputError(
-                f"{metric} cannot judge the stored answers of {self.trial_id} ({message}): repair the metric, or name another"
+                f"{metric} cannot judge the stored answers of {self.trial_id} ({first_line(error)}): repair the metric, or name another"
             ) from error
 
     def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:

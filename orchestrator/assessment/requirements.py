@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S, MOST_ROUNDS, Bytes, Percentile, explain
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
 
 MOST_BYTES = 2**20
@@ -318,8 +318,7 @@ def requirements_of(content: bytes, name: str) -> Requirements:
         aliased = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader))
         document: Any = None if aliased else yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise InputError(f"{name}: is no YAML ({told}): {FORM}") from error
+        raise InputError(f"{name}: is no YAML ({first_line(error)}): {FORM}") from error
     if aliased:
         raise InputError(f"{name}: refers to another place by *NAME, which may stand for more than memory holds: write it out")
     if not isinstance(document, dict):

@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, Literal
 
 import pyarrow as pa
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from orchestrator.storage.files import replacing
 
 CODEC = "zstd"
@@ -198,7 +198,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, pa.ArrowException, OSError, EOFError, ValueError, RecursionError) as error:
-        raise Unreadable((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+        raise Unreadable(first_line(error)) from error
 
 
 def _chunks(archive: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ from orchestrator.commands.verbs.compare import PairedRun
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.plain_values import check_size
-from orchestrator.contracts import ClusterLost, InputError
+from orchestrator.contracts import ClusterLost, InputError, first_line
 from orchestrator.execution.executor import Executor, Site
 from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress
@@ -89,7 +89,7 @@ def words_of(side: str) -> tuple[str, ...]:
     except FileNotFoundError as error:
         raise InputError(f"{side}: there is no such file; name a file of overrides, or write them in quotes") from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"{side}: is no YAML ({str(error).splitlines()[0]}): repair it") from error
+        raise InputError(f"{side}: is no YAML ({first_line(error)}): repair it") from error
     if isinstance(document, list) and all(isinstance(word, str) for word in document):
         return tuple(document)
     if isinstance(document, dict) and all(isinstance(value, str | int | float | bool | None) for value in document.values()):

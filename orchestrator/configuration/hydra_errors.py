@@ -17,7 +17,7 @@ from orchestrator.configuration.keys import (
     schema_keys,
 )
 from orchestrator.configuration.plain_values import DEEPEST, PLAIN
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 
 SHOWN = 80
 """Characters of a value that a message repeats."""
@@ -55,15 +55,15 @@ def _explain(error: Exception, where: str) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key}: has no value yet; add {error.full_key}=VALUE"
     if isinstance(error, UnsupportedValueType):
-        return f"{error.full_key}: {_first_line(error)}; write {PLAIN}"
+        return f"{error.full_key}: {first_line(error)}; write {PLAIN}"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
-        return f"{error.full_key}: {_first_line(error)}"
+        return f"{error.full_key}: {first_line(error)}"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{mark.name}, line {mark.line + 1}: not valid YAML: {error.problem}"
     if isinstance(error, UnicodeDecodeError):
         return f"{where}: is not UTF-8 text: {error}; save the file as UTF-8"
-    return _first_line(error) if isinstance(error, HydraException | OmegaConfBaseException) else f"{where}: {_first_line(error)}"
+    return first_line(error) if isinstance(error, HydraException | OmegaConfBaseException) else f"{where}: {first_line(error)}"
 
 
 def _explain_unknown_key(key: str, cause: OmegaConfBaseException) -> str:
@@ -74,8 +74,3 @@ def _explain_unknown_key(key: str, cause: OmegaConfBaseException) -> str:
     beside = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
     ours = schema_keys(block) if block in BLOCKS and key.count(".") == 1 else ()
     return f"{key}: no such key; {nearest_key(key, [*beside, *ours])}"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return lines[0].strip() if lines else type(error).__name__

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.configuration.config import CampaignConfig
-from orchestrator.contracts import InputError
-from orchestrator.distributed.local import embedded_ray, first_line, forget_token, own_folder, prepare_environment
+from orchestrator.contracts import InputError, first_line
+from orchestrator.distributed.local import embedded_ray, forget_token, own_folder, prepare_environment
 from orchestrator.distributed.placement import stage_code
 from orchestrator.execution.executor import Executor, Site
 from orchestrator.execution.guard import Guard, guarded
@@ -64,7 +64,7 @@ class JoinedRay:
             raise InputError(f"cluster.address={self._address}: {REFUSED}") from error
         except (ConnectionError, RuntimeError, RaySystemError, ValueError, TimeoutError, OSError) as error:
             ray.shutdown()
-            raise InputError(f"cluster.address={self._address}: {why_not_joined(str(error))}") from error
+            raise InputError(f"cluster.address={self._address}: {why_not_joined(error)}") from error
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -105,17 +105,16 @@ def answers(address: str) -> bool:
     return True
 
 
-def why_not_joined(message: str) -> str:
+def why_not_joined(error: Exception) -> str:
     """Return Ray's complaint as one line with a remedy."""
-    versions = VERSIONS.search(message)
+    versions = VERSIONS.search(str(error))
     if versions is not None:
         ray, python, host, own_ray, own_python = versions.groups()
         return (
             f"the cluster runs Ray {ray} on Python {python}, and this process on {host} Ray {own_ray} on Python {own_python}; "
             "install equal versions"
         )
-    reason = first_line(message, "no reason given")
-    return f"cannot be joined ({reason[:200]}); run this on a host of the cluster, and see there with `ray status` whether it is alive"
+    return f"cannot be joined ({first_line(error)}); run this on a host of the cluster, and see there with `ray status` whether it is alive"
 
 
 @contextmanager

@@ -18,10 +18,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from orchestrator.distributed.actor import TimedActor
 from orchestrator.distributed.bell import Bell
-from orchestrator.distributed.local import first_line
 from orchestrator.distributed.placement import gpus_to_reserve
 from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
@@ -70,10 +69,10 @@ class RayJob(Generic[T]):
         except RayActorError as error:
             if self._leaving.is_set():
                 raise SystemExit from None
-            gone = "node" in _reason(error) and "die" in _reason(error)
-            raise SessionLost(_reason(error), cause="machine" if gone else "process") from None
+            gone = "node" in first_line(error) and "die" in first_line(error)
+            raise SessionLost(first_line(error), cause="machine" if gone else "process") from None
         except RayError as error:
-            raise SessionLost(_reason(error), cause="machine") from None
+            raise SessionLost(first_line(error), cause="machine") from None
         result: T = value if self._convert is None else self._convert(value)
         return result
 
@@ -343,7 +342,3 @@ def _reserved(trial: Trial, machine: Machine) -> int:
             f"--num-gpus={count} or more"
         )
     return count
-
-
-def _reason(error: Exception) -> str:
-    return first_line(str(error), type(error).__name__)

@@ -46,11 +46,6 @@ def prepare_environment() -> None:
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - the name is Ray's
 
 
-def first_line(message: str, otherwise: str) -> str:
-    """Return the first line of Ray's message that says anything, or ``otherwise``."""
-    return next((line.strip() for line in message.splitlines() if line.strip()), otherwise)[:300]
-
-
 @contextmanager
 def own_folder(guard: Guard) -> Iterator[Path]:
     """Yield a new private folder, short enough for the names of Ray's sockets; delete it, and those whose owners are dead.

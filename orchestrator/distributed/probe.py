@@ -15,8 +15,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.contracts import InputError
-from orchestrator.distributed.local import first_line
+from orchestrator.contracts import InputError, first_line
 from orchestrator.distributed.placement import Node, import_shipped
 from orchestrator.distributed.watch import ask
 from orchestrator.doctor.clocks import Offset, Trip, offset_from
@@ -59,8 +58,7 @@ def wait_for(reference: Any, host: str) -> Any:
             raise error.cause from None
         raise
     except RayError as error:
-        reason = first_line(str(error), type(error).__name__)
-        raise InputError(f"{host} cannot start a Python process of ours: {reason}; see its Ray logs") from error
+        raise InputError(f"{host} cannot start a Python process of ours: {first_line(error)}; see its Ray logs") from error
 
 
 def read_here() -> Machine:

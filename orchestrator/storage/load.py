@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.configuration.fields import explain
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import schema
 from orchestrator.storage.files import BrokenSeal, check_json, check_parquet
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
@@ -41,7 +41,7 @@ def read_json(path: Path, model: type[T]) -> T:
     except OSError as error:
         _refuse_unreadable(path, error)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a whole JSON file ({_line(error)}): restore it from a copy") from error
+        raise InputError(f"{path} is not a whole JSON file ({first_line(error)}): restore it from a copy") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > schema.SCHEMA_VERSION:
         raise InputError(f"{path} has schema version {version} and this program reads up to {schema.SCHEMA_VERSION}: upgrade tail-quality")
@@ -161,7 +161,7 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
         if isinstance(error, OSError) and error.errno:
             _refuse_unreadable(path, error)
-        raise InputError(f"{path} is not a whole Parquet file of this program ({_line(error)}): {remedy}") from error
+        raise InputError(f"{path} is not a whole Parquet file of this program ({first_line(error)}): {remedy}") from error
 
 
 def _check_rows(metadata: pq.FileMetaData) -> None:
@@ -175,8 +175,3 @@ def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:
     if isinstance(error, FileNotFoundError):
         raise error
     raise InputError(f"{path} cannot be read ({error.strerror}): check the folder and its permissions") from error
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]

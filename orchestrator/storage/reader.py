@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from orchestrator.configuration.server import NOT_ASKED
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import merge, schema
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
@@ -112,8 +112,7 @@ class Campaign:
         try:
             return conform_samples(table, self.record.planned(trial_id).trial.task.kind)
         except (pa.ArrowException, ValueError) as error:
-            why = str(error).splitlines()[0][:200]
-            raise InputError(f"{path} is not what this program writes ({why}): {MEASURE_AGAIN}") from error
+            raise InputError(f"{path} is not what this program writes ({first_line(error)}): {MEASURE_AGAIN}") from error
 
     def warmup(self, trial_id: str) -> pa.Table:
         """Return the timings of the warm-up rounds; no rows where there are none yet."""

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.configuration.fields import Percentile, explain
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 
 SHIPPED = "study.yaml"
 MOST_BYTES = 2**16
@@ -129,7 +129,7 @@ def read_criteria(path: Path) -> Criteria:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): name a file in the form of conf/study.yaml") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is no YAML ({str(error).splitlines()[0][:100]}): write it in the form of conf/study.yaml") from error
+        raise InputError(f"{path}: is no YAML ({first_line(error)}): write it in the form of conf/study.yaml") from error
     try:
         return Criteria.model_validate(document)
     except ValidationError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 
 SAFETENSORS = ".safetensors"
 
@@ -32,9 +32,8 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file makes its readers raise almost anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"model.path={path} cannot be read as weights ({reason}); save it with torch.save(model.state_dict(), FILE)"
+            f"model.path={path} cannot be read as weights ({first_line(error)}); save it with torch.save(model.state_dict(), FILE)"
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"model.path={path} is no plain state dict of tensors; save it with torch.save(model.state_dict(), FILE)")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, first_line
 from tasks.models.classifier import checked_classifier, random_pictures
 from tasks.models.image_input import ImageInput, channels_last
 from tasks.packages import TENSORFLOW, USER, Need
-from tasks.runtimes.tensorflow_files import HOW_TO_SAVE, check_tensorflow_file, first_line, read_tensorflow_file, tensorflow_files
+from tasks.runtimes.tensorflow_files import HOW_TO_SAVE, check_tensorflow_file, read_tensorflow_file, tensorflow_files
 from tasks.runtimes.tensorflow_session import TensorFlowSession
 from tasks.runtimes.tensorflow_settings import DISTRIBUTION, apply_settings, require_tensorflow
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, first_line
 from tasks.boxes import Array, Size, best_of_overlapping, prediction
 from tasks.coco_categories import CATEGORY_IDS
 from tasks.models.detection import Detector
@@ -118,7 +118,7 @@ class NanoDet:
         except InputError as error:
             raise InputError(f"model.path={self._path}: {error}") from error
         except Exception as error:  # onnxruntime's own classes, where the graph contradicts its declared shape
-            raise InputError(f"model.path={self._path} fails on a black picture ({str(error).splitlines()[0]}); export it again") from error
+            raise InputError(f"model.path={self._path} fails on a black picture ({first_line(error)}); export it again") from error
         if scores.min() < 0 or scores.max() > 1:
             raise InputError(
                 f"model.path={self._path} answers with scores from {scores.min():.3g} to {scores.max():.3g}, not between 0 and 1; "

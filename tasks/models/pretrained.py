@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from tasks.models.pretrained_checks import check_architecture, check_gguf, named_architectures
 from tasks.packages import LANGUAGE, Need, require_modules
 
@@ -135,6 +135,5 @@ class Pretrained:
             with redirect_stderr(io.StringIO()):  # a progress bar of its own for GGUF
                 yield
         except Exception as error:  # broken files make transformers raise almost anything
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             remedy = "put the files into a folder and set model.path=DIR" if isinstance(self.place, str) else "take another file"
-            raise InputError(f"{self._shown}: {what} cannot be loaded ({reason}); {remedy}") from error
+            raise InputError(f"{self._shown}: {what} cannot be loaded ({first_line(error)}); {remedy}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, first_line
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
@@ -116,5 +116,4 @@ def download(architecture: str, published: Mapping[str, Any]) -> Path:
     try:
         return Path(hf_hub_download(repository, WEIGHTS_FILE))
     except Exception as error:  # the hub's client has a class of its own for each way a network can fail
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise InputError(f"{WEIGHTS_FILE} of {repository} could not be fetched ({reason}); set model.path=FILE") from error
+        raise InputError(f"{WEIGHTS_FILE} of {repository} could not be fetched ({first_line(error)}); set model.path=FILE") from error

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pkgutil import resolve_name
 from typing import Any, Protocol
 
-from orchestrator.contracts import InputError, LoadContext, Reply, Request, ServerFault
+from orchestrator.contracts import InputError, LoadContext, Reply, Request, ServerFault, first_line
 
 
 class Asking(Protocol):
@@ -86,7 +86,7 @@ def read_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ServerFault(f"the answer is no JSON ({str(error).splitlines()[0][:100]})") from None
+        raise ServerFault(f"the answer is no JSON ({first_line(error)})") from None
 
 
 def inside(document: Any, *path: str | int) -> Any:

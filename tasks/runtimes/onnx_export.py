@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 from tasks.runtimes.session import Array, Inputs, map_arrays
 
 OPSET = 18
@@ -122,8 +122,7 @@ def _export(network: Any, example: Inputs, path: Path) -> None:
                 dynamic_shapes=any_number if keywords else tuple(any_number.values()),
             )
     except Exception as error:  # the exporter passes on whatever the network's code raises under tracing
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"runtime=onnxruntime: PyTorch cannot export this network ({reason}); choose runtime=torch") from error
+        raise InputError(f"runtime=onnxruntime: PyTorch cannot export this network ({first_line(error)}); choose runtime=torch") from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.contracts import InputError, LoadContext
+from orchestrator.contracts import InputError, LoadContext, first_line
 from tasks.packages import require_modules
 from tasks.runtimes.onnx_runtime import LOG_ERRORS, _provider, _provider_options, _read_back, _session_options, check_settings
 from tasks.runtimes.session import Array
@@ -38,7 +38,7 @@ class OnnxFileSession:
         try:
             session = onnxruntime.InferenceSession(path, options, providers=[(provider, _provider_options(context, self._device_id))])
         except Exception as error:  # onnxruntime has a class of its own for each way a file can be broken
-            raise InputError(f"model.path={path} cannot be read as an ONNX graph ({_first_line(error)}); export it again") from error
+            raise InputError(f"model.path={path} cannot be read as an ONNX graph ({first_line(error)}); export it again") from error
         if session.get_providers()[0] != provider:
             raise InputError(
                 f"system.device={context.device}: onnxruntime fell back to {session.get_providers()[0]}; check its CUDA libraries"
@@ -86,10 +86,6 @@ def onnx_files(path: Path) -> tuple[Path, ...]:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # the parser has a class of its own for each way a file can be broken
-        raise InputError(f"model.path={path} cannot be read as an ONNX graph ({_first_line(error)}); export it again") from error
+        raise InputError(f"model.path={path} cannot be read as an ONNX graph ({first_line(error)}); export it again") from error
     places = {entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"}
     return (path, *(path.parent / place for place in sorted(places)))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 
 GRAPH = "saved_model.pb"
 KERAS = ".keras"
@@ -51,12 +51,6 @@ def read_tensorflow_file(path: Path) -> tuple[Callable[[Any], Any], Sequence[Any
         raise
     except Exception as error:  # a broken file makes its readers raise almost anything
         raise InputError(f"model.path={path} cannot be read by TensorFlow ({first_line(error)}); {HOW_TO_SAVE}") from error
-
-
-def first_line(error: Exception) -> str:
-    """Return what an exception says, cut short."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
 
 
 def _keras_model(path: Path) -> tuple[Callable[[Any], Any], Sequence[Any]]:

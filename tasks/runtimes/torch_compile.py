@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 from typing import Any
 
-from orchestrator.contracts import InputError, LoadContext
+from orchestrator.contracts import InputError, LoadContext, first_line
 from tasks.runtimes.session import Inputs, forward_of
 from tasks.runtimes.torch_eager import TorchSession
 from tasks.runtimes.torchscript import without_deprecation
@@ -84,8 +84,9 @@ def _compiled(network: Any, inputs: Any, example: Inputs, facts: dict[str, Any])
         with torch.inference_mode():
             forward_of(called, example)(inputs)
     except Exception as error:  # the compiler passes on whatever its parts and the network's code raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"runtime=torch_compile: PyTorch cannot compile this network ({reason}); choose runtime=torch") from error
+        raise InputError(
+            f"runtime=torch_compile: PyTorch cannot compile this network ({first_line(error)}); choose runtime=torch"
+        ) from error
     return called, {
         **facts,
         "compile_ns": time.perf_counter_ns() - started,

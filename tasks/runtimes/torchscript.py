@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from orchestrator.contracts import InputError, LoadContext
+from orchestrator.contracts import InputError, LoadContext, first_line
 from tasks.runtimes.session import Inputs
 from tasks.runtimes.torch_eager import TorchSession
 
@@ -37,8 +37,9 @@ def _traced(network: Any, inputs: Any) -> tuple[Any, dict[str, Any]]:
                 # Not checked by the tracer: the session compares its answers with eager execution.
                 traced = jit.trace(network, positional, example_kwarg_inputs=keywords, check_trace=False)
         except Exception as error:  # the tracer passes on whatever the network's code raises
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise InputError(f"runtime=torchscript: PyTorch cannot trace this network ({reason}); choose runtime=torch") from error
+            raise InputError(
+                f"runtime=torchscript: PyTorch cannot trace this network ({first_line(error)}); choose runtime=torch"
+            ) from error
     doubts = [str(note.message).splitlines()[0] for note in noted if issubclass(note.category, jit.TracerWarning)]
     return traced, {"trace_warnings": sorted(set(doubts))}
 

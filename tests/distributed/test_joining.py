@@ -43,7 +43,7 @@ def test_another_version_is_told_with_both_versions(host: str) -> None:
 
     with pytest.raises(RuntimeError) as complaint:
         check_version_info({"ray_version": "2.1.0", "python_version": "3.8.1"}, host)
-    told = why_not_joined(str(complaint.value))
+    told = why_not_joined(complaint.value)
     assert told.startswith(f"the cluster runs Ray 2.1.0 on Python 3.8.1, and this process on {host.split()[-1]} Ray ")
     assert "\n" not in told
 
