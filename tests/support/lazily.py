@@ -19,6 +19,6 @@ class Lazily:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("_"):  # pytest asks every object of a module whether it is a test, or a mock (`_mock_name`)
+        if attribute.startswith("__") or attribute == "_mock_name":  # pytest asks every object of a module whether it is a test or a mock
             raise AttributeError(attribute)
         return getattr(importlib.import_module(self._name), attribute)
