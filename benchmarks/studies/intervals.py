@@ -9,7 +9,7 @@ serves alone (99 % of the repetitions), and the rule as a whole everywhere; shar
 leave 30 rounds too few to have met the slow ones: shown without a bar.
 
 Samples are independent and thresholds stand at a fixed share on time, so that the kinds of times with a bar have the same law of quality:
-they are three repetitions of one experiment.
+they are three repetitions of one experiment. The shares on time of one repetition share their resamples, as the thresholds of a trial do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.studies.scenarios import IDEAL, WITH_BAR, WITHOUT_BAR, Scenario, generator, scores
-from orchestrator.stats.intervals import rounds_interval
+from orchestrator.stats.intervals import rounds_intervals
 from orchestrator.stats.tail_quality import quality_curve
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
     tallies = [Tally(IDEAL * share) for share in ON_TIME]
     for _ in range(repetitions):
         curve = quality_curve(score, case.scenario.times(random, ROUNDS, case.samples), thresholds)
-        for tally, qualities in zip(tallies, curve, strict=True):
-            found = rounds_interval(qualities, IDEAL, float(score.sum()), random)
-            tally.add(found.method, found.low, found.high)
+        found = rounds_intervals(curve, IDEAL, float(score.sum()), random)
+        for tally, one in zip(tallies, found, strict=True):
+            tally.add(one.method, one.low, one.high)
     return [
         {
             "times": case.scenario.name,

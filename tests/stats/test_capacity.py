@@ -15,6 +15,8 @@ from scipy.stats import beta
 from benchmarks.capacity import CASES, searched
 from orchestrator.contracts import InputError
 from orchestrator.stats.capacity import (
+    ENOUGH_STREAMS,
+    FAMILY_ERROR,
     HIGHEST,
     LOWEST,
     MOST_PROBES,
@@ -32,7 +34,8 @@ from orchestrator.stats.capacity import (
     waited,
 )
 from orchestrator.stats.stopping import make_rule
-from orchestrator.stats.stopping.rule import RoundObservation
+from orchestrator.stats.stopping.capacity import DEFAULTS, Capacity
+from orchestrator.stats.stopping.rule import RoundObservation, RuleSettings
 from orchestrator.stats.times import Clock
 
 RATES = st.floats(0.01, 2.0)
@@ -148,6 +151,33 @@ def test_the_rule_says_after_which_stream_what_the_streams_have_shown() -> None:
         whole, shares = (stream_means(values[: number + 1], streams[: number + 1]) for values in (quality, waiting))
         found = judged(whole, answers_at_stake(120, shares, 0.75), 0.75, Requirement(0.9, 24, 0.01))
         assert (reason, found.streams) == (found.verdict, whole.size)
+
+
+def test_the_rule_looks_once_at_whole_streams() -> None:
+    rule = make_rule("capacity", min_rounds=1, max_rounds=10**6, options={"keep": 0.9, "most_streams": 12})
+    looks = []
+    for number in range(3 * 13):
+        share = 0.9 if number // 3 % 2 else 0.99  # neither kept nor failed
+        total = np.where(np.arange(100) < 100 * share, 10e6, 90e6)
+        seen = {Clock.TOTAL: total, Clock.INFERENCE: total}
+        decision = rule.update(
+            RoundObservation(number, seen, lambda bound, of=total: float((of <= bound).mean()), 1.0, number // 3), float(number)
+        )
+        looks += [number + 1] if decision.check else []
+        if decision.stop:
+            break
+    assert (looks, decision.reason) == ([3 * 6, 3 * 12], "undecided")
+
+
+def test_probes_share_the_error_by_default() -> None:
+    assert DEFAULTS["error"] == FAMILY_ERROR / MOST_PROBES
+    settings = RuleSettings(1, 9)
+    assert vars(Capacity(settings))["_requirement"] == Requirement(0.99, ENOUGH_STREAMS, FAMILY_ERROR / MOST_PROBES)
+
+
+def test_nothing_is_known_of_no_stream() -> None:
+    found = judged(np.zeros(0), np.zeros(0), 0.8, Requirement(0.9))
+    assert (found.verdict, found.streams, found.mean, found.low, found.high) == ("undecided", 0, 0.0, 0.0, 0.8)
 
 
 def test_answers_that_wait_count_for_less() -> None:

@@ -50,3 +50,8 @@ def test_nobody_tells_apart() -> None:
     assert math.isnan(found.p_value)
     with pytest.raises(InputError, match="at least 2 judges and 2 items"):
         kendalls_w([[1, 2, 3]])
+
+
+def test_one_nan_is_refused() -> None:
+    with pytest.raises(InputError, match="no NaN"):
+        kendalls_w([[1, 2, 3], [3, np.nan, 1]])

@@ -11,6 +11,7 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.deadline import certify_deadline, contradicted, design_effect
+from orchestrator.stats.long_run import depend
 
 LOOKS = (30, 60, 120, 240)
 SHARES = st.floats(0.02, 0.5)
@@ -229,3 +230,17 @@ def test_without_a_deadline_or_later_rounds_nothing_is_contradicted() -> None:
 
 def test_rounds_that_all_fail_depend_on_nothing() -> None:
     assert design_effect([math.inf] * 40, 0.1) == 1.0
+
+
+def test_dependence_in_ranks_or_in_times_alone_counts() -> None:
+    """Two long rounds side by side are much of the spread of times and little of the order; small steps are the reverse."""
+    random = np.random.default_rng(4)
+    two_long = mixed(random.uniform(10, 10.001, 120))
+    two_long[[60, 61]] = 1000.0
+    steps = np.repeat(np.tile([10.0, 10.001], 6), 10) + 1e-4 * random.random(120)
+    steps[::40] = 1e6
+    for deadlines in (two_long, steps):
+        logs = np.log(deadlines)
+        ranks = stats.norm.ppf((stats.rankdata(deadlines) - 0.5) / 120)
+        assert depend([ranks]) != depend([logs])
+        assert design_effect(deadlines, 0.1) > 1

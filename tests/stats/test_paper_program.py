@@ -178,6 +178,13 @@ def test_the_error_that_ends_the_program_ends_the_course() -> None:
         densities.Density(np.array([0.01]), 0.0)
 
 
+def test_nothing_is_fitted_while_no_sample_has_a_time() -> None:
+    timed = np.random.default_rng(0).lognormal(-4, 0.3, (6, 20))
+    found = loop.course(np.concatenate([np.full((3, 20), np.inf), timed]))
+    assert [fit.rounds for fit in found.fits] == [5, 7, 9]
+    assert [fit.records for fit in found.fits] == [40, 80, 120]
+
+
 def test_samples_without_a_time_are_in_no_pool() -> None:
     rounds = np.random.default_rng(0).lognormal(-4, 0.3, (15, 20))
     late = np.concatenate([rounds, np.full((15, 2), np.inf)], axis=1)

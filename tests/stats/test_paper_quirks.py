@@ -98,6 +98,11 @@ def test_what_the_program_could_not_read_is_refused(times: np.ndarray) -> None:
         run_order_effect(times)
 
 
+def test_times_without_rounds_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"times of shape \(60,\): the shape must be \[rounds, samples\]"):
+        run_order_effect(np.ones(60))
+
+
 def test_scores_of_another_shape_are_refused() -> None:
     with pytest.raises(InputError, match=r"scores of shape \(3,\)"):
         recomputed_percentile_effect(drifting(), np.ones(3))

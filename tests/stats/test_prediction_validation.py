@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.later_mean import later_means
 from orchestrator.stats.long_run import depend, long_run_spreads
 from orchestrator.stats.prediction import Figures, predict_quality
-from orchestrator.stats.prediction_validation import VALIDATED_PERCENTILES, halves_of_mean, validate_from_curve, validate_prediction
+from orchestrator.stats.prediction_validation import (
+    VALIDATED_PERCENTILES,
+    halves_of,
+    halves_of_mean,
+    validate_from_curve,
+    validate_prediction,
+)
 from orchestrator.stats.tail_quality import quality_curve
 
 
@@ -210,6 +217,11 @@ def test_later_means_of_one_round_are_not_known() -> None:
     found = later_means([[0.5], [0.7]], 3, dependent=np.array([False, True]))
     assert np.isnan(found.low).all()
     assert np.isnan(found.high).all()
+
+
+def test_inferences_of_other_rounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="times of 20 rounds and inferences of 19: the rounds must be the same"):
+        halves_of(partial(quality_curve, np.ones(3)), lognormal(20, 3), inferences=lognormal(19, 3))
 
 
 def test_too_few_rounds_are_refused() -> None:

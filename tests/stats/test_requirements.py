@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.deadline import certify_deadline
 from orchestrator.stats.requirements import (
     by_interval,
     more_for_mean,
@@ -119,3 +120,21 @@ def test_limits_on_the_bound_itself() -> None:
 def test_what_cannot_be_judged_is_refused(values: list[float], bound: float, error: float) -> None:
     with pytest.raises(InputError):
         starts_keep(values, bound, late_share=0.5, error=error)
+
+
+def test_what_is_certified_is_one_of_the_values_and_may_be_the_bound_itself() -> None:
+    values = np.random.default_rng(2).permutation(60) + 101.0
+    promise = certify_deadline(values, (60,), late_share=0.1, confidence=1 - 0.05 / 2)
+    kept = rounds_keep(values, float(promise.ns or 0), late_share=0.1, error=0.05, looks=(60,))
+    assert (kept.verdict, kept.certified) == ("met", promise.ns)
+    assert np.sum(values <= promise.ns) == promise.rank
+    below = rounds_keep(values, float(promise.ns or 0) - 0.5, late_share=0.1, error=0.05, looks=(60,))
+    assert (below.verdict, below.certified) == ("not shown", promise.ns)
+
+
+def test_one_round_that_is_missing_is_told_in_the_singular() -> None:
+    """One of the first 37 rounds broke the bound, so that they showed nothing; the rounds since then would have."""
+    values = np.random.default_rng(3).permutation(60) + 101.0
+    values[5] = 500.0
+    found = rounds_keep(values, 300.0, late_share=0.1, error=0.05, looks=(37,))
+    assert (found.verdict, found.more, found.reason) == ("not shown", 1, "1 more round needed")

@@ -176,3 +176,11 @@ def test_extremes_of_lateness() -> None:
     assert divide_lateness(whole_rounds.T) == Lateness(1.0, 0.0, 0.0)
     for nothing in (np.zeros((4, 4)), np.ones((4, 4)), np.eye(1), np.zeros(3), np.array([[1, 0, 1]])):
         assert divide_lateness(nothing) is None
+
+
+@pytest.mark.parametrize(("rounds", "orders"), [(5000, 999), (5001, 199)])
+def test_visits_of_many_rounds_are_exchanged_less_often(rounds: int, orders: int) -> None:
+    random = np.random.default_rng(8)
+    visits = np.arange(rounds) // 10
+    slow = np.repeat(random.random(rounds // 10 + 1), 10)[:rounds] + random.random(rounds)
+    assert association([slow], [slow], visits).p_values[0, 0] == pytest.approx(1 / (orders + 1))

@@ -13,7 +13,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.paper_program.loop import course
-from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, make_rule
+from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
 from orchestrator.stats.times import Clock
 
@@ -239,6 +239,11 @@ def test_paper_goes_on_where_the_program_finds_no_bandwidth() -> None:
     assert list(rows(decisions)) == []
 
 
+def test_paper_takes_no_round_beyond_its_2000th() -> None:
+    rule = make("paper", min_rounds=1, max_rounds=5000)
+    assert rule.update(observation(2000, steady()(0)), 0.0) == Decision(False)
+
+
 @pytest.mark.parametrize(
     ("options", "rule"), [({"warm": -1}, "0 or more"), ({"fit_every": 0}, "1 or more"), ({"threshold": 0.0}, "above 0")]
 )
@@ -383,3 +388,10 @@ def test_a_rule_has_options_and_numbers_of_its_own(monkeypatch: pytest.MonkeyPat
         make_rule("rounds", min_rounds=1, max_rounds=9, options={"patience": 1})
     with pytest.raises(TypeError, match="left='none': a number of a rule's own must be a finite int or float"):
         check_row({"left": "none"})
+    with pytest.raises(TypeError, match="window: is a parameter of every rule; call the rule's own number otherwise"):
+        check_row({"window": 3})
+
+
+def test_two_rules_of_one_name_are_told() -> None:
+    with pytest.raises(ImportError, match=r"rule 'patient': .*test_stopping and .*test_stopping have one of that name"):
+        by_name([("patient", Patient), ("patient", AlwaysStop)])

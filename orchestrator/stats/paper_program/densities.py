@@ -80,8 +80,6 @@ def _diffusion_time(power: Floats, distinct: int) -> float:
 
     def excess(time: float) -> float:
         norm = roughness(STAGES, time)
-        if norm <= 0:
-            return -1.0
         for order in range(STAGES - 1, 1, -1):
             norm = roughness(order, (scales[order] / (distinct * norm)) ** (2 / (3 + 2 * order)))
         return float(time - (2 * distinct * math.sqrt(np.pi) * norm) ** -0.4)

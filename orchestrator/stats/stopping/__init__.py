@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -26,11 +26,17 @@ def _of_this_folder() -> Iterator[tuple[str, type[Any]]]:
                 yield name, one
 
 
-RULES: dict[str, type[Any]] = {}
-for _name, _rule in _of_this_folder():
-    if _name in RULES:
-        raise ImportError(f"rule {_name!r}: {RULES[_name].__module__} and {_rule.__module__} have one of that name; rename one of them")
-    RULES[_name] = _rule
+def by_name(found: Iterable[tuple[str, type[Any]]]) -> dict[str, type[Any]]:
+    """Return rules by their names. Raises ImportError where two have one."""
+    rules: dict[str, type[Any]] = {}
+    for name, rule in found:
+        if name in rules:
+            raise ImportError(f"rule {name!r}: {rules[name].__module__} and {rule.__module__} have one of that name; rename one of them")
+        rules[name] = rule
+    return rules
+
+
+RULES = by_name(_of_this_folder())
 
 
 def make_rule(
