@@ -4,7 +4,8 @@ A campaign of eight trials on one machine: in every cycle each has one visit of 
 times drawn between 1 and 20 s and rests for as long, as that of `benchmarks/gate.py` does; while it computes, samples take longer. So much
 longer, and at so tight a deadline, that quality alone and beside it differ by the column *swing*, as a share of ideal quality. Rounds begin
 at times that do not depend on the co-runner, so that the truth is half of each. Rule `settled` has the rounds and the seconds of the vision
-sweep, as they were (half-width of 2 % of ideal quality, 2 s after 34 rounds) and as they are (5 %, 6 s); what stops is read as analysis does.
+sweep, as they were (half-width of 2 % of ideal quality, 2 s after 34 rounds) and as they are (5 %, 6 s); what stops is read as analysis
+does.
 
 Bars: at most 7 % of all trials settle on an interval that misses the truth, and where 90 % settle or more these cover in at least
 93 %. Where few settle it is the lucky ones whose visits met little of the co-runner, and of them fewer are covered: shown without a bar.
