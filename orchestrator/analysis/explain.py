@@ -51,13 +51,14 @@ class Evidence:
     harm: int = 1
 
     def figures(self, stored: Mapping[str, Floats]) -> Floats:
-        """Return what is tested of the stored columns, [R], NaN where there is none."""
+        """Return what is tested of the stored columns, [R]; NaN where there is none, and in a round that took no time: all was dropped."""
         values = stored[self.column]
         if self.column == "gpu_throttle_reasons":
             return np.where(np.isnan(values), np.nan, (np.nan_to_num(values).astype(np.int64) & SLOWED) != 0)
+        duration_ns = np.where(stored["duration_ns"] > 0, stored["duration_ns"], np.nan)
         if self.unit in (SHARE, "cores"):
-            return np.asarray(values / stored["duration_ns"])
-        return np.asarray(values / (stored["duration_ns"] / NS_PER_S) if self.unit == "per second" else values)
+            return np.asarray(values / duration_ns)
+        return np.asarray(values / (duration_ns / NS_PER_S) if self.unit == "per second" else values)
 
 
 ALONE = "run nothing else on this machine, or give the trial cores of its own (system.cores)"

@@ -36,6 +36,16 @@ def disturbed(build: Any, noise: Any) -> TrialData:
     return replace(data, evidence=evidence)
 
 
+def test_a_round_whose_samples_were_all_dropped_has_no_share_of_time(disturbed: TrialData) -> None:
+    took = disturbed.evidence["duration_ns"].copy()
+    took[7] = 0
+    (foreign,) = (evidence for evidence in EVIDENCE if evidence.column == "foreign_cpu_ns")
+    figures = foreign.figures(disturbed.evidence | {"duration_ns": took})
+    assert np.flatnonzero(np.isnan(figures)).tolist() == [7]
+    first, *_ = explain_rows(replace(disturbed, evidence=disturbed.evidence | {"duration_ns": took}), LIMIT, ())
+    assert (first["column"], first["place"]) == ("foreign_cpu_ns", 1)
+
+
 def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     found = list(explain_rows(disturbed, LIMIT, ("a flag",)))
     assert table_of(found, FORMS["explain"]).num_rows == len(found)
