@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -25,8 +26,10 @@ os.environ.pop("COLUMNS", None)
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-# Ray reads this once, when it is first imported, by whichever test of a process that is.
+# Ray reads this once, when it is first imported, and adds folders of packages of its own to the path: neither may happen within a test,
+# after which `own_code` takes them off again.
 prepare_environment()
+importlib.import_module("ray")
 
 SUPPORT = Path(__file__).parent / "support"
 TOGETHER = {
