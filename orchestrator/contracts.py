@@ -19,7 +19,7 @@ class InputError(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, at most 200 characters; the name of its type where it says nothing.
+    """Return the first line of what an error says, at most 300 characters; the name of its type where it says nothing.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def first_line(error: BaseException) -> str:
     >>> first_line(TimeoutError())
     'TimeoutError'
     """
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from traceback import TracebackException, walk_tb
 from typing import Any
 
 from orchestrator import metrics
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
 
 OURS = ("orchestrator", "tasks")
 
@@ -160,8 +160,7 @@ BIDIRECTIONAL = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u206
 
 def one_line(error: BaseException) -> str:
     """Return the kind and the first line of an exception's message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
 
 
 def message_with_place(error: BaseException) -> str:
