@@ -223,6 +223,8 @@ UNTOLD = (
     "server.stop_s", "server.command", "server.version_command", "server.packages",
 )  # fmt: skip
 """Where a server is, how it is reached and how it is started, which its name says; and which model a server's is."""
+STOPPING = ("measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds", "measurement.max_seconds")
+"""When a trial ends: no name where another setting tells trials apart, as their rate does."""
 
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
@@ -235,9 +237,22 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
     for members in alike.values():
         keys = sorted({key for trial_id in members for key in settings[trial_id]})
         differing = [key for key in keys if key not in UNTOLD and len({str(settings[trial_id].get(key)) for trial_id in members}) > 1]
+        of_members = [settings[trial_id] for trial_id in members]
+        others = [key for key in differing if not _stops(key)]
+        if _distinct(of_members, others) == _distinct(of_members, differing):
+            differing = others
         for trial_id in members:
             differences[trial_id] = ", ".join(f"{key}={settings[trial_id].get(key)}" for key in differing)
     return differences
+
+
+def _stops(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in STOPPING)
+
+
+def _distinct(settings: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> int:
+    """Return how many of these settings are told apart by some keys."""
+    return len({tuple(str(of_trial.get(key)) for key in keys) for of_trial in settings})
 
 
 def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
