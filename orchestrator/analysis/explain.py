@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.slow_rounds import FEWEST_ROUNDS, LEVEL, Association, association, disturbed, divide_lateness
@@ -30,7 +31,8 @@ class Evidence:
     """One column of the rounds.
 
     unit
-        of what is tested; ``cores``, ``share of the round`` and ``per second`` are the column over the round's duration.
+        of what is tested; ``cores``, ``share of the round`` and ``per second`` are the column over the
+        duration of the round, or under load of the stream.
     source
         which of the six perspectives of Liu, Wang and Shi, "Understanding Time Variations of DNN Inference in Autonomous Driving" (arXiv
         2209.05487), it belongs to; their *data* and *model* are told by lateness by sample and by neither.
@@ -51,14 +53,18 @@ class Evidence:
     harm: int = 1
 
     def figures(self, stored: Mapping[str, Floats]) -> Floats:
-        """Return what is tested of the stored columns, [R]; NaN where there is none, and in a round that took no time: all was dropped."""
+        """Return what is tested of the stored columns, [R].
+
+        NaN where there is none, and in a round or stream that took no time: all was dropped.
+        """
         values = stored[self.column]
         if self.column == "gpu_throttle_reasons":
             return np.where(np.isnan(values), np.nan, (np.nan_to_num(values).astype(np.int64) & SLOWED) != 0)
-        duration_ns = np.where(stored["duration_ns"] > 0, stored["duration_ns"], np.nan)
+        lasted_ns = spans_ns(stored)
+        lasted_ns = np.where(lasted_ns > 0, lasted_ns, np.nan)
         if self.unit in (SHARE, "cores"):
-            return np.asarray(values / duration_ns)
-        return np.asarray(values / (duration_ns / NS_PER_S) if self.unit == "per second" else values)
+            return np.asarray(values / lasted_ns)
+        return np.asarray(values / (lasted_ns / NS_PER_S) if self.unit == "per second" else values)
 
 
 ALONE = "run nothing else on this machine, or give the trial cores of its own (system.cores)"
@@ -89,7 +95,10 @@ class ExplainRow(Labels):
 
     evidence: Annotated[str, "what it is called"]
     column: Annotated[str, "its column of `rounds/`"]
-    unit: Annotated[str, "of what is tested: *per second*, *cores* and *share of the round* are the column over the round's duration"]
+    unit: Annotated[
+        str,
+        "of what is tested: *per second*, *cores*, *share of the round*: the column over the time of the round, under load of the stream",
+    ]
     source: Annotated[str, "`I/O`, `runtime`, `hardware` or `system`, a perspective of arXiv 2209.05487"]
     role: Annotated[str, "`cause`, or `sign`: it tells that the process waited, and not for whom"]
     place: Annotated[Int32 | None, "place among what is named, from 1, causes before signs; null where it is not named"]

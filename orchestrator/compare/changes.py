@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 import scipy
 
+from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline
 from orchestrator.storage.reader import Campaign
@@ -104,12 +105,12 @@ SURE = 0.05
 def load_of(campaign: Campaign, loaded: Iterable[TrialData]) -> dict[str, tuple[float, ...]]:
     """Return what else the machine did, per measure of `LOADS` one figure for each repeat; measures that some repeat lacks are left out.
 
-    CPU time of others and time taken by the hypervisor are means over the time of all rounds, as a number of cores.
+    CPU time of others and time taken by the hypervisor are means over the time in which they were counted, as a number of cores.
     """
     found: list[dict[str, float]] = []
     for data in loaded:
         rounds = campaign.rounds(data.trial_id)
-        lasted = pc.sum(rounds.column("duration_ns")).as_py() or 0
+        lasted = float(np.nansum(spans_ns(data.evidence)))
         kernel = [ns for ns in (data.record.environment.get("kernel") or {}).values() if isinstance(ns, int | float)]
         figures = {
             "foreign CPU time": _share(pc.sum(rounds.column("foreign_cpu_ns")).as_py(), lasted),
@@ -121,7 +122,7 @@ def load_of(campaign: Campaign, loaded: Iterable[TrialData]) -> dict[str, tuple[
     return {load.name: tuple(one[load.name] for one in found) for load in LOADS if found and all(load.name in one for one in found)}
 
 
-def _share(ns: int | None, lasted_ns: int) -> float | None:
+def _share(ns: int | None, lasted_ns: float) -> float | None:
     return ns / lasted_ns if ns is not None and lasted_ns else None
 
 

@@ -46,6 +46,22 @@ def test_a_round_whose_samples_were_all_dropped_has_no_share_of_time(disturbed: 
     assert (first["column"], first["place"]) == ("foreign_cpu_ns", 1)
 
 
+def test_under_load_evidence_of_a_stream_is_divided_by_the_time_of_the_stream(disturbed: TrialData) -> None:
+    """Two streams of two rounds, each after a ramp of 1 s: 3 s of another program's time in a stream of 5 s are 0.6 of a core."""
+    (foreign,) = (evidence for evidence in EVIDENCE if evidence.column == "foreign_cpu_ns")
+    (switches,) = (evidence for evidence in EVIDENCE if evidence.column == "involuntary_switches")
+    stored = {
+        "stream": np.array([0.0, 0, 1, 1]),
+        "stream_started_monotonic_ns": np.array([10.0, 10, 20, 20]) * 1e9,
+        "started_monotonic_ns": np.array([11.0, 13, 21, 23]) * 1e9,
+        "duration_ns": np.full(4, 2e9),
+        "foreign_cpu_ns": np.array([3e9, np.nan, 0, np.nan]),
+        "involuntary_switches": np.array([50, np.nan, 5, np.nan]),
+    }
+    assert foreign.figures(stored) == pytest.approx([0.6, np.nan, 0.0, np.nan], nan_ok=True)
+    assert switches.figures(stored) == pytest.approx([10.0, np.nan, 1.0, np.nan], nan_ok=True)
+
+
 def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     found = list(explain_rows(disturbed, LIMIT, ("a flag",)))
     assert table_of(found, FORMS["explain"]).num_rows == len(found)
