@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.case import Case, NotShown
+from orchestrator.assessment.copies import copies_among, copies_in_words
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
 from orchestrator.assessment.subjects import Session, subjects_of
 from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
@@ -39,7 +40,8 @@ def assess(requirements: Requirements, sessions: Sequence[Session], resamples: i
     """Return the verdict on every requirement; equal files, settings and seed give equal assessments.
 
     A requirement is *met* where every system that it is for is shown to meet it, *not met* where any is shown not to, else *not shown*.
-    Each may risk the error that `Requirements.error_of` gives; a *met* needs all its systems, so that these need no share of it.
+    Each may risk the error that `Requirements.error_of` gives; a *met* needs all its systems, so that these need no share of it. A trial
+    that is a copy of another one counts once, however many campaigns have it.
 
     Parameters
     ----------
@@ -55,15 +57,21 @@ def assess(requirements: Requirements, sessions: Sequence[Session], resamples: i
     InputError
         for an axis that no trial has, and for a metric that cannot judge the stored answers.
     """
+    copies = copies_among([session.with_rounds for session in sessions])
+    again = {(copy.campaign, copy.trial_id) for copy in copies}
     return Assessment(
         requirements,
-        tuple(_assessed(requirement, requirements.error_of(requirement), sessions, resamples) for requirement in requirements.requirements),
+        tuple(
+            _assessed(requirement, requirements.error_of(requirement), sessions, again, resamples)
+            for requirement in requirements.requirements
+        ),
         tuple(_campaign(session) for session in sessions),
+        tuple(copies_in_words(copies)),
     )
 
 
-def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], resamples: int) -> Assessed:
-    subjects = subjects_of(requirement, sessions)
+def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], again: Set[tuple[int, str]], resamples: int) -> Assessed:
+    subjects = subjects_of(requirement, sessions, again)
     if requirement.capacity is not None:
         subjects = systems.by_rate(subjects)
     findings = tuple(_finding(Case(requirement, subject, error, resamples)) for subject in subjects)

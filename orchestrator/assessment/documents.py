@@ -27,6 +27,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         "confidence": assessment.requirements.confidence,
         "correction": "Bonferroni",
         "campaigns": [dict(campaign) for campaign in assessment.campaigns],
+        "remarks": list(assessment.remarks),
         "requirements": [_requirement(assessed) for assessed in assessment.assessed],
     }
 
@@ -106,8 +107,9 @@ def tables_of(assessment: Assessment) -> Iterator[Table]:
 
 
 def campaign_words(assessment: Assessment) -> list[str]:
-    """Return one sentence per campaign that was held against the requirements."""
-    return [f"{one['name']}, measured {one['created_at']}, version {one['code_version']}" for one in assessment.campaigns]
+    """Return one sentence per campaign that was held against the requirements, and what of them was left out."""
+    named = [f"{one['name']}, measured {one['created_at']}, version {one['code_version']}" for one in assessment.campaigns]
+    return [*named, *assessment.remarks]
 
 
 def to_report(assessment: Assessment, title: str) -> str:
@@ -123,6 +125,8 @@ def to_junit(assessment: Assessment, title: str) -> str:
         requirement = assessed.requirement
         suite = ET.SubElement(suites, "testsuite", _counts([assessed]) | {"name": requirement.id})
         properties = ET.SubElement(suite, "properties")
+        for remark in assessment.remarks:
+            ET.SubElement(properties, "property", {"name": "remark", "value": printable(remark)})
         named = {
             "text": requirement.text,
             "source": requirement.source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -38,6 +38,12 @@ class Session:
     records: tuple[TrialRecord, ...]
     groups: tuple[Group, ...]
     analysis: AnalysisConfig
+
+    @property
+    def with_rounds(self) -> list[TrialData]:
+        """The trials that have rounds, in the order of the plan."""
+        found = {data.trial_id: data for group in self.groups for data in group.trials}
+        return [found[record.trial_id] for record in self.records if record.trial_id in found]
 
     def data_of(self, trial_id: str) -> tuple[Group, TrialData] | tuple[None, None]:
         """Return a trial with rounds and its group; None and None where it has no rounds."""
@@ -117,11 +123,12 @@ class Subject:
     @property
     def without_rounds(self) -> list[str]:
         """In words, the trials of which no round is stored."""
-        return [
+        found = [
             f"{each.record.trial_id} has no stored round ({each.record.state}{f': {each.record.reason}' if each.record.reason else ''})"
             for each in self.trials
             if each.data is None
         ]
+        return list(dict.fromkeys(found))
 
     def threshold(self, text: str, clock: Clock) -> Threshold | None:
         """Return a threshold by its text, a percentile being the reference's; None where there is no reference."""
@@ -137,16 +144,17 @@ def _visits(data: TrialData) -> int:
     return 1 if data.visits is None else int(np.unique(data.visits).size)
 
 
-def subjects_of(requirement: Requirement, sessions: Sequence[Session]) -> list[Subject]:
+def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]] = frozenset()) -> list[Subject]:
     """Return the systems that a requirement is for, in the order of the first campaign that has each.
 
-    Raises InputError for an axis that no trial has.
+    ``again`` are the trials that are copies of others, by the place of their campaign and their id: they are left out. Raises InputError
+    for an axis that no trial has.
     """
     check_axes(requirement, [record.trial for session in sessions for record in session.records])
     found: dict[str, list[Measured]] = {}
-    for session in sessions:
+    for place, session in enumerate(sessions):
         for record in session.records:
-            if is_for(requirement, record.trial):
+            if (place, record.trial_id) not in again and is_for(requirement, record.trial):
                 group, data = session.data_of(record.trial_id)
                 found.setdefault(record.match_key, []).append(Measured(session, record, data, group))
     return [Subject(key, tuple(trials)) for key, trials in found.items()]

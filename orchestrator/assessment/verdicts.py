@@ -73,11 +73,12 @@ class Assessed:
 
 @dataclass(frozen=True)
 class Assessment:
-    """Every requirement of a file, held against campaigns."""
+    """Every requirement of a file, held against campaigns; ``remarks`` say what of these was left out."""
 
     requirements: Requirements
     assessed: tuple[Assessed, ...]
     campaigns: tuple[Mapping[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -87,8 +87,9 @@ def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Tex
         if rest := rest_words(assessed, len(shown)):
             yield from _indented(rest, room)
         yield Text()
-    for line in wrapped(printable(summary(assessment)), room):
-        yield Text(line)
+    for said in (*assessment.remarks, summary(assessment)):
+        for line in wrapped(printable(said), room):
+            yield Text(line)
 
 
 def _hanging(verdict: str, text: str, width: int, bold: bool = False) -> Iterator[Text]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -134,3 +135,18 @@ def test_campaigns_of_several_directories_are_one_evidence(campaign: Path, tmp_p
     assert {one["processes"] for one in document["requirements"][0]["systems"]} == {1, 2}
     twice = orchestrator("assess", campaign, campaign, "--requirements", EXAMPLES / "met.yaml", cwd=tmp_path)
     assert (twice.returncode, twice.stderr) == (2, f"error: {campaign} and {campaign} are one campaign: name each campaign once\n")
+
+
+def test_a_copied_campaign_counts_once_and_every_form_says_so(campaign: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(campaign, copied)
+    forms = {form: tmp_path / f"a.{form}" for form in ("json", "markdown", "junit", "html")}
+    words = [word for form, place in forms.items() for word in (f"--{form}", place)]
+    found = assessed(campaign, EXAMPLES / "met.yaml", *words, copied)
+    said = "8 trials of campaign 2 have the times of trials of campaign 1: they are copies and count once"
+    assert (found.returncode, found.stderr) == (0, "")
+    assert said in " ".join(found.stdout.split())
+    for place in forms.values():
+        assert said in place.read_text("utf-8")
+    document = json.loads(forms["json"].read_text("utf-8"))
+    assert {one["processes"] for requirement in document["requirements"] for one in requirement["systems"]} == {1}

@@ -10,21 +10,27 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.assess import assess
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.subjects import Session
-from orchestrator.assessment.verdicts import Assessed, Finding
+from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.storage.records import CampaignRecord
+from orchestrator.storage.records import CampaignRecord, TrialRecord
 
 
-def session_of(trials: Sequence[TrialData]) -> Session:
+def session_of(trials: Sequence[TrialData], lost: Sequence[TrialRecord] = ()) -> Session:
+    """A campaign of these trials, and of others of which no round is stored."""
     analysis = AnalysisConfig(seed=0)
     record = CampaignRecord(code_version="1", name="built")
-    return Session(record, tuple(data.record for data in trials), grouped(trials, analysis), analysis)
+    return Session(record, (*(data.record for data in trials), *lost), grouped(trials, analysis), analysis)
+
+
+def hold_all(sessions: Sequence[Sequence[TrialData]], lost: Sequence[TrialRecord] = (), **entry: Any) -> Assessment:
+    """Hold trials of one or more campaigns against one requirement; each campaign lost some, too."""
+    found = Requirements.model_validate({"requirements": [{"id": "R", "text": "asked", **entry}]})
+    return assess(found, [session_of(trials, lost) for trials in sessions], resamples=999)
 
 
 def hold(*sessions: Sequence[TrialData], **entry: Any) -> Assessed:
     """Hold trials of one or more campaigns against one requirement."""
-    found = Requirements.model_validate({"requirements": [{"id": "R", "text": "asked", **entry}]})
-    [assessed] = assess(found, [session_of(trials) for trials in sessions], resamples=999).assessed
+    [assessed] = hold_all(sessions, **entry).assessed
     return assessed
 
 
