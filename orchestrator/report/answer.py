@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
@@ -21,7 +21,11 @@ NARROW = 60
 SHORTEST_BAR, LONGEST_BAR = 6, 20
 SQUEEZED_BAR = 3
 """The shortest bar where nothing else can be spared."""
-IDEAL, MARKS = "ideal", "marks"
+IDEAL, PROCESSES, MARKS = "ideal", "processes", "marks"
+SAID = {IDEAL: "of an ideal {}", PROCESSES: "mean of {} processes"}
+"""Headings that a title can do without, and how it says their cells."""
+MOST_SAID = 4
+"""Of more different cells a title names the least and the greatest."""
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -66,7 +70,7 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
     marks = Marks([{"flags": one.marks} for one in found])
     several, marked = any(one.processes > 1 for one in found), any(one.marks for one in found)
     most = max(max(one.scale.gained(one.ideal), one.scale.gained(one.mean)) for one in found)
-    heads = [*apart, "kept", "95 % interval", "worst", IDEAL, *(["processes"] if several else []), *([MARKS] if marked else [])]
+    heads = [*apart, "kept", "95 % interval", "worst", IDEAL, *([PROCESSES] if several else []), *([MARKS] if marked else [])]
     rows = [
         (
             *(one.names[name] for name in apart),
@@ -135,31 +139,55 @@ def widths_of(answer: Answer) -> list[int]:
 def _layout(answer: Answer, limit: int) -> tuple[Answer, int, int] | None:
     """Return what is shown, the blanks between columns and the width of the bar, 0 for none; None if the columns do not fit at all.
 
-    Where there is no room for a bar, an ideal quality that all rows share is said in the title, and then marks are written closely.
+    Where there is no room for a bar, the title says the ideal quality and the number of processes that all rows share, and then marks
+    are written closely; at last the title says also those that differ.
     """
-    shorter = _without_ideal(answer)
-    for shown, shortest, gaps in (
+    shorter = _said_in_title(answer, shared_by_all)
+    shortest = _said_in_title(_close_marks(shorter), by_name)
+    for shown, least, gaps in (
         (answer, SHORTEST_BAR, (2, 1)),
         (shorter, SHORTEST_BAR, (1,)),
         (_close_marks(shorter), SQUEEZED_BAR, (1,)),
+        (shortest, SQUEEZED_BAR, (1,)),
     ):
         widths = widths_of(shown)
         for gap in gaps:
             left = limit - sum(widths) - gap * (len(widths) - 1)
-            if left - gap >= shortest:
+            if left - gap >= least:
                 return shown, gap, min(left - gap, LONGEST_BAR)
-    widths = widths_of(shorter)
-    return (shorter, 1, 0) if sum(widths) + len(widths) - 1 <= limit else None
+    return next(
+        ((shown, 1, 0) for shown in (shorter, _close_marks(shorter), shortest) if sum(widths_of(shown)) + len(shown.heads) - 1 <= limit),
+        None,
+    )
 
 
-def _without_ideal(answer: Answer) -> Answer:
-    """Return an answer that says in its title what ideal quality is, if it is the same in all rows."""
-    place = answer.heads.index(IDEAL) if IDEAL in answer.heads[answer.names :] else 0
-    if not place or len({row[place] for row in answer.rows}) > 1:
-        return answer
-    rows = tuple((*row[:place], *row[place + 1 :]) for row in answer.rows)
-    title = f"{answer.title}, of an ideal {answer.rows[0][place]}"
-    return replace(answer, title=title, heads=(*answer.heads[:place], *answer.heads[place + 1 :]), rows=rows)
+def _said_in_title(answer: Answer, said: Callable[[Answer, int], str | None]) -> Answer:
+    """Return an answer without the columns of `SAID` that its title can say in the words of ``said``, given the place of each."""
+    for head, sentence in SAID.items():
+        place = answer.heads.index(head, answer.names) if head in answer.heads[answer.names :] else None
+        cells = None if place is None else said(answer, place)
+        if place is not None and cells is not None:
+            rows = tuple((*row[:place], *row[place + 1 :]) for row in answer.rows)
+            heads = (*answer.heads[:place], *answer.heads[place + 1 :])
+            answer = replace(answer, title=f"{answer.title}, {sentence.format(cells)}", heads=heads, rows=rows)
+    return answer
+
+
+def shared_by_all(answer: Answer, place: int) -> str | None:
+    """Return the cell that all rows have in a column; None where they differ."""
+    cells = {row[place] for row in answer.rows}
+    return cells.pop() if len(cells) == 1 else None
+
+
+def by_name(answer: Answer, place: int) -> str:
+    """Return the cells of a column with the models, systems and so on that they follow from, or the least and the greatest of them."""
+    cells = list(dict.fromkeys(row[place] for row in answer.rows))
+    for name in range(answer.names) if len(cells) <= MOST_SAID else ():
+        whose = {cell: list(dict.fromkeys(row[name] for row in answer.rows if row[place] == cell)) for cell in cells}
+        if sum(map(len, whose.values())) == len({row[name] for row in answer.rows}) <= MOST_SAID:
+            return " and ".join(f"{cell} ({', '.join(names)})" for cell, names in whose.items())
+    numbers = sorted(cells, key=float)
+    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else numbers[0]
 
 
 def _close_marks(answer: Answer) -> Answer:

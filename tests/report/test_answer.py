@@ -86,6 +86,49 @@ def test_beside_marks_a_bar_is_left_at_80_columns() -> None:
     assert wide[1].split()[-2:] == ["ideal", "marks"]
 
 
+def of_processes(rows: list[tuple[str, str, str]], names: list[str]) -> Answer:
+    """The answer of a campaign of four hosts: of each row what it keeps, its ideal and its number of processes."""
+    heads = ("model", "system", "runtime", "kept", "95 % interval", "worst", "ideal", "processes", "marks")
+    cells = tuple(
+        (name, "three_quarters", "onnxruntime", kept, "[0.796, 0.894]", "0.500", ideal, processes, "a, b")
+        for name, (kept, ideal, processes) in zip(names, rows, strict=True)
+    )
+    return Answer("pictures: top1 kept within 50 ms", heads, cells, 3, (1.0,) * len(rows), ("good",) * len(rows), ())
+
+
+MODELS = ["efficientnet_lite0", "efficientnet_lite2"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([("0.865", "0.900", "3"), ("0.765", "0.900", "3")], "of an ideal 0.900, mean of 3 processes"),
+        (
+            [("0.865", "0.900", "3"), ("0.765", "0.800", "3")],
+            "mean of 3 processes, of an ideal 0.900 (efficientnet_lite0) and 0.800 (efficientnet_lite2)",
+        ),
+        (
+            [("0.865", "0.900", "3"), ("0.765", "0.900", "1")],
+            "of an ideal 0.900, mean of 3 (efficientnet_lite0) and 1 (efficientnet_lite2) processes",
+        ),
+    ],
+)
+def test_repeats_and_unlike_ideals_leave_a_system_its_one_line_at_80_columns(rows: list[tuple[str, str, str]], said: str) -> None:
+    answer = of_processes(rows, MODELS)
+    text = " ".join(line.plain for line in lines(answer, 80))
+    assert f"pictures: top1 kept within 50 ms, {said} model " in text
+    printed = [line.plain for line in lines(answer, 80) if "three_quarters" in line.plain]
+    assert [(line.split()[0], line.split()[-1], line.count("█")) for line in printed] == [(name, "ab", 4) for name in MODELS]
+    assert all(cell_len(line) <= 80 for line in printed)
+    assert next(lines(answer, 120)).plain == "pictures: top1 kept within 50 ms"  # where there is room, each row says its own
+
+
+def test_ideals_that_follow_from_no_name_are_said_from_the_least_to_the_greatest() -> None:
+    rows = [("0.865", "0.900", "2"), ("0.765", "0.800", "2"), ("0.765", "0.850", "2")]
+    text = " ".join(line.plain for line in lines(of_processes(rows, [MODELS[0], MODELS[0], MODELS[1]]), 80))
+    assert "mean of 2 processes, of an ideal 0.800 to 0.900 model " in text
+
+
 def test_below_60_columns_rows_stack() -> None:
     answer = Answer("t", ("system", "kept"), (("a", "0.9"), ("b", "0.8")), 1, (1.0, 0.9), ("good", "bad"), ())
     assert [line.plain for line in lines(answer, 59)] == ["t", "system: a", "kept: 0.9", "", "system: b", "kept: 0.8", ""]
