@@ -7,8 +7,10 @@ call that may import a framework, and it runs in the timed process only.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -114,6 +116,8 @@ class Reply:
         when sending began, before a connection was opened where one had to be; when the head of the answer had been read; and its end.
     first_token_ns, last_token_ns, tokens
         for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and their number.
+    gaps_ns
+        set by `came` too: from each piece of content to the next.
     """
 
     headers: Mapping[str, str]
@@ -125,11 +129,13 @@ class Reply:
     first_token_ns: int = 0
     last_token_ns: int = 0
     tokens: int = 0
+    gaps_ns: Sequence[int] = ()
 
     def came(self, moments: Sequence[int], tokens: int | None = None) -> None:
         """Note when the pieces of content came, and how many tokens they held, where the server says so."""
         if moments:
             self.first_token_ns, self.last_token_ns = moments[0], moments[-1]
+            self.gaps_ns = array("q", (after - before for before, after in pairwise(moments)))
         self.tokens = len(moments) if tokens is None else tokens
 
 

@@ -24,6 +24,7 @@ from orchestrator.analysis.resources import ResourcesRow, resources_rows
 from orchestrator.analysis.server_cost import ServerCostRow, server_cost_rows
 from orchestrator.analysis.slices import SliceRow, slice_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
+from orchestrator.analysis.token_gaps import TokenGapsRow, token_gaps_rows
 from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
 from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
 from orchestrator.configuration.config import AnalysisConfig
@@ -48,6 +49,7 @@ ROWS: dict[str, Any] = {
     "slices": SliceRow,
     "resources": ResourcesRow,
     "server_cost": ServerCostRow,
+    "token_gaps": TokenGapsRow,
 }
 """The rows of every result table, by the name of its file."""
 FORMS = {name: form_of(row) for name, row in ROWS.items()}
@@ -108,6 +110,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     rows["capacity"] = list(capacity_rows(groups))
     rows["resources"] = [row for group in groups for row in resources_rows(group)]
     rows["server_cost"] = list(server_cost_rows(groups))
+    rows["token_gaps"] = [row for group in groups for row in token_gaps_rows(group)]
     for name, of_table in rows.items():
         check_intervals(name, of_table)
     return CampaignAnalysis(

@@ -166,3 +166,7 @@ class Results:
     def server_cost(self) -> pa.Table:
         """Return how much longer servers took than the same models in the timed process, per pair of trials."""
         return self.table("server_cost")
+
+    def token_gaps(self) -> pa.Table:
+        """Return the times between the tokens of streamed answers, per trial that has such."""
+        return self.table("token_gaps")

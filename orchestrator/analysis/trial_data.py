@@ -23,6 +23,7 @@ from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.token_gaps import TokenGaps, token_gaps
 from orchestrator.subject.samples import batch_numbers, first_of_batches, order_of_round
 from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
 
@@ -104,6 +105,8 @@ class TrialData:
         what stands beside the clocks; None where it was not read.
     different_answers, changed_samples
         answers of all rounds that differ from the first round's, and how many samples they belong to.
+    token_gaps
+        of streamed answers; None where there are none, or their gaps were not stored.
     others
         of a server's trial, by row of a round: answers by sample that differ from the first ones; each round's own are judged.
     """
@@ -127,6 +130,7 @@ class TrialData:
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     changed_samples: int = 0
     beside: Beside | None = field(default=None, repr=False)
+    token_gaps: TokenGaps | None = None
     others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
@@ -356,6 +360,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         different_answers=different,
         changed_samples=campaign.changed_samples(record.trial_id, rounds) if different else 0,
         evidence=_numbers(rounds),
+        token_gaps=token_gaps(timings),
         others=_other_answers(campaign, record, matrix) if record.trial.server.is_asked else {},
         arrivals=matrix.arrivals,
         overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),

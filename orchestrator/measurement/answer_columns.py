@@ -33,4 +33,7 @@ def answer_columns(replies: Sequence[Reply | None], sent_ns: npt.NDArray[np.int6
         "first_token_ns": after(0 if reply is None else reply.first_token_ns for reply in answered),
         "last_token_ns": after(0 if reply is None else reply.last_token_ns for reply in answered),
         "tokens": pa.array([None if reply is None or not reply.tokens else reply.tokens for reply in answered], pa.int32()),
+        "token_gaps_ns": pa.array(
+            [None if reply is None or not reply.first_token_ns else reply.gaps_ns for reply in answered], pa.list_(pa.int64())
+        ),
     }

@@ -36,6 +36,7 @@ from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
 from orchestrator.report.together import together_tables
+from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.report.verdict import verdict
 
@@ -64,7 +65,7 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),
     ("Latency", (latency_tables,)),
     ("Schedules under load", (load_tables,)),
-    ("Servers", (server_tables, server_cost_tables, started_server_tables)),
+    ("Servers", (server_tables, token_gap_tables, server_cost_tables, started_server_tables)),
     ("Slow rounds", (slow_rounds_tables,)),
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)], rounds_needed_tables)),
     ("First inferences, memory and changed answers", (resources_tables,)),

@@ -14,6 +14,7 @@ from orchestrator.report.resources import resources_tables
 from orchestrator.report.sliced import slice_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
+from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import OTHER_USERS, TrialRecord
 
@@ -33,6 +34,7 @@ def summary_tables(results: CampaignAnalysis) -> list[Table]:
         *slice_tables(results, primary_metric=True),
         *deadline_tables(results),
         *resources_tables(results),
+        *token_gap_tables(results),
     ]
 
 

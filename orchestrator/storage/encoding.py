@@ -23,7 +23,11 @@ PAGE_ROWS = 2**17
 """Rows per page: then one stream of bytes fills exactly one 128 KiB block of zstd, with a code of its own."""
 
 DELTA = ("round", "sample")
-SPLIT = ("start_gap_ns", *schema.STAGES, "cuda_inference_ns", "arrival_ns", "queue_ns", *schema.ANSWER)
+GAPS = "token_gaps_ns"
+SPLIT = (
+    "start_gap_ns", *schema.STAGES, "cuda_inference_ns", "arrival_ns", "queue_ns", *(name for name in schema.ANSWER if name != GAPS),
+    f"{GAPS}.list.element",
+)  # fmt: skip
 
 OTHER: dict[str, Any] = {
     "compression": "zstd",

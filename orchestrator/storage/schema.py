@@ -22,7 +22,7 @@ STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 
 RESULT_TABLES = (
     "tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes", "tolerance", "load",
-    "capacity", "slices", "resources", "server_cost",
+    "capacity", "slices", "resources", "server_cost", "token_gaps",
 )  # fmt: skip
 """Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 
@@ -43,12 +43,14 @@ TIMINGS = pa.schema(
         pa.field("first_token_ns", pa.int64()),
         pa.field("last_token_ns", pa.int64()),
         pa.field("tokens", pa.int32()),
+        pa.field("token_gaps_ns", pa.list_(pa.int64())),
     ]
 )
 """One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages. ``arrival_ns`` is
 from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop. Where a
 server answered, ``headers_ns`` and, of a streamed answer, ``first_token_ns`` and ``last_token_ns`` count from the moment at which the
-request was sent, which is the start of inference; ``tokens`` is the number of them. Elsewhere these are null."""
+request was sent, which is the start of inference; ``tokens`` is the number of them, and ``token_gaps_ns`` holds the time from each piece of
+content to the next. Elsewhere these are null."""
 
 RAMP = TIMINGS.append(pa.field("stream", pa.int32(), nullable=False))
 """One row per arrival of the ramps, in order of arrival; their round is -1."""
@@ -131,7 +133,7 @@ DETECTIONS = (
 ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES, "object_detection": DETECTIONS}
 """Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers."""
 
-ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens")
+ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens", "token_gaps_ns")
 """Columns of timings that a server's answers fill."""
 
 OF_SOME_TRIALS = (

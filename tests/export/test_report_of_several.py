@@ -39,7 +39,7 @@ def test_one_table_holds_the_trials_of_both_days(
     assert set(written) == {
         "report.html", "report.md", "report.svg", "tail_quality.parquet", "latency.parquet", "convergence.parquet", "prediction.parquet", "deadline.parquet",
         "comparison.parquet", "explain.parquet", "processes.parquet", "tolerance.parquet", "load.parquet", "capacity.parquet", "slices.parquet",
-        "resources.parquet", "server_cost.parquet",
+        "resources.parquet", "server_cost.parquet", "token_gaps.parquet",
     }  # fmt: skip
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
     table = text[text.index("## Tail quality of numbers (top1) at absolute") :].split("\n\n")[1]

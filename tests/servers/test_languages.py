@@ -101,7 +101,7 @@ def test_a_stream_has_its_first_token_where_the_first_content_is() -> None:
     lines = [chunk(None), chunk(""), b": ping", chunk("The "), chunk("answer"), chunk(" is B"), usage, b"data: [DONE]"]
     answer = reply(lines=lines)
     assert asking.download(answer) == ["The answer is B"]
-    assert (answer.first_token_ns, answer.last_token_ns, answer.tokens) == (130, 150, 5)
+    assert (answer.first_token_ns, answer.last_token_ns, answer.tokens, list(answer.gaps_ns)) == (130, 150, 5, [10, 10])
     uncounted = reply(lines=[line for line in lines if line != usage])
     asking.download(uncounted)
     assert uncounted.tokens == 3
@@ -113,7 +113,7 @@ def test_completions_and_whole_answers() -> None:
     assert request == Request("/v1/completions", b'{"model":"m","stream":false,"prompt":"One, two,"}')
     answer = reply({"choices": [{"text": " three"}], "usage": {"completion_tokens": 2}})
     assert whole.download(answer) == [" three"]
-    assert (answer.first_token_ns, answer.tokens) == (0, 2)
+    assert (answer.first_token_ns, answer.tokens, list(answer.gaps_ns)) == (0, 2, [])
     streamed = openai.Asking("m", api="completions")
     lines = [b'data: {"choices": [{"text": " three", "finish_reason": "stop"}]}']
     assert streamed.download(reply(lines=lines)) == [" three"]

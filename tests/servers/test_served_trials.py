@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
+from orchestrator.report.result_tables import summary_tables
 from orchestrator.storage.reader import Campaign
 
 Measure = Callable[..., Campaign]
@@ -146,8 +148,10 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
         if row["outcome"] == "ok":
             assert row["tokens"] == 3
             assert 0 < row["headers_ns"] <= row["first_token_ns"] <= row["last_token_ns"] <= row["inference_ns"]
+            assert len(row["token_gaps_ns"]) == 2
+            assert sum(row["token_gaps_ns"]) == row["last_token_ns"] - row["first_token_ns"]
         else:
-            assert row["first_token_ns"] is row["tokens"] is None
+            assert row["first_token_ns"] is row["tokens"] is row["token_gaps_ns"] is None
     results = analyse(campaign, AnalysisConfig(thresholds_ms=(500,), together_ms={"first_token": 10_000, "per_token": 9_000}))
     (group,) = results.groups
     assert group.clocks == ("response", "total", "inference", "first_token", "per_token")
@@ -162,6 +166,12 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
     found = [row for row in tail if row["clock"] == both and row["metric"] == "top1" and row["slice"] == "all"]
     assert [(row["threshold"], row["mean"]) for row in found] == [("10000 ms and 9000 ms", pytest.approx(11 / 12))]
     assert f"with {both} within 10000 ms and 9000 ms" in to_report(results)
+    (gaps,) = results.tables["token_gaps"].to_pylist()
+    ordered = sorted(gap for row in rows for gap in row["token_gaps_ns"] or ())
+    assert (gaps["answers"], gaps["gaps"], gaps["longest_ns"]) == (int(good.sum()), len(ordered), ordered[-1])
+    assert gaps["p50_ns"] == ordered[math.ceil(len(ordered) / 2) - 1]
+    assert "Gaps between tokens of numbers" in to_report(results)
+    assert any(table.title.startswith("Gaps between tokens of numbers") for table in summary_tables(results))
     (schedule,) = results.tables["load"].to_pylist()
     assert schedule["idle_arrivals"] > 0
     assert "first_token" in render(results)

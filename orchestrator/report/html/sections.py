@@ -30,6 +30,7 @@ from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.together import together_tables
+from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
@@ -162,7 +163,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "own": ("Own percentiles", list(own_threshold_tables(own))),
         "latency": ("Distribution of times", []),
         "schedule": ("Schedules under load", list(load_tables(own))),
-        "servers": ("Servers", [*server_tables(own), *server_cost_tables(own), *started_server_tables(own)]),
+        "servers": ("Servers", [*server_tables(own), *token_gap_tables(own), *server_cost_tables(own), *started_server_tables(own)]),
         "causes": ("Our own loop", list(gap_table(reading))),
         "more": ("Other metrics", list(other_figure_tables(own, everywhere=True))),
         "resources": ("First inferences, memory and changed answers", list(resources_tables(own))),

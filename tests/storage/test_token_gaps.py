@@ -1,0 +1,81 @@
+"""Gaps between tokens: figures by hand, campaigns without them, and gaps that contradict the times beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from orchestrator.contracts import InputError, Reply
+from orchestrator.measurement.answer_columns import answer_columns
+from orchestrator.storage import encoding, schema
+from orchestrator.storage.files import write_parquet
+from orchestrator.storage.load import read_table
+from orchestrator.storage.stored_form import conform, used
+from orchestrator.storage.token_gaps import token_gaps
+
+
+def timings(*gaps: list[int | None] | None, **columns: list[Any]) -> pa.Table:
+    rows = len(gaps)
+    plain = {
+        "round": [0] * rows, "sample": list(range(rows)), "outcome": ["ok"] * rows,
+        **{name: [900] * rows for name in ("start_gap_ns", *schema.STAGES)},
+        "first_token_ns": [None if row is None else 10 for row in gaps],
+        "last_token_ns": [None if row is None else 10 + sum(gap or 0 for gap in row) for row in gaps],
+        "token_gaps_ns": pa.array(gaps, pa.list_(pa.int64())),
+    }  # fmt: skip
+    return conform(pa.table({**plain, **columns}), schema.TIMINGS)
+
+
+def test_figures_are_those_by_hand() -> None:
+    found = token_gaps(timings([5, 1, 3], None, [], [2, 8]))
+    assert found is not None
+    assert (found.answers, found.gaps) == (3, 5)
+    assert found.percentiles_ns == (3, 8, 8, 8)
+    assert found.longest_ns == (5, 8)
+
+
+def test_answers_of_one_piece_have_no_gaps() -> None:
+    found = token_gaps(timings([], []))
+    assert found is not None
+    assert (found.answers, found.gaps, found.percentiles_ns, found.longest_ns) == (2, 0, (), ())
+
+
+@pytest.mark.parametrize("without", [True, False])
+def test_a_campaign_without_the_column_is_read_and_has_none(without: bool) -> None:
+    table = timings(None, None)
+    older = conform(table.drop_columns(["token_gaps_ns"]), schema.TIMINGS) if without else table
+    assert older.schema.equals(schema.TIMINGS)
+    assert token_gaps(older) is None
+    assert token_gaps(older.slice(0, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        (timings([5], [-1, 3]), "token_gaps_ns of sample 1 of round 0 holds what is no time"),
+        (timings(None, [], [None, 3]), "token_gaps_ns of sample 2 of round 0 holds what is no time"),
+        (timings([2**60, -(2**60)]), "token_gaps_ns of sample 0 of round 0 holds what is no time"),
+        (timings([5], [1, 3], last_token_ns=[15, 20]), "token_gaps_ns of sample 1 of round 0 does not add up to last - first"),
+        (timings([], last_token_ns=[20]), "token_gaps_ns of sample 0 of round 0 does not add up to last - first"),
+    ],
+)
+def test_gaps_that_cannot_be_are_one_line(table: pa.Table, complaint: str) -> None:
+    with pytest.raises(InputError) as raised:
+        token_gaps(table)
+    assert complaint in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_gaps_of_replies_are_stored_and_read_back(tmp_path: Path) -> None:
+    streamed, single, whole = (Reply({}, b"", [], 0, 3, 50) for _ in range(3))
+    streamed.came([10, 14, 30])
+    single.came([10])
+    whole.came((), 7)
+    columns = answer_columns([streamed, single, whole, None], pa.array([5] * 4).to_numpy(), pa.array([False] * 4).to_numpy(False))
+    assert columns["token_gaps_ns"].to_pylist() == [[4, 16], [], None, None]
+    table = timings(*columns["token_gaps_ns"].to_pylist())
+    write_parquet(tmp_path / "part.parquet", used(table), **encoding.TIMINGS)
+    assert read_table(tmp_path / "part.parquet", schema.TIMINGS).equals(table)
