@@ -14,8 +14,9 @@ from orchestrator.contracts import InputError
 
 Floats: TypeAlias = NDArray[np.float64]
 RESAMPLES = 999
-SAMPLE, PROCESS, SAMPLE_IN_PROCESS, VISIT, ROUND, REST = "sample", "process", "sample x process", "visit", "round", "rest"
-NOT_DRAWN = (VISIT, ROUND)
+SAMPLE, PROCESS, SAMPLE_IN_PROCESS, ROUND, REST = "sample", "process", "sample x process", "round", "rest"
+VISIT, SAMPLE_IN_VISIT = "visit", "sample x visit"
+NOT_DRAWN = (VISIT, SAMPLE_IN_VISIT, ROUND)
 """Units that no resample draws: it says nothing of how well their shares are known."""
 FEWEST = 2
 
@@ -25,9 +26,10 @@ class Share:
     """How much of the variance of the log time of one inference a source has.
 
     variance
-        the component, in squared units of log time; of a fixed factor the mean square of its effects.
+        the component, in squared units of log time; of a fixed factor the mean square of its effects. Negative as it is: answers of one
+        round, say, are then less alike than answers of different rounds.
     omega_squared, low, high
-        the component over the sum of all, and its 95 % interval; NaN where the design does not tell.
+        the component over the sum of all, each with its sign, and its 95 % interval; NaN where the design does not tell.
     """
 
     variance: float
@@ -123,19 +125,17 @@ class _Design:
         return found | self._within(weight_i, among_samples, process_mean_square, own_mean_square)
 
     def _within(self, weight_i: Floats, among_samples: float, process_mean_square: float, own_mean_square: float) -> dict[str, float]:
-        """Return the variance of processes, visits, rounds and of what is left, from their mean squares."""
+        """Return the variance of processes, visits, rounds, samples' own ways in these and what is left, from their mean squares."""
         r, i, m = self.rounds, self.samples, self.per_visit
-        round_mean_square, rest = _split(self.within, weight_i, among_samples)
-        found = {ROUND: round_mean_square - rest / i, REST: rest}
-        upper, upper_own = round_mean_square, rest
-        if self.visits is not None:
+        of_rounds, rest = _split(self.within, weight_i, among_samples)
+        last = {ROUND: of_rounds - rest / i, REST: rest}
+        if self.visits is None:
+            upper, upper_own = of_rounds, rest
+        else:
             upper, upper_own = _split(self.between, weight_i, among_samples)
-            found[VISIT] = (upper - upper_own / i - found[ROUND]) / m
-            found[REST] = rest + max((upper_own - rest) / m, 0.0)  # a sample's own way in a visit, too
-        own = own_mean_square - upper_own / r
-        found[SAMPLE_IN_PROCESS] = own
-        found[PROCESS] = process_mean_square - own_mean_square / i - (upper - upper_own / i) / r
-        return found
+            last = {VISIT: (upper - upper_own / i - last[ROUND]) / m, SAMPLE_IN_VISIT: (upper_own - rest) / m, **last}
+        process = process_mean_square - own_mean_square / i - (upper - upper_own / i) / r
+        return {PROCESS: process, SAMPLE_IN_PROCESS: own_mean_square - upper_own / r, **last}
 
     def _projected(self, of_cells: Floats, names: Sequence[str]) -> Floats:
         """Return the effects of a set of factors in every cell, [C, I]: the parts of the table that add up to it."""
@@ -170,10 +170,12 @@ def divide_variance(
     """Return the share of every source in the variance of the log time of one inference, on a balanced design.
 
     The model: factors (fixed, with all interactions), samples (random, crossed with them), processes (random, within each combination
-    of levels), the way of a sample in a process, visits, rounds, and what is left. Mean squares are set equal to their expectations
+    of levels), the way of a sample in a process, visits, the way of a sample in a visit, rounds, and what is left; without visits the
+    model has neither of their two terms. Mean squares are set equal to their expectations
     (Cornfield and Tukey, *Annals of Mathematical Statistics* 27, 1956; Brennan, *Generalizability Theory*, chapter 3); a fixed factor's
     component is the mean square of its effects (Vaughan and Corballis, *Psychological Bulletin* 72, 1969). omega^2 is a component over
-    their sum, negative estimates as 0.
+    their sum. Every estimate keeps its sign, in the sum too: only then is the sum an unbiased estimate of the variance of the log time of
+    one inference, and the same whether visits are terms of the model or not.
 
     Intervals are a two-way bootstrap: processes are drawn within each combination, samples for all at once, with the variance among
     drawn units corrected by n/(n - 1) and the distribution shifted by its bias. Inferences are no replicates and are never drawn, nor are
@@ -228,7 +230,6 @@ def divide_variance(
 
 
 def _shares(components: Floats) -> Floats:
-    """Return each row's components, [.., n], over their sum, negative ones as 0 and unknown ones left out of the sum."""
-    positive = np.maximum(components, 0)
-    total = np.nansum(positive, axis=-1, keepdims=True)
-    return np.asarray(np.divide(positive, total, out=np.zeros_like(positive), where=total > 0))
+    """Return each row's components, [.., n], over their sum, with their signs; unknown ones are left out of the sum."""
+    total = np.nansum(components, axis=-1, keepdims=True)
+    return np.asarray(np.divide(components, total, out=np.zeros_like(components), where=total > 0))

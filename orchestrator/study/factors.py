@@ -34,6 +34,7 @@ class Division:
     levels: Mapping[str, tuple[str, ...]]
     processes: int
     rounds: int
+    visits: int | None
     samples: int
     shares: Mapping[str, Share]
 
@@ -67,7 +68,7 @@ def _division(material: Material, group: Group, clock: Clock) -> Division | None
     random = material.random("factors", group.task, clock)
     confidence = material.criteria.claims.factors.confidence
     shares = divide_variance(table.reshape(*sizes.values(), *table.shape[1:]), sizes, random, visits=visits, confidence=confidence)
-    return Division(group, clock, dict(zip(FACTORS, levels, strict=True)), processes, rounds, some.size, shares)
+    return Division(group, clock, dict(zip(FACTORS, levels, strict=True)), processes, rounds, visits, some.size, shares)
 
 
 def _complete(data: TrialData, clock: Clock) -> Floats:
@@ -99,7 +100,7 @@ def factor_table(found: list[Division]) -> StudyTable:
     ]
     designs = "; ".join(
         f"{one.group.task}: {' x '.join(str(len(one.levels[name])) for name in FACTORS)} levels, {one.processes} processes each, "
-        f"{one.rounds} rounds, {one.samples} samples"
+        f"{one.rounds} rounds {_visits_in_words(one)}, {one.samples} samples"
         for one in found
         if one.clock == PRIMARY_CLOCK
     )
@@ -108,11 +109,17 @@ def factor_table(found: list[Division]) -> StudyTable:
         "What log time depends on: share of its variance",
         [*named("task", "clock", "source"), *numbers(significant, "variance"), *numbers(three, "omega2", "low", "high")],
         rows,
-        "Model, runtime and system are fixed; samples, processes, visits and rounds are random. omega2: the source's component over the "
-        "sum of all, with a two-way bootstrap over processes and samples; single inferences are never drawn, nor are visits and rounds, "
-        "which have no interval. No interval at all: one process a system, so that what is the system's and what the process's cannot be "
+        "Model, runtime and system are fixed; samples, processes, visits and rounds are random. omega2: the row's variance over the sum of "
+        "all rows' variances of its task and clock, each with its sign. A negative variance of rounds says that answers of one round are "
+        "less alike than answers of different rounds. Intervals: a two-way bootstrap over processes and samples; single inferences are "
+        "never drawn, nor are visits and rounds, whose rows have none. No interval at all: one process a system, so that what is the "
+        "system's and what the process's cannot be "
         f"told. Design (models x runtimes x systems): {designs or 'none is balanced'}.",
     )
+
+
+def _visits_in_words(one: Division) -> str:
+    return "without visits" if one.visits is None else f"in {one.visits} visits"
 
 
 def agreement_table(material: Material) -> StudyTable:

@@ -66,6 +66,73 @@ def test_squares_of_effects_are_those_of_least_squares() -> None:
     assert sum(share.omega_squared for share in found.values()) == pytest.approx(1)
 
 
+def mean_squares(table: NDArray[np.float64], visits: int) -> dict[str, float]:
+    """Return variances by the textbook's mean squares of a table [runtime, system, P, R, I], as docs/statistics.md lists them."""
+    first, second, p, rounds, i = table.shape
+    k, m = first * second, rounds // visits
+    y = table.reshape(k, p, visits, m, i)
+    of = [y.mean(axis=axes, keepdims=True) for axes in ((3,), (2, 3), (1, 2, 3))]  # means of a visit, process and cell, by sample
+    visit, process, cell = (one.mean(axis=4, keepdims=True) for one in of)
+    by_round = y.mean(axis=4, keepdims=True)
+
+    def square(values: NDArray[np.float64], times: int, degrees: int) -> float:
+        return times * float((values**2).sum()) / degrees
+
+    ms_e = square(y - of[0] - by_round + visit, 1, k * p * visits * (m - 1) * (i - 1))
+    ms_r = square(by_round - visit, i, k * p * visits * (m - 1))
+    ms_pi = square(of[1] - of[2] - process + cell, rounds, k * (p - 1) * (i - 1))
+    ms_p = square(process - cell, rounds * i, k * (p - 1))
+    ms_vi, ms_v = ms_e, ms_r
+    found = {"rest": ms_e, "round": (ms_r - ms_e) / i}
+    if visits > 1:
+        ms_vi = square(of[0] - of[1] - visit + process, m, k * p * (visits - 1) * (i - 1))
+        ms_v = square(visit - process, m * i, k * p * (visits - 1))
+        found |= {"sample x visit": (ms_vi - ms_e) / m, "visit": (ms_v - ms_vi - ms_r + ms_e) / (m * i)}
+    found |= {"sample x process": (ms_pi - ms_vi) / rounds, "process": (ms_p - ms_pi - ms_v + ms_vi) / (rounds * i)}
+    cells = table.mean(axis=(2, 3))
+    mean, rows, columns = cells.mean(axis=(0, 1), keepdims=True), cells.mean(axis=1, keepdims=True), cells.mean(axis=0, keepdims=True)
+    ms_i = square(mean - mean.mean(), p * rounds * k, i - 1)
+    found["sample"] = (ms_i - ms_pi) / (p * rounds * k)
+    effects = {"runtime": rows - mean, "system": columns - mean, "runtime x system": cells - rows - columns + mean}
+    degrees = {"runtime": first - 1, "system": second - 1, "runtime x system": (first - 1) * (second - 1)}
+    for name, df in degrees.items():
+        e = np.broadcast_to(effects[name], cells.shape)
+        shared = np.broadcast_to(e.mean(axis=2, keepdims=True), cells.shape)
+        ms_ai, ms_a = square(e - shared, p * rounds, df * (i - 1)), square(shared, p * rounds, df)
+        found[f"{name} x sample"] = (ms_ai - ms_pi) * df / (p * rounds * k)
+        found[name] = (ms_a - ms_ai - ms_p + ms_pi) * df / (p * rounds * i * k)
+    return found
+
+
+def one_stall_a_round(random: np.random.Generator) -> NDArray[np.float64]:
+    """In every round one sample, another one each time, waits: samples of one round are less alike than those of different rounds."""
+    table = random.normal(0, 0.05, (2, 3, 3, 20, 8)) + MODEL.reshape(2, 1, 1, 1, 1) + SYSTEM.reshape(1, 3, 1, 1, 1)
+    table[..., np.arange(20), np.arange(20) % 8] += 1.5
+    return table
+
+
+@pytest.mark.parametrize("visits", [1, 5])
+def test_shares_are_those_of_the_mean_squares_each_with_its_sign(visits: int) -> None:
+    table = one_stall_a_round(np.random.default_rng(8))
+    found = divide_variance(table, {"runtime": 2, "system": 3}, np.random.default_rng(0), visits=visits, resamples=2)
+    expected = mean_squares(table, visits)
+    total = sum(expected.values())
+    assert expected["round"] < -0.01
+    assert {name: share.variance for name, share in found.items()} == pytest.approx(expected, abs=1e-12)
+    assert {name: share.omega_squared for name, share in found.items()} == pytest.approx(
+        {name: variance / total for name, variance in expected.items()}, abs=1e-12
+    )
+
+
+def test_a_factors_share_does_not_depend_on_whether_visits_are_terms() -> None:
+    table = one_stall_a_round(np.random.default_rng(9))
+    sizes = {"runtime": 2, "system": 3}
+    stretch, apart = (divide_variance(table, sizes, np.random.default_rng(0), visits=visits, resamples=2) for visits in (None, 5))
+    for name in ("runtime", "system", "sample"):
+        assert stretch[name].omega_squared == pytest.approx(apart[name].omega_squared)
+    assert sum(share.variance for share in stretch.values()) == pytest.approx(table.var(), rel=0.02)
+
+
 @pytest.mark.slow
 def test_intervals_contain_what_is_true() -> None:
     """The samples' share: 20 samples and 36 processes. The bootstrap is a little short, as it is of so few units."""
@@ -96,7 +163,7 @@ def test_a_factor_of_one_level_has_no_share() -> None:
 def test_what_no_resample_draws_has_no_interval() -> None:
     random = np.random.default_rng(7)
     found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=9)
-    assert [name for name, share in found.items() if np.isnan(share.low)] == ["round", "visit"]
+    assert [name for name, share in found.items() if np.isnan(share.low)] == ["visit", "sample x visit", "round"]
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
