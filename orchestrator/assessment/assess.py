@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.assessment import quality, rounds, starts, systems
+from orchestrator.assessment.axes import unmatched
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.copies import copies_among, copies_in_words
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
 from orchestrator.assessment.subjects import Session, subjects_of
 from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
+from orchestrator.contracts import InputError
+from orchestrator.metrics import UnknownMetric, find_metric, known_metrics
 from orchestrator.stats.intervals import RESAMPLES
 
 
@@ -55,8 +59,10 @@ def assess(requirements: Requirements, sessions: Sequence[Session], resamples: i
     Raises
     ------
     InputError
-        for an axis that no trial has, and for a metric that cannot judge the stored answers.
+        for a metric that is known neither here nor to any of these trials.
     """
+    for requirement in requirements.requirements:
+        _check_metric(requirement, sessions)
     copies = copies_among([session.with_rounds for session in sessions])
     again = {(copy.campaign, copy.trial_id) for copy in copies}
     return Assessment(
@@ -70,13 +76,33 @@ def assess(requirements: Requirements, sessions: Sequence[Session], resamples: i
     )
 
 
+def _check_metric(requirement: Requirement, sessions: Sequence[Session]) -> None:
+    """Raise InputError for a metric that nobody knows: a name that is mistyped. Stored scores may be of a metric that is not here."""
+    metric = getattr(requirement.asked, "metric", None)
+    stored = {name for session in sessions for data in session.with_rounds for name in data.scores}
+    if metric is None or metric in stored:
+        return
+    try:
+        find_metric(metric)
+    except UnknownMetric as error:
+        known = sorted({*known_metrics(), *stored})
+        nearest = get_close_matches(metric, known, n=1)
+        meant = f" (did you mean {nearest[0]}?)" if nearest else ""
+        raise InputError(
+            f"requirement {requirement.id}: {requirement.kind}.metric={metric}: there is none of that name{meant}; "
+            f"choose one of {', '.join(known)}"
+        ) from error
+
+
 def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], again: Set[tuple[int, str]], resamples: int) -> Assessed:
     subjects = subjects_of(requirement, sessions, again)
     if requirement.capacity is not None:
         subjects = systems.by_rate(subjects)
-    findings = tuple(_finding(Case(requirement, subject, error, resamples)) for subject in subjects)
-    if not findings:
-        findings = (Finding("not shown", "no figure", f"no trial is one that it is for ({_patterns(requirement)})"),)
+    trials = [record.trial for session in sessions for record in session.records]
+    findings = (
+        *(_finding(Case(requirement, subject, error, resamples)) for subject in subjects),
+        *(Finding("not shown", "no figure", why) for why in unmatched(requirement, trials)),
+    )
     return Assessed(requirement, worst(one.verdict for one in findings), error, findings)
 
 
@@ -87,7 +113,7 @@ def _finding(case: Case) -> Finding:
         return Finding("not shown", "no figure", "; ".join(subject.without_rounds), subject.match_key, subject.who)
     try:
         found = JUDGES[requirement.kind](case, requirement.asked)
-    except NotShown as why:
+    except (NotShown, InputError) as why:  # a metric that cannot judge the answers of this system hides no other one
         found = case.not_shown(str(why))
     basis = subject.basis
     lacking = _lacking(case, found, basis)
@@ -134,10 +160,6 @@ def _unaccepted(requirement: Requirement, flags: Sequence[str]) -> list[str]:
     accepted = requirement.evidence.accept_flags
     found = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
     return [f"flagged: {', '.join(found)}"] if found else []
-
-
-def _patterns(requirement: Requirement) -> str:
-    return ", ".join(f"{axis}: {' or '.join(patterns)}" for axis, patterns in requirement.trials.items()) or "there are no trials"
 
 
 def _campaign(session: Session) -> Mapping[str, Any]:

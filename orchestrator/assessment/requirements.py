@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S, MOST_ROUNDS, Bytes, Percentile, explain
 from orchestrator.contracts import InputError, first_line
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
@@ -21,6 +23,19 @@ FORM = "write it in the form of docs/requirements.md"
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
 ClockName = Literal["inference", "total", "response"]
+AXES = {
+    "model": "model.name",
+    "task": "task.name",
+    "system": "system.name",
+    "runtime": "runtime.name",
+    "batch": "measurement.batch",
+    "repeat": "repeat",
+}
+"""Short names of axes, and the keys that they stand for."""
+AXIS_NAMES = (*AXES, "load")
+"""``load`` is what a reader calls one, in words."""
+OWN_KEYS = ("model", "task")
+"""Blocks that hold the options of a class beside their own keys."""
 
 
 def _time(value: object) -> int:
@@ -43,10 +58,41 @@ def _identifier(value: str) -> str:
     return value
 
 
+def as_text(value: object) -> str:
+    """Return a setting as the text that patterns are held against.
+
+    Examples
+    --------
+    >>> [as_text(value) for value in (30.0, 0.5, True, None, "periodic *")]
+    ['30', '0.5', 'true', 'null', 'periodic *']
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _one_or_more(value: object) -> object:
     """Accept one pattern where a list is wanted, and numbers where they stand for texts."""
     values = value if isinstance(value, list | tuple) else [value]
-    return tuple(str(each) if isinstance(each, int | float) and not isinstance(each, bool) else each for each in values)
+    return tuple(as_text(each) if each is None or isinstance(each, int | float) else each for each in values)
+
+
+def _axis(value: str) -> str:
+    """Refuse what no trial can have: a key that is none of any block's."""
+    blocks = {name: field.annotation for name, field in Trial.model_fields.items()}
+    keys = [
+        f"{name}.{key}"
+        for name, block in blocks.items()
+        if isinstance(block, type) and issubclass(block, BaseModel)
+        for key in block.model_fields
+    ]
+    block, _, key = value.partition(".")
+    whole = f"{block}.{key.partition('.')[0]}"
+    if value in AXIS_NAMES or (key and (whole in keys or block in OWN_KEYS)):
+        return value
+    nearest = get_close_matches(value, [*AXIS_NAMES, *keys], n=1)
+    rule = f"no trial has such a key: choose {', '.join(AXIS_NAMES)} or a key of a trial, such as measurement.batch"
+    raise ValueError(f"{rule}; did you mean {nearest[0]}?" if nearest else rule)
 
 
 Time = Annotated[int, BeforeValidator(_time)]
@@ -233,7 +279,7 @@ class Requirement(Block):
     id: Identifier
     text: Text
     source: Text = "not given"
-    trials: dict[Annotated[str, Field(max_length=100)], Patterns] = {}
+    trials: dict[Annotated[str, Field(max_length=100), AfterValidator(_axis)], Patterns] = {}
     confidence: Confidence = 0.95
     evidence: Evidence = Evidence()
     tail_quality: TailQualityAsked | None = None

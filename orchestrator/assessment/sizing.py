@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.assessment.axes import unmatched
 from orchestrator.assessment.requirements import (
     AnswersAsked,
     CapacityAsked,
@@ -82,8 +83,8 @@ def sizes_of(requirements: Requirements, planned: Sequence[PlannedTrial], sample
 
 def _size(requirement: Requirement, error: float, planned: Sequence[PlannedTrial], samples: Mapping[str, int]) -> Size:
     trials = planned_for(requirement, planned)
-    if not trials:
-        return Size(requirement, 0, Need(cannot="no planned trial is one that it is for"))
+    if missing := unmatched(requirement, [one.trial for one in planned]):
+        return Size(requirement, len(trials), Need(cannot="; ".join(missing)))
     infeasible = [one for one in trials if one.state == "infeasible"]
     if infeasible:
         return Size(requirement, len(trials), Need(cannot=f"{infeasible[0].trial_id} cannot run here: {infeasible[0].reason}"))

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
 import numpy as np
 
-from orchestrator.analysis.groups import Group, flattened, grouped
+from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.trial_data import TrialData, load_trials
-from orchestrator.assessment.requirements import Requirement
+from orchestrator.assessment.axes import is_for, settings_of
+from orchestrator.assessment.requirements import AXES, Requirement
 from orchestrator.assessment.verdicts import Basis
-from orchestrator.configuration.config import AnalysisConfig, Trial
-from orchestrator.contracts import InputError
+from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, TrialRecord
 
-AXES = {
-    "model": "model.name",
-    "task": "task.name",
-    "system": "system.name",
-    "runtime": "runtime.name",
-    "batch": "measurement.batch",
-}
-"""Short names of axes, and the keys that they stand for; ``load`` and ``repeat`` have no other."""
+NAMING = ("model", "task", "system", "runtime", "batch")
+"""Axes that name a system for a reader."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,8 @@ class Subject:
     def who(self) -> dict[str, str]:
         """What names it for a reader."""
         trial = self.trials[0].record.trial
-        named = {axis: str(settings_of(trial)[key]) for axis, key in AXES.items()}
+        settings = settings_of(trial)
+        named = {axis: str(settings[AXES[axis]]) for axis in NAMING}
         return {**named, "load": trial.load.words}
 
     @property
@@ -147,10 +140,8 @@ def _visits(data: TrialData) -> int:
 def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]] = frozenset()) -> list[Subject]:
     """Return the systems that a requirement is for, in the order of the first campaign that has each.
 
-    ``again`` are the trials that are copies of others, by the place of their campaign and their id: they are left out. Raises InputError
-    for an axis that no trial has.
+    ``again`` are the trials that are copies of others, by the place of their campaign and their id: they are left out.
     """
-    check_axes(requirement, [record.trial for session in sessions for record in session.records])
     found: dict[str, list[Measured]] = {}
     for place, session in enumerate(sessions):
         for record in session.records:
@@ -161,40 +152,5 @@ def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Se
 
 
 def planned_for(requirement: Requirement, planned: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """Return the planned trials that a requirement is for. Raises InputError for an axis that no trial has."""
-    check_axes(requirement, [one.trial for one in planned])
+    """Return the planned trials that a requirement is for."""
     return [one for one in planned if is_for(requirement, one.trial)]
-
-
-def settings_of(trial: Trial) -> dict[str, object]:
-    """Return every setting of a trial by its dotted key; the options of a model or task stand beside its other keys."""
-    return dict(flattened(trial.model_dump(mode="json")))
-
-
-def is_for(requirement: Requirement, trial: Trial) -> bool:
-    """Return whether a trial fits the patterns of every axis that a requirement names."""
-    settings = dict(_axes(trial))
-    return all(
-        any(fnmatchcase(str(settings.get(axis, "null")), pattern) for pattern in patterns) for axis, patterns in requirement.trials.items()
-    )
-
-
-def _axes(trial: Trial) -> Iterator[tuple[str, object]]:
-    settings = settings_of(trial)
-    yield from settings.items()
-    for axis, key in AXES.items():
-        yield axis, settings[key]
-    yield "load", trial.load.words
-
-
-def check_axes(requirement: Requirement, trials: Sequence[Trial]) -> None:
-    """Raise InputError for an axis that is none of any trial's keys."""
-    if not trials:
-        return
-    known: Mapping[str, object] = {key: None for trial in trials for key, _ in _axes(trial)}
-    for axis in requirement.trials:
-        if axis not in known:
-            nearest = get_close_matches(axis, [*AXES, *known], n=1)
-            named = "choose model, task, system, runtime, batch, load, repeat or a key of a trial"
-            meant = f"did you mean {nearest[0]}?" if nearest else named
-            raise InputError(f"requirement {requirement.id}: trials.{axis}: no trial has such a key; {meant}")

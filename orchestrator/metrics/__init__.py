@@ -35,6 +35,7 @@ __all__ = [
     "add_folders",
     "find_metric",
     "forget_folders",
+    "known_metrics",
     "names_in",
     "parts_of",
 ]
@@ -121,9 +122,14 @@ def parts_of(name: str) -> Sequence[str]:
     return tuple(metric.parts) if isinstance(metric, PartedMetric) else ()
 
 
+def known_metrics() -> list[str]:
+    """Return the names of all metrics that there are here, in order."""
+    return sorted({*METRICS, *(one for names, _ in _OWN.values() for one in names), *(point.name for point in _points().values())})
+
+
 def _hint(name: str) -> str:
     """Return what may have been meant, or what is known, and which files could not be looked into."""
-    known = sorted({*METRICS, *(one for names, _ in _OWN.values() for one in names), *(point.name for point in _points().values())})
+    known = known_metrics()
     nearest = difflib.get_close_matches(name, known, n=1)
     broken = [f"{path} cannot be read: {why}" for path, (_, why) in _OWN.items() if why]
     where = [] if _OWN else ["for one of yours add code=[DIR]"]

@@ -68,6 +68,14 @@ def test_a_time_has_its_unit_and_a_pattern_may_be_a_number(tmp_path: Path) -> No
         ({"confidence": 1}, "confidence=1: "),
         ({"evidence": {"rounds": 0}}, "evidence.rounds=0: must be at least 1; write a larger number"),
         ({"trials": {"model": []}}, "trials.model"),
+        ({"trials": {"sistem": "x"}}, "trials.sistem"),
+        (
+            {"trials": {"sistem": "x"}},
+            "no trial has such a key: choose model, task, system, runtime, batch, repeat, load or a key of a trial, "
+            "such as measurement.batch; did you mean system?",
+        ),
+        ({"trials": {"measurement.bach": 1}}, "did you mean measurement.batch?"),
+        ({"trials": {"measurement": 1}}, "no trial has such a key"),
         ({"deadline": None, "tail_quality": {"threshold": "50", "at_least": 0.9}}, "must be a percentile such as p95 or a time"),
         ({"deadline": None, "tail_quality": {"threshold": "p95", "at_least": 1}}, "at_least=1 of ideal quality: must lie between 0 and 1;"),
         ({"deadline": None, "tail_quality": {"threshold": "p95", "at_least": 0.9, "slice": "x"}}, "slice=x"),

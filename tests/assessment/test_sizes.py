@@ -63,7 +63,7 @@ def test_what_no_campaign_can_show_is_said() -> None:
     alone = {"answers": {"between": "systems"}}
     assert "planned on one system alone" in next(advice([size(planned(), **alone)]))
     assert size(planned() + planned("two"), **alone).enough
-    assert "no planned trial is one" in next(advice([size(planned(), **asked, trials={"model": "x"})]))
+    assert "no trial is one that it is for (model: x)" in next(advice([size(planned(), **asked, trials={"model": "x"})]))
     infeasible = [one.with_state("infeasible", "no such device") for one in planned()]
     assert next(advice([size(infeasible, **asked)])) == "R cannot be shown: one-r0 cannot run here: no such device"
 
