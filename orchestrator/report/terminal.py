@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -14,94 +13,15 @@ from rich.console import Console, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from orchestrator.report.arrangement import Block, columns_of, framed, names_above
 from orchestrator.report.table import Table
 from orchestrator.report.text import printable
-
-NAMES = frozenset(
-    ["campaign", "trial", "model", "task", "system", "runtime", "batch", "settings", "repeat", "clock", "threshold", "metric", "slice"]
-) | {"system / runtime", "sample", "round", "pair", "group"}
-"""Headings of columns that say what a row is about."""
-COMFORTABLE = 24
-"""Least width of a long text, if the table then fits."""
-FRAME, EDGE = 3, 1
-"""Width of lines and blanks: per column, and once."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some columns of a table, by place, each as wide as ``widths`` says, in cells of a terminal."""
-
-    columns: tuple[int, ...]
-    widths: tuple[int, ...]
-
-    @property
-    def width(self) -> int:
-        """Return the width with all lines and blanks."""
-        return _framed(self.widths)
-
-
-def arrange(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str] = frozenset(), width: int | None = None
-) -> list[Block]:
-    """Return the blocks that a table is printed in, one below the other; none where its rows must be written one under another.
-
-    Every block has the columns of names, or where these leave no room the fewest that tell the rows apart. Every word of a cell stands
-    whole, and lines break at spaces alone; figures do not break at all, unless there is no other way.
-
-    Parameters
-    ----------
-    heads, rows
-        as they are printed.
-    right
-        headings of columns that hold figures.
-    width
-        of the terminal, in cells; None if nothing limits it.
-    """
-    natural = [max((cell_len(text) for text in column), default=0) for column in _columns(heads, rows)]
-    everything = tuple(range(len(heads)))
-    if width is None or _framed(natural) <= width:
-        return [Block(everything, tuple(natural))]
-    words = [_longest_word(column) for column in _columns(heads, rows)]
-    names = identity_columns(heads, rows)
-    cells = [max((cell_len(row[place]) for row in rows), default=0) for place in everything]
-    comfortable = [
-        max(words[place], cells[place] if place in names or heads[place] in right else min(natural[place], COMFORTABLE))
-        for place in everything
-    ]
-    for told_by in (names, fewest_names(heads, rows, comfortable)):
-        others = [place for place in everything if place not in told_by]
-        for least in (comfortable, words):
-            if blocks := _blocks(told_by, others, least, width):
-                return [Block(block, _spread([least[at] for at in block], [natural[at] for at in block], width)) for block in blocks]
-    return []
 
 
 def fits(table: Table, width: int | None) -> bool:
     """Return whether a table fits a terminal of this width as it is, with no line broken and no column apart."""
-    columns = _columns([printable(head) for head in table.columns], [[printable(cell) for cell in row] for row in table.rows])
-    return width is None or _framed([max((cell_len(text) for text in column), default=0) for column in columns]) <= width
-
-
-def identity_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """Return the places of the columns that tell the rows apart: those with names, and as many others as it takes, from the left."""
-    chosen = {place for place, head in enumerate(heads) if head in NAMES}
-    different = len({tuple(row) for row in rows})
-    for place in range(len(heads)):
-        if chosen and len({tuple(row[at] for at in sorted(chosen)) for row in rows}) == different:
-            break
-        chosen.add(place)
-    return tuple(sorted(chosen))
-
-
-def fewest_names(heads: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> tuple[int, ...]:
-    """Return the places of some names that are enough to tell the rows apart: wide ones are done without first, the model never."""
-    chosen = list(identity_columns(heads, rows))
-    different = len({tuple(row) for row in rows})
-    for place in sorted((at for at in chosen if heads[at] != "model"), key=lambda at: -widths[at]):
-        others = [at for at in chosen if at != place]
-        if others and len({tuple(row[at] for at in others) for row in rows}) == different:
-            chosen = others
-    return tuple(chosen)
+    columns = columns_of([printable(head) for head in table.columns], [[printable(cell) for cell in row] for row in table.rows])
+    return width is None or framed([max((cell_len(text) for text in column), default=0) for column in columns]) <= width
 
 
 def wrapped(text: str, width: int | None) -> Iterator[str]:
@@ -143,46 +63,6 @@ def stacked(heads: Sequence[str], row: Sequence[str], width: int | None) -> Iter
             rest = text[len(first) :].removeprefix(" ")
             for line in wrapped(rest, None if width is None else width - 2) if rest else ():
                 yield line if width is not None and cell_len(line) + 2 > width else f"  {line}"
-
-
-def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    return [[head, *(row[place] for row in rows)] for place, head in enumerate(heads)]
-
-
-def _framed(widths: Sequence[int]) -> int:
-    return sum(widths) + FRAME * len(widths) + EDGE
-
-
-def _longest_word(texts: Sequence[str]) -> int:
-    return max((cell_len(word) for text in texts for word in text.split(" ")), default=0)
-
-
-def _blocks(names: Sequence[int], others: Sequence[int], least: Sequence[int], width: int) -> list[tuple[int, ...]]:
-    """Return the columns of each block, as few as possible in this order; nothing if a column does not fit beside the names."""
-
-    def fits(chosen: Sequence[int]) -> bool:
-        return _framed([least[place] for place in (*names, *chosen)]) <= width
-
-    blocks: list[list[int]] = [[]]
-    for place in others:
-        if not fits([place]):
-            return []
-        if not fits([*blocks[-1], place]):
-            blocks.append([])
-        blocks[-1].append(place)
-    return [tuple(sorted((*names, *block))) for block in blocks] if fits([]) else []
-
-
-def _spread(least: Sequence[int], natural: Sequence[int], width: int) -> tuple[int, ...]:
-    """Return widths that fill the line, no column wider than it needs; those that need little get it first."""
-    widths = list(least)
-    left = width - _framed(widths)
-    wanting = sorted((place for place in range(len(widths)) if natural[place] > widths[place]), key=lambda at: natural[at] - widths[at])
-    for count, place in enumerate(wanting):
-        more = min(natural[place] - widths[place], left // (len(wanting) - count))
-        widths[place] += more
-        left -= more
-    return tuple(widths)
 
 
 WIDEST = 1_000_000
@@ -246,12 +126,17 @@ def row_parts(table: Table, width: int | None) -> Iterator[RenderableType]:
     """Yield what is printed of a table, from title to note."""
     heads = [printable(head) for head in table.columns]
     rows = [[printable(cell) for cell in row] for row in table.rows]
-    blocks = arrange(heads, rows, table.right, width)
+    above, blocks = names_above(heads, rows, table.right, width)
     broad = width if width is not None else max(READABLE, *(block.width for block in blocks))
     for line in wrapped(printable(table.title), broad):
         yield Text(line, style="bold")
-    for block in blocks:
-        yield _block(heads, rows, table.right, block)
+    for names in dict.fromkeys(tuple(row[place] for place in above) for row in rows) if above else [()]:
+        if names:
+            said = ", ".join(f"{heads[place]} {name}" for place, name in zip(above, names, strict=True))
+            yield from (Text(line) for line in wrapped(said, broad))
+        of_part = [row for row in rows if tuple(row[place] for place in above) == names]
+        for block in blocks:
+            yield _block(heads, of_part, table.right, block)
     if not blocks:
         for row in rows:
             for line in stacked(heads, row, width):

@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from orchestrator.report.arrangement import Block, arrange, names_above
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal, arrange, stacked, style_of, width_of, wrapped
+from orchestrator.report.terminal import Terminal, stacked, style_of, width_of, wrapped
 
 WORDS = st.text(string.ascii_letters + string.digits + "_.-/é漢", min_size=1, max_size=12)
 NAMES = st.builds(lambda start, end: (start * 9)[: 60 - len(end)] + end, st.sampled_from(["cpu_all-", "torch_", "x"]), WORDS)
@@ -69,6 +70,68 @@ def rows_of_blocks(lines: list[str], columns: int) -> list[list[list[str]]]:
     return blocks
 
 
+def parts_are_whole(table: Table, lines: list[str], above: tuple[int, ...], blocks: list[Block]) -> None:
+    """Assert that the names of each part stand above it, and below them all its rows with a line each, told apart within the part."""
+    parts = list(dict.fromkeys(tuple(row[place] for place in above) for row in table.rows))
+    assert 2 * len(parts) <= len(table.rows)
+    [block] = blocks
+    assert sorted((*above, *block.columns)) == list(range(len(table.columns)))
+    begins = [at for at, line in enumerate(lines) if line.startswith("┏")]
+    for names, before, begin, end in zip(parts, [0, *begins[:-1]], begins, [*begins[1:], len(lines)], strict=True):
+        said = unbroken(", ".join(f"{table.columns[place]} {name}" for place, name in zip(above, names, strict=True)))
+        assert unbroken(" ".join(lines[before:begin])).endswith(said)
+        of_part = [row for row in table.rows if tuple(row[place] for place in above) == names]
+        [shown] = rows_of_blocks(lines[begin:end], len(table.columns))
+        assert shown == [[row[place] for place in block.columns] for row in of_part]
+        assert len(set(map(tuple, shown))) == len({tuple(row) for row in of_part})
+
+
+@st.composite
+def crossed_tables(draw: st.DrawFn) -> Table:
+    """Trials of a few models on a few systems, in the order of their repeats."""
+    models, systems = (draw(st.lists(NAMES, min_size=1, max_size=3, unique=True)) for _ in range(2))
+    rows = [
+        (model, system, draw(FIGURES), str(repeat)) for repeat in range(draw(st.integers(1, 3))) for model in models for system in systems
+    ]
+    return Table("Campaign", ["model", "system", "state", "repeat"], rows, "More.", frozenset(["state"]))
+
+
+@settings(max_examples=100)
+@given(crossed_tables(), st.integers(40, 200))
+def test_rows_of_crossed_names_can_be_told_apart(table: Table, width: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        lines = printed(table, width, patch)
+    above, blocks = names_above(table.columns, table.rows, table.right, width)
+    if above:
+        parts_are_whole(table, lines, above, blocks)
+    assert all(cell_len(line) <= max(width, longest_piece(line)) for line in lines)
+
+
+def of_hosts(states: list[str]) -> Table:
+    """The trials of a campaign of 96, as `status` shows them."""
+    rows = [
+        [model, system, runtime, str(repeat)]
+        for repeat in range(3)
+        for model in ("efficientnet_lite0", "efficientnet_lite2", "scene_detector", "minilm_movie_reviews")
+        for system in ("two_cores", "one_core", "three_quarters", "half_core")
+        for runtime in ("torch", "onnxruntime")
+    ]
+    heads = ["model", "system", "runtime", "repeat", *(["state", "rounds"] if states else [])]
+    more = [[states[at % len(states)], "100"] if states else [] for at in range(len(rows))]
+    return Table("Campaign paper_small", heads, [[*row, *of] for row, of in zip(rows, more, strict=True)], right=frozenset(["rounds"]))
+
+
+@pytest.mark.parametrize(("states", "width"), [([], 60), (["done", "interrupted"], 80), (["done", "interrupted"], 60)])
+def test_many_trials_have_one_line_each_below_the_names_that_leave_no_room(
+    states: list[str], width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(of_hosts(states), width, monkeypatch)
+    names = [line.removeprefix("model ").partition(", runtime")[0] for line in lines if line.startswith("model ")]
+    assert list(dict.fromkeys(names)) == ["efficientnet_lite0", "efficientnet_lite2", "scene_detector", "minilm_movie_reviews"]
+    assert len([line for line in lines if line.startswith("│")]) == 96
+    assert all(cell_len(line) <= width for line in lines)
+
+
 @settings(max_examples=300)
 @given(tables(), st.one_of(st.none(), st.integers(40, 200)))
 def test_rows_can_be_told_apart_and_no_word_is_cut(table: Table, width: int | None) -> None:
@@ -79,7 +142,11 @@ def test_rows_can_be_told_apart_and_no_word_is_cut(table: Table, width: int | No
         framed = bool(arrange(table.columns, table.rows, table.right, width))
         assert max(cell_len(line) for line in lines) <= (width if framed else max(width, longest))
 
-    blocks = arrange(table.columns, table.rows, table.right, width)
+    above, blocks = names_above(table.columns, table.rows, table.right, width)
+    if above:
+        parts_are_whole(table, lines, above, blocks)
+        return
+    assert blocks == arrange(table.columns, table.rows, table.right, width)
     assert sorted({place for block in blocks for place in block.columns}) == (list(range(len(table.columns))) if blocks else [])
     told = [{tuple(row[place] for place in block.columns) for row in table.rows} for block in blocks]
     assert [len(rows) for rows in told] == [len(table.rows)] * len(blocks)
