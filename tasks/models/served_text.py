@@ -1,13 +1,13 @@
-"""A language model that a server runs, asked in words: its answer is the first of the choices that its text names."""
+"""A language model that a server runs, asked in words: its answer is the choice that its text names."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel
+from tasks.choices import Choices
 from tasks.runtimes.asking import AskedSession, make_asking
 
 PLACE = "{text}"
@@ -16,7 +16,7 @@ PLACE = "{text}"
 class ServedText:
     """``prompt`` is what the server reads, with ``{text}`` in the sample's place; ``request`` what the runtime is to be told.
 
-    ``choices`` are the answers that count. Where the text names none of them as a word of its own, there is no answer. Without
+    ``choices`` are the answers that count. Where the text names none of them, or several, there is no answer (`Choices`). Without
     ``choices``, the whole text is the answer.
     """
 
@@ -29,8 +29,12 @@ class ServedText:
         """Raise InputError for keys that do not fit together."""
         if PLACE not in self._prompt:
             raise InputError(f"model.prompt={self._prompt[:60]!r} has no {PLACE}, so that every request would be the same; add it")
-        if self._choices is not None and len(set(self._choices)) < max(2, len(self._choices)):
-            raise InputError(f"model.choices={list(self._choices)} must be two or more different texts, or null; correct it")
+        if self._choices is not None:
+            texts = {choice for choice in self._choices if isinstance(choice, str) and choice}
+            if len(texts) < max(2, len(self._choices)):
+                raise InputError(
+                    f"model.choices={list(self._choices)} must be two or more different texts (in quotes), or null; correct it"
+                )
 
     def files(self) -> Sequence[Path]:
         """Return no file: the weights are the server's."""
@@ -50,7 +54,7 @@ class AskedInWords:
     def __init__(self, session: AskedSession, prompt: str, choices: Sequence[str] | None, named: bool) -> None:
         self._upload, self._download = session.upload, session.download
         self._prompt, self._named = prompt, named
-        self._choices = None if choices is None else re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first(choices)))})(?!\w)")
+        self._choices = None if choices is None else Choices(choices)
         # Bound here, so that the inference clock sees the client's own method and no call around it.
         self.infer = session.infer
         self.facts = session.facts
@@ -66,15 +70,7 @@ class AskedInWords:
         return self._upload({"text": prompt} if self._named else prompt)
 
     def postprocess(self, outputs: Any) -> list[str | None]:
-        """Return the first choice that the answer names, or the whole answer."""
+        """Return the choice that the answer names, None where it names none or several, or the whole answer."""
         said = self._download(outputs)
         text = str(said[0] if isinstance(said, list) and len(said) == 1 else said).strip()
-        if self._choices is None:
-            return [text]
-        found = self._choices.search(text)
-        return [None if found is None else found[1]]
-
-
-def longest_first(choices: Sequence[str]) -> list[str]:
-    """Return choices so that none is found in the place of a longer one that begins with it."""
-    return sorted(choices, key=lambda choice: (-len(choice), choice))
+        return [text if self._choices is None else self._choices.named(text)]

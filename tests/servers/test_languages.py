@@ -183,14 +183,12 @@ def test_a_runtime_is_a_file_of_that_name(tmp_path: Path, monkeypatch: pytest.Mo
     [
         ("B", "B"),
         ("The answer is C.", "C"),
-        ("(D)", "D"),
-        ("A planet is B", "A"),
-        ("Because", None),
+        ("A planet is B", "B"),
+        ("B or C", None),
         ("", None),
-        ("E", None),
     ],
 )
-def test_the_first_choice_that_is_named_is_the_answer(said: str, answer: str | None) -> None:
+def test_the_choice_that_is_named_is_the_answer(said: str, answer: str | None) -> None:
     session = AskedSession(context("openai"), openai.Asking("m", stream=False))
     words = AskedInWords(session, "{text}", ("A", "B", "C", "D"), named=False)
     assert words.postprocess(reply({"choices": [{"message": {"content": said}}]})) == [answer]

@@ -1,0 +1,68 @@
+"""Which choice an answer in words names: whole answers, sentences, and doubt, of which nothing is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.choices import Choices
+
+LETTERS = Choices(["A", "B", "C", "D"])
+REVIEWS = Choices(["rotten", "fresh"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "B", "b", "(B)", "(b).", " B.\n", "**B**", "`B`", "“B”", "B,", "B)", "[B]",
+        "B) Paris", "(B) Paris", "B. Paris", "B: Paris", "**B.** Paris", "**B**: Paris", "B\nBecause it is.", "Let us see.\n\nB) Paris",
+        "The answer is B.", "The correct answer is: **B**", "Answer: B", "answer = (B)", "The right choice is the letter B",
+        "The correct option is B, since A is wrong.", "A good answer is B", "The answer is option B: Paris, not A.", "The answer should be B",
+        "The answer is not A. The answer is B.", "The answer is B. A and C are wrong.", "The answer is:\n\n(B) Paris", "Answer is: B",
+        "I choose B", "Option B is correct.", "It's B!", "A cat knows that it is B", "B-flat", r"\boxed{B}", "answer B",
+    ],
+)  # fmt: skip
+def test_an_answer_names_b(text: str) -> None:
+    assert LETTERS.named(text) == "B"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "Paris", "E", "AB", "none", "b or so", "A cat sat on a mat", "Plan B's good", "don't know",
+        "B or C", "A B", "A, B, C, D", "Both A and B", "Either B, C", "The answer is B or C", "The answer is B, C and D", "The answer is B/C",
+        "The answer is A and B", "The answer is B. The answer is C.", "A. Paris\nB. London", "A) Paris\nThe answer is B",
+        "The answer is not B", "It is not B", "B is wrong", "B isn't it", "B, not C", "I don't think the answer is B", "Never B", "Anything but not B",
+        "The answer is A cat", "Neither A nor B", "Which is it: A, B, C or D? B.",
+    ],
+)  # fmt: skip
+def test_of_doubt_nothing_is_made(text: str) -> None:
+    assert LETTERS.named(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("fresh", "fresh"),
+        ("Fresh.", "fresh"),
+        ("The review is FRESH!", "fresh"),
+        ("Label: Fresh", "fresh"),
+        ("rotten: a refreshing bore", "rotten"),
+        ("freshly rotten", "rotten"),
+        ("not fresh", None),
+        ("fresh, not rotten", None),
+        ("fresh and rotten", None),
+        ("refreshing", None),
+    ],
+)
+def test_words_count_in_any_case(text: str, named: str | None) -> None:
+    assert REVIEWS.named(text) == named
+
+
+def test_the_longest_choice_is_found_and_signs_are_no_patterns() -> None:
+    cities = Choices(["York", "New York", "C++", "C"])
+    assert [cities.named(text) for text in ("It is New York", "It is York", "It is C++", "It is C")] == ["New York", "York", "C++", "C"]
+
+
+def test_choices_that_differ_in_case_alone_must_be_written_as_they_are() -> None:
+    cases = Choices(["up", "Up"])
+    assert [cases.named(text) for text in ("up", "It is Up.", "It is UP")] == ["up", "Up", None]
