@@ -26,7 +26,7 @@ class Choices:
 
     An answer names a choice where it consists of it (``B``, ``(b).``), begins a line with it and a mark (``B) Paris``) or says so (``The
     answer is B``). Else it names the only one that it holds as a word of its own, if no word in it denies anything. Where several are named
-    in one of these ways, as in ``B or C``, none is. Single letters count in capitals, unless they are all there is; other choices in any case.
+    in one of these ways, as in ``B or C``, none is. Letters count in capitals, unless they are all there is; other choices in any case.
 
     Examples
     --------
