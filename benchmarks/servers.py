@@ -43,8 +43,8 @@ def reply(streamed: bool) -> Reply:
 
 @contextmanager
 def client_of(streamed: bool, other_cores: list[int]) -> Iterator[Client]:
-    with instant_server(as_http(reply(streamed)), other_cores) as port:
-        client = Client(ServerSettings.model_validate({"name": "instant", "url": f"http://127.0.0.1:{port}"}))
+    with instant_server(as_http(reply(streamed)), other_cores) as address:
+        client = Client(ServerSettings.model_validate({"name": "instant", "url": f"http://127.0.0.1:{address.port}"}))
         yield client
         client.close()
 

@@ -123,15 +123,23 @@ class Client:
 
     @contextmanager
     def elsewhere(self, address: Address) -> Iterator[None]:
-        """Ask another server meanwhile, from the calling thread alone. It is not given the token."""
-        before = self._address, self._secret
-        self._drop()
-        self._address, self._secret = address, None
+        """Ask another server meanwhile, from any thread. It is not given the token; connections that are kept are used again afterwards."""
+        before, opened = (self._address, self._secret, self._own), self.connections
+        kept = set(self._all)
+        self._address, self._secret, self._own = address, None, threading.local()
         try:
             yield
         finally:
-            self._drop()
-            self._address, self._secret = before
+            self._address, self._secret, self._own = before
+            self.connections = opened
+            for connection in [one for one in self._all if one not in kept]:
+                connection.close()
+                self._all.remove(connection)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Return whether requests go over TLS."""
+        return self._address.tls is not None
 
     def close(self) -> None:
         """Close every connection."""

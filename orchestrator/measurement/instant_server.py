@@ -1,13 +1,15 @@
 """A server that answers at once: what is left of a request's time against it is the client's own, and the loopback's.
 
 It runs as a program of its own, on Python's standard library alone. Its standard input holds the answer; it writes its port, and ends with
-its input: ``python -I -S instant_server.py [CORE...] < ANSWER``.
+its input: ``python -I -S instant_server.py [--tls CERTIFICATE] [CORE...] < ANSWER``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import ssl
 import sys
 import threading
 
@@ -16,7 +18,13 @@ MOST_HEAD = 2**16
 
 def main() -> None:
     """Answer every request on 127.0.0.1 with the same bytes, until the input ends."""
-    cores = {int(core) for core in sys.argv[1:]}
+    words = sys.argv[1:]
+    tls = None
+    if words[:1] == ["--tls"]:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(words[1])
+        words = words[2:]
+    cores = {int(core) for core in words}
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     size = int(sys.stdin.buffer.readline())
@@ -24,21 +32,21 @@ def main() -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
     sys.stdout.write(f"{listening.getsockname()[1]}\n")
     sys.stdout.flush()
-    threading.Thread(target=accept, args=(listening, answer), daemon=True).start()
+    threading.Thread(target=accept, args=(listening, answer, tls), daemon=True).start()
     sys.stdin.buffer.read()
 
 
-def accept(listening: socket.socket, answer: bytes) -> None:
+def accept(listening: socket.socket, answer: bytes, tls: ssl.SSLContext | None) -> None:
     """Serve every connection in a thread of its own."""
     while True:
         connection, _ = listening.accept()
-        threading.Thread(target=serve, args=(connection, answer), daemon=True).start()
+        threading.Thread(target=serve, args=(connection, answer, tls), daemon=True).start()
 
 
-def serve(connection: socket.socket, answer: bytes) -> None:
+def serve(plain: socket.socket, answer: bytes, tls: ssl.SSLContext | None) -> None:
     """Answer the requests of one connection until it is closed."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with connection:
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.suppress(OSError), plain, plain if tls is None else tls.wrap_socket(plain, server_side=True) as connection:
         held: bytes | None = b""
         while held is not None:
             held = read_request(connection, held)

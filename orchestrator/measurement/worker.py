@@ -20,7 +20,7 @@ from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.client_cost import client_cost
+from orchestrator.measurement.client_cost import AtOnce, client_cost
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import (
     TrialFailed,
@@ -361,7 +361,7 @@ class Worker:
         if self._client is None:
             return {}
         server = self._trial.server
-        cost = client_cost(self._client, self._batches(self._groups(0)), self._stages, self._clock, self._allowed)
+        cost = client_cost(self._client, self._batches(self._groups(0)), self._stages, self._clock, self._allowed, self._at_once())
         return {
             "server": server.name,
             "server_url": server.url,
@@ -370,6 +370,15 @@ class Worker:
             "connections_of_warmup": self._client.connections,
             "client": cost,
         }
+
+    def _at_once(self) -> AtOnce | None:
+        """Return how several requests of the trial are on their way at once; None where each waits for the one before."""
+        assert self._asking is not None
+        lanes = self._trial.in_flight
+        if lanes == 1 and not self._trial.load.is_open:
+            return None
+        due = schedule_of(self._trial, len(self._items), 0).moments_ns.tolist() if self._trial.load.is_open else ()
+        return AtOnce(self._asking, lanes, due, self._wait)
 
     def _lead_in(self, number: int) -> dict[str, int | None]:
         """Run the inferences that end the round before once more, untimed, so that the next sample follows what it follows in any round.

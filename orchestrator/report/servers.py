@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
@@ -15,10 +15,12 @@ from orchestrator.storage.records import TrialRecord
 
 NOTE = (
     "Inference is from the moment a request was sent to the last byte of its answer, network included; preprocess and postprocess are the "
-    "client's. Its own part was measured against a server on the client's host that answers at once: sent to last byte, and all three "
-    "stages (p50, p99). What weights a server holds it does not say, so that no digest vouches for them. No request was sent twice."
+    "client's. Its own part was measured against a server on the client's host that answers at once, over TLS where the trial is: sent to "
+    "last byte, and all three stages (p50, p99), one request after another; and all three as the trial sends them, in a closed loop with "
+    "so many in flight, which is the most that it can be, and under load by its schedule. What weights a server holds it does not say, so "
+    "that no digest vouches for them. No request was sent twice."
 )
-HEADS = ("server", "in flight", "requests", "errors", "timeouts", "client, request", "client, total")
+HEADS = ("server", "in flight", "requests", "errors", "timeouts", "client, request", "client, total", "client, several at once")
 
 
 def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
@@ -37,25 +39,40 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
 
 def server_notes(group: Group) -> Iterator[str]:
     """Yield what must be known of every figure of a trial that a server answered, once for each server."""
-    told: dict[str, list[tuple[float, float]]] = {}
+    told: dict[str, list[TrialRecord]] = {}
     for data in group.trials:
         if data.record.trial.server.is_asked:
-            own = client_part(data.record, "total")
-            told.setdefault(data.record.trial.server.name, []).extend([own] if own is not None else [])
-    for name, parts in told.items():
-        own_part = (
-            f"{milliseconds(max(p50 for p50, _ in parts))} of a total time are the client's own (p99 "
-            f"{milliseconds(max(p99 for _, p99 in parts))}), measured against a server that answers at once"
-            if parts
-            else "what of its times is the client's own is not known"
-        )
+            told.setdefault(data.record.trial.server.name, []).append(data.record)
+    for name, records in told.items():
+        alone = _most(client_part(record, "total") for record in records)
+        at_once = _most(client_part(record, "total", at_once=True) for record in records)
+        own_part = "what of its times is the client's own is not known"
+        if alone is not None:
+            several = "" if at_once is None else f"; with several requests at once at most {_words(at_once)}"
+            own_part = f"{_words(alone)} of a total time are the client's own, measured against a server that answers at once{several}"
         yield f"Server {name}: {own_part}; the weights behind it are unknown."
 
 
-def client_part(record: TrialRecord, what: str) -> tuple[float, float] | None:
-    """Return p50 and p99 of the client's own part, in ns, None where it was not measured; ``what`` is ``request`` or ``total``."""
+def _most(parts: Iterable[tuple[float, float] | None]) -> tuple[float, float] | None:
+    """Return the largest p50 and the largest p99 of those that are known, None of none."""
+    known = [part for part in parts if part is not None]
+    return (max(p50 for p50, _ in known), max(p99 for _, p99 in known)) if known else None
+
+
+def _words(part: tuple[float, float]) -> str:
+    return f"{milliseconds(part[0])} (p99 {milliseconds(part[1])})"
+
+
+def client_part(record: TrialRecord, what: str, at_once: bool = False) -> tuple[float, float] | None:
+    """Return p50 and p99 of the client's own part, in ns, None where it was not measured.
+
+    ``what`` is ``request`` or ``total``; ``at_once`` chooses that of requests as the trial sends them, several at once.
+    """
     found = record.facts.get("client")
     figures: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    if at_once:
+        together = figures.get("at_once")
+        figures = together if isinstance(together, Mapping) else {}
     p50, p99 = (figures.get(f"{what}_{word}_ns") for word in ("p50", "p99"))
     if not all(isinstance(figure, int | float) and not isinstance(figure, bool) and 0 <= figure < 2**53 for figure in (p50, p99)):
         return None
@@ -67,7 +84,7 @@ def client_part(record: TrialRecord, what: str) -> tuple[float, float] | None:
 def _cells(data: TrialData) -> list[str]:
     trial = data.record.trial
     counts = [int((data.outcome == code).sum()) for code in (schema.ERROR, schema.TIMEOUT)]
-    parts = [client_part(data.record, what) for what in ("request", "total")]
+    parts = [client_part(data.record, what, at_once) for what, at_once in (("request", False), ("total", False), ("total", True))]
     return [
         trial.server.name,
         str(trial.in_flight),

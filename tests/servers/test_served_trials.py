@@ -60,6 +60,8 @@ def test_a_server_gives_the_answers_of_the_same_model_in_process(measure: Measur
         cost = served.facts["client"]
         assert cost["requests"] > 100
         assert 0 < cost["request_p50_ns"] <= cost["total_p50_ns"] <= cost["total_p99_ns"]
+        assert cost["tls"] is False
+        assert "at_once" not in cost
     results = analyse(campaign, AnalysisConfig(thresholds_ms=(1000,)))
     assert [group.disagreements for group in results.groups] == [()]
     report = to_report(results)
@@ -130,6 +132,11 @@ def test_several_are_on_their_way_in_a_closed_loop(measure: Measure) -> None:
         assert server.most_at_once == 3
     (record,) = campaign.trials()
     assert record.state == "done", record.reason
+    cost = record.facts["client"]["at_once"]
+    assert (cost["in_flight"], cost["scheduled"]) == (3, False)
+    assert 6 <= cost["requests"] <= 200
+    assert 0 < cost["request_p50_ns"] <= cost["total_p50_ns"] <= cost["total_p99_ns"]
+    assert "with several requests at once at most" in to_report(analyse(campaign, AnalysisConfig(thresholds_ms=(1000,))))
     assert set(campaign.timings(record.trial_id).column("outcome").to_pylist()) == {"ok"}
     assert campaign.timings(record.trial_id).column("start_gap_ns").null_count == 3 * SAMPLES
     assert len(record.trial.server.model_dump()) > 3
@@ -172,6 +179,9 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
     assert gaps["p50_ns"] == ordered[math.ceil(len(ordered) / 2) - 1]
     assert "Gaps between tokens of numbers" in to_report(results)
     assert any(table.title.startswith("Gaps between tokens of numbers") for table in summary_tables(results))
+    cost = record.facts["client"]["at_once"]
+    assert (cost["in_flight"], cost["scheduled"]) == (256, True)
+    assert cost["requests"] >= 10
     (schedule,) = results.tables["load"].to_pylist()
     assert schedule["idle_arrivals"] > 0
     assert "first_token" in render(results)
