@@ -7,19 +7,19 @@ import re
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from orchestrator.assessment.mistakes import FORM, NotThisForm, parse, told
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S, MOST_ROUNDS, Bytes, Percentile, explain
-from orchestrator.contracts import InputError, first_line
+from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S, MOST_ROUNDS, parse_bytes
+from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
 
 MOST_BYTES = 2**20
 MOST_REQUIREMENTS = 1000
-FORM = "write it in the form of docs/requirements.md"
+PER_CENT = "must be in per cent, above 1 and below 100, such as 99"
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
 ClockName = Literal["inference", "total", "response"]
@@ -38,18 +38,65 @@ OWN_KEYS = ("model", "task")
 """Blocks that hold the options of a class beside their own keys."""
 
 
+def _number(value: object) -> object:
+    """Refuse true and false where a number is wanted: Python counts them as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, which true and false are not; write one")
+    return value
+
+
 def _time(value: object) -> int:
     """Return ns from ``33.3 ms``; a number alone has no unit and is refused."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(ns|us|ms|s)", value.strip()) if isinstance(value, str) else None
     ns = math.floor(Fraction(match[1]) * UNITS[match[2]]) if match else 0
-    if not 1 <= ns <= LONGEST_NS:
-        raise ValueError('must be a time with its unit, such as "33.3 ms" or "2 s"')
+    if match and ns > LONGEST_NS:
+        raise ValueError("must be at most 292 years; write a shorter time")
+    if ns < 1:
+        unit = f'; if it is in milliseconds, write "{value} ms"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
+        raise ValueError(f'must be a time above 0 with its unit, ns, us, ms or s, such as "33.3 ms" or "2 s"{unit}')
     return ns
 
 
-def _threshold(value: str) -> str:
-    primary_threshold(value, None)
+def _threshold(value: object) -> str:
+    """Return a threshold as it is written; a time in another unit than ms is given the remedy."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f'has no unit: write "{value} ms" for a time, p{value} for a percentile of the reference trial')
+    if not isinstance(value, str):
+        raise ValueError('must be a percentile such as p95 or a time such as "50 ms"')
+    text = value.strip()
+    other = re.fullmatch(r"(\d+(?:\.\d+)?) ?(ns|us|s)", text)
+    if other:
+        raise ValueError(f'must be in ms: write "{float(Fraction(other[1]) * UNITS[other[2]] / UNITS["ms"]):.12g} ms"')
+    percentile = re.fullmatch(r"p(\d+(?:\.\d+)?)", text)
+    if percentile and 0 < float(percentile[1]) <= 1:
+        raise ValueError(
+            f"must be in per cent: write p{float(100 * Fraction(percentile[1])):.12g}" if float(percentile[1]) < 1 else PER_CENT
+        )
+    try:
+        primary_threshold(text, None)
+    except InputError as error:
+        raise ValueError(str(error).partition(": ")[2]) from error
+    return text
+
+
+def _percentile(value: float) -> float:
+    """Refuse a share, which would ask for next to nothing."""
+    if not 1 < value < 100:
+        raise ValueError(f"must be in per cent: write {100 * value:.12g}" if 0 < value < 1 else PER_CENT)
     return value
+
+
+def _slice(value: str) -> str:
+    if not re.fullmatch(r"all|[^=]+=.+", value):
+        raise ValueError('must be all, or NAME=GROUP such as "size=small"')
+    return value
+
+
+def _bytes(value: object) -> int:
+    found = parse_bytes(value)
+    if not 0 < found <= 2**60:
+        raise ValueError("must be above 0 and at most 2^60 bytes; write one such as 500MB or 4GiB")
+    return found
 
 
 def _identifier(value: str) -> str:
@@ -73,8 +120,10 @@ def as_text(value: object) -> str:
 
 def _one_or_more(value: object) -> object:
     """Accept one pattern where a list is wanted, and numbers where they stand for texts."""
+    if value is None or isinstance(value, dict):
+        raise ValueError('must be a pattern or a list of them, such as "cpu_*"')
     values = value if isinstance(value, list | tuple) else [value]
-    return tuple(as_text(each) if each is None or isinstance(each, int | float) else each for each in values)
+    return tuple(as_text(each) if isinstance(each, int | float) else each for each in values)
 
 
 def _axis(value: str) -> str:
@@ -95,16 +144,22 @@ def _axis(value: str) -> str:
     raise ValueError(f"{rule}; did you mean {nearest[0]}?" if nearest else rule)
 
 
+Float = Annotated[float, BeforeValidator(_number)]
+Int = Annotated[int, BeforeValidator(_number)]
 Time = Annotated[int, BeforeValidator(_time)]
-Threshold = Annotated[str, Field(max_length=40), AfterValidator(_threshold)]
+Threshold = Annotated[str, BeforeValidator(_threshold), Field(max_length=40)]
+Percentile = Annotated[Float, AfterValidator(_percentile)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Metric = Annotated[str, Field(min_length=1, max_length=200)]
+Slice = Annotated[str, Field(max_length=200), AfterValidator(_slice)]
 Patterns = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], BeforeValidator(_one_or_more), Field(min_length=1)]
-Confidence = Annotated[float, Field(ge=0.5, lt=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+Confidence = Annotated[Float, Field(ge=0.5, lt=1)]
+Share = Annotated[Float, Field(gt=0, lt=1)]
 """A share that some data can show: all rounds, or none, no number of them can."""
-Count = Annotated[int, Field(ge=0, le=MOST_ROUNDS)]
-Positive = Annotated[int, Field(ge=1, le=MOST_ROUNDS)]
+Count = Annotated[Int, Field(ge=0, le=MOST_ROUNDS)]
+Positive = Annotated[Int, Field(ge=1, le=MOST_ROUNDS)]
 
 
 class Block(BaseModel):
@@ -120,10 +175,10 @@ class TailQualityAsked(Block):
     """
 
     threshold: Threshold
-    at_least: Annotated[float, Field(ge=-1e12, le=1e12)]
+    at_least: Annotated[Float, Field(ge=-1e12, le=1e12)]
     of: Literal["ideal", "absolute"] = "ideal"
-    metric: str | None = None
-    slice: Annotated[str, Field(pattern=r"^(all|[^=]+=.+)$", max_length=200)] = "all"
+    metric: Metric | None = None
+    slice: Slice = "all"
     clock: ClockName | None = None
     share_of_rounds: Share | None = None
 
@@ -131,7 +186,8 @@ class TailQualityAsked(Block):
     def _can_be_kept(self) -> Self:
         if self.of == "ideal" and not 0 < self.at_least < 1:
             rule = "must lie between 0 and 1; that nothing at all is lost, no number of rounds shows"
-            raise ValueError(f"at_least={self.at_least:g} of ideal quality: {rule}")
+            share = f"; of a share write {self.at_least / 100:g}" if 1 < self.at_least < 100 else ""
+            raise ValueError(f"at_least={self.at_least:g} of ideal quality: {rule}{share}")
         return self
 
 
@@ -147,8 +203,8 @@ class DeadlineAsked(Block):
     """A certified deadline: at least a share of rounds keeps a share of ideal quality from ``within`` on."""
 
     within: Time
-    keep: Annotated[float, Field(gt=0, le=1)] = 0.99
-    metric: str | None = None
+    keep: Annotated[Float, Field(gt=0, le=1)] = 0.99
+    metric: Metric | None = None
     clock: ClockName | None = None
     share_of_rounds: Share = 0.9
 
@@ -223,10 +279,10 @@ class AnswersAsked(Block):
 class CapacityAsked(Block):
     """Samples a second that a system sustains: at which, answers later than a threshold failed, it keeps a share of ideal quality."""
 
-    at_least_per_s: Annotated[float, Field(gt=0, le=MOST_ARRIVALS_PER_S)]
+    at_least_per_s: Annotated[Float, Field(gt=0, le=MOST_ARRIVALS_PER_S)]
     threshold: Threshold
-    keep: Annotated[float, Field(gt=0, lt=1)] = 0.99
-    metric: str | None = None
+    keep: Share = 0.99
+    metric: Metric | None = None
 
 
 class Evidence(Block):
@@ -322,7 +378,8 @@ class Requirements(Block):
     def _ids_are_unique(self) -> Self:
         ids = [requirement.id for requirement in self.requirements]
         if twice := [name for name in ids if ids.count(name) > 1]:
-            raise ValueError(f"id {twice[0]} occurs twice; every requirement needs one of its own")
+            places = [str(number) for number, name in enumerate(ids, start=1) if name == twice[0]]
+            raise ValueError(f"id {twice[0]} is that of entries {' and '.join(places[:2])}; every requirement needs one of its own")
         return self
 
     def error_of(self, requirement: Requirement) -> float:
@@ -361,25 +418,10 @@ def read_requirements(path: Path) -> Requirements:
 def requirements_of(content: bytes, name: str) -> Requirements:
     """Return the requirements that a file's bytes hold; ``name`` is that of the file, for messages. Raises InputError."""
     try:
-        aliased = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader))
-        document: Any = None if aliased else yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{name}: is no YAML ({first_line(error)}): {FORM}") from error
-    if aliased:
-        raise InputError(f"{name}: refers to another place by *NAME, which may stand for more than memory holds: write it out")
-    if not isinstance(document, dict):
-        raise InputError(f"{name}: holds no mapping with the key requirements: {FORM}")
+        document, node = parse(content)
+    except NotThisForm as error:
+        raise InputError(f"{name}: {error}") from error
     try:
         return Requirements.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{name}: {_place(document, error)}{explain(error)}") from error
-
-
-def _place(document: dict[str, Any], error: ValidationError) -> str:
-    """Return the id of the requirement in which the first mistake is, for a reader who counts no entries."""
-    where = error.errors(include_url=False)[0]["loc"]
-    entries = document.get("requirements")
-    if len(where) < 2 or not isinstance(where[1], int) or not isinstance(entries, list) or not isinstance(entries[where[1]], dict):
-        return ""
-    name = entries[where[1]].get("id")
-    return f"requirement {str(name)[:80]}: " if name is not None else ""
+        raise InputError(f"{name}: {told(error, document, node, Requirements)}") from error

@@ -66,7 +66,7 @@ def test_a_file_that_breaks_a_rule_is_a_mistake(campaign: Path, tmp_path: Path) 
     bad.write_text("requirements: [{id: A, text: x}]")
     found = assessed(campaign, bad)
     assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith(f"error: {bad}: requirement A: ")
+    assert found.stderr.startswith(f"error: {bad}: line 1: requirement A: ")
     assert len(found.stderr.splitlines()) == 1
     assert assessed(campaign, tmp_path / "none.yaml").returncode == 2
     assert assessed(tmp_path, EXAMPLES / "met.yaml").returncode == 2

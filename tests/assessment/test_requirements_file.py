@@ -53,18 +53,21 @@ def test_a_time_has_its_unit_and_a_pattern_may_be_a_number(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"deadline": None}, f"requirement A: requirements.0: asks for nothing: must have exactly one of {', '.join(KINDS)}"),
+        ({"deadline": None}, f"line 1: requirement A: asks for nothing: must have exactly one of {', '.join(KINDS)}"),
         (
             {"latency": {"percentile": 99, "within": "1 s"}},
-            "requirement A: requirements.0: has latency and deadline: must have exactly one of ",
+            "requirement A: has latency and deadline: must have exactly one of ",
         ),
-        ({"dedline": {}}, "requirements.0.dedline: no such key"),
-        ({"deadline": {"within": 50}}, 'must be a time with its unit, such as "33.3 ms" or "2 s"'),
-        ({"deadline": {"within": "0 ms"}}, "must be a time with its unit"),
+        ({"dedline": {}}, "requirement A: dedline: no such key; did you mean deadline?"),
+        (
+            {"deadline": {"within": 50}},
+            'must be a time above 0 with its unit, ns, us, ms or s, such as "33.3 ms" or "2 s"; if it is in milliseconds, write "50 ms"',
+        ),
+        ({"deadline": {"within": "0 ms"}}, "must be a time above 0 with its unit"),
         ({"deadline": {"within": "50 ms", "share_of_rounds": 1}}, "share_of_rounds=1: "),
         ({"deadline": {"within": "50 ms", "keep": 0}}, "keep=0: "),
         ({"id": "a b"}, "must be 1 to 80 of the characters A-Z a-z 0-9 _ . : / + -"),
-        ({"id": None}, "requirements.0.id: field required"),
+        ({"id": None}, "requirement 1: id is missing: add it"),
         ({"confidence": 1}, "confidence=1: "),
         ({"evidence": {"rounds": 0}}, "evidence.rounds=0: must be at least 1; write a larger number"),
         ({"trials": {"model": []}}, "trials.model"),
@@ -92,7 +95,7 @@ def test_a_mistake_is_one_line(changes: dict[str, Any], said: str, tmp_path: Pat
 
 
 def test_the_entry_with_the_mistake_is_named(tmp_path: Path) -> None:
-    assert refused(tmp_path, deadline={"within": 50}).startswith("requirement A: requirements.0.deadline.within=50: ")
+    assert refused(tmp_path, deadline={"within": 50}).startswith("line 1: requirement A: deadline.within=50: ")
 
 
 @pytest.mark.parametrize(
@@ -103,8 +106,11 @@ def test_the_entry_with_the_mistake_is_named(tmp_path: Path) -> None:
         ("requirements: []", "requirements"),
         ("requirements: {", "is no YAML ("),
         (b"\xff\xff\xff", "is no YAML ("),
-        (json.dumps({"requirements": [GOOD, {**GOOD, "text": "y"}]}), "id A occurs twice; every requirement needs one of its own"),
-        ("a: &a [x, x]\nrequirements: [*a, *a]", "refers to another place by *NAME"),
+        (
+            json.dumps({"requirements": [GOOD, {**GOOD, "text": "y"}]}),
+            "id A is that of entries 1 and 2; every requirement needs one of its own",
+        ),
+        ("a: &a [x, x]\nrequirements: [*a, *a]", "line 2: *a refers to another place"),
         ("x" * (2**20 + 1), "has more than 1,048,576 bytes"),
         ("requirements: !!python/object/apply:os.system [exit]", "is no YAML ("),
     ],
