@@ -9,18 +9,20 @@ from pathlib import Path
 
 from orchestrator.assessment.requirements import Requirements, read_requirements
 from orchestrator.assessment.sizing import Size, advice, sizes_of, sizes_table
+from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
 from orchestrator.planning.plan import Candidate, Plan, lacks
+from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
 from orchestrator.report.said_once import said_once
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.report.trial_names import with_fitting_names
-from orchestrator.stats.variance_components import Costs, best_split
+from orchestrator.stats.variance_components import Costs, best_common_split
 from orchestrator.storage.records import PlannedTrial
 
 
@@ -43,8 +45,9 @@ def execute(options: Composing) -> int:
         terminal.prose(f"left out: {' x '.join(left.pair)}: {left.reason}")
     for line in plan.unpaired:
         terminal.prose(f"left out: {line}")
-    for line in split_lines(plan, earlier_costs(plan.estimates_s, known_campaigns(Path("results"), composed.campaign.results_dir))):
-        terminal.prose(line)
+    earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
+    for line in split_lines(plan, earlier_costs(plan.estimates_s, earlier), options.command):
+        (terminal.line if isinstance(line, Command) else terminal.prose)(line)
     for line in server_lines(plan):
         terminal.prose(line)
     for line in plan.parts:
@@ -104,18 +107,43 @@ def server_lines(plan: Plan) -> Iterator[str]:
         yield f"server {name} of {trials_counted(len(trials))}: {where}"
 
 
-def split_lines(plan: Plan, costs: Mapping[str, Costs]) -> Iterator[str]:
-    """Yield how the time of each match key is best split among fresh processes, where earlier repeats of it show what they vary by."""
+def split_lines(plan: Plan, costs: Mapping[str, Costs], typed: Sequence[str]) -> Iterator[str]:
+    """Yield how the time of these trials is best split among fresh processes, where earlier repeats show what they vary by; the command.
+
+    Parameters
+    ----------
+    costs
+        by match key.
+    typed
+        the words of this command line.
+    """
     repeats = Counter(planned.match_key for planned in plan.trials if planned.state == "planned")
-    for key, count in repeats.items():
-        if key in costs and key in plan.estimates_s:
-            budget = count * plan.estimates_s[key]
-            found = best_split(costs[key], budget)
-            if found is not None:
-                yield (
-                    f"best split of {seconds(budget)} of {key}: measurement.repeat={found.processes} of {found.rounds} rounds each, "
-                    f"tail quality to about +- {found.half_width:.3f} as its earlier repeats varied"
-                )
+    known = [key for key in repeats if key in costs and key in plan.estimates_s]
+    budget = sum(repeats[key] * plan.estimates_s[key] for key in known)
+    found = best_common_split([costs[key] for key in known], budget) if known else None
+    if found is not None:
+        whose = known[0] if len(known) == 1 else f"{len(known)} trials together"
+        others = len(repeats) - len(known)
+        unknown = f"; no earlier repeats are known of {others} more" if others else ""
+        yield (
+            f"best split of {seconds(budget)} of {whose}: {found.processes} processes of {found.rounds} rounds each, tail quality to about "
+            f"+- {found.half_width:.3f}{' or better' if len(known) > 1 else ''} as earlier repeats varied{unknown}:"
+        )
+        rounds = (f"measurement.{bound}_rounds={found.rounds}" for bound in ("min", "max"))
+        yield typed_again(_words_to_run(typed), f"measurement.repeat={found.processes}", *rounds)
+
+
+def _words_to_run(typed: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a plan that run its campaign: without the verb, and without the requirements that it was sized for."""
+    words = iter(find_verb(typed)[1])
+    for word in words:
+        if word == REQUIREMENTS:
+            next(words, None)
+        elif not word.startswith(f"{REQUIREMENTS}="):
+            yield word
+
+
+REQUIREMENTS = "--requirements"
 
 
 def _whole_time(plan: Plan) -> str:

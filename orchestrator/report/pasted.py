@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from orchestrator.report.text import printable
 
 ORCHESTRATOR = "python -m orchestrator"
 PLAIN = re.compile(r"[\w.,=+/\[\]-]+", re.ASCII)
+QUOTABLE = re.compile(r"[~+]{0,2}[\w./@-]+=[\w.,=+/\[\]{}()@:%*'\" -]*")
+"""KEY=VALUE with what a value of more than one word takes, and nothing that begins a command or fetches a value."""
 OURS = ("measurement.repeat=", "results_dir=")
 """Words of a command that are given anew."""
 
@@ -40,6 +44,21 @@ def words_again(words: Sequence[str]) -> str:
     return " ".join(plain_word(word, "KEY=VALUE") for word in kept) or "KEY=VALUE"
 
 
+def typed_again(words: Iterable[str], *more: str) -> Command:
+    r"""Return the command of the words that this user has typed, quoted for a shell, with ``more`` in place of words of the same keys.
+
+    Examples
+    --------
+    >>> typed_again(["+sweep=mine", 'analysis.primary="20 ms"', "measurement.repeat=2"], "measurement.repeat=5")
+    'python -m orchestrator +sweep=mine \'analysis.primary="20 ms"\' measurement.repeat=5'
+    """
+    keys = {word.partition("=")[0] for word in more}
+    kept = [word for word in words if "=" not in word or word.lstrip("+~").partition("=")[0] not in keys]
+    return Command(f"{ORCHESTRATOR} {shlex.join([*kept, *more])}")
+
+
 def plain_word(word: str, otherwise: str) -> str:
-    """Return a word as one types it; one of a stranger that a shell or Markdown could read otherwise is replaced."""
-    return shlex.quote(word) if PLAIN.fullmatch(word) else otherwise
+    """Return a word as one types it, in quotes where a shell needs them; one of a stranger that could be read otherwise is replaced."""
+    if PLAIN.fullmatch(word) or (QUOTABLE.fullmatch(word) and printable(word) == word):
+        return shlex.quote(word)
+    return otherwise

@@ -210,7 +210,20 @@ def best_split(costs: Costs, budget_s: float) -> Split | None:
     >>> found.processes, found.rounds, round(found.half_width, 4)
     (30, 10, 0.0053)
     """
-    most = min(MOST_PROCESSES, int(budget_s / (costs.process_s + costs.round_s)))
-    tried = [(count, int((budget_s / count - costs.process_s) / costs.round_s)) for count in range(FEWEST_PROCESSES, most + 1)]
-    splits = [Split(count, rounds, costs.half_width(count, rounds)) for count, rounds in tried if rounds > 0]
+    return best_common_split([costs], budget_s)
+
+
+def best_common_split(costs: Sequence[Costs], budget_s: float) -> Split | None:
+    """Return the split that several trials share whose widest interval is narrowest, for a budget of all together; None as `best_split`.
+
+    Examples
+    --------
+    >>> steady, unsteady = Costs(1e-6, 1e-4, 10, 1), Costs(1e-4, 1e-3, 10, 1)
+    >>> best_common_split([steady, unsteady], 1200) == best_split(unsteady, 600)
+    True
+    """
+    process_s, round_s = (sum(getattr(one, name) for one in costs) for name in ("process_s", "round_s"))
+    most = min(MOST_PROCESSES, int(budget_s / (process_s + round_s)))
+    tried = [(count, int((budget_s / count - process_s) / round_s)) for count in range(FEWEST_PROCESSES, most + 1)]
+    splits = [Split(count, rounds, max(one.half_width(count, rounds) for one in costs)) for count, rounds in tried if rounds > 0]
     return min(splits, key=lambda split: split.half_width, default=None)

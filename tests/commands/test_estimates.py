@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from small_campaign import measure_small
 from orchestrator.commands.plan import split_lines
 from orchestrator.commands.planning import earlier_costs, earlier_durations, known_campaigns
 from orchestrator.planning.plan import Plan
+from orchestrator.report.pasted import Command
 from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.reader import open_campaign
 
@@ -81,15 +83,47 @@ def test_repeats_of_before_tell_how_time_is_best_split(tmp_path: Path, call: Cal
     assert earlier_costs(found, [directory]) == {}
 
 
-def test_a_plan_says_how_its_time_is_best_split(tmp_path: Path) -> None:
+TYPED = (
+    "plan", "-m", "--requirements", "my needs.yaml", "--config-dir=my conf", 'analysis.primary="20 ms"', "model=a,b", "measurement.repeat=3",
+    "++measurement.max_rounds=40", "task.folder='it is'", "--requirements=x",
+)  # fmt: skip
+
+
+def test_a_plan_says_how_its_time_is_best_split_by_a_whole_command(tmp_path: Path) -> None:
     [planned, *_] = open_campaign(measure_small(tmp_path / "small")).record.trials
     trials = tuple(planned.model_copy(update={"state": "planned", "trial_id": f"{KEY}-r{number}", "match_key": KEY}) for number in range(3))
     plan = Plan(trials=trials, candidates={}, left_out=()).with_estimates({KEY: 200.0})
     costs = Costs(process=1e-4, round=1e-3, process_s=10, round_s=1)
     split = best_split(costs, 600.0)
     assert split is not None
-    [line] = split_lines(plan, {KEY: costs, "another": costs})
-    assert f"of {KEY}: measurement.repeat={split.processes} of {split.rounds} rounds each" in line
-    assert f"+- {split.half_width:.3f}" in line
-    assert list(split_lines(plan.with_estimates({}), {KEY: costs})) == []
-    assert list(split_lines(plan.with_estimates({KEY: 5.0}), {KEY: costs})) == []
+    line, command = split_lines(plan, {KEY: costs, "another": costs}, TYPED)
+    assert f"of {KEY}: {split.processes} processes of {split.rounds} rounds each" in line
+    assert f"+- {split.half_width:.3f} as" in line
+    assert isinstance(command, Command)
+    assert shlex.split(command) == [
+        "python", "-m", "orchestrator", "-m", "--config-dir=my conf", 'analysis.primary="20 ms"', "model=a,b", "task.folder='it is'",
+        f"measurement.repeat={split.processes}", f"measurement.min_rounds={split.rounds}", f"measurement.max_rounds={split.rounds}",
+    ]  # fmt: skip
+    assert list(split_lines(plan.with_estimates({}), {KEY: costs}, TYPED)) == []
+    assert list(split_lines(plan.with_estimates({KEY: 5.0}), {KEY: costs}, TYPED)) == []
+
+
+def test_several_trials_share_the_split_whose_widest_interval_is_narrowest(tmp_path: Path) -> None:
+    [planned, *_] = open_campaign(measure_small(tmp_path / "small")).record.trials
+    keys = [KEY, "another", "unknown"]
+    trials = tuple(planned.model_copy(update={"state": "planned", "trial_id": f"{key}-r0", "match_key": key}) for key in keys)
+    plan = Plan(trials=trials, candidates={}, left_out=()).with_estimates(dict.fromkeys(keys, 600.0))
+    steady, unsteady = Costs(1e-6, 1e-4, 5, 2), Costs(1e-4, 1e-3, 20, 1)
+    line, command = split_lines(plan, {KEY: steady, "another": unsteady}, ("plan", "model=a,b,c", "-m"))
+    within = [
+        (max(steady.half_width(count, rounds), unsteady.half_width(count, rounds)), count, rounds)
+        for count in range(2, 45)
+        for rounds in range(1, 200)
+        if count * (25 + 3 * rounds) <= 1200
+    ]
+    width, count, rounds = min(within)
+    assert f"of 2 trials together: {count} processes of {rounds} rounds each, tail quality to about +- {width:.3f} or better" in line
+    assert "; no earlier repeats are known of 1 more:" in line
+    assert command == (
+        f"python -m orchestrator model=a,b,c -m measurement.repeat={count} measurement.min_rounds={rounds} measurement.max_rounds={rounds}"
+    )

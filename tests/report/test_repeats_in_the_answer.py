@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,9 @@ def test_a_stranger_s_word_is_no_command() -> None:
     assert measured_again(("run", "+sweep=mine", "$(x)", "code=[a]", "results_dir=r", "-m")) == (
         "python -m orchestrator +sweep=mine KEY=VALUE 'code=[a]' -m"
     )
+
+
+def test_a_stranger_s_value_stands_in_quotes_unless_it_could_be_a_command() -> None:
+    words = ("+sweep=mine", 'analysis.primary="20 ms"', "task.folder='it is'", "model.labels={a: 1}", "$(x)", "a=$(x)", "a=`x`", "a=x;y")
+    command = measured_again((*words, "a=x|y", "a=x\ny", "a=\u3164", "a=\x1b[m", "; x=1", "a=x\u202ey"))
+    assert shlex.split(command) == ["python", "-m", "orchestrator", *words[:4], *["KEY=VALUE"] * 10]
