@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -107,7 +108,7 @@ class Results:
         if (differing := differing_column(table, ROWS[name])) is not None:
             raise InputError(
                 f"{self.directory / name}.parquet is no {name} table of this program (column {differing}): "
-                f"write it with `python -m orchestrator report {self.directory}`"
+                f"write it with `python -m orchestrator report {shlex.quote(str(self.directory))}`"
             )
         return table
 

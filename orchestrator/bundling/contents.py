@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, require
         for a campaign that is being measured or was interrupted, for damaged files, and for requirements that break a rule.
     """
     if campaign.record.under_way:
-        remedy = f"wait for its end, or finish it with `python -m orchestrator resume {campaign.directory}`"
+        remedy = f"wait for its end, or finish it with `python -m orchestrator resume {shlex.quote(str(campaign.directory))}`"
         raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}")
     assessment = None if required is None else held_against(required.content, required.name, campaign, wanted)
     results = analyse(campaign, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def write_bundle(options: bundle_verb.Options) -> int:
     terminal.line(f"bundle: {path} ({len(bundle.entries):,} files, {path.stat().st_size:,} bytes)")
     if options.sign is not None:
         terminal.line(f"signature: {signing.sign(path, options.sign)}")
-    terminal.line(f"verify it anywhere with: python -m orchestrator verify {path.name}")
+    terminal.line(f"verify it anywhere with: python -m orchestrator verify {shlex.quote(path.name)}")
     return 0
 
 

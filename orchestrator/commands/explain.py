@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = (
     if not any(rows for _, rows in found):
         terminal.prose(f"no trial of {directory} has a stored round with a time: `status {directory}` says how far each is")
         return
-    terminal.prose(f"one trial in detail: python -m orchestrator explain {directory} TRIAL")
+    terminal.line(f"one trial in detail: python -m orchestrator explain {shlex.quote(str(directory))} TRIAL")
 
 
 def _show_one(groups: Sequence[Group], trial_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from orchestrator.commands.run import results_directory
@@ -33,7 +34,7 @@ def execute(options: Options) -> int:
         told.update(dict.fromkeys(one.notes))
     for note in told:
         print(printable(note))  # noqa: T201
-    print(printable(f"imported: {directory}; see it with: python -m orchestrator report {directory}"))  # noqa: T201
+    print(printable(f"imported: {directory}; see it with: python -m orchestrator report {shlex.quote(str(directory))}"))  # noqa: T201
     return 0
 
 

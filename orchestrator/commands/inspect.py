@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
     campaign = open_campaign(directory)
     if trial is None:
         print_trials(campaign, ids=True)
-        Terminal().line(f"choose one, by how its id begins or ends: python -m orchestrator inspect {directory} TRIAL")
+        Terminal().line(f"choose one, by how its id begins or ends: python -m orchestrator inspect {shlex.quote(str(directory))} TRIAL")
         return
     trial_id = find_trial(campaign, trial)
     answers = latest_answers(campaign, trial_id, top)

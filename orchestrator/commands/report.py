@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -209,6 +210,6 @@ def print_summary(
         (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
     if not full:
         terminal.line(  # never broken: it is to be pasted
-            f"All tables: the page, or `python -m orchestrator report {' '.join(map(str, directories or [path.parent]))} --full`"
+            f"All tables: the page, or `python -m orchestrator report {shlex.join(map(str, directories or [path.parent]))} --full`"
         )
     terminal.line(f"report: {path}")

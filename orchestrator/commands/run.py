@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -161,7 +162,7 @@ def _stopped_at_once(writer: CampaignWriter, progress: Progress) -> None:
 
 
 def _how_to_go_on(writer: CampaignWriter) -> str:
-    return f"go on with: python -m orchestrator resume {writer.directory}"
+    return f"go on with: python -m orchestrator resume {shlex.quote(str(writer.directory))}"
 
 
 def mark_interrupted(writer: CampaignWriter) -> None:

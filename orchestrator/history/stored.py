@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,7 +113,8 @@ def read_stored(directory: Path) -> Stored:
     """
     head = read_json(inside(directory, directory / CAMPAIGN), Head)
     if head.under_way:
-        raise InputError(f"{directory} is being measured, or was interrupted: finish it with `python -m orchestrator resume {directory}`")
+        finished = f"python -m orchestrator resume {shlex.quote(str(directory))}"
+        raise InputError(f"{directory} is being measured, or was interrupted: finish it with `{finished}`")
     deadlines = _read(directory, "deadline", DEADLINE).to_pylist()
     quality = _points_of(_read(directory, "tail_quality", QUALITY))
     clocks = dict(zip(quality.column("trial").to_pylist(), quality.column("clock").to_pylist(), strict=True))
@@ -122,7 +124,7 @@ def read_stored(directory: Path) -> Stored:
 
 def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
     path = inside(directory, directory / f"{name}.parquet")
-    remedy = f"write it with `python -m orchestrator report {directory}`"
+    remedy = f"write it with `python -m orchestrator report {shlex.quote(str(directory))}`"
     if not path.is_file():
         raise InputError(f"{path} is missing: {remedy}")
     form = pa.schema([FORMS[name].field(column) for column in columns])

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import socket
 import stat
 from contextlib import suppress
@@ -55,7 +56,7 @@ class Presence:
         whole = "while measuring, and what was stored before is whole there"
         if place is None:
             return f"was moved elsewhere {whole}: go on with: python -m orchestrator resume NEW_PLACE"
-        return f"was moved to {place} {whole}: go on with: python -m orchestrator resume {place}"
+        return f"was moved to {place} {whole}: go on with: python -m orchestrator resume {shlex.quote(str(place))}"
 
     def lost_lock(self) -> bool:
         """Return whether the lock was removed or replaced, so that another driver may have written too. True once."""

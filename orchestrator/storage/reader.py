@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -162,7 +163,7 @@ class Campaign:
         """Return a result table by its name, one of ``schema.RESULT_TABLES``."""
         if name not in schema.RESULT_TABLES:
             raise InputError(f"result table {name!r} is unknown: choose one of {', '.join(schema.RESULT_TABLES)}")
-        remedy = f"write it with `python -m orchestrator report {self.directory}`"
+        remedy = f"write it with `python -m orchestrator report {shlex.quote(str(self.directory))}`"
         path = inside(self.directory, self.directory / f"{name}.parquet")
         table = _with_server(_existing(path, remedy))
         if (differing := differing_column(table, Labels)) is not None:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -281,8 +282,8 @@ def _refuse_used(directory: Path) -> None:
     """Refuse a directory that holds more than a killed start leaves."""
     if (directory / CAMPAIGN).exists():
         raise InputError(
-            f"{directory} holds a campaign already: go on with it with `python -m orchestrator resume {directory}`, or choose another "
-            "directory with results_dir="
+            f"{directory} holds a campaign already: go on with it with `python -m orchestrator resume {shlex.quote(str(directory))}`, or "
+            "choose another directory with results_dir="
         )
     known = (LOCK, OVERRIDES)
     strange = sorted(path.name for path in directory.iterdir() if path.name not in known and not DRAFT.fullmatch(path.name))
