@@ -20,6 +20,10 @@ COSINES = 3
 """How many low frequencies the long-run variance is taken from, which is its degrees of freedom."""
 MIN_VISITS = 12
 """From so many visits on a visit is the unit; of fewer, rounds are, and their long-run variance."""
+ALIKE_VISITS = 0.3
+"""Level of the test whether neighbouring visits resemble each other, where rounds do: where it is missed an interval is too narrow."""
+COSINES_OF_VISITS = 2
+"""How many low frequencies of the visits' means the variance is then taken from."""
 LEVEL = 0.02
 """Of each of the two tests for dependence. Independent rounds fail one in 4 % of trials, and then have a wider interval."""
 FREQUENCIES = 8
@@ -94,8 +98,10 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None, dependent:
     Where rounds do not depend on each other, s^2/R with R - 1 degrees of freedom. Where they do and there are at least 12 visits, these are
     the unit: variance of the mean with visits as clusters (of R rounds, m_v of them in visit v, whose mean is Q_v: V/(V-1) sum of
     (m_v (Q_v - Q))^2/R^2; Cochran, *Sampling Techniques*, section 9A.1). Its degrees of freedom are V/3: dependent rounds come in
-    stretches, so that the means of visits are skewed (found by simulation, see docs/statistics.md). Otherwise the cosines' variance, where
-    it is above that of independent rounds, with as many degrees of freedom as cosines.
+    stretches, so that the means of visits are skewed (found by simulation, see docs/statistics.md). Where neighbouring visits resemble each
+    other too (`depend`, level 0.3), the variance is not below that of 2 cosines of the visits' means, and has 2 degrees of freedom. With
+    fewer visits the variance is that of the rounds' cosines, where it is above that of independent rounds, with as many degrees of
+    freedom as cosines.
 
     Parameters
     ----------
@@ -120,9 +126,8 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None, dependent:
     if rounds <= COSINES or not widened.any():
         return apart
     unit: Unit = "visits" if enough(visits) else "cosines"
-    degrees = np.unique(visits).size // 3 if enough(visits) else COSINES
-    variance = _of_clusters(values, visits) if enough(visits) else cosine_variance(values) / rounds
-    together = [Spread(each, degrees, unit) for each in np.maximum(variance, independent).tolist()]
+    variance, degrees = _of_visits(values, visits) if enough(visits) else (cosine_variance(values) / rounds, np.full(len(values), COSINES))
+    together = map(Spread, np.maximum(variance, independent).tolist(), degrees.tolist(), [unit] * len(values))
     return [one if wide else other for one, other, wide in zip(together, apart, widened.tolist(), strict=True)]
 
 
@@ -159,6 +164,15 @@ def _of_independent(values: Floats) -> Floats:
     found: Floats = values.var(axis=1, ddof=1) / rounds if rounds > 1 else np.zeros(len(values))
     found[constant(values)] = 0
     return found
+
+
+def _of_visits(values: Floats, visits: Visits) -> tuple[Floats, NDArray[np.integer]]:
+    """Return the variance of the mean with visits as the unit, and its degrees of freedom, [M] each."""
+    means = means_of_visits(values, visits)
+    count = means.shape[1]
+    alike = depend(means, level=ALIKE_VISITS)
+    variance, slow = _of_clusters(values, visits), cosine_variance(means, COSINES_OF_VISITS) / count
+    return np.where(alike, np.maximum(variance, slow), variance), np.where(alike, COSINES_OF_VISITS, count // 3)
 
 
 def _of_clusters(values: Floats, visits: Visits) -> Floats:

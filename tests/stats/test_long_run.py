@@ -85,7 +85,7 @@ def test_infinite_values_count_by_their_rank() -> None:
 
 def test_few_visits_leave_the_cosines_and_many_take_their_place() -> None:
     random = np.random.default_rng(4)
-    series = random.random((1, 60)) + np.repeat(random.random(12), 5)
+    series = random.random((1, 60)) + np.repeat(np.tile([0.0, 0.5], 6), 5)
     few, many = (np.repeat(np.arange(count), 60 // count) for count in (MIN_VISITS - 2, MIN_VISITS))
     assert [long_run_spreads(series, visits)[0].unit for visits in (None, few, many)] == ["cosines", "cosines", "visits"]
     [found] = long_run_spreads(series, many)
@@ -94,9 +94,29 @@ def test_few_visits_leave_the_cosines_and_many_take_their_place() -> None:
     assert found.degrees == 4
 
 
+def test_visits_that_resemble_their_neighbours_are_no_units_by_themselves() -> None:
+    visits = np.repeat(np.arange(12), 2)
+    slow = np.repeat([0.0] * 6 + [1.0] * 6, 2)[None] + np.random.default_rng(6).normal(0, 0.01, 24)
+    [found] = long_run_spreads(slow, visits)
+    assert found.degrees == 2
+    assert found.unit == "visits"
+    assert found.variance == pytest.approx(cosine_variance(means_of_visits(slow, visits), 2)[0] / 12)
+
+
+@pytest.mark.parametrize(("rounds", "gap"), [(60, 14), (30, 14)])
+def test_slow_spells_that_outlast_the_pauses_between_visits_are_covered(rounds: int, gap: int) -> None:
+    """Visits of 2 rounds among those of seven other trials: round effects of AR(1) 0.95 link them."""
+    whole = autoregressive(np.random.default_rng(7), 1000, rounds // 2 * (gap + 2), 0.95)
+    series = whole.reshape(1000, rounds // 2, gap + 2)[:, :, :2].reshape(1000, rounds)
+    spreads = long_run_spreads(series, np.repeat(np.arange(rounds // 2), 2))
+    half = [scipy.stats.t.ppf(0.975, spread.degrees) * math.sqrt(spread.variance) for spread in spreads]
+    assert (np.abs(series.mean(axis=1)) <= half).mean() >= 0.93
+
+
 def test_visits_of_unequal_length_weigh_by_their_rounds() -> None:
     visits = np.array([0, 0, 0, *range(1, 13)])
     series = np.random.default_rng(5).random((1, 15))
+    series[0, 3:] += np.tile([0.0, 1.0], 6)
     residuals = series[0] - series.mean()
     totals = [residuals[:3].sum(), *residuals[3:]]
     assert long_run_spreads(series, visits)[0].variance == pytest.approx(13 / 12 * np.square(totals).sum() / 15**2)

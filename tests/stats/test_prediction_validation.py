@@ -170,6 +170,7 @@ def test_with_visits_the_test_is_whole_visits_and_they_are_what_is_drawn() -> No
     [one] = validate_prediction(np.ones(40), times, random=generator(), percentiles=[90], visits=visits)
     assert (one.fit_rounds, one.test_rounds, one.unit) == (70, 28, "cosines")  # 10 visits are too few
     visits = np.repeat(np.arange(49), 2)
+    times = lognormal(98, 40) * np.where(visits % 2 == 0, 1.2, 1.0)[:, None]
     [one] = validate_prediction(np.ones(40), times, random=generator(), percentiles=[90], visits=visits)
     quality = (times[:68] <= one.threshold_ns).mean(axis=1)
     means, worst = quality.reshape(34, 2).mean(axis=1), quality.reshape(34, 2).min(axis=1)
