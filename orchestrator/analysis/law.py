@@ -27,7 +27,6 @@ INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "tolerance": (("interval_low", "mean", "interval_high"),),
     "capacity": (("interval_low", "mean", "interval_high"),),
     "server_cost": (),
-    "token_gaps": (),
 }
 """Per result table the columns of each interval: lower limit, figure, upper limit. The other tables have none, and of quarters, as of
 ``server_cost``, the whole need not lie between the least and the largest."""
