@@ -68,6 +68,12 @@ def requirement_words(assessed: Assessed) -> str:
     return f"source: {assessed.requirement.source}; confidence {1 - assessed.allowed_error:.6g}"
 
 
+def verdict_lines(assessment: Assessment) -> Iterator[str]:
+    """Yield one line per requirement: its verdict, id and text."""
+    for assessed in assessment.assessed:
+        yield printable(f"{assessed.verdict:<{VERDICT_WIDTH}}  {assessed.requirement.id}  {assessed.requirement.text}")
+
+
 def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Text]:
     """Yield the lines for a terminal of this width, 80 where it has none."""
     room = WIDE if width is None else width

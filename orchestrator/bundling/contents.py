@@ -62,8 +62,8 @@ def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, require
     if campaign.record.under_way:
         remedy = f"wait for its end, or finish it with `python -m orchestrator resume {shlex.quote(str(campaign.directory))}`"
         raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}")
-    assessment = None if required is None else held_against(required.content, required.name, campaign, wanted)
     results = analyse(campaign, wanted)
+    assessment = None if required is None else held_against(required.content, required.name, results)
     write_results(scratch, results.tables, report_texts(results, evidence_of(results), rankings(results)))
     made_at = campaign.record.created_at
     documents = {

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.assessment.assess import assess
 from orchestrator.assessment.documents import to_document, to_report
 from orchestrator.assessment.requirements import requirements_of
-from orchestrator.assessment.subjects import read_session
+from orchestrator.assessment.subjects import Session
 from orchestrator.assessment.verdicts import Assessment
-from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.storage.files import json_text
-from orchestrator.storage.reader import Campaign
 
 REQUIREMENTS = "requirements.yaml"
 ASSESSMENT = "assessment.json"
 ASSESSMENT_TEXT = "assessment.md"
 
 
-def held_against(content: bytes, name: str, campaign: Campaign, analysis: AnalysisConfig) -> Assessment:
-    """Return what a campaign shows of the requirements in a file's bytes; ``name`` is that of the file. Raises InputError."""
-    return assess(requirements_of(content, name), [read_session(campaign, analysis)])
+def held_against(content: bytes, name: str, results: CampaignAnalysis) -> Assessment:
+    """Return what an analysed campaign shows of the requirements in a file's bytes; ``name`` is that of the file. Raises InputError."""
+    session = Session(results.campaign, results.records, results.groups, results.analysis)
+    return assess(requirements_of(content, name), [session])
 
 
 def assessment_text(assessment: Assessment, campaign: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 SIGNER = "signer"
 """What the one signer of a plain public key is called."""
 INSTALL = {"ssh-keygen": "it is part of OpenSSH", "minisign": "see https://jedisct1.github.io/minisign"}
+PUBLIC_BYTES, SECRET_BYTES = 42, 158
+"""Of minisign's keys, as its page lays them out."""
 LONGEST = 2**20
 PATIENCE_S = 60
 
@@ -37,7 +40,7 @@ def signatures(bundle: Path) -> list[Path]:
 
 
 def check_key(key: Path, option: str = "--sign") -> None:
-    """Raise InputError for a file that is no key, and where its program is not installed: before anything takes long."""
+    """Raise InputError for a file that is no key of its kind, and where its program is not installed: before anything takes long."""
     _found(_program_of(key, option))
 
 
@@ -64,7 +67,8 @@ def sign(bundle: Path, key: Path) -> Path:
     done = subprocess.run([_found(program), *words], stdout=2, check=False)  # noqa: S603
     if done.returncode or not path.is_file():
         raise InputError(
-            f"--sign {key}: {program} did not sign (exit code {done.returncode}): see what it says, and whether the key is yours"
+            f"--sign {key}: {program} did not sign (exit code {done.returncode}): see what it says, and whether key and pass phrase are "
+            f"yours; {bundle.name} is written and not signed"
         )
     return path
 
@@ -113,6 +117,7 @@ def _program_of(key: Path, option: str) -> Program:
         raise InputError(f"{option} {key}: cannot be read ({error.strerror}): name a key of ssh-keygen or of minisign") from error
     lines = [line for line in begins.splitlines() if line.strip() and not line.startswith("#")]
     if lines and lines[0].startswith("untrusted comment:"):
+        _check_minisign(key, lines, option)
         return "minisign"
     if lines and "PRIVATE KEY-----" in lines[0]:
         if option == "--signer":
@@ -121,6 +126,20 @@ def _program_of(key: Path, option: str) -> Program:
     if lines and any(word.startswith(KEY_TYPES) for word in lines[0].split()):
         return "ssh-keygen"
     raise InputError(f"{option} {key}: is no key of ssh-keygen or of minisign: name one, such as ~/.ssh/id_ed25519")
+
+
+def _check_minisign(key: Path, lines: Sequence[str], option: str) -> None:
+    """Raise InputError for the wrong half of minisign's pair, and for what is neither: by the lengths that its page gives."""
+    try:
+        length = len(base64.b64decode(lines[1], validate=True)) if len(lines) > 1 else 0
+    except ValueError:
+        length = 0
+    if option == "--signer" and length == SECRET_BYTES:
+        raise InputError(f"{option} {key}: is a secret key of minisign; name the public one, which `minisign -R -s {key}` writes anew")
+    if option == "--sign" and length == PUBLIC_BYTES:
+        raise InputError(f"{option} {key}: is a public key of minisign; name the secret one, such as ~/.minisign/minisign.key")
+    if length not in (SECRET_BYTES, PUBLIC_BYTES):
+        raise InputError(f"{option} {key}: is no whole key of minisign: copy it again, or make one with `minisign -G`")
 
 
 def _allowed(signer: Path, folder: Path) -> Path:

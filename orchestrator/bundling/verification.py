@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.assessment.documents import to_document
+from orchestrator.assessment.verdicts import Assessment
 from orchestrator.bundling.contents import BILL, ENVIRONMENT, REPORT, RESULTS
 from orchestrator.bundling.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
 from orchestrator.bundling.manifest import NAME, Manifest
@@ -40,12 +41,15 @@ class Verified:
         what was not held against the times, and why.
     trials
         how many trials have stored rounds.
+    assessment
+        what the stored times show of the bundle's requirements; None where it has none, or where nothing was computed again.
     """
 
     manifest: Manifest | None
     problems: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     trials: int = 0
+    assessment: Assessment | None = None
 
 
 def verify(path: Path, folder: Path) -> Verified:
@@ -68,12 +72,21 @@ def verify(path: Path, folder: Path) -> Verified:
     except InputError as error:  # whoever made the bundle, made its digests of damaged files
         return Verified(manifest, (f"{RESULTS}: {str(error).replace(f'{folder}/', '')}",))
     same = manifest.program_digest == digest_code()
-    problems = tuple(_differences(folder, campaign, results, manifest, same))
-    return Verified(manifest, problems, tuple(_notes(manifest, same)), sum(len(group.trials) for group in results.groups))
+    held = None if manifest.requirements is None else _held(folder, results)
+    assessment = held if isinstance(held, Assessment) else None
+    problems = [*_differences(folder, campaign, results, manifest, same)]
+    if assessment is not None:
+        problems += _assessment_differences(folder, campaign, assessment, same)
+    elif held is not None:
+        problems.append(str(held))
+    if same:
+        problems += _text_differences(folder, campaign, results)
+    trials = sum(len(group.trials) for group in results.groups)
+    return Verified(manifest, tuple(problems), tuple(_notes(manifest, same)), trials, assessment)
 
 
 def _differences(folder: Path, campaign: Campaign, results: CampaignAnalysis, manifest: Manifest, same: bool) -> Iterator[str]:
-    """Yield what does not follow from the stored times, one line each; of texts only where the ``same`` program made them."""
+    """Yield what does not follow from the stored times of result tables, one line each."""
     if (campaign.record.name, campaign.record.created_at) != (manifest.campaign.name, manifest.campaign.created_at):
         yield f"{NAME}: names another campaign than {RESULTS}/campaign.json"
     for name, table in results.tables.items():
@@ -83,10 +96,6 @@ def _differences(folder: Path, campaign: Campaign, results: CampaignAnalysis, ma
                 yield f"{file}: {difference}"
         elif same:
             yield f"{file}: is missing"
-    if manifest.requirements is not None:
-        yield from _assessment_differences(folder, campaign, manifest, same)
-    if same:
-        yield from _text_differences(folder, campaign, results)
 
 
 def _table_difference(folder: Path, file: str, table: pa.Table, same: bool) -> str | None:
@@ -105,29 +114,48 @@ def _text_differences(folder: Path, campaign: Campaign, results: CampaignAnalysi
         yield f"{RESULTS}/{REPORT}: {difference}"
 
 
-def _assessment_differences(folder: Path, campaign: Campaign, manifest: Manifest, same: bool) -> Iterator[str]:
-    """Yield what the times do not show of the requirements: of each its verdict, and all else where the ``same`` program said it."""
+def _held(folder: Path, results: CampaignAnalysis) -> Assessment | str:
+    """Return what the times show of a bundle's requirements, or why nothing can be said of them."""
     path = folder / REQUIREMENTS
     if not path.is_file():
-        yield f"{REQUIREMENTS}: is missing"
-        return
+        return f"{REQUIREMENTS}: is missing"
     try:
-        assessment = held_against(path.read_bytes(), REQUIREMENTS, campaign, manifest.analysis)
+        return held_against(path.read_bytes(), REQUIREMENTS, results)
     except InputError as error:
-        yield str(error).replace(f"{folder}/", "")
-        return
+        return str(error).replace(f"{folder}/", "")
+
+
+def _assessment_differences(folder: Path, campaign: Campaign, assessment: Assessment, same: bool) -> Iterator[str]:
+    """Yield what the times do not show of the requirements: every verdict that is another one, or else the first figure that is.
+
+    Figures and texts are compared where the ``same`` program made them.
+    """
     found, text = to_document(assessment), assessment_text(assessment, campaign.record.name)
-    if (difference := _json_difference(_text(folder, ASSESSMENT), found, None if same else verdicts_of)) is not None:
+    verdicts = list(_other_verdicts(_text(folder, ASSESSMENT), verdicts_of(found)))
+    yield from (f"{ASSESSMENT}: {difference}" for difference in verdicts)
+    if same and not verdicts and (difference := _json_difference(_text(folder, ASSESSMENT), found)) is not None:
         yield f"{ASSESSMENT}: {difference}"
     if same and (difference := text_difference(_text(folder, ASSESSMENT_TEXT), text)) is not None:
         yield f"{ASSESSMENT_TEXT}: {difference}"
 
 
-def _json_difference(text: str, found: Any, of: Callable[[Any], Any] | None = None) -> str | None:
-    """Return the first difference of a bundled JSON document, or of what a function takes from it, or None."""
+def _other_verdicts(text: str, found: Mapping[str, str]) -> Iterator[str]:
+    """Yield in words every requirement on which a bundled assessment has another verdict than is ``found``, by id."""
     try:
-        stored, made = json.loads(text), json.loads(json_text(found))
-        return document_difference(stored, made) if of is None else document_difference(of(stored), of(made))
+        stored = verdicts_of(json.loads(text))
+    except (ValueError, RecursionError, LookupError, TypeError):
+        yield "is not what this program writes"
+        return
+    for name in dict.fromkeys((*stored, *found)):
+        if stored.get(name) != found.get(name):
+            said = f"says that {name} is {stored[name]}" if name in stored else f"does not name {name}"
+            yield f"{said}, and the timings give {found[name]}" if name in found else f"{said}, which is no requirement of the file"
+
+
+def _json_difference(text: str, found: Any) -> str | None:
+    """Return the first difference of a bundled JSON document, or None."""
+    try:
+        return document_difference(json.loads(text), json.loads(json_text(found)))
     except (ValueError, RecursionError, LookupError, TypeError):
         return "is not what this program writes"
 

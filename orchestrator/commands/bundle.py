@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from orchestrator.assessment.requirements import read_requirements
-from orchestrator.assessment.words import summary
+from orchestrator.assessment.words import summary, verdict_lines
 from orchestrator.bundling import signing
 from orchestrator.bundling.archive import write_archive
 from orchestrator.bundling.contents import Required, bundle_of
@@ -54,17 +54,19 @@ def _required(path: Path) -> Required:
 
 
 def verify_bundle(options: verify_verb.Options) -> int:
-    """Look at a bundle and print a line per problem. Returns 0, or 1 where anything differs."""
+    """Look at a bundle; print a line per problem, and the verdicts that its times give. Returns 0, or 1 where anything differs."""
     if options.signer is not None:
         signing.check_key(options.signer, "--signer")
     with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as folder:
         found = verify(options.file, Path(folder))
-    problems = list(found.problems)
-    if options.signer is not None and (complaint := signing.complaint(options.file, options.signer)) is not None:
-        problems.append(complaint)
+    complaint = None if options.signer is None else signing.complaint(options.file, options.signer)
+    problems = [*found.problems, *filter(None, [complaint])]
     terminal = Terminal()
     for problem in problems:
         terminal.line(problem)
+    if found.assessment is not None and complaint is None:  # what a stranger made shows nothing
+        for line in verdict_lines(found.assessment):
+            terminal.line(line)
     if problems:
         return 1
     for remark in (*found.remarks, *_about_signatures(options)):

@@ -20,9 +20,12 @@ from small_campaign import contents, read_document, reseal_json, reseal_table
 from orchestrator.bundling.archive import SEAL_BYTES
 from orchestrator.bundling.manifest import NAME, manifest_of
 from orchestrator.bundling.unpack import unpack
+from orchestrator.storage.reader import Campaign, open_campaign
 
 ROOT = Path(__file__).parents[2]
 CHANGES = 200
+WITHIN_A_SECOND, AT_ONCE = "Q-1  Nearly all is kept within a second", "Q-2  Answers are there at once"
+"""The requirements of the bundle."""
 
 
 def verified(bundle: Path, *words: str | Path) -> Done:
@@ -38,6 +41,25 @@ def test_a_bundle_verifies(bundle: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "verified: evidence.tar.zst" in done.stdout
     assert "not signed" in done.stdout
+    assert done.stdout.splitlines()[:2] == [f"not shown  {WITHIN_A_SECOND}", f"not met    {AT_ONCE}"]
+
+
+def test_times_are_read_once(campaign: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    both = Campaign.both
+
+    def counted(self: Campaign, trial_id: str) -> tuple[pa.Table, pa.Table]:
+        read.append(trial_id)
+        return both(self, trial_id)
+
+    monkeypatch.setattr(Campaign, "both", counted)
+    assert verified(bundle).returncode == 0
+    trials = [planned.trial_id for planned in open_campaign(campaign).record.trials]
+    assert sorted(read) == sorted(trials)
+    read.clear()
+    words = ("--requirements", bundle.with_name("requirements.yaml"))
+    assert orchestrator("bundle", campaign, "b.tar.zst", *words, cwd=tmp_path).returncode == 0
+    assert sorted(read) == sorted(trials)
 
 
 @pytest.mark.slow
@@ -143,12 +165,14 @@ def test_figures_that_do_not_follow_from_the_times_are_told(bundle: Path, tmp_pa
 
     done = verified(forged(bundle, tmp_path / "forged.tar.zst", flatter))
     assert (done.returncode, done.stderr) == (1, "")
-    lines = sorted(done.stdout.splitlines())
+    *told, within, at_once = done.stdout.splitlines()
+    assert (within, at_once) == (f"not shown  {WITHIN_A_SECOND}", f"not met    {AT_ONCE}")
+    lines = sorted(told)
     assert [line.partition(":")[0] for line in lines] == [
         "assessment.json", "environment.json", "results/report.md", "results/tail_quality.parquet", "sbom.cdx.json",
     ]  # fmt: skip
     assert "mean of row 1 is" in lines[3]
-    assert "requirements.0." in lines[0] or "exit_code" in lines[0] or "requirements.1." in lines[0]
+    assert lines[0] == "assessment.json: says that Q-2 is met, and the timings give not met"
 
 
 def test_times_that_were_damaged_before_they_were_bundled_are_told(bundle: Path, tmp_path: Path) -> None:
@@ -178,6 +202,28 @@ def test_tables_and_verdicts_of_another_version_are_still_held_against_the_times
 
     done = verified(forged(bundle, tmp_path / "forged.tar.zst", flatter))
     assert (done.returncode, done.stdout.partition(":")[0]) == (1, "assessment.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            (b'"id": "Q-2"', b'"id": "Q-3"'),
+            ["says that Q-3 is not met, which is no requirement of the file", "does not name Q-2, and the timings give not met"],
+        ),
+        ((b'"figure"', b'"figures"'), ["requirements.0"]),
+        ((b'"requirements"', b'"required"'), ["is not what this program writes"]),
+    ],
+)
+def test_what_an_assessment_says_otherwise_is_told(change: tuple[bytes, bytes], told: list[str], bundle: Path, tmp_path: Path) -> None:
+    def forge(files: dict[str, bytes]) -> None:
+        files["assessment.json"] = files["assessment.json"].replace(*change)
+
+    done = verified(forged(bundle, tmp_path / "forged.tar.zst", forge))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert len(lines) == len(told) + 2
+    assert all(line.startswith(f"assessment.json: {one}") for line, one in zip(lines, told, strict=False))
 
 
 def test_analysis_keys_are_those_of_the_bundle(campaign: Path, tmp_path: Path) -> None:
