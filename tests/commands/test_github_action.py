@@ -42,7 +42,7 @@ def variables(step: dict[str, Any], inputs: dict[str, str]) -> dict[str, str]:
     return {name: EXPRESSION.sub(lambda match: values[match[1]], text) for name, text in step.get("env", {}).items()}
 
 
-def job(folder: Path, name: str = "Measure and compare", **inputs: str) -> Job:
+def job(folder: Path, name: str = "Measure and compare", action: Path = ROOT, **inputs: str) -> Job:
     """Run a step with bash as GitHub calls it."""
     files = {name: folder / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     for path in files.values():
@@ -53,6 +53,7 @@ def job(folder: Path, name: str = "Measure and compare", **inputs: str) -> Job:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        "GITHUB_ACTION_PATH": str(action),
         **variables(STEPS[name], given),
         **{key: str(path) for key, path in files.items()},
     }
@@ -138,12 +139,19 @@ def in_this_process(folder: Path, *words: str) -> None:
         ({"before": "a", "after": "b", "baseline": "c"}, "and not both"),
         ({"baseline": "none.json"}, "campaign is empty"),
         ({"baseline": "none.json", "campaign": "+sweep=x"}, "none.json is no file of export baseline"),
+        ({"before": "a", "after": "b", "campaign": "model=x 'task=y"}, "campaign: a quote is not closed in model=x 'task=y"),
+        ({"baseline": "none.json\n::add-mask::a%", "campaign": "+sweep=x"}, "none.json%0A::add-mask::a%25 is no file"),
+        ({"before": "a", "after": "b", "results": "r\nverdict=passed"}, "results has more than one line"),
+        ({"before": "a", "after": "b", "min-effect": "much"}, "error (exit code 2): see the log of this step"),
     ],
 )
 def test_mistakes_are_annotations(tmp_path: Path, inputs: dict[str, str], told: str) -> None:
     done = job(tmp_path, **inputs)
     assert (done.code, done.outputs["verdict"], done.outputs["exit-code"]) == (2, "error", "2")
-    assert any(line.startswith("::error title=Tail quality gate::") and told in line for line in done.told.splitlines())
+    commands = [line for line in done.told.splitlines() if line.startswith("::")]
+    assert len(commands) == 1
+    assert commands[0].startswith("::error title=Tail quality gate::")
+    assert told in commands[0]
 
 
 def test_inputs_are_never_run(tmp_path: Path) -> None:
@@ -153,15 +161,40 @@ def test_inputs_are_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "MARK").exists()
 
 
-def test_pip_installs_what_it_is_told_to(tmp_path: Path) -> None:
-    """With the words apart and quotes obeyed: a wheel in a folder with a space in its name."""
-    wheel = tmp_path / "a folder" / "tiny-1.0-py3-none-any.whl"
+def tiny_wheel(folder: Path) -> Path:
+    """Make a wheel in a folder with a space in its name."""
+    wheel = folder / "a folder" / "tiny-1.0-py3-none-any.whl"
     wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr("tiny.py", "SIZE = 1\n")
         file.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
         file.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         file.writestr("tiny-1.0.dist-info/RECORD", "")
+    return wheel
+
+
+def test_pip_installs_what_it_is_told_to(tmp_path: Path) -> None:
+    """With the words apart and quotes obeyed."""
+    wheel = tiny_wheel(tmp_path)
     done = job(tmp_path, "Install", install=f"--no-index --no-deps --target 'put here' '{wheel}'")
     assert done.code == 0, done.told
     assert (tmp_path / "put here" / "tiny.py").is_file()
+
+
+def test_this_repository_is_installed_unless_told_otherwise(tmp_path: Path) -> None:
+    """GitHub evaluates defaults before it knows the action's own folder, so that no expression may stand in one."""
+    assert not any("${{" in str(one.get("default", "")) for one in ACTION["inputs"].values())
+    assert ACTION["inputs"]["install"]["default"] == "GITHUB_ACTION_PATH"
+    wheel = tiny_wheel(tmp_path)
+    done = job(tmp_path, "Install", action=wheel, install="--no-index --no-deps --target there GITHUB_ACTION_PATH")
+    assert done.code == 0, done.told
+    assert (tmp_path / "there" / "tiny.py").is_file()
+
+
+def test_an_open_quote_installs_nothing(tmp_path: Path) -> None:
+    done = job(tmp_path, "Install", install="'a b")
+    assert (done.code, "::error title=Tail quality gate::install: a quote is not closed" in done.told) == (2, True)
+
+
+def test_the_description_is_no_longer_than_the_marketplace_allows() -> None:
+    assert len(ACTION["description"]) <= 125
