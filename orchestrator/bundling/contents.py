@@ -100,6 +100,7 @@ def _of_trial(folder: TrialFolder) -> Iterator[Path]:
     for path in (folder.record, *own, folder.traceback):
         if path.is_file():
             yield path
+    yield from folder.server_logs()
     for name in TWINS:
         yield from parts(folder.twin(name)).values()
     yield from answers(folder.answers).values()

@@ -105,6 +105,12 @@ class TrialFolder:
         """What a server has written that the trial's process of this number had started, as text."""
         return self._own(f"server-{process}.log")
 
+    def server_logs(self) -> list[Path]:
+        """Return the logs of servers that there are, by the number of their process; other files are none, whatever their names."""
+        numbers = (path.name.removeprefix("server-").removesuffix(".log") for path in self.path.glob("server-*.log"))
+        found = sorted(int(number) for number in numbers if number.isdecimal() and number.isascii() and str(int(number)) == number)
+        return [path for number in found if (path := self.server_log(number)).is_file()]
+
     @property
     def answers(self) -> Path:
         """Folder of answers that differ from the first round's."""

@@ -90,6 +90,21 @@ def test_it_holds_everything_that_is_evidence(bundle: Path, campaign: Path) -> N
     assert b"Nearly all is kept" in files["requirements.yaml"]
 
 
+def test_logs_of_servers_are_evidence_and_other_files_are_not(campaign: Path, tmp_path: Path) -> None:
+    shutil.copytree(campaign, tmp_path / "campaign")
+    trial = sorted((tmp_path / "campaign" / "trials").iterdir())[0]
+    for name in ("server-0.log", "server-10.log", "server-01.log", "server-x.log", "server-1.log.old"):
+        (trial / name).write_text(f"this is {name}\n")
+    (trial / "server-2.log").mkdir()
+    done = orchestrator("bundle", "campaign", "logs.tar.zst", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    files = files_of(tmp_path / "logs.tar.zst")
+    found = {name.rpartition("/")[2]: content for name, content in files.items() if "/server-" in name}
+    assert found == {name: f"this is {name}\n".encode() for name in ("server-0.log", "server-10.log")}
+    done = orchestrator("verify", "logs.tar.zst", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_any_program_unpacks_it_and_its_results_are_a_campaign(bundle: Path, campaign: Path, tmp_path: Path) -> None:
     with pa.CompressedInputStream(str(bundle), "zstd") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         archive.extractall(tmp_path, filter="data")

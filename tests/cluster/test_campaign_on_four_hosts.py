@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy
 import pyarrow.parquet as pq
 import pytest
+from bundles import files_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -91,6 +92,22 @@ def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
     assert any(overlap(timing[one], timing[other]) for one, other in combinations(SYSTEMS, 2)), "machines never worked at the same time"
     assert "are one physical machine (one boot id)" in done.stdout
     assert "are one physical machine (one boot id)" in (tmp_path / "r" / "report.md").read_text()
+
+
+def test_the_log_of_a_server_on_another_host_comes_to_the_driver(four_hosts: Hosts, tmp_path: Path) -> None:
+    command = f"server.command=['{{python}}','{SUPPORT / 'tiny_server.py'}','--port','{{port}}','--says','I run here']"
+    words = [*null("two_cores"), "model=tiny_asked", "runtime=http_json", "server=tiny", "system.cores=1", command, *SHORT, "results_dir=r"]
+    done = orchestrator(four_hosts, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (record,) = trials(tmp_path / "r")
+    assert (record["state"], record["placement"]["host"]) == ("done", "two-cores")
+    folder = tmp_path / "r" / "trials" / record["trial_id"]
+    assert (folder / "server-0.log").read_text() == "I run here\n"
+    packed = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "bundle", "r", "r.tar.zst"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert packed.returncode == 0, packed.stderr
+    assert f"results/trials/{record['trial_id']}/server-0.log" in set(files_of(tmp_path / "r.tar.zst"))
 
 
 def test_hosts_of_one_boot_id_take_turns_unless_told_otherwise(four_hosts: Hosts, tmp_path: Path) -> None:
