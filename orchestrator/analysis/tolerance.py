@@ -37,6 +37,7 @@ class ToleranceRow(Labels):
     tolerance: Annotated[str, "the law of users' tolerance, in words"]
     method: Annotated[str, "`exact`, or how many tolerances stand for the law where the metric is no mean over samples"]
     ideal: Annotated[float, "quality without a threshold, of the first repeat"]
+    samples: Annotated[Int32, "how many samples that quality is of"]
     mean: Annotated[float, "tail quality averaged over users, a mean over rounds, and then over repeats"]
     worst: Annotated[float, "of the worst round"]
     sd: Annotated[float | None, "standard deviation over the rounds of a repeat; null of one round"]
@@ -82,6 +83,7 @@ def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Toleranc
         "tolerance": words,
         "method": "exact" if exact else f"{DRAWN_TOLERANCES} tolerances",
         "ideal": ideal_quality(judged),
+        "samples": len(first.references),
         "mean": scale.shown(mean),
         "worst": scale.shown(min(float(each.min()) for each in gained)),
         "sd": float(np.sqrt(np.mean(spreads))) if spreads else None,

@@ -12,7 +12,7 @@ from orchestrator.assessment.sizing import Size, advice, sizes_of, sizes_table
 from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.shared_options import Composing
-from orchestrator.configuration.config import Trial
+from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
 from orchestrator.planning.plan import Candidate, Plan, lacks
 from orchestrator.report.pasted import Command, typed_again
@@ -204,10 +204,19 @@ def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
         str(system.threads or len(cores) or ""),
         str(candidate.inspection.samples),
         *(value(planned.trial) for _, value in WORK),
-        f"{measurement.min_rounds} to {measurement.max_rounds}, {measurement.rule}",
+        _rounds(measurement),
         _time(plan, planned),
         planned.state,
     ]
+
+
+def _rounds(measurement: MeasurementConfig) -> str:
+    """Return how many rounds a trial takes, and the rule that ends it: one number where no rule decides."""
+    if measurement.rule == "rounds" and measurement.max_seconds is not None and measurement.min_rounds < measurement.max_rounds:
+        return f"{measurement.min_rounds} to {measurement.max_rounds} as time allows"
+    if measurement.rule == "rounds" or measurement.min_rounds == measurement.max_rounds:
+        return f"{measurement.max_rounds}"
+    return f"{measurement.min_rounds} to {measurement.max_rounds}, rule {measurement.rule}"
 
 
 def _time(plan: Plan, planned: PlannedTrial) -> str:

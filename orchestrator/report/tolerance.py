@@ -26,7 +26,8 @@ def tolerance_tables(results: CampaignAnalysis) -> Iterator[Table]:
             heads = ["averaged over users", "worst round", "ideal"]
             names = [name for name in who_columns(group) if name != "repeat"]
             yield Table(
-                title=f"Tail quality of {group.task} ({rows[0]['metric']}, {group.clock} time) averaged over users: {rows[0]['tolerance']}",
+                title=f"Tail quality of {group.task} ({rows[0]['metric']} of {rows[0]['samples']} samples, {group.clock} time) averaged "
+                f"over users: {rows[0]['tolerance']}",
                 columns=[*names, *heads],
                 rows=[
                     [

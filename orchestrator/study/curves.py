@@ -39,16 +39,15 @@ def quality_table(material: Material) -> StudyTable:
                     sd = known(float(quality.std(ddof=1))) if count > 1 else None
                     figures = [float(quality.mean()), float(quality.min()), float(quality.max())]
                     of = "all" if count == every else f"first {count}"
-                    rows.append(
-                        [*who(group, data), clock, of, f"p{percentile:g}", count, known(bound), ideal_quality(judged), *figures, sd]
-                    )
+                    label: list[Value] = [*who(group, data), clock, of, f"p{percentile:g}", count, len(data.references)]
+                    rows.append([*label, known(bound), ideal_quality(judged), *figures, sd])
     return StudyTable(
         "quality",
         "Quality over rounds at own percentiles",
         [
             *who_columns(),
             *named("clock", "rounds used", "percentile"),
-            *numbers(whole, "rounds"),
+            *numbers(whole, "rounds", "samples"),
             *numbers(time_ms, "threshold"),
             *numbers(three, "ideal", "mean", "min", "max", "sd"),
         ],
@@ -71,7 +70,8 @@ def tail_table(material: Material) -> StudyTable:
             of_common = iter(at_common.tolist())
             for percentile, bound, quality, threshold in zip(material.criteria.tail_percentiles, own, curve.tolist(), common, strict=True):
                 kept = None if threshold is None else next(of_common)
-                rows.append([*who(group, data), clock, f"p{percentile:g}", known(bound), quality, threshold, kept, ideal_quality(judged)])
+                figures = [known(bound), quality, threshold, kept, ideal_quality(judged)]
+                rows.append([*who(group, data), clock, f"p{percentile:g}", *figures, len(data.references)])
     return StudyTable(
         "tail",
         "Tail latency and tail quality",
@@ -83,6 +83,7 @@ def tail_table(material: Material) -> StudyTable:
             Column("reference threshold", time_ms),
             Column("tail quality there", three),
             Column("ideal", three),
+            Column("samples", whole),
         ],
         rows,
         TAIL_NOTE,

@@ -91,14 +91,15 @@ def tolerance_table(material: Material) -> StudyTable:
     """Return tail quality averaged over users' tolerance, one row a system; no rows without ``analysis.tolerance``."""
     found = {row["trial"]: row for row in tolerance_rows(material.groups, material.analysis) if row["clock"] == "total"}
     rows: list[list[Value]] = [
-        [*who(group, data)[:-1], row["tolerance"], row["mean"], row["interval_low"], row["interval_high"], row["worst"], row["ideal"]]
+        [*who(group, data)[:-1], row["tolerance"], row["mean"], row["interval_low"], row["interval_high"], row["worst"], row["ideal"],
+         row["samples"]]
         for group, data in material.trials()
         if (row := found.get(data.trial_id)) is not None
     ]  # fmt: skip
     return StudyTable(
         "tolerance",
         "Tail quality averaged over users' tolerance, total time",
-        [*named(*WHO), Column("tolerance"), *numbers(three, "mean", "low", "high", "worst", "ideal")],
+        [*named(*WHO), Column("tolerance"), *numbers(three, "mean", "low", "high", "worst", "ideal"), *numbers(whole, "samples")],
         rows,
         "" if rows else "No law of tolerance was given: `analysis.tolerance={median_ms: 200, p95_ms: 500}` averages over one.",
     )

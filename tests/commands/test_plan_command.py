@@ -29,6 +29,23 @@ def test_a_plan_lists_every_trial_and_writes_nothing(call: Call, null_words: lis
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["measurement.rule=rounds", "measurement.min_rounds=40", "measurement.max_rounds=100"], "rounds 100,"),
+        (["measurement.rule=rounds", "measurement.min_rounds=40", "measurement.max_rounds=100", "measurement.max_seconds=9"],
+         "rounds 40 to 100 as time allows,"),
+        (["measurement.rule=settled", "measurement.min_rounds=40", "measurement.max_rounds=100"], "rounds 40 to 100, rule settled,"),
+    ],
+)  # fmt: skip
+def test_how_many_rounds_a_trial_takes_is_one_number_where_no_rule_decides(
+    call: Call, null_words: list[str], words: list[str], said: str
+) -> None:
+    code, out, _ = call("plan", *null_words, *words, "-m", "system=cpu_1core,cpu_all")
+    assert code == 0
+    assert said in " ".join(out.split())
+
+
 def test_infeasible_trials_are_listed_with_exit_code_0(call: Call, null_words: list[str]) -> None:
     code, out, _ = call("plan", *null_words, "-m", "system.cores=1,[4000]")
     assert code == 0

@@ -25,6 +25,8 @@ def test_the_best_system_stands_first_with_its_interval(tmp_path: Path) -> None:
     rows.sort(key=lambda row: -row["mean"])
     [table] = tolerance_tables(results)
     assert "averaged over users: lognormal, median 14 ms, p95 20 ms" in table.title
+    assert f" of {rows[0]['samples']} samples, " in table.title
+    assert rows[0]["samples"] == open_campaign(directory).matrix(rows[0]["trial"]).outcome.shape[1]
     assert [row["processes"] for row in rows] == [2, 2]
     for row, cells in zip(rows, table.rows, strict=True):
         told = dict(zip(table.columns, cells, strict=True))

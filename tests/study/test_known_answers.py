@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.stats.times import Clock
@@ -79,6 +80,34 @@ def test_steady_times_are_predicted(tmp_path: Path) -> None:
     [last, fresh] = prediction_claims(material, list(of_last_rounds(material, [95], [Clock.TOTAL])))
     assert (last.verdict, last.numbers["predictions"]) == ("holds", 8)
     assert (fresh.verdict, fresh.figure) == ("not shown", "0 of 0 miss")
+
+
+def test_counts_of_trials_stand_with_the_limits_of_their_share(study: Study) -> None:
+    found = {(row["claim"], row["figure"]): row["value"] for row in rows_of(study, "claim_figures")}
+    for claim, out_of, count in (
+        ("C1", "trials", "fluctuating"), ("C3", "settled", "enough"), ("C4a", "predictions", "misses"), ("C4b", "predictions", "misses"),
+        ("C5a", "settled", "as narrowly"),
+    ):  # fmt: skip
+        exact = scipy.stats.binomtest(int(found[claim, count]), int(found[claim, out_of])).proportion_ci(method="exact")
+        share = found[claim, count] / found[claim, out_of]
+        assert [found[claim, name] for name in ("share", "low", "high")] == pytest.approx([share, exact.low, exact.high])
+        [row] = rows_of(study, "claims", claim=claim)
+        of = f"{found[claim, count]:.0f} of {found[claim, out_of]:.0f} ({share:.3f} [{exact.low:.3f}, {exact.high:.3f}])"
+        assert of in row["found"]
+
+
+def test_a_claim_that_holds_by_its_count_says_where_its_limits_do_not(tmp_path: Path) -> None:
+    steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
+    campaign = open_campaign(synthetic_campaign(tmp_path / "few", steady, repeats=1, rounds=60, samples=12))
+    material = read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria()))
+    [last, _] = prediction_claims(material, list(of_last_rounds(material, [95], [Clock.TOTAL])))
+    assert (last.verdict, last.numbers["predictions"], last.numbers["misses"]) == ("holds", 2, 0)
+    assert "the limits reach beyond 16.7%" in last.figure
+
+
+def test_quality_stands_with_its_count_of_samples(study: Study) -> None:
+    for table in ("quality", "tail"):
+        assert {row["samples"] for row in rows_of(study, table)} == {12}
 
 
 def test_rare_long_answers_turn_the_conventional_choice(study: Study) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.stats.korn_graubard import clopper_pearson
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK
-from orchestrator.study.claims.claim import Claim, Verdict
+from orchestrator.study.claims.claim import Claim, Verdict, counted, share_figures
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.settling import Paths, settled_on_both
 from orchestrator.study.tables import Column, StudyTable, Value, numbers, three, whole
@@ -52,6 +52,6 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
         f"An rJSD of at most {wanted.rjsd:g} means that enough was measured",
         f"the rounds until then are within {wanted.within:g} of ideal quality of the rest, in {wanted.trials:.0%} of trials",
         verdict,
-        f"{sum(shown)} of {len(shown)} trials that settled",
-        {"settled": len(shown), "enough": sum(shown)},
+        f"{counted(sum(shown), len(shown))} trials that settled",
+        {"settled": len(shown), "enough": sum(shown), **share_figures(sum(shown), len(shown))},
     )

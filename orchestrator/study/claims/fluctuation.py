@@ -8,7 +8,7 @@ from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.prediction import variance_ratio
 from orchestrator.stats.thresholds import FREEZING_ROUNDS
 from orchestrator.stats.times import PRIMARY_CLOCK
-from orchestrator.study.claims.claim import Claim, by_share
+from orchestrator.study.claims.claim import Claim, by_share, counted, share_figures
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, numbers, significant, three, time_ms, whole
 
@@ -52,7 +52,7 @@ def fluctuation_claim(material: Material, table: StudyTable) -> Claim:
     shown = [bool(row[-1]) for row in table.rows]
     ranges = [row[7] for row in table.rows]
     median = float(np.median(np.array(ranges, dtype=np.float64))) if ranges else None
-    found = f"{sum(shown)} of {len(shown)} trials" + ("" if median is None else f"; median range {three(median)} of ideal quality")
+    found = f"{counted(sum(shown), len(shown))} trials" + ("" if median is None else f"; median range {three(median)} of ideal quality")
     ratios = [row[-2] for row in table.rows if row[-2] is not None]
     if ratios:
         found += f"; median variance {significant(float(np.median(np.array(ratios, dtype=np.float64))))} times that of chance alone"
@@ -62,5 +62,6 @@ def fluctuation_claim(material: Material, table: StudyTable) -> Claim:
         f"best less worst round at least {wanted.range:g} of ideal quality within p{wanted.percentile:g}, in {wanted.trials:.0%} of trials",
         by_share(sum(shown), len(shown), wanted.trials),
         found,
-        {"trials": len(shown), "fluctuating": sum(shown)} | ({} if median is None else {"median range": median}),
+        {"trials": len(shown), "fluctuating": sum(shown), **share_figures(sum(shown), len(shown))}
+        | ({} if median is None else {"median range": median}),
     )

@@ -9,7 +9,7 @@ import scipy
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.latency import latency_percentiles
 from orchestrator.stats.times import PRIMARY_CLOCK
-from orchestrator.study.claims.claim import Claim, by_share
+from orchestrator.study.claims.claim import Claim, by_share, counted, share_figures
 from orchestrator.study.criteria import Queries
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.settling import Paths, settled_on_both
@@ -86,8 +86,15 @@ def _claim(name: str, scenario: str, of: Queries, share: float, table: StudyTabl
         f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
         f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in {share:.0%} of trials",
         by_share(len(equal), len(mine), share),
-        f"fewer in {len(fewer)} of {len(mine)} trials that settled; as narrowly in {len(equal)}; enough by early stopping in {len(enough)}",
-        {"settled": len(mine), "fewer": len(fewer), "as narrowly": len(equal), "enough by early stopping": len(enough)},
+        f"fewer in {len(fewer)} of {len(mine)} trials that settled; as narrowly in {counted(len(equal), len(mine))}; "
+        f"enough by early stopping in {len(enough)}",
+        {
+            "settled": len(mine),
+            "fewer": len(fewer),
+            "as narrowly": len(equal),
+            "enough by early stopping": len(enough),
+            **share_figures(len(equal), len(mine)),
+        },
     )
 
 
