@@ -26,12 +26,17 @@ from orchestrator.stats.capacity import (
     Judgement,
     Probe,
     Requirement,
+    Span,
+    affordable,
     answers_at_stake,
     bracket_of,
+    expected_rate,
     judged,
     least_streams,
     next_rate,
+    probes_to_come,
     span_of,
+    streams_within,
     waited,
 )
 from orchestrator.stats.queueing import md1_waits_up_to, waits
@@ -39,6 +44,9 @@ from orchestrator.subject.schedule import length_of_stream
 
 BAR, WIDTH_BAR = 95, 1.1
 SAMPLES, IDEAL = 20, 0.8
+CLOSED_MS, REPLAYED = 3000, 24
+LOADING_S = 8.0
+"""What loading a model for one rate takes, in searches with a budget."""
 LOAD = LoadConfig(name="poisson", rate_per_s=1.0, stream_s=3.0, ramp_s=1.0)
 
 
@@ -81,6 +89,8 @@ CASES = (
 """The first two show how narrow a bracket gets with time enough, the others what is left of that in the default time at 60 a second."""
 NARROW = 2
 """So many cases have the bar on width."""
+BRIEF, BUDGET_S = Case("M/D/1, 5 ms, within 50 ms, 99 %, in 250 s", 5, 50, 0.99, 250), 250.0
+"""What a search finds within its half of `--minutes 10`, with what comes before and after measuring taken off."""
 
 
 def stream_figures(case: Case, rate_per_s: float, seed: int, stream: int) -> tuple[float, float]:
@@ -99,11 +109,10 @@ def stream_figures(case: Case, rate_per_s: float, seed: int, stream: int) -> tup
     return float(quality), float(waited(responses[kept], services[kept]).mean())
 
 
-def probe(case: Case, rate_per_s: float, seed: int) -> Judgement:
-    """Return what a rate shows, looked at as the stopping rule looks."""
+def probe(case: Case, rate_per_s: float, seed: int, most_streams: int) -> tuple[Judgement, int]:
+    """Return what a rate shows, looked at as the stopping rule looks, and how many streams were measured."""
     length = length_of_stream(LOAD, rate_per_s, SAMPLES)
-    seconds = length.arrivals(SAMPLES) / rate_per_s
-    requirement = Requirement(case.keep, max(least_streams(length.rounds * SAMPLES * IDEAL, case.keep), int(case.max_seconds / seconds)))
+    requirement = Requirement(case.keep, most_streams)
     figures: list[tuple[float, float]] = []
     for look in requirement.looks:
         figures += [stream_figures(case, rate_per_s, seed, stream) for stream in range(len(figures), look)]
@@ -111,22 +120,62 @@ def probe(case: Case, rate_per_s: float, seed: int) -> Judgement:
         found = judged(qualities, answers_at_stake(length.rounds * SAMPLES, waiting, IDEAL), IDEAL, requirement)
         if found.verdict != "undecided":
             break
-    return found
+    return found, len(figures)
 
 
-def searched(case: Case, seed: int) -> tuple[list[Probe], int]:
+def expected(case: Case, seed: int, span: Span) -> float:
+    """Return the rate that a closed loop of 3 s leads to expect, as `capacity` replays it, its times off by up to 10 %."""
+    random = np.random.default_rng([seed, 2**33])
+    services = case.services(max(2 * SAMPLES, int(CLOSED_MS / case.service_ms)), random) * math.exp(random.uniform(-0.1, 0.1))
+
+    def on_time(rate_per_s: float) -> float:
+        length = length_of_stream(LOAD, rate_per_s, SAMPLES)
+        shares = []
+        for stream in range(REPLAYED):
+            random = np.random.default_rng([seed, stream, 2**34])
+            own = random.choice(services, length.arrivals(SAMPLES)).astype(np.int64)
+            responses = waits(poisson(own.size, rate_per_s, random), own) + own
+            shares.append(float((responses[length.ramp :] <= case.deadline_ms * 1e6).mean()))
+        return statistics.mean(shares)
+
+    return expected_rate(on_time, case.keep, span)
+
+
+def searched(case: Case, seed: int, budget_s: float | None = None) -> tuple[list[Probe], int]:
     """Return the probes of one search, and how many streams they took in all.
 
     The throughput that bounds it is off by up to 5 %, another number in each search, so that rates lie everywhere around the true one.
+
+    Parameters
+    ----------
+    budget_s
+        how long the search may take, each rate with `LOADING_S` for its process; None: each rate may take ``case.max_seconds``.
     """
     off = np.random.default_rng([seed, 2**32]).uniform(-0.05, 0.05)
     span = span_of(1000 / case.service_ms * math.exp(off))
+    guess = expected(case, seed, span)
     probes: list[Probe] = []
-    streams = 0
-    while (rate := next_rate(probes, span)) is not None:
-        found = probe(case, rate, seed)
-        probes.append(Probe(rate, found.verdict))
-        streams += found.streams
+    streams, left_s = 0, budget_s
+
+    def most_streams(rate: float) -> int | None:
+        length = length_of_stream(LOAD, rate, SAMPLES)
+        stream_s, answers = length.arrivals(SAMPLES) / rate, length.rounds * SAMPLES * IDEAL
+        if left_s is None:
+            return max(least_streams(answers, case.keep), int(case.max_seconds / stream_s))
+        share_s = left_s - LOADING_S
+        least = least_streams(answers, case.keep, rate * case.service_ms / 1000)
+        return streams_within(share_s / probes_to_come(bracket_of(probes)), share_s, stream_s, least, rate > guess)
+
+    while (rate := next_rate(probes, span, guess)) is not None:
+        lowest = rate if rate > guess else bracket_of(probes).certified or span.lowest
+        if (chosen := affordable(rate, lowest, most_streams)) is None:
+            break
+        found, measured = probe(case, chosen[0], seed, chosen[1])
+        probes.append(Probe(chosen[0], found.verdict))
+        streams += measured
+        if left_s is not None:
+            stream_s = length_of_stream(LOAD, chosen[0], SAMPLES).arrivals(SAMPLES) / chosen[0]
+            left_s -= LOADING_S + measured * stream_s * max(1.0, chosen[0] * case.service_ms / 1000)
     return probes, streams
 
 
@@ -135,11 +184,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--searches", type=int, default=100)
     arguments = parser.parse_args()
-    for number, case in enumerate(CASES):
+    for number, (case, budget_s) in enumerate([*((case, None) for case in CASES), (BRIEF, BUDGET_S)]):
         began = time.process_time()
         truth, held, widths, counts, streams = case.true_rate, 0, [], [], []
         for seed in range(arguments.searches):
-            probes, of_search = searched(case, seed)
+            probes, of_search = searched(case, seed, budget_s)
             bracket = bracket_of(probes)
             low, high = bracket.certified or 0.0, bracket.refuted or math.inf
             held += low <= truth <= high

@@ -117,12 +117,12 @@ class Search:
         trials = [*([self.closed] if self.closed is not None else []), *(measured.data for measured in self.probes)]
         return any(data.record.state != "done" for data in trials)
 
-    def next_rate(self) -> float | None:
+    def next_rate(self, expected: float | None = None) -> float | None:
         """Return the rate to measure next, samples a second; None where the search is over or cannot go on."""
         span = self.span
         if span is None or self.failed:
             return None
-        return next_rate([measured.probe for measured in self.probes], span)
+        return next_rate([measured.probe for measured in self.probes], span, expected)
 
 
 def question_of(trial: Trial) -> tuple[Threshold, Requirement] | None:

@@ -6,12 +6,14 @@ Which rate is next follows from what is stored alone, so that a search goes on w
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.capacity import ANY_RATE, Search, at_any_rate, searches_of
 from orchestrator.analysis.trial_data import load_trials
+from orchestrator.commands.capacity_budget import Choice, choices, seconds_left, spent_on
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.commands.verbs.capacity import Options
@@ -20,7 +22,7 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.stats.capacity import FAMILY_ERROR, FIRST_LOOK, MOST_PROBES, least_streams
+from orchestrator.stats.capacity import FAMILY_ERROR, FIRST_LOOK, MOST_PROBES
 from orchestrator.stats.stopping.capacity import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign
@@ -52,6 +54,7 @@ def execute(options: Options) -> int:
             deadline=deadline.label,
             keep=options.keep,
             max_seconds=options.max_seconds,
+            minutes=options.minutes,
             trials=tuple(at_any_rate(planned.trial) for planned in plan.trials),
         )
         closed = make_plan_of(look_at(site, [(in_closed_loop(trial), "") for trial in question.trials]))
@@ -78,23 +81,20 @@ def in_closed_loop(trial: Trial) -> Trial:
     return trial.model_copy(update={"load": LoadConfig(), "measurement": trial.measurement.model_copy(update=CLOSED)})
 
 
-def at_rate(trial: Trial, rate_per_s: float, question: CapacityQuestion, samples: int, ideal: float) -> Trial:
-    """Return a searched trial, of so many samples and this ideal quality, at a rate in samples a second."""
-    load = trial.load.model_copy(update={"rate_per_s": rate_per_s})
-    length = length_of_stream(load, rate_per_s, samples)
-    stream_s = length.arrivals(samples) / rate_per_s
-    answers = length.rounds * samples * min(ideal, 1.0)
-    most = max(least_streams(answers, question.keep), int(question.max_seconds / stream_s))
+def at_rate(trial: Trial, chosen: Choice, question: CapacityQuestion, samples: int) -> Trial:
+    """Return a searched trial, of so many samples, at a rate, with as many streams at most as were chosen."""
+    load = trial.load.model_copy(update={"rate_per_s": chosen.rate_per_s})
+    rounds = length_of_stream(load, chosen.rate_per_s, samples).rounds
     own = {
         "rule": Capacity.name,
         "rule_options": {
             "deadline_ms": time_of(question.deadline).ns / 1e6,
             "keep": question.keep,
-            "most_streams": most,
+            "most_streams": chosen.most_streams,
             "error": FAMILY_ERROR / MOST_PROBES,
         },
-        "min_rounds": FIRST_LOOK * length.rounds,
-        "max_rounds": 2 * most * length.rounds,
+        "min_rounds": FIRST_LOOK * rounds,
+        "max_rounds": 2 * chosen.most_streams * rounds,
         "max_seconds": None,
     }
     return trial.model_copy(update={"load": load, "measurement": trial.measurement.model_copy(update=own)})
@@ -108,16 +108,16 @@ class Explorer:
         self._site = site
         self._writer = writer
         self._known: list[Candidate] = []
+        self._before_s = spent_before(writer.directory)
+        self._began_s = time.monotonic()
 
     def __call__(self, progress: Progress) -> Sequence[PlannedTrial]:
         """Return the trials to measure next, which are trials of the campaign from here on; none where all searches are over."""
-        chosen = []
-        for candidate, search in zip(self._candidates(), searches_in(self._writer.directory, self._question), strict=True):
-            rate, closed = search.next_rate(), search.closed
-            if rate is not None and closed is not None:
-                ideal = closed.judged(closed.metric).ideal()
-                trial = at_rate(candidate.trial, rate, self._question, candidate.inspection.samples, ideal)
-                chosen.append(replace(candidate, trial=trial))
+        chosen = [
+            replace(candidate, trial=at_rate(candidate.trial, choice, self._question, candidate.inspection.samples))
+            for candidate, choice in zip(self._candidates(), self._choices(), strict=True)
+            if choice is not None
+        ]
         planned = make_plan_of(chosen).trials
         known = {one.trial_id for one in self._writer.record.trials}
         planned = tuple(one for one in planned if one.trial_id not in known)
@@ -125,6 +125,10 @@ class Explorer:
             self._writer.add(planned)
             progress.add(planned, {one.trial_id: _name(one.trial) for one in planned})
         return [one for one in planned if one.state == "planned"]
+
+    def _choices(self) -> list[Choice | None]:
+        spent_s = self._before_s + time.monotonic() - self._began_s
+        return choices_in(self._writer.directory, self._question, spent_s)
 
     def _candidates(self) -> list[Candidate]:
         """Return what the searched trials work on and where, which is looked at once."""
@@ -140,6 +144,16 @@ def _name(trial: Trial) -> str:
 def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:
     """Return the searches of a campaign, one for each trial that was asked about, in their order."""
     return searches_of(load_trials(open_campaign(directory)), question.trials)[: len(question.trials)]
+
+
+def spent_before(directory: Path) -> float:
+    """Return how long the trials of a campaign were under way, in s."""
+    return spent_on(open_campaign(directory).trials())
+
+
+def choices_in(directory: Path, question: CapacityQuestion, spent_s: float) -> list[Choice | None]:
+    """Return what is to be measured next in a campaign that has taken so long; None of a search that is over."""
+    return choices(searches_in(directory, question), question, time_of(question.deadline), seconds_left(question, spent_s))
 
 
 def exit_code(code: int, directory: Path, question: CapacityQuestion) -> int:

@@ -16,7 +16,9 @@ NOTE = (
     "certified up to: the highest rate that is shown to keep the required quality; refuted from: the lowest that is shown not to. At most "
     "5 % of searches give any wrong verdict. of closed loop: the certified rate as a share of the throughput back to back."
 )
-WIDE_NOTE = " A bracket wider than 10 %: rates between stay undecided, or 12 rates were measured; --max-seconds gives each more time."
+WIDE_NOTE = (
+    " Wider than 10 %: rates between stay undecided, 12 rates were measured, or time was up; --minutes or --max-seconds give more of it."
+)
 PROBES_NOTE = (
     "Tail quality on the response clock, a mean over the streams that the verdict rests on. In brackets its interval, at the confidence "
     "that all rates and looks of a search share."

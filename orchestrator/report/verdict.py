@@ -40,7 +40,7 @@ def cautions(results: CampaignAnalysis) -> Iterator[str]:
 
 def _different_data(results: CampaignAnalysis) -> Iterator[str]:
     """Say why trials of one task stand in several tables."""
-    tasks = Counter(group.trials[0].group[0] for group in results.groups)
+    tasks = Counter(task for task, _ in {group.trials[0].group[:2] for group in results.groups})
     for task, count in tasks.items():
         if count > 1:
             yield f"Trials of {task} measured {count} different sets of data (their digests differ), and each set has tables of its own."

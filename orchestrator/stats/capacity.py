@@ -6,7 +6,7 @@ A *probe* is a rate that is measured. Its *units* are streams: each begins with 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -30,6 +30,10 @@ LEAST_STEP = math.sqrt(WIDTH)
 """Beside a rate that stays undecided the search goes on until the next decided one is so near."""
 FIRST_LOOK, ENOUGH_STREAMS = 6, 12
 """Streams after which a probe is looked at first, and before which it may fail but not keep."""
+STEP = 1.2
+"""How far beside the rate that is expected a search begins: half-way between its rates thus found lie two 10 % apart."""
+HALVINGS = 14
+"""Of the span, for a rate that is expected: to 0.02 %."""
 WAITED = 0.1
 """A sample has waited where its response exceeds its total time by more than this share of it; less is the loop's own."""
 LONGEST_BUNCH = 20.0
@@ -190,16 +194,19 @@ def answers_at_stake(samples: int, waiting: ArrayLike, ideal: float) -> Floats:
     return np.asarray(samples * min(ideal, 1.0) * np.maximum(1 - np.asarray(waiting, dtype=np.float64), 1 / LONGEST_BUNCH))
 
 
-def least_streams(answers: float, keep: float, error: float = FAMILY_ERROR / MOST_PROBES) -> int:
+def least_streams(answers: float, keep: float, utilisation: float = 0.0, error: float = FAMILY_ERROR / MOST_PROBES) -> int:
     """Return how many streams of so many answers it takes to certify a rate at which none of them is late: keep^n <= error of one look.
+
+    Answers that wait count for less, see `answers_at_stake`; ``utilisation`` is the share that is expected to.
 
     Examples
     --------
-    >>> least_streams(32.0, 0.99), least_streams(1000.0, 0.99)
-    (22, 12)
+    >>> least_streams(32.0, 0.99), least_streams(1000.0, 0.99), least_streams(32.0, 0.99, 0.5)
+    (22, 12, 43)
     """
     needed = math.log(error / USUAL_LOOKS) / math.log(keep)
-    return max(ENOUGH_STREAMS, math.ceil(needed / max(answers, 1.0)))
+    counted = answers * max(1 - utilisation, 1 / LONGEST_BUNCH)
+    return max(ENOUGH_STREAMS, math.ceil(needed / max(counted, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -256,30 +263,136 @@ def bracket_of(probes: Iterable[Probe]) -> Bracket:
     return Bracket(max(below, default=None), refuted)
 
 
-def next_rate(probes: Sequence[Probe], span: Span) -> float | None:
+def next_rate(probes: Sequence[Probe], span: Span, expected: float | None = None) -> float | None:
     """Return the rate to measure next, in samples a second; None where the search is over.
 
     Bisection on the logarithm of the rate. Where a rate stays undecided the search goes on above and below it, the wider gap first. The
     ends of the span are measured where nothing between them has kept, or has failed.
 
+    Parameters
+    ----------
+    expected
+        the rate at which quality is expected to fall below what is required, where there is such a guess. It is itself never measured,
+        since it would stay undecided: the search begins a step below and a step above it, steps that do not find what they look for
+        double, and what lies between is halved on either side of it.
+
     Examples
     --------
     >>> next_rate([], Span(5, 105)), next_rate([Probe(22.913, "keeps")], Span(5, 105))
     (22.9129, 49.0496)
+    >>> next_rate([], Span(5, 105), 60), next_rate([Probe(50, "keeps")], Span(5, 105), 60)
+    (50.0, 72.0)
     """
     bracket = bracket_of(probes)
     if len(probes) >= MOST_PROBES or bracket.narrow:
         return None
+    measured = {probe.rate_per_s for probe in probes}
     low = span.lowest if bracket.certified is None else bracket.certified
     high = span.highest if bracket.refuted is None else bracket.refuted
     doubtful = [probe.rate_per_s for probe in probes if probe.verdict == "undecided" and low <= probe.rate_per_s <= high]
-    gaps = [(low, min(doubtful)), (max(doubtful), high)] if doubtful else [(low, high)]
-    bottom, top = max(gaps, key=lambda gap: gap[1] / gap[0])
-    if top / bottom > (LEAST_STEP if doubtful else WIDTH):
-        return _rounded(math.sqrt(bottom * top))
-    measured = {probe.rate_per_s for probe in probes}
+    guesses: list[float] = []
+    if expected is not None:
+        guess = _rounded(min(max(expected, span.lowest), span.highest))
+        guesses = [guess] if low < guess < high else []
+        for rate in _steps(bracket, [*doubtful, *guesses], span, guess):
+            if rate not in measured:
+                return rate
+    for inside in ([*doubtful, *guesses], doubtful):  # beside rates that stay undecided, the guess may leave a gap of its own
+        gaps = [(low, min(inside)), (max(inside), high)] if inside else [(low, high)]
+        bottom, top = max(gaps, key=lambda gap: gap[1] / gap[0])
+        if top / bottom > (LEAST_STEP if inside else WIDTH):
+            return _rounded(math.sqrt(bottom * top))
     if bracket.certified is None and span.lowest not in measured:
         return span.lowest
     if bracket.refuted is None and span.highest not in measured:
         return span.highest
+    return None
+
+
+def _steps(bracket: Bracket, doubtful: Sequence[float], span: Span, guess: float) -> Iterator[float]:
+    """Yield the rates a step below and above all that are known, where none is certified, or refuted."""
+    if bracket.certified is None:
+        top = min(doubtful, default=bracket.refuted or guess)
+        yield _rounded(max(span.lowest, top / (STEP * max(1.0, guess / top))))
+    if bracket.refuted is None:
+        bottom = max(doubtful, default=bracket.certified or guess)
+        yield _rounded(min(span.highest, bottom * STEP * max(1.0, bottom / guess)))
+
+
+def expected_rate(on_time: Callable[[float], float], keep: float, span: Span) -> float:
+    """Return the highest rate at which a share of ``keep`` is on time, in samples a second; an end of the span where that lies beyond.
+
+    Parameters
+    ----------
+    on_time
+        the share of answers on time at a rate, as it is foretold; falls with the rate.
+
+    Examples
+    --------
+    >>> round(expected_rate(lambda rate: 1 - rate / 100, 0.5, Span(5, 105)), 1)
+    50.0
+    """
+    low, high = math.log(span.lowest), math.log(span.highest)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if on_time(math.exp(middle)) >= keep else (low, middle)
+    return _rounded(math.exp((low + high) / 2))
+
+
+def probes_to_come(bracket: Bracket) -> int:
+    """Return how many rates a search is likely to need yet: both ends of a bracket, and two that narrow it, one if it is nearly so.
+
+    Examples
+    --------
+    >>> probes_to_come(Bracket(None, None)), probes_to_come(Bracket(50, None)), probes_to_come(Bracket(50, 58))
+    (4, 3, 1)
+    """
+    ends = (bracket.certified is None) + (bracket.refuted is None)
+    if ends:
+        return 2 + ends
+    assert bracket.certified is not None
+    assert bracket.refuted is not None
+    return 1 if bracket.refuted <= WIDTH**2 * bracket.certified else 2
+
+
+def streams_within(seconds: float, share_s: float, stream_s: float, least: int, refutes: bool) -> int | None:
+    """Return how many streams a rate may have; None where these could decide nothing.
+
+    Parameters
+    ----------
+    seconds
+        what this rate is to take.
+    share_s
+        all that is left to its search.
+    least
+        streams without which nothing is certified.
+    refutes
+        whether the rate is looked at to be refuted, for which `FIRST_LOOK` streams may do.
+
+    Examples
+    --------
+    >>> streams_within(60, 200, 3, 12, False), streams_within(10, 200, 3, 12, False), streams_within(10, 30, 3, 12, False)
+    (20, 12, None)
+    >>> streams_within(10, 30, 3, 12, True)
+    10
+    """
+    most = int(share_s / stream_s)
+    if most < (FIRST_LOOK if refutes else least):
+        return None
+    return min(most, max(least, int(seconds / stream_s)))
+
+
+def affordable(rate_per_s: float, lowest: float, streams_of: Callable[[float], int | None]) -> tuple[float, int] | None:
+    """Return a rate, or the first of those steps below it down to ``lowest``, that streams enough are left for, and how many; else None.
+
+    Examples
+    --------
+    >>> affordable(72.0, 10.0, lambda rate: 15 if rate < 55 else None)
+    (50.0, 15)
+    """
+    rate = rate_per_s
+    while rate >= lowest:
+        if (streams := streams_of(rate)) is not None:
+            return rate, streams
+        rate = _rounded(rate / STEP)
     return None

@@ -93,12 +93,14 @@ class Pairing(Frozen):
 class CapacityQuestion(Frozen):
     """What `capacity` was asked: up to which rate answers within ``deadline`` keep ``keep`` of ideal quality.
 
-    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided. ``trials`` are searched, at any rate.
+    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided, ``minutes`` how long all searches together
+    may, null for no limit. ``trials`` are searched, at any rate.
     """
 
     deadline: str
     keep: float = Field(gt=0, lt=1)
     max_seconds: float = Field(gt=0)
+    minutes: float | None = Field(None, gt=0, exclude_if=lambda minutes: minutes is None)
     trials: tuple[Trial, ...] = Field(min_length=1)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,8 +16,9 @@ from orchestrator.analysis.capacity import searches_of
 from orchestrator.analysis.load import NOT_KEPT
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands import capacity
+from orchestrator.commands.capacity_budget import choices, seconds_left, spent_on
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import PlannedTrial
+from orchestrator.storage.records import PlannedTrial, TrialRecord
 
 Call = Callable[..., tuple[int, str, str]]
 WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.stream_s=0.1", "load.ramp_s=0.02", "cluster=inline")
@@ -34,7 +38,7 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
 
     def killed(explorer: capacity.Explorer, *arguments: object) -> Sequence[PlannedTrial]:
         asked.append(plan(explorer, *arguments))  # type: ignore[arg-type]
-        if len(asked) == 3:  # the third rate is planned, and nothing of it measured
+        if len(asked) == 2:  # the second rate is planned, and nothing of it measured
             raise KeyboardInterrupt
         return asked[-1]
 
@@ -43,7 +47,7 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
     code, _, err = call(*words)
     assert (code, "go on with: python -m orchestrator resume found" in err) == (130, True)
     monkeypatch.setattr(capacity.Explorer, "__call__", plan)
-    assert len(json.loads(Path("found/campaign.json").read_text())["trials"]) == 4
+    assert len(json.loads(Path("found/campaign.json").read_text())["trials"]) == 3
     monkeypatch.setenv("COLUMNS", "80")
     code, out, err = call("resume", "found", "--quiet")
     assert (code, err) == (0, "")
@@ -59,7 +63,7 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
     assert [row["trial"] for row in rows] == [record.trial_id for record in probes]
     rates = [row["rate_per_s"] for row in rows]
     assert rates == sorted(rates)
-    assert len(set(rates)) == len(rates) == 6
+    assert len(set(rates)) == len(rates) == 2, "a closed loop that is never late leads to expect that nothing is"
     assert {row["verdict"] for row in rows} == {"keeps"}
     (search,) = searches_of(load_trials(campaign))
     assert search.span is not None
@@ -73,6 +77,7 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
     assert call("resume", "found", "--quiet")[:2] == (2, "")
     report, page = Path("found/report.md").read_text(), Path("found/report.html").read_text()
     assert "<summary>Capacity</summary>" in report
+    assert "different sets of data" not in report, "trials in a closed loop and under load are of one set"
     assert 'id="capacity-' in page
     assert 'id="figure-capacity-' in page
 
@@ -96,12 +101,45 @@ def test_two_systems_that_keep_it_at_no_rate_exit_with_3_and_are_compared(call: 
     assert "missing" not in out
 
 
+@pytest.mark.usefixtures("whatever_the_machine_does")
+def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str]) -> None:
+    words = ("capacity", *null_words, *WORDS, "system=cpu_all", "--quiet", "--deadline", "100000 ms", "--keep", "0.5", "--minutes", "1")
+    assert call(*words, "results_dir=brief")[0] == 0
+    question = open_campaign("brief").record.capacity
+    assert question is not None
+    assert (question.minutes, question.max_seconds) == (1.0, 60.0)
+    planned = open_campaign("brief").record.trials
+    assert [one.trial.measurement.rule for one in planned] == ["rounds", "capacity", "capacity"]
+    assert not any(capacity.choices_in(Path("brief"), question, 0.0)), "the search has ended by itself"
+    closed_alone = [data for data in load_trials(open_campaign("brief")) if not data.record.trial.load.is_open]
+    searches, deadline = searches_of(closed_alone, question.trials), capacity.time_of(question.deadline)
+    (much,), (little,) = (choices(searches, question, deadline, left_s) for left_s in (40.0, 2.5))
+    assert much is not None
+    assert 12 <= much.most_streams <= 400
+    assert little is None, "loading alone takes 2 s, and twelve streams of 0.1 s are left no time"
+    without = question.model_copy(update={"minutes": None})
+    assert seconds_left(without, 1e9) is None
+    assert choices(searches, without, deadline, None) != [None]
+
+
+def test_time_that_trials_share_counts_once() -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def under_way(start_s: float | None, end_s: float | None) -> TrialRecord:
+        times = {"started_at": start_s, "ended_at": end_s}
+        return cast(TrialRecord, SimpleNamespace(**{key: s if s is None else begin + timedelta(seconds=s) for key, s in times.items()}))
+
+    assert spent_on([]) == 0.0
+    assert spent_on([under_way(20, 30), under_way(0, 10), under_way(5, 12), under_way(40, None), under_way(None, None)]) == 22.0
+
+
 def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> None:
     deadline = ("--deadline", "50 ms")
     for words, told in (
         (["model=a"], "capacity needs --deadline TIME"),
         ([*null_words[3:], *deadline, "--keep", "1.1"], "argument --keep: '1.1': must be a share between 0 and 1"),
         ([*deadline, "--max-seconds", "nan"], "argument --max-seconds: 'nan': must be a number of seconds"),
+        ([*deadline, "--minutes", "0.5"], "argument --minutes: '0.5': must be a number of minutes from 1 on"),
         ([*null_words[2:], *deadline, "load.rate_per_s=3"], "load.rate_per_s=3: capacity gives this key itself"),
         ([*null_words[2:], *deadline, "measurement.rule_options.keep=1"], "measurement.rule_options.keep=1: capacity gives this key"),
         ([*null_words[2:], *deadline, "load=trace"], "load=trace: has no rate"),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from benchmarks.capacity import CASES, searched
+from benchmarks.capacity import BRIEF, BUDGET_S, CASES, LOADING_S, searched
 from orchestrator.contracts import InputError
 from orchestrator.stats.capacity import (
     ENOUGH_STREAMS,
@@ -21,16 +21,22 @@ from orchestrator.stats.capacity import (
     LOWEST,
     MOST_PROBES,
     WIDTH,
+    Bracket,
     Judgement,
     Probe,
     Requirement,
     Verdict,
+    affordable,
     answers_at_stake,
     bracket_of,
+    expected_rate,
     judged,
+    least_streams,
     next_rate,
+    probes_to_come,
     span_of,
     stream_means,
+    streams_within,
     waited,
 )
 from orchestrator.stats.stopping import make_rule
@@ -41,10 +47,10 @@ from orchestrator.stats.times import Clock
 RATES = st.floats(0.01, 2.0)
 
 
-def search(verdict: Callable[[float], Verdict], throughput: float = 100.0) -> list[Probe]:
+def search(verdict: Callable[[float], Verdict], throughput: float = 100.0, expected: float | None = None) -> list[Probe]:
     """The probes of a whole search."""
     probes: list[Probe] = []
-    while (rate := next_rate(probes, span_of(throughput))) is not None:
+    while (rate := next_rate(probes, span_of(throughput), expected)) is not None:
         probes.append(Probe(rate, verdict(rate)))
         assert len(probes) <= MOST_PROBES
     return probes
@@ -60,6 +66,30 @@ def test_without_noise_the_bracket_holds_the_truth_and_is_narrow(share: float, t
     assert found.certified <= truth < found.refuted <= WIDTH * found.certified
     assert len(probes) <= 6
     assert next_rate(random.sample(probes[:-1], len(probes) - 1), span_of(throughput)) == probes[-1].rate_per_s
+
+
+@given(st.floats(LOWEST * 1.001, HIGHEST * 0.999), st.floats(0.01, 3.0), st.floats(0.1, 1e5))
+def test_a_search_that_expects_something_ends_as_narrow_wherever_that_lies(share: float, off: float, throughput: float) -> None:
+    truth = share * throughput
+    probes = search(lambda rate: "keeps" if rate <= truth else "fails", throughput, expected=off * truth)
+    found = bracket_of(probes)
+    assert found.certified is not None
+    assert found.refuted is not None
+    assert found.certified <= truth < found.refuted <= WIDTH * found.certified
+    assert len({probe.rate_per_s for probe in probes}) == len(probes) <= 11
+
+
+@given(st.floats(0.1, 0.8), st.floats(0.95, 1.05))
+def test_two_rates_bracket_what_was_expected_well(share: float, off: float) -> None:
+    truth = 100 * share
+    found = bracket_of(search(lambda rate: "keeps" if rate <= truth else "fails", expected=off * truth)[:2])
+    assert found.refuted == pytest.approx(1.44 * found.certified, rel=1e-4)  # type: ignore[operator]
+
+
+def test_what_all_rates_of_the_span_keep_or_fail_needs_few_rates() -> None:
+    all_keep, all_fail = (search(lambda rate, to=to: to, expected=guess) for to, guess in (("keeps", 900.0), ("fails", 0.1)))  # type: ignore[misc]
+    assert [probe.rate_per_s for probe in all_keep] == [87.5, 105.0]
+    assert [probe.rate_per_s for probe in all_fail] == [5.0]
 
 
 def test_ends_of_the_span_are_measured_where_all_keep_or_all_fail() -> None:
@@ -175,6 +205,30 @@ def test_probes_share_the_error_by_default() -> None:
     assert vars(Capacity(settings))["_requirement"] == Requirement(0.99, ENOUGH_STREAMS, FAMILY_ERROR / MOST_PROBES)
 
 
+def test_streams_are_spent_where_they_can_decide() -> None:
+    assert streams_within(60, 120, 3, 12, refutes=False) == 20
+    assert streams_within(6, 120, 3, 12, refutes=False) == 12  # fewer certify nothing
+    assert streams_within(60, 33, 3, 12, refutes=False) is None
+    assert streams_within(60, 33, 3, 12, refutes=True) == 11
+    assert streams_within(60, 17, 3, 12, refutes=True) is None
+    assert affordable(80.0, 50.0, lambda rate: 12 if rate < 70 else None) == (66.6667, 12)
+    assert affordable(80.0, 70.0, lambda rate: 12 if rate < 70 else None) is None
+    assert [probes_to_come(Bracket(*ends)) for ends in ((None, None), (None, 9), (5, None), (5, 9), (5, 6))] == [4, 3, 3, 2, 1]
+
+
+def test_answers_that_will_wait_take_more_streams() -> None:
+    alone, waiting = (least_streams(40.0, 0.99, utilisation) for utilisation in (0.0, 0.8))
+    assert waiting == pytest.approx(5 * alone, rel=0.06)
+    assert least_streams(40.0, 0.99, 2.0) == pytest.approx(20 * alone, rel=0.06)
+
+
+@given(st.floats(LOWEST, HIGHEST), st.floats(0.5, 0.99))
+def test_the_expected_rate_is_where_the_foretold_share_falls_below(share: float, keep: float) -> None:
+    truth = 100 * share
+    found = expected_rate(lambda rate: 1.0 if rate <= truth else 0.0, keep, span_of(100.0))
+    assert found == pytest.approx(truth, rel=1e-3)
+
+
 def test_nothing_is_known_of_no_stream() -> None:
     found = judged(np.zeros(0), np.zeros(0), 0.8, Requirement(0.9))
     assert (found.verdict, found.streams, found.mean, found.low, found.high) == ("undecided", 0, 0.0, 0.0, 0.8)
@@ -200,3 +254,12 @@ def test_searches_of_queues_whose_law_is_known_hold_the_truth(case: object) -> N
         found = bracket_of(searched(case, seed)[0])  # type: ignore[arg-type]
         held += (found.certified or 0.0) <= case.true_rate <= (found.refuted or math.inf)  # type: ignore[attr-defined]
     assert held >= 5
+
+
+def test_a_budget_is_kept_and_what_it_finds_holds_the_truth() -> None:
+    for seed in range(4):
+        probes, streams = searched(BRIEF, seed, BUDGET_S)
+        found = bracket_of(probes)
+        assert found.certified is not None
+        assert found.certified <= BRIEF.true_rate <= (found.refuted or math.inf)
+        assert len(probes) * LOADING_S + 3 * streams <= 265  # a stream beyond the knee takes longer than its schedule

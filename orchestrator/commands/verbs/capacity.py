@@ -19,11 +19,12 @@ a trial of one campaign, which `resume DIR` goes on with. Exit code 3: a trial k
 WORDS = "KEY=VALUE..."
 EXAMPLES = (
     "capacity model=efficientnet_lite0 task=imagenet_samples load=poisson --deadline '50 ms'",
-    "capacity model=scene_detector task=digit_scenes system=cpu_1core,cpu_all --deadline '20 ms' --keep 0.9",
+    "capacity model=scene_detector task=digit_scenes system=cpu_1core,cpu_all --deadline '20 ms' --minutes 10",
 )
 KEEP = 0.99
 MAX_SECONDS = 60.0
 LONGEST_S = 10**6
+SHORTEST_MINUTES = 1.0
 OURS = (
     "load.rate_per_s", "measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds",
     "measurement.max_seconds", "measurement.repeat", "analysis.primary",
@@ -45,12 +46,15 @@ class Options:
         the share of ideal quality that is required.
     max_seconds
         how long the streams of one rate may take.
+    minutes
+        how long all searches together may; None for no limit.
     """
 
     composing: Composing
     deadline: str
     keep: float = KEEP
     max_seconds: float = MAX_SECONDS
+    minutes: float | None = None
 
 
 def add_options(parser: LineParser) -> None:
@@ -59,6 +63,8 @@ def add_options(parser: LineParser) -> None:
     parser.option("--keep", type=_share, metavar="SHARE", help=f"of ideal quality that mean tail quality must keep (default {KEEP:g})")
     help_text = f"streams of one rate may take so long, then it is undecided (default {MAX_SECONDS:g}; at least what a verdict takes)"
     parser.option("--max-seconds", type=_seconds, metavar="S", help=help_text)
+    help_text = "all searches together may take so long; without --max-seconds a rate may take what its search has left"
+    parser.option("--minutes", type=_minutes, metavar="M", help=help_text)
     add_config_dir(parser)
     add_full(parser)
     add_quiet(parser)
@@ -80,7 +86,8 @@ def read(line: Line) -> Options:
     composing = Composing(
         command=line.typed, overrides=overrides, multirun=True, config_dirs=tuple(found.config_dir), quiet=found.quiet, full=found.full
     )
-    return Options(composing, found.deadline, found.keep or KEEP, found.max_seconds or MAX_SECONDS)
+    longest_s = MAX_SECONDS if found.minutes is None else 60 * found.minutes
+    return Options(composing, found.deadline, found.keep or KEEP, found.max_seconds or longest_s, found.minutes)
 
 
 def execute(options: Options) -> int:
@@ -106,4 +113,10 @@ def _share(text: str) -> float:
 def _seconds(text: str) -> float:
     if not 0 < (value := _number(text)) <= LONGEST_S:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number of seconds up to {LONGEST_S:,}, such as 60")
+    return value
+
+
+def _minutes(text: str) -> float:
+    if not SHORTEST_MINUTES <= (value := _number(text)) <= LONGEST_S / 60:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number of minutes from {SHORTEST_MINUTES:g} on, such as 10")
     return value
