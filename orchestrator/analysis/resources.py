@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
@@ -54,7 +55,7 @@ def resources_rows(group: Group) -> Iterator[ResourcesRow]:
             "first_inference_ns": _largest(start.get("first_inference_ns") for start in starts),
             "first_total_ns": _largest(start.get("first_total_ns") for start in starts),
             "warm_first_ns": _largest(warm_firsts(data)),
-            "paused_first_ns": _largest(paused_firsts(data)),
+            "paused_first_ns": _largest(value for value in paused_firsts(data) if math.isfinite(value)),
             "resident_peak_bytes": _largest(
                 [
                     *(start.get("peak_memory_bytes") for start in starts),
@@ -96,10 +97,10 @@ def warm_firsts(data: TrialData) -> Iterator[float]:
 
 
 def paused_firsts(data: TrialData) -> Iterator[float]:
-    """Yield the total time, in ns, of the first inference of every visit but the first of each process."""
-    leads = _of_rounds(data, "lead_in_first_ns")
-    later = np.setdiff1d(np.flatnonzero(np.isfinite(leads)), _first_rows(data))
-    yield from leads[later].tolist()
+    """Yield the total time, in ns, of the first inference of every visit but the first of each process; +inf where the model raised."""
+    asked, leads = _of_rounds(data, "lead_in"), _of_rounds(data, "lead_in_first_ns")
+    times = np.where((asked > 0) & ~np.isfinite(leads), np.inf, leads)
+    yield from times[np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))].tolist()
 
 
 def _first_rows(data: TrialData) -> NDArray[np.intp]:

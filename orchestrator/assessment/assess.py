@@ -13,6 +13,7 @@ from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.axes import unmatched
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.copies import copies_among, copies_in_words
+from orchestrator.assessment.machines import machines_in_words
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
 from orchestrator.assessment.subjects import Session, subjects_of
 from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
@@ -72,7 +73,7 @@ def assess(requirements: Requirements, sessions: Sequence[Session], resamples: i
             for requirement in requirements.requirements
         ),
         tuple(_campaign(session) for session in sessions),
-        tuple(copies_in_words(copies)),
+        (*copies_in_words(copies), *machines_in_words([record for session in sessions for record in session.records])),
     )
 
 

@@ -45,10 +45,16 @@ class Case:
         return clock
 
     def threshold(self, text: str, clock: Clock) -> Threshold:
-        """Return the threshold that a text names. Raises NotShown for a percentile where no trial can be the reference."""
+        """Return the threshold that a text names.
+
+        Raises NotShown for a percentile where no trial can be the reference, and where it is one of this system's own trials: what share
+        of its answers is on time is then fixed, however slow they are.
+        """
         found = self.subject.threshold(text, clock)
         if found is None:
             raise NotShown(f"no trial gives the percentile {text}: ask for a time, such as 50 ms")
+        if found.origin == "reference" and found.reference in self.subject.of_its_group:
+            raise NotShown(f"{text} is that of {found.reference}, which is this very system: ask for a time, such as 50 ms")
         return found
 
     def random(self) -> np.random.Generator:

@@ -28,9 +28,14 @@ def judged_part(
     except NothingToKeep as error:
         raise NotShown(str(error)) from error
     ideal = judged.ideal()
-    if math.isnan(ideal) or ideal <= 0:
+    if not math.isfinite(ideal):
+        raise NotShown(f"ideal quality is {ideal}, so that nothing can be held to it")
+    if ideal <= 0:
         raise NotShown("no answer is right, so that there is no quality to keep")
-    return members, judged, at_least * ideal if of == "ideal" else float(scale_of(judged).gained(at_least))
+    floor = at_least * ideal if of == "ideal" else float(scale_of(judged).gained(at_least))
+    if floor <= 0:
+        raise NotShown("an answer that is late is worth as much as what is asked for: ask for more")
+    return members, judged, floor
 
 
 def _group(data: TrialData, metric: str, slice_name: str) -> tuple[NDArray[np.bool_], Judged]:

@@ -144,7 +144,7 @@ def finding_of_mean(found: Mean, part: Series, floor: float, scale: Scale, name:
     low, high = scale.shown_limits(found.low, found.high)
     mean, asked = scale.shown(found.mean), scale.shown(floor)
     figure, within = (quality, quality_within) if scale == PLAIN else (_number, _numbers)
-    few = f", of {samples} samples" if samples < FEWEST else ""
+    few = f", of only {samples} {'sample' if samples == 1 else 'samples'}" if samples < FEWEST else ""
     bound = "at least" if scale.sign > 0 else "at most"
     return Finding(
         verdict,

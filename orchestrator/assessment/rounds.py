@@ -53,8 +53,6 @@ def keeps_quality(
     def deadlines(data: TrialData) -> Floats:
         members, judged, floor = judged_part(data, metric, slice_name, at_least, of)
         times = data.times[clock] if members.all() else data.times[clock][:, members]
-        if floor <= 0:
-            raise NotShown("an answer that is late is worth as much as what is asked for: ask for more")
         if isinstance(judged, JudgedMean):
             return np.asarray(mean_deadlines(judged.scores, times, [floor])[0])
         return round_deadlines(judged.curve, times, floor)
@@ -90,10 +88,11 @@ def answers_between_rounds(case: Case, asked: AnswersAsked) -> Finding:
     """Return whether a share of rounds answers few enough samples otherwise than the first round does."""
 
     def changed(data: TrialData) -> Floats:
-        column = data.evidence.get("different_answers")
-        if column is None and data.different_answers:
-            raise NotShown("no round says how many of its answers changed: measure again")
-        return np.ones(len(data.times[data.clock])) if column is None else np.nan_to_num(column) + 1
+        column = data.evidence.get("different_answers", np.full(len(data.times[data.clock]), np.nan))
+        if unknown := int(np.isnan(column).sum()):
+            rounds = "no round says" if unknown == column.size else f"{unknown} of {column.size} rounds do not say"
+            raise NotShown(f"{rounds} how many of its answers changed: measure again, with this version")
+        return column + 1
 
     asks = Asks("samples answered otherwise than in the first round", asked.at_most + 1.0, lambda value: f"{value - 1:.0f}")
     return finding_of_rounds(case, changed, asks, asked.share_of_rounds)

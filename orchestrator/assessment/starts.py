@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -58,20 +59,20 @@ def _until_answered(start: Mapping[str, Any]) -> float | None:
 
 
 def _resident(data: TrialData) -> Iterator[float | None]:
-    """Yield the most resident memory of each process of a trial, in bytes; None where nothing says."""
+    """Yield the most resident memory of each process of a trial, in bytes; None where nothing says what it held in its rounds."""
     at_end = (data.record.placement.get("at_end") or {}).get("peak_memory_bytes")
     starts = cold_starts(data.record.cold_start)
     for number, start in enumerate(starts):
         last = [at_end] if number == len(starts) - 1 else []
-        yield _largest([start.get("peak_memory_bytes"), *last, *_of_process(data, "resident_peak_bytes", number)])
+        timed = _largest([*last, *_of_process(data, "resident_peak_bytes", number)])
+        yield None if timed is None else _largest([start.get("peak_memory_bytes"), timed])
 
 
 def _on_device(data: TrialData) -> Iterator[float | None]:
-    """Yield the most memory that each process of a trial held on its GPUs, by the driver or else by PyTorch, in bytes."""
+    """Yield the most memory that each process of a trial held on its GPUs, by the driver or else by PyTorch, in bytes; None as above."""
     for number, start in enumerate(cold_starts(data.record.cold_start)):
-        by_driver = _largest(_of_process(data, "gpu_memory_bytes", number))
-        by_torch = _largest([start.get("gpu_allocated_peak_bytes"), *_of_process(data, "gpu_allocated_peak_bytes", number)])
-        yield _largest([by_driver, by_torch])
+        timed = _largest([*_of_process(data, "gpu_memory_bytes", number), *_of_process(data, "gpu_allocated_peak_bytes", number)])
+        yield None if timed is None else _largest([start.get("gpu_allocated_peak_bytes"), timed])
 
 
 def _of_process(data: TrialData, column: str, number: int) -> list[float]:
@@ -108,9 +109,10 @@ def _finding(
 ) -> Finding:
     kept = _kept(values, bound, round(1 - share, 12), case.error, units)
     largest = max(values)
-    certified = "" if kept.certified is None else f", certified {words(kept.certified)}"
+    longest = words(largest) if math.isfinite(largest) else "any time"
+    certified = "" if kept.certified is None or math.isinf(kept.certified) else f", certified {words(kept.certified)}"
     said = (
-        f"{name}: at most {words(largest)} in {len(values)} {ONE[units] if len(values) == 1 else units}{certified}; {kept.broke} of them "
+        f"{name}: at most {longest} in {len(values)} {ONE[units] if len(values) == 1 else units}{certified}; {kept.broke} of them "
         f"break the bound, of those to come a share in [{kept.low:.3f}, {kept.high:.3f}]; "
         f"asked: at most {words(bound)} in at least {share:.6g} of them"
     )

@@ -86,6 +86,11 @@ class Subject:
         return next(each.group for each in self.trials if each.group is not None)
 
     @property
+    def of_its_group(self) -> set[str]:
+        """The ids of its trials that are in that group."""
+        return {each.record.trial_id for each in self.trials if each.group is self.group}
+
+    @property
     def who(self) -> dict[str, str]:
         """What names it for a reader."""
         trial = self.trials[0].record.trial

@@ -171,15 +171,23 @@ def test_what_no_campaign_has_stored_is_not_shown() -> None:
 
 
 def test_memory_is_the_most_of_start_and_rounds() -> None:
-    trials = [starting(number, 80, peak_memory_bytes=2**20) for number in range(6)]
+    starts = [starting(number, 80, peak_memory_bytes=2**20) for number in range(6)]
+    of_start_alone = only(hold(starts, memory={"at_most": "1MiB"}))
+    assert of_start_alone.missing.startswith("no record says the peak of resident memory")
+    trials = [replace(data, evidence={"process": np.zeros(4), "resident_peak_bytes": np.full(4, 2.0**19)}) for data in starts]
     assert hold(trials, memory={"at_most": "1MiB"}).verdict == "met"
     more = {"process": np.zeros(4), "resident_peak_bytes": np.array([np.nan, 1.0, 3 * 2.0**20, 2.0])}
     assert hold([replace(data, evidence=more) for data in trials], memory={"at_most": "1MiB"}).verdict == "not met"
 
 
 def test_answers_that_change_between_rounds() -> None:
-    steady = measured(late_in(60, {}))
+    trial = measured(late_in(60, {}))
+    steady = replace(trial, evidence={"different_answers": np.zeros(60)})
     assert hold([steady], answers={"between": "rounds"}).verdict == "met"
+    unsaid = only(hold([trial], answers={"between": "rounds"}))
+    assert (unsaid.verdict, unsaid.missing.partition(":")[0]) == ("not shown", "no round says how many of its answers changed")
+    partly = replace(trial, evidence={"different_answers": np.where(np.arange(60) == 7, np.nan, 0)})
+    assert only(hold([partly], answers={"between": "rounds"})).missing.startswith("1 of 60 rounds do not say how many")
     changed = replace(steady, evidence={"different_answers": np.full(60, 2.0)})
     assert hold([changed], answers={"between": "rounds", "at_most": 1}).verdict == "not met"
     assert hold([changed], answers={"between": "rounds", "at_most": 2}).verdict == "met"
@@ -200,7 +208,7 @@ def test_a_slice_is_judged_alone_and_says_that_it_is_small() -> None:
     asked = {"threshold": "50 ms", "at_least": 0.9}
     large = only(hold([trial], tail_quality={**asked, "slice": "size=large"}))
     assert (large.verdict, large.figure) == ("not met", pytest.approx(0.5))
-    assert ", of 4 samples" in large.said
+    assert ", of only 4 samples" in large.said
     assert hold([trial], tail_quality={**asked, "slice": "size=small"}).verdict == "met"
     none = only(hold([trial], tail_quality={**asked, "slice": "size=huge"}))
     assert (none.verdict, none.missing) == ("not shown", "no sample is in the slice size=huge: its groups are large, small")
@@ -274,7 +282,7 @@ def test_a_pattern_is_held_against_a_setting_as_it_is_written(quick: Times) -> N
         {"measurement.half_width": 0.02},
         {"runtime.autotune": False},
         {"measurement.round_timeout_s": 600},
-        {"system.numa": None},
+        {"system.numa": "null"},
     ):
         assert hold([measured(quick)], tail_quality=asked, trials=trials).verdict == "met"
 

@@ -1,0 +1,109 @@
+"""What would be *met* and shows nothing: each of these was tried on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from built_trials import build_trial
+from held import hold, hold_all, only
+from numpy.typing import NDArray
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.storage.records import Process
+
+Times = NDArray[np.float64]
+
+
+def measured(times: Times, system: str = "one", **how: object) -> TrialData:
+    rounds = len(times)
+    measurement = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds}
+    return build_trial(system, times, measurement=measurement, stopped="max_rounds", **how)  # type: ignore[arg-type]
+
+
+def test_a_system_keeps_its_own_percentile_however_slow_it_is(quick: Times) -> None:
+    for slower in (1, 100):
+        found = only(hold([measured(quick * slower)], tail_quality={"threshold": "p95", "at_least": 0.9}))
+        assert (found.verdict, found.missing) == (
+            "not shown",
+            "p95 is that of net-one-r0, which is this very system: ask for a time, such as 50 ms",
+        )
+
+
+def test_another_system_may_be_held_to_the_percentile_of_the_reference(quick: Times) -> None:
+    reference, faster, slower = measured(quick, "one"), measured(quick / 2, "two"), measured(quick * 2, "three")
+    asked = {"threshold": "p95", "at_least": 0.9}
+    trials = [reference, faster, slower]
+    assert hold(trials, tail_quality=asked, trials={"system": "two"}).verdict == "met"
+    assert hold(trials, tail_quality=asked, trials={"system": "three"}).verdict == "not met"
+    assert hold(trials, tail_quality=asked, trials={"system": "one"}).verdict == "not shown"
+    assert hold(trials, late_answers={"threshold": "p95", "warnings": 9}, trials={"system": "one"}).verdict == "not shown"
+
+
+@pytest.mark.parametrize("at_least", [0, -0.5])
+def test_no_quality_at_all_is_not_asked_for(at_least: float, quick: Times) -> None:
+    found = only(hold([measured(quick * 1000)], tail_quality={"threshold": "1 ms", "at_least": at_least, "of": "absolute"}))
+    assert (found.verdict, found.missing) == ("not shown", "an answer that is late is worth as much as what is asked for: ask for more")
+
+
+@pytest.mark.parametrize(
+    ("score", "told"), [(np.nan, "ideal quality is nan"), (np.inf, "ideal quality is inf"), (0.0, "no answer is right")]
+)
+def test_scores_that_are_no_quality(score: float, told: str, quick: Times) -> None:
+    trial = measured(quick, metrics=("own",))
+    trial = replace(trial, scores={"own": np.append(np.full(19, score if score == 0 else 1.0), score)})
+    for asked in ({"at_least": 0.5}, {"at_least": 0.5, "of": "absolute"}, {"at_least": 0.5, "share_of_rounds": 0.5}):
+        found = only(hold([trial], tail_quality={"threshold": "50 ms", **asked}))
+        assert found.verdict == "not shown"
+        assert found.missing.startswith(told)
+
+
+def test_a_slice_of_one_sample_says_so(quick: Times) -> None:
+    trial = measured(quick, slices={"weather": ["rain", *["sun"] * 19]})
+    found = only(hold([trial], tail_quality={"threshold": "50 ms", "at_least": 0.5, "slice": "weather=rain"}))
+    assert ", of only 1 sample, asked" in found.said
+
+
+def test_a_first_inference_that_the_model_raised_on_was_in_no_time(quick: Times) -> None:
+    """Of 24 visits every second one has no time of its first inference."""
+    rounds = np.arange(48)
+    begins = rounds % 2 == 0
+    leads = np.where(begins, np.where(rounds % 4 == 0, 5e6, np.nan), np.nan)
+    evidence = {"visit": rounds // 2, "process": np.zeros(48), "lead_in": np.where(begins, 3.0, np.nan), "lead_in_first_ns": leads}
+    trial = replace(measured(quick[:48]), evidence={name: np.asarray(of, dtype=np.float64) for name, of in evidence.items()})
+    found = only(hold([trial], first_inference={"within": "6 ms", "state": "warm", "share_of_starts": 0.9}))
+    assert found.verdict == "not met"
+    assert "at most any time in 23 visits; 12 of them break the bound" in found.said
+    whole = replace(trial, evidence={**trial.evidence, "lead_in_first_ns": np.where(begins, 5e6, np.nan)})
+    assert hold([whole], first_inference={"within": "6 ms", "state": "warm", "share_of_starts": 0.5}).verdict == "met"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"flags": ("overloaded",)}, {"flags": ("schedule not kept",)}, {"origin": "imported"}, {"state": "failed"}, {"state": "interrupted"}],
+)
+def test_a_flag_stands_in_the_way(changed: dict[str, object], quick: Times) -> None:
+    trial = measured(quick)
+    trial = replace(trial, record=trial.record.model_copy(update=changed))
+    for asked in (
+        {"tail_quality": {"threshold": "50 ms", "at_least": 0.5}},
+        {"latency": {"percentile": 95, "within": "50 ms"}},
+        {"deadline": {"within": "50 ms"}},
+        {"late_answers": {"threshold": "50 ms", "longest_streak": 1}},
+    ):
+        found = only(hold([trial], **asked))
+        assert found.verdict == "not shown"
+        assert found.missing.startswith("flagged: ")
+
+
+def test_sessions_of_several_machines_are_said(quick: Times) -> None:
+    def on(day: int, host: str) -> TrialData:
+        process = Process(process=0, pid=1, host=host, started_at=datetime(2026, 5, day, tzinfo=UTC))
+        return measured(np.roll(quick, day, axis=0), processes=(process,))
+
+    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.5}, "evidence": {"sessions": 2}}
+    assert hold_all([[on(1, "bench")], [on(2, "bench")]], **asked).remarks == ()
+    found = hold_all([[on(1, "bench")], [on(2, "car")]], **asked)
+    assert found.remarks == ("one system was measured on several machines (bench, car): processes and sessions are those of all of them",)
