@@ -11,6 +11,7 @@ from typing import Annotated, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.held_answers import Answered, held_mean
 from orchestrator.analysis.load import ENOUGH_STREAMS, FEW_STREAMS, OVERLOADED
 from orchestrator.analysis.quality import (
     JudgedMean,
@@ -194,7 +195,7 @@ def replay_rows(
             "streams": len(rounds),
             "rounds": int(at.rounds.size),
             **_lateness(at.played, question, deadline.ns),
-            **(NOTHING if measured is None else beside(data, measured, deadline, question.law.seed)),
+            **(NOTHING if measured is None else beside(data, measured, deadline, question.law.seed, _held(data, at.played, deadline.ns))),
             "flags": [*flags, *own],
         }
 
@@ -256,6 +257,11 @@ def _grows(at: _Streams, service_ns: float) -> bool:
     """Return whether the backlog grows through the streams."""
     kept = [(one.schedule.moments_ns[one.after_ramp], one.wait_ns[one.after_ramp]) for one in at.played]
     return backlog_grows(kept, service_ns)
+
+
+def _held(data: TrialData, played: Sequence[Played], deadline_ns: int) -> float | None:
+    """Return quality with the last answer held, of streams as they would have run."""
+    return held_mean(data, [Answered(one.schedule.samples, one.response_ns > deadline_ns, one.after_ramp) for one in played])
 
 
 def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) -> Lateness:

@@ -10,6 +10,7 @@ from typing import Annotated, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.held_answers import answered_under_load, held_mean
 from orchestrator.analysis.load import schedules_of
 from orchestrator.analysis.quality import Stake, intervals_of, scale_of
 from orchestrator.analysis.replay_streams import Arrivals, Rule
@@ -33,6 +34,8 @@ class Beside(TypedDict):
     idle_penalty: Annotated[
         float | None, "the penalty of idling: median total time of its samples that found the server idle, over the closed loop's, less 1"
     ]
+    held_mean: Annotated[float | None, "replayed quality if the last answer on time is kept until the next; null if nothing was measured"]
+    measured_held: Annotated[float | None, "the same of what was measured; both null of a metric that is no mean over samples"]
 
 
 NOTHING: Beside = {
@@ -42,6 +45,8 @@ NOTHING: Beside = {
     "measured_high": None,
     "service_change": None,
     "idle_penalty": None,
+    "held_mean": None,
+    "measured_held": None,
 }
 
 
@@ -73,8 +78,11 @@ def under_load(
     return None
 
 
-def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int) -> Beside:
-    """Return what a trial under load kept, and what became of its times, against the same in a closed loop."""
+def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int, held: float | None) -> Beside:
+    """Return what a trial under load kept, and what became of its times, against the same in a closed loop.
+
+    ``held`` is replayed quality with the last answer held.
+    """
     judged = measured.judged(measured.metric)
     assert measured.streams is not None
     every = np.ones(len(measured.references), dtype=np.bool_)
@@ -95,6 +103,8 @@ def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int)
         "measured_high": high,
         "service_change": float(services.mean() / closed.mean() - 1) if services.size and closed.size else None,
         "idle_penalty": float(np.median(idle) / np.median(closed) - 1) if idle.size and closed.size else None,
+        "held_mean": held,
+        "measured_held": held_mean(measured, answered_under_load(measured, deadline.ns)),
     }
 
 

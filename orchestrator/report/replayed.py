@@ -27,6 +27,10 @@ ABOUT_MEASURED = (
     "idling, by how much the median of samples that found the server idle lies above the closed loop's median: clocks and caches are "
     "colder then. A replay knows neither."
 )
+ABOUT_HELD = (
+    " held: quality if the last answer on time is kept until the next, replayed and measured. Samples come in random order; pictures of a "
+    "camera resemble the one before, and would keep more."
+)
 
 
 def words_of(row: Row) -> str:
@@ -121,7 +125,8 @@ def _streaks_table(group: Group, rows: Sequence[Row]) -> Table:
 
 
 def _measured_table(group: Group, rows: Sequence[Row]) -> Table:
-    heads = ["replayed", "measured", "times", "after idling"]
+    held = any(row["measured_held"] is not None for row in rows)
+    heads = ["replayed", "measured", "times", "after idling", *(["held"] if held else [])]
     made = Table(
         title=f"Replayed and measured, of {group.task} ({rows[0]['metric']}): {words_of(rows[0])}",
         columns=[*who_columns(group), "rate", *heads],
@@ -133,10 +138,11 @@ def _measured_table(group: Group, rows: Sequence[Row]) -> Table:
                 _measured(row),
                 _change(row["service_change"]),
                 _change(row["idle_penalty"]),
+                *([_held(row)] if held else []),
             ]
             for row in rows
         ],
-        note=ABOUT_MEASURED,
+        note=ABOUT_MEASURED + (ABOUT_HELD if held else ""),
         right=frozenset(["rate", *heads]),
     )
     return condensed(made, ["rate", *heads])
@@ -146,6 +152,10 @@ def _measured(row: Row) -> str:
     if row["measured_mean"] is None:
         return "-"
     return f"{quality(row['measured_mean'])} {quality_within(row['measured_low'], row['measured_high'])}"
+
+
+def _held(row: Row) -> str:
+    return "; ".join("-" if row[name] is None else quality(row[name]) for name in ("held_mean", "measured_held"))
 
 
 def _change(share: float | None) -> str:

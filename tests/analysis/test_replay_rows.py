@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.analysis.held_answers import Answered, held_mean
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
-from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, schedule_of, services_of, streams_of
+from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import LoadConfig
+from orchestrator.metrics import Answers, find_metric
 from orchestrator.stats.arrivals import mean_rate
 from orchestrator.stats.service_policies import POLICIES, Policy, serve
 from orchestrator.stats.thresholds import Threshold
@@ -145,6 +147,33 @@ def test_the_page_has_the_columns() -> None:
     assert columns_in_markdown(ReplayRow, after=Labels) in PAGE
 
 
+def held_by_hand(data: TrialData, streams: list[tuple[Any, Any, int]]) -> float:
+    """Mean quality over streams of (samples, late, ramp), each late answer being the last one on time."""
+    metric, means = find_metric("top1"), []
+    for samples, late, ramp in streams:
+        held, scores = None, []
+        for sample, is_late in zip(samples, late, strict=True):
+            held = held if is_late else sample
+            answers = None if held is None else Answers([data.predictions[held]], [data.references[sample]])
+            scores.append(0.0 if answers is None else float(metric.score(answers)[0]))  # type: ignore[union-attr]
+        means.append(np.mean(scores[ramp:]))
+    return float(np.mean(means))
+
+
+def test_an_answer_is_held_where_it_is_right_of_a_later_sample_too(data: TrialData) -> None:
+    alike = replace(data, references=[1] * 20, predictions=[[1]] * 10 + [[2]] * 10, scores={}, _judged={})
+    never, late = np.zeros(4, dtype=bool), np.array([True, False, True, True])
+
+    def found(samples: list[int], is_late: Any) -> float | None:
+        return held_mean(alike, [Answered(np.array(samples), is_late, slice(None))])
+
+    assert found([0, 1, 2, 13], never) == 0.75
+    assert found([0, 1, 12, 13], late) == 0.75, "nothing is known of the first, and the second answer is right of those after it"
+    assert found([0, 11, 2, 3], late) == 0.0
+    assert found([0, 1, 2, 3], ~never) == 0.0
+    assert held_mean(alike, []) is None
+
+
 def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) -> None:
     load = LoadConfig(name="poisson", rate_per_s=20.0, stream_s=3.0)
     record = data.record.model_copy(update={"trial_id": "loaded-r0", "trial": data.record.trial.model_copy(update={"load": load})})
@@ -165,6 +194,16 @@ def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) ->
     assert same["service_change"] == pytest.approx(0.25)
     assert same["idle_penalty"] == pytest.approx(0.25, abs=0.03)
     assert other["service_change"] is other["idle_penalty"] is None
+    assert other["held_mean"] is other["measured_held"] is None
+    of_streams = [(np.tile(np.arange(20), 2), ~on_time[2 * stream : 2 * stream + 2].ravel(), 0) for stream in range(15)]
+    assert same["measured_held"] == pytest.approx(held_by_hand(data, of_streams))
+    played = []
+    for number, stored in enumerate(streams_of(data)):
+        schedule = schedule_of(POISSON, 20.0, stored.size, 20, number)
+        served = play(data, services_of(data), stored, schedule, Rule(), LIMIT.ns)
+        played.append((schedule.samples, served.response_ns > LIMIT.ns, schedule.ramp))
+    assert same["held_mean"] == pytest.approx(held_by_hand(data, played))
+    assert same["held_mean"] >= same["mean"]
     for changed in ({"policy": "newest"}, {"group": 2}, {"queue_limit": 3}):
         elsewhere = record.model_copy(update={"trial": record.trial.model_copy(update={"load": load.model_copy(update=changed)})})
         assert next(replay_rows(data, question, LIMIT, (), [replace(loaded, record=elsewhere)]))["measured"] is None
