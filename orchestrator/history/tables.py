@@ -11,7 +11,7 @@ from orchestrator.history.change_points import ERROR, fewest_campaigns
 from orchestrator.history.points import NAMES, threshold_words
 from orchestrator.history.series import Change, Series
 from orchestrator.history.stored import Stored
-from orchestrator.history.surroundings import what_differs
+from orchestrator.history.surroundings import Surroundings
 from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, quality
@@ -109,7 +109,7 @@ def course_of(values: Sequence[float], cells: int = CELLS) -> str:
 def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     """Return one row per change point, in order of time."""
     series = [change.series for change in changes]
-    names, heads = names_of(_once(series)), heads_of(_once(series))
+    names, heads, surroundings = names_of(_once(series)), heads_of(_once(series)), Surroundings()
     rows = []
     for change in changes:
         one = change.series
@@ -121,7 +121,7 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
                 one.key.task,
                 change.figure,
                 *_levels(change),
-                what_differs(stored[before.campaigns[-1]], stored[after.campaigns[0]], one.key.match_key),
+                surroundings.what_differs(stored[before.campaigns[-1]], stored[after.campaigns[0]], one.key.match_key),
             ]
         )
     return condensed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -125,6 +126,7 @@ def _of_samples(answers: Sequence[ArrayLike]) -> float:
     return squares / degrees / size if degrees else math.nan
 
 
+@lru_cache(maxsize=1024)
 def student_t(count: int, confidence: float = 0.95) -> float:
     """Return Student's t for a two-sided interval of a mean of ``count`` values, at least 2."""
     return float(scipy.stats.t.ppf((1 + confidence) / 2, count - 1))

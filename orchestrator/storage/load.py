@@ -6,7 +6,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -61,23 +61,24 @@ def _refuse_strange(document: Any, surrogates: bool) -> None:
 
     ``surrogates``: there may be halves of surrogate pairs, which no UTF-8 can hold.
     """
-    left = [(document, 0)]
+    left: list[tuple[Any, int]] = [([document], -1)]
     while left:
-        value, depth = left.pop()
-        if isinstance(value, dict | list):
-            if depth > DEEPEST:
-                raise ValueError(f"it is nested deeper than {DEEPEST} levels")
-            left += [(below, depth + 1) for below in (value.values() if isinstance(value, dict) else value)]
-            if surrogates and isinstance(value, dict):
-                left += [(key, depth) for key in value]
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                raise ValueError(f"{value} is no number")
-        elif isinstance(value, int):
-            if abs(value) > LARGEST:
+        holder, depth = left.pop()
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        values: Iterable[Any] = holder.values() if isinstance(holder, dict) else holder
+        for value in (*values, *holder) if surrogates and isinstance(holder, dict) else values:
+            kind = type(value)  # what JSON makes of a file has no other types, and this is asked of every value of every record
+            if kind is dict or kind is list:
+                left.append((value, depth + 1))
+            elif kind is str:
+                if surrogates:
+                    value.encode()
+            elif kind is float:
+                if not math.isfinite(value):
+                    raise ValueError(f"{value} is no number")
+            elif kind is int and abs(value) > LARGEST:
                 raise ValueError("it holds a number of more than 128 bits")
-        elif surrogates and isinstance(value, str):
-            value.encode()
 
 
 def read_regular(path: Path) -> bytes:

@@ -12,9 +12,10 @@ from small_campaign import read_document, reseal_json
 
 from benchmarks.many_campaigns import many_campaigns
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.history import surroundings
 from orchestrator.history.series import ChangeRow, HistoryRow
 from orchestrator.history.tables import course_of
-from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.typed_rows import columns_in_markdown
 
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
@@ -53,6 +54,20 @@ def test_a_change_is_told_with_what_else_differs_in_80_columns(campaigns: Path, 
     assert {row["code"] for row in rows} == {"1.0 aa", "1.0 bb"}
     assert all(row["interval_low"] < row["mean"] < row["interval_high"] for row in rows)
     assert all(row["deadline_ns"] > 0 and row["process_low"] is None for row in rows)
+
+
+def test_two_systems_that_change_at_once_open_their_campaigns_once(
+    campaigns: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def counted(directory: Path) -> Campaign:
+        opened.append(directory)
+        return open_campaign(directory)
+
+    monkeypatch.setattr(surroundings, "open_campaign", counted)
+    assert orchestrator("history", campaigns, "--to", tmp_path, cwd=campaigns).returncode == 0
+    assert [path.name[:10] for path in opened] == ["2026-04-19"]  # it has no trials, so that nothing is asked of the next one
 
 
 def test_the_page_draws_each_series_and_runs_nothing(campaigns: Path) -> None:
