@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,19 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from small_campaign import measure_small
 
+import orchestrator.report.html
+from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.contracts import InputError
 from orchestrator.report.colours import COLOURS, DASHES
 from orchestrator.report.figures.axis_words import axis_words
 from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.look import LOOKS, inches, look_of
+from orchestrator.report.figures.reading import entries_of, readings
 from orchestrator.report.figures.static import HEIGHT, drawn_figure, write_figures
+from orchestrator.report.html.panels import colours_of
+from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow  # the campaign takes seconds to measure
 SVG = "{http://www.w3.org/2000/svg}"
@@ -40,14 +47,46 @@ def lab(colour: str, matrix: Any) -> Any:
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
+STATE = (Path(orchestrator.report.html.__file__).parent / "state.js").read_text("utf-8")
+OF_THE_PAGE = list(zip(*re.findall(r'\["(#\w{6})", "(#\w{6})"\]', STATE), strict=True))
+"""On light and on dark ground."""
+
+
 @pytest.mark.parametrize("reader", SEEN_BY)
-def test_colours_differ_for_every_reader(reader: str) -> None:
+@pytest.mark.parametrize(("colours", "ground"), [(COLOURS, "#ffffff"), (OF_THE_PAGE[0], "#ffffff"), (OF_THE_PAGE[1], "#14171b")])
+def test_colours_differ_for_every_reader(reader: str, colours: tuple[str, ...], ground: str) -> None:
     """A difference of 14 in CIELAB is several times what is just seen side by side."""
-    seen = {colour: lab(colour, SEEN_BY[reader]) for colour in COLOURS}
-    for one, other in combinations(COLOURS, 2):
+    assert len(colours) == 8
+    seen = {colour: lab(colour, SEEN_BY[reader]) for colour in (*colours, ground)}
+    for one, other in combinations(colours, 2):
         assert np.linalg.norm(seen[one] - seen[other]) > 14, (reader, one, other)
-    for colour in COLOURS:
-        assert np.linalg.norm(seen[colour] - np.array([100, 0, 0])) > 30  # and from paper
+    for colour in colours:
+        assert np.linalg.norm(seen[colour] - seen[ground]) > 30
+
+
+def test_repeats_look_like_their_system_and_runtimes_of_one_system_differ_in_colour(tmp_path: Path) -> None:
+    campaign = open_campaign(measure_small(tmp_path / "r", repeat=3))
+    (reading,) = readings(analyse(campaign, campaign.record.config.analysis), {})
+    looks = {entry.label: (entry.colour, entry.dash) for entry in reading.entries}
+    assert looks == {
+        f"{system} · repeat {repeat}": (number, 0) for repeat in range(3) for number, system in enumerate(("cpu_all", "cpu_1"))
+    }
+    one_system = [entry for entry in reading.entries if entry.system_label == "cpu_1"]
+    other = one_system[0].data.record.trial.model_copy(
+        update={"runtime": one_system[0].data.record.trial.runtime.model_copy(update={"name": "other"})}
+    )
+    first, second = one_system[0].data, one_system[1].data
+    second = replace(second, record=second.record.model_copy(update={"trial": other, "match_key": "other"}))
+    found = entries_of(replace(reading.group, trials=(first, second)))
+    assert [(entry.label, entry.colour, entry.dash) for entry in found] == [("torch", 0, 0), ("other", 1, 1)]
+
+
+def test_a_system_has_the_same_colour_in_the_panels_of_all_models(crowd: Any) -> None:
+    (reading,) = readings(crowd.results, crowd.evidence)
+    colours = colours_of(reading)
+    systems = {entry.data.record.trial.system.name: colours[entry.key] for entry in reading.entries}
+    assert systems == {"one": 0, "two": 1, "three": 2, "four": 3}
+    assert all(colours[entry.key] == systems[entry.data.record.trial.system.name] for entry in reading.entries)
 
 
 def test_dashes_differ() -> None:

@@ -148,6 +148,10 @@ def test_a_phone_scrolls_tables_and_not_the_page(report: Any, visit: Callable[..
         details.evaluate("element => element.open = true")
     assert seen.page.evaluate("document.documentElement.scrollWidth") == 390
     assert seen.page.evaluate("[...document.querySelectorAll('.scroll')].some(box => box.scrollWidth > box.clientWidth)")
+    assert seen.page.evaluate("[...document.querySelectorAll('[data-picked-name]')].every(name => name.scrollWidth <= name.clientWidth)")
+    assert seen.page.evaluate(
+        "[...document.querySelectorAll('[data-chart=tail-quality-0] .annotation-text')].some(text => text.textContent.startsWith('ideal '))"
+    )
     assert seen.said == []
 
 

@@ -32,7 +32,7 @@ class Entry:
         what tells it from others of equal names; empty if names do.
     colour, dash
         numbers of its colour, which trials of equal model, system, batch and settings share, and of its dashes, which those of equal
-        runtime and repeat share.
+        runtime share. Where all trials are equal in the former, each runtime has a colour, too. Repeats look alike: they are one system.
     """
 
     label: str
@@ -66,7 +66,8 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
     several_batches = len({data.record.trial.measurement.batch for data in trials}) > 1
     repeated = len({data.record.match_key for data in trials}) < len(trials)
     colours: dict[tuple[str, str, int, str], int] = {}
-    dashes: dict[tuple[str, int], int] = {}
+    dashes: dict[str, int] = {}
+    places = {place_of(data, group) for data in trials}
     entries = []
     for data in trials:
         trial, settings = data.record.trial, group.settings[data.trial_id]
@@ -76,7 +77,7 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
         named = bool(parts or settings)
         with_repeat = [*parts, *([f"repeat {trial.repeat}"] if repeated else []), *([settings] if settings else [])]
         parts = [*parts, *([settings] if settings else [])] if named else [trial.system.name, trial.runtime.name]
-        place = (trial.model.name, trial.system.name, trial.measurement.batch, settings)
+        dash = dashes.setdefault(trial.runtime.name, len(dashes))
         entries.append(
             Entry(
                 label=" · ".join(with_repeat or parts),
@@ -84,11 +85,17 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
                 settings=settings,
                 data=data,
                 flags=tuple(group.flags[data.trial_id]),
-                colour=colours.setdefault(place, len(colours)),
-                dash=dashes.setdefault((trial.runtime.name, trial.repeat), len(dashes)),
+                colour=colours.setdefault(place_of(data, group), len(colours)) if len(places) > 1 else dash,
+                dash=dash,
             )
         )
     return tuple(entries)
+
+
+def place_of(data: TrialData, group: Group) -> tuple[str, str, int, str]:
+    """Return the model, system, batch and settings of a trial, whose lines have one colour."""
+    trial = data.record.trial
+    return trial.model.name, trial.system.name, trial.measurement.batch, group.settings[data.trial_id]
 
 
 DRAWN_VALUES = 1_000_000

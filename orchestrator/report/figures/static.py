@@ -147,7 +147,9 @@ def _first(chart: Chart) -> dict[str, str]:
 
 
 def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series], look: Look) -> None:
-    found = styles((entry.key, entry.colour, entry.dash) for entry in reading.entries)
+    systems = {entry.data.record.match_key: entry for entry in reversed(reading.entries)}
+    of_system = styles((key, entry.colour, entry.dash) for key, entry in reversed(systems.items()))
+    found = {entry.key: of_system[entry.data.record.match_key] for entry in reading.entries}
     grid = reading.grids[reading.clock]
     left: Any = 0.0
     for number, series in enumerate(shown):

@@ -67,11 +67,15 @@ function layoutOf(chart, task) {
 function answerLayout(chart, task, made, colours) {
   made.yaxis.range = [0, task.top * 1.04];
   const entries = [...task.entries.entries()].filter(([key]) => visible(chart, task).some(series => series.entry === key));
-  const ideals = new Set(entries.map(([, entry]) => entry.clocks[task.clock].ideal));
-  for (const ideal of ideals)
+  const ideals = [...new Set(entries.map(([, entry]) => entry.clocks[task.clock].ideal))].sort((one, other) => other - one);
+  let above = Infinity;
+  for (const ideal of ideals) {
     made.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: ideal, y1: ideal, line: { color: colours.ink, width: 1, dash: "dash" }, opacity: .6 });
-  if (ideals.size === 1) made.annotations.push({ xref: "paper", x: 0, xanchor: "left", y: [...ideals][0], yanchor: "bottom", text: `ideal ${nearest([...ideals][0])}`,
-    showarrow: false, font: { size: 11, color: colours.ink } });
+    if (above - ideal < task.top * .06) continue; // its name would lie on that of the line above
+    made.annotations.push({ xref: "paper", x: 0, xanchor: "left", y: ideal, yanchor: "bottom", text: `ideal ${nearest(ideal)}`,
+      showarrow: false, font: { size: 11, color: colours.ink } });
+    above = ideal;
+  }
 }
 
 // Names at the ends of lines, with what each keeps at the deadline; they give way to each other.

@@ -15,6 +15,7 @@ from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
+from orchestrator.report.html.panels import colours_of
 from orchestrator.report.html.ranking import claims_by_clock, top_of
 from orchestrator.report.standings import UNSTEADY, WIDE
 from orchestrator.report.table import Table
@@ -80,7 +81,7 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
     """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
     claims = claims_by_clock(reading)
     places = {clock: ranks(reading, clock) for clock in reading.clocks}
-    keys = reading.short_keys()
+    keys, colours = reading.short_keys(), colours_of(reading)
     judged = reading.group.trials[0].judged(reading.metric)
     scale = scale_of(judged)
     return {
@@ -96,7 +97,10 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
             clock: {"ns": arrays.exact(grid.ns.astype(float)), "labels": list(grid.labels), "start": grid.start}
             for clock, grid in ((clock, reading.grids[clock]) for clock in reading.clocks)
         },
-        "entries": {keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places) for entry in reading.entries},
+        "entries": {
+            keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places) | {"colour": colours[entry.key]}
+            for entry in reading.entries
+        },
     }
 
 
@@ -149,7 +153,6 @@ def _entry_data(
     return {
         "label": entry.label,
         "model": entry.data.record.trial.model.name,
-        "colour": entry.colour,
         "dash": entry.dash,
         "flags": [[[flags[flag].anchor, flag] for flag in found] for found in sets],
         "clocks": clocks,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.report.figures.chart import Chart
-from orchestrator.report.figures.reading import Reading
+from orchestrator.report.figures.reading import Entry, Reading, place_of
 
 MOST_TOGETHER = 10
 """Trials of several models that one panel holds."""
@@ -37,7 +37,7 @@ def figure_of(chart: Chart, reading: Reading, number: int) -> Figure:
     """Return a figure of the task of this number."""
     name = f"{chart.name}-{number}"
     models = {entry.key: entry.data.record.trial.model.name for entry in reading.entries}
-    apart = list(dict.fromkeys(models.values())) if len(models) > MOST_TOGETHER and not chart.stacked else []
+    apart = [] if chart.stacked else _models_apart(reading.entries)
     if len(apart) < 2:
         panels = [Panel(name, "", chart)]
     else:
@@ -50,3 +50,19 @@ def figure_of(chart: Chart, reading: Reading, number: int) -> Figure:
             for place, model in enumerate(apart)
         ]
     return Figure(name, chart.title, chart.note, chart.choices, chart.stacked, panels)
+
+
+def _models_apart(entries: Sequence[Entry]) -> list[str]:
+    """Return the models that have panels of their own; nothing where all are drawn together."""
+    return list(dict.fromkeys(entry.data.record.trial.model.name for entry in entries)) if len(entries) > MOST_TOGETHER else []
+
+
+def colours_of(reading: Reading) -> dict[str, int]:
+    """Return the number of each trial's colour by its key: in panels of models that of its system, the same in all of them."""
+    if len(_models_apart(reading.entries)) < 2:
+        return {entry.key: entry.colour for entry in reading.entries}
+    places = {entry.key: place_of(entry.data, reading.group)[1:] for entry in reading.entries}
+    numbers = {place: number for number, place in enumerate(dict.fromkeys(places.values()))}
+    if len(numbers) == 1:
+        return {entry.key: entry.dash for entry in reading.entries}
+    return {key: numbers[place] for key, place in places.items()}

@@ -1,9 +1,10 @@
 // What is chosen: per task the clock, the place of the slider, the trials that are drawn, and the one that is picked.
 const root = document.documentElement;
-// Bang Wong's colours for the colour-blind, and others that keep their distance; the second of each is for dark ground.
+// The first two after Bang Wong, the others as far from them as colour-blind readers need and as dark as text must be; the second of each
+// is for dark ground.
 const COLOURS = [
-  ["#0072b2", "#56a9e8"], ["#c24e00", "#f28c4b"], ["#00795a", "#3fc79b"], ["#a6458a", "#e08cc6"], ["#7a5c00", "#e0bd3a"],
-  ["#2f6f9f", "#8fc7ef"], ["#6b4fb3", "#b09cf0"], ["#b0304a", "#f07d93"], ["#4d6b1f", "#a5c96b"], ["#5a5a5a", "#b8b8b8"],
+  ["#0072b2", "#56a9e8"], ["#c24e00", "#f28c4b"], ["#405c31", "#4ce08f"], ["#b5457f", "#ff5fa8"],
+  ["#4b0092", "#a877ff"], ["#aa00ff", "#fcc91c"], ["#7a0800", "#f22963"], ["#1b1f24", "#f2f4f7"],
 ];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
 const STROKES = { solid: "", dash: "7 4", dot: "2 3", dashdot: "7 3 2 3", longdash: "12 4" };
