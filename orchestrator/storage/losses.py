@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
@@ -105,7 +106,8 @@ def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.Record
     """
     if not timings.num_rows:
         return None
-    if (batch > 1 or in_flight > 1) and bool(rounds.column("stream").is_valid().to_numpy(zero_copy_only=False).any()):
+    in_streams = bool(rounds.column("stream").is_valid().to_numpy(zero_copy_only=False).any())
+    if (batch > 1 or in_flight > 1) and in_streams:
         return None  # what is under way may reach from one round into the next; the timed process has looked at the whole stream
     numbers = rounds.column("round").to_numpy()
     row = np.searchsorted(numbers, timings.column("round").to_numpy())
@@ -113,6 +115,8 @@ def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.Record
     for name in PARTS:
         times_ns = timings.column(name).fill_null(0).to_numpy().astype(np.float64)
         parts_ns += np.bincount(row, weights=times_ns, minlength=len(numbers))
+    if in_streams:
+        parts_ns -= _gaps_before(timings, row, len(numbers))
     parts_ns /= batch * in_flight
     durations_ns = rounds.column("duration_ns").to_numpy()
     short = np.flatnonzero(parts_ns * (1 - ROUNDING) > durations_ns)
@@ -120,6 +124,21 @@ def short_round(timings: pa.Table | pa.RecordBatch, rounds: pa.Table | pa.Record
         return None
     first = int(short[0])
     return ShortRound(int(numbers[first]), int(durations_ns[first]), int(np.ceil(parts_ns[first])))
+
+
+def _gaps_before(timings: pa.Table | pa.RecordBatch, row: NDArray[np.intp], rounds: int) -> NDArray[np.float64]:
+    """Return the gap before the first sample that each round of a stream served, [rounds], ns.
+
+    It counts from the end of the last one served before, which is earlier than the end of that round where samples were dropped last.
+    """
+    gaps = timings.column("start_gap_ns").to_numpy(zero_copy_only=False).astype(np.float64)
+    arrivals = timings.column("arrival_ns").to_numpy(zero_copy_only=False)
+    known = np.flatnonzero(np.isfinite(gaps))
+    ordered = known[np.lexsort((arrivals[known], row[known]))]
+    of_round, first = np.unique(row[ordered], return_index=True)
+    found = np.zeros(rounds)
+    found[of_round] = gaps[ordered[first]]
+    return found
 
 
 def refuse_short_rounds(folder: TrialFolder, timings: pa.Table, rounds: pa.Table, batch: int, in_flight: int = 1) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from orchestrator.measurement.load_loop import Service, serve
 from orchestrator.measurement.stream_tables import Stream
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.storage import schema
+from orchestrator.storage.losses import ShortRound, short_round
 from orchestrator.subject.schedule import Schedule, schedule_of
 
 SAMPLES = 7
@@ -95,6 +97,10 @@ def test_arrivals_are_conserved(service: Service, seed: int, raises: int | None)
     assert outcomes.count("ok") == int(((stamps[:, 3] > 0) & (stamps[:, 0] > 0)).sum())
     assert outcomes.count("error") == int(((stamps[:, 3] > 0) & (stamps[:, 0] == 0)).sum())
     assert outcomes.count("dropped") == int((stamps[:, 3] <= 0).sum())
+    spans = [found.span(number, 10**18, 0)["duration_ns"] for number in range(schedule.rounds)]
+    took = pa.table({"round": range(schedule.rounds), "duration_ns": spans, "stream": pa.array([0] * schedule.rounds, pa.int32())})
+    if service.most == 1:
+        assert short_round(pa.Table.from_batches(rounds), took, 1) is None
 
 
 @given(services, st.integers(0, 10**6), st.integers(1, 40))
@@ -145,3 +151,18 @@ def test_rounds_of_a_stream_follow_one_another_without_a_hole() -> None:
     ends = found.ends_ns
     assert (np.diff(ends) > 0).all()
     assert ends[-1] == stamps[-1, 3]
+
+
+def test_a_gap_that_reaches_into_the_round_before_makes_no_round_too_short() -> None:
+    """The process slept past two arrivals and took the newer: the other, the last of its round, was dropped while nothing was served."""
+    schedule = Schedule(np.array([0, 50, 60, 70]), np.array([0, 1, 0, 1]), ramp=0, round_size=2)
+    stamps = np.array([[1000, 1001, 1004, 1005], [0, 0, 0, -1], [1060, 1061, 1068, 1069], [1070, 1071, 1078, 1079]])
+    found = Stream(schedule, stamps, ORIGIN)
+    found.refuse_impossible()
+    second = found.timings(1, 1)
+    assert found.span(1, 10**18, 0)["duration_ns"] == 29
+    assert [row["start_gap_ns"] for row in second.to_pylist()] == [55, 1]
+    took = pa.table({"round": [1], "duration_ns": [29], "stream": pa.array([0], pa.int32())})
+    assert short_round(second, took, 1) is None
+    shorter = took.set_column(1, "duration_ns", pa.array([18]))
+    assert short_round(second, shorter, 1) == ShortRound(1, 18, 19)
