@@ -121,6 +121,8 @@ def one(arguments: argparse.Namespace) -> None:
         delays = ours(arguments.client, arguments.rate, arguments.seconds, busy_ns, arguments.seed)
     after, own, took_s = psutil.cpu_times(), time.process_time() - own, time.monotonic() - began
     foreign_s = sum(after) - after.idle - after.iowait - (sum(before) - before.idle - before.iowait) - own
+    if not delays.size:
+        raise SystemExit("no sample found the system idle: others keep the machine busy")
     p50, p99 = np.percentile(delays, [50, 99]) / 1000
     print(json.dumps({"p50": p50, "p99": p99, "samples": int(delays.size), "foreign": max(0.0, foreign_s) / took_s}))
 

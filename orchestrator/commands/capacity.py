@@ -6,14 +6,13 @@ Which rate is next follows from what is stored alone, so that a search goes on w
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.capacity import ANY_RATE, Search, at_any_rate, searches_of
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.commands.capacity_budget import Choice, choices, seconds_left, spent_on
+from orchestrator.commands.capacity_budget import Choice, choices
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.commands.verbs.capacity import Options
@@ -108,27 +107,25 @@ class Explorer:
         self._site = site
         self._writer = writer
         self._known: list[Candidate] = []
-        self._before_s = spent_before(writer.directory)
-        self._began_s = time.monotonic()
 
     def __call__(self, progress: Progress) -> Sequence[PlannedTrial]:
         """Return the trials to measure next, which are trials of the campaign from here on; none where all searches are over."""
         chosen = [
             replace(candidate, trial=at_rate(candidate.trial, choice, self._question, candidate.inspection.samples))
-            for candidate, choice in zip(self._candidates(), self._choices(), strict=True)
+            for candidate, choice in zip(self._candidates(), choices_in(self._writer.directory, self._question), strict=True)
             if choice is not None
         ]
         planned = make_plan_of(chosen).trials
         known = {one.trial_id for one in self._writer.record.trials}
         planned = tuple(one for one in planned if one.trial_id not in known)
+        if not planned and self._question.minutes is not None:
+            wide = sum(search.next_rate() is not None for search in searches_in(self._writer.directory, self._question))
+            if wide:
+                progress.say(f"time is up after {self._question.minutes:g} min: {wide} of {len(self._question.trials)} brackets are wide")
         if planned:
             self._writer.add(planned)
             progress.add(planned, {one.trial_id: _name(one.trial) for one in planned})
         return [one for one in planned if one.state == "planned"]
-
-    def _choices(self) -> list[Choice | None]:
-        spent_s = self._before_s + time.monotonic() - self._began_s
-        return choices_in(self._writer.directory, self._question, spent_s)
 
     def _candidates(self) -> list[Candidate]:
         """Return what the searched trials work on and where, which is looked at once."""
@@ -146,14 +143,9 @@ def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:
     return searches_of(load_trials(open_campaign(directory)), question.trials)[: len(question.trials)]
 
 
-def spent_before(directory: Path) -> float:
-    """Return how long the trials of a campaign were under way, in s."""
-    return spent_on(open_campaign(directory).trials())
-
-
-def choices_in(directory: Path, question: CapacityQuestion, spent_s: float) -> list[Choice | None]:
-    """Return what is to be measured next in a campaign that has taken so long; None of a search that is over."""
-    return choices(searches_in(directory, question), question, time_of(question.deadline), seconds_left(question, spent_s))
+def choices_in(directory: Path, question: CapacityQuestion) -> list[Choice | None]:
+    """Return what is to be measured next in a campaign, by what is stored of it; None of a search that is over."""
+    return choices(searches_in(directory, question), question, time_of(question.deadline))
 
 
 def exit_code(code: int, directory: Path, question: CapacityQuestion) -> int:

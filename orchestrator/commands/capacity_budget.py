@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from orchestrator.analysis.capacity import Search
 from orchestrator.analysis.capacity_expected import expected_of
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.capacity import affordable, least_streams, probes_to_come, streams_within
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
@@ -16,7 +20,8 @@ from orchestrator.subject.schedule import Length, length_of_stream
 
 REPORT_S = 20.0
 """Of a budget, for what comes before and after measuring."""
-LEAST_LOADING_S = 2.0
+BETWEEN_S = 2.0
+"""Between two trials, for choosing a rate and the rest of what nobody counts."""
 
 
 @dataclass(frozen=True)
@@ -27,34 +32,48 @@ class Choice:
     most_streams: int
 
 
-def seconds_left(question: CapacityQuestion, spent_s: float) -> float | None:
-    """Return how long may be measured yet, in s; None where there is no budget."""
-    return None if question.minutes is None else 60 * question.minutes - REPORT_S - spent_s
+def seconds_left(question: CapacityQuestion, searches: Sequence[Search]) -> float | None:
+    """Return how long may be measured yet, in s, by what is stored; None where there is no budget."""
+    if question.minutes is None:
+        return None
+    return 60 * question.minutes - REPORT_S - sum(_loading_s(data.record) + _measured_s(data) for data in _trials(searches))
 
 
-def spent_on(records: Iterable[TrialRecord]) -> float:
-    """Return how long trials were under way, in s; times that overlap count once."""
-    spans = sorted((one.started_at, one.ended_at) for one in records if one.started_at is not None and one.ended_at is not None)
-    spent_s, until = 0.0, None
-    for start, end in spans:
-        begin = start if until is None else max(start, until)
-        spent_s += max(0.0, (end - begin).total_seconds())
-        until = end if until is None else max(until, end)
-    return spent_s
+def _trials(searches: Iterable[Search]) -> Iterator[TrialData]:
+    for search in searches:
+        yield from [search.closed] if search.closed is not None else []
+        yield from (measured.data for measured in search.probes)
 
 
-def choices(searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold, left_s: float | None) -> list[Choice | None]:
+def _loading_s(record: TrialRecord) -> float:
+    """Return what a trial took before its first round, in s, but for its turn on a machine that others measured on."""
+    cold = [record.cold_start, *(record.cold_start.get("earlier") or ())]
+    loaded_ns = sum(sum([one.get("load_ns") or 0, one.get("first_total_ns") or 0, *(one.get("warmup_rounds_ns") or ())]) for one in cold)
+    begun = record.started_at is not None and record.processes
+    started_s = (record.processes[0].started_at - record.started_at).total_seconds() if begun and record.started_at is not None else 0.0
+    return BETWEEN_S + max(0.0, started_s) + loaded_ns / SECOND_NS
+
+
+def _measured_s(data: TrialData) -> float:
+    """Return how long rounds and ramps of a trial took, in s."""
+    rounds_s = float(data.evidence["duration_ns"].sum()) / SECOND_NS
+    rate_per_s = data.record.trial.load.rate_per_s
+    if data.streams is None or rate_per_s is None:
+        return rounds_s
+    ramp = length_of_stream(data.record.trial.load, rate_per_s, data.times[data.clock].shape[1]).ramp
+    return rounds_s + np.unique(data.streams).size * ramp / rate_per_s
+
+
+def choices(searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold) -> list[Choice | None]:
     """Return what to measure next of each search; None where it is over, or too little time is left to decide anything.
 
-    Parameters
-    ----------
-    left_s
-        for all searches together, which share it evenly; None: a rate may take ``question.max_seconds``.
+    What is left of a budget is shared evenly by the searches that go on; without one a rate may take ``question.max_seconds``.
     """
     guesses = [expected_of(search, deadline, question.keep) for search in searches]
     rates = [search.next_rate(guess) for search, guess in zip(searches, guesses, strict=True)]
-    going = sum(rate is not None for rate in rates)
-    share_s = None if left_s is None or not going else left_s / going - _loading_s(searches)
+    going, left_s = sum(rate is not None for rate in rates), seconds_left(question, searches)
+    loads = [_loading_s(search.closed.record) for search in searches if search.closed is not None]
+    share_s = None if left_s is None or not going else left_s / going - sum(loads) / max(1, len(loads))
     return [
         None if rate is None else _choice(search, rate, guess, question, share_s)
         for search, rate, guess in zip(searches, rates, guesses, strict=True)
@@ -92,12 +111,3 @@ def _stream(search: Search, rate_per_s: float) -> tuple[Length, float, float]:
     samples = closed.times[closed.clock].shape[1]
     length = length_of_stream(search.like.load, rate_per_s, samples)
     return length, samples * min(closed.judged(closed.metric).ideal(), 1.0), length.arrivals(samples) / rate_per_s
-
-
-def _loading_s(searches: Sequence[Search]) -> float:
-    """Return what it takes to load a trial, in s, as the closed loops have shown."""
-    closed = [search.closed for search in searches if search.closed is not None]
-    if not closed:
-        return LEAST_LOADING_S
-    measured_s = sum(float(data.evidence["duration_ns"].sum()) / 1e9 for data in closed)
-    return max(LEAST_LOADING_S, (spent_on(data.record for data in closed) - measured_s) / len(closed))

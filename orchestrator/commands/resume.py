@@ -11,7 +11,7 @@ from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
 
-from orchestrator.commands.capacity import Explorer, choices_in, exit_code, spent_before
+from orchestrator.commands.capacity import Explorer, choices_in, exit_code
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
 from orchestrator.commands.shared_options import GoingOn
@@ -141,7 +141,7 @@ def execute(options: GoingOn) -> int:
         add_code_folders(campaign.code)
         chosen = _chosen(writer, options)
         question = writer.record.capacity if options.verb == "resume" else None
-        over = question is None or not any(choices_in(writer.directory, question, spent_before(writer.directory)))
+        over = question is None or not any(choices_in(writer.directory, question))
         if not chosen and over:
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
         with open_site(campaign, [planned.trial for planned in (chosen or writer.record.trials)]) as site:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,9 +15,9 @@ from orchestrator.analysis.capacity import searches_of
 from orchestrator.analysis.load import NOT_KEPT
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands import capacity
-from orchestrator.commands.capacity_budget import choices, seconds_left, spent_on
+from orchestrator.commands.capacity_budget import choices, seconds_left
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import PlannedTrial, TrialRecord
+from orchestrator.storage.records import PlannedTrial
 
 Call = Callable[..., tuple[int, str, str]]
 WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.stream_s=0.1", "load.ramp_s=0.02", "cluster=inline")
@@ -102,7 +101,7 @@ def test_two_systems_that_keep_it_at_no_rate_exit_with_3_and_are_compared(call: 
 
 
 @pytest.mark.usefixtures("whatever_the_machine_does")
-def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str]) -> None:
+def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("capacity", *null_words, *WORDS, "system=cpu_all", "--quiet", "--deadline", "100000 ms", "--keep", "0.5", "--minutes", "1")
     assert call(*words, "results_dir=brief")[0] == 0
     question = open_campaign("brief").record.capacity
@@ -110,27 +109,30 @@ def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str])
     assert (question.minutes, question.max_seconds) == (1.0, 60.0)
     planned = open_campaign("brief").record.trials
     assert [one.trial.measurement.rule for one in planned] == ["rounds", "capacity", "capacity"]
-    assert not any(capacity.choices_in(Path("brief"), question, 0.0)), "the search has ended by itself"
-    closed_alone = [data for data in load_trials(open_campaign("brief")) if not data.record.trial.load.is_open]
-    searches, deadline = searches_of(closed_alone, question.trials), capacity.time_of(question.deadline)
-    (much,), (little,) = (choices(searches, question, deadline, left_s) for left_s in (40.0, 2.5))
+    assert not any(capacity.choices_in(Path("brief"), question)), "the search has ended by itself"
+    data = load_trials(open_campaign("brief"))
+    searches, deadline = searches_of(data, question.trials), capacity.time_of(question.deadline)
+    closed_alone = searches_of([one for one in data if not one.record.trial.load.is_open], question.trials)
+    brief = question.model_copy(update={"minutes": 0.4})
+    (much,), (little,) = (choices(closed_alone, asked, deadline) for asked in (question, brief))
     assert much is not None
     assert 12 <= much.most_streams <= 400
-    assert little is None, "loading alone takes 2 s, and twelve streams of 0.1 s are left no time"
+    assert little is None, "of 24 s, 20 are for the report, and loading takes 2 at least, twice"
     without = question.model_copy(update={"minutes": None})
-    assert seconds_left(without, 1e9) is None
-    assert choices(searches, without, deadline, None) != [None]
-
-
-def test_time_that_trials_share_counts_once() -> None:
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def under_way(start_s: float | None, end_s: float | None) -> TrialRecord:
-        times = {"started_at": start_s, "ended_at": end_s}
-        return cast(TrialRecord, SimpleNamespace(**{key: s if s is None else begin + timedelta(seconds=s) for key, s in times.items()}))
-
-    assert spent_on([]) == 0.0
-    assert spent_on([under_way(20, 30), under_way(0, 10), under_way(5, 12), under_way(40, None), under_way(None, None)]) == 22.0
+    assert seconds_left(without, searches) is None
+    assert choices(closed_alone, without, deadline) != [None]
+    left, before = (seconds_left(question, some) for some in (searches, closed_alone))
+    assert left is not None
+    assert before is not None
+    assert left < before < 40
+    said: list[str] = []
+    monkeypatch.setattr(capacity, "searches_in", lambda *_: closed_alone)
+    monkeypatch.setattr(capacity, "look_at", lambda *_: [None])
+    explorer = capacity.Explorer(
+        brief, cast(Any, None), cast(Any, SimpleNamespace(directory=Path("brief"), record=open_campaign("brief").record))
+    )
+    assert list(explorer(cast(Any, SimpleNamespace(say=said.append)))) == []
+    assert said == ["time is up after 0.4 min: 1 of 1 brackets are wide"]
 
 
 def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> None:
