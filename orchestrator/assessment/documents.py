@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, StrictUndefined
 
 from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
-from orchestrator.assessment.words import basis_words, requirement_words, summary, system_words
+from orchestrator.assessment.words import basis_words, remarks, requirement_words, summary, system_words
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable
 
@@ -27,7 +27,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         "confidence": assessment.requirements.confidence,
         "correction": "Bonferroni",
         "campaigns": [dict(campaign) for campaign in assessment.campaigns],
-        "remarks": list(assessment.remarks),
+        "remarks": remarks(assessment),
         "requirements": [_requirement(assessed) for assessed in assessment.assessed],
     }
 
@@ -109,7 +109,7 @@ def tables_of(assessment: Assessment) -> Iterator[Table]:
 def campaign_words(assessment: Assessment) -> list[str]:
     """Return one sentence per campaign that was held against the requirements, and what of them was left out."""
     named = [f"{one['name']}, measured {one['created_at']}, version {one['code_version']}" for one in assessment.campaigns]
-    return [*named, *assessment.remarks]
+    return [*named, *remarks(assessment)]
 
 
 def to_report(assessment: Assessment, title: str) -> str:
@@ -125,7 +125,7 @@ def to_junit(assessment: Assessment, title: str) -> str:
         requirement = assessed.requirement
         suite = ET.SubElement(suites, "testsuite", _counts([assessed]) | {"name": requirement.id})
         properties = ET.SubElement(suite, "properties")
-        for remark in assessment.remarks:
+        for remark in remarks(assessment):
             ET.SubElement(properties, "property", {"name": "remark", "value": printable(remark)})
         named = {
             "text": requirement.text,

@@ -15,12 +15,16 @@ EXIT_CODES: Mapping[Verdict, int] = {"not met": 1, "not shown": 3, "met": 0}
 
 @dataclass(frozen=True)
 class Basis:
-    """What a finding rests on: rounds, visits, processes and sessions (days on which something was measured)."""
+    """What a finding rests on: rounds, visits, processes and sessions (days on which something was measured).
+
+    ``one_stretch``: the rounds of a process followed one another, or came in few visits, and were few: slow spells may have been missed.
+    """
 
     rounds: int = 0
     visits: int = 0
     processes: int = 0
     sessions: int = 0
+    one_stretch: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,12 @@ class Assessment:
     def exit_code(self) -> int:
         """Return 1 where any requirement is not met, else 3 where any is not shown, else 0."""
         return EXIT_CODES[worst(one.verdict for one in self.assessed)]
+
+    @property
+    def in_one_stretch(self) -> int:
+        """How many systems are said to meet what rounds must keep, on few rounds in one stretch."""
+        of_rounds = (one for one in self.assessed if one.requirement.is_of_rounds)
+        return sum(finding.verdict == "met" and finding.basis.one_stretch for one in of_rounds for finding in one.findings)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many requirements have a verdict."""

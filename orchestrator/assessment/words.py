@@ -33,7 +33,8 @@ def basis_words(finding: Finding) -> str:
     """Return what a finding rests on."""
     basis = finding.basis
     counted = ((basis.rounds, "round"), (basis.visits, "visit"), (basis.processes, "process"), (basis.sessions, "day"))
-    return ", ".join(f"{number} {name if number == 1 else many(name)}" for number, name in counted if number)
+    words = ", ".join(f"{number} {name if number == 1 else many(name)}" for number, name in counted if number)
+    return f"{words}; few rounds in one stretch" if basis.one_stretch else words
 
 
 def shown_findings(assessed: Assessed, full: bool) -> list[Finding]:
@@ -61,6 +62,19 @@ def summary(assessment: Assessment) -> str:
         f"{counts}. No met is false, of all together, at a confidence of {asked.confidence:.6g} (Bonferroni: an error of {share}); "
         "a met speaks of rounds to come like those measured, and of nothing else."
     )
+
+
+def remarks(assessment: Assessment) -> list[str]:
+    """Return what a reader must know of the campaigns, and of verdicts on few rounds in one stretch."""
+    number = assessment.in_one_stretch
+    if not number:
+        return list(assessment.remarks)
+    systems = "one system that meets a requirement" if number == 1 else f"{number} systems that meet a requirement"
+    told = (
+        f"{systems}: few rounds in one stretch; where slow ones come in spells, which such a stretch may miss, a met of this kind is false "
+        "more often than that: ask for evidence: {visits: 12}"
+    )
+    return [*assessment.remarks, told]
 
 
 def requirement_words(assessed: Assessed) -> str:
@@ -93,7 +107,7 @@ def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Tex
         if rest := rest_words(assessed, len(shown)):
             yield from _indented(rest, room)
         yield Text()
-    for said in (*assessment.remarks, summary(assessment)):
+    for said in (summary(assessment), *remarks(assessment)):
         for line in wrapped(printable(said), room):
             yield Text(line)
 

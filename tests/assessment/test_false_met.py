@@ -12,6 +12,7 @@ from held import hold, hold_all, only
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.assessment.words import basis_words, remarks
 from orchestrator.storage.records import Process
 
 Times = NDArray[np.float64]
@@ -107,3 +108,22 @@ def test_sessions_of_several_machines_are_said(quick: Times) -> None:
     assert hold_all([[on(1, "bench")], [on(2, "bench")]], **asked).remarks == ()
     found = hold_all([[on(1, "bench")], [on(2, "car")]], **asked)
     assert found.remarks == ("one system was measured on several machines (bench, car): processes and sessions are those of all of them",)
+
+
+def test_few_rounds_in_one_stretch_are_said(quick: Times) -> None:
+    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.5}}
+    found = hold_all([[measured(quick)]], **asked)
+    assert basis_words(only(found.assessed[0])) == "60 rounds, 1 visit, 1 process, 1 day; few rounds in one stretch"
+    [said] = remarks(found)
+    assert said.startswith("one system that meets a requirement: few rounds in one stretch; ")
+    visits = np.arange(60, dtype=np.int32) // 5
+    for enough in (replace(measured(quick), visits=visits), measured(np.concatenate([quick, quick[::-1]]))):
+        assert remarks(hold_all([[enough]], **asked)) == []
+    slow = hold_all([[measured(quick * 10)]], **asked)
+    assert (only(slow.assessed[0]).verdict, remarks(slow)) == ("not met", [])
+
+
+def test_starts_are_none_of_a_stretch(quick: Times) -> None:
+    start = {"load_ns": 10**9, "first_inference_ns": 10**6}
+    trials = [measured(quick + number, repeat=number, cold_start=start) for number in range(6)]
+    assert remarks(hold_all([trials], cold_start={"within": "2 s"})) == []
