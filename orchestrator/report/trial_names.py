@@ -11,9 +11,11 @@ from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import fits
 
-HEADS = ("model", "task", "system", "runtime", "batch", "repeat")
-ABOVE = 4
+HEADS = ("model", "task", "system", "runtime", "load", "batch", "repeat")
+ABOVE = 5
 """How many of them stand in the title where all trials share them; the others do in the note."""
+NO_LOAD = "closed"
+"""What a title need not say."""
 IDS = "id ends"
 FOLLOWS = (
     *((head, ("system",)) for head in ("host", "device", "cores", "threads")),
@@ -46,7 +48,7 @@ def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width:
     ends = id_ends([trial_id for trial_id, _ in trials])
     names = [names_of(trial) for _, trial in trials]
     apart = [at for at in range(len(HEADS)) if at >= ABOVE or len({of_trial[at] for of_trial in names}) > 1]
-    shared = [names[0][at] for at in range(len(HEADS)) if at not in apart]
+    shared = [names[0][at] for at in range(len(HEADS)) if at not in apart and names[0][at] != NO_LOAD]
     others = [at for at, head in enumerate(table.columns) if at != place and head not in HEADS]
     rows = [
         [*(of_trial[at] for at in apart), *(row[at] for at in others), end]
@@ -82,7 +84,8 @@ def _said_by_name(table: Table, head: str, names: Sequence[str]) -> Table:
 
 def names_of(trial: Trial) -> list[str]:
     """Return what a trial is called, in the order of `HEADS`."""
-    return [trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch), str(trial.repeat)]
+    names = [trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, trial.load.words]
+    return [*names, str(trial.measurement.batch), str(trial.repeat)]
 
 
 def id_ends(ids: Sequence[str]) -> list[str]:

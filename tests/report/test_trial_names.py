@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.configuration.config import LoadConfig, Trial, parse_trial
 from orchestrator.report.table import Table
 from orchestrator.report.trial_names import IDS, id_ends, with_fitting_names
 
@@ -35,6 +35,15 @@ def test_else_what_all_share_is_said_once_and_the_end_of_an_id_names_it() -> Non
     narrow = with_fitting_names(TABLE, TRIALS, 20)
     assert (narrow.columns, narrow.rows) == (["system", "rounds"], [["cpu_1", "3"], ["cpu_2", "4"]])
     assert with_fitting_names(TABLE, TRIALS, 20, ids=True) == made
+
+
+def test_a_load_that_differs_is_a_name_and_one_that_all_share_stands_in_the_title() -> None:
+    loads = [LoadConfig(name="poisson", rate_per_s=rate) for rate in (10.0, 20.0)]
+    apart = [(one, of.model_copy(update={"load": load})) for (one, of), load in zip(TRIALS, loads, strict=True)]
+    made = with_fitting_names(TABLE, apart, 63)
+    assert (made.columns, made.rows[1]) == (["system", "load", "rounds", IDS], ["cpu_2", "poisson 20/s", "4", "89abcdef-r0"])
+    alike = [(one, of.model_copy(update={"load": loads[0]})) for one, of in TRIALS]
+    assert with_fitting_names(TABLE, alike, 63).title == "Campaign: a_model, pictures, torch, poisson 10/s"
 
 
 def test_trials_of_equal_names_keep_their_ids_at_any_width() -> None:
