@@ -58,6 +58,9 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
     terminal = Terminal()
     terminal.table(_answers_table(trial_id, answers))
     terminal.line()
+    if (why := _why_table(campaign, trial_id, answers)).rows:
+        terminal.table(why)
+        terminal.line()
     terminal.table(_rounds_table(campaign, trial_id, answers))
 
 
@@ -94,6 +97,20 @@ def _answers_table(trial_id: str, answers: Sequence[Answer]) -> Table:
         note="Answers without a time come first, then by total time. before, after: the total times of the inferences before and after "
         "it in that round.",
         right=frozenset(heads),
+    )
+
+
+def _why_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
+    """Return what is known of the answers that have no time: the message of each, as far as it was kept."""
+    names = campaign.samples(trial_id).column("name").to_pylist()
+    errors = {(error.round, names[error.sample]): error.message for error in campaign.trial(trial_id).errors if error.sample is not None}
+    without_time = [answer for answer in answers if answer.total_ns is None]
+    found = [(answer, errors[answer.round, answer.names[0]]) for answer in without_time if (answer.round, answer.names[0]) in errors]
+    return Table(
+        title="Why answers have no time",
+        columns=["sample", "round", "why"],
+        rows=[[_names(answer), str(answer.round), message] for answer, message in found],
+        right=frozenset(["round"]),
     )
 
 

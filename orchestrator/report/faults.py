@@ -54,7 +54,7 @@ def _unanswered(group: Group) -> Iterator[Table]:
             title=f"Samples of {group.task} without an answer",
             columns=["trial", "sample", *(f"rounds {name}" for name in FAILED)],
             rows=rows[:MOST_SAMPLES],
-            note="They count as late at every threshold."
+            note="They count as late at every threshold. `inspect` with their trial says why."
             + (f" {len(rows) - MOST_SAMPLES} more are not shown." if len(rows) > MOST_SAMPLES else ""),
             right=frozenset(f"rounds {name}" for name in FAILED),
         )

@@ -71,6 +71,8 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert "Latest answers of null2-numbers" in out
     assert out.count("│ number-5 │ error") == 3
+    assert "Why answers have no time" in out
+    assert out.count("RuntimeError: cannot read [5]") == 3
     for heading in ("involuntary switches", "major faults", "steal", "foreign CPU", "load", "memory", "median of 30"):
         assert heading in out
     assert inspect(directory, "null1", top=1) == 0
