@@ -97,9 +97,10 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     """Return the mean of rounds to come of one process, with an interval of the confidence that the case asks for.
 
     The interval errs with half of what the case may risk: where losses are rare and rounds depend on each other, it covers less than it
-    says. Of fewer than 60 rounds dependence often goes unseen, so that they count as dependent.
+    says. Each extension of a trial is another look at it, and halves what may still be risked: whoever extends until it is met would else
+    meet it by chance. Of fewer than 60 rounds dependence often goes unseen, so that they count as dependent.
     """
-    confidence = 1 - case.error / 2
+    confidence = 1 - case.error / 2 ** (1 + len(part.data.record.looks))
     curve = part.gained[None]
     visits, rounds = part.data.visits, part.gained.size
     dependent = dependent_rows(part.data, curve, part.clock)

@@ -13,7 +13,7 @@ from orchestrator.history.page import Pictured, to_page
 from orchestrator.history.picture import history_picture
 from orchestrator.history.points import by_code, points_of, shared_thresholds
 from orchestrator.history.series import HistoryRow, Series, change_rows, changes_of, history_rows, series_of, tests_of
-from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored
+from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored, without_copies
 from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_results
@@ -87,7 +87,8 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
         raise InputError(
             f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {names.most_common(1)[0][0]}"
         )
-    return sorted(found, key=lambda one: (one.created_at, str(one.directory))), list(_left_out(wrong))
+    kept, copies = without_copies(sorted(found, key=lambda one: (one.created_at, str(one.directory))))
+    return kept, [*_left_out(wrong), *_left_out(copies)]
 
 
 def _read(directory: Path) -> Stored | InputError:

@@ -148,6 +148,27 @@ def _points_of(table: pa.Table) -> pa.Table:
     return table.filter(pa.array(kept, pa.bool_()))
 
 
+def without_copies(stored: Sequence[Stored]) -> tuple[list[Stored], list[InputError]]:
+    """Return campaigns without those that are copies of others, and these, in words.
+
+    Two that were begun at the same microsecond under one name are one: a copied folder, perhaps from before it was extended. The one with
+    most rounds is kept, of equal ones the first.
+    """
+    best: dict[tuple[datetime, str], Stored] = {}
+    for one in stored:
+        before = best.setdefault((one.created_at, one.head.name), one)
+        if _rounds(one) > _rounds(before):
+            best[one.created_at, one.head.name] = one
+    whole = {id(one) for one in best.values()}
+    copies = [one for one in stored if id(one) not in whole]
+    told = [InputError(f"{one.directory} is a copy of {best[one.created_at, one.head.name].directory}") for one in copies]
+    return [one for one in stored if id(one) in whole], told
+
+
+def _rounds(stored: Stored) -> int:
+    return sum(number or 0 for number in stored.quality.column("rounds").to_pylist())
+
+
 def at_threshold(stored: Stored, thresholds: Mapping[str, int]) -> list[Row]:
     """Return one row per trial at the threshold of its task, in ns; from the times of trials where the table has none."""
     wanted = pa.array(sorted({*thresholds.values()}), pa.int64())

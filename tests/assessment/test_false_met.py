@@ -127,3 +127,18 @@ def test_starts_are_none_of_a_stretch(quick: Times) -> None:
     start = {"load_ns": 10**9, "first_inference_ns": 10**6}
     trials = [measured(quick + number, repeat=number, cold_start=start) for number in range(6)]
     assert remarks(hold_all([trials], cold_start={"within": "2 s"})) == []
+
+
+def test_each_extension_is_a_look_that_costs_confidence(quick: Times) -> None:
+    """A trial that was extended until its interval lay just above the bound has not shown it."""
+    trial = measured(quick)
+    once = only(hold([trial], tail_quality={"threshold": "11 ms", "at_least": 0.5}))
+    looks = replace(trial, record=trial.record.model_copy(update={"looks": (30, 45, 60)}))
+    again = only(hold([looks], tail_quality={"threshold": "11 ms", "at_least": 0.5}))
+    assert again.figure == once.figure
+    assert again.low is not None
+    assert once.low is not None
+    assert again.low < once.low
+    between = {"threshold": "11 ms", "at_least": round((again.low + once.low) / 2, 6)}
+    assert hold([trial], tail_quality=between).verdict == "met"
+    assert hold([looks], tail_quality=between).verdict == "not shown"

@@ -70,6 +70,16 @@ def test_two_systems_that_change_at_once_open_their_campaigns_once(
     assert [path.name[:10] for path in opened] == ["2026-04-19"]  # it has no trials, so that nothing is asked of the next one
 
 
+def test_a_copied_campaign_is_one_campaign(tmp_path: Path) -> None:
+    reported(tmp_path / "a", 1)
+    reported(tmp_path / "b", 2)
+    shutil.copytree(tmp_path / "a", tmp_path / "backup")
+    done = orchestrator("history", ".", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Left out: backup is a copy of a" in " ".join(done.stdout.split())
+    assert {row["campaign"] for row in pq.read_table(tmp_path / "history.parquet").to_pylist()} == {"a", "b"}
+
+
 def test_the_page_draws_each_series_and_runs_nothing(campaigns: Path) -> None:
     assert orchestrator("history", campaigns, "--to", "page", cwd=campaigns).returncode == 0
     page = (campaigns / "page" / "history.html").read_text()
