@@ -13,10 +13,9 @@ SHOWN = 4
 
 def machines_in_words(records: Sequence[TrialRecord]) -> Iterator[str]:
     """Yield one sentence per set of several hosts that trials of one match key ran on, by the records of all campaigns."""
-    hosts: dict[str, list[str]] = {}
+    hosts: dict[str, set[str]] = {}
     for record in records:
-        of_key = hosts.setdefault(record.match_key, [])
-        of_key += [process.host for process in record.processes if process.host not in of_key]
+        hosts.setdefault(record.match_key, set()).update(process.host for process in record.processes)
     for names, systems in Counter(tuple(sorted(of)) for of in hosts.values() if len(of) > 1).items():
         named = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         which = "one system was" if systems == 1 else f"{systems} systems were"

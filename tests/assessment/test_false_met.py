@@ -101,8 +101,8 @@ def test_a_flag_stands_in_the_way(changed: dict[str, object], quick: Times) -> N
 
 def test_sessions_of_several_machines_are_said(quick: Times) -> None:
     def on(day: int, host: str) -> TrialData:
-        process = Process(process=0, pid=1, host=host, started_at=datetime(2026, 5, day, tzinfo=UTC))
-        return measured(np.roll(quick, day, axis=0), processes=(process,))
+        processes = tuple(Process(process=one, pid=1, host=host, started_at=datetime(2026, 5, day, one, tzinfo=UTC)) for one in range(2))
+        return measured(np.roll(quick, day, axis=0), processes=processes)
 
     asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.5}, "evidence": {"sessions": 2}}
     assert hold_all([[on(1, "bench")], [on(2, "bench")]], **asked).remarks == ()
