@@ -105,9 +105,9 @@ def _lines(
     """Draw the last first, so that the best lies on top, and write names at the ends, the best on top."""
     places = {name: number for number, name in enumerate(dict.fromkeys((one.names["model"], one.names["system"]) for one in found))}
     runtimes = {name: number for number, name in enumerate(dict.fromkeys(one.names["runtime"] for one in found))}
-    look = styles(
-        (number, places[one.names["model"], one.names["system"]], runtimes[one.names["runtime"]]) for number, one in enumerate(found)
-    )
+    dashes = [runtimes[one.names["runtime"]] for one in found]
+    colours = [places[one.names["model"], one.names["system"]] for one in found] if len(places) > 1 else dashes
+    look = styles(zip(range(len(found)), colours, dashes, strict=True))
     ends = [y_of(float(curve[-1])) for curve in curves]
     half = MOST_LABELS // 2
     labelled = [number for number in range(len(found)) if len(found) <= MOST_LABELS or number < half or number >= len(found) - half]

@@ -31,6 +31,14 @@ def test_equal_results_and_seed_give_equal_bytes(report: Any) -> None:
     assert render(report.results, report.evidence) == report.page.read_text(encoding="utf-8")
 
 
+def test_a_line_of_each_task_names_it_once(report: Any) -> None:
+    (group,) = report.results.groups
+    text = render(replace(report.results, groups=(group, replace(group, task="others"))), report.evidence)
+    lines = [unescape(re.sub("<[^>]+>", "", line)) for line in re.findall(r'<li><a href="#task-.*?</li>', text)]
+    assert [line.split(", within")[0] for line in lines] == ["numbers (top1), null", "others (top1), null"]
+    assert all(line.endswith(next(iter(verdict(report.results))).partition(" within ")[2]) for line in lines)
+
+
 def test_percentiles_are_solid_exactly_where_the_table_certifies_them(report: Any) -> None:
     reading = readings(report.results, report.evidence)[0]
     rows = report.results.tables["latency"].to_pylist()

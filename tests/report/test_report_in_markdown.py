@@ -157,6 +157,15 @@ def test_the_picture_draws_the_stored_quality_at_the_primary_threshold(eight_tri
     assert [heights[number] for number in by_mean] == sorted(heights)
 
 
+def test_runtimes_of_one_system_have_colours_of_their_own(eight_trials: Any) -> None:
+    (group,) = eight_trials.groups
+    of_one = tuple(data for data in group.trials if data.trial_id.startswith("small_model-numbers-small"))
+    assert [data.record.trial.runtime.name for data in of_one] == ["torch", "onnxruntime"]
+    svg = quality_picture(replace(eight_trials, groups=(replace(group, trials=of_one),))) or ""
+    lines = {colour for colour, width in re.findall(r'stroke="(#\w+)" stroke-width="([\d.]+)"', svg) if width == "2"}
+    assert lines == set(COLOURS[:2])
+
+
 def test_of_many_systems_the_best_and_the_last_have_names_and_all_are_drawn(eight_trials: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.report.quality_picture.MOST_LABELS", 4)
     svg = quality_picture(eight_trials) or ""

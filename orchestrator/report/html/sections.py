@@ -75,6 +75,7 @@ class TaskSection:
 
     number: int
     title: str
+    task: str
     clocks: tuple[Clock, ...]
     keys: Mapping[str, str]
     several: bool
@@ -92,6 +93,11 @@ class TaskSection:
     threshold_label: str
     positions: int
     start: int
+
+    @property
+    def in_short(self) -> str:
+        """What wins, as the end of a line that begins with the section's title."""
+        return self.answer.wins[0].removeprefix(self.task)
 
     def all_figures(self) -> Iterator[Figure]:
         """Yield every figure."""
@@ -121,6 +127,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
     return TaskSection(
         number=number,
         title=reading.title,
+        task=reading.group.task,
         clocks=reading.clocks,
         keys=reading.short_keys(),
         several=several,
