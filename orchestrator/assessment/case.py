@@ -15,6 +15,14 @@ from orchestrator.stats.intervals import RESAMPLES
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 
+STREAMED = "of streamed answers alone: ask a server that streams"
+WHERE = {
+    Clock.RESPONSE: "under load alone, and these samples did not arrive by a schedule: measure with load=",
+    Clock.FIRST_TOKEN: STREAMED,
+    Clock.PER_TOKEN: STREAMED,
+}
+"""Which trials have a clock that not all have."""
+
 
 class NotShown(Exception):
     """Stored data cannot speak of what a requirement asks for; the message says why."""
@@ -41,7 +49,7 @@ class Case:
         """Return the clock that is asked for, or else the one that counts first. Raises NotShown where a trial has no such clock."""
         clock = Clock(asked) if asked is not None else self.trials[0].clock
         if any(clock not in data.times for data in self.trials):
-            raise NotShown(f"the clock {clock} exists under load alone, and these samples did not arrive by a schedule: measure with load=")
+            raise NotShown(f"the clock {clock} exists {WHERE.get(clock, 'elsewhere')}")
         return clock
 
     def threshold(self, text: str, clock: Clock) -> Threshold:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.assessment.mistakes import FORM, NotThisForm, parse, told
-from orchestrator.configuration.config import Trial
+from orchestrator.configuration.config import ClockName, Trial
 from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S, MOST_ROUNDS, parse_bytes
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
@@ -22,7 +22,6 @@ MOST_REQUIREMENTS = 1000
 PER_CENT = "must be in per cent, above 1 and below 100, such as 99"
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
-ClockName = Literal["inference", "total", "response"]
 AXES = {
     "model": "model.name",
     "task": "task.name",

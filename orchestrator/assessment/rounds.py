@@ -23,7 +23,7 @@ from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
 from orchestrator.stats.long_run import enough
 from orchestrator.stats.requirements import WELL_WITHIN, Kept, rounds_keep
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
-from orchestrator.stats.times import Clock
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
 Floats = NDArray[np.float64]
 Reading = Callable[[TrialData], Floats]
@@ -191,8 +191,10 @@ def stretches(data: TrialData, clock: Clock) -> Iterator[Stretch]:
     processes = data.evidence.get("process", np.zeros(every.size))
     begins = np.flatnonzero(np.append(True, (np.diff(visits) != 0) | (np.diff(processes) != 0)))
     for rows in np.split(every, begins[1:]):
-        times = np.concatenate([data.as_run(clock, int(row)) for row in rows])
-        took = np.where(np.isfinite(times), times, 0.0)
+        times, whole = (np.concatenate([data.as_run(of, int(row)) for row in rows]) for of in (clock, PRIMARY_CLOCK))
+        took = np.where(
+            np.isfinite(whole), whole, 0.0
+        )  # the next answer was asked for when this one was done, whatever is late by the clock
         arrivals = np.cumsum(took) - took
         yield Stretch(times, arrivals, np.repeat(rows, times.size // rows.size))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.assessment.axes import unmatched
+from orchestrator.assessment.case import STREAMED
 from orchestrator.assessment.requirements import (
     AnswersAsked,
     CapacityAsked,
@@ -23,6 +24,7 @@ from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.report.table import Table
 from orchestrator.stats.long_run import MIN_VISITS
 from orchestrator.stats.requirements import LEAST_FOR_MEAN, MARGIN, MOST_UNITS, POWER, planned_units
+from orchestrator.stats.times import Clock
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.schedule import length_of_stream
 
@@ -112,6 +114,8 @@ def _need(requirement: Requirement, error: float, one: PlannedTrial, trials: Seq
     clock = getattr(requirement.asked, "clock", None)
     if clock == "response" and not one.trial.load.is_open:
         return Need(cannot="the clock response exists under load alone: add load= with load.rate_per_s=")
+    if clock in (Clock.FIRST_TOKEN, Clock.PER_TOKEN) and not one.trial.server.is_asked:
+        return Need(cannot=f"the clock {clock} exists {STREAMED}")
     # Where rounds depend on each other, an interval needs 12 visits; so does a rate.
     apart = MIN_VISITS * (per_visit or 1) if found.rounds else 0
     rounds = max(found.rounds, apart, least.rounds, least.visits * (per_visit or 1))

@@ -92,10 +92,9 @@ def told(content: str, folder: Path) -> str:
             "tail_quality.at_least=inf: must be a number; write one such as 0.95",
         ),
         ("tail_quality: {threshold: 50 ms, at_least: 0.9, of: idael}", "tail_quality.of=idael: must be ideal or absolute"),
-        ("tail_quality: {threshold: 50 ms, at_least: 0.9, clock: totl}", "tail_quality.clock=totl: must be inference, total or response"),
         (
-            "tail_quality: {threshold: 50 ms, at_least: 0.9, clock: first_token}",
-            "tail_quality.clock=first_token: must be inference, total or response",
+            "tail_quality: {threshold: 50 ms, at_least: 0.9, clock: totl}",
+            "tail_quality.clock=totl: must be inference, total, response, first_token or per_token",
         ),
         (
             "tail_quality: {threshold: 50 ms, at_least: 0.9, slice: size}",

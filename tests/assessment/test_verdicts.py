@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import LoadConfig
 from orchestrator.contracts import InputError
+from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Process
 
 Times = NDArray[np.float64]
@@ -65,6 +66,27 @@ def test_a_clock_that_a_closed_loop_has_not(quick: Times) -> None:
     found = only(hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "clock": "response"}))
     assert found.verdict == "not shown"
     assert found.missing.startswith("the clock response exists under load alone")
+
+
+def test_clocks_of_streamed_answers(quick: Times) -> None:
+    """First tokens come in a quarter of the time."""
+    trial = measured(quick)
+    times = {**trial.times, Clock.FIRST_TOKEN: quick * 2.5e5}
+    streamed = replace(trial, times=times, inferences=times)
+    asked = {"percentile": 95, "within": "4 ms", "clock": "first_token"}
+    found = only(hold([streamed], latency=asked))
+    assert (found.verdict, "(first_token)" in found.said) == ("met", True)
+    assert hold([streamed], latency={**asked, "clock": "total"}).verdict == "not met"
+    none = only(hold([trial], latency=asked))
+    assert none.missing == "the clock first_token exists of streamed answers alone: ask a server that streams"
+
+
+def test_a_stretch_of_late_answers_lasts_as_long_as_the_answers_whatever_clock_they_are_late_by() -> None:
+    """By the inference clock, half of the total time: two of 45 ms after four of 5 ms, due from 60 ms on and answered at 225 ms."""
+    trial = measured(late_in(60, {number: [4, 5] for number in range(60)}))
+    asked = {"threshold": "20 ms", "errors": 0, "clock": "inference"}
+    assert hold([trial], late_answers={**asked, "error_after": "165 ms"}).verdict == "met"
+    assert hold([trial], late_answers={**asked, "error_after": "164 ms"}).verdict == "not met"
 
 
 def test_a_percentile_of_latency(quick: Times) -> None:
