@@ -118,10 +118,8 @@ class Explorer:
         planned = make_plan_of(chosen).trials
         known = {one.trial_id for one in self._writer.record.trials}
         planned = tuple(one for one in planned if one.trial_id not in known)
-        if not planned and self._question.minutes is not None:
-            wide = sum(search.next_rate() is not None for search in searches_in(self._writer.directory, self._question))
-            if wide:
-                progress.say(f"time is up after {self._question.minutes:g} min: {wide} of {len(self._question.trials)} brackets are wide")
+        if not planned and (told := time_is_up(self._writer.directory, self._question)):
+            progress.say(told)
         if planned:
             self._writer.add(planned)
             progress.add(planned, {one.trial_id: _name(one.trial) for one in planned})
@@ -146,6 +144,12 @@ def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:
 def choices_in(directory: Path, question: CapacityQuestion) -> list[Choice | None]:
     """Return what is to be measured next in a campaign, by what is stored of it; None of a search that is over."""
     return choices(searches_in(directory, question), question, time_of(question.deadline))
+
+
+def time_is_up(directory: Path, question: CapacityQuestion) -> str:
+    """Return that a budget has ended searches before their brackets are narrow; nothing where it has not."""
+    wide = 0 if question.minutes is None else sum(search.next_rate() is not None for search in searches_in(directory, question))
+    return f"time is up after {question.minutes:g} min: {wide} of {len(question.trials)} brackets are wide" if wide else ""
 
 
 def exit_code(code: int, directory: Path, question: CapacityQuestion) -> int:

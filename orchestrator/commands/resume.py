@@ -11,7 +11,7 @@ from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
 
-from orchestrator.commands.capacity import Explorer, choices_in, exit_code
+from orchestrator.commands.capacity import Explorer, choices_in, exit_code, time_is_up
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
 from orchestrator.commands.shared_options import GoingOn
@@ -143,7 +143,11 @@ def execute(options: GoingOn) -> int:
         question = writer.record.capacity if options.verb == "resume" else None
         over = question is None or not any(choices_in(writer.directory, question))
         if not chosen and over:
-            raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; see it with `report {writer.directory}`")
+            spent = "" if question is None else time_is_up(writer.directory, question)
+            more = f"; {spent}, and a new search with more --minutes finds more" if spent else ""
+            raise InputError(
+                f"{writer.directory} has nothing to go on with{_advice(writer)}{more}; see it with `report {writer.directory}`"
+            )
         with open_site(campaign, [planned.trial for planned in (chosen or writer.record.trials)]) as site:
             changes = list_changes(writer, campaign, chosen or writer.record.trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))

@@ -274,7 +274,7 @@ def next_rate(probes: Sequence[Probe], span: Span, expected: float | None = None
     expected
         the rate at which quality is expected to fall below what is required, where there is such a guess. It is itself never measured,
         since it would stay undecided: the search begins a step below and a step above it, steps that do not find what they look for
-        double, and what lies between is halved on either side of it.
+        double, those that stay undecided take turns with the other side, and what lies between is halved on either side of it.
 
     Examples
     --------
@@ -282,6 +282,8 @@ def next_rate(probes: Sequence[Probe], span: Span, expected: float | None = None
     (22.9129, 49.0496)
     >>> next_rate([], Span(5, 105), 60), next_rate([Probe(50, "keeps")], Span(5, 105), 60)
     (50.0, 72.0)
+    >>> next_rate([Probe(50, "undecided")], Span(5, 105), 60)
+    72.0
     """
     bracket = bracket_of(probes)
     if len(probes) >= MOST_PROBES or bracket.narrow:
@@ -294,7 +296,9 @@ def next_rate(probes: Sequence[Probe], span: Span, expected: float | None = None
     if expected is not None:
         guess = _rounded(min(max(expected, span.lowest), span.highest))
         guesses = [guess] if low < guess < high else []
-        for rate in _steps(bracket, [*doubtful, *guesses], span, guess):
+        steps = list(_steps(bracket, [*doubtful, *guesses], span, guess))
+        below = sum(rate < guess for rate in doubtful)
+        for rate in reversed(steps) if 2 * below > len(doubtful) else steps:  # the other side, where one stays undecided
             if rate not in measured:
                 return rate
     for inside in ([*doubtful, *guesses], doubtful):  # beside rates that stay undecided, the guess may leave a gap of its own

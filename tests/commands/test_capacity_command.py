@@ -126,13 +126,17 @@ def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str],
     assert before is not None
     assert left < before < 40
     said: list[str] = []
-    monkeypatch.setattr(capacity, "searches_in", lambda *_: closed_alone)
-    monkeypatch.setattr(capacity, "look_at", lambda *_: [None])
-    explorer = capacity.Explorer(
-        brief, cast(Any, None), cast(Any, SimpleNamespace(directory=Path("brief"), record=open_campaign("brief").record))
-    )
-    assert list(explorer(cast(Any, SimpleNamespace(say=said.append)))) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(capacity, "searches_in", lambda *_: closed_alone)
+        patched.setattr(capacity, "look_at", lambda *_: [None])
+        explorer = capacity.Explorer(
+            brief, cast(Any, None), cast(Any, SimpleNamespace(directory=Path("brief"), record=open_campaign("brief").record))
+        )
+        assert list(explorer(cast(Any, SimpleNamespace(say=said.append)))) == []
     assert said == ["time is up after 0.4 min: 1 of 1 brackets are wide"]
+    monkeypatch.setattr("orchestrator.commands.resume.time_is_up", lambda *_: said[0])
+    code, _, err = call("resume", "brief", "--quiet")
+    assert (code, "1 of 1 brackets are wide, and a new search with more --minutes finds more" in err) == (2, True)
 
 
 def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> None:
