@@ -8,9 +8,11 @@ from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.korn_graubard import check_confidence
 
 Floats: TypeAlias = NDArray[np.float64]
 RESAMPLES = 999
@@ -19,6 +21,9 @@ VISIT, SAMPLE_IN_VISIT = "visit", "sample x visit"
 NOT_DRAWN = (VISIT, SAMPLE_IN_VISIT, ROUND)
 """Units that no resample draws: it says nothing of how well their shares are known."""
 FEWEST = 2
+ROUNDING = 1e-12
+LEAST_PART = 1e-3
+"""Of a share as measured: no resample counts as less, where it drew one unit alone and so shows no variance among units."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,31 @@ def balanced(levels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     return []
 
 
+class _Within:
+    """Covariances of samples within processes, as mean squares of what all samples share and of each sample's own way."""
+
+    def __init__(self, values: Floats, degrees: int, times: int = 1) -> None:
+        """Of values [C, P, .., I], the sums of whose products over the middle axes are divided by ``degrees`` and taken ``times``."""
+        cells, processes, *_, samples = values.shape
+        self._pooled = np.zeros((samples, samples))
+        self._shared, self._each = np.empty((cells, processes)), np.empty((cells, processes))
+        for place in np.ndindex(cells, processes):
+            flat = values[place].reshape(-1, samples)
+            products = flat.T @ flat * (times / degrees)
+            self._shared[place], self._each[place] = products.mean(), np.diag(products).mean()
+            self._pooled += products / (cells * processes)
+
+    def mean_squares(self, of_processes: Floats | None, of_samples: Floats | None, among_samples: float) -> tuple[float, float]:
+        """Return both, with weights of processes, [C, P], or of samples, [I], in place of equal ones."""
+        if of_samples is not None:
+            shared, each = float(of_samples @ self._pooled @ of_samples), float(of_samples @ np.diag(self._pooled))
+        elif of_processes is not None:
+            shared, each = (float((of_processes * one).sum() / len(one)) for one in (self._shared, self._each))
+        else:
+            shared, each = float(self._shared.mean()), float(self._each.mean())
+        return shared, (each - shared) * among_samples
+
+
 class _Design:
     """Sufficient figures of a balanced table of log times, [C, P, R, I], its C cells in the order of the factors' levels."""
 
@@ -72,70 +102,70 @@ class _Design:
         self.cells, self.processes, self.rounds, self.samples = log_times.shape
         self.visits = visits if visits is not None and 1 < visits < self.rounds and self.rounds % visits == 0 else None
         self.means = log_times.mean(axis=2)
-        centred = log_times - self.means[:, :, None]
         count = self.visits or 1
-        of_visits = centred.reshape(self.cells, self.processes, count, -1, self.samples)
+        of_visits = (log_times - self.means[:, :, None]).reshape(self.cells, self.processes, count, -1, self.samples)
         visit_means = of_visits.mean(axis=3)
-        within = of_visits - visit_means[:, :, :, None]
-        per_visit = self.rounds // count
-        trials = self.cells * self.processes
-        self.within = _products(within) / (trials * max(count * (per_visit - 1), 1))
-        self.between = _products(visit_means) / (trials * max(count - 1, 1)) * per_visit
-        self.per_visit = per_visit
+        self.per_visit = self.rounds // count
+        self.within = _Within(of_visits - visit_means[:, :, :, None], max(count * (self.per_visit - 1), 1))
+        self.between = _Within(visit_means, max(count - 1, 1), self.per_visit)
 
     @property
     def effects(self) -> list[tuple[str, ...]]:
         """Every factor with several levels, and every set of them."""
         return [names for count in range(1, len(self.sizes) + 1) for names in combinations(self.sizes, count)]
 
-    def components(self, of_processes: Floats, of_samples: Floats, correction: tuple[float, float] = (1.0, 1.0)) -> dict[str, float]:
-        """Return the variance of every source, negative estimates as they are.
+    def components(self, of_processes: Floats | None = None, of_samples: Floats | None = None) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the variance of every source, negative estimates as they are, and what was taken off each as noise.
 
         Parameters
         ----------
         of_processes : [C, P]
-            how often each process counts, summing to P in a row.
+            weights in place of equal ones, 1 in a row.
         of_samples : [I]
-            how often each sample counts, summing to I.
-        correction
-            of variances among processes and among samples: n/(n - 1) where they were drawn with replacement.
+            the same of samples; at most one of both is given.
         """
         p, i, c = self.processes, self.samples, self.cells
-        weight_p, weight_i = of_processes / p, of_samples / i
+        weight_p = np.full((c, p), 1 / p) if of_processes is None else of_processes
+        weight_i = np.full(i, 1 / i) if of_samples is None else of_samples
+        # Of equal weights 1/P and 1/I: by how much less a mean varies than one of those that it is of.
+        part_p, part_i = float((weight_p**2).sum()) / c, float((weight_i**2).sum())
+        among_processes, among_samples = _unbiased(part_p) if p > 1 else np.nan, _unbiased(part_i)
         of_cells = np.einsum("cp,cpi->ci", weight_p, self.means)
         spread = self.means - of_cells[:, None]
-        among_samples = i / (i - 1) * correction[1]
-        among_processes = p / (p - 1) * correction[0] if p > 1 else np.nan
         process_means = spread @ weight_i
         process_mean_square = float(np.einsum("cp,cp->", weight_p, process_means**2)) / c * among_processes
         own_way = spread - process_means[:, :, None]
         own_mean_square = float(np.einsum("cp,cpi,i->", weight_p, own_way**2, weight_i)) / c * among_processes * among_samples
-        own = 0.0 if p == 1 else own_mean_square
+        of_one, own = (0.0, 0.0) if p == 1 else (process_mean_square, own_mean_square)
         found: dict[str, float] = {}
+        noise: dict[str, float] = {}
         for names in self.effects:
             projected = self._projected(of_cells, names)
             mean = projected @ weight_i
             degrees = int(np.prod([self.sizes[name] - 1 for name in names]))
             own_squares = float((((projected - mean[:, None]) ** 2) @ weight_i).sum()) * among_samples / degrees
-            noise = own_squares / i + (0.0 if p == 1 else process_mean_square / p - own / (p * i))
-            found[" x ".join(names)] = (float((mean**2).sum()) - degrees * noise) / c
-            found[" x ".join((*names, SAMPLE))] = degrees * (own_squares - own / p) / c
+            name, with_samples = " x ".join(names), " x ".join((*names, SAMPLE))
+            noise[name] = degrees * (own_squares * part_i + of_one * part_p - own * part_p * part_i) / c
+            noise[with_samples] = degrees * own * part_p / c
+            found[name] = float((mean**2).sum()) / c - noise[name]
+            found[with_samples] = degrees * own_squares / c - noise[with_samples]
         sample_means = of_cells.mean(axis=0)
-        found[SAMPLE] = float(weight_i @ (sample_means - weight_i @ sample_means) ** 2) * among_samples - own / (c * p)
-        return found | self._within(weight_i, among_samples, process_mean_square, own_mean_square)
-
-    def _within(self, weight_i: Floats, among_samples: float, process_mean_square: float, own_mean_square: float) -> dict[str, float]:
-        """Return the variance of processes, visits, rounds, samples' own ways in these and what is left, from their mean squares."""
-        r, i, m = self.rounds, self.samples, self.per_visit
-        of_rounds, rest = _split(self.within, weight_i, among_samples)
-        last = {ROUND: of_rounds - rest / i, REST: rest}
-        if self.visits is None:
-            upper, upper_own = of_rounds, rest
-        else:
-            upper, upper_own = _split(self.between, weight_i, among_samples)
-            last = {VISIT: (upper - upper_own / i - last[ROUND]) / m, SAMPLE_IN_VISIT: (upper_own - rest) / m, **last}
-        process = process_mean_square - own_mean_square / i - (upper - upper_own / i) / r
-        return {PROCESS: process, SAMPLE_IN_PROCESS: own_mean_square - upper_own / r, **last}
+        noise[SAMPLE] = own * part_p / c
+        found[SAMPLE] = float(weight_i @ (sample_means - weight_i @ sample_means) ** 2) * among_samples - noise[SAMPLE]
+        of_rounds, rest = self.within.mean_squares(of_processes, of_samples, among_samples)
+        last, last_noise = {ROUND: of_rounds - rest * part_i, REST: rest}, {ROUND: rest * part_i, REST: 0.0}
+        upper, upper_own = of_rounds, rest
+        if self.visits is not None:
+            upper, upper_own = self.between.mean_squares(of_processes, of_samples, among_samples)
+            of_visit = (upper - upper_own * part_i - last[ROUND]) / self.per_visit
+            last = {VISIT: of_visit, SAMPLE_IN_VISIT: (upper_own - rest) / self.per_visit, **last}
+            last_noise = {VISIT: upper / self.per_visit - of_visit, SAMPLE_IN_VISIT: rest / self.per_visit, **last_noise}
+        noise |= {
+            PROCESS: own_mean_square * part_i + (upper - upper_own * part_i) / self.rounds,
+            SAMPLE_IN_PROCESS: upper_own / self.rounds,
+        }
+        found |= {PROCESS: process_mean_square - noise[PROCESS], SAMPLE_IN_PROCESS: own_mean_square - noise[SAMPLE_IN_PROCESS]}
+        return found | last, noise | last_noise
 
     def _projected(self, of_cells: Floats, names: Sequence[str]) -> Floats:
         """Return the effects of a set of factors in every cell, [C, I]: the parts of the table that add up to it."""
@@ -146,16 +176,15 @@ class _Design:
         return np.asarray(table).reshape(self.cells, self.samples)
 
 
-def _products(values: Floats) -> Floats:
-    """Return the sums of products of samples, [I, I], over all other axes of values [..., I]."""
-    flat = values.reshape(-1, values.shape[-1])
-    return np.asarray(flat.T @ flat)
+def _unbiased(part: float) -> float:
+    """Return what makes the mean square about a weighted mean unbiased, 0 where all weight lies on one.
 
-
-def _split(covariance: Floats, weight_i: Floats, among_samples: float) -> tuple[float, float]:
-    """Return the mean square of what all samples share and that of each sample's own way, from a covariance of samples, [I, I]."""
-    shared = float(weight_i @ covariance @ weight_i)
-    return shared, float(weight_i @ np.diag(covariance) - shared) * among_samples
+    Examples
+    --------
+    >>> _unbiased(1 / 5)  # five equal weights
+    1.25
+    """
+    return 1 / (1 - part) if part < 1 - ROUNDING else 0.0
 
 
 def divide_variance(
@@ -177,9 +206,11 @@ def divide_variance(
     their sum. Every estimate keeps its sign, in the sum too: only then is the sum an unbiased estimate of the variance of the log time of
     one inference, and the same whether visits are terms of the model or not.
 
-    Intervals are a two-way bootstrap: processes are drawn within each combination, samples for all at once, with the variance among
-    drawn units corrected by n/(n - 1) and the distribution shifted by its bias. Inferences are no replicates and are never drawn, nor are
-    visits and rounds, whose shares have no interval.
+    Intervals are a two-way bootstrap. Processes are drawn within each combination of levels, samples for all at once, one of both at a
+    time; the variances that their draws show are corrected by n/(n - 1) and added. What is drawn is the log odds of a share before its
+    noise is taken off, ln((share + noise)/(1 - share)), which has no bound; its limits are Student's t, with Satterthwaite's degrees
+    of freedom (*Biometrics Bulletin* 2, 1946) of both parts. Inferences are no replicates and are never drawn, nor are visits and rounds,
+    whose shares have no interval.
 
     Parameters
     ----------
@@ -198,38 +229,65 @@ def divide_variance(
     Raises
     ------
     InputError
-        for fewer than 2 samples or rounds, or times that are not finite.
+        for fewer than 2 samples, rounds or resamples, or times that are not finite.
     """
     table = np.asarray(log_times, dtype=np.float64)
     if table.ndim != len(sizes) + 3 or table.shape[: len(sizes)] != tuple(sizes.values()):
         raise ValueError(f"log times of shape {table.shape} and factors {dict(sizes)}: the shape must be [*sizes, P, R, I]")
     if min(table.shape[-2:]) < FEWEST or not np.isfinite(table).all():
         raise InputError(f"factors of {table.shape[-2]} rounds of {table.shape[-1]} inferences: at least 2 of each, all with a time")
+    if resamples < FEWEST:
+        raise InputError(f"resamples={resamples}: at least 2, so that they show a variance; {RESAMPLES} are usual")
+    check_confidence(confidence)
     design = _Design(table.reshape(-1, *table.shape[-3:]), sizes, visits)
-    p, i, c = design.processes, design.samples, design.cells
-    point = design.components(np.ones((c, p)), np.ones(i))
-    names = list(point)
-    shares = _shares(np.array([list(point.values())]))[0]
-    if p == 1:
-        return {name: Share(value, share, np.nan, np.nan) for name, value, share in zip(names, point.values(), shares, strict=True)}
-    drawn = np.empty((resamples, len(names)))
-    for number in range(resamples):
-        of_processes = random.multinomial(p, np.full(p, 1 / p), size=c).astype(np.float64)
-        of_samples = random.multinomial(i, np.full(i, 1 / i)).astype(np.float64)
-        found = design.components(of_processes, of_samples, (p / (p - 1), i / (i - 1)))
-        drawn[number] = [found[name] for name in names]
-    resampled = _shares(drawn)
-    resampled += shares - resampled.mean(axis=0)
-    edges = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0).clip(0, 1)
+    found, noise = design.components()
+    names = list(found)
+    shares, noises = _shares(found, noise)
+    if design.processes == 1:
+        low = high = np.full(len(names), np.nan)
+    else:
+        low, high = _limits(design, shares, noises, random, resamples, confidence)
     return {
-        name: Share(point[name], float(share), np.nan, np.nan)
-        if name in NOT_DRAWN
-        else Share(point[name], float(share), min(float(low), float(share)), max(float(high), float(share)))
-        for name, share, low, high in zip(names, shares, *edges, strict=True)
+        name: Share(found[name], float(share), *((np.nan, np.nan) if name in NOT_DRAWN else (float(below), float(above))))
+        for name, share, below, above in zip(names, shares, low, high, strict=True)
     }
 
 
-def _shares(components: Floats) -> Floats:
-    """Return each row's components, [.., n], over their sum, with their signs; unknown ones are left out of the sum."""
-    total = np.nansum(components, axis=-1, keepdims=True)
-    return np.asarray(np.divide(components, total, out=np.zeros_like(components), where=total > 0))
+def _shares(found: Mapping[str, float], noise: Mapping[str, float]) -> tuple[Floats, Floats]:
+    """Return variances and their noise, [n] each, over the sum of all variances, with their signs; unknown ones are left out of the sum."""
+    both = np.array([[of[name] for name in found] for of in (found, noise)])
+    total = np.nansum(both[0])
+    shares, noises = both / total if total > 0 else np.zeros_like(both)
+    return shares, noises
+
+
+def _limits(
+    design: _Design, shares: Floats, noises: Floats, random: np.random.Generator, resamples: int, confidence: float
+) -> tuple[Floats, Floats]:
+    """Return lower and upper limits of every share, [n] each."""
+    c, p, i = design.cells, design.processes, design.samples
+    whole, left = shares + noises, 1 - shares
+    floors = (np.maximum(whole, 0) * LEAST_PART, np.maximum(left, LEAST_PART) * LEAST_PART)
+
+    def log_odds(drawn: tuple[Floats, Floats]) -> Floats:
+        above, below = np.maximum(drawn[0] + drawn[1], floors[0]), np.maximum(1 - drawn[0], floors[1])
+        return np.log(above, out=np.zeros_like(above), where=above > 0) - np.log(below)
+
+    of_processes, of_samples = np.empty((resamples, shares.size)), np.empty((resamples, shares.size))
+    for number in range(resamples):
+        weights = random.multinomial(p, np.full(p, 1 / p), size=c) / p
+        of_processes[number] = log_odds(_shares(*design.components(of_processes=weights)))
+        weights = random.multinomial(i, np.full(i, 1 / i)) / i
+        of_samples[number] = log_odds(_shares(*design.components(of_samples=weights)))
+    by_processes = of_processes.var(axis=0, ddof=1) * p / (p - 1)
+    by_samples = of_samples.var(axis=0, ddof=1) * i / (i - 1)
+    both = by_processes + by_samples
+    squares = by_processes**2 / (c * (p - 1)) + by_samples**2 / (i - 1)
+    degrees = np.divide(both**2, squares, out=np.ones_like(both), where=squares > 0)
+    reach = scipy.stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(both)
+    centre = log_odds((shares, noises))
+    # share = (odds - noise) / (1 + odds), written so that large odds do not overflow
+    low, high = ((1 - noises * np.exp(-edge)) / (1 + np.exp(-edge)) for edge in (centre - reach, centre + reach))
+    known = (whole > 0) & (both > 0)
+    low, high = (np.where(known, edge.clip(0, 1), shares) for edge in (low, high))
+    return np.minimum(low, shares), np.maximum(high, shares)

@@ -34,7 +34,7 @@ def drawn(random: np.random.Generator, processes: int = 3, visits: int = 5, per_
 
 def test_components_are_those_that_the_times_were_drawn_with() -> None:
     random = np.random.default_rng(1)
-    found = [divide_variance(drawn(random), SIZES, random, visits=5, resamples=1) for _ in range(80 * EFFORT)]
+    found = [divide_variance(drawn(random), SIZES, random, visits=5, resamples=2) for _ in range(80 * EFFORT)]
     for name, true in TRUE.items():
         values = np.array([one[name].variance for one in found])
         error = values.std(ddof=1) / np.sqrt(values.size)
@@ -50,7 +50,7 @@ def test_squares_of_effects_are_those_of_least_squares() -> None:
     random = np.random.default_rng(2)
     cells = random.normal(0, 1, (2, 2, 3))
     table = np.broadcast_to(cells[..., None, None, None], (2, 2, 3, 2, 2, 2))
-    found = divide_variance(table, SIZES, random, resamples=1)
+    found = divide_variance(table, SIZES, random, resamples=2)
     place = np.indices(cells.shape).reshape(3, -1)
     columns = {name: np.eye(size)[place[axis]][:, 1:] for axis, (name, size) in enumerate(SIZES.items())}
     design, explained = np.ones((12, 1)), 0.0
@@ -133,16 +133,35 @@ def test_a_factors_share_does_not_depend_on_whether_visits_are_terms() -> None:
     assert sum(share.variance for share in stretch.values()) == pytest.approx(table.var(), rel=0.02)
 
 
-@pytest.mark.slow
 def test_intervals_contain_what_is_true() -> None:
-    """The samples' share: 20 samples and 36 processes. The bootstrap is a little short, as it is of so few units."""
+    """Of 3 processes a cell and 20 samples; percentiles of a plain bootstrap cover 83 to 91 % here (docs/statistics.md)."""
     random = np.random.default_rng(3)
     total = sum(TRUE.values())
     inside = []
     for _ in range(60 * EFFORT):
-        found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=199)
-        inside.append([found[name].low <= TRUE[name] / total <= found[name].high for name in ("sample", "system", "process")])
-    assert (np.mean(inside, axis=0) > 0.75).all()
+        found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=40)
+        inside.append([found[name].low <= TRUE[name] / total <= found[name].high for name in ("sample", "system", "model", "process")])
+    assert (np.mean(inside, axis=0) >= 0.9).all()
+
+
+def test_an_interval_is_as_wide_as_the_processes_and_samples_are_few() -> None:
+    """The share of rest is known the worse the more processes differ in it: what rounds say of it alone is no interval."""
+    random = np.random.default_rng(10)
+    alike = random.normal(0, 0.1, (2, 3, 3, 20, 8)) + SYSTEM.reshape(1, 3, 1, 1, 1)
+    factors = np.where(np.arange(3) == 0, 3.0, 0.2).reshape(1, 1, 3, 1, 1)
+    unlike = (alike - SYSTEM.reshape(1, 3, 1, 1, 1)) * factors + SYSTEM.reshape(1, 3, 1, 1, 1)
+    sizes = {"runtime": 2, "system": 3}
+    widths = []
+    for table in (alike, unlike):
+        found = divide_variance(table, sizes, np.random.default_rng(0), resamples=99)["rest"]
+        assert found.low < found.omega_squared < found.high
+        widths.append(found.high - found.low)
+    assert widths[1] > 3 * widths[0]
+
+
+def test_one_resample_is_refused() -> None:
+    with pytest.raises(InputError, match=r"resamples=1: at least 2, so that they show a variance; \d+ are usual"):
+        divide_variance(drawn(np.random.default_rng(0)), SIZES, np.random.default_rng(0), resamples=1)
 
 
 def test_one_process_leaves_its_share_unknown() -> None:
