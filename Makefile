@@ -15,6 +15,7 @@ quick: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=quick
 	@echo
 	@echo "10 rounds show a large difference and promise nothing. Now run \`make run\`: 8 systems in under 4 minutes."
+	@echo "For the commands above: \`source $(VENV)/bin/activate\` first."
 
 run: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=vision

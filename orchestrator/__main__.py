@@ -34,6 +34,11 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
     except InputError as error:
         print(printable(f"error: {' '.join(str(error).splitlines())}"), file=sys.stderr)  # noqa: T201
         return 2
+    except ModuleNotFoundError as error:
+        where = f"{sys.executable} lacks the package {(error.name or str(error)).partition('.')[0]}, which this program needs"
+        remedy = "use the Python of its environment (after make: source .venv/bin/activate), or install it: pip install '.[vision]'"
+        print(printable(f"error: {where}: {remedy}"), file=sys.stderr)  # noqa: T201
+        return 2
     except KeyboardInterrupt:
         return 130
     except Restart as lost:

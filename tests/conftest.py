@@ -19,8 +19,10 @@ from orchestrator.subject.targets import code_of_its_own
 
 __all__ = ["four_hosts", "hosts_script", "traces_of"]
 
-# The workers of pytest-xdist are told the width of its terminal; the output of tests goes into a pipe.
+# The workers of pytest-xdist are told the width of its terminal; the output of tests goes into a pipe. Readline, which pytest imports, sets
+# the variable behind Python's back.
 os.environ.pop("COLUMNS", None)
+os.unsetenv("COLUMNS")
 
 # A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.
 settings.register_profile("no deadline", deadline=None)

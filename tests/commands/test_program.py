@@ -32,6 +32,16 @@ def test_a_mistake_is_one_line_on_stderr(tmp_path: Path) -> None:
     assert done.stderr == "error: sweep=visoin: no such sweep; did you mean vision?\n"
 
 
+def test_a_python_without_the_program_s_packages_is_told_in_one_line(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['pydantic'] = None; from orchestrator.__main__ import main; sys.exit(main(['plan', '+sweep=vision']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {sys.executable} lacks the package pydantic, which this program needs: use the Python of its environment (after make: "
+        "source .venv/bin/activate), or install it: pip install '.[vision]'\n"
+    )
+
+
 def test_a_plan_imports_no_framework_and_no_ray(tmp_path: Path) -> None:
     code = (
         "import sys; from orchestrator.__main__ import main; assert main(['plan', '+sweep=vision']) == 0; "
