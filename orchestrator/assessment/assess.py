@@ -99,10 +99,10 @@ def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session
     subjects = subjects_of(requirement, sessions, again)
     if requirement.capacity is not None:
         subjects = systems.by_rate(subjects)
-    trials = [record.trial for session in sessions for record in session.records]
+    every = [texts for session in sessions for texts in session.texts]
     findings = (
         *(_finding(Case(requirement, subject, error, resamples)) for subject in subjects),
-        *(Finding("not shown", "no figure", why) for why in unmatched(requirement, trials)),
+        *(Finding("not shown", "no figure", why) for why in unmatched(requirement, every)),
     )
     return Assessed(requirement, worst(one.verdict for one in findings), error, findings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -19,20 +19,27 @@ def settings_of(trial: Trial) -> dict[str, object]:
     return dict(flattened(trial.model_dump(mode="json")))
 
 
-def is_for(requirement: Requirement, trial: Trial) -> bool:
-    """Return whether a trial fits the patterns of every axis that a requirement names."""
-    texts = dict(_texts(trial))
+def texts_of(trial: Trial) -> dict[str, str]:
+    """Return what patterns are held against: every setting and every axis of a trial as a text."""
+    settings = settings_of(trial)
+    keys = {key: as_text(value) for key, value in settings.items()}
+    return {**keys, **{axis: as_text(settings[key]) for axis, key in AXES.items()}, "load": trial.load.words}
+
+
+def is_for(requirement: Requirement, texts: Mapping[str, str]) -> bool:
+    """Return whether a trial, by its texts, fits the patterns of every axis that a requirement names."""
     return all(_fits(texts.get(axis, NOTHING), patterns) for axis, patterns in requirement.trials.items())
 
 
-def unmatched(requirement: Requirement, trials: Sequence[Trial]) -> list[str]:
-    """Return in words what a requirement is for and none of these trials is; empty where every pattern is one of a trial's."""
-    every = [dict(_texts(trial)) for trial in trials]
+def unmatched(requirement: Requirement, every: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return in words what a requirement is for and no trial is, by the texts of all; empty where every pattern is one of a trial's."""
+    if not requirement.trials:
+        return [] if every else ["there is no trial"]
     known = list(dict.fromkeys(key for texts in every for key in texts))
-    strange = [axis for axis in requirement.trials if trials and axis not in known and not _fits(NOTHING, requirement.trials[axis])]
+    strange = [axis for axis in requirement.trials if every and axis not in known and not _fits(NOTHING, requirement.trials[axis])]
     if strange:
         return [_no_such_key(axis, known) for axis in strange]
-    chosen = [texts for texts in every if all(_fits(texts.get(axis, NOTHING), of) for axis, of in requirement.trials.items())]
+    chosen = [texts for texts in every if is_for(requirement, texts)]
     if not chosen:
         return [f"no trial is one that it is for ({_patterns(requirement)})"]
     return [
@@ -41,13 +48,6 @@ def unmatched(requirement: Requirement, trials: Sequence[Trial]) -> list[str]:
         for pattern in patterns
         if not any(_fits(texts.get(axis, NOTHING), [pattern]) for texts in chosen)
     ]
-
-
-def _texts(trial: Trial) -> Iterator[tuple[str, str]]:
-    settings = settings_of(trial)
-    yield from ((key, as_text(value)) for key, value in settings.items())
-    yield from ((axis, as_text(settings[key])) for axis, key in AXES.items())
-    yield "load", trial.load.words
 
 
 def _fits(text: str, patterns: Iterable[str]) -> bool:
@@ -60,4 +60,4 @@ def _no_such_key(axis: str, known: Sequence[str]) -> str:
 
 
 def _patterns(requirement: Requirement) -> str:
-    return ", ".join(f"{axis}: {' or '.join(patterns)}" for axis, patterns in requirement.trials.items()) or "there are no trials"
+    return ", ".join(f"{axis}: {' or '.join(patterns)}" for axis, patterns in requirement.trials.items())

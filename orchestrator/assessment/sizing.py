@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.assessment.axes import unmatched
+from orchestrator.assessment.axes import texts_of, unmatched
 from orchestrator.assessment.case import STREAMED
 from orchestrator.assessment.requirements import (
     AnswersAsked,
@@ -85,7 +85,7 @@ def sizes_of(requirements: Requirements, planned: Sequence[PlannedTrial], sample
 
 def _size(requirement: Requirement, error: float, planned: Sequence[PlannedTrial], samples: Mapping[str, int]) -> Size:
     trials = planned_for(requirement, planned)
-    if missing := unmatched(requirement, [one.trial for one in planned]):
+    if missing := unmatched(requirement, [texts_of(one.trial) for one in planned]):
         return Size(requirement, len(trials), Need(cannot="; ".join(missing)))
     infeasible = [one for one in trials if one.state == "infeasible"]
     if infeasible:

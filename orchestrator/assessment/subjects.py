@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.trial_data import TrialData, load_trials
-from orchestrator.assessment.axes import is_for, settings_of
+from orchestrator.assessment.axes import is_for, settings_of, texts_of
 from orchestrator.assessment.requirements import AXES, Requirement
 from orchestrator.assessment.verdicts import Basis
 from orchestrator.configuration.config import AnalysisConfig
@@ -33,6 +34,11 @@ class Session:
     records: tuple[TrialRecord, ...]
     groups: tuple[Group, ...]
     analysis: AnalysisConfig
+
+    @cached_property
+    def texts(self) -> tuple[Mapping[str, str], ...]:
+        """What the patterns of requirements are held against, of each trial."""
+        return tuple(texts_of(record.trial) for record in self.records)
 
     @property
     def with_rounds(self) -> list[TrialData]:
@@ -153,8 +159,8 @@ def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Se
     """
     found: dict[str, list[Measured]] = {}
     for place, session in enumerate(sessions):
-        for record in session.records:
-            if (place, record.trial_id) not in again and is_for(requirement, record.trial):
+        for record, texts in zip(session.records, session.texts, strict=True):
+            if (place, record.trial_id) not in again and is_for(requirement, texts):
                 group, data = session.data_of(record.trial_id)
                 found.setdefault(record.match_key, []).append(Measured(session, record, data, group))
     return [Subject(key, tuple(trials)) for key, trials in found.items()]
@@ -162,4 +168,4 @@ def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Se
 
 def planned_for(requirement: Requirement, planned: Sequence[PlannedTrial]) -> list[PlannedTrial]:
     """Return the planned trials that a requirement is for."""
-    return [one for one in planned if is_for(requirement, one.trial)]
+    return [one for one in planned if is_for(requirement, texts_of(one.trial))]
