@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.capacity import is_probe
+from orchestrator.analysis.load import NOT_KEPT
 from orchestrator.report.condensed import condensed
 from orchestrator.report.standings import Ranking
 from orchestrator.report.table import WHO, Marks, Row, Table, rows_of
@@ -63,7 +64,7 @@ def bracket_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for (task, threshold), found in by_task(results).items():
         heads = ["certified up to", "refuted from", "of closed loop"]
         wide = any(_wide(rows[0]) for rows in found)
-        marks = Marks(row for rows in found for row in rows if row["rate_per_s"] == row["certified_per_s"])
+        marks = Marks(map(flags_of_search, found))
         made = Table(
             title=f"Capacity of {task}: {_required(found[0][0])} within {threshold}",
             columns=[*WHO, "batch", "load", *heads],
@@ -121,8 +122,18 @@ def _found(rows: Sequence[Row], marks: Marks) -> list[str]:
     certified, refuted, closed = row["certified_per_s"], row["refuted_per_s"], row["closed_per_s"]
     share = "-" if certified is None or closed is None else f"{100 * certified / closed:.0f} %"
     highest = float(rows[-1]["rate_per_s"])
-    flagged = "".join(marks.of(row) for row in rows if row["rate_per_s"] == certified)
-    return [certified_text(certified) + flagged, f"{refuted:.4g}/s" if refuted is not None else f"not by {highest:.4g}/s", share]
+    return [
+        certified_text(certified) + marks.of(flags_of_search(rows)),
+        f"{refuted:.4g}/s" if refuted is not None else f"not by {highest:.4g}/s",
+        share,
+    ]
+
+
+def flags_of_search(rows: Sequence[Row]) -> Row:
+    """Return the flags of the certified rate, and, where rates stay undecided, that their schedules were not kept: those decide nothing."""
+    certified = [flag for row in rows if row["rate_per_s"] == row["certified_per_s"] for flag in row["flags"]]
+    undecided = [NOT_KEPT] if any(row["verdict"] == "undecided" and NOT_KEPT in row["flags"] for row in rows) else []
+    return {"flags": list(dict.fromkeys([*certified, *undecided]))}
 
 
 def certified_text(certified: float | None) -> str:
