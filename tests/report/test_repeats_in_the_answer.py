@@ -16,7 +16,7 @@ from orchestrator.report.html.first_screen import first_screen
 from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
-from orchestrator.report.standings import ranking, rankings
+from orchestrator.report.standings import Ranking, Standing, ranking, rankings
 from orchestrator.report.text import milliseconds
 from orchestrator.report.verdict import repeats_needed, verdict
 from orchestrator.storage.reader import open_campaign
@@ -65,6 +65,31 @@ def test_a_process_that_keeps_no_deadline_speaks_for_its_system(repeated: Campai
     changed = replace(repeated, tables={**repeated.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
     [sentence] = kept(changed)
     assert best["system"] not in sentence
+
+
+def test_whether_it_is_shown_knows_what_ties(tmp_path: Path) -> None:
+    campaign = open_campaign(measure_small(tmp_path / "r", repeat=3))
+    repeated = analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
+    [reading] = readings(repeated, {})
+    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
+    best, other = ranking(repeated, reading.group).found
+    apart, alike = replace(other, low=best.low - 0.2, high=best.low - 0.1), replace(other, low=best.low - 0.1, high=best.low)
+
+    def shown(*found: Standing) -> str:
+        return first_screen(reading, repeated, flags, Ranking(reading.group, found)).shown[0]
+
+    assert shown(best, apart) == "Yes, for processes started anew: every mean is over 3 of them."
+    assert shown(best, alike, apart) == "Yes, for processes started anew, but for what ties: every mean is over 3 of them."
+    assert shown(best, alike) == "No: all of them tie, so that these data show no difference."
+    first, second = replace(best, processes=1), replace(apart, processes=1)
+    assert shown(first, second).startswith(
+        "For these processes yes. For processes started anew not yet. numbers: each trial is one process."
+    )
+    assert shown(first, replace(alike, processes=1)).startswith(
+        "No: all of them tie, so that these data show no difference. numbers: each "
+    )
+    of_other_model = replace(apart, names={**apart.names, "model": "other"})
+    assert shown(best, of_other_model) == "Yes, for processes started anew: every mean is over 3 of them."
 
 
 def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import UNSTEADY, Ranking, is_unsteady
+from orchestrator.report.standings import UNSTEADY, Ranking, Standing, by_model, is_unsteady
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.verdict import repeats_needed, winners
 
@@ -61,13 +61,25 @@ def _shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
     if len(found) < 2:
         return
     needed = list(repeats_needed(results, [ranked]))
-    if needed:
-        yield f"For these processes yes, but for ties. For processes started anew not yet. {needed[0]}"
+    ties = list(_ties(found))
+    apart = ", but for what ties" if any(ties) else ""
+    if all(ties):
+        yield f"No: all of them tie, so that these data show no difference. {needed[0] if needed else ''}".strip()
+        yield from needed[1:]
+    elif needed:
+        yield f"For these processes yes{apart}. For processes started anew not yet. {needed[0]}"
         yield from needed[1:]
     else:
         processes = sorted({one.processes for one in found})
         count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
-        yield f"Yes, for processes started anew, but for ties: every mean is over {count} of them."
+        yield f"Yes, for processes started anew{apart}: every mean is over {count} of them."
+
+
+def _ties(found: Sequence[Standing]) -> Iterator[bool]:
+    """Yield for each comparison of a verdict whether it is a tie: the best of each model with its others, and with that of other models."""
+    models = list(by_model(found))
+    for systems in (*models, [systems[0] for systems in models]):
+        yield from (one.overlaps(systems[0]) for one in systems[1:])
 
 
 def _deadlines(reading: Reading) -> Iterator[str]:
