@@ -192,9 +192,8 @@ def stretches(data: TrialData, clock: Clock) -> Iterator[Stretch]:
     begins = np.flatnonzero(np.append(True, (np.diff(visits) != 0) | (np.diff(processes) != 0)))
     for rows in np.split(every, begins[1:]):
         times, whole = (np.concatenate([data.as_run(of, int(row)) for row in rows]) for of in (clock, PRIMARY_CLOCK))
-        took = np.where(
-            np.isfinite(whole), whole, 0.0
-        )  # the next answer was asked for when this one was done, whatever is late by the clock
+        # The next answer was asked for when this one was done, whatever the clock that is judged counts.
+        took = np.where(np.isfinite(whole), whole, 0.0)
         arrivals = np.cumsum(took) - took
         yield Stretch(times, arrivals, np.repeat(rows, times.size // rows.size))
 
