@@ -66,22 +66,42 @@ def keeps_quality(
 def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
     """Return whether a share of rounds has few enough late answers one after another.
 
-    A streak goes on from round to round of one visit, or of one stream under load, and counts in every round it reaches.
+    A streak goes on from round to round of one visit, or of one stream under load, and it counts in every round it reaches; so does a
+    stretch that is a warning or an error. Where no answer of a whole visit is on time, nothing tells how long that would have gone on: its
+    rounds keep no bound.
     """
     clock = case.clock(asked.clock)
     threshold = case.threshold(asked.threshold, clock)
     name, most, read = _form(asked)
-    collect = np.maximum.at if asked.longest_streak is not None or asked.out_of is not None else np.add.at
+    in_a_row = asked.longest_streak is not None or asked.out_of is not None
+    collect = np.maximum.at if in_a_row else np.add.at
+    for data in case.trials:
+        _check_room(data, clock, most, in_a_row)
 
     def values(data: TrialData) -> Floats:
         found = np.zeros(len(data.times[clock]))
         for stretch in stretches(data, clock):
-            counted = read(stretch, stretch.times > threshold.ns, threshold.ns)
-            collect(found, stretch.rows, counted)
+            late = stretch.times > threshold.ns
+            collect(found, stretch.rows, read(stretch, late, threshold.ns))
+            if late.all():
+                found[stretch.rows] = np.inf
         return found + 1
 
-    asks = Asks(f"{name} at {threshold.label} ({clock})", most + 1.0, lambda value: f"{value - 1:.0f}")
+    asks = Asks(f"{name} at {threshold.label} ({clock})", most + 1.0, lambda value: f"{value - 1:.0f}", "any number")
     return finding_of_rounds(case, values, asks, asked.share_of_rounds)
+
+
+def _check_room(data: TrialData, clock: Clock, most: float, in_a_row: bool) -> None:
+    """Raise NotShown where a trial's answers are too few to have more late ones one after another than are allowed."""
+    if in_a_row:
+        longest = max(stretch.times.size for stretch in stretches(data, clock))
+        if longest <= most:
+            raise NotShown(
+                f"a visit or stream has {longest} answers, and {most:.0f} late ones are allowed: ask for less, or measure longer visits "
+                "(measurement.visit_rounds) or streams (load.stream_s)"
+            )
+    elif (room := -(-data.times[clock].shape[1] // 2)) <= most:
+        raise NotShown(f"a round has room for {room} stretches of late answers, and {most:.0f} are allowed: ask for less")
 
 
 def answers_between_rounds(case: Case, asked: AnswersAsked) -> Finding:
@@ -106,11 +126,14 @@ class Asks:
         the largest value that keeps it.
     words
         writes a value.
+    endless
+        what a value without end is called.
     """
 
     name: str
     bound: float
     words: Callable[[float], str]
+    endless: str = "any time"
 
 
 def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> Finding:
@@ -122,7 +145,7 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
     observed = float(np.sort(of_kept)[math.ceil(share * of_kept.size - 1e-9) - 1])
     many = f" in the worst of {len(found)} processes" if len(found) > 1 else ""
     certified = "" if kept.certified is None or kept.certified == math.inf else f", certified {asks.words(kept.certified)}"
-    seen = asks.words(observed) if math.isfinite(observed) else "any time"
+    seen = asks.words(observed) if math.isfinite(observed) else asks.endless
     said = (
         f"{asks.name}: at most {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {kept.broke} "
         f"{'round breaks' if kept.broke == 1 else 'rounds break'} the bound, of rounds to come a share in [{kept.low:.3f}, "
@@ -210,7 +233,7 @@ def _form(asked: LateAnswersAsked) -> tuple[str, float, Read]:
         length = asked.out_of
         return f"late answers in {length} one after another", asked.at_most or 0, lambda _, late, __: _in_windows(late, length)
     if asked.warnings is not None:
-        return "stretches of late answers in a round", asked.warnings, lambda _, late, __: _begins(late)
+        return "stretches of late answers in a round", asked.warnings, lambda stretch, late, _: _reached(stretch, late)
     longest = asked.error_after or 0
     name = f"stretches without an answer for {milliseconds(longest)} in a round"
     return name, asked.errors or 0, lambda stretch, late, bound: _errors(stretch, late, bound, longest)
@@ -222,21 +245,23 @@ def _in_windows(late: NDArray[np.bool_], length: int) -> NDArray[np.int64]:
     return late_in_windows(padded, length)
 
 
-def _begins(late: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return 1 where a stretch of late answers begins, else 0, [n]."""
-    return np.asarray(np.diff(np.concatenate([[False], late]).astype(np.int64)) == 1, dtype=np.int64)
+def _reached(stretch: Stretch, late: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return 1 at the first answer that a stretch of late answers has in each round that it reaches, else 0, [n]."""
+    first_of_round = np.concatenate([[True], np.diff(stretch.rows) != 0])
+    goes_on = np.concatenate([[False], late[:-1]]) & ~first_of_round
+    return np.asarray(late & ~goes_on, dtype=np.int64)
 
 
 def _errors(stretch: Stretch, late: NDArray[np.bool_], threshold_ns: int, longest_ns: int) -> NDArray[np.int64]:
-    """Return 1 where a stretch of late answers begins that lasts longer than a system can bear, else 0, [n].
+    """Return 1 as `_reached` does where a stretch of late answers lasts longer than a system can bear, else 0, [n].
 
     An answer that never came took an unknown time, so that its stretch counts as too long.
     """
     due = (stretch.arrivals + threshold_ns).astype(np.int64)
     answered = (stretch.arrivals + np.where(late, 0.0, stretch.times)).astype(np.int64)
-    begins = _begins(late)
+    begins = np.diff(np.concatenate([[False], late]).astype(np.int64)) == 1
     places = np.flatnonzero(begins)
     found = silences(late, due, answered)
-    never = np.array([bool(np.isinf(stretch.times[at : at + answers]).any()) for at, answers in zip(places, found.answers, strict=True)])
-    begins[places] = (found.lasted_ns > longest_ns) | never.astype(bool)
-    return begins
+    never = [bool(np.isinf(stretch.times[at : at + answers]).any()) for at, answers in zip(places, found.answers, strict=True)]
+    too_long = np.concatenate([[False], (found.lasted_ns > longest_ns) | np.array(never, dtype=np.bool_)])
+    return _reached(stretch, late & too_long[np.cumsum(begins)])

@@ -142,3 +142,47 @@ def test_each_extension_is_a_look_that_costs_confidence(quick: Times) -> None:
     between = {"threshold": "11 ms", "at_least": round((again.low + once.low) / 2, 6)}
     assert hold([trial], tail_quality=between).verdict == "met"
     assert hold([looks], tail_quality=between).verdict == "not shown"
+
+
+@pytest.mark.parametrize("visit_rounds", [1, 2, 14, 30])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"longest_streak": 0},
+        {"longest_streak": 2},
+        {"longest_streak": 25},
+        {"longest_streak": 10**6},
+        {"at_most": 1, "out_of": 10},
+        {"at_most": 29, "out_of": 30},
+        {"warnings": 0},
+        {"warnings": 1},
+        {"warnings": 10},
+        {"errors": 0, "error_after": "500 ms"},
+        {"errors": 0, "error_after": "1 ms"},
+        {"errors": 2, "error_after": "3600 s"},
+    ],
+    ids=str,
+)
+def test_a_system_that_is_late_on_every_answer_keeps_no_bound(form: dict[str, object], visit_rounds: int) -> None:
+    """A permanent failure is one stretch of each visit; it is late in every round all the same."""
+    rounds = np.arange(420)
+    evidence = {"visit": rounds // visit_rounds, "process": np.zeros(420)}
+    trial = replace(measured(np.full((420, 20), 505.0)), visits=(rounds // visit_rounds).astype(np.int32))
+    trial = replace(trial, evidence={name: np.asarray(of, dtype=np.float64) for name, of in evidence.items()})
+    for share in (0.1, 0.9):
+        found = hold([trial], late_answers={"threshold": "100 ms", "share_of_rounds": share, **form})
+        assert found.verdict != "met"
+        if not (form.get("warnings") == 10 or visit_rounds * 20 <= form.get("longest_streak", form.get("at_most", 0))):  # type: ignore[operator]
+            assert found.verdict == "not met"
+
+
+def test_a_stretch_of_late_answers_counts_in_every_round_that_it_reaches(quick: Times) -> None:
+    """In visits of ten rounds, of 20 answers, all are late but the first of the visit."""
+    rounds = np.arange(120)
+    times = np.full((120, 20), 505.0)
+    times[::10, 0] = 5.0
+    trial = replace(measured(times), visits=(rounds // 10).astype(np.int32))
+    trial = replace(trial, evidence={"visit": (rounds // 10).astype(np.float64), "process": np.zeros(120)})
+    for form in ({"warnings": 0}, {"errors": 0, "error_after": "500 ms"}):
+        found = only(hold([trial], late_answers={"threshold": "100 ms", **form}))
+        assert (found.verdict, found.figure) == ("not met", 1.0)
