@@ -342,6 +342,10 @@ class ClusterConfig(Frozen):
         return self
 
 
+OF_TOKENS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key")
+"""Headers, in small letters, whose values are secrets."""
+
+
 class Trial(Frozen):
     """One model x task x system x runtime x measurement setting x load x server x repeat."""
 
@@ -393,6 +397,19 @@ class Trial(Frozen):
                 f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "
                 "set system.device=cpu"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_token_in_requests(self) -> Trial:
+        """Refuse headers that hold a token, without showing it: the keys of a request are stored."""
+        request = self.model.options.get("request")
+        headers = request.get("headers") if isinstance(request, Mapping) else None
+        for name in headers if isinstance(headers, Mapping) else ():
+            if str(name).lower() in OF_TOKENS:
+                raise ValueError(
+                    f"model.request.headers.{name} would be stored with the results; give a token by server.token_env=VARIABLE or "
+                    "server.token_file=PATH, and another header than Authorization by server.token_header=NAME"
+                )
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,9 @@ Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
 Milliseconds = Annotated[float, BeforeValidator(_no_truth), Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 
 
+SECRET = "token_"  # noqa: S105 - how keys begin whose values no message repeats: somebody may have put the token itself there
+
+
 def explain(error: ValidationError) -> str:
     """Return the first complaint of a validation error as one line: key, value, rule."""
     first = error.errors(include_url=False)[0]
@@ -98,7 +101,8 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{key}: no such key"
     value = first.get("input")
-    shown = "" if isinstance(value, Mapping) or first["type"] == "missing" else f"={str(value)[:80]}"
+    hidden = isinstance(value, Mapping) or first["type"] == "missing" or (parts[-1:] and parts[-1].startswith(SECRET))
+    shown = "" if hidden else f"={str(value)[:80]}"
     more = len(error.errors()) - 1
     return f"{key}{shown}: {message[0].lower() + message[1:]}" + (f" (and {more} more)" if more else "")
 

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from orchestrator.configuration.fields import MOST_CORES, Modules, Name
+from orchestrator.configuration.fields import MOST_CORES, SECRET, Modules, Name
 from orchestrator.configuration.server_words import LOOPBACK, complaint
 
 LONGEST_TIMEOUT_S = 86_400
@@ -72,7 +72,7 @@ class ServerSettings(BaseModel):
 
     name: Name = NOT_ASKED
     url: str | None = None
-    token_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")] | None = None
+    token_env: str | None = None
     token_file: str | None = None
     ca: str | None = None
     token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"  # noqa: S105 - a name
@@ -138,6 +138,13 @@ class ServerSettings(BaseModel):
             raise ValueError(URL_FORM)
         return url.rstrip("/")
 
+    @field_validator("token_env")
+    @classmethod
+    def _name_of_variable(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", name):
+            raise ValueError("must be the name of an environment variable that holds the token, such as MY_TOKEN, and not the token itself")
+        return name
+
     @field_validator("token_file", "ca")
     @classmethod
     def _absolute(cls, file: str | None) -> str | None:
@@ -149,7 +156,8 @@ class ServerSettings(BaseModel):
         if not self.is_asked:
             changed = sorted(key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default())
             if changed:
-                raise ValueError(f"{changed[0]}={getattr(self, changed[0])} has no effect under server=none; choose server=url")
+                shown = "" if changed[0].startswith(SECRET) else f"={getattr(self, changed[0])}"
+                raise ValueError(f"{changed[0]}{shown} has no effect under server=none; choose server=url")
             return self
         if self.url is None:
             raise ValueError(f"server.name={self.name} has no address; add server.url=http://HOST:PORT")

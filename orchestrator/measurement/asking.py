@@ -27,6 +27,8 @@ MOST_LINE = 2**24
 FIRST_OF_BODY = 200
 """Characters of an answer that a message quotes."""
 LONGEST_MESSAGE = 300
+MOST_QUOTED = 2**18
+"""Bytes of an answer in which a token is looked for in every spelling: the longest fits behind what is quoted."""
 NOTHING_SENT = (ConnectionRefusedError,)
 
 
@@ -115,7 +117,7 @@ class Client:
             raise
         except (HTTPException, OSError, ValueError) as error:
             self._drop()
-            raise ServerFault(without_token(why_broken(error), self._secret)[:LONGEST_MESSAGE]) from None
+            raise ServerFault(self.hide(why_broken(error))[:LONGEST_MESSAGE]) from None
         except BaseException:
             self._drop()
             raise
@@ -140,6 +142,10 @@ class Client:
     def is_encrypted(self) -> bool:
         """Return whether requests go over TLS."""
         return self._address.tls is not None
+
+    def hide(self, text: str) -> str:
+        """Return a text without the token of the server."""
+        return without_token(text, self._secret)
 
     def close(self) -> None:
         """Close every connection."""
@@ -168,8 +174,12 @@ class Client:
             hide = self._secret.hide_bytes
             body, lines = hide(body), [(moment, hide(line)) for moment, line in lines]
         if not good:
-            raise ServerFault(f"HTTP {answer.status} {without_token(answer.reason, self._secret)[:FIRST_OF_BODY]}: {first_words(body)}")
+            raise ServerFault(f"HTTP {answer.status} {self.hide(answer.reason)[:FIRST_OF_BODY]}: {first_words(self._quoted(body))}")
         return Reply({name.lower(): value for name, value in answer.getheaders()}, body, lines, sent_ns, headers_ns, ended_ns)
+
+    def _quoted(self, body: bytes) -> bytes:
+        """Return the beginning of an answer as it may be quoted. Latin-1 has a letter for every byte."""
+        return self.hide(body[:MOST_QUOTED].decode("latin-1")).encode("latin-1")
 
     def _closes(self, request: Request) -> bool:
         """Return whether a request has its connection alone: servers announce to keep it after a stream and close it all the same."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from orchestrator.contracts import Reply
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.in_flight import Arrivals, InFlight
+from orchestrator.measurement.kept_answers import refuse_other_count
 from orchestrator.measurement.load_loop import WaitUntil
 from orchestrator.measurement.own_certificate import HOST, own_certificate
 from orchestrator.measurement.timing import STAMPS, Clock, Stages
@@ -95,7 +96,7 @@ def as_http(reply: Reply) -> bytes:
 def _answered(batch: Any, stages: Stages) -> Reply | None:
     try:
         outputs = stages.infer(stages.preprocess(batch))
-        stages.postprocess(outputs)
+        refuse_other_count(stages.postprocess(outputs), len(batch))
     except Exception:  # whatever is wrong with this one, another may do
         return None
     return outputs if isinstance(outputs, Reply) else None

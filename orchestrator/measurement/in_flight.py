@@ -17,6 +17,7 @@ from traceback import TracebackException
 from typing import Any
 
 from orchestrator.contracts import Reply, ServerTimeout
+from orchestrator.measurement.kept_answers import kept, refuse_other_count
 from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
 from orchestrator.subject.targets import message_with_place
@@ -100,10 +101,14 @@ class Requests:
 
 
 class InFlight:
-    """Threads that ask a server, for the life of a timed process: each keeps its connection from one round to the next."""
+    """Threads that ask a server, for the life of a timed process: each keeps its connection from one round to the next.
 
-    def __init__(self, most: int) -> None:
+    ``hide`` takes the server's token out of a text, before anything is kept.
+    """
+
+    def __init__(self, most: int, hide: Callable[[str], str] = str) -> None:
         self.most = most
+        self._hide = hide
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="asks") if most > 1 else None
 
     def close(self) -> None:
@@ -145,7 +150,7 @@ class InFlight:
             while (number := requests.take(wait_until)) is not None:
                 if wait_until is not None and moments[number] > clock():
                     wait_until(moments[number])
-                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised)
+                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, self._hide)
 
         threads = min(self.most if most is None else min(most, self.most), max(1, count))
         if self._pool is None or threads == 1:
@@ -173,8 +178,9 @@ def ask_once(
     clock: Clock,
     asked: Asked,
     first_raised: list[TracebackException] | None,
+    hide: Callable[[str], str] = str,
 ) -> None:
-    """Time one request. What a stage raises is its outcome."""
+    """Time one request. What a stage raises is its outcome, and so are answers of another number than its samples."""
     at = STAMPS * number
     stamps[at + 3] = IN_FLIGHT
     try:
@@ -185,12 +191,13 @@ def ask_once(
         inferred = clock()
         answers = stages.postprocess(outputs)
         ended = clock()
+        refuse_other_count(answers, len(batch))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
         stamps[at + 1] = TIMED_OUT if isinstance(error, ServerTimeout) else 0
         stamps[at + 3] = clock()
-        asked.errors[number] = message_with_place(error)
+        asked.errors[number] = kept(message_with_place(error), hide)
         if first_raised is not None and not first_raised:
             first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
         return
@@ -198,7 +205,7 @@ def ask_once(
     stamps[at + 1] = preprocessed
     stamps[at + 2] = inferred
     stamps[at + 3] = ended
-    asked.answers[number] = answers
+    asked.answers[number] = kept(answers, hide)
     if isinstance(outputs, Reply):
         # What it said has been read; its moments are kept. Thousands of long answers would fill the memory.
         outputs.body, outputs.lines = b"", ()

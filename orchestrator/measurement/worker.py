@@ -31,6 +31,7 @@ from orchestrator.measurement.failures import (
     tracebacks_kept,
 )
 from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
+from orchestrator.measurement.kept_answers import kept
 from orchestrator.measurement.load_loop import Served, WaitUntil, serve, service_of
 from orchestrator.measurement.memory import MemoryPeaks
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
@@ -143,7 +144,7 @@ class Worker:
         subject = open_subject(self._trial)
         if self._trial.server.is_asked:
             self._client = Client(self._trial.server, self._clock)
-            self._asking = InFlight(self._trial.in_flight)
+            self._asking = InFlight(self._trial.in_flight, self._client.hide)
         model = self._load(subject.model)
         load_ns = time.perf_counter_ns() - started
         self._items, stages = stages_for(self._trial.task.preload, subject.samples, subject.task, model)
@@ -288,9 +289,14 @@ class Worker:
             round=one_row(row, schema.ROUNDS),
             answers=changed,
             errors=errors,
-            traceback=traceback_text(first_raised[0]) if first_raised and errors else None,
+            traceback=self._told(first_raised[0]) if first_raised and errors else None,
             ramp=stream.ramp(row["stream"]) if number == 0 else None,
         )
+
+    def _told(self, raised: TracebackException) -> str:
+        """Return a traceback as text, without the token of the server that is asked."""
+        told = traceback_text(raised)
+        return told if self._client is None else str(kept(told, self._client.hide))
 
     @tracebacks_kept()
     def run_round(self, number: int, visit: int | None = None) -> RoundResult:
@@ -343,7 +349,7 @@ class Worker:
             round=one_row(row, schema.ROUNDS),
             answers=changed,
             errors=errors,
-            traceback=traceback_text(first_raised[0]) if first_raised else None,
+            traceback=self._told(first_raised[0]) if first_raised else None,
         )
 
     @property

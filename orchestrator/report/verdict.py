@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.capacity import capacity_sentences, unsearched
@@ -73,7 +75,7 @@ def winners(one: Ranking) -> Iterator[str]:
     task = one.group.task
     primary = one.group.thresholds.primary
     if primary is None:
-        yield f"{task}: no trial can be the reference, so there is no common threshold."
+        yield f"{task}: {_no_threshold(one)}"
         return
     metric = one.group.trials[0].metric
     models = list(by_model(one.found))
@@ -81,6 +83,21 @@ def winners(one: Ranking) -> Iterator[str]:
         yield _across_models(f"{task} within {bound(primary)}:", metric, models)
     for systems in models:
         yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
+
+
+def _no_threshold(one: Ranking) -> str:
+    """Say why trials have no common threshold, and how to set one."""
+    reference = one.group.thresholds.reference
+    if reference is None:
+        return "no trial can be the reference, since each has failed, so there is no common threshold."
+    data = next(data for data in one.group.trials if data.trial_id == reference.trial)
+    late = int(np.count_nonzero(data.outcome))
+    if not late:
+        return "the reference has no time at the percentile asked for, so there is no common threshold."
+    return (
+        f"{late:,} of {data.outcome.size:,} answers of the reference {reference.trial} have no time, so that there is no common threshold "
+        'at its percentile; set one in ms, such as analysis.primary="200 ms".'
+    )
 
 
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:

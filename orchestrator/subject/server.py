@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import html.entities
 import importlib.util
-import json
 import os
+import re
 import select
 import shutil
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestrator.configuration.server import ServerSettings
+from orchestrator.configuration.server_words import filled, named_in
 from orchestrator.contracts import InputError
 
 CHECK_S = 10.0
@@ -22,8 +26,12 @@ CHECK_S = 10.0
 LONGEST_TOKEN = 16_384
 SHORTEST_HIDDEN = 6
 """A shorter token would be found in any text."""
+INTERPRETER = "interpreter"
+"""The setting of a server whose packages stand in an environment of their own."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 INSTEAD = "***"
+ESCAPES = ("\\", "%", "&")
+"""One of them is in every text that spells a letter in another way."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +66,49 @@ class Secret:
     token: str = field(repr=False)
 
     def hide(self, text: str) -> str:
-        """Return a text of the server's without the token."""
-        for form in dict.fromkeys((self.token, json.dumps(self.token)[1:-1])) if len(self.token) >= SHORTEST_HIDDEN else ():
-            text = text.replace(form, INSTEAD)
-        return text
+        """Return a text without the token, in whatever spelling, and without its beginning where the text breaks off within it."""
+        if len(self.token) < SHORTEST_HIDDEN:
+            return text
+        if self.token in text:
+            text = text.replace(self.token, INSTEAD)
+        if any(mark in text for mark in ESCAPES):
+            text = self._escaped.sub(INSTEAD, text)
+        for form in self._encoded:
+            if form in text:
+                text = text.replace(form, INSTEAD)
+        cut = next((size for size in range(len(self.token) - 1, SHORTEST_HIDDEN - 1, -1) if text.endswith(self.token[:size])), 0)
+        return f"{text[:-cut]}{INSTEAD}" if cut else text
 
     def hide_bytes(self, body: bytes) -> bytes:
-        """Return an answer without the token: a server that sends it back would have it stored."""
+        """Return an answer without the token as it is, which is quick: other spellings are taken out of what is kept of the answer."""
         own = self.token.encode("latin-1")
         return body.replace(own, INSTEAD.encode()) if len(own) >= SHORTEST_HIDDEN and own in body else body
+
+    @cached_property
+    def _escaped(self) -> re.Pattern[str]:
+        return re.compile("".join(map(spellings, self.token)))
+
+    @cached_property
+    def _encoded(self) -> tuple[str, ...]:
+        return in_base64(self.token)
+
+
+def spellings(letter: str) -> str:
+    r"""Return an expression for a letter as JSON, HTML and URLs spell it: ``+`` is also ``\u002B``, ``&#43;``, ``&#x2B;`` and ``%2B``."""
+    digits = "".join(f"[{digit.upper()}{digit}]" if digit.isalpha() else digit for digit in f"{ord(letter):02x}")
+    names = [] if letter.isalnum() else [name for name, found in html.entities.html5.items() if found == letter and name.endswith(";")]
+    html_ways = "|".join([f"#0{{0,6}}{ord(letter)};", f"#[xX]0{{0,6}}{digits};", *map(re.escape, names)])
+    return rf"(?:\\{{0,8}}(?:{re.escape(letter)}|u00{digits}|x{digits})|%(?:25){{0,4}}{digits}|&(?:{html_ways}))"
+
+
+def in_base64(token: str) -> tuple[str, ...]:
+    """Return what a token is within any text in base64: three forms, by where in it the token stands, in both alphabets."""
+    forms = [
+        encode(b" " * before + token.encode("latin-1")[: (len(token) + before) // 3 * 3 - before]).decode()[mixed:]
+        for before, mixed in ((0, 0), (1, 2), (2, 3))
+        for encode in (base64.b64encode, base64.urlsafe_b64encode)
+    ]
+    return tuple(dict.fromkeys(form for form in forms if len(form) >= SHORTEST_HIDDEN))
 
 
 def headers_of(settings: ServerSettings, secret: Secret | None) -> dict[str, str]:
@@ -104,16 +146,22 @@ def _tls(settings: ServerSettings) -> ssl.SSLContext:
 def token_of(settings: ServerSettings) -> Secret | None:
     """Return a server's token, None where it wants none. Raises InputError where it is not to be had; the message never holds it."""
     if settings.token_env is not None:
-        where, found = f"server.token_env={settings.token_env}", os.environ.get(settings.token_env)
+        # A name as such names are; anything else may be the token itself, which no message repeats.
+        shown = f"={settings.token_env}" if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", settings.token_env) else ""
+        where, found = f"server.token_env{shown}", os.environ.get(settings.token_env)
         if found is None:
-            raise InputError(f"{where}: this environment variable is not set; set it to the server's token")
+            raise InputError(f"{where}: this environment variable is not set; name the one that holds the server's token, and set it")
     elif settings.token_file is not None:
         where = f"server.token_file={settings.token_file}"
         try:
             with Path(settings.token_file).open(encoding="latin-1") as file:
                 found = file.read(LONGEST_TOKEN + 1)
         except OSError as error:
-            raise InputError(f"{where} cannot be read ({error.strerror}); correct the path or its permissions") from error
+            # What is no file may be the token itself.
+            shown = where if Path(settings.token_file).exists() else "server.token_file"
+            raise InputError(
+                f"{shown} cannot be read ({error.strerror}); it must be a file that holds the token: correct the path or its permissions"
+            ) from error
     else:
         return None
     token = found.strip()
@@ -157,7 +205,7 @@ def check_server(settings: ServerSettings) -> None:
         return
     token_of(settings)
     if settings.command is not None:
-        _check_program(settings.name, settings.command[0], settings.packages)
+        _check_program(settings.name, settings.command[0], settings.packages, settings.settings)
         return
     try:
         connect(address_of(settings), min(CHECK_S, settings.timeout_s)).close()
@@ -167,7 +215,7 @@ def check_server(settings: ServerSettings) -> None:
         ) from error
 
 
-def _check_program(name: str, program: str, packages: Sequence[str]) -> None:
+def _check_program(name: str, program: str, packages: Sequence[str], values: Mapping[str, object]) -> None:
     """Raise InputError where what a server that is to be started needs is not installed. Imports and starts nothing."""
     for module in packages:
         if importlib.util.find_spec(module.partition(".")[0]) is None:
@@ -175,8 +223,15 @@ def _check_program(name: str, program: str, packages: Sequence[str]) -> None:
                 f"server={name} needs the package {module}, which is not installed; install it (the extra `servers` brings litserve and "
                 "xllamacpp), or choose another"
             )
-    if "{" not in program and shutil.which(program) is None:
-        raise InputError(f"server={name} needs the program {program}, which is not on PATH; install it or choose another")
+    found = filled(program, values)
+    if named_in([found]) or shutil.which(found) is not None:
+        return
+    if INTERPRETER in named_in([program]):
+        raise InputError(
+            f"server.settings.{INTERPRETER}={found}: there is no such program, and server={name} runs in a Python of its own; "
+            "`python requirements/servers.py FOLDER` makes it, and TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python names it"
+        )
+    raise InputError(f"server={name} needs the program {found}, which is not on PATH; install it or choose another")
 
 
 def reason(error: BaseException) -> str:

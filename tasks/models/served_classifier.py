@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel
+import numpy as np
+
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Reply, ServerFault
 from tasks.models.classifier import Classifier
 from tasks.models.image_input import ImageInput, channels_last
 from tasks.runtimes.asking import open_asking
@@ -51,6 +53,7 @@ class ServedClassifier:
     def load(self, context: LoadContext) -> LoadedModel:
         """Open a session with the server."""
         session = open_asking(context, self._request)
+        session.download = of_scores(session.download)
         image_input = ImageInput.of_fractions(*self._own_input)
         return Classifier(session, self._prepare(image_input), session.facts)
 
@@ -59,3 +62,19 @@ class ServedClassifier:
             return channels_last(image_input.array(pictures))
 
         return image_input.array if self._layout == "NCHW" else last
+
+
+def of_scores(download: Callable[[Reply], Any]) -> Callable[[Reply], Array]:
+    """Return how scores are read, [samples, classes]. The function raises ServerFault for an answer that holds none."""
+
+    def scores_of(reply: Reply) -> Array:
+        found = download(reply)
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+            raise ServerFault("the answer must be one output of numbers, the scores of the classes; name it in model.request.outputs")
+        if found.ndim != 2:
+            raise ServerFault(f"the scores must have the shape [samples, classes], and the answer has {list(found.shape)}")
+        if np.isnan(found).any():
+            raise ServerFault("the server answered NaN, which is no score")
+        return found
+
+    return scores_of

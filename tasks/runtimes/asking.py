@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
 from typing import Any, Protocol
 
@@ -43,7 +44,7 @@ class AskedSession:
             raise InputError(f"runtime={context.runtime} asks a server and none is named; add server=url server.name=NAME server.url=URL")
         self.upload = asking.upload
         self.infer = context.server.ask
-        self.download = asking.download
+        self.download: Callable[[Reply], Any] = asking.download
         self.facts: Mapping[str, Any] = {"threads": {}, **asking.facts}
 
 
@@ -85,17 +86,29 @@ def read_json(body: bytes) -> Any:
     """Return what JSON says. Raises ServerFault for what is none."""
     try:
         return json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ServerFault("the answer is JSON that is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ServerFault(f"the answer is no JSON: byte {error.start} is no text in UTF-8") from None
+    except json.JSONDecodeError as error:
         raise ServerFault(f"the answer is no JSON ({first_line(error)})") from None
+    except ValueError:
+        raise ServerFault(f"the answer is no JSON: a number of it has more than {sys.get_int_max_str_digits():,} digits") from None
 
 
 def inside(document: Any, *path: str | int) -> Any:
     """Return a part of an answer. Raises ServerFault where it has another form."""
     found = document
     for part in path:
+        # A text or a number has parts for Python, and none for JSON.
+        if not isinstance(found, dict if isinstance(part, str) else dict | list):
+            raise _without(document, path)
         try:
             found = found[part]
         except (IndexError, KeyError, TypeError):
-            where = ".".join(map(str, path))
-            raise ServerFault(f"the answer has no {where}: {json.dumps(document)[:200]}") from None
+            raise _without(document, path) from None
     return found
+
+
+def _without(document: Any, path: tuple[str | int, ...]) -> ServerFault:
+    return ServerFault(f"the answer has no {'.'.join(map(str, path))}: {json.dumps(document)[:200]}")

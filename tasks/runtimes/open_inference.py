@@ -24,6 +24,8 @@ DATATYPES = {
 }  # fmt: skip
 """The protocol's name of each type of number, little-endian in binary."""
 TEXT = "BYTES"
+LONGEST_LENGTH = 18
+"""Digits of a number of bytes."""
 HEADER_LENGTH = "inference-header-content-length"
 NAME = re.compile(r"[\w.-]+")
 
@@ -90,19 +92,26 @@ class Asking:
         length = reply.headers.get(HEADER_LENGTH)
         head, rest = reply.body, b""
         if length is not None:
-            if not length.isdecimal() or int(length) > len(reply.body):
-                raise ServerFault(f"the answer's header {HEADER_LENGTH} is {length[:20]}, and it has {len(reply.body)} bytes")
+            # Python refuses to make a number of thousands of digits, in words of its own.
+            if not length.isdecimal() or len(length) > LONGEST_LENGTH or int(length) > len(reply.body):
+                raise ServerFault(f"the answer has {len(reply.body)} bytes, and its header {HEADER_LENGTH} is {length[:20]}")
             head, rest = reply.body[: int(length)], reply.body[int(length) :]
         found: dict[str, Array] = {}
-        for tensor in inside(read_json(head), "outputs"):
+        outputs = inside(read_json(head), "outputs")
+        if not isinstance(outputs, list):
+            raise ServerFault(f"outputs of the answer is no list: {json.dumps(outputs)[:100]}")
+        for tensor in outputs:
             name = str(inside(tensor, "name"))
             # KServe writes "parameters": null beside outputs in JSON.
-            size = (tensor.get("parameters") or {}).get("binary_data_size") if isinstance(tensor, dict) else None
+            parameters = tensor.get("parameters") or {}
+            if not isinstance(parameters, dict):
+                raise ServerFault(f"output {name[:40]} has parameters that are no object: {json.dumps(parameters)[:100]}")
+            size = parameters.get("binary_data_size")
             if size is None:
                 found[name] = from_list(tensor)
                 continue
             if not isinstance(size, int) or not 0 <= size <= len(rest):
-                raise ServerFault(f"output {name} has {size} binary bytes, and {len(rest)} are left of the answer")
+                raise ServerFault(f"output {name[:40]} has {str(size)[:20]} binary bytes, and {len(rest)} are left of the answer")
             found[name] = from_bytes(tensor, rest[:size])
             rest = rest[size:]
         missing = [name for name in self._outputs if name not in found]
@@ -147,6 +156,10 @@ def from_bytes(tensor: Mapping[str, Any], content: bytes) -> Array:
         texts = []
         while content:
             size = int.from_bytes(content[:4], "little")
+            if len(content) < 4 + size:
+                raise ServerFault(
+                    f"output {str(tensor['name'])[:40]} breaks off within a text, which is its length in 4 bytes and its bytes"
+                )
             texts.append(content[4 : 4 + size].decode("utf-8", "replace"))
             content = content[4 + size :]
         return _shaped(np.array(texts, dtype=object), shape)
@@ -159,8 +172,11 @@ def from_bytes(tensor: Mapping[str, Any], content: bytes) -> Array:
 def from_list(tensor: Any) -> Array:
     """Return an output in JSON, flat or nested. Raises ServerFault for what does not fit its type or shape."""
     kind, shape = _form(tensor)
+    data = inside(tensor, "data")
+    if not isinstance(data, list):
+        raise ServerFault(f"output {str(tensor['name'])[:40]} has data that are no list: {json.dumps(data)[:40]}")
     try:
-        values: Array = np.array(inside(tensor, "data"), dtype=object if kind == TEXT else DATATYPES[kind])
+        values: Array = np.array(data, dtype=object if kind == TEXT else DATATYPES[kind])
     except (OverflowError, TypeError, ValueError):
         raise ServerFault(f"output {tensor['name']} holds what is no {kind}") from None
     return _plain(_shaped(values.ravel(), shape))
@@ -168,7 +184,7 @@ def from_list(tensor: Any) -> Array:
 
 def _form(tensor: Any) -> tuple[str, tuple[int, ...]]:
     kind, shape = inside(tensor, "datatype"), inside(tensor, "shape")
-    if kind != TEXT and kind not in DATATYPES:
+    if kind != TEXT and (not isinstance(kind, str) or kind not in DATATYPES):
         raise ServerFault(f"output {tensor.get('name')} is of type {str(kind)[:20]}, which is read by nobody here")
     if not isinstance(shape, list) or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ServerFault(f"output {tensor.get('name')} has shape {str(shape)[:40]}, which is none")
@@ -177,8 +193,11 @@ def _form(tensor: Any) -> tuple[str, tuple[int, ...]]:
 
 def _shaped(values: Array, shape: tuple[int, ...]) -> Array:
     if values.size != math.prod(shape):
-        raise ServerFault(f"an output has {values.size} values and shape {list(shape)}")
-    return values.reshape(shape)
+        raise ServerFault(f"an output has {values.size} values and shape {str(list(shape))[:80]}")
+    try:
+        return values.reshape(shape)
+    except (OverflowError, ValueError):
+        raise ServerFault(f"an output has a shape of {len(shape)} axes that no array can have: {str(list(shape))[:40]}") from None
 
 
 def _plain(values: Array) -> Array:

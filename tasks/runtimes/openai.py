@@ -16,6 +16,8 @@ from tasks.runtimes.asking import inside, one_text, read_json
 PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 DATA = b"data:"
 END = b"[DONE]"
+OF_STREAM = (DATA, b":", b"event:", b"id:", b"retry:")
+"""How lines of a stream of events begin."""
 
 
 class Asking:
@@ -90,6 +92,8 @@ class Asking:
         moments: list[int] = []
         said: int | None = None
         whole = False
+        if reply.lines and not any(line.startswith(OF_STREAM) for _, line in reply.lines):
+            raise ServerFault(no_stream(reply))
         for moment, line in reply.lines:
             if not line.startswith(DATA):
                 continue
@@ -104,8 +108,12 @@ class Asking:
             choices = inside(event, "choices")
             if not choices:
                 continue
-            piece = inside(choices, 0, "delta").get("content") if self._chat else inside(choices, 0, "text")
-            whole = whole or bool(inside(choices, 0).get("finish_reason"))
+            choice = inside(event, "choices", 0)
+            if not isinstance(choice, dict):
+                raise ServerFault(f"a choice of the stream is no object: {json.dumps(choice)[:100]}")
+            ends = bool(choice.get("finish_reason"))
+            whole = whole or ends
+            piece = _piece(choice, ends) if self._chat else inside(choice, "text")
             if piece:
                 pieces.append(_text(piece))
                 moments.append(moment)
@@ -113,6 +121,22 @@ class Asking:
             raise ServerFault(f"the stream broke off after {len(pieces)} pieces, without its end")
         reply.came(moments, said if said and moments else None)
         return "".join(pieces)
+
+
+def no_stream(reply: Reply) -> str:
+    """Return what is said where a stream was asked for and something else came."""
+    size = sum(len(line) for _, line in reply.lines)
+    return f"no stream came, but a whole answer of {size} bytes; set model.request.stream=false for a server that does not stream"
+
+
+def _piece(choice: dict[str, Any], ends: bool) -> Any:
+    """Return the content of an event. One that only ends the answer may have null in the place of its delta."""
+    delta = inside(choice, "delta")
+    if delta is None and ends:
+        return None
+    if not isinstance(delta, dict):
+        raise ServerFault(f"a delta of the stream is no object: {json.dumps(delta)[:100]}")
+    return delta.get("content")
 
 
 def tokens_said(document: Any) -> int | None:

@@ -77,6 +77,32 @@ def test_a_password_in_a_url_is_not_shown() -> None:
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*SERVED, "server.token_env=sk-pasted-1"],
+        [*SERVED, "server.token_header='Bearer: sk-pasted-1'"],
+        ["runtime=torch", "server.token_env=sk_pasted_1"],
+        ["runtime=torch", "server.token_file=sk-pasted-1"],
+    ],
+)
+def test_a_token_that_was_pasted_is_not_shown(words: list[str]) -> None:
+    with pytest.raises(InputError) as raised:
+        parsed(*words)
+    assert "pasted" not in str(raised.value)
+    assert "token_" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "X-Api-Key"])
+def test_a_header_that_holds_a_token_is_refused(name: str) -> None:
+    (document,) = compose_trials([*WORDS, *SERVED]).documents
+    request = {"body": {"text": "{text}"}, "headers": {name: "Bearer sk-pasted-1"}}
+    with pytest.raises(InputError) as raised:
+        parse_trial({**document, "model": {**document["model"], "request": request}})
+    assert f"model.request.headers.{name} would be stored with the results; give a token by server.token_env=VARIABLE" in str(raised.value)
+    assert "pasted" not in str(raised.value)
+
+
 def test_the_path_of_a_token_is_absolute() -> None:
     assert parsed(*SERVED, "server.token_file=here").server.token_file.startswith("/")  # type: ignore[union-attr]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import ssl
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -16,7 +19,7 @@ from fault_server import FaultServer, fault_server
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.asking import Client, joined
-from orchestrator.subject.server import check_server
+from orchestrator.subject.server import Secret, check_server, in_base64
 
 TOKEN = "sk-Zq81-never-to-be-seen"
 FAULTS = {
@@ -137,6 +140,39 @@ def test_a_token_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_pa
         assert f"X-Key: {TOKEN}\r\n".encode() in server.heads[-1]
 
 
+@pytest.mark.parametrize("letters", ["sk-Zq81-never-to-be-seen", "abc/def+ghi&x=~'\"y"])
+def test_a_token_is_hidden_in_every_usual_spelling(letters: str) -> None:
+    secret = Secret(letters)
+    spelled = {
+        "as it is": letters,
+        "JSON": json.dumps(letters)[1:-1],
+        "JSON with escaped slashes": letters.replace('"', '\\"').replace("/", "\\/"),
+        "every letter escaped": "".join(f"\\u{ord(letter):04x}" for letter in letters),
+        "in upper case, twice": "".join(f"\\\\u{ord(letter):04X}" for letter in letters),
+        "HTML": html.escape(letters),
+        "HTML by number": "".join(f"&#{ord(letter)};" for letter in letters),
+        "HTML in hexadecimal": "".join(f"&#x{ord(letter):X};" for letter in letters),
+        "URL": quote(letters, safe=""),
+        "URL, twice": quote(quote(letters, safe=""), safe=""),
+    }
+    for name, spelling in spelled.items():
+        assert secret.hide(f"no <{spelling}> here") == "no <***> here", name
+        assert secret.hide(f"cut {letters[:8]}") == "cut ***"
+    for before in range(6):
+        text = base64.b64encode(b"x" * before + letters.encode() + b" and more").decode()
+        hidden = secret.hide(text)
+        assert "***" in hidden
+        assert not [form for form in in_base64(letters) if form in hidden]
+    assert secret.hide("50 % of a & b \\n") == "50 % of a & b \\n"
+
+
+def test_a_token_in_another_spelling_is_not_quoted(monkeypatch: pytest.MonkeyPatch, client_of: Clients) -> None:
+    monkeypatch.setenv("TQ_SERVER_TOKEN", TOKEN)
+    with fault_server({1: "spells its token"}) as server, pytest.raises(ServerFault) as raised:
+        client_of(server, token_env="TQ_SERVER_TOKEN").ask(asked(1))
+    assert str(raised.value) == "HTTP 403 Not ***: no ***, none of *** nor ***"
+
+
 def test_a_token_that_is_not_to_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: FaultServer) -> None:
     monkeypatch.delenv("TQ_SERVER_TOKEN", raising=False)
     with pytest.raises(InputError, match=r"server.token_env=TQ_SERVER_TOKEN: this environment variable is not set"):
@@ -145,8 +181,12 @@ def test_a_token_that_is_not_to_be_had_is_one_line(monkeypatch: pytest.MonkeyPat
     with pytest.raises(InputError, match="holds no token") as raised:
         check_server(settings(server, token_file=str(tmp_path / "token")))
     assert "two words" not in str(raised.value)
-    with pytest.raises(InputError, match="cannot be read"):
-        check_server(settings(server, token_file=str(tmp_path / "none")))
+    with pytest.raises(InputError, match=r"server\.token_file cannot be read") as raised:
+        check_server(settings(server, token_file=str(tmp_path / "sk-pasted")))
+    assert "pasted" not in str(raised.value)
+    with pytest.raises(InputError, match=r"server\.token_env: this environment variable is not set") as raised:
+        check_server(settings(server, token_env="sk_pasted"))
+    assert "pasted" not in str(raised.value)
 
 
 def test_a_server_that_is_not_there_is_one_line(server: FaultServer) -> None:
@@ -155,6 +195,16 @@ def test_a_server_that_is_not_there_is_one_line(server: FaultServer) -> None:
     with pytest.raises(InputError, match="the server numbers takes no connection \\(connection refused\\); start it, or correct the URL"):
         check_server(settings(server))
     check_server(settings(server, command=["sh"]))  # it is started later
+
+
+def test_an_interpreter_that_is_not_there_is_found_before_anything_is_started(server: FaultServer) -> None:
+    keys = {"command": ["{interpreter}", "-m", "served"], "version_command": ["{interpreter}", "-V"]}
+    with pytest.raises(InputError, match=r"server.settings.interpreter=/nope: .*TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python"):
+        check_server(settings(server, settings={"interpreter": "/nope"}, **keys))
+    check_server(settings(server, settings={"interpreter": "sh"}, **keys))
+    with pytest.raises(InputError, match="needs the program /no/such, which is not on PATH"):
+        check_server(settings(server, settings={"program": "/no/such"}, command=["{program}"]))
+    check_server(settings(server, command=["{python}"]))
 
 
 def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:

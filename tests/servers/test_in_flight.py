@@ -54,6 +54,33 @@ def test_one_at_a_time_is_a_queue_to_the_ns() -> None:
     assert (asked.arrived, asked.overloaded, asked.stopped_at) == (300, False, None)
 
 
+@pytest.mark.parametrize("said", [[1, 2], [], None])
+def test_another_number_of_answers_than_samples_is_the_error_of_that_request(said: Any) -> None:
+    stages = Stages(list, lambda batch: batch, lambda batch: said if batch == [1] else batch)
+    stamps = places(3)
+    asked = InFlight(1).ask(alone(3), stages, stamps, time.perf_counter_ns)
+    assert asked.answers == [[0], None, [2]]
+    held = "no list of answers" if said is None else f"{len(said)} answers"
+    assert asked.errors == {1: f"ServerFault: the request was of 1 sample, and what came back holds {held}"}
+    assert (array(stamps)[:, 0] > 0).tolist() == [True, False, True]
+
+
+def test_halves_of_letters_and_the_token_are_not_kept() -> None:
+    answers = {0: ["cut \ud83d"], 1: [{"whole": "\ud83d\ude00", "list": ("sk-secret", 3)}], 2: [np.array(["\ude00", "b"], dtype=object)]}
+
+    def postprocess(batch: list[int]) -> Any:
+        if batch == [3]:
+            raise ServerFault("no sk-secret \udc00")
+        return answers[batch[0]]
+
+    raised: list[Any] = []
+    threads = InFlight(1, lambda text: text.replace("sk-secret", "***"))
+    asked = threads.ask(alone(4), Stages(list, lambda batch: batch, postprocess), places(4), time.perf_counter_ns, raised)
+    assert asked.answers[:2] == [["cut \ufffd"], [{"whole": "\U0001f600", "list": ("***", 3)}]]
+    assert asked.answers[2][0].tolist() == ["\ufffd", "b"]
+    assert asked.errors[3].startswith("ServerFault: no *** \ufffd (")
+
+
 def test_too_many_waiting_end_the_stream() -> None:
     asked, stamps = on_virtual_clock([1000 * number for number in range(100)], [10_000] * 100, most_waiting=20)
     assert asked.overloaded

@@ -14,6 +14,7 @@ from served_trials import document_of
 from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import InputError, LoadContext, Reply, Request, ServerFault
 from orchestrator.subject.code_files import CodeFiles
+from tasks.models.served_classifier import of_scores
 from tasks.models.served_text import AskedInWords
 from tasks.runtimes import http_json, open_inference, openai
 from tasks.runtimes.asking import AskedSession, make_asking
@@ -75,6 +76,18 @@ def test_tensors_in_binary() -> None:
         ({"outputs": [{"name": "y", "shape": [1], "datatype": "COMPLEX", "data": [1]}]}, "of type COMPLEX"),
         ({"outputs": [{"name": "y", "shape": [-1], "datatype": "FP32", "data": []}]}, "shape [-1]"),
         ({"outputs": [{"name": "y", "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": 4}}]}, "0 are left"),
+        ({"outputs": None}, "outputs of the answer is no list: null"),
+        ({"outputs": 5}, "outputs of the answer is no list: 5"),
+        ({"outputs": [5]}, "the answer has no name: 5"),
+        ({"outputs": ["abc"]}, 'the answer has no name: "abc"'),
+        ({"outputs": [{"name": "y", "shape": [1], "datatype": ["FP32"], "data": [1]}]}, "of type ['FP32']"),
+        ({"outputs": [{"name": "y", "shape": [1], "datatype": "FP32", "parameters": [1], "data": [1]}]}, "parameters that are no object"),
+        ({"outputs": [{"name": "y", "shape": [1], "datatype": "FP32", "data": None}]}, "data that are no list: null"),
+        ({"outputs": [{"name": "y", "shape": [1] * 100, "datatype": "FP32", "data": [1]}]}, "a shape of 100 axes that no array can have"),
+        ({"outputs": [{"name": "y", "shape": [10**30, 0], "datatype": "FP32", "data": []}]}, "that no array can have"),
+        (b'{"outputs":[' + b"1" * 5000 + b"]}", "the answer is no JSON: a number of it has more than 4,300 digits"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b'{"a": "\xff"}', "the answer is no JSON: byte 7 is no text in UTF-8"),
     ],
 )  # fmt: skip
 def test_tensors_that_are_none_are_one_line(answer: Any, complaint: str) -> None:
@@ -82,6 +95,33 @@ def test_tensors_that_are_none_are_one_line(answer: Any, complaint: str) -> None
         open_inference.Asking("net", ["x"], ["y"]).download(reply(answer))
     assert complaint in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "9" * 30, "\xb2", "-1", "seven"])
+def test_a_length_that_is_none_is_one_line(length: str) -> None:
+    with pytest.raises(ServerFault, match=f"the answer has 2 bytes, and its header inference-header-content-length is {length[:20]}$"):
+        open_inference.Asking("net").download(reply(b"{}", inference_header_content_length=length))
+
+
+@pytest.mark.parametrize("content", [b"abc", b"\x09\0\0\0abc", b"\x01\0\0\0a\0"])
+def test_texts_that_break_off_are_no_answer(content: bytes) -> None:
+    head = json.dumps({"outputs": [{"name": "y", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(content)}}]})
+    with pytest.raises(ServerFault, match="output y breaks off within a text"):
+        open_inference.Asking("net").download(reply(head.encode() + content, inference_header_content_length=str(len(head))))
+
+
+@pytest.mark.parametrize(
+    ("found", "complaint"),
+    [
+        (np.full((1, 3), np.nan, np.float32), "the server answered NaN"),
+        (np.zeros(3, np.float32), r"the shape \[samples, classes\], and the answer has \[3\]"),
+        (np.array([["a"]], dtype=object), "must be one output of numbers"),
+        ((np.zeros((1, 3)), np.zeros((1, 3))), "must be one output of numbers"),
+    ],
+)
+def test_what_is_no_scores_of_classes_is_one_line(found: Any, complaint: str) -> None:
+    with pytest.raises(ServerFault, match=complaint):
+        of_scores(lambda _: found)(reply())
 
 
 def chunk(content: str | None, **more: Any) -> bytes:
@@ -128,12 +168,23 @@ def test_completions_and_whole_answers() -> None:
         ([b'data: {"error": {"message": "too long"}}'], "an error within the stream"),
         ([b'data: {"choice": 1}'], "has no choices"),
         ([b'data: {"choices": [{"delta": {"content": 7}}]}'], "is no text"),
+        ([b'data: {"choices": [{"delta": null}]}', b"data: [DONE]"], "a delta of the stream is no object: null"),
+        ([b'data: {"choices": [{"delta": "alpha"}]}', b"data: [DONE]"], 'a delta of the stream is no object: "alpha"'),
+        ([b'data: {"choices": {"0": 1}}', b"data: [DONE]"], "the answer has no choices.0"),
+        ([b'data: {"choices": [5]}'], "a choice of the stream is no object: 5"),
+        ([b'{"choices": [{"message": {"content": "whole"}}]}'], "no stream came, but a whole answer of 48 bytes"),
+        ([b": ping"], "broke off after 0 pieces"),
     ],
 )
 def test_a_stream_that_is_none_is_one_line(lines: list[bytes], complaint: str) -> None:
     with pytest.raises(ServerFault) as raised:
         openai.Asking("m").download(reply(lines=lines))
     assert complaint in str(raised.value)
+
+
+def test_the_end_of_a_stream_may_have_no_delta() -> None:
+    ends = b'data: {"choices": [{"delta": null, "finish_reason": "stop"}]}'
+    assert openai.Asking("m").download(reply(lines=[chunk("a"), ends])) == ["a"]
 
 
 def test_a_template_is_filled_and_one_place_of_the_answer_is_read() -> None:

@@ -91,6 +91,16 @@ def test_every_fault_is_an_outcome_and_the_trial_goes_on(measure: Measure, load:
     rows = [row for row in results.tables["tail_quality"].to_pylist() if (row["threshold"], row["metric"]) == ("10000 ms", "top1")]
     assert {round(row["mean"], 9) for row in rows if row["slice"] == "all"} == {round(2 / SAMPLES, 9)}
     assert "4" in to_report(results)
+    assert f"answers of the reference {record.trial_id} have no time, so that there is no common threshold" in to_report(results)
+
+
+def test_an_answer_of_two_rows_is_the_error_of_that_request(measure: Measure) -> None:
+    with fault_server({2: "two rows"}) as server:
+        campaign = measure(document_of(server, "open_inference", 4))
+    (record,) = campaign.trials()
+    assert record.state == "done", record.reason
+    assert outcomes(campaign, record.trial_id) == {0: {"ok"}, 1: {"ok"}, 2: {"error"}, 3: {"ok"}}
+    assert {error.sample: error.message for error in record.errors}[2].endswith("of 1 sample, and what came back holds 2 answers")
 
 
 @pytest.mark.parametrize("in_flight", [1, 3])
