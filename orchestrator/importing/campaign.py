@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.importing.recording import BadRecord, Recording
+from orchestrator.importing.recording import BadRecord, Recording, dropped
 from orchestrator.importing.rounds import Arrangement, arranged, first_double, visits_by_time
 from orchestrator.importing.spool import MISSING, Spool, filled
 from orchestrator.metrics import METRICS
@@ -41,6 +41,11 @@ ONE_TIME = (
     "The file has one time per request: the clocks inference and total are the same, and there is no response time from the schedule."
 )
 STAGES_TOLD = "The file has times of stages: total is their sum, and there is no response time from the schedule."
+UNUSED_SCHEDULE = dropped(
+    "the scheduled times in the file as a clock response",
+    "a time of an imported trial never runs from the schedule: they are checked alone",
+)
+NO_SCHEDULE = ", and there is no response time from the schedule."
 NOT_JUDGED = (
     "The file holds no scores, so that nothing is known of quality: on_time counts every answer as right, and its tail quality is the "
     "share of answers in time."
@@ -116,9 +121,9 @@ def import_recordings(
 def _read(recording: Recording, folder: Path, names: Names) -> _Read:
     spool = filled(recording, folder)
     if not spool.rows:
-        raise BadRecord(f"{recording.name} holds no request: there is nothing to import")
+        raise BadRecord(f"{recording.place} holds no request: there is nothing to import")
     if not (spool.column("outcome") == schema.OK).any():
-        raise BadRecord(f"{recording.name} holds {spool.rows:,} requests, and none was answered: there is no time to import")
+        raise BadRecord(f"{recording.place} holds {spool.rows:,} requests, and none was answered: there is no time to import")
     metrics = tuple(sorted(name.removeprefix("score_") for name in spool.present if name.startswith("score_")))
     for metric in metrics:
         if metric in METRICS and not hasattr(METRICS[metric], "score"):
@@ -260,11 +265,13 @@ def _notes(one: _Read, moments: _Moments) -> tuple[str, ...]:
     spool = one.spool
     stages = spool.has("preprocess_ns") or spool.has("postprocess_ns")
     judged = bool(one.metrics) or "reference" in spool.present
+    scheduled = spool.has("arrival_ns") and bool((spool.column("arrival_ns") != MISSING).any())
+    told = STAGES_TOLD if stages else ONE_TIME
     return (
         *one.recording.remarks,
         one.made.how,
         *([moments.told] if moments.told else []),
-        STAGES_TOLD if stages else ONE_TIME,
+        *([told.replace(NO_SCHEDULE, "."), UNUSED_SCHEDULE] if scheduled else [told]),
         *([] if judged else [NOT_JUDGED]),
     )
 

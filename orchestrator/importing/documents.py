@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,10 +54,18 @@ def checked(model: type[T], value: Any, place: str) -> T:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        shown = " ".join(explain(error).split())[:200]
-        raise BadRecord(f"{place}: {shown}; export the file again") from error
+        raise BadRecord(f"{place}: {_wrong(error)}; export the file again") from error
     except RecursionError as error:
         raise BadRecord(f"{place}: is nested too deeply; export the file again") from error
+
+
+def _wrong(error: ValidationError) -> str:
+    """Return what is wrong with a record, in the words of its file: configurations have others."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] in ("model_type", "model_attributes_type"):
+        key = ".".join(map(str, first["loc"])) or "what stands here"
+        return f"{key} must be an object with keys, and it is {' '.join(str(first.get('input')).split())[:80]}"
+    return " ".join(explain(error).split())[:200]
 
 
 def parts_of(path: Path, documents: list[Any], what: str) -> Iterator[tuple[Any, str, str]]:
@@ -69,10 +78,11 @@ def parts_of(path: Path, documents: list[Any], what: str) -> Iterator[tuple[Any,
 
 def nanoseconds(value: float, per: int, place: str, name: str) -> int:
     """Return a duration or moment in ns, of a value in units of ``per`` ns. Raises BadRecord for one that is no such time."""
-    found = round(value * per) if isinstance(value, float) else value * per
-    if not -(2**63) <= found < 2**63:
-        raise BadRecord(f"{place}: {name}={value} is no time; export the file again")
-    return int(found)
+    found = value * per
+    # A finite number of units may be infinitely many ns; whole numbers never are.
+    if (isinstance(found, float) and not math.isfinite(found)) or not -(2**63) <= found < 2**63:
+        raise BadRecord(f"{place}: {name}={str(value)[:40]} is no time; export the file again")
+    return round(found)
 
 
 def one_batch(rows: list[dict[str, Any]], types: dict[str, pa.DataType], path: Path) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -38,9 +39,11 @@ class Recording:
     model
         what the file calls the model, or None.
     remarks
-        sentences that a reader must know.
+        sentences that a reader must know; complete once ``batches`` have been read.
     facts
         plain values for ``trial.json``.
+    path
+        its file or folder, or None.
     """
 
     name: str
@@ -49,6 +52,28 @@ class Recording:
     model: str | None = None
     remarks: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """Its file, and its name where the file holds several."""
+        if self.path is None:
+            return self.name
+        return str(self.path) if self.name in (self.path.stem, self.path.name.split(".")[0]) else f"{self.path}: {self.name}"
+
+
+def shown(names: Sequence[str], most: int) -> str:
+    """Return names of a file, as they may be printed and stored, of which a damaged one may hold anything."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(re.sub(r"[^\w .+/-]", "?", name[:40]) for name in names[:most]) + more
+
+
+def dropped(what: str, why: str) -> str:
+    """Return the sentence that a reader must know of a figure that a file holds and no trial does."""
+    return f"Not imported: {what}, since {why}."
+
+
+NO_TOKENS = "import stores the times of whole requests, and has no clocks of tokens"
 
 
 class Format(Protocol):

@@ -20,6 +20,8 @@ MISSING = np.iinfo(np.int64).min
 """A moment or a sample that a row does not have."""
 OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
 """Columns, by their beginnings, of which a sample's first row counts."""
+EARLY_NS = 10**6
+"""Moments of one request may come from two clocks, or be rounded: so much before its scheduled time it may begin."""
 LARGEST_NUMBER = MOST_SCORE = 10**9
 
 
@@ -113,6 +115,9 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
         least = 1 if stem in ("inference", "total") else 0
         refuse(ok & ((found[stem] < least) | (found[stem] >= LONGEST_NS)), f"{name} is no time: a time is positive and below 104 days")
         found[stem] = np.where(ok, found[stem], 0)
+    if "start" in found and "arrival" in found:
+        both = (found["start"] != MISSING) & (found["arrival"] != MISSING)
+        refuse(both & (found["arrival"] - found["start"] > EARLY_NS), "it begins before it is scheduled (start before arrival)")
     _stages(found, codes, refuse)
     for stem in ("start", "arrival", *(stage.removesuffix("_ns") for stage in schema.STAGES)):
         if stem in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,68 @@ def test_vllm_as_its_writer_forms_it(tmp_path, imported) -> None:
     (row,) = found.rows("tail_quality", clock="inference", threshold_ns=200_000_000, threshold_origin="absolute")
     assert row["mean"] == pytest.approx(sum(time <= 200_000_000 for time in times) / 26, abs=1e-12)
     assert found.only().trial.model.name == "org_some-model"
+
+
+def made_files(folder, value: object = 0.05) -> dict[str, Path]:
+    """A file of each format that has figures of tokens, with a value in the first place where a time stands."""
+    timings = {"targeted_start": 1.0, "request_start": 1.0, "first_token_iteration": 1.1, "request_end": 1.2}
+    requests = [{"info": {"timings": timings | {"request_end": value}}}, *[{"info": {"timings": timings}}] * 2]
+    latency, token = {"value": value, "unit": "s"}, {"value": 20, "unit": "ms"}
+    about = {"request_start_ns": 10**18, "request_end_ns": 10**18 + 10**8}
+    line = {"metadata": about, "metrics": {"request_latency": latency, "time_to_first_token": token, "output_token_count": token}}
+    documents = {
+        "vllm": {"ttfts": [value, 0.1], "itls": [[0.01], [0.02]], "errors": ["", ""]},
+        "guidellm": {"benchmarks": [{"requests": {"successful": requests}}]},
+        "aiperf": line,
+        "perf_analyzer": {"experiments": [{"requests": [{"timestamp": 5, "response_timestamps": [6, 7]}]}]},
+    }
+    for form, document in documents.items():
+        (folder / f"{form}.json").write_text(json.dumps(document))
+    return {form: folder / f"{form}.json" for form in documents}
+
+
+def test_figures_that_are_not_imported_are_named(tmp_path, imported) -> None:
+    said = {
+        "vllm": ["the times to first tokens (ttfts) as a clock of their own", "the gaps between tokens (itls) as figures of their own"],
+        "guidellm": ["the times to first tokens in the file", "the scheduled times in the file as a clock response"],
+        "aiperf": ["time_to_first_token of the file", "the other metrics of the file (output_token_count)"],
+        "perf_analyzer": ["the times of the responses before the last one"],
+    }
+    files = made_files(tmp_path, 1.2)
+    for form, whats in said.items():
+        lines = imported(files[form], "--format", form).out.splitlines()
+        for what in whats:
+            assert [line for line in lines if line.startswith(f"Not imported: {what}, since ")], (form, what)
+
+
+@pytest.mark.parametrize("form", ["vllm", "guidellm", "aiperf"])
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e300])
+def test_a_finite_number_beyond_all_times_is_one_line(form: str, value: float, tmp_path, call) -> None:
+    path = made_files(tmp_path, value)[form]
+    answer = call("import", path, "--format", form, "--task", "t", "--quiet", f"results_dir={tmp_path / 'r'}")
+    assert (answer.code, answer.out) == (2, "")
+    (line,) = answer.err.splitlines()
+    assert line.startswith(f"error: {path}")
+    assert "is no time" in line
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "told"),
+    [
+        ("guidellm", "[1]", "what stands here must be an object with keys, and it is [1]"),
+        ("guidellm", '{"benchmarks": [{"requests": {"successful": [1]}}]}', "successful request 0: what stands here must be an object"),
+        ("guidellm", '{"benchmarks": [{"requests": {"successful": [{"info": 3}]}}]}', "info must be an object with keys, and it is 3"),
+        ("vllm", '{"ttfts": [], "itls": [], "errors": []}', "holds no request: there is nothing to import"),
+    ],
+)
+def test_a_file_of_another_form_is_one_line_with_its_path(form: str, text: str, told: str, tmp_path, call) -> None:
+    path = tmp_path / "made.json"
+    path.write_text(text)
+    answer = call("import", path, "--format", form, "--task", "t", "--quiet", f"results_dir={tmp_path / 'r'}")
+    (line,) = answer.err.splitlines()
+    assert line.startswith(f"error: {path}")
+    assert told in line
+    assert "set one of them" not in line
 
 
 def test_several_benchmarks_are_several_trials_and_files_of_one_system_are_repeats(tmp_path, imported) -> None:

@@ -129,7 +129,24 @@ def test_those_left_over_are_warm_up(tmp_path, imported) -> None:
         ("t.csv", "inference_ms,outcome\n,error\n,timeout\n", "none was answered"),
         ("t.csv", "sample,inference_ms\n", "holds no request"),
         ("t.csv", "a,b\n1,2\n", "has no column of the long form"),
-        ("t.jsonl", '{"inference_ms": 5}\n{"inference_ms": "x"}\n', "kinds"),
+        (
+            "t.jsonl",
+            '{"inference_ms": 5}\n{"inference_ms": "x"}\n',
+            'line 2: inference_ms="x" does not fit the values of this key before it',
+        ),
+        (
+            "t.jsonl",
+            "\n" + '{"inference_ms": 5}\n' * 17 + '{"inference_ms": [5]}\n' + '{"inference_ms": 5}\n' * 9,
+            "line 19: inference_ms=[5] does not",
+        ),
+        (
+            "t.jsonl",
+            '{"inference_ms": 5, "a": 1}\n{"inference_ms": 5, "a": 99999999999999999999}\n',
+            "line 2: a=99999999999999999999 does not",
+        ),
+        ("t.csv", "sample,inference_ms,inference_us\na,5,6\n", "has two columns for one time, inference_ms and inference_us"),
+        ("t.jsonl", '{"total_s": 5, "total_ns": 5}\n', "has two columns for one time, total_s and total_ns"),
+        ("t.csv", "inference_ms,start_ns,arrival_ns\n5,0,0\n6,1000000000,1500000000\n", "line 3: it begins before it is scheduled"),
         ("t.jsonl", '{"inference_ms": 5}\n[1]\n', "line 2 is no object"),
         ("t.jsonl", '{"inference_ms": 5}\n{"inference_ms": 5\n', "line 2 is no JSON"),
         ("t.jsonl", '{"inference_ms": 5}\n\n{"inference_ms": 0}\n', "line 3: inference_ms is no time"),
@@ -142,7 +159,22 @@ def test_a_mistake_is_one_line_with_file_and_place(name: str, text: str, told: s
     line = refused(call, path)
     assert told in line
     assert line.startswith("error: ")
-    assert str(path) in line or any(words in line for words in ("holds no request", "is no mean", "none was answered"))
+    assert str(path) in line or any(words in line for words in ("is no mean",))
+
+
+def test_columns_that_are_not_imported_are_named(tmp_path, imported) -> None:
+    rows = {"inference_ms": [5, 6], "first_token_ms": [1, 2], "tokens": [3, 4], "start_ns": [0, 10**9], "arrival_ns": [0, 10**9]}
+    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+    lines = [",".join(rows), *(",".join(map(str, row)) for row in zip(*rows.values(), strict=True))]
+    written(tmp_path / "t.csv", "\n".join(lines) + "\n")
+    written(tmp_path / "t.jsonl", "".join(json.dumps(dict(zip(rows, row, strict=True))) + "\n" for row in zip(*rows.values(), strict=True)))
+    for name in ("t.parquet", "t.csv", "t.jsonl"):
+        found = imported(tmp_path / name, "--format", "table")
+        assert "Not imported: the columns first_token_ms, tokens, since the long form has none of these names" in found.out
+        assert "Not imported: the scheduled times in the file as a clock response" in found.out
+        assert "there is no response time from the schedule" not in found.out
+    mapped = imported(tmp_path / "t.csv", "--format", "table", "--map", "inference_ms=first_token_ms")
+    assert "Not imported: the columns inference_ms, tokens, since" in mapped.out
 
 
 def test_a_row_of_parquet_is_named(tmp_path, call) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parsed, read_lines
-from orchestrator.importing.recording import UNITS, Recording, refuse_columns
+from orchestrator.importing.recording import NO_TOKENS, UNITS, Recording, dropped, refuse_columns, shown
 
 NOTE = "The time of a request of AIPerf is its request_latency, from sending it to its last response; its file holds no scheduled time."
+SHOWN = 6
 TYPES = {"start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string()}
 
 
@@ -52,16 +53,27 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         rows: list[dict[str, Any]] = []
         places: list[str] = []
         left_out = 0
+        others: set[str] = set()
         for number, line in read_lines(path):
             place = f"{path} line {number}"
-            request = checked(Request, parsed(line, place), place)
+            document = parsed(line, place)
+            request = checked(Request, document, place)
+            others |= set(document.get("metrics") or ()) - {"request_latency"}
             if request.metadata.benchmark_phase not in (None, "profiling"):
                 left_out += 1
                 continue
             rows.append(_row(request, place))
             places.append(place)
-        remarks = (NOTE, *([f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []))
-        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, remarks=remarks)
+        warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
+        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE, *warmup, *_dropped(others)), path=path)
+
+
+def _dropped(metrics: Set[str]) -> Iterator[str]:
+    """Yield what is not imported of a file's metrics: each time of tokens by its name, the others together."""
+    of_tokens = sorted(name for name in metrics if name.startswith("time_to_") or name in ("inter_token_latency", "inter_chunk_latency"))
+    yield from (dropped(f"{shown([name], 1)} of the file", NO_TOKENS) for name in of_tokens)
+    if others := sorted(metrics - set(of_tokens)):
+        yield dropped(f"the other metrics of the file ({shown(others, SHOWN)})", "no figure of a trial is made of them")
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:

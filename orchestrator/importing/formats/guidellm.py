@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
-from orchestrator.importing.recording import BadRecord, Recording, refuse_columns
+from orchestrator.importing.recording import NO_TOKENS, BadRecord, Recording, dropped, refuse_columns
 from orchestrator.storage.vocabulary import Outcome
 
 OUTCOMES: dict[str, Outcome] = {"successful": "ok", "errored": "error", "incomplete": "lost"}
@@ -23,6 +23,13 @@ class Timings(Record):
     targeted_start: float | None = None
     request_start: float | None = None
     request_end: float | None = None
+    first_token_iteration: Any = None
+    first_iteration: Any = None
+
+    @property
+    def has_token(self) -> bool:
+        """Whether it says when the first token came."""
+        return self.first_token_iteration is not None or self.first_iteration is not None
 
 
 class Info(Record):
@@ -63,18 +70,22 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
     for path in paths:
         found = checked(File, read_document(path), str(path)).benchmarks
         for document, place, name in parts_of(path, found, "benchmark"):
-            rows, places = _rows(checked(Benchmark, document, place).requests, place)
-            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE,))
+            rows, places, tokens = _rows(checked(Benchmark, document, place).requests, place)
+            remarks = (NOTE, *([dropped("the times to first tokens in the file", NO_TOKENS)] if tokens else []))
+            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=remarks, path=path)
 
 
-def _rows(requests: Requests, place: str) -> tuple[list[dict[str, Any]], list[str]]:
+def _rows(requests: Requests, place: str) -> tuple[list[dict[str, Any]], list[str], bool]:
+    """Return the requests of a benchmark, their places, and whether they say when first tokens came."""
     rows: list[dict[str, Any]] = []
     places: list[str] = []
+    tokens = False
     for kind, outcome in OUTCOMES.items():
         for number, document in enumerate(getattr(requests, kind) or ()):
             where = f"{place}, {kind} request {number}"
             timings = checked(Request, document, where).info.timings
             start, end = timings.request_start, timings.request_end
+            tokens = tokens or timings.has_token
             if outcome == "ok" and (start is None or end is None):
                 raise BadRecord(f"{where}: request_start or request_end is missing; export the file again")
             rows.append(
@@ -88,4 +99,4 @@ def _rows(requests: Requests, place: str) -> tuple[list[dict[str, Any]], list[st
                 }
             )
             places.append(where)
-    return rows, places
+    return rows, places, tokens

@@ -67,7 +67,9 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         facts = _details(folder / DETAIL)
         answers = _answers(folder / ACCURACY)
         rows, places = _rows(trace, _epoch_ns(facts), answers)
-        yield Recording(folder.resolve().name, one_batch(rows, TYPES, trace), places.__getitem__, remarks=(NOTE,), facts={"loadgen": facts})
+        yield Recording(
+            folder.resolve().name, one_batch(rows, TYPES, trace), places.__getitem__, remarks=(NOTE,), facts={"loadgen": facts}, path=folder
+        )
 
 
 def _rows(path: Path, epoch_ns: int, answers: Mapping[int, str]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -113,7 +113,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
     for path in paths:
         times = checked(Times, plain_pickle(read_regular(path), str(path)), str(path))
         places = _Places(path, times.inference)
-        yield Recording(path.stem, _batches(times, path), places, remarks=(NOTE,))
+        yield Recording(path.stem, _batches(times, path), places, remarks=(NOTE,), path=path)
 
 
 class _Places:

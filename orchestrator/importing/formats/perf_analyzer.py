@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
-from orchestrator.importing.recording import Recording, refuse_columns
+from orchestrator.importing.recording import NO_TOKENS, Recording, dropped, refuse_columns
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
 TYPES = {"start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string()}
@@ -44,8 +44,11 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         for document, place, name in parts_of(path, found, "experiment"):
             requests = checked(Experiment, document, place).requests
             places = [f"{place}, request {row}" for row in range(len(requests))]
-            rows = [_row(checked(Request, request, where), where) for request, where in zip(requests, places, strict=True)]
-            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE,))
+            found_here = [checked(Request, request, where) for request, where in zip(requests, places, strict=True)]
+            rows = [_row(request, where) for request, where in zip(found_here, places, strict=True)]
+            streamed = any(len(request.response_timestamps) > 1 for request in found_here)
+            remarks = (NOTE, *([dropped("the times of the responses before the last one", NO_TOKENS)] if streamed else []))
+            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=remarks, path=path)
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.importing.documents import parsed
-from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording, known_column
+from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording, dropped, known_column, shown
 
 BLOCK_BYTES = 2**24
 BLOCK_ROWS = 2**18
 NOTHING = ("", "NULL", "null", "NaN", "nan")
 """Cells of CSV that hold nothing."""
+SHOWN = 8
+UNFIT = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 NUMBERS = pa.float64()
 WHOLE = pa.int64()
 TEXT = pa.string()
@@ -39,14 +41,15 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         if not path.is_file():
             raise InputError(f"{path} is no file: name tables that end with .csv, .csv.gz, .parquet or .jsonl")
         reader, where = _reader(path)
-        yield Recording(_stem(path), _renamed(path, reader(path, columns), columns), where)
+        remarks: list[str] = []
+        yield Recording(_stem(path), _renamed(path, reader(path, columns, remarks), columns), where, remarks=remarks, path=path)
 
 
 def _stem(path: Path) -> str:
     return path.name.split(".")[0] or "table"
 
 
-def _reader(path: Path) -> tuple[Callable[[Path, Mapping[str, str]], Iterator[pa.RecordBatch]], Callable[[int], str]]:
+def _reader(path: Path) -> tuple[Callable[[Path, Mapping[str, str], list[str]], Iterator[pa.RecordBatch]], Callable[[int], str]]:
     name = path.name.lower()
     if name.endswith((".csv", ".csv.gz")):
         return _csv, lambda row: f"{path} line {_line_of(path, row)}"
@@ -71,9 +74,28 @@ def _renamed(path: Path, batches: Iterator[pa.RecordBatch], columns: Mapping[str
         known = {name: batch.column(place) for name, place in taken if known_column(name)}
         if len(known) < sum(known_column(name) for name, _ in taken):
             raise BadRecord(f"{path} has two columns of one name, or --map gives two one name: give each its own")
+        _refuse_two_times(path, known)
         if not known:
             raise BadRecord(f"{path} has no column of the long form ({', '.join(names[:5])}): name them by --map inference_ms=COLUMN")
         yield pa.RecordBatch.from_pydict(known)
+
+
+def _refuse_two_times(path: Path, known: Iterable[str]) -> None:
+    """Raise BadRecord for two columns that hold one time in two units: which one counts, nobody said."""
+    seen: dict[str, str] = {}
+    for name in known:
+        stem, _, unit = name.rpartition("_")
+        if stem in TIMES and unit in UNITS and (other := seen.setdefault(stem, name)) != name:
+            raise BadRecord(f"{path} has two columns for one time, {other} and {name}: remove one of them")
+
+
+def _note_dropped(remarks: list[str], names: Iterable[str], columns: Mapping[str, str]) -> None:
+    """Note the columns of a file that are not read, once."""
+    taken = set(columns.values())
+    others = [name for name in dict.fromkeys(names) if name not in taken and (name in columns or not known_column(name))]
+    if others and not remarks:
+        why = "the long form has none of these names; --map OURS=THEIRS takes one for another"
+        remarks.append(dropped(f"the columns {shown(others, SHOWN)}", why))
 
 
 def _type_of(name: str) -> pa.DataType | None:
@@ -86,8 +108,9 @@ def _type_of(name: str) -> pa.DataType | None:
     return NUMBERS if name.startswith("score_") else None if name == "sample" else TEXT
 
 
-def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+def _csv(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
     header = _header(path)
+    _note_dropped(remarks, header, columns)
     ours = {theirs: name for name, theirs in columns.items()}
     known = {name: ours.get(name, name) for name in header if known_column(ours.get(name, name))}
     if twice := next((name for name in known if header.count(name) > 1), None):
@@ -185,9 +208,10 @@ def _line_of(path: Path, row: int) -> int:
         return next(islice((number for number, line in enumerate(lines, start=1) if line.strip()), row, None), row + 1)
 
 
-def _parquet(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+def _parquet(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(path) as file:
+            _note_dropped(remarks, file.schema_arrow.names, columns)
             names = [name for name in file.schema_arrow.names if name in columns.values() or known_column(name)]
             yield from file.iter_batches(BLOCK_ROWS, columns=names or None)
     except BadRecord:
@@ -196,9 +220,10 @@ def _parquet(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]
         raise BadRecord(f"{path} is no whole Parquet file ({_short(error)}): export it again") from error
 
 
-def _jsonl(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+def _jsonl(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield one object a line. A key that a line lacks is null there."""
     rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -211,21 +236,48 @@ def _jsonl(path: Path, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
             if not isinstance(value, dict):
                 raise BadRecord(f"{place} is no object, such as {json.dumps({'sample': 0, 'inference_ms': 1.5})}: mend or remove it")
             rows.append(value)
+            numbers.append(number)
             if len(rows) >= BLOCK_ROWS // 4:
-                yield _of_objects(path, number, rows)
-                rows = []
+                yield _of_objects(path, numbers, rows, columns, remarks)
+                rows, numbers = [], []
     if rows:
-        yield _of_objects(path, number, rows)
+        yield _of_objects(path, numbers, rows, columns, remarks)
 
 
-def _of_objects(path: Path, last: int, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+def _of_objects(
+    path: Path, numbers: Sequence[int], rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], remarks: list[str]
+) -> pa.RecordBatch:
+    """Return objects, each with the number of its line, as a batch. Raises BadRecord that names the first line that does not fit."""
     names = dict.fromkeys(name for row in rows for name in row)
+    _note_dropped(remarks, names, columns)
+    found = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        try:
+            found[name] = pa.array(values)
+        except UNFIT as error:
+            wrong = _first_unfit(values)
+            raise BadRecord(
+                f"{path} line {numbers[wrong]}: {name[:40]}={json.dumps(values[wrong])[:40]} does not fit the values of this key before it "
+                f"({_short(error)}): mend it, or write all values of a key in one way"
+            ) from error
     try:
-        return pa.RecordBatch.from_pydict({name: pa.array([row.get(name) for row in rows]) for name in names})
-    except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError) as error:
-        raise BadRecord(
-            f"{path}, up to line {last}: values of one key are of different kinds ({_short(error)}): write all in one way"
-        ) from error
+        return pa.RecordBatch.from_pydict(found)
+    except UNFIT as error:
+        raise BadRecord(f"{path} line {numbers[0]}: a key is no text that can be stored ({_short(error)}): mend it") from error
+
+
+def _first_unfit(values: Sequence[Any]) -> int:
+    """Return the first place up to which values cannot form one column; all of them together cannot."""
+    low, high = 0, len(values)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            pa.array(values[:middle])
+            low = middle
+        except UNFIT:
+            high = middle
+    return high - 1
 
 
 def _short(error: BaseException) -> str:

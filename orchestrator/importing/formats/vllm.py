@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, read_document
-from orchestrator.importing.recording import BadRecord, Recording, refuse_columns
+from orchestrator.importing.recording import NO_TOKENS, BadRecord, Recording, dropped, refuse_columns
 
 NOTE = (
     "The time of a request of vLLM's benchmark is ttft + itls, from sending it to its last token. A wait for --max-concurrency is not in, "
@@ -37,7 +37,12 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         _refuse_uneven(found, path)
         places = [f"{path} request {number}" for number in range(len(found.ttfts))]
         rows = [_row(found, number, place) for number, place in enumerate(places)]
-        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, model=found.model_id, remarks=(NOTE,))
+        remarks = (
+            NOTE,
+            dropped("the times to first tokens (ttfts) as a clock of their own", NO_TOKENS),
+            dropped("the gaps between tokens (itls) as figures of their own", NO_TOKENS),
+        )
+        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, model=found.model_id, remarks=remarks, path=path)
 
 
 def _refuse_uneven(found: BaseModel, path: Path) -> None:
