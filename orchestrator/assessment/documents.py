@@ -64,6 +64,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "method": finding.method or None,
         **asdict(finding.basis),
         "flags": list(finding.flags),
+        "bad_visits": asdict(finding.bad_visits) if finding.bad_visits is not None and finding.verdict == "met" else None,
     }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from rich.text import Text
 
-from orchestrator.assessment.verdicts import Assessed, Assessment, Finding, many
+from orchestrator.assessment.verdicts import Assessed, Assessment, BadVisits, Finding, many
 from orchestrator.report.terminal import wrapped
 from orchestrator.report.text import printable
 from orchestrator.stats.requirements import Verdict
@@ -34,7 +34,10 @@ def basis_words(finding: Finding) -> str:
     basis = finding.basis
     counted = ((basis.rounds, "round"), (basis.visits, "visit"), (basis.processes, "process"), (basis.sessions, "day"))
     words = ", ".join(f"{number} {name if number == 1 else many(name)}" for number, name in counted if number)
-    return f"{words}; few rounds in one stretch" if basis.one_stretch else words
+    stretch = "; few rounds in one stretch" if basis.one_stretch else ""
+    bad = finding.bad_visits if finding.verdict == "met" else None
+    unseen = f"; its visits do not rule out that {bad.share:.1%} of visits are late throughout, as {bad.enough:,} would" if bad else ""
+    return f"{words}{stretch}{unseen}"
 
 
 def shown_findings(assessed: Assessed, full: bool) -> list[Finding]:
@@ -65,16 +68,29 @@ def summary(assessment: Assessment) -> str:
 
 
 def remarks(assessment: Assessment) -> list[str]:
-    """Return what a reader must know of the campaigns, and of verdicts on few rounds in one stretch."""
-    number = assessment.in_one_stretch
-    if not number:
-        return list(assessment.remarks)
-    systems = "one system that meets a requirement" if number == 1 else f"{number} systems that meet a requirement"
-    told = (
-        f"{systems}: few rounds in one stretch; where slow ones come in spells, which such a stretch may miss, a met of this kind is false "
-        "more often than that: ask for evidence: {visits: 12}"
-    )
-    return [*assessment.remarks, told]
+    """Return what a reader must know of the campaigns, and of verdicts that take for granted what was not seen."""
+    return [*assessment.remarks, *_of_stretches(assessment.in_one_stretch), *_of_visits(assessment.with_bad_visits)]
+
+
+def _of_stretches(number: int) -> Iterator[str]:
+    if number:
+        yield (
+            f"{_meeting(number)}: few rounds in one stretch; where slow ones come in spells, which such a stretch may miss, a met of this "
+            "kind is false more often than that: ask for evidence: {visits: 12}"
+        )
+
+
+def _of_visits(found: Sequence[BadVisits]) -> Iterator[str]:
+    if found:
+        share, enough = max(bad.share for bad in found), max(bad.enough for bad in found)
+        yield (
+            f"{_meeting(len(found))}: too few visits to rule out that up to {share:.1%} of visits are late throughout, which would break "
+            f"it; where bad visits are that rare, a met is false more often than that: ask for evidence: {{visits: {enough}}}"
+        )
+
+
+def _meeting(number: int) -> str:
+    return "one system that meets a requirement" if number == 1 else f"{number} systems that meet a requirement"
 
 
 def requirement_words(assessed: Assessed) -> str:

@@ -186,3 +186,35 @@ def test_a_stretch_of_late_answers_counts_in_every_round_that_it_reaches(quick: 
     for form in ({"warnings": 0}, {"errors": 0, "error_after": "500 ms"}):
         found = only(hold([trial], late_answers={"threshold": "100 ms", **form}))
         assert (found.verdict, found.figure) == ("not met", 1.0)
+
+
+def in_visits(times: Times, visit_rounds: int = 2) -> TrialData:
+    visits = np.arange(len(times)) // visit_rounds
+    return replace(measured(times), visits=visits.astype(np.int32))
+
+
+def test_a_mean_says_what_share_of_bad_visits_its_visits_do_not_rule_out(quick: Times) -> None:
+    """Of 30 good visits: 0.95^30 = 0.21, 0.884^30 = 0.025, so that 11.6 % may be bad, of which 5 % would break it; 0.95^72 < 0.025."""
+    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
+    few = hold_all([[in_visits(quick)]], **asked)
+    found = only(few.assessed[0])
+    assert found.verdict == "met"
+    assert found.bad_visits is not None
+    assert (round(found.bad_visits.share, 4), found.bad_visits.enough) == (0.1157, 72)
+    assert basis_words(found).endswith("; its visits do not rule out that 11.6% of visits are late throughout, as 72 would")
+    [said] = remarks(few)
+    assert said.startswith("one system that meets a requirement: too few visits to rule out that up to 11.6% of visits are late throughout")
+    assert said.endswith("ask for evidence: {visits: 72}")
+    enough = hold_all([[in_visits(np.concatenate([quick, quick, quick])[:144])]], **asked)
+    assert (only(enough.assessed[0]).verdict, remarks(enough)) == ("met", [])
+    far = hold_all([[in_visits(quick)]], tail_quality={"threshold": "50 ms", "at_least": 0.5})
+    assert (only(far.assessed[0]).verdict, remarks(far)) == ("met", [])
+
+
+def test_of_several_processes_the_one_with_the_fewest_visits_says_what_is_not_ruled_out(quick: Times) -> None:
+    many = in_visits(np.concatenate([quick, quick, quick])[:144])
+    few = in_visits(quick * 0.9)
+    few = replace(few, record=few.record.model_copy(update={"trial_id": "net-one-r1"}))
+    found = only(hold([many, few], latency={"percentile": 95, "within": "50 ms"}))
+    assert found.bad_visits is not None
+    assert found.bad_visits.enough == 72
