@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from orchestrator.analysis.dependence import MIN_ROUNDS, dependent_rows, flags_of_rows
 from orchestrator.analysis.quality import Stake, intervals_of, intervals_to_come, scale_of
@@ -41,7 +42,7 @@ class Mean:
     """A mean with its interval, as gains, and what stands in the way of a verdict.
 
     ``lacking`` are the rounds without which nothing tells whether rounds depend on each other. ``visits`` is how many there were, 0 where
-    rounds have none, and ``error`` the probability of a false *met*.
+    rounds have none, and ``error`` the probability of a false *met*. The interval of the next look is ``wider`` so many times.
     """
 
     mean: float
@@ -52,6 +53,7 @@ class Mean:
     lacking: int = 0
     visits: int = 0
     error: float = 0.0
+    wider: float = 1.0
 
 
 def tail_quality(case: Case, asked: TailQualityAsked) -> Finding:
@@ -103,7 +105,8 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     says. Each extension of a trial is another look at it, and halves what may still be risked: whoever extends until it is met would else
     meet it by chance. Of fewer than 60 rounds dependence often goes unseen, so that they count as dependent.
     """
-    confidence = 1 - case.error / 2 ** (1 + len(part.data.record.looks))
+    risk = case.error / 2 ** (1 + len(part.data.record.looks))
+    confidence = 1 - risk
     curve = part.gained[None]
     visits, rounds = part.data.visits, part.gained.size
     dependent = dependent_rows(part.data, curve, part.clock)
@@ -114,7 +117,8 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"
     lacking = MIN_ROUNDS - rounds if few and not enough(visits) else 0
     number = 0 if visits is None else int(np.unique(visits).size)
-    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking, number, case.error / 2)
+    wider = float(ndtri(risk / 4) / ndtri(risk / 2))  # the next look halves it
+    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking, number, case.error / 2, wider)
 
 
 def finding_of_means(case: Case, parts: Sequence[Series], floor: float, scale: Scale, name: str, samples: int) -> Finding:
@@ -180,7 +184,7 @@ def _bad_visits(found: Mean, floor: float) -> BadVisits | None:
 
 def _more(found: Mean, rounds: int, floor: float) -> tuple[int | None, str]:
     """Return how many more rounds would bring the interval to the bound, None if none would, and the words."""
-    more = more_for_mean(rounds, found.mean, found.low, floor)
+    more = more_for_mean(rounds, found.mean, found.low, floor, found.wider)
     if more is None:
         return None, "the mean does not lie clearly enough above what is asked: more of the same would not show it"
     return more, f"about {more:,} more {'round' if more == 1 else 'rounds'}"

@@ -126,6 +126,19 @@ def certify_deadline(
     return Deadline(ns, rank, last.rounds, len(reached), last.allowed_error, more, reason, effect)
 
 
+def next_risk(looks: Sequence[int], *, late_share: float = 0.10, confidence: float = 0.95) -> float:
+    """Return what a further look may risk after these, by the rule of `certify_deadline`: 0 where they have risked all.
+
+    Examples
+    --------
+    >>> [round(next_risk(looks), 4) for looks in ((), (20,), (29,), (29, 80))]
+    [0.05, 0.05, 0.0014, 0.0013]
+    """
+    error = float(1 - Fraction(str(confidence)))
+    _, left = _spend(looks, late_share, error)
+    return left / 2 if left < error else left
+
+
 def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | None = None) -> float:
     """Return how many rounds are worth one independent round when the quantile of 1 - ``late_share`` is bounded; at least 1.
 

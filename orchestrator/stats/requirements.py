@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.deadline import certify_deadline, contradicted
+from orchestrator.stats.deadline import certify_deadline, contradicted, next_risk
 from orchestrator.stats.korn_graubard import ROUNDING, clopper_pearson
 from orchestrator.stats.long_run import Visits, depend, variance_ratios
 
@@ -137,8 +137,12 @@ def rounds_keep(
         verdict, more, reason = "not shown", None, f"{int((later > bound).sum())} of {later.size} later rounds broke it"
     elif verdict != "not shown":
         more, reason = None, ""
-    elif promise.rank is not None:
-        more, reason = _projected(float(broke.mean()), late_share, error / 4, effect, given.size)  # a further look has half of what is left
+    elif promise.rank is not None or broke.any():
+        reached = [look for look in looks if look <= given.size]
+        left = next_risk(reached, late_share=late_share, confidence=1 - error / 2)
+        projected, told = _projected(float(broke.mean()), late_share, left, max(effect, promise.design_effect), given.size)
+        if promise.rank is not None or projected is None or projected > promise.more_rounds:
+            more, reason = projected, told
     return Kept(verdict, int(broke.sum()), given.size, low, high, certified, more, reason, max(effect, promise.design_effect))
 
 
@@ -168,15 +172,16 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     return Kept("not shown", broke, given.size, low, high, certified, more, reason)
 
 
-def rounds_to_show(breaking: float, allowed: float, error: float) -> int | None:
+def rounds_to_show(breaking: float, allowed: float, error: float, *, beyond: int = 0, parts: bool = False) -> int | None:
     """Return the fewest independent units that show that at most a share ``allowed`` breaks a bound, where ``breaking`` of them do.
 
-    The smallest n with P(Bin(n, allowed) <= floor(breaking n)) <= error; None where none up to 10^6 does.
+    The smallest n above ``beyond`` with P(Bin(n, allowed) <= floor(breaking n)) <= error; None where none up to 10^6 does. Rounded up with
+    ``parts``: of units that stand for several dependent ones, a part of one may break it.
 
     Examples
     --------
-    >>> rounds_to_show(0.0, 0.1, 0.05), rounds_to_show(0.1, 0.1, 0.05)
-    (29, None)
+    >>> rounds_to_show(0.0, 0.1, 0.05), rounds_to_show(0.1, 0.1, 0.05), rounds_to_show(0.0, 0.1, 0.05, beyond=40)
+    (29, None, 41)
     """
     if breaking >= allowed:
         return None
@@ -185,10 +190,11 @@ def rounds_to_show(breaking: float, allowed: float, error: float) -> int | None:
     normal = 0.25 * scipy.special.ndtri(error) ** 2 * allowed * (1 - allowed) / (allowed - breaking) ** 2
 
     def shows(units: NDArray[np.float64]) -> NDArray[np.bool_]:
-        risk = scipy.special.bdtr(np.floor(breaking * units + ROUNDING), units.astype(np.int64), allowed)
+        breaks = np.ceil(breaking * units - ROUNDING) if parts else np.floor(breaking * units + ROUNDING)
+        risk = scipy.special.bdtr(breaks, units.astype(np.int64), allowed)
         return np.asarray(risk <= error * (1 + ROUNDING))
 
-    return _first(shows, allowed, error, normal)
+    return _first(shows, allowed, error, max(normal, beyond + 1))
 
 
 def planned_units(allowed: float, error: float, margin: float = MARGIN, power: float = POWER) -> int | None:
@@ -245,19 +251,20 @@ def units_to_exclude(share: float, error: float) -> int:
     return 1 if share >= 1 else max(1, math.ceil(math.log(error) / math.log1p(-share) - ROUNDING))
 
 
-def more_for_mean(rounds: int, mean: float, low: float, at_least: float) -> int | None:
+def more_for_mean(rounds: int, mean: float, low: float, at_least: float, wider: float = 1.0) -> int | None:
     """Return how many more rounds bring the lower limit of a mean to a bound, where the mean stays; None where it lies below.
 
-    An interval's half-width falls with the root of the number of rounds.
+    An interval's half-width falls with the root of the number of rounds. The next look may risk less: its interval is ``wider`` so many
+    times at equal numbers.
 
     Examples
     --------
-    >>> more_for_mean(30, 0.92, 0.88, 0.90), more_for_mean(30, 0.89, 0.85, 0.90)
-    (90, None)
+    >>> more_for_mean(30, 0.92, 0.88, 0.90), more_for_mean(30, 0.89, 0.85, 0.90), more_for_mean(30, 0.92, 0.88, 0.90, wider=1.5)
+    (90, None, 240)
     """
     if mean <= at_least or low >= at_least:
         return None
-    needed = rounds * ((mean - low) / (mean - at_least)) ** 2
+    needed = rounds * (wider * (mean - low) / (mean - at_least)) ** 2
     return math.ceil(needed - ROUNDING) - rounds if needed < MOST_UNITS else None
 
 
@@ -276,11 +283,16 @@ def _effect(broke: NDArray[np.bool_], values: NDArray[np.float64], visits: Visit
 
 
 def _projected(breaking: float, allowed: float, error: float, effect: float, units: int) -> tuple[int | None, str]:
-    """Return how many more rounds would show it at an allowed error, and the reason in words."""
-    needed = rounds_to_show(breaking, allowed, error)
+    """Return how many more rounds would show it to a look that may risk this error, were they like these, and the reason in words.
+
+    Fewer than there are would not do, although they might have shown it: they have been looked at.
+    """
+    if error <= 0:
+        return None, "earlier looks risked all the error allowed"
+    needed = rounds_to_show(breaking, allowed, error, beyond=int(units / effect), parts=effect > 1)
     if needed is None:
         return None, f"{breaking:.3g} of the rounds broke it and {allowed:.3g} may: more of the same would not show it"
-    more = max(math.ceil(needed * effect) - units, 1)
+    more = max(math.ceil(needed * effect - ROUNDING) - units, 1)
     return more, f"{more:,} more rounds needed" if more > 1 else "1 more round needed"
 
 

@@ -133,8 +133,54 @@ def test_what_is_certified_is_one_of_the_values_and_may_be_the_bound_itself() ->
 
 
 def test_one_round_that_is_missing_is_told_in_the_singular() -> None:
-    """One of the first 37 rounds broke the bound, so that they showed nothing; the rounds since then would have."""
+    """0.9^36 < 0.025 < 0.9^35."""
+    found = rounds_keep(np.random.default_rng(3).permutation(35) + 101.0, 300.0, late_share=0.1, error=0.05, looks=(35,))
+    assert (found.verdict, found.more, found.reason) == ("not shown", 1, "1 more round needed")
+
+
+def test_a_further_look_needs_more_rounds_than_there_are_and_risks_half_of_what_is_left() -> None:
+    """One of the first 37 rounds broke the bound. They spent 0.9^37 = 0.0203 of 0.025; of 80 rounds at most one breaks it by chance in 0.0022."""
     values = np.random.default_rng(3).permutation(60) + 101.0
     values[5] = 500.0
     found = rounds_keep(values, 300.0, late_share=0.1, error=0.05, looks=(37,))
-    assert (found.verdict, found.more, found.reason) == ("not shown", 1, "1 more round needed")
+    assert (found.verdict, found.more, found.reason) == ("not shown", 20, "20 more rounds needed")
+    left = (0.025 - 0.9**37) / 2
+    assert stats.binom.cdf(1, 80, 0.1) <= left < stats.binom.cdf(1, 79, 0.1)
+    shown = np.r_[values, np.full(20, 101.0)]
+    assert rounds_keep(shown, 300.0, late_share=0.1, error=0.05, looks=(37, 80)).verdict == "met"
+    assert rounds_keep(shown[:79], 300.0, late_share=0.1, error=0.05, looks=(37, 79)).verdict == "not shown"
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2, 3])
+def test_starts_that_are_missing_are_counted_from_those_there_are(broken: int) -> None:
+    """Of 12 starts two broke it: 15 of which two do would show it, 14 would not, and 11 of which one did are fewer than there are."""
+    values = np.ones(12)
+    values[:broken] = 3
+    found = starts_keep(values, 2.0, late_share=0.5, error=0.0125)
+    if found.verdict == "met":
+        assert stats.binom.cdf(broken, 12, 0.5) <= 0.0125 / 2
+        return
+    assert found.more is not None
+
+    def shown(units: int) -> bool:
+        return bool(stats.binom.cdf(broken * units // 12, units, 0.5) <= 0.0125 / 2)
+
+    assert shown(12 + found.more)
+    assert not any(shown(units) for units in range(13, 12 + found.more))
+    assert broken != 2 or found.more == 3
+
+
+def test_rounds_that_depend_on_each_other_are_missing_as_many_times_over() -> None:
+    """Two spells of three rounds broke it, of 120: more are missing than if none had, and with them it is shown."""
+    level = np.random.default_rng(5).random(40) * 0.001 + 1
+    level[[7, 23]] = 9.0
+    found = rounds_keep(np.repeat(level, 3), 1.5, late_share=0.1, error=0.002, looks=(120,))
+    assert (found.verdict, found.broke, found.design_effect > 1) == ("not shown", 6, True)
+    assert found.more is not None
+    assert 120 + found.more > 66 * found.design_effect  # 0.9^66 < 0.001 < 0.9^65
+    worth = int((120 + found.more) / found.design_effect + 1e-9)
+    assert stats.binom.cdf(math.ceil(0.05 * worth - 1e-9), worth, 0.1) <= 0.001
+
+
+def test_a_mean_at_its_next_look_has_a_wider_interval() -> None:
+    assert more_for_mean(30, 0.92, 0.88, 0.90, wider=1.5) == 240
