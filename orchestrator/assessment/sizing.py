@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from orchestrator.assessment.axes import texts_of, unmatched
@@ -32,6 +34,40 @@ RIGHT = 0.5
 """Share of the samples that a plan takes to be answered rightly: what they lose is what shows tail quality."""
 COST_OF_MEAN = 2.0
 """Times as many answers as exact binomial tails take: an interval over rounds must find out how much these vary, and has a reserve."""
+WORTH_SAYING_S = 3600.0
+OUT_OF_REACH_S = 30 * 86400.0
+"""Campaigns that take longer, even where an answer takes but a millisecond, are none that anybody measures."""
+TIME_UNITS = {"years": 365.25 * 86400, "days": 86400.0, "hours": 3600.0, "seconds": 0.0}
+
+
+@dataclass(frozen=True)
+class Odds:
+    """What a verdict may risk, and how many must be found to meet the requirement for that verdict to be *met*.
+
+    error
+        probability of a false verdict.
+    trials
+        of all systems, each a process that must show it alone.
+    systems
+        of each all starts are taken together.
+    """
+
+    error: float
+    trials: int = 1
+    systems: int = 1
+
+    def rounds(self, allowed: float) -> int | None:
+        """Return how many independent units each trial needs, of which a share may break the bound; None where no number will do."""
+        return _units(round(allowed, 12), self.error / 2, POWER ** (1 / self.trials))
+
+    def starts(self, allowed: float) -> int | None:
+        """Return how many fresh processes, or visits, each system needs; None where no number will do."""
+        return _units(round(allowed, 12), self.error / 2, POWER ** (1 / self.systems))
+
+
+@cache
+def _units(allowed: float, error: float, power: float) -> int | None:
+    return planned_units(allowed, error, power=power)
 
 
 @dataclass(frozen=True)
@@ -58,7 +94,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Size:
-    """One requirement and the trials that are planned for it, with the least of what they have: rounds at least and at most, processes."""
+    """One requirement and the trials that are planned for it, with the least of what they have: rounds at least and at most, processes.
+
+    ``answers`` are those of one round of each of its systems together.
+    """
 
     requirement: Requirement
     trials: int
@@ -66,6 +105,7 @@ class Size:
     rounds: int = 0
     processes: int = 0
     max_rounds: int = 0
+    answers: int = 0
 
     @property
     def enough(self) -> bool:
@@ -79,23 +119,46 @@ class Size:
 
 
 def sizes_of(requirements: Requirements, planned: Sequence[PlannedTrial], samples: Mapping[str, int]) -> list[Size]:
-    """Return for each requirement what it needs and what is planned. ``samples`` is their number by match key. Raises InputError."""
-    return [_size(one, requirements.error_of(one), planned, samples) for one in requirements.requirements]
+    """Return for each requirement what it needs and what is planned. ``samples`` is their number by match key. Raises InputError.
+
+    Processes and days that one of them takes are those of the campaign, and each process must show the others, too.
+    """
+    first = [_size(one, requirements.error_of(one), planned, samples, Counted()) for one in requirements.requirements]
+    counted = Counted(_processes_to_add(first), _days(first))
+    return [_size(one, requirements.error_of(one), planned, samples, counted) for one in requirements.requirements]
 
 
-def _size(requirement: Requirement, error: float, planned: Sequence[PlannedTrial], samples: Mapping[str, int]) -> Size:
+@dataclass(frozen=True)
+class Counted:
+    """How many processes of each system a campaign has on a day, at least, and on how many days it is measured."""
+
+    processes: int = 1
+    days: int = 1
+
+
+def _size(requirement: Requirement, error: float, planned: Sequence[PlannedTrial], samples: Mapping[str, int], counted: Counted) -> Size:
     trials = planned_for(requirement, planned)
     if missing := unmatched(requirement, [texts_of(one.trial) for one in planned]):
         return Size(requirement, len(trials), Need(cannot="; ".join(missing)))
     infeasible = [one for one in trials if one.state == "infeasible"]
     if infeasible:
         return Size(requirement, len(trials), Need(cannot=f"{infeasible[0].trial_id} cannot run here: {infeasible[0].reason}"))
-    needs = [_need(requirement, error, one, trials, samples.get(one.match_key, 0)) for one in trials]
+    systems = {one.match_key: samples.get(one.match_key, 0) for one in trials}
+    odds = Odds(error, _held(requirement, trials, counted), len(systems))
+    needs = [_need(requirement, odds, one, trials, samples.get(one.match_key, 0)) for one in trials]
     need = max(needs, key=lambda each: (bool(each.cannot), each.rounds))
     repeats = [sum(other.match_key == one.match_key for other in trials) for one in trials]
     rounds = [fixed_beforehand(one.trial.measurement) if need.fixed else one.trial.measurement.min_rounds for one in trials]
     most = min(one.trial.measurement.max_rounds for one in trials)
-    return Size(requirement, len(trials), need, min(rounds), min(repeats), most)
+    return Size(requirement, len(trials), need, min(rounds), min(repeats), most, sum(systems.values()))
+
+
+def _held(requirement: Requirement, trials: Sequence[PlannedTrial], counted: Counted) -> int:
+    """Return how many trials must show a requirement, each of them alone: of every system the processes of all days."""
+    least = requirement.evidence
+    planned = Counter(one.match_key for one in trials)
+    days = max(counted.days, least.sessions)
+    return sum(max(max(number, counted.processes) * days, least.processes) for number in planned.values())
 
 
 def fixed_beforehand(measurement: MeasurementConfig) -> int:
@@ -105,9 +168,9 @@ def fixed_beforehand(measurement: MeasurementConfig) -> int:
     return min(measurement.certify_rounds, max(MIN_VISITS * (measurement.rounds_per_visit or 1), measurement.min_rounds))
 
 
-def _need(requirement: Requirement, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+def _need(requirement: Requirement, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     """Return what a requirement needs of one planned trial."""
-    found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, error, one, trials, samples)
+    found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, odds, one, trials, samples)
     least, per_visit = requirement.evidence, _rounds_per_visit(one.trial, samples)
     if per_visit is None and least.visits > 1:
         return Need(cannot=f"a sequential schedule has one visit, and {least.visits} are asked for: measurement.schedule=visits")
@@ -136,68 +199,68 @@ def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False, rema
     return Need(math.ceil(units / per_round), fixed=fixed, remark=remark)
 
 
-def _mean(allowed: float, error: float, per_round: float, remark: str = "") -> Need:
+def _mean(allowed: float, odds: Odds, per_round: float, remark: str = "") -> Need:
     """Return the need of a mean of which a share may be lost."""
-    found = _rounds(planned_units(allowed, error / 2), max(per_round, 1.0) / COST_OF_MEAN, remark=remark)
+    found = _rounds(odds.rounds(allowed), max(per_round, 1.0) / COST_OF_MEAN, remark=remark)
     return Need(max(found.rounds, LEAST_FOR_MEAN), cannot=found.cannot, remark=remark)
 
 
-def _tail_quality(asked: TailQualityAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     if asked.share_of_rounds is not None:
-        return _share_of_rounds(asked, error, one, trials, samples)
+        return _share_of_rounds(asked, odds, one, trials, samples)
     if asked.of == "absolute":
         return Need(LEAST_FOR_MEAN, remark="how far ideal quality lies above an absolute bound is not known before it is measured")
     remark = "" if asked.slice == "all" else "how many samples the slice has is not known before: sized as for all"
-    return _mean(1 - asked.at_least, error, RIGHT * samples / one.trial.fixed_batch, remark)
+    return _mean(1 - asked.at_least, odds, RIGHT * samples / one.trial.fixed_batch, remark)
 
 
-def _latency(asked: LatencyAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    return _mean(1 - asked.percentile / 100, error, samples / one.trial.fixed_batch)
+def _latency(asked: LatencyAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+    return _mean(1 - asked.percentile / 100, odds, samples / one.trial.fixed_batch)
 
 
-def _share_of_rounds(asked: Any, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    return _rounds(planned_units(round(1 - asked.share_of_rounds, 12), error / 2), fixed=True)
+def _share_of_rounds(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+    return _rounds(odds.rounds(1 - asked.share_of_rounds), fixed=True)
 
 
-def _late_answers(asked: LateAnswersAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+def _late_answers(asked: LateAnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     """Return the need of rounds of which a streak or a window reaches into the next, so that these break a bound together."""
     reach = asked.longest_streak or (asked.out_of or 1) - 1
     per_round = 1 / (1 + reach * one.trial.fixed_batch / max(samples, 1))
-    return _rounds(planned_units(round(1 - asked.share_of_rounds, 12), error / 2), per_round, fixed=True)
+    return _rounds(odds.rounds(1 - asked.share_of_rounds), per_round, fixed=True)
 
 
-def _first_inference(asked: FirstInferenceAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    units = planned_units(round(1 - asked.share_of_starts, 12), error / 2)
+def _first_inference(asked: FirstInferenceAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+    units = odds.starts(1 - asked.share_of_starts)
     if asked.state == "cold" or units is None:
-        return _starts(asked, error, one, trials, samples)
+        return _starts(asked, odds, one, trials, samples)
     per_visit = _rounds_per_visit(one.trial, samples)
     if per_visit is None or not one.trial.measurement.lead_in:
         return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.schedule=visits")
     return Need((units + 1) * per_visit)
 
 
-def _starts(asked: Any, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    units = planned_units(round(1 - asked.share_of_starts, 12), error / 2)
+def _starts(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+    units = odds.starts(1 - asked.share_of_starts)
     if units is None:
         return Need(cannot=f"it takes more than {MOST_UNITS:,} fresh processes: ask for a smaller share of starts")
     return Need(processes=units)
 
 
-def _answers(asked: AnswersAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+def _answers(asked: AnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     if asked.between == "rounds":
-        return _share_of_rounds(asked, error, one, trials, samples)
+        return _share_of_rounds(asked, odds, one, trials, samples)
     alike = {other.match_key for other in trials if other.trial.model.name == one.trial.model.name}
     return Need() if len(alike) > 1 else Need(cannot=f"{one.trial.model.name} is planned on one system alone: plan another to compare with")
 
 
-def _capacity(asked: CapacityAsked, error: float, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
+def _capacity(asked: CapacityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     rates = [other.trial.load.rate_per_s for other in trials if other.trial.load.rate_per_s is not None]
     if max(rates, default=0.0) < asked.at_least_per_s:
         return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=")
-    return _mean(1 - asked.keep, error, RIGHT * samples)
+    return _mean(1 - asked.keep, odds, RIGHT * samples)
 
 
-NEEDS: Mapping[str, Callable[[Any, float, PlannedTrial, Sequence[PlannedTrial], int], Need]] = {
+NEEDS: Mapping[str, Callable[[Any, Odds, PlannedTrial, Sequence[PlannedTrial], int], Need]] = {
     "tail_quality": _tail_quality,
     "latency": _latency,
     "late_answers": _late_answers,
@@ -232,8 +295,8 @@ def sizes_table(sizes: Sequence[Size]) -> Table:
             for one in sizes
         ],
         note=(
-            f"For a system that breaks a requirement {MARGIN:g} times as often as it may, which is then found to meet it with a "
-            f"probability of {POWER:.0%}; rounds that depend on each other take more."
+            f"For systems that break a requirement {MARGIN:g} times as often as they may, which are then found to meet it, in all their "
+            f"processes, with a probability of {POWER:.0%}; rounds that depend on each other take more."
         ),
         right=frozenset(NUMBERS),
     )
@@ -247,15 +310,46 @@ def advice(sizes: Sequence[Size]) -> Iterator[str]:
         elif one.need.remark:
             yield f"{one.requirement.id}: {one.need.remark}"
     short = [one for one in sizes if not one.need.cannot and not one.enough]
-    words = list(_words(short))
-    if words:
-        yield f"add {' '.join(words)}, and all that can be shown will be"
-    days = max((one.need.days for one in sizes if not one.need.cannot), default=1)
+    words = " ".join(_words(short))
+    took = _seconds(sizes, short)
+    if words and took > OUT_OF_REACH_S:
+        yield (
+            f"{words} would be enough for all that can be shown, and is out of reach: {_at_a_millisecond(took)}; "
+            "ask for smaller shares, or for a lower confidence"
+        )
+    elif words:
+        cost = f" ({_at_a_millisecond(took)})" if took > WORTH_SAYING_S else ""
+        yield f"add {words}, and all that can be shown will be{cost}"
+    days = _days(sizes)
     if days > 1:
         yield f"measure it on {days} days, and assess all their directories together"
     cannot = sum(bool(one.need.cannot) for one in sizes)
     if not short:
         yield "every requirement can be shown" if not cannot else f"{len(sizes) - cannot} of {len(sizes)} requirements can be shown"
+
+
+def _days(sizes: Sequence[Size]) -> int:
+    """Return on how many days a campaign must be measured."""
+    return max((one.need.days for one in sizes if not one.need.cannot), default=1)
+
+
+def _processes_to_add(short: Sequence[Size]) -> int:
+    """Return how many processes of each trial a plan must have on a day; 0 where it has enough of them."""
+    lacking = (one for one in short if not one.need.cannot and one.processes < one.processes_a_day)
+    return max((one.processes_a_day for one in lacking), default=0)
+
+
+def _seconds(sizes: Sequence[Size], short: Sequence[Size]) -> float:
+    """Return how long a day's campaign takes with what it lacks, if every answer takes a millisecond."""
+    rounds = max((max(one.need.rounds, one.rounds) for one in short), default=0)
+    processes = max((_processes_to_add(short), *(one.processes for one in sizes)), default=0)
+    return max((one.answers for one in sizes), default=0) * rounds * processes * 1e-3
+
+
+def _at_a_millisecond(took_s: float) -> str:
+    """Return so many milliseconds as answers and as a time."""
+    unit, of = next((unit, of) for unit, of in TIME_UNITS.items() if took_s >= of)
+    return f"{took_s * 1e3:,.0f} answers, {took_s / of:,.1f} {unit} at 1 ms each"
 
 
 def _words(short: Sequence[Size]) -> Iterator[str]:
@@ -269,6 +363,5 @@ def _words(short: Sequence[Size]) -> Iterator[str]:
     fixed = max((one.need.rounds for one in few if one.need.fixed), default=0)
     if fixed > MeasurementConfig().certify_rounds:
         yield f"measurement.certify_rounds={fixed}"
-    processes = max((one.processes_a_day for one in short if one.processes < one.processes_a_day), default=0)
-    if processes:
+    if processes := _processes_to_add(short):
         yield f"measurement.repeat={processes}"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
-from orchestrator.assessment.requirements import Requirements
+from orchestrator.assessment.requirements import Requirements, read_requirements
 from orchestrator.assessment.sizing import Size, advice, fixed_beforehand, sizes_of, sizes_table
 from orchestrator.configuration.config import MeasurementConfig, parse_trial
 from orchestrator.storage.records import PlannedTrial
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "requirements"
 
 
 def planned(system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, **measurement: Any) -> list[PlannedTrial]:
@@ -113,6 +118,49 @@ def test_the_least_evidence_counts() -> None:
 )
 def test_the_rounds_of_a_certificate(measurement: dict[str, Any], rounds: int) -> None:
     assert fixed_beforehand(MeasurementConfig(**measurement)) == rounds
+
+
+def test_every_process_must_show_it_and_all_do_with_the_same_probability() -> None:
+    """Of five processes each is found to meet it with 0.9^(1/5), so that all five are with 0.9."""
+    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.9}}
+    one, five, systems = size(planned(), **asked), size(planned(repeats=5), **asked), size(planned() + planned("two"), **asked)
+
+    def power(units: int) -> float:
+        counts = np.arange(units + 1)
+        shown = stats.binom.cdf(counts, units, 0.1) <= 0.025
+        return float(stats.binom.pmf(counts, units, 0.025)[shown].sum())
+
+    assert [power(found.need.rounds) ** held >= 0.9 for found, held in ((one, 1), (five, 5), (systems, 2))] == [True] * 3
+    assert max(power(units) for units in range(1, five.need.rounds)) ** 5 < 0.9
+    assert one.need.rounds < systems.need.rounds < five.need.rounds
+
+
+def test_processes_that_starts_take_must_show_the_other_requirements_too() -> None:
+    """A plan that gets more processes, and is measured on more days, is held to the other requirements in each of these."""
+    deadline = {"id": "R", "text": "x", "deadline": {"within": "50 ms"}}
+    starts = {"id": "S", "text": "x", "cold_start": {"within": "20 s"}, "evidence": {"sessions": 2}}
+    both = Requirements.model_validate({"requirements": [deadline, starts]})
+    found, of_starts = sizes_of(both, planned(), {"one": 100})
+    alone = Requirements.model_validate({"requirements": [deadline, {**deadline, "id": "S"}]})
+    [once, _] = sizes_of(alone, planned(), {"one": 100})
+    held = 2 * of_starts.processes_a_day
+    assert held >= of_starts.need.processes > 2
+    [as_many, _] = sizes_of(alone, planned(repeats=held), {"one": 100})
+    assert found.need.rounds == as_many.need.rounds > once.need.rounds
+
+
+def test_a_campaign_that_nobody_measures_is_out_of_reach() -> None:
+    """The shipped example asks for more than a hundred thousand rounds in more than a thousand processes each."""
+    wanted = read_requirements(EXAMPLES / "not_shown.yaml")
+    told = list(advice(sizes_of(wanted, planned(), {"one": 20})))
+    assert told[0].startswith("measurement.min_rounds=")
+    assert " would be enough for all that can be shown, and is out of reach: " in told[0]
+    assert " years at 1 ms each; ask for smaller shares" in told[0]
+
+
+def test_a_long_campaign_says_how_long() -> None:
+    [told] = advice([size(planned(), samples=50_000, deadline={"within": "50 ms", "share_of_rounds": 0.9})])
+    assert told == "add measurement.min_rounds=114, and all that can be shown will be (5,700,000 answers, 1.6 hours at 1 ms each)"
 
 
 def test_the_table_has_a_row_per_requirement() -> None:
