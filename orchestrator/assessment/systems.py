@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.capacity import question_of
+from orchestrator.analysis.capacity import at_any_rate, question_of
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
@@ -16,8 +19,10 @@ from orchestrator.assessment.quality import Series, finding_of_mean, mean_to_com
 from orchestrator.assessment.requirements import AnswersAsked, CapacityAsked
 from orchestrator.assessment.subjects import Measured, Subject
 from orchestrator.assessment.verdicts import Finding
+from orchestrator.planning.identity import NO_WORK, OF_SERVER
 from orchestrator.stats.capacity import ENOUGH_STREAMS
 from orchestrator.stats.times import Clock
+from orchestrator.storage.records import TrialRecord
 
 
 def answers_between_systems(case: Case, asked: AnswersAsked) -> Finding:
@@ -51,16 +56,40 @@ def answers_between_systems(case: Case, asked: AnswersAsked) -> Finding:
 def by_rate(subjects: Sequence[Subject]) -> list[Subject]:
     """Return subjects for a requirement on capacity: trials that differ in their rate and in how they are stopped are one system.
 
-    A system that was measured in a closed loop, too, is held to its trials under load alone.
+    All else that makes a trial the work that it is must be equal, names being the least of it. A system that was measured in a closed loop,
+    too, is held to its trials under load alone.
     """
-    found: dict[tuple[str, ...], list[Measured]] = {}
+    found: dict[tuple[str, str], list[Measured]] = {}
     for subject in subjects:
-        load = subject.trials[0].record.trial.load
-        law = (load.name, load.policy, str(load.group), str(load.burstiness)) if load.is_open else ()
-        names = tuple(value for axis, value in subject.who.items() if axis != "load")
-        found.setdefault((*names, *law), []).extend(subject.trials)
-    under_load = {key[:5] for key in found if len(key) > 5}
-    return [Subject(trials[0].record.match_key, tuple(trials)) for key, trials in found.items() if len(key) > 5 or key not in under_load]
+        for each in subject.trials:
+            found.setdefault(_but_for_rate(each.record), []).append(each)
+    under_load = {work for work, load in found if load}
+    parts = [part for (work, load), trials in found.items() if load or work not in under_load for part in _by_digests(trials)]
+    return [Subject(trials[0].record.match_key, tuple(trials)) for trials in parts]
+
+
+def _but_for_rate(record: TrialRecord) -> tuple[str, str]:
+    """Return what the trials of one system have in common, and the load but for its rate, empty in a closed loop; both as texts."""
+    trial = at_any_rate(record.trial)
+    work = {name: getattr(trial, name).model_dump(mode="json", exclude=left_out) for name, left_out in NO_WORK.items()}
+    options = {name: {key: _name_of_path(value) for key, value in getattr(trial, name).options.items()} for name in ("model", "task")}
+    server = trial.server.model_dump(mode="json", include=OF_SERVER)
+    load = trial.load.model_dump_json(exclude={"file"}) if trial.load.is_open else ""
+    return json.dumps([work, options, server], sort_keys=True, default=str), load
+
+
+def _name_of_path(value: Any) -> Any:
+    """Return a path without its folder, which is no part of the work; anything else as it is."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def _by_digests(trials: Sequence[Measured]) -> list[list[Measured]]:
+    """Return trials parted by the digests of model and data; those that never came so far as to have any go with the first."""
+    digests = [each.record.digests for each in trials]
+    known = [one for number, one in enumerate(digests) if one and one not in digests[:number]]
+    if not known:
+        return [list(trials)]
+    return [[each for each in trials if (each.record.digests or known[0]) == one] for one in known]
 
 
 def capacity(case: Case, asked: CapacityAsked) -> Finding:

@@ -390,6 +390,26 @@ def test_a_rate_is_sustained_where_it_or_a_higher_one_keeps_quality() -> None:
     assert (few.verdict, few.missing) == ("not shown", "measured at 40/s: 6 more streams: the rounds of one share a queue")
 
 
+def test_systems_of_equal_names_and_other_settings_do_not_speak_for_each_other() -> None:
+    """One of two options of a model keeps quality at 40/s, the other one was measured at 20/s alone, where it keeps it."""
+    quick, other = at_rate(40, late_in(60, {})), at_rate(20, late_in(60, {}))
+    asked = {"threshold": "50 ms", "keep": 0.95, "at_least_per_s": 30}
+    accept = {"evidence": {"accept_flags": "*"}}
+    assert hold([quick, other], capacity=asked, **accept).verdict == "met"
+    trial = other.record.trial
+    for changed in (
+        {"trial": trial.model_copy(update={"model": trial.model.model_copy(update={"options": {"width": 2}})})},
+        {"trial": trial.model_copy(update={"runtime": trial.runtime.model_copy(update={"dtype": "bf16"})})},
+        {"digests": {"data": "d", "model": "other weights"}},
+    ):
+        apart = replace(other, record=other.record.model_copy(update=changed))
+        found = hold([quick, apart], capacity=asked, **accept)
+        assert [one.verdict for one in found.findings] == ["met", "not shown"]
+    stopped = trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"max_rounds": 500, "repeat": 2})})
+    alike = replace(other, record=other.record.model_copy(update={"trial": stopped}))
+    assert only(hold([quick, alike], capacity=asked, **accept)).verdict == "met"
+
+
 def test_streaks_under_load_follow_the_arrivals() -> None:
     """Late are the last answer of every round and the first of the next: two in a row where the stream goes on, and one at its begin."""
     trial = at_rate(40, late_in(60, {number: [0, 9] for number in range(60)}))
