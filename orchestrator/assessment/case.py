@@ -70,6 +70,11 @@ class Case:
         seed = self.subject.trials[0].session.analysis.seed
         return np.random.default_rng([seed, zlib.crc32(f"{self.requirement.id} {self.subject.match_key}".encode())])
 
+    def lacks(self, what: str, remedy: str) -> NotShown:
+        """Return that stored data lack something, with what would bring it: of imported trials nothing here does."""
+        imported = any(data.record.imported for data in self.trials)
+        return NotShown(f"{what}: {'imported timings hold none of it, a trial that is measured here does' if imported else remedy}")
+
     def not_shown(self, why: str) -> Finding:
         """Return the finding that there is nothing to say."""
         return Finding("not shown", "no figure", why)

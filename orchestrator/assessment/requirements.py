@@ -95,6 +95,8 @@ def _bytes(value: object) -> int:
     found = parse_bytes(value)
     if not 0 < found <= 2**60:
         raise ValueError("must be above 0 and at most 2^60 bytes; write one such as 500MB or 4GiB")
+    if str(value).strip().replace(".", "", 1).isdigit():
+        raise ValueError(f'has no unit: write "{value}GiB", "{value}MB" or, if it is in bytes, "{value}B"')
     return found
 
 

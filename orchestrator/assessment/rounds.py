@@ -111,7 +111,7 @@ def answers_between_rounds(case: Case, asked: AnswersAsked) -> Finding:
         column = data.evidence.get("different_answers", np.full(len(data.times[data.clock]), np.nan))
         if unknown := int(np.isnan(column).sum()):
             rounds = "no round says" if unknown == column.size else f"{unknown} of {column.size} rounds do not say"
-            raise NotShown(f"{rounds} how many of its answers changed: measure again, with this version")
+            raise case.lacks(f"{rounds} how many of its answers changed", "measure again, with this version")
         return column + 1
 
     asks = Asks("samples answered otherwise than in the first round", asked.at_most + 1.0, lambda value: f"{value - 1:.0f}")

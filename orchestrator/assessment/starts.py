@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.analysis.resources import cold_starts, paused_firsts
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.assessment.case import Case, NotShown
+from orchestrator.assessment.case import Case
 from orchestrator.assessment.requirements import ColdStartAsked, FirstInferenceAsked, MemoryAsked
 from orchestrator.assessment.verdicts import Finding
 from orchestrator.report.text import milliseconds, seconds
@@ -26,17 +26,17 @@ def first_inference(case: Case, asked: FirstInferenceAsked) -> Finding:
     if asked.state == "warm":
         firsts = [value for data in case.trials for value in paused_firsts(data)]
         if not firsts:
-            raise NotShown("no visit has stored its first inference: measure in visits with a lead-in (measurement.lead_in)")
+            raise case.lacks("no visit has stored its first inference", "measure in visits with a lead-in (measurement.lead_in)")
         return _finding(case, firsts, float(asked.within), asked.share_of_starts, "first inference after a pause", "visits", milliseconds)
     colds = [start.get("first_inference_ns") for data in case.trials for start in cold_starts(data.record.cold_start)]
-    values = _all_known(colds, "the first inference of a process")
+    values = _all_known(case, colds, "the first inference of a process")
     return _finding(case, values, float(asked.within), asked.share_of_starts, "first inference of a process", "processes", milliseconds)
 
 
 def cold_start(case: Case, asked: ColdStartAsked) -> Finding:
     """Return whether a share of fresh processes has loaded and answered once in time."""
     found = [_until_answered(start) for data in case.trials for start in cold_starts(data.record.cold_start)]
-    values = _all_known(found, "how long a process took to load and to answer first")
+    values = _all_known(case, found, "how long a process took to load and to answer first")
     return _finding(
         case, values, float(asked.within), asked.share_of_starts, "load and first inference", "processes", lambda ns: seconds(ns / 1e9)
     )
@@ -45,7 +45,7 @@ def cold_start(case: Case, asked: ColdStartAsked) -> Finding:
 def memory(case: Case, asked: MemoryAsked) -> Finding:
     """Return whether a share of processes never held more memory than it may."""
     of = _resident if asked.of == "resident" else _on_device
-    values = _all_known([value for data in case.trials for value in of(data)], f"the peak of {asked.of} memory of a process")
+    values = _all_known(case, [value for data in case.trials for value in of(data)], f"the peak of {asked.of} memory of a process")
     return _finding(case, values, float(asked.at_most), asked.share_of_starts, f"peak {asked.of} memory", "processes", _mebibytes, "bytes")
 
 
@@ -89,11 +89,11 @@ def _largest(values: Iterable[float | None]) -> float | None:
     return max((float(value) for value in values if value is not None), default=None)
 
 
-def _all_known(values: Sequence[float | None], what: str) -> list[float]:
+def _all_known(case: Case, values: Sequence[float | None], what: str) -> list[float]:
     """Return values that are all known. Raises NotShown where one is not, or there are none."""
     known = [float(value) for value in values if value is not None and value > 0]
     if not known or len(known) < len(values):
-        raise NotShown(f"no record says {what}: measure again, with this version")
+        raise case.lacks(f"no record says {what}", "measure again, with this version")
     return known
 
 

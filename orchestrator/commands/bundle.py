@@ -87,7 +87,8 @@ def _about_signatures(options: verify_verb.Options) -> list[str]:
 def _good(path: Path, found: Verified) -> str:
     assert found.manifest is not None
     manifest = found.manifest
+    page = "; report.html is held by its digest alone" if "results/report.html" in manifest.files else ""
     return (
         f"verified: {path.name} ({len(manifest.files):,} files; {trials_counted(found.trials)} of {manifest.campaign.name}, begun "
-        f"{manifest.campaign.created_at:%Y-%m-%d %H:%M} UTC, every figure computed again from the stored times)"
+        f"{manifest.campaign.created_at:%Y-%m-%d %H:%M} UTC, every figure computed again from the stored times{page})"
     )

@@ -163,6 +163,8 @@ def told(content: str, folder: Path) -> str:
         ),
         ("memory: {at_most: 2 GB RAM}", "memory.at_most=2 GB RAM: must be a number of bytes such as 500MB or 4GiB"),
         ("memory: {at_most: 0}", "memory.at_most=0: must be above 0 and at most 2^60 bytes; write one such as 500MB or 4GiB"),
+        ("memory: {at_most: 2}", 'memory.at_most=2: has no unit: write "2GiB", "2MB" or, if it is in bytes, "2B"'),
+        ("memory: {at_most: '2048'}", 'memory.at_most=2048: has no unit: write "2048GiB", "2048MB" or, if it is in bytes, "2048B"'),
         ("memory: {at_most: 2GiB, of: gpu}", "memory.of=gpu: must be resident or device"),
         ("memory: {at_most: [1]}", "memory.at_most: must be a number of bytes such as 500MB or 4GiB"),
         ("memory: {at_most: true}", "memory.at_most=true: must be a number of bytes such as 500MB or 4GiB"),

@@ -192,6 +192,20 @@ def test_what_no_campaign_has_stored_is_not_shown() -> None:
     assert paused.missing.startswith("no visit has stored its first inference")
 
 
+def test_what_imported_timings_do_not_hold_is_not_to_be_measured_again() -> None:
+    trial = measured(late_in(4, {}))
+    imported = replace(trial, record=trial.record.model_copy(update={"origin": "imported"}))
+    for asked in (
+        {"memory": {"at_most": "1GiB"}},
+        {"cold_start": {"within": "1 s"}},
+        {"first_inference": {"within": "1 s", "state": "warm"}},
+        {"answers": {"between": "rounds"}},
+    ):
+        found = only(hold([imported], **asked))
+        assert "imported timings hold none of it, a trial that is measured here does" in found.missing
+        assert "measure again" not in found.missing
+
+
 def test_memory_is_the_most_of_start_and_rounds() -> None:
     starts = [starting(number, 80, peak_memory_bytes=2**20) for number in range(6)]
     of_start_alone = only(hold(starts, memory={"at_most": "1MiB"}))

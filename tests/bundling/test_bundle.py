@@ -40,6 +40,7 @@ def test_a_bundle_verifies(bundle: Path) -> None:
     done = verified(bundle)
     assert (done.returncode, done.stderr) == (0, "")
     assert "verified: evidence.tar.zst" in done.stdout
+    assert "report.html is held by its digest alone" in " ".join(done.stdout.split())
     assert "not signed" in done.stdout
     assert done.stdout.splitlines()[:2] == [f"not shown  {WITHIN_A_SECOND}", f"not met    {AT_ONCE}"]
 
