@@ -3,6 +3,7 @@
     python benchmarks/requirements.py                           # every kind, 1,000 campaigns each
     python benchmarks/requirements.py --kinds deadline "latency, p99" --repetitions 100
     python benchmarks/requirements.py --kinds deadline "latency, p99" --stretch 34 60 120
+    python benchmarks/requirements.py --bad-visits 1.0 0.5
 
 For every kind of requirement, campaigns of one trial are drawn whose truth is known. *Outside*: the bound is broken 1.02 times as often
 as it may be; at most 5 % of campaigns may be called met. *Inside*: it is broken a quarter as often as it may be, which a plan is for; at
@@ -32,7 +33,7 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.assess import JUDGES
 from orchestrator.assessment.case import Case
-from orchestrator.assessment.requirements import Requirements
+from orchestrator.assessment.requirements import LatencyAsked, Requirements, TailQualityAsked
 from orchestrator.assessment.sizing import sizes_of
 from orchestrator.assessment.subjects import Measured, Session, Subject
 from orchestrator.assessment.verdicts import Finding
@@ -68,6 +69,7 @@ KINDS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "latency, p95": entry("latency", percentile=95, within=PLACE),
     "latency, p99": entry("latency", percentile=99, within=PLACE),
     "deadline": entry("deadline", within=PLACE, keep=0.99),
+    "deadline, 1 of 5 processes": entry("deadline", within=PLACE, keep=0.99),
     "longest streak": entry("late_answers", threshold=PLACE, longest_streak=1),
     "2 of 10": entry("late_answers", threshold=PLACE, at_most=2, out_of=10),
     "warnings": entry("late_answers", threshold=PLACE, warnings=2),
@@ -206,7 +208,8 @@ def place_of_changes(draw: Draw, target: float, random: np.random.Generator) -> 
 
 def size_of(kind: str) -> int:
     """Return the rounds that a plan asks for."""
-    [size] = sizes_of(at(kind, MEDIAN_NS), [planned_trial(kind, 60)], {"drawn": SAMPLES})
+    planned = [planned_trial(kind, 60, number) for number in range(Draw(kind, LOGNORMAL).processes)]
+    [size] = sizes_of(at(kind, MEDIAN_NS), planned, {"drawn": SAMPLES})
     rounds = size.need.rounds
     return rounds + rounds % VISIT_ROUNDS
 
@@ -266,6 +269,22 @@ def in_one_stretch(kind: str, rounds: int, repetitions: int, seed: int) -> float
     return met / repetitions
 
 
+def with_bad_visits(kind: str, within: float, repetitions: int, seed: int) -> tuple[int, float, float, float]:
+    """Return visits, the share of visits that is bad, how probably a campaign has none, and the share of campaigns that are called met."""
+    random = generator(seed, "requirements with bad visits", kind, within)
+    requirements, rounds = at(kind, 3 * MEDIAN_NS), size_of(kind)
+    asked = requirements.requirements[0].asked
+    assert isinstance(asked, TailQualityAsked | LatencyAsked)
+    may = 1 - (asked.at_least if isinstance(asked, TailQualityAsked) else asked.percentile / 100)
+    visits, bad = np.arange(rounds, dtype=np.int32) // VISIT_ROUNDS, OUTSIDE * may / within
+    number, met = int(visits[-1]) + 1, 0
+    for _ in range(repetitions):
+        times = MEDIAN_NS * np.exp(random.normal(0, 0.1, (rounds, SAMPLES)))
+        slow = (random.random(number) < bad)[visits][:, None] & (random.random(times.shape) < within)
+        met += found_of(requirements, [trial_data(np.ceil(np.where(slow, 10 * times, times)), visits, kind, 0)]).verdict == "met"
+    return number, bad, (1 - bad) ** number, met / repetitions
+
+
 def _normal_quantile(share: float) -> float:
     from scipy import stats
 
@@ -292,6 +311,17 @@ def _print_stretches(kinds: Sequence[str], rounds: Sequence[int], repetitions: i
         print(f"| {kind} | {shares} |", flush=True)
 
 
+MEANS = ("tail quality, 95 %", "tail quality, 99 %", "latency, p95", "latency, p99")
+
+
+def _print_bad_visits(shares: Sequence[float], repetitions: int, seed: int) -> None:
+    print("| kind | late in a bad visit (%) | visits | bad (%) | none bad (%) | called met (%) |\n| :-- | --: | --: | --: | --: | --: |")
+    for kind in MEANS:
+        for within in shares:
+            number, bad, none, met = with_bad_visits(kind, within, repetitions, seed)
+            print(f"| {kind} | {100 * within:g} | {number} | {100 * bad:.1f} | {100 * none:.1f} | {100 * met:.1f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", nargs="+", choices=ALL, default=ALL, metavar="KIND", help=", ".join(ALL))
@@ -299,10 +329,14 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stretch", type=int, nargs="+", metavar="ROUNDS", help="in one stretch of so many rounds")
+    parser.add_argument("--bad-visits", type=float, nargs="+", metavar="SHARE", help="with visits in which so large a share is late")
     arguments = parser.parse_args()
     begun = time.perf_counter()
     if arguments.stretch:
         _print_stretches(arguments.kinds, arguments.stretch, arguments.repetitions, arguments.seed)
+        return
+    if arguments.bad_visits:
+        _print_bad_visits(arguments.bad_visits, arguments.repetitions, arguments.seed)
         return
     print("| kind | times | units | truth | called met (%) | bar |\n| :-- | :-- | --: | :-- | --: | :-- |")
     wanted = list(cases(arguments.kinds))
