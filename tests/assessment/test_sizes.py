@@ -155,7 +155,7 @@ def test_a_campaign_that_nobody_measures_is_out_of_reach() -> None:
     told = list(advice(sizes_of(wanted, planned(), {"one": 20})))
     assert told[0].startswith("measurement.min_rounds=")
     assert " would be enough for all that can be shown, and is out of reach: " in told[0]
-    assert " years at 1 ms each; ask for smaller shares" in told[0]
+    assert " days at 1 ms each; ask for smaller shares" in told[0]
 
 
 def test_a_long_campaign_says_how_long() -> None:
