@@ -28,6 +28,8 @@ SHORTEST_HIDDEN = 6
 """A shorter token would be found in any text."""
 INTERPRETER = "interpreter"
 """The setting of a server whose packages stand in an environment of their own."""
+SHORTEST_BEGINNING = 8
+"""So many of its first letters are taken for a part of it."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 INSTEAD = "***"
 ESCAPES = ("\\", "%", "&")
@@ -66,18 +68,19 @@ class Secret:
     token: str = field(repr=False)
 
     def hide(self, text: str) -> str:
-        """Return a text without the token, in whatever spelling, and without its beginning where the text breaks off within it."""
+        """Return a text without the token, in whatever spelling, and without its beginning, which a text that was cut may hold."""
         if len(self.token) < SHORTEST_HIDDEN:
             return text
-        if self.token in text:
-            text = text.replace(self.token, INSTEAD)
         if any(mark in text for mark in ESCAPES):
             text = self._escaped.sub(INSTEAD, text)
         for form in self._encoded:
             if form in text:
                 text = text.replace(form, INSTEAD)
-        cut = next((size for size in range(len(self.token) - 1, SHORTEST_HIDDEN - 1, -1) if text.endswith(self.token[:size])), 0)
-        return f"{text[:-cut]}{INSTEAD}" if cut else text
+        beginning = self.token[:SHORTEST_BEGINNING]
+        while (start := text.find(beginning)) >= 0:
+            same = next(size for size in range(len(self.token), 0, -1) if text.startswith(self.token[:size], start))
+            text = f"{text[:start]}{INSTEAD}{text[start + same :]}"
+        return text
 
     def hide_bytes(self, body: bytes) -> bytes:
         """Return an answer without the token as it is, which is quick: other spellings are taken out of what is kept of the answer."""
