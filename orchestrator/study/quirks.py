@@ -52,7 +52,9 @@ def quirk_table(material: Material) -> StudyTable:
         "What each difference of the paper's program from its words does to these timings, inference time",
         [*who_columns(), *named("difference"), *numbers(three, "as in its program", "mended")],
         rows,
-        f"{note}. Of up to {most} samples a trial and rounds that have all times. That it does not synchronise a GPU cannot be tried here.",
+        f"{note}. Of the first repeat of every trial, rounds that have all times and up to {most} samples, evenly chosen; recomputed "
+        "percentile of all samples, and of metrics that are a mean over samples alone: of others, such as mAP, its check has no scores. "
+        "That it does not synchronise a GPU cannot be tried here.",
     )
 
 

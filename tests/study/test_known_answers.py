@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
+from orchestrator.study.claims.fluctuation import fluctuation_claim
 from orchestrator.study.claims.prediction import prediction_claims
 from orchestrator.study.criteria import read_criteria, shipped_criteria
 from orchestrator.study.factors import divisions
@@ -96,6 +98,35 @@ def test_counts_of_trials_stand_with_the_limits_of_their_share(study: Study) -> 
         assert of in row["found"]
 
 
+def test_fewer_inferences_and_as_narrowly_stand_with_their_own_denominators(study: Study) -> None:
+    found = {(row["claim"], row["figure"]): int(row["value"]) for row in rows_of(study, "claim_figures") if row["figure"] != "share"}
+    for claim in ("C5a", "C5b"):
+        [row] = rows_of(study, "claims", claim=claim)
+        fewer, narrow, settled = (found[claim, name] for name in ("fewer", "as narrowly", "settled"))
+        assert f"fewer in {fewer} of {settled} trials that settled; of these {fewer}, as narrowly in {narrow} and" in row["found"]
+
+
+def test_the_median_ratio_of_variances_says_of_how_many_trials_it_is(study: Study, material: Material) -> None:
+    table = study.tables["fluctuation"]
+    ratio = [column.name for column in table.columns].index("variance ratio")
+    assert (
+        "median variance 1" in fluctuation_claim(material, table).figure or "median variance 0" in fluctuation_claim(material, table).figure
+    )
+    some = [[*row[:ratio], None if place < 6 else row[ratio], *row[ratio + 1 :]] for place, row in enumerate(table.rows)]
+    partly = fluctuation_claim(material, replace(table, rows=some)).figure
+    assert f"median variance of the {len(some) - 6} trials that have a ratio" in partly
+
+
+def test_the_ratio_of_variances_is_that_of_each_samples_own_share(study: Study, stored: Path) -> None:
+    times = open_campaign(stored).matrix("small-numbers-two_cores-torch-r0").times[Clock.TOTAL]
+    bound = np.percentile(times[:10], 95, method="inverted_cdf")
+    right, on_time = (np.arange(12) < 10).astype(float), times[10:] <= bound
+    own, rounds = on_time.mean(axis=0), len(on_time)
+    chance = rounds / (rounds - 1) * (right**2 * own * (1 - own)).sum() / 12**2
+    [row] = rows_of(study, "fluctuation", **FIRST)
+    assert row["variance ratio"] == pytest.approx((on_time * right).mean(axis=1).var(ddof=1) / chance)
+
+
 def test_a_claim_that_holds_by_its_count_says_where_its_limits_do_not(tmp_path: Path) -> None:
     steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
     campaign = open_campaign(synthetic_campaign(tmp_path / "few", steady, repeats=1, rounds=60, samples=12))
@@ -168,6 +199,9 @@ def test_every_difference_of_the_program_is_shown_on_every_system(study: Study) 
     }  # fmt: skip
     of_percentile = rows_of(study, "program", difference="recomputed percentile", system="half_core")
     assert all(row["as in its program"] < row["mended"] for row in of_percentile)
+    assert {row["repeat"] for row in rows} == {"0"}
+    for said in ("Of the first repeat of every trial", "up to 10 samples, evenly chosen", "such as mAP, its check has no scores"):
+        assert said in study.tables["program"].note
 
 
 def test_short_trials_show_less_and_break_nothing(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from orchestrator.study.tables import Column, StudyTable, Value, known, named, n
 View = Literal["mean latency", "p99 latency", "ideal quality"]
 Floats = NDArray[np.float64]
 ALL = "all models"
-Outcome = Literal["same", "costs", "costs nothing", "open"]
+Outcome = Literal["costs", "costs nothing", "open"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,17 @@ class Choice:
 
     among
         the model whose systems and runtimes are chosen from, or all models.
+    systems
+        how many systems there are among these, whatever their runtimes and models.
     cost, share
         in tail quality, and as a share of the best system's ideal quality.
+    low, high
+        limits of the cost: the lower one against the best system by estimate, the upper one against every rival of the chosen one.
     """
 
     group: Group
     among: str
+    systems: int
     view: View
     threshold: Threshold
     conventional: str
@@ -80,6 +85,7 @@ def _of_pool(
     thresholds = sorted({one.ns: one for one in group.thresholds.common(PRIMARY_CLOCK)}.values(), key=lambda one: one.ns)
     if len(systems) < 2 or not thresholds:
         return []
+    names = len({repeats[0].record.trial.system.name for repeats in systems})
     bounds = [threshold.ns for threshold in thresholds]
     curves = [[data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds) for data in repeats] for repeats in systems]
     means = np.array([np.mean([curve.mean(axis=1) for curve in of], axis=0) for of in curves])
@@ -91,19 +97,23 @@ def _of_pool(
         for place, threshold in enumerate(thresholds):
             best = int(np.argmax(means[:, place]))
             ideal = abs(systems[best][0].judged(systems[best][0].metric).ideal())
-            theirs_by_round, ours_by_round = ([curve[place] for curve in curves[which]] for which in (conventional, best))
+            by_round = [[curve[place] for curve in of] for of in curves]
+            against = {
+                rival: _limits(by_round[conventional], by_round[rival], systems[rival], confidence)
+                for rival in range(len(systems))
+                if rival != conventional
+            }
             cost = float(means[best, place] - means[conventional, place])
-            low, high = (0.0, 0.0) if cost == 0 else _limits(theirs_by_round, ours_by_round, systems[best], confidence)
-            theirs, ours = (short(group, systems[which][0]) for which in (conventional, best))
+            low = against[best][0] if cost > 0 else 0.0
+            high = max(0.0, float(np.max([limits[1] for limits in against.values()])))
+            theirs, ours = (short(group, systems[which][0]) for which in (conventional, best if cost > 0 else conventional))
             outcome = _outcome(cost, low, high, wanted.margin * ideal)
             share = cost / ideal if ideal else 0.0
-            found.append(Choice(group, among, view, threshold, theirs, ours, cost, share, low, high, outcome))
+            found.append(Choice(group, among, names, view, threshold, theirs, ours, cost, share, low, high, outcome))
     return found
 
 
 def _outcome(cost: float, low: float, high: float, margin: float) -> Outcome:
-    if cost == 0:
-        return "same"
     if cost >= margin and low > 0:
         return "costs"
     return "costs nothing" if high < margin else "open"
@@ -114,11 +124,11 @@ def _limits(a: Sequence[Floats], b: Sequence[Floats], systems: Sequence[TrialDat
 
     Over fresh processes, Student's t with one variance for both sides, where both have repeats; otherwise over rounds, by Welch's t.
     """
-    resolution = 1 / systems[0].inferences[PRIMARY_CLOCK].size
+    answers = systems[0].inferences[PRIMARY_CLOCK].shape[1]
     if min(len(a), len(b)) < 2:
-        found = compare_rounds(a[0], b[0], confidence=confidence, resolution=resolution)
+        found = compare_rounds(a[0], b[0], confidence=confidence, resolution=1 / answers)
         return found.low, found.high
-    of = replicates(systems[0].trial_id, [one.mean() for one in a], [one.mean() for one in b], resolution)
+    of = replicates(systems[0].trial_id, [one.mean() for one in a], [one.mean() for one in b], 1 / (answers * a[0].size))
     half = float(scipy.stats.t.ppf((1 + confidence) / 2, of.degrees)) * of.sd * of.scale
     return of.difference - half, of.difference + half
 
@@ -170,7 +180,9 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
         rows,
         "Views of latency choose a system and runtime for one model, since a smaller model is always faster; that of ideal quality chooses "
         "among all models. Cost: tail quality of the best system less that of the chosen one, total time, with limits over fresh processes "
-        "where there are repeats, else over rounds, Bonferroni over all choices of a task. The best of several looks better than it is.",
+        "where there are repeats, else over rounds, Bonferroni over all choices of a task. The upper limit is the largest of all systems' "
+        "against the chosen one, also where that one came out best. Open: these data leave room for a cost and for none. The best of "
+        "several looks better than it is.",
     )  # fmt: skip
 
 
@@ -178,19 +190,22 @@ CLAIMS: dict[str, View] = {"C2a": "mean latency", "C2b": "p99 latency", "C2c": "
 
 
 def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
-    """Return the verdict on each conventional view."""
+    """Return the verdict on each conventional view, by the choices that there are among several systems."""
     wanted = material.criteria.claims.choice
     claims = []
     for name, view in CLAIMS.items():
-        mine = [one for one in found if one.view == view]
+        of_view = [one for one in found if one.view == view]
+        mine = [one for one in of_view if one.systems > 1]
         costing = [one for one in mine if one.outcome == "costs"]
         verdict: Verdict = "not shown"
         if costing:
             verdict = "holds"
-        elif mine and all(one.outcome in ("same", "costs nothing") for one in mine):
+        elif mine and all(one.outcome == "costs nothing" for one in mine):
             verdict = "fails"
         largest = max(costing, key=lambda one: one.share, default=None)
         figure = f"a worse choice at {len(costing)} of {len(mine)} thresholds"
+        if of_view and not mine:
+            figure = "only one system to choose from"
         if largest is not None:
             where = f"{largest.group.task}, {largest.among}, within {largest.threshold.label}"
             figure += f"; at most {three(largest.share)} of ideal quality, {where}"

@@ -42,7 +42,8 @@ def fluctuation_table(material: Material) -> StudyTable:
         ],
         rows,
         "Range: best less worst round, as a share of ideal quality. Variance ratio: variance between rounds over what independent "
-        "inferences would show; about 1 is chance alone.",
+        "inferences would show, each with its own share of rounds on time; about 1 is chance alone. A dash: the metric is no mean over "
+        "samples, or no sample is sometimes late.",
     )
 
 
@@ -55,7 +56,9 @@ def fluctuation_claim(material: Material, table: StudyTable) -> Claim:
     found = f"{counted(sum(shown), len(shown))} trials" + ("" if median is None else f"; median range {three(median)} of ideal quality")
     ratios = [row[-2] for row in table.rows if row[-2] is not None]
     if ratios:
-        found += f"; median variance {significant(float(np.median(np.array(ratios, dtype=np.float64))))} times that of chance alone"
+        middle = significant(float(np.median(np.array(ratios, dtype=np.float64))))
+        some = "" if len(ratios) == len(shown) else f" of the {len(ratios)} trials that have a ratio"
+        found += f"; median variance{some} {middle} times that of chance alone"
     return Claim(
         "C1",
         "Quality fluctuates from round to round within one system",

@@ -86,8 +86,8 @@ def _claim(name: str, scenario: str, of: Queries, share: float, table: StudyTabl
         f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
         f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in {share:.0%} of trials",
         by_share(len(equal), len(mine), share),
-        f"fewer in {len(fewer)} of {len(mine)} trials that settled; as narrowly in {counted(len(equal), len(mine))}; "
-        f"enough by early stopping in {len(enough)}",
+        f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, as narrowly in {len(equal)} and enough by early "
+        f"stopping in {len(enough)}; both fewer and as narrowly in {counted(len(equal), len(mine))}",
         {
             "settled": len(mine),
             "fewer": len(fewer),

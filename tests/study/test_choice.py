@@ -1,0 +1,77 @@
+"""What choosing by the usual figures costs, and when these data do not show that it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from built_trials import build_trial
+from numpy.typing import NDArray
+from synthetic_study import Effects, synthetic_campaign
+
+from orchestrator.analysis.groups import grouped
+from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord
+from orchestrator.study.claims.choice import choice_claims, choices
+from orchestrator.study.claims.claim import Claim
+from orchestrator.study.criteria import Criteria, read_criteria, shipped_criteria
+from orchestrator.study.material import Material, read_material
+
+
+def material_of(times_ms: Mapping[str, list[NDArray[np.float64]]]) -> Material:
+    """Return systems by name, each with the times of its repeats."""
+    trials = [build_trial(name, times, repeat=repeat) for name, of in times_ms.items() for repeat, times in enumerate(of)]
+    analysis, records = AnalysisConfig(), tuple(data.record for data in trials)
+    return Material(CampaignRecord(code_version="1", name="c"), records, grouped(trials, analysis), analysis, criteria())
+
+
+def criteria() -> Criteria:
+    return read_criteria(shipped_criteria())
+
+
+def by_latency(material: Material) -> list[Claim]:
+    return choice_claims(material, choices(material))[:2]
+
+
+def drawn(seed: int, rounds: int, samples: int) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).lognormal(2, 0.2, (rounds, samples))
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_a_tie_of_few_rounds_does_not_show_that_the_choice_costs_nothing(repeats: int) -> None:
+    same = [drawn(seed, 15, 4) for seed in range(repeats)]
+    material = material_of({"one": same, "other": same})
+    found = choices(material)
+    assert found
+    assert {one.cost for one in found} == {0.0}
+    assert all(one.high > 0 for one in found)
+    assert {claim.verdict for claim in by_latency(material)} == {"not shown"}
+
+
+def test_a_tie_of_many_rounds_shows_that_the_choice_costs_nothing() -> None:
+    same = [drawn(0, 2000, 40)]
+    material = material_of({"one": same, "other": same})
+    assert all(0 < one.high < 0.01 for one in choices(material))
+    assert {claim.verdict for claim in by_latency(material)} == {"fails"}
+
+
+def test_the_upper_limit_is_that_of_the_rival_that_is_known_least() -> None:
+    """Beside a rival that is plainly worse there is one that could be better: the chosen system is the best by estimate of all three."""
+    times = {"one": [drawn(0, 2000, 40)], "slow": [drawn(1, 2000, 40) * 3], "few": [drawn(2, 12, 40) * 1.01]}
+    alone = material_of({name: times[name] for name in ("one", "slow")})
+    beside = material_of(times)
+    assert any(one.high >= 0.01 for one in choices(beside) if one.cost == 0)
+    assert all(one.low == 0 for one in choices(alone) if one.cost == 0)
+    assert "fails" not in {claim.verdict for claim in by_latency(beside)}
+
+
+def test_of_one_system_nothing_is_shown(tmp_path: Path) -> None:
+    one = Effects(model={"small": 0.0}, runtime={"torch": 0.0, "onnxruntime": 0.1}, system={"two_cores": 0.0})
+    campaign = open_campaign(synthetic_campaign(tmp_path / "one", one, repeats=1, rounds=15, samples=4))
+    material = read_material(campaign, campaign.record.config.analysis, criteria())
+    assert choices(material)
+    for claim in by_latency(material):
+        assert (claim.verdict, claim.figure, claim.numbers["thresholds"]) == ("not shown", "only one system to choose from", 0)
