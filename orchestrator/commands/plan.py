@@ -202,7 +202,7 @@ def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
         system.device,
         ",".join(map(str, cores)),
         str(system.threads or len(cores) or ""),
-        str(candidate.inspection.samples),
+        str(candidate.inspection.samples or "-"),
         *(value(planned.trial) for _, value in WORK),
         _rounds(measurement),
         _time(plan, planned),

@@ -34,7 +34,7 @@ from orchestrator.configuration.keys import (
     nearest,
 )
 from orchestrator.configuration.plain_values import check_plain, check_size
-from orchestrator.configuration.sweep import Note
+from orchestrator.configuration.sweep import Conditional, Note
 from orchestrator.contracts import InputError
 
 MOST_VALUES = 100_000
@@ -122,6 +122,10 @@ class Composer:
     def canonical_note(self, note: Note) -> Note:
         """Return a note whose values are spelled as the axes' are."""
         return Note({key: self.canonical_values(key, texts) for key, texts in note.when.items()}, note.say)
+
+    def canonical_conditional(self, each: Conditional) -> Conditional:
+        """Return conditional settings whose condition is spelled as the values of axes are."""
+        return Conditional({key: self.canonical_values(key, texts) for key, texts in each.when.items()}, each.settings)
 
     def canonical_values(self, key: str, texts: Sequence[str]) -> tuple[str, ...]:
         """Return values spelled as the values of an axis are, so that the two can be compared."""

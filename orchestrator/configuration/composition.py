@@ -21,7 +21,7 @@ from orchestrator.configuration.keys import (
     CAMPAIGN_BLOCKS,
     check_axis,
 )
-from orchestrator.configuration.sweep import SweepFile, combinations, notes_on, parse_sweep
+from orchestrator.configuration.sweep import SweepFile, combinations, notes_on, parse_sweep, settings_when
 from orchestrator.configuration.tolerance import TOLERANCE
 from orchestrator.contracts import InputError
 
@@ -94,12 +94,18 @@ def compose_trials(
             exclude = [{key: composer.canonical_values(key, texts) for key, texts in rule.items()} for rule in sweep.exclude]
             notes = [composer.canonical_note(note) for note in sweep.notes]
             before = [_plain(composer.setting(text)) for text in sweep.settings]
+            conditionals = [composer.canonical_conditional(each) for each in sweep.set_when]
+            of_conditionals = {text: _plain(composer.setting(text)) for each in conditionals for text in each.settings}
         narrowed = {setting.key: setting.values for setting in settings if setting.swept or setting.key in axes}
         for key in (*axes, *narrowed):
             check_axis(key)
         rows, excluded = combinations(axes, sweep.pair, exclude, narrowed)
         after = [_plain(setting) for setting in settings if setting.key not in narrowed]
-        wanted = [[*before, *row.items(), *after] for row in rows]
+        wanted: list[list[tuple[str, str]]] = []
+        with named_sweep(chosen):
+            for row in rows:
+                added = settings_when(conditionals, dict([*before, *row.items(), *after]))
+                wanted.append([*before, *(of_conditionals[text] for text in added), *row.items(), *after])
         if not many:
             _refuse_many(dict(each).get("measurement.repeat") for each in wanted)
         documents = []

@@ -12,8 +12,9 @@ from orchestrator.configuration.keys import nearest
 from orchestrator.contracts import InputError
 
 MOST_COMBINATIONS = 10_000
-SWEEP_KEYS = ("axes", "set", "exclude", "pair", "notes")
+SWEEP_KEYS = ("axes", "set", "set_when", "exclude", "pair", "notes")
 NOTE_FORM = "mappings such as {when: {model: a}, say: what the plan is to say of them}"
+SET_WHEN_FORM = "mappings such as {when: {model: a}, set: [measurement.batch=4]}"
 
 Axes = Mapping[str, tuple[str, ...]]
 """Key -> its values, each in Hydra's override grammar."""
@@ -30,6 +31,7 @@ class SweepFile:
     exclude: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     pair: tuple[tuple[str, ...], ...] = ()
     notes: tuple[Note, ...] = ()
+    set_when: tuple[Conditional, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Note:
 
     when: Mapping[str, tuple[str, ...]]
     say: str
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Plain settings of the trials that have one of the listed values for every key of ``when``, an axis or what the sweep sets."""
+
+    when: Mapping[str, tuple[str, ...]]
+    settings: tuple[str, ...]
 
 
 def parse_sweep(data: object) -> SweepFile:
@@ -65,6 +75,7 @@ def parse_sweep(data: object) -> SweepFile:
         exclude=tuple(_rule(rule) for rule in exclude),
         pair=tuple(tuple(str(key) for key in keys) for keys in pair),
         notes=tuple(_note(note) for note in _list_of(data, "notes", Mapping, NOTE_FORM)),
+        set_when=tuple(_conditional(each) for each in _list_of(data, "set_when", Mapping, SET_WHEN_FORM)),
     )
 
 
@@ -78,8 +89,35 @@ def _note(note: Mapping[str, Any]) -> Note:
     return Note(_rule(note["when"]), note["say"])
 
 
+def _conditional(each: Mapping[str, Any]) -> Conditional:
+    if set(each) != {"when", "set"} or not isinstance(each["when"], Mapping) or not isinstance(each["set"], list):
+        raise InputError(f"set_when must be a list of {SET_WHEN_FORM}")
+    if not each["when"] or not all(isinstance(text, str) for text in each["set"]):
+        raise InputError(f"set_when must be a list of {SET_WHEN_FORM}")
+    return Conditional(_rule(each["when"]), tuple(each["set"]))
+
+
+def settings_when(conditionals: Sequence[Conditional], known: Combination) -> list[str]:
+    """Return the settings of every conditional that applies, in their order, as written.
+
+    Parameters
+    ----------
+    known
+        what the sweep file and the command line set, and the trial's value of every axis.
+
+    Raises
+    ------
+    InputError
+        for a condition on a key that is not among these.
+    """
+    for key in (key for each in conditionals for key in each.when):
+        if key not in known:
+            raise InputError(f"{key}: set_when names it, but the sweep neither has such an axis nor sets it; {nearest(key, known)}")
+    return [text for each in conditionals if applies(each.when, known) for text in each.settings]
+
+
 def applies(rule: Axes, combination: Combination) -> bool:
-    """Return whether a combination has one of the listed values for every axis of a rule."""
+    """Return whether a combination has one of the listed values for every key of a rule."""
     return all(combination[key] in values for key, values in rule.items())
 
 

@@ -59,6 +59,21 @@ def test_the_sweep_is_the_table_and_nothing_else(trials: list[Trial]) -> None:
     assert len(trials) == 19
 
 
+def test_the_rule_of_their_program_has_in_each_cell_what_their_scripts_give_it(trials: list[Trial]) -> None:
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| ([\d.]+) \| .+ \|$", PAGE.read_text(), re.MULTILINE)
+    table = {model: {"warm": int(warm), "fit_every": int(every), "threshold": float(bound)} for model, warm, every, bound in rows}
+    assert [tuple(of.values()) for of in table.values()] == [(1, 1, 0.02), (1, 1, 0.02), (1, 2, 0.05), (2, 1, 0.02)]
+    as_theirs = [parse_trial(document) for document in compose_trials(["+sweep=paper", "measurement.rule=paper"]).documents]
+    assert len(as_theirs) == 19
+    assert all(trial.measurement.rule_options == table[trial.model.name] for trial in as_theirs)
+    assert {(trial.measurement.min_rounds, trial.measurement.max_rounds) for trial in as_theirs} == {(1, 100)}
+    assert all(trial.measurement.rule_options == {} for trial in trials)
+    [own] = compose_trials(
+        ["+sweep=paper", "measurement.rule=paper", "model=vicuna_13b", "system=v100_all", "measurement.rule_options.warm=3"]
+    ).documents
+    assert parse_trial(own).measurement.rule_options == {"warm": 3, "fit_every": 1, "threshold": 0.02}
+
+
 def test_every_server_has_its_cells_and_each_its_own_line_of_the_authors_scripts() -> None:
     """Beside V/*_stat.sh of their repository: A everything, B without Vicuna, C also without DETR in TensorFlow at batch 2, D Vicuna."""
     table = cells()
@@ -104,6 +119,7 @@ def test_the_plan_prints_each_cell_with_what_it_is_and_what_stands_in(
     shown = Counter(tuple(block.get(key, "") for key in ("batch", "split", "shots", "precision", "rounds")) for block in blocks)
     wanted = Counter((*(cell[key] for key in ("batch", "split", "shots", "precision")), str(cell["rounds"])) for cell in cells())
     assert shown == wanted
+    assert {block["samples"] for block in blocks} == {"-"}  # no data, no count
     lines = [
         " ".join(part.split()) for part in re.split(r"^(?=infeasible: |excluded )", out, flags=re.MULTILINE) if part.startswith("infeas")
     ]
@@ -122,3 +138,9 @@ def test_the_plan_prints_each_cell_with_what_it_is_and_what_stands_in(
     assert "note: runtime onnxruntime (5 trials): substitute: onnxruntime for the paper's TensorFlow" in said
     assert "Device: cuda:0 of geforce, titan_v, p100; cuda:0,1,2,3 of geforce_all, v100_all." in said
     assert said.count("task.root is not set and must name the folder with pictures and annotations") == 1
+
+
+def test_the_plan_of_the_small_sweep_says_who_makes_its_hosts() -> None:
+    notes = compose_trials(["+sweep=paper_small"]).notes
+    assert len(notes) == 32
+    assert all("the four that `make study` makes" in note for note in notes)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.configuration.sweep import Note, SweepFile, combinations, notes_on, parse_sweep
+from orchestrator.configuration.sweep import Conditional, Note, SweepFile, combinations, notes_on, parse_sweep, settings_when
 from orchestrator.contracts import InputError
 
 values = st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(tuple)
@@ -96,6 +96,7 @@ def test_a_sweep_file_is_read_as_written() -> None:
         "exclude": [{"model": "a", "measurement.batch": [1, 2]}],
         "pair": [["model", "task"]],
         "notes": [{"when": {"model": ["a", "b"]}, "say": "as in the paper"}],
+        "set_when": [{"when": {"measurement.rule": "paper", "model": ["a", "b"]}, "set": ["measurement.min_rounds=1"]}],
     }
     assert parse_sweep(data) == SweepFile(
         axes={"model": "a,b", "measurement.batch": "4", "runtime.deterministic": "true"},
@@ -103,7 +104,16 @@ def test_a_sweep_file_is_read_as_written() -> None:
         exclude=({"model": ("a",), "measurement.batch": ("1", "2")},),
         pair=(("model", "task"),),
         notes=(Note({"model": ("a", "b")}, "as in the paper"),),
+        set_when=(Conditional({"measurement.rule": ("paper",), "model": ("a", "b")}, ("measurement.min_rounds=1",)),),
     )
+
+
+def test_settings_hold_where_every_key_has_a_listed_value() -> None:
+    given = [Conditional({"rule": ("paper",)}, ("x=1",)), Conditional({"rule": ("paper",), "model": ("a", "b")}, ("y=2", "z=3"))]
+    found = [settings_when(given, {"rule": rule, "model": model}) for rule in ("paper", "rounds") for model in "ac"]
+    assert found == [["x=1", "y=2", "z=3"], ["x=1"], [], []]
+    with pytest.raises(InputError, match="model: set_when names it, but the sweep neither has such an axis nor sets it"):
+        settings_when(given, {"rule": "paper"})
 
 
 def test_notes_are_said_of_the_combinations_they_name() -> None:
@@ -126,6 +136,9 @@ def test_notes_are_said_of_the_combinations_they_name() -> None:
         ({"pair": ["model", "task"]}, "pair must be a list"),
         ({"notes": [{"when": {"model": "a"}}]}, "notes must be a list of mappings such as"),
         ({"notes": [{"when": "model", "say": "a"}]}, "notes must be a list of mappings such as"),
+        ({"set_when": {"model": "a"}}, "set_when must be a list of mappings such as"),
+        ({"set_when": [{"when": {}, "set": []}]}, "set_when must be a list of mappings such as"),
+        ({"set_when": [{"when": {"model": "a"}, "set": [1]}]}, "set_when must be a list of mappings such as"),
     ],
 )
 def test_a_sweep_file_of_another_form_is_refused(data: object, message: str) -> None:
