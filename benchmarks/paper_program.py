@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.contracts import first_line
 from orchestrator.metrics.detection import Map, Map50
 from orchestrator.metrics.detection_matching import MeanAveragePrecision
 from orchestrator.metrics.interface import Answers
@@ -332,7 +333,7 @@ FUNCTIONS = {
 
 def read_timings(path: Path, scale: int = 1) -> Timings:
     """Return the times of a table, each multiplied by ``scale``."""
-    rows = _table(path)
+    rows = _table(path, "round, sample, batch, preprocess_ns, inference_ns, postprocess_ns")
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     rounds, samples = (int(rows[:, column].max()) + 1 for column in (0, 1))
     if len(rows) != rounds * samples:
@@ -343,8 +344,9 @@ def read_timings(path: Path, scale: int = 1) -> Timings:
 def read_answers(path: Path, timings: Timings) -> Judged:
     """Return how the answers of a set are judged, classes or detections."""
     if ".json" in path.suffixes:
-        return _detections(path)
-    rows = _table(path)
+        return _detections(path, timings)
+    rows = _table(path, "sample, reference, top1, top2, top3, top4, top5, input_size")
+    _refuse_other_samples(path, len(rows), timings)
     right = rows[:, 1:2] == rows[:, 2:7]
     top1, top5 = right[:, 0], right.any(axis=1)
     batch_of, sizes = timings.batch_of, np.bincount(timings.batch_of)
@@ -360,9 +362,10 @@ def read_answers(path: Path, timings: Timings) -> Judged:
     return Judged({"top1": of_batches(top1), "top5": of_batches(top5)}, accuracy, "top-1 accuracy", rows[:, 7].astype(np.float64), False)
 
 
-def _detections(path: Path) -> Judged:
-    found = sorted(json.loads(_text(path)), key=lambda one: one["sample"])
-    given = json.loads(_text(path.with_name(path.name.replace("predictions", "references"))))
+def _detections(path: Path, timings: Timings) -> Judged:
+    found = sorted(_json(path), key=lambda one: one["sample"])
+    _refuse_other_samples(path, len(found), timings)
+    given = _json(path.with_name(path.name.replace("predictions", "references")))
     references: dict[int, dict[str, list[Any]]] = {
         one["id"]: {"boxes": [], "labels": [], "areas": [], "crowd": []} for one in given["images"]
     }
@@ -394,7 +397,7 @@ def read_order(path: Path | None, timings: Timings, judged: Judged) -> dict[str,
     rounds = timings.stages.shape[1]
     numeric = list(range(1, rounds + 1))
     if path is not None:
-        given = json.loads(path.read_text())
+        given = _json(path)
         iterdir = given["file_order"]["iterdir"] if isinstance(given, dict) else given
         if sorted(iterdir) != numeric:
             raise SystemExit(f"{path}: order of {len(iterdir)} files; it must hold each number from 1 to {rounds} once")
@@ -404,15 +407,40 @@ def read_order(path: Path | None, timings: Timings, judged: Judged) -> dict[str,
     return {"note": note, "numeric": numeric, "iterdir": (directory_order(rounds, judged.detection) + 1).tolist()}
 
 
-def _table(path: Path) -> NDArray[np.int64]:
-    return np.loadtxt(_text(path).splitlines(), delimiter=",", skiprows=1, dtype=np.int64, ndmin=2)
+def _refuse_other_samples(path: Path, answers: int, timings: Timings) -> None:
+    samples = timings.stages.shape[2]
+    if answers != samples:
+        raise SystemExit(f"{path}: answers to {answers} samples, and times of {samples}; both files must be of the same samples")
+
+
+def _table(path: Path, columns: str) -> NDArray[np.int64]:
+    """Return the rows of a table of whole numbers that has these columns under a heading."""
+    lines = _text(path).splitlines()[1:]
+    try:
+        rows = np.loadtxt(lines, delimiter=",", dtype=np.int64, ndmin=2) if lines else np.zeros((0, 0), dtype=np.int64)
+    except ValueError as error:
+        raise SystemExit(f"{path}: is no table of whole numbers ({first_line(error)}); its columns must be {columns}") from error
+    if not rows.size or rows.shape[1] < len(columns.split(", ")):
+        raise SystemExit(f"{path}: {len(rows)} rows of {rows.shape[1]} columns below a heading; it must have {columns}")
+    return rows
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except ValueError as error:
+        raise SystemExit(f"{path}: is no JSON ({first_line(error)}); see --help for what each file holds") from error
 
 
 def _text(path: Path) -> str:
-    if path.suffix != ".gz":
-        return path.read_text()
-    with gzip.open(path, "rt") as text:
-        return text.read()
+    try:
+        if path.suffix != ".gz":
+            return path.read_text()
+        with gzip.open(path, "rt") as text:
+            return text.read()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise SystemExit(f"{path}: cannot be read ({reason}); see --help for what each file holds") from error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Annotated
 
@@ -119,7 +120,7 @@ def read_criteria(path: Path) -> Criteria:
     Raises
     ------
     InputError
-        for a file that cannot be read, is no YAML mapping, or breaks a rule, naming the first key that does.
+        for a file that cannot be read, is no YAML mapping, is not complete, or breaks a rule, naming the first key that does.
     """
     try:
         content = path.read_bytes()
@@ -133,4 +134,20 @@ def read_criteria(path: Path) -> Criteria:
     try:
         return Criteria.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{path}: {explain(error)}") from error
+        raise InputError(f"{path}: {_complaint(error)}") from error
+
+
+def _complaint(error: ValidationError) -> str:
+    """Return what is wrong with criteria in one line: a key that none has before those that are missing for it, then the other rules."""
+    of_kind: dict[str, list[str]] = {"extra_forbidden": [], "missing": []}
+    for one in error.errors(include_url=False):
+        of_kind.setdefault(one["type"], []).append(".".join(map(str, one["loc"])))
+    unknown, missing = of_kind["extra_forbidden"], of_kind["missing"]
+    complete = "a file of criteria must be complete: copy conf/study.yaml and change its values"
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], missing, n=1)
+        return f"{unknown[0]}: no such key; {f'did you mean {near[0]}? ' if near else ''}{complete}"
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        return f"{missing[0]}: is missing{more}; {complete}"
+    return explain(error)

@@ -100,7 +100,20 @@ def test_criteria_are_read_and_mistakes_in_them_named(tmp_path: Path) -> None:
     text = shipped_criteria().read_text()
     path.write_text(text.replace("first_rounds: 20 ", "first_rounds: 7 "))
     assert read_criteria(path).first_rounds == 7
-    for content, said in ((f"{text}more: 1\n", "more: no such key"), ("[1]", "must be a group of keys"), ("a: [", "is no YAML")):
+    complete = "; a file of criteria must be complete: copy conf/study.yaml"
+    for content, said in (
+        (f"{text}more: 1\n", "more: no such key; a file of criteria must be complete"),
+        (text.replace("first_rounds", "first_round"), "first_round: no such key; did you mean first_rounds"),
+        (
+            text.replace("    margin: ", "    margins: "),
+            r"claims\.choice\.margins: no such key; did you mean claims\.choice\.margin\? a file of",
+        ),
+        ("claims: {choice: {margins: 0.01}}", r"claims\.choice\.margins: no such key; did you mean claims\.choice\.margin"),
+        ("first_rounds: 7", rf"percentiles: is missing \(and 4 more\){complete}"),
+        (text.replace("first_rounds: 20", "first_rounds: 0"), "first_rounds=0: "),
+        ("[1]", "must be a group of keys"),
+        ("a: [", "is no YAML"),
+    ):
         path.write_text(content)
         with pytest.raises(InputError, match=said) as caught:
             read_criteria(path)
