@@ -182,6 +182,14 @@ def _of_samples(before: Side, after: Side, threshold: Threshold, seed: int) -> D
     return compare_samples(theirs, mine, random)
 
 
+def on_samples(before: TrialData, after: TrialData, threshold: Threshold, seed: int) -> Difference | None:
+    """Return the difference of two trials of one task, of whatever models, on *samples like these*: a gain where ``after`` keeps more.
+
+    None for a metric that is no mean over samples.
+    """
+    return _of_samples(Side(before, [threshold.ns], None, ()), Side(after, [threshold.ns], None, ()), threshold, seed)
+
+
 def _answers(data: TrialData, size: int) -> int:
     """Return how many units of so many samples a trial has answered, in all rounds."""
     rounds, samples = data.times[data.clock].shape

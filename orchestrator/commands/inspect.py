@@ -51,7 +51,8 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
     campaign = open_campaign(directory)
     if trial is None:
         print_trials(campaign, ids=True)
-        Terminal().line(f"choose one, by how its id begins or ends: python -m orchestrator inspect {shlex.quote(str(directory))} TRIAL")
+        Terminal().prose("choose one, by how its id begins or ends:")
+        Terminal().line(f"python -m orchestrator inspect {shlex.quote(str(directory))} TRIAL")  # never broken: it is to be pasted
         return
     trial_id = find_trial(campaign, trial)
     answers = latest_answers(campaign, trial_id, top)

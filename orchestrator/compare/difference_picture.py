@@ -31,7 +31,10 @@ def difference_picture(comparison: Comparison) -> str | None:
     names = [label_of(row, name) for row, name in zip(rows, names_of(comparison, rows), strict=True)]
     left = max(width_of(name) for name in names) + 20
     reach = max(1e-6, *(1.05 * max(abs(limit) for limit in _limits(row)) for row in rows))
-    drawing = Drawing(left + PLOT_WIDTH + 150, TOP + ROW * len(rows) + BOTTOM, "Differences of mean tail quality, candidate minus baseline")
+    right = max(width_of(_outcome(row), 12) for row in rows) + 20
+    drawing = Drawing(
+        left + PLOT_WIDTH + right, TOP + ROW * len(rows) + BOTTOM, "Differences of mean tail quality, candidate minus baseline"
+    )
 
     def x_of(difference: float) -> float:
         return left + PLOT_WIDTH * (difference + reach) / (2 * reach)
@@ -73,7 +76,13 @@ def _row(drawing: Drawing, y: float, row: Compared, name: str, left: float, x_of
         drawing.path([(x_of(limit), y - 5), (x_of(limit), y + 5)], colour, 2)
     drawing.dot(x_of(found.difference), y, colour)
     drawing.text(left - 10, y + 4, name, INK, 13, "end")
-    drawing.text(left + PLOT_WIDTH + 10, y + 4, f"{signed(found.difference)} {row.kind}", colour, 12)
+    drawing.text(left + PLOT_WIDTH + 10, y + 4, _outcome(row), colour, 12)
+
+
+def _outcome(row: Compared) -> str:
+    """Write the difference of a row and what it comes to."""
+    assert row.verdict is not None
+    return f"{signed(row.verdict.difference)} {row.kind}"
 
 
 def _ticks(reach: float) -> list[float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.comparison import FRESH_PROCESSES, THIS_DATA_SET, on_samples
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import Scale
@@ -18,6 +19,8 @@ Grade: TypeAlias = Literal["good", "doubtful", "bad"]
 WIDE = 0.1
 """Share of ideal quality above which an interval is called unsteady."""
 UNSTEADY = "unsteady"
+FEWEST_THAT_DIFFER = 10
+"""Samples that come out otherwise with two models, from which on resamples of samples are trusted to tell the models apart."""
 
 
 def is_unsteady(low: float, high: float, ideal: float) -> bool:
@@ -41,6 +44,8 @@ class Standing:
         share of ideal quality.
     processes
         how many repeats there are.
+    tested
+        whether a stored difference tells it from another system of its model, by the first trial of that one; none where none is stored.
     """
 
     names: Mapping[str, str]
@@ -53,6 +58,7 @@ class Standing:
     scale: Scale
     processes: int
     flags: tuple[str, ...]
+    tested: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -65,8 +71,14 @@ class Standing:
         """The share of ideal quality that the mean keeps."""
         return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
 
-    def overlaps(self, other: Standing) -> bool:
-        """Return whether the two intervals have a point in common, so that the data do not tell the two apart."""
+    def is_compared(self, other: Standing) -> bool:
+        """Return whether a difference of the two is stored."""
+        return other.trials[0] in self.tested
+
+    def ties(self, other: Standing) -> bool:
+        """Return whether the data do not tell the two apart: by their stored difference, else by intervals that have a point in common."""
+        if self.is_compared(other):
+            return not self.tested[other.trials[0]]
         return self.low <= other.high and other.low <= self.high
 
     def grade(self, share: float) -> Grade:
@@ -80,15 +92,40 @@ class Standing:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The systems of a group at its primary threshold, the best first; none where it has no such threshold."""
+    """The systems of a group at its primary threshold, the best first; none where it has no such threshold.
+
+    like_these
+        models whose best system keeps less than the best of all also on samples like these; None if that was not tested.
+    """
 
     group: Group
     found: tuple[Standing, ...]
+    like_these: frozenset[str] | None = None
+
+    def is_apart(self, best: Standing, other: Standing) -> bool:
+        """Return whether the data tell two systems apart; of two models, on samples like these."""
+        if best.names["model"] != other.names["model"] and other.names["model"] not in (self.like_these or ()):
+            return False
+        return not best.ties(other)
 
 
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
     """Return the ranking of one group."""
-    return Ranking(group, tuple(standings(results, group)))
+    found = tuple(standings(results, group))
+    return Ranking(group, found, frozenset(_less_on_samples(found, group, results.analysis.seed)))
+
+
+def _less_on_samples(found: Sequence[Standing], group: Group, seed: int) -> Iterator[str]:
+    """Yield the models whose best system keeps less than the best of all on samples like these: the first process of each is compared."""
+    primary = group.thresholds.primary
+    if primary is None:
+        return
+    data = {one.trial_id: one for one in group.trials}
+    heads = [systems[0] for systems in by_model(found)]
+    for other in heads[1:]:
+        difference = on_samples(data[other.trials[0]], data[heads[0].trials[0]], primary, seed)
+        if difference is not None and difference.low > 0 and difference.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER:
+            yield other.names["model"]
 
 
 def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
@@ -114,11 +151,42 @@ def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
     for row in rows.values():
         repeats.setdefault(row["match_key"], []).append(row)
     fresh = {row["match_key"]: row for row in rows_of(results, "processes", group) if row["threshold_ns"] == primary.ns}
-    found = [_standing(members, fresh.get(key), scale, group) for key, members in repeats.items()]
+    tested = _tested(results, group, primary.ns, repeats)
+    found = [_standing(members, fresh.get(key), scale, group, tested.get(key, {})) for key, members in repeats.items()]
     return sorted(found, key=lambda one: (-scale.gained(one.mean), -scale.gained(one.worst)))
 
 
-def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group) -> Standing:
+def _tested(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, bool]]:
+    """Return per system whether its stored differences at a threshold tell it from others, by the first trial of each.
+
+    Of single processes that is the difference of these rounds, of repeats what fresh processes have shown.
+    """
+    first = {key: rows[0]["trial"] for key, rows in repeats.items()}
+    system_of = {row["trial"]: key for key, rows in repeats.items() for row in rows}
+    found: dict[str, dict[str, bool]] = {}
+    for row in rows_of(results, "comparison", group):
+        pair = system_of.get(row["trial"]), system_of.get(row["baseline"])
+        if row["threshold_ns"] != ns or row["threshold_origin"] == "own" or None in pair:
+            continue
+        one, other = (str(key) for key in pair)
+        single = {len(repeats[key]) == 1 for key in (one, other)}
+        apart = _is_apart(row)
+        if len(single) == 1 and apart is not None and row["scope"] == (THIS_DATA_SET if single == {True} else FRESH_PROCESSES):
+            found.setdefault(one, {})[first[other]] = apart
+            found.setdefault(other, {})[first[one]] = apart
+    return found
+
+
+def _is_apart(row: Row) -> bool | None:
+    """Return whether a stored difference is one; None where nothing is known of it."""
+    if row["scope"] == FRESH_PROCESSES:
+        return {"worse": True, "better": True, "no difference shown": False}.get(row["verdict"])
+    if row["interval_low"] is None or row["interval_high"] is None:
+        return None
+    return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
+
+
+def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group, tested: Mapping[str, bool]) -> Standing:
     first = repeats[0]
     mean_of = fresh or first
     names = {key: str(value) for key, value in ({**first, "settings": group.settings[first["trial"]]}).items() if key in NAMES}
@@ -133,6 +201,7 @@ def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Gr
         scale=scale,
         processes=len(repeats),
         flags=tuple(dict.fromkeys(flag for row in repeats for flag in row["flags"])),
+        tested=tested,
     )
 
 

@@ -38,11 +38,12 @@ def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width:
         id and trial of each row.
     width
         of the terminal, in cells; None if nothing limits it.
+        On a terminal, ids in which a name is cut do not tell systems apart for a reader, and are no names that fit.
     ids
         whether the ends of ids are shown also where they do not fit beside all else, in a table of their own below.
     """
     whole = condensed(table, ["trial", "state"])
-    if len(trials) < 2 or fits(whole, width):
+    if len(trials) < 2 or (fits(whole, width) and (width is None or not any(map(_is_cut, trials)))):
         return whole
     place = list(table.columns).index("trial")
     ends = id_ends([trial_id for trial_id, _ in trials])
@@ -65,6 +66,12 @@ def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width:
         if not fits(bare, width):
             bare = _said_by_name(bare, head, names_before)
     return bare
+
+
+def _is_cut(trial: tuple[str, Trial]) -> bool:
+    """Return whether the id of a trial lacks a part of one of its names, or writes one in other letters."""
+    trial_id, of = trial
+    return any(name not in trial_id for name in (of.model.name, of.task.name, of.system.name, of.runtime.name))
 
 
 def _said_by_name(table: Table, head: str, names: Sequence[str]) -> Table:

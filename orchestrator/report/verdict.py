@@ -10,7 +10,7 @@ import numpy as np
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.capacity import capacity_sentences, unsearched
-from orchestrator.report.pasted import measured_again
+from orchestrator.report.pasted import Command, measured_again, plain_word
 from orchestrator.report.standings import Ranking, Standing, by_model, rankings
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
@@ -80,9 +80,9 @@ def winners(one: Ranking) -> Iterator[str]:
     metric = one.group.trials[0].metric
     models = list(by_model(one.found))
     if len(models) > 1:
-        yield _across_models(f"{task} within {bound(primary)}:", metric, models)
+        yield _across_models(f"{task} within {bound(primary)}:", one, models)
     for systems in models:
-        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
+        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems, brief=len(models) > 1)
 
 
 def _no_threshold(one: Ranking) -> str:
@@ -102,47 +102,89 @@ def _no_threshold(one: Ranking) -> str:
 
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
     """Say that differences between single processes are not shown for others yet, and the commands that would show them."""
-    single = [one.group.task for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
+    single = [one for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
     if not single or results.campaign.capacity is not None:  # rates of one search are no trials to repeat
         return
-    start = f"{', '.join(dict.fromkeys(single))}: each trial is one process. Whether fresh processes do the same, repeats show:"
-    if results.commands:
+    tasks = ", ".join(dict.fromkeys(one.group.task for one in single))
+    start = f"{tasks}: each trial is one process. Whether fresh processes do the same, repeats show:"
+    if all(data.record.imported for one in single for data in one.group.trials):
+        yield f"{start} import repeats of the same names."
+    elif results.commands:
         yield start
-        yield from dict.fromkeys(measured_again(words, REPEATED) for words in results.commands)
+        yield from dict.fromkeys(_repeated(words, results) for words in results.commands)
     else:
         yield f"{start} measure again with {REPEATED}."
 
 
-def _across_models(start: str, metric: str, models: Sequence[Sequence[Standing]]) -> str:
-    """Say which model keeps most on its best system, by how much, or that models tie."""
+PRIMARY = "analysis.primary="
+
+
+def _repeated(words: Sequence[str], results: CampaignAnalysis) -> Command:
+    """Return the command that measures with repeats, and at the deadline that is in use, if another was used when it was measured."""
+    used = results.analysis.primary
+    if used is None or used == results.campaign.config.analysis.primary:
+        return measured_again(words, REPEATED)
+    others = [word for word in words if not word.startswith(PRIMARY)]
+    return measured_again(others, REPEATED, plain_word(f'{PRIMARY}"{used}"', f"{PRIMARY}VALUE"))
+
+
+def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]]) -> str:
+    """Say which model keeps most on its best system, and by how much, where that holds for samples like these; else that none does."""
+    metric = one.group.trials[0].metric
     best, *others = (systems[0] for systems in models)
-    places = {id(one): _place(one, systems) for one, systems in zip((best, *others), models, strict=True)}
-    alike = [one for one in others if one.overlaps(best)]
-    if alike:
-        tied = [f"{one.names['model']} ({places[id(one)]}, {metric} {quality(one.mean)})" for one in (best, *alike)]
-        return f"{start} {_listed(tied, ' and ')} tie: their intervals overlap."
-    less = f"{quality(best.scale.gained(best.mean) - best.scale.gained(others[0].mean))} {'less' if best.scale.sign > 0 else 'more'}"
-    return (
-        f"{start} {best.names['model']} keeps the most, {metric} {quality(best.mean)} ({places[id(best)]}); the best of "
-        f"{others[0].names['model']} is {quality(others[0].mean)}, {less}."
-    )
+    told = [f"{systems[0].names['model']} ({_place(systems[0], systems)}) {_with_share(systems[0], metric)}" for systems in models]
+    said = "; ".join([*told[:3], *([f"{len(told) - 3} more"] if len(told) > 3 else [])])
+    if one.like_these is None:
+        return f"{start} models are not tested here: {said}."
+    if any(not one.is_apart(best, other) for other in others):
+        return f"{start} these {len(one.group.trials[0].references)} samples cannot tell models apart: {said}."
+    return f"{start} {told[0]} keeps the most, also on samples like these; next is {told[1]}, {_by_how_much(best, others[0])}."
 
 
-def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
-    """Say which system keeps most and which least, by how much, and which tie with the best."""
+def _with_share(one: Standing, metric: str) -> str:
+    """Write what is kept with its share of ideal quality."""
+    return f"{metric} {quality(one.mean)}, {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
+
+
+def _across_systems(start: str, metric: str, systems: Sequence[Standing], brief: bool) -> str:
+    """Say which system keeps most, what is not told apart from it, the next, by how much, and the last; ``brief``: not the last."""
     best, last = systems[0], systems[-1]
     if len(systems) > 1 and (best.mean, best.worst) == (last.mean, last.worst):
         return f"{start} all {len(systems)} systems keep {_kept(best, metric)}."
     sentence = f"{start} {_place(best, systems)} keeps {_kept(best, metric)}"
     if len(systems) == 1:
         return f"{sentence}."
-    if last.overlaps(best):
-        return f"{sentence}, the most; all systems tie, down to {_place(last, systems)}, which keeps {_mean(last)}: the intervals overlap."
-    alike = [_place(one, systems) for one in systems[1:-1] if one.overlaps(best)]
-    tied = f"; {_listed(alike)} {'ties' if len(alike) == 1 else 'tie'} with it" if alike else ""
-    own = f" of its {quality(last.ideal)}" if last.ideal != best.ideal and last.scale == PLAIN else ""
-    least = f"{_place(last, systems)} keeps {_mean(last)}{own}, {100 * _less(best, last):.1f} % of ideal quality less"
-    return f"{sentence}, the most{tied}. {least}."
+    below = [one for one in systems[1:] if not one.ties(best)]
+    if not below:
+        return f"{sentence}, the most; none is told apart from it, down to {_place(last, systems)}, which keeps {_mean(last)}."
+    alike = [one for one in systems[1:] if one.ties(best)]
+    return f"{sentence}, the most{''.join(_not_below(alike, best, systems))}. {_next(best, below, systems, brief)}."
+
+
+def _not_below(alike: Sequence[Standing], best: Standing, systems: Sequence[Standing]) -> Iterator[str]:
+    """Yield which systems tie with the best, by a stored difference, and which only their intervals do not tell from it."""
+    for compared, one_does, several_do in (
+        (True, "ties with it", "tie with it"),
+        (False, "is not told apart from it by their intervals", "are not told apart from it by their intervals"),
+    ):
+        names = [_place(one, systems) for one in alike if one.is_compared(best) == compared]
+        if names:
+            yield f"; {_listed(names)} {one_does if len(names) == 1 else several_do}"
+
+
+def _next(best: Standing, below: Sequence[Standing], systems: Sequence[Standing], brief: bool) -> str:
+    """Say which system is the first that does not tie with the best, by how much, and unless ``brief`` which is the last."""
+    first, last = below[0], systems[-1]
+    sentence = f"{_place(first, systems)} keeps {_mean(first)}{_of_its(first, best)}, {_by_how_much(best, first)}"
+    return sentence if first is last or brief else f"{sentence}; the last, {_place(last, systems)}, {_mean(last)}{_of_its(last, best)}"
+
+
+def _of_its(one: Standing, best: Standing) -> str:
+    return f" of its {quality(one.ideal)}" if one.ideal != best.ideal and one.scale == PLAIN else ""
+
+
+def _by_how_much(best: Standing, other: Standing) -> str:
+    return f"{100 * _less(best, other):.1f} % of ideal quality less"
 
 
 def _less(best: Standing, last: Standing) -> float:

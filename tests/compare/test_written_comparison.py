@@ -15,6 +15,7 @@ from orchestrator.compare.difference_picture import difference_picture
 from orchestrator.compare.documents import Written, to_comment, to_page
 from orchestrator.compare.headline import Headline, headline
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.report.svg import width_of
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow
@@ -105,6 +106,15 @@ def test_the_picture_draws_differences_and_bounds_to_scale(measure: Any, compare
         assert [(place - zero) / per_unit for place in (low, dot, high)] == pytest.approx(
             [verdict.low, verdict.difference, verdict.high], abs=0.01 / per_unit + 1e-4
         )
+
+
+def test_the_picture_has_room_for_what_each_row_comes_to(measure: Any, compare: Any) -> None:
+    before, after = measure("a"), measure("b", seed=1)
+    svg = difference_picture(compare_campaigns(open_campaign(before), open_campaign(after), AnalysisConfig())) or ""
+    [width] = re.findall(r'viewBox="0 0 ([\d.]+)', svg)
+    outcomes = re.findall(r'<text x="([\d.]+)"[^>]*>([^<]*no difference shown)<', svg)
+    assert outcomes
+    assert all(float(x) + width_of(text, 12) <= float(width) for x, text in outcomes)
 
 
 def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare: Any, tmp_path: Path) -> None:

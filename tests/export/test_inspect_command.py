@@ -102,7 +102,7 @@ def test_without_a_trial_the_trials_are_listed(monday: Path, capsys: pytest.Capt
     assert main(["inspect", str(monday)]) == 0
     out = capsys.readouterr().out
     assert all(planned.trial_id in out for planned in open_campaign(monday).record.trials)
-    assert out.splitlines()[-1] == f"choose one, by how its id begins or ends: python -m orchestrator inspect {monday} TRIAL"
+    assert out.splitlines()[-1] == f"python -m orchestrator inspect {monday} TRIAL"
 
 
 def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:

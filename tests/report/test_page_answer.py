@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from browsing import DESK, cells, follow, slide
 from small_campaign import measure_small
@@ -15,7 +16,8 @@ from small_campaign import measure_small
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.html.page import render
-from orchestrator.report.standings import ranking
+from orchestrator.report.standings import Ranking, ranking, standings
+from orchestrator.report.table import bound
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import winners
 from orchestrator.storage.reader import open_campaign
@@ -49,6 +51,8 @@ def check_every_common_deadline(found: Any, page: Any) -> set[tuple[str, ...]]:
         at = replace(group, thresholds=replace(group.thresholds, primary=threshold))
         assert said(page) == list(winners(ranking(found.results, at)))
         seen.add(tuple(said(page)))
+        untested = Ranking(at, tuple(replace(one, tested={}) for one in standings(found.results, at)))
+        assert page.evaluate("bound => winnersAt(tasks[0], bound)", bound(threshold)) == list(winners(untested))
     return seen
 
 
@@ -61,11 +65,18 @@ def test_its_sentences_are_those_of_python_at_every_common_deadline(
 
 
 def test_what_was_tested_is_told_from_what_was_not(report: Any, page: Any) -> None:
-    start = readings(report.results, report.evidence)[0].grids["total"].start
+    grid = readings(report.results, report.evidence)[0].grids["total"]
+    start, between = grid.start, max(place for place, label in enumerate(grid.labels) if not label)
+    common = next(place for place, label in enumerate(grid.labels) if label and place != grid.start)
     slide(page, start)
     before, test, doubts = said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()
     assert test[0].startswith("For these processes yes")
-    slide(page, start + 5)
+    slide(page, common)
+    assert said(page, "test") == [
+        "Of these processes, stored differences say what ties here, and intervals where none is stored; "
+        f"fresh processes were compared at {home(report)} of total time alone."
+    ]
+    slide(page, between)
     assert said(page, "test") == [
         f"No test was made at this deadline, only at {home(report)} of total time; here intervals alone say what ties."
     ]
@@ -95,14 +106,15 @@ def home(found: Any) -> str:
     ("typed", "ns"),
     [("20.5ms", 20_500_000), ("0.0205s", 20_500_000), ("20500us", 20_500_000), ("2.05e7 ns", 20_500_000), ("20.5", 20_500_000)],
 )
-def test_a_link_keeps_the_deadline_that_was_typed(typed: str, ns: int, report: Any, page: Any) -> None:
+def test_what_a_link_asks_for_is_shown_by_the_deadline_that_was_computed(typed: str, ns: int, report: Any, page: Any) -> None:
     reading = readings(report.results, report.evidence)[0]
     grid = reading.grids["total"]
     assert ns not in grid.ns
-    place = last_before(reading, ns)
+    place = nearest(reading, ns)
+    computed = milliseconds(int(grid.ns[place]))
     follow(page, f"#t={typed}")
-    assert page.locator("output[data-threshold]").inner_text() == "20.5 ms"
-    assert " within 20.5 ms: " in said(page)[0]
+    assert set(page.locator("[data-threshold]").all_inner_texts()) == {computed}
+    assert f"within {grid.labels[place] or computed}, the nearest computed to 20.5 ms: " in said(page)[0]
     assert page.locator("[data-between]").inner_text().startswith("No figures were computed at 20.5 ms itself: ")
     assert cells(page, "mean") == [quality(reading.curves["total", entry.key].mean[place]) for entry in reading.entries]
     page.select_option("[data-clock]", "inference")
@@ -112,8 +124,8 @@ def test_a_link_keeps_the_deadline_that_was_typed(typed: str, ns: int, report: A
     assert page.locator("[data-between]").is_hidden()
 
 
-def last_before(reading: Reading, ns: int) -> int:
-    return max(place for place, bound in enumerate(reading.grids["total"].ns) if bound <= ns)
+def nearest(reading: Reading, ns: int) -> int:
+    return int(np.abs(reading.grids["total"].ns - ns).argmin())
 
 
 def test_a_link_to_a_computed_deadline_has_its_own_figures(report: Any, visit: Callable[..., Any]) -> None:
@@ -156,7 +168,7 @@ def test_a_deadline_can_be_typed_and_is_kept_in_the_address(report: Any, page: A
     field = page.get_by_label("or exactly")
     for typed, ns in (("20.5", 20_500_000), ("0.0205 s", 20_500_000), (f"{int(reading.grids['total'].ns[40])} ns", None)):
         type_deadline(page, typed)
-        place = 40 if ns is None else last_before(reading, ns)
+        place = 40 if ns is None else nearest(reading, ns)
         assert field.input_value() == f"{(ns or int(reading.grids['total'].ns[40])) / 1e6:.12g} ms"
         assert page.locator("[data-slider]").input_value() == str(place)
         assert page.locator("[data-between]").is_hidden() == (ns is None)
@@ -171,11 +183,12 @@ def test_what_is_typed_and_is_no_time_is_told_and_changes_nothing(text: str, pag
     slide(page, 12)
     before = said(page), page.evaluate("location.hash")
     type_deadline(page, "8 ms")
+    before_text = page.locator("output[data-threshold]").inner_text()
     type_deadline(page, text)
     complaint, field = page.locator("[data-wrong]"), page.get_by_label("or exactly")
     assert complaint.inner_text() == f"“{text}” is no time above 0: write one such as 50 ms, 0.05 s or 50000 us."
     assert field.get_attribute("aria-invalid") == "true"
-    assert page.locator("output[data-threshold]").inner_text() == "8 ms"
+    assert page.locator("output[data-threshold]").inner_text() == before_text
     field.press("Escape")
     assert (field.input_value(), complaint.is_hidden()) == ("8 ms", True)
     slide(page, 12)

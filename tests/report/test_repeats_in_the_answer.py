@@ -19,7 +19,9 @@ from orchestrator.report.pasted import Command, measured_again
 from orchestrator.report.standings import Ranking, Standing, ranking, rankings
 from orchestrator.report.text import milliseconds
 from orchestrator.report.verdict import repeats_needed, verdict
+from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import TrialRecord
 
 
 def results_of(directory: Path) -> CampaignAnalysis:
@@ -32,10 +34,16 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
     return results_of(measure_small(tmp_path_factory.mktemp("repeated") / "r", rounds=8, repeat=3))
 
 
+@pytest.fixture(scope="module")
+def ranked_at(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
+    campaign = open_campaign(measure_small(tmp_path_factory.mktemp("ranked") / "r", rounds=8, repeat=3))
+    return analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
+
+
 def kept(results: CampaignAnalysis) -> list[str]:
     [reading] = readings(results, {})
     flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
-    return list(first_screen(reading, results, flags, ranking(results, reading.group)).kept)
+    return list(first_screen(reading, results, flags, ranking(results, reading.group)).kept[Clock.TOTAL])
 
 
 def all_flags(reading: Any) -> set[str]:
@@ -67,29 +75,69 @@ def test_a_process_that_keeps_no_deadline_speaks_for_its_system(repeated: Campai
     assert best["system"] not in sentence
 
 
+def test_the_deadline_is_that_of_the_best_and_another_s_is_called_so(ranked_at: CampaignAnalysis) -> None:
+    best, *others = ranking(ranked_at, ranked_at.groups[0]).found
+    table = ranked_at.tables["deadline"]
+    rows = table.to_pylist()
+    for row in rows:
+        row["certified"], row["observed_ns"] = False, 9_000_000 if row["trial"] in best.trials else 3_000_000
+    changed = replace(ranked_at, tables={**ranked_at.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
+    [sentence] = kept(changed)
+    own, other = sentence.split("; another, ")
+    assert best.names["system"] in own
+    assert ", the best, kept 99 % of its ideal quality from 9.00 ms on in each of 3 processes" in own
+    assert "kept 99 % from 3.00 ms on in each of 3 processes" in other
+    assert any(one.names["system"] in other for one in others)
+
+
+def test_what_is_doubtful_is_said_of_systems_and_not_of_their_processes(ranked_at: CampaignAnalysis) -> None:
+    [reading] = readings(ranked_at, {})
+    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
+    ranked = ranking(ranked_at, reading.group)
+    found = (replace(ranked.found[0], low=0.0, high=1.0), *(replace(one, low=one.mean, high=one.mean) for one in ranked.found[1:]))
+    doubts = first_screen(reading, ranked_at, flags, replace(ranked, found=found)).doubts
+    label = next(entry.system_label for entry in reading.entries if entry.key == found[0].trials[0])
+    assert [doubt.whose for doubt in doubts if doubt.word.term == "unsteady"] == [label]
+    assert not any("repeat" in doubt.whose for doubt in doubts)
+
+
+def test_the_command_keeps_the_deadline_that_is_in_use(tmp_path: Path) -> None:
+    results = results_of(measure_small(tmp_path / "r"))
+    at = replace(results, analysis=results.analysis.model_copy(update={"primary": "14 ms"}))
+    assert list(repeats_needed(at, rankings(at)))[1:] == [
+        "python -m orchestrator +sweep=small model=null measurement.repeat=5 'analysis.primary=\"14 ms\"'"
+    ]
+
+
+def test_what_was_imported_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = results_of(measure_small(tmp_path / "r"))
+    monkeypatch.setattr(TrialRecord, "imported", property(lambda record: True))
+    [sentence] = repeats_needed(results, rankings(results))
+    assert sentence.endswith("repeats show: import repeats of the same names.")
+
+
 def test_whether_it_is_shown_knows_what_ties(tmp_path: Path) -> None:
     campaign = open_campaign(measure_small(tmp_path / "r", repeat=3))
     repeated = analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
     [reading] = readings(repeated, {})
     flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
-    best, other = ranking(repeated, reading.group).found
+    best, other = (replace(one, tested={}) for one in ranking(repeated, reading.group).found)
     apart, alike = replace(other, low=best.low - 0.2, high=best.low - 0.1), replace(other, low=best.low - 0.1, high=best.low)
 
-    def shown(*found: Standing) -> str:
-        return first_screen(reading, repeated, flags, Ranking(reading.group, found)).shown[0]
+    def shown(*found: Standing, like_these: frozenset[str] | None = None) -> str:
+        return first_screen(reading, repeated, flags, Ranking(reading.group, found, like_these)).shown[0]
 
     assert shown(best, apart) == "Yes, for processes started anew: every mean is over 3 of them."
-    assert shown(best, alike, apart) == "Yes, for processes started anew, but for what ties: every mean is over 3 of them."
-    assert shown(best, alike) == "No: all of them tie, so that these data show no difference."
+    assert shown(best, alike, apart) == "Yes, for processes started anew, but for what is not told apart: every mean is over 3 of them."
+    assert shown(best, alike) == "No: these data show no difference between any of them."
     first, second = replace(best, processes=1), replace(apart, processes=1)
     assert shown(first, second).startswith(
         "For these processes yes. For processes started anew not yet. numbers: each trial is one process."
     )
-    assert shown(first, replace(alike, processes=1)).startswith(
-        "No: all of them tie, so that these data show no difference. numbers: each "
-    )
+    assert shown(first, replace(alike, processes=1)).startswith("No: these data show no difference between any of them. numbers: each ")
     of_other_model = replace(apart, names={**apart.names, "model": "other"})
-    assert shown(best, of_other_model) == "Yes, for processes started anew: every mean is over 3 of them."
+    assert shown(best, of_other_model, like_these=frozenset(["other"])) == "Yes, for processes started anew: every mean is over 3 of them."
+    assert shown(best, of_other_model).startswith("No: ")  # what one model keeps more of these samples says nothing of others
 
 
 def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:

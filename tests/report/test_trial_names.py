@@ -28,6 +28,15 @@ def test_full_ids_stand_where_they_fit() -> None:
         assert (made.columns, made.rows[0]) == (["trial", "state", "rounds"], [IDS_OF[0], "done", "3"])
 
 
+def test_an_id_in_which_a_name_is_cut_gives_way_to_columns_on_a_terminal() -> None:
+    long = [f"a_system_whose_name_is_as_long_as_names_may_be_no_{number}" for number in (1, 2)]
+    trials = [(one.replace(short, name[:22]), trial(name)) for one, short, name in zip(IDS_OF, ("cpu_1", "cpu_2"), long, strict=True)]
+    table = Table("Campaign", ["trial", "rounds"], [[trial_id, "3"] for trial_id, _ in trials])
+    made = with_fitting_names(table, trials, 120, ids=True)
+    assert (made.columns, [row[0] for row in made.rows]) == (["system", IDS], long)
+    assert with_fitting_names(table, trials, None).columns == ["trial"]  # of a pipe: whole ids, for a program
+
+
 def test_else_what_all_share_is_said_once_and_the_end_of_an_id_names_it() -> None:
     made = with_fitting_names(TABLE, TRIALS, 63)
     assert (made.columns, made.rows) == (["system", "rounds", IDS], [["cpu_1", "3", "01234567-r0"], ["cpu_2", "4", "89abcdef-r0"]])

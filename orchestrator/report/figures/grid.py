@@ -122,7 +122,7 @@ def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
     if timed:
         quantiles = np.concatenate([member.at(member.shares()) for member in timed])
         quantiles = np.sort(quantiles[np.isfinite(quantiles)]) * NS_PER_MS
-        spread = np.geomspace(quantiles[0], quantiles[-1], evenly)
+        spread = roundest(np.geomspace(quantiles[0], quantiles[-1], evenly))
         some = quantiles[np.linspace(0, len(quantiles) - 1, by_share).astype(np.int64)]
         between = [int(np.ceil(ns)) for ns in (*spread, *some)]
     ns = np.array(sorted({*(threshold.ns for threshold in common), *between}), dtype=np.int64)
@@ -130,6 +130,27 @@ def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
     primary = group.thresholds.primary
     start = int(np.searchsorted(ns, primary.ns)) if primary is not None else len(ns) // 2
     return Grid(ns, labels, min(start, len(ns) - 1))
+
+
+def roundest(places: Floats) -> Floats:
+    """Return rising times each with as few digits as tell it from its neighbours: of 27.3, 29.1 and 31 that in the middle is 30.
+
+    The first and the last are kept as they are.
+
+    Examples
+    --------
+    >>> [float(place) for place in roundest(np.array([18.4, 27.3, 29.1, 31.0, 33.2]))]
+    [18.4, 25.0, 30.0, 32.0, 33.2]
+    """
+    rounded = places.copy()
+    for index in range(1, len(places) - 1):
+        low, high = np.sqrt(places[index - 1 : index + 1] * places[index : index + 2])
+        for step in (10.0 ** np.floor(np.log10(high)) * part for part in (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)):
+            nearest = np.round(np.round(places[index] / step) * step, 3)
+            if low < nearest <= high:
+                rounded[index] = nearest
+                break
+    return rounded
 
 
 def _label(thresholds: Sequence[Threshold]) -> str:

@@ -20,8 +20,9 @@ function standingsOf(task) {
       [low, high] = [gain - half, gain + half];
       if (task.bounded) [low, high] = [Math.max(low, 0), Math.min(high, Math.max(ideal, gain))];
     }
-    return { ...system, gain, low, high, worst: Math.min(...at("worst").map(gained)), ideal, count, shown: value => late + sign * value,
-      kept: ideal ? gain / ideal : 1, flagged: entries.some(entry => entry.flags[entry.clocks[task.clock].flags[task.at]].length) };
+    const flags = new Map(entries.flatMap(entry => entry.flags[entry.clocks[task.clock].flags[task.at]]).map(flag => [flag[1], flag]));
+    return { ...system, own: system, flags, gain, low, high, worst: Math.min(...at("worst").map(gained)), ideal, count, shown: value => late + sign * value,
+      kept: ideal ? gain / ideal : 1, flagged: flags.size > 0 };
   });
   return found.sort((one, other) => other.gain - one.gain || other.worst - one.worst);
 }
@@ -40,69 +41,69 @@ function keptOf(task, one) {
     : `${plainMean(one)} of ${ideal} (${task.metric}${more})`;
 }
 
+// Models are compared on samples like these, which is done beforehand, at the common deadlines.
 function acrossModels(task, start, models) {
-  const [best, ...others] = models.map(systems => ({ ...systems[0], at: placeName(systems[0], systems) }));
-  const alike = others.filter(one => overlap(one, best));
-  if (alike.length) return `${start} ${listed([best, ...alike].map(one => `${one.model} (${one.at}, ${task.metric} ${plainMean(one)})`), " and ")} tie: their intervals overlap.`;
-  return `${start} ${best.model} keeps the most, ${task.metric} ${plainMean(best)} (${best.at}); the best of ${others[0].model} is ${plainMean(others[0])}, ` +
-    `${nearest(best.gain - others[0].gain)} ${(task.scale?.sign ?? 1) > 0 ? "less" : "more"}.`;
+  const told = models.map(systems => `${systems[0].model} (${placeName(systems[0], systems)}) ${task.metric} ${plainMean(systems[0])}, ${tenth(100 * systems[0].kept)} % of its ideal`);
+  return `${start} models are not tested here: ${[...told.slice(0, 3), ...told.length > 3 ? [`${told.length - 3} more`] : []].join("; ")}.`;
 }
 
-function acrossSystems(task, start, systems) {
+function acrossSystems(task, start, systems, brief) {
   const best = systems[0], last = systems.at(-1), named = one => placeName(one, systems);
   if (systems.length > 1 && best.gain === last.gain && best.worst === last.worst) return `${start} all ${systems.length} systems keep ${keptOf(task, best)}.`;
-  const sentence = `${start} ${named(best)} keeps ${keptOf(task, best)}`;
-  if (systems.length === 1) return `${sentence}.`;
-  if (overlap(last, best)) return `${sentence}, the most; all systems tie, down to ${named(last)}, which keeps ${meanOf(task, last)}: the intervals overlap.`;
-  const alike = systems.slice(1, -1).filter(one => overlap(one, best)).map(named);
-  const tied = alike.length ? `; ${listed(alike)} ${alike.length === 1 ? "ties" : "tie"} with it` : "";
-  const own = last.ideal !== best.ideal && !task.scale ? ` of its ${nearest(last.ideal)}` : "";
-  return `${sentence}, the most${tied}. ${named(last)} keeps ${meanOf(task, last)}${own}, ${tenth(best.ideal ? 100 * ((best.gain - last.gain) / best.ideal) : 0)} % of ideal quality less.`;
+  const sentence = `${start} ${named(best)} keeps ${keptOf(task, best)}`, others = systems.slice(1);
+  if (!others.length) return `${sentence}.`;
+  const first = others.find(one => !overlap(one, best)), alike = others.filter(one => overlap(one, best)).map(named);
+  if (!first) return `${sentence}, the most; none is told apart from it, down to ${named(last)}, which keeps ${meanOf(task, last)}.`;
+  const close = alike.length ? `; ${listed(alike)} ${alike.length === 1 ? "is" : "are"} not told apart from it by their intervals` : "";
+  const own = one => one.ideal !== best.ideal && !task.scale ? ` of its ${nearest(one.ideal)}` : "";
+  const less = tenth(best.ideal ? 100 * ((best.gain - first.gain) / best.ideal) : 0), end = first === last || brief ? "" : `; the last, ${named(last)}, ${meanOf(task, last)}${own(last)}`;
+  return `${sentence}, the most${close}. ${named(first)} keeps ${meanOf(task, first)}${own(first)}, ${less} % of ideal quality less${end}.`;
 }
 
 function winnersAt(task, bound) {
   const found = standingsOf(task), models = [...new Set(found.map(one => one.model))].map(model => found.filter(one => one.model === model));
   return [...(models.length > 1 ? [acrossModels(task, `${task.task} within ${bound}:`, models)] : []),
-    ...models.map(systems => acrossSystems(task, `${task.task}, ${systems[0].model}, within ${bound}:`, systems))];
+    ...models.map(systems => acrossSystems(task, `${task.task}, ${systems[0].model}, within ${bound}:`, systems, models.length > 1))];
 }
 
-// Each flag of figures at the deadline with the trials that have it, and wide intervals.
+// Each flag of figures at the deadline with the systems that have it, and wide intervals.
 function doubtsAt(task) {
-  const whose = new Map(), wide = [], { late } = task.scale ?? { late: 0 };
-  for (const entry of task.entries.values()) {
-    const figures = entry.clocks[task.clock];
-    for (const [anchor, flag] of entry.flags[figures.flags[task.at]]) whose.set(flag, { anchor, labels: [...(whose.get(flag)?.labels ?? []), entry.label] });
-    if (Math.abs(figures.high[task.at] - figures.low[task.at]) > task.wide.share * Math.abs(figures.ideal - late)) wide.push(entry.label);
+  const whose = new Map(), wide = [], found = standingsOf(task).sort((one, other) => task.systems.indexOf(one.own) - task.systems.indexOf(other.own));
+  for (const one of found) {
+    for (const [anchor, flag] of one.flags.values()) whose.set(flag, { anchor, labels: [...(whose.get(flag)?.labels ?? []), one.label] });
+    if (one.high - one.low > task.wide.share * Math.abs(one.ideal)) wide.push(one.label);
   }
   return [...[...whose].map(([flag, { anchor, labels }]) => [anchor, flag, labels]), ...(wide.length ? [[task.wide.anchor, task.wide.term, wide]] : [])];
 }
 
 function told(labels, size) {
-  if (labels.length === size) return size === 1 ? "1 trial" : size === 2 ? "both trials" : `all ${size} trials`;
-  return labels.length <= 3 ? labels.join(", ") : `${labels.length} of ${size} trials`;
+  if (labels.length === size) return size === 1 ? "the one system" : size === 2 ? "both systems" : `all ${size} systems`;
+  return labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more of ${size} systems` : "");
 }
 
 function moveAnswer(task, text, names) {
   const section = task.section, clock = task.clocks[task.clock], between = section.querySelector("[data-between]");
   const sentences = [...section.querySelectorAll("[data-win], [data-test]")], box = section.querySelector("[data-doubts]");
-  const name = names[0] ? names[0].startsWith("p") ? `${names[0]} (${text})` : names[0] : text;
-  task.home ??= { clock: task.clock, ns: deadline(task), name, said: sentences.map(place => place.textContent), doubts: [...box.childNodes], kind: box.className };
-  const home = task.clock === task.home.clock && deadline(task) === task.home.ns;
+  const name = names[0] ? names[0].startsWith("p") ? `${names[0]} (${text})` : names[0] : text, ns = clock.ns[task.at];
+  task.home ??= { clock: task.clock, ns, name, said: sentences.map(place => place.textContent), doubts: [...box.childNodes], kind: box.className };
+  const home = task.clock === task.home.clock && ns === task.home.ns, bound = name + (task.clock === task.home.clock ? "" : ` of ${task.clock} time`);
+  const near = task.asked === null ? "" : `, the nearest computed to ${task.asked / 1e6} ms`;
   between.hidden = task.asked === null;
-  between.textContent = `No figures were computed at ${text} itself: those shown are of ${clock.ns[task.at] / 1e6} ms, the ${clock.ns[task.at] > task.asked ? "first" : "last before it"}.`;
+  between.textContent = `No figures were computed at ${task.asked / 1e6} ms itself: all that is shown is of ${ns / 1e6} ms, the nearest that was.`;
   if (!task.systems.length) return;
-  const bound = name + (task.clock === task.home.clock ? "" : ` of ${task.clock} time`);
-  const test = `No test was made at this deadline, only at ${task.home.name} of ${task.home.clock} time; here intervals alone say what ties.`;
-  const said = home ? task.home.said : [...winnersAt(task, bound), test];
-  sentences.forEach((place, index) => { place.textContent = said[index]; });
+  const wins = task.clock === task.home.clock && task.said[ns];
+  const test = wins ? `Of these processes, stored differences say what ties here, and intervals where none is stored; fresh processes were compared at ${task.home.name} of ${task.home.clock} time alone.`
+    : `No test was made at this deadline, only at ${task.home.name} of ${task.home.clock} time; here intervals alone say what ties.`;
+  const said = home ? task.home.said : [...wins || winnersAt(task, bound), test];
+  sentences.forEach((place, index) => { place.textContent = said[index].replace(`within ${bound}:`, `within ${bound}${near}:`); });
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); return; }
   const lines = doubtsAt(task).map(([anchor, term, labels]) => {
     const line = made("p"), link = made("a", term);
     link.href = `#${anchor}`;
-    line.append(link, `: ${told(labels, task.entries.size)}.`);
+    line.append(link, `: ${told(labels, task.systems.length)}.`);
     return line;
   });
   lines.push(...task.home.doubts.filter(line => line.dataset?.always !== undefined));
   box.className = lines.length ? "doubt" : "calm";
-  box.replaceChildren(task.home.doubts.find(line => line.tagName === "H3"), ...(lines.length ? lines : [made("p", "No trial is flagged or unsteady here, and every deadline is certified.")]));
+  box.replaceChildren(task.home.doubts.find(line => line.tagName === "H3"), ...(lines.length ? lines : [made("p", "No system is flagged or unsteady here, and every deadline is certified.")]));
 }

@@ -107,7 +107,7 @@ function listen(chart, task) {
 
 // The deadline as a handle in the figure, which a pointer drags.
 function placeHandle(chart, task) {
-  const axis = chart.div._fullLayout.xaxis, area = chart.div._fullLayout.yaxis, ms = deadline(task) / 1e6;
+  const axis = chart.div._fullLayout.xaxis, area = chart.div._fullLayout.yaxis, ms = shownAt(task) / 1e6;
   if (!chart.handle) {
     chart.handle = document.createElement("div");
     chart.handle.className = "handle"; chart.handle.setAttribute("aria-hidden", "true");

@@ -1,8 +1,8 @@
 // The slider, the clock, the pick, the address of a view and the colour of the ground.
 
 function show(task) {
-  const clock = task.clocks[task.clock], text = task.asked === null ? milliseconds(clock.ns[task.at]) : `${task.asked / 1e6} ms`;
-  const names = task.asked === null ? clock.labels[task.at].split(", ").sort((one, other) => other.startsWith("p") - one.startsWith("p")) : [""];
+  const clock = task.clocks[task.clock], text = milliseconds(clock.ns[task.at]);
+  const names = clock.labels[task.at].split(", ").sort((one, other) => other.startsWith("p") - one.startsWith("p"));
   // Absolute thresholds are called by their time, which stands there already.
   const label = names.filter(name => name.startsWith("p")).join(", ");
   for (const place of task.section.querySelectorAll("[data-threshold]")) place.textContent = text;
@@ -38,10 +38,10 @@ function slideTo(task, at) {
   show(task);
 }
 
-// A deadline that is asked for exactly: figures are those of the last one before it, inclusive, as the lines are drawn.
+// A deadline that is asked for exactly: all that is shown is of the nearest one that was computed, and says so.
 function ask(task, ns) {
   const clock = task.clocks[task.clock];
-  task.at = Math.max(0, clock.ns.findLastIndex(value => value <= ns));
+  task.at = placeOf(clock, ns);
   task.asked = clock.ns[task.at] === ns ? null : ns;
 }
 

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import UNSTEADY, Ranking, Standing, by_model, is_unsteady
-from orchestrator.report.text import milliseconds, trials_counted
+from orchestrator.report.standings import UNSTEADY, Ranking, by_model
+from orchestrator.report.text import milliseconds
 from orchestrator.report.verdict import repeats_needed, winners
+from orchestrator.stats.times import Clock
 
 NAMED = 3
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """A flag, and which of the trials have it; ``always``: at every deadline."""
+    """A flag, and which of the systems have it; ``always``: at every deadline."""
 
     word: Word
     whose: str
@@ -30,15 +30,20 @@ class Doubt:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """The sentences beside the first figure; ``commands`` would show what is not shown yet, none where nothing is to be shown.
+    """The sentences beside the first figure.
 
-    ``servers`` says what must be known of those that answered; nothing for models in the timed process.
+    commands
+        what would show what is not shown yet; none where nothing is to be shown.
+    kept
+        by clock, which deadlines are kept.
+    servers
+        what must be known of those that answered; nothing for models in the timed process.
     """
 
     wins: tuple[str, ...]
     shown: tuple[str, ...]
     commands: tuple[str, ...]
-    kept: tuple[str, ...]
+    kept: Mapping[Clock, tuple[str, ...]]
     doubts: tuple[Doubt, ...]
     servers: tuple[str, ...] = ()
 
@@ -50,8 +55,8 @@ def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str
         wins=tuple(winners(ranked)),
         shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
         commands=tuple(sentence for sentence in shown if isinstance(sentence, Command)),
-        kept=tuple(_deadlines(reading)),
-        doubts=tuple(_doubts(reading, flags)),
+        kept={clock: tuple(_deadlines(reading, ranked, clock)) for clock in reading.clocks},
+        doubts=tuple(_doubts(reading, flags, ranked)),
         servers=tuple(server_notes(reading.group)),
     )
 
@@ -61,10 +66,10 @@ def _shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
     if len(found) < 2:
         return
     needed = list(repeats_needed(results, [ranked]))
-    ties = list(_ties(found))
-    apart = ", but for what ties" if any(ties) else ""
+    ties = list(_ties(ranked))
+    apart = ", but for what is not told apart" if any(ties) else ""
     if all(ties):
-        yield f"No: all of them tie, so that these data show no difference. {needed[0] if needed else ''}".strip()
+        yield f"No: these data show no difference between any of them. {needed[0] if needed else ''}".strip()
         yield from needed[1:]
     elif needed:
         yield f"For these processes yes{apart}. For processes started anew not yet. {needed[0]}"
@@ -75,75 +80,89 @@ def _shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
         yield f"Yes, for processes started anew{apart}: every mean is over {count} of them."
 
 
-def _ties(found: Sequence[Standing]) -> Iterator[bool]:
+def _ties(ranked: Ranking) -> Iterator[bool]:
     """Yield for each comparison of a verdict whether it is a tie: the best of each model with its others, and with that of other models."""
-    models = list(by_model(found))
+    models = list(by_model(ranked.found))
     for systems in (*models, [systems[0] for systems in models]):
-        yield from (one.overlaps(systems[0]) for one in systems[1:])
+        yield from (not ranked.is_apart(systems[0], one) for one in systems[1:])
 
 
-def _deadlines(reading: Reading) -> Iterator[str]:
-    """Say per model which system keeps the shortest deadline; of one with repeats, the longest that any of its processes needs."""
-    rows = {row["trial"]: row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")}
-    systems: dict[tuple[str, str], list[Entry]] = {}
+def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[str]:
+    """Say per model which deadline its best system keeps, and which another keeps that is shorter."""
+    rows = {row["trial"]: row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (clock, "own")}
+    systems = {entries[0].key: entries for entries in _systems(reading) if all(entry.key in rows for entry in entries)}
+    best = [of_model[0].trials[0] for of_model in by_model(ranked.found)]
+    for model in dict.fromkeys(entries[0].data.record.trial.model.name for entries in systems.values()):
+        of_model = {key: entries for key, entries in systems.items() if entries[0].data.record.trial.model.name == model}
+        winner = next((of_model[key] for key in best if key in of_model), None)
+        shortest = _shortest_kept(list(of_model.values()), rows)
+        if winner is None or (shortest is not None and shortest[0] is winner):
+            said = [] if shortest is None else [f"{shortest[0][0].system_label} {shortest[1]}"]
+        else:
+            own = _shortest_kept([winner], rows)
+            said = [f"{winner[0].system_label}, the best, {'keeps none' if own is None else own[1]}"]
+            said += (
+                [] if shortest is None else [f"another, {shortest[0][0].system_label}, {shortest[1].replace(' of its ideal quality', '')}"]
+            )
+        if said:
+            yield f"{'; '.join(said)}."
+
+
+def _systems(reading: Reading) -> list[list[Entry]]:
+    """Return the processes of each system."""
+    systems: dict[str, list[Entry]] = {}
     for entry in reading.entries:
-        if entry.key in rows:
-            systems.setdefault((entry.data.record.trial.model.name, entry.data.record.match_key), []).append(entry)
-    for model in dict.fromkeys(model for model, _ in systems):
-        of_model = [entries for (name, _), entries in systems.items() if name == model]
-        yield from _shortest_kept(of_model, rows)
+        systems.setdefault(entry.data.record.match_key, []).append(entry)
+    return list(systems.values())
 
 
-def _shortest_kept(systems: Sequence[Sequence[Entry]], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Say which of some systems, each with its processes, keeps the shortest deadline: certified if any is, else as observed."""
+def _shortest_kept(systems: Sequence[Sequence[Entry]], rows: Mapping[str, Mapping[str, Any]]) -> tuple[Sequence[Entry], str] | None:
+    """Return which of some systems keeps the shortest deadline in all its processes, and which: certified if any is, else as observed."""
     for name, said in (
-        ("deadline_ns", "keeps {share} of its ideal quality from {ms} on{of}, certified."),
-        ("observed_ns", "kept {share} of its ideal quality from {ms} on{of}, in {rounds} of rounds; that is not certified."),
+        ("deadline_ns", "keeps {share} of its ideal quality from {ms} on{of}, certified"),
+        ("observed_ns", "kept {share} of its ideal quality from {ms} on{of}, in {rounds} of rounds; that is not certified"),
     ):
         known = [entries for entries in systems if all(_deadline_of(rows[entry.key], name) is not None for entry in entries)]
         if known:
             longest = [max(entries, key=lambda entry: rows[entry.key][name]) for entries in known]
             place = min(range(len(known)), key=lambda number: rows[longest[number].key][name])
-            worst, row = longest[place], rows[longest[place].key]
-            yield f"{worst.system_label} " + said.format(
+            row = rows[longest[place].key]
+            return known[place], said.format(
                 share=f"{100 * row['quality_share']:g} %",
                 ms=milliseconds(row[name]),
                 of="" if len(known[place]) == 1 else f" in each of {len(known[place])} processes",
                 rounds=f"{100 * (1 - row['late_share']):g} %",
             )
-            return
+    return None
 
 
 def _deadline_of(row: Mapping[str, Any], name: str) -> int | None:
     return row[name] if name == "observed_ns" or row["certified"] else None
 
 
-def _doubts(reading: Reading, flags: Mapping[str, Word]) -> Iterator[Doubt]:
-    """Yield each flag of figures at the primary threshold, and what else is in doubt, with the trials that it is true of."""
-    at = reading.grids[reading.clock].start
-    scale = scale_of(reading.group.trials[0].judged(reading.metric))
+def _doubts(reading: Reading, flags: Mapping[str, Word], ranked: Ranking) -> Iterator[Doubt]:
+    """Yield each flag of systems at the primary threshold, and what else is in doubt, with the systems that it is true of."""
+    systems = {entries[0].key: entries for entries in _systems(reading)}
     whose: dict[str, list[str]] = {}
-    unsteady = []
-    for entry in reading.entries:
-        curve = reading.curves[reading.clock, entry.key]
-        for flag in curve.flags[at]:
-            whose.setdefault(flag, []).append(entry.label)
-        if is_unsteady(float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)):
-            unsteady.append(entry.label)
+    for one in sorted(ranked.found, key=lambda one: list(systems).index(one.trials[0])):
+        for flag in one.marks:
+            whose.setdefault(flag, []).append(systems[one.trials[0]][0].system_label)
+    unsteady = whose.pop(UNSTEADY, [])
     rows = [row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
     own = {word.term: word for word in words()}
     for word, labels in [
         *((flags[flag], labels) for flag, labels in whose.items()),
         (own[UNSTEADY], unsteady),
-        (own[UNCERTIFIED], [entry.label for entry in reading.entries if entry.key in uncertified]),
+        (own[UNCERTIFIED], [of[0].system_label for of in systems.values() if any(entry.key in uncertified for entry in of)]),
     ]:
         if labels:
-            yield Doubt(word, _told(labels, len(reading.entries)), always=word.term == UNCERTIFIED)
+            yield Doubt(word, _told(labels, len(systems)), always=word.term == UNCERTIFIED)
 
 
 def _told(labels: Sequence[str], size: int) -> str:
-    """Name up to three trials, or say how many of all they are."""
+    """Name up to three systems and say how many more there are, or that it is all."""
     if len(labels) == size:
-        return {1: trials_counted(1), 2: "both trials"}.get(size, f"all {trials_counted(size)}")
-    return ", ".join(labels) if len(labels) <= NAMED else f"{len(labels)} of {trials_counted(size)}"
+        return {1: "the one system", 2: "both systems"}.get(size, f"all {size} systems")
+    more = f" and {len(labels) - NAMED} more of {size} systems" if len(labels) > NAMED else ""
+    return ", ".join(labels[:NAMED]) + more

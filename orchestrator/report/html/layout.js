@@ -54,7 +54,7 @@ function layoutOf(chart, task) {
   if (chart.name === "tail-quality") answerLayout(chart, task, made, colours);
   for (const [along, range] of Object.entries(chart.zoom)) Object.assign(made[along], { range, autorange: false });
   if (chart.threshold) {
-    const ms = deadline(task) / 1e6, along = chart.threshold;
+    const ms = shownAt(task) / 1e6, along = chart.threshold;
     const across = along === "x" ? "y" : "x";
     made.shapes.push({ type: "line", [`${along}0`]: ms, [`${along}1`]: ms, [`${across}0`]: 0, [`${across}1`]: 1, [`${across}ref`]: "paper",
       line: { color: colours.ink, width: 1.4, dash: "dot" } });

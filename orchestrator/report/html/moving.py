@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, scale_of
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
@@ -17,8 +19,10 @@ from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.panels import colours_of
 from orchestrator.report.html.ranking import claims_by_clock, top_of
-from orchestrator.report.standings import UNSTEADY, WIDE
-from orchestrator.report.table import Table
+from orchestrator.report.standings import UNSTEADY, WIDE, ranking
+from orchestrator.report.table import Table, read_at
+from orchestrator.report.verdict import winners
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 from orchestrator.stats.variance_components import student_t
 
@@ -91,6 +95,7 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         "bounded": isinstance(judged, JudgedMean),
         "wide": {"share": WIDE, "term": UNSTEADY, "anchor": anchor_of(UNSTEADY)},
         "systems": list(_systems(reading)),
+        "said": {str(threshold.ns): list(winners(ranking(reading.results, group))) for threshold, group in _at_common(reading)},
         "top": top_of(reading),
         "keep": reading.results.analysis.deadline.quality,
         "clocks": {
@@ -102,6 +107,14 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
             for entry in reading.entries
         },
     }
+
+
+def _at_common(reading: Reading) -> Iterator[tuple[Threshold, Group]]:
+    """Yield each common threshold of the clock that counts first, but the primary one, with the group as if it were primary."""
+    primary = reading.thresholds.primary
+    for threshold in read_at(reading.group, everywhere=True) if primary is not None else ():
+        if threshold != primary:
+            yield threshold, replace(reading.group, thresholds=replace(reading.thresholds, primary=threshold))
 
 
 def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
@@ -120,6 +133,7 @@ def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
             "runtime": trial.runtime.name,
             "batch": str(trial.measurement.batch),
             "settings": entries[0].settings,
+            "label": entries[0].system_label,
             "entries": [keys[entry.key] for entry in entries],
             "t": student_t(len(entries)) if len(entries) > 1 else None,
             "resolution": 1 / min(entry.data.inferences[reading.clock].size for entry in entries),

@@ -2,7 +2,7 @@
 const LEFT = 5, WIDTH = 150;
 
 function commonNear(task, clock) {
-  const far = index => Math.abs(Math.log(clock.ns[index] / deadline(task)));
+  const far = index => Math.abs(Math.log(clock.ns[index] / shownAt(task)));
   const named = clock.labels.map((label, index) => index).filter(index => clock.labels[index]);
   if (!named.length) return NaN;
   const names = clock.labels[named.reduce((best, index) => far(index) < far(best) ? index : best)].split(", ");

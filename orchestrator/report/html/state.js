@@ -15,8 +15,9 @@ const dark = () => !printing && (root.dataset.theme ? root.dataset.theme === "da
 const colour = entry => COLOURS[entry.colour % COLOURS.length][dark() ? 1 : 0];
 const dash = entry => DASHES[entry.dash % DASHES.length];
 const variable = name => getComputedStyle(root).getPropertyValue(name).trim();
-// The deadline in ns: the one that a link asked for exactly, or that of the slider's place.
-const deadline = task => task.asked ?? task.clocks[task.clock].ns[task.at];
+// The deadline in ns whose figures are shown, that of the slider's place; and the one that was asked for exactly, if one was.
+const shownAt = task => task.clocks[task.clock].ns[task.at];
+const deadline = task => task.asked ?? shownAt(task);
 const chartsOf = task => [...charts.values()].filter(chart => tasks[chart.task] === task);
 
 function swatch(entry) {
