@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, TypedDict
+from typing import Annotated, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,8 +208,9 @@ def _of_rounds(before: TrialData, after: TrialData, theirs: NDArray[np.float64],
     long-run variance where rounds depend on each other.
     """
     resolution = one_inference([before, after])
-    if (cycles := _common_cycles(before, after)) is not None:
-        in_both = [np.isin(visits, np.intersect1d(*cycles)) for visits in cycles]
+    if (common := common_cycles(before, after)).size >= FEWEST_PAIRS:
+        cycles = [cast(NDArray[np.int32], data.visits) for data in (before, after)]
+        in_both = [np.isin(visits, common) for visits in cycles]
         sides = zip((theirs, mine), cycles, in_both, strict=True)
         chosen = [means_of_visits(quality[None, some], visits[some])[0] for quality, visits, some in sides]
         per_visit = min(visits.size / np.unique(visits).size for visits in cycles)
@@ -218,12 +219,32 @@ def _of_rounds(before: TrialData, after: TrialData, theirs: NDArray[np.float64],
     return compare_rounds(theirs, mine, resolution=resolution, spreads=spreads)
 
 
-def _common_cycles(before: TrialData, after: TrialData) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
-    """Return the visit of each round of both trials, if they took turns on one machine often enough to be paired."""
+def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
+    """Return the numbers of the visits that two trials made in one cycle, taking turns on one machine, ascending.
+
+    Visits of one number are of one cycle where both began after all visits of lower numbers and before all of higher ones, by the
+    machine's own clock. Numbers alone do not tell: trials that were measured one after the other count theirs from 0, too.
+    """
     hosts = [data.record.placement.get("boot_id") for data in (before, after)]
-    if before.visits is None or after.visits is None or hosts[0] is None or hosts[0] != hosts[1]:
-        return None
-    return (before.visits, after.visits) if np.intersect1d(before.visits, after.visits).size >= FEWEST_PAIRS else None
+    begins = [_begins_of_visits(data) for data in (before, after)]
+    if hosts[0] is None or hosts[0] != hosts[1]:
+        return np.zeros(0, dtype=np.int32)
+    common = np.array(sorted(begins[0].keys() & begins[1].keys()), dtype=np.int32)
+    both = np.array([[of_trial[int(visit)] for visit in common] for of_trial in begins]).reshape(2, -1)
+    first, last = both.min(axis=0), both.max(axis=0)
+    together = np.ones(common.size, dtype=np.bool_)
+    together[1:] &= first[1:] > np.maximum.accumulate(last)[:-1]
+    together[:-1] &= last[:-1] < np.minimum.accumulate(first[::-1])[::-1][1:]
+    return common[together]
+
+
+def _begins_of_visits(data: TrialData) -> dict[int, float]:
+    """Return when each visit of a trial began, in ns of the machine's clock; nothing where there are no visits, or it is not known."""
+    started = data.evidence.get("started_monotonic_ns")
+    if data.visits is None or started is None:
+        return {}
+    visits, first = np.unique(data.visits, return_index=True)
+    return dict(zip(visits.tolist(), started[first].tolist(), strict=True))
 
 
 def _spread(data: TrialData, quality: NDArray[np.float64]) -> Spread | None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.analysis.comparison import THIS_DATA_SET, comparison_rows
+from orchestrator.analysis.comparison import THIS_DATA_SET, common_cycles, comparison_rows
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.tail_quality import tail_quality_rows
@@ -78,14 +79,34 @@ def of_this_data_set(trials: list[TrialData]) -> dict[str, Any]:
     return row
 
 
+def begun(data: TrialData, cycle_s: float = 10, after_s: float = 0) -> TrialData:
+    """Return a trial whose visits of one number begin every ``cycle_s``, from ``after_s`` on; 0.1 s a round."""
+    visits = data.visits
+    assert visits is not None
+    began = (after_s + cycle_s * visits + 0.1 * np.arange(visits.size)) * 1e9
+    return replace(data, evidence=data.evidence | {"started_monotonic_ns": began})
+
+
+def test_trials_that_were_measured_one_after_the_other_never_met(build: Any, noise: Any) -> None:
+    visits = np.repeat(np.arange(12), 5)
+    trials = [build(name, noise(60, 20, 20), visits=visits, placement={"boot_id": "one"}) for name in "ab"]
+    met = [begun(data, after_s=after_s) for data, after_s in zip(trials, (0, 4), strict=True)]
+    assert common_cycles(*met).tolist() == list(range(12))
+    assert of_this_data_set(met)["method"] == "paired t"
+    apart = [begun(data, after_s=after_s) for data, after_s in zip(trials, (0, 200), strict=True)]
+    assert common_cycles(*apart).size == 0
+    assert of_this_data_set(apart)["method"] == "welch"
+    assert common_cycles(met[0], trials[1]).size == 0
+
+
 def test_visits_of_one_cycle_are_paired_on_one_machine(build: Any, noise: Any) -> None:
     cycles = np.repeat(np.random.default_rng(1).normal(1, 0.1, 12), 5)[:, None]
     visits = np.repeat(np.arange(12), 5)
     sides = [noise(60, 20, ms) * cycles for ms in (20.0, 20.6)]
-    trials = [build(name, times, visits=visits, placement={"boot_id": "one"}) for name, times in zip("ab", sides, strict=True)]
+    trials = [begun(build(name, times, visits=visits, placement={"boot_id": "one"})) for name, times in zip("ab", sides, strict=True)]
     paired = of_this_data_set(trials)
     assert (paired["method"], dict(paired["parameters"])["rounds_a"]) == ("paired t", 12)
-    elsewhere = [build(name, times, visits=visits, placement={"boot_id": name}) for name, times in zip("ab", sides, strict=True)]
+    elsewhere = [begun(build(name, times, visits=visits, placement={"boot_id": name})) for name, times in zip("ab", sides, strict=True)]
     apart = of_this_data_set(elsewhere)
     assert apart["method"] == "welch"
     assert apart["interval_high"] - apart["interval_low"] > 1.5 * (paired["interval_high"] - paired["interval_low"])
@@ -95,11 +116,12 @@ def test_visits_of_one_cycle_are_paired_on_one_machine(build: Any, noise: Any) -
 def test_cycles_that_one_trial_missed_have_no_pair(build: Any, noise: Any) -> None:
     long, short = np.repeat(np.arange(12), 5), np.repeat([0, 1, 2, 4, 6, 9, 10], 5)
     trials = [
-        build(name, noise(visits.size, 20, 20), visits=visits, placement={"boot_id": "one"}) for name, visits in (("a", long), ("b", short))
+        begun(build(name, noise(visits.size, 20, 20), visits=visits, placement={"boot_id": "one"}))
+        for name, visits in (("a", long), ("b", short))
     ]
     assert dict(of_this_data_set(trials)["parameters"])["rounds_a"] == 7
-    few = [build("a", noise(60, 20, 20), visits=long, placement={"boot_id": "one"})]
-    few.append(build("b", noise(25, 20, 20), visits=short[:25], placement={"boot_id": "one"}))
+    few = [begun(build("a", noise(60, 20, 20), visits=long, placement={"boot_id": "one"}))]
+    few.append(begun(build("b", noise(25, 20, 20), visits=short[:25], placement={"boot_id": "one"})))
     assert of_this_data_set(few)["method"] == "welch"
 
 
