@@ -11,6 +11,7 @@ import numpy as np
 
 from orchestrator.analysis.capacity import Search
 from orchestrator.analysis.capacity_expected import expected_of
+from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.capacity import affordable, least_streams, probes_to_come, streams_within
@@ -49,19 +50,15 @@ def _loading_s(record: TrialRecord) -> float:
     """Return what a trial took before its first round, in s, but for its turn on a machine that others measured on."""
     cold = [record.cold_start, *(record.cold_start.get("earlier") or ())]
     loaded_ns = sum(sum([one.get("load_ns") or 0, one.get("first_total_ns") or 0, *(one.get("warmup_rounds_ns") or ())]) for one in cold)
-    begun = record.started_at is not None and record.processes
-    started_s = (record.processes[0].started_at - record.started_at).total_seconds() if begun and record.started_at is not None else 0.0
+    started_s = 0.0
+    if record.started_at is not None and record.processes:
+        started_s = (record.processes[0].started_at - record.started_at).total_seconds()
     return BETWEEN_S + max(0.0, started_s) + loaded_ns / SECOND_NS
 
 
 def _measured_s(data: TrialData) -> float:
     """Return how long rounds and ramps of a trial took, in s."""
-    rounds_s = float(data.evidence["duration_ns"].sum()) / SECOND_NS
-    rate_per_s = data.record.trial.load.rate_per_s
-    if data.streams is None or rate_per_s is None:
-        return rounds_s
-    ramp = length_of_stream(data.record.trial.load, rate_per_s, data.times[data.clock].shape[1]).ramp
-    return rounds_s + np.unique(data.streams).size * ramp / rate_per_s
+    return float(np.nansum(spans_ns(data.evidence))) / SECOND_NS
 
 
 def choices(searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold) -> list[Choice | None]:
