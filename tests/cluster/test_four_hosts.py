@@ -70,6 +70,11 @@ def reach(address: str) -> str:
     return "listening"
 
 
+def comes(address: str) -> bool:
+    """Say whether a host answers within a minute: on a busy machine the first question may find nobody who knows where it is."""
+    return any(reach(address) == "there" for _ in range(60))
+
+
 def test_each_host_has_a_name_a_label_cores_and_a_quota_of_its_own(four_hosts: Any) -> None:
     nodes = {host: (node, address, label) for node, (host, address, label) in answer(LIST, four_hosts).items()}
     head = socket.gethostname()
@@ -101,13 +106,14 @@ def quota_of(group: Path) -> float:
 def test_a_cable_can_be_pulled_and_put_back(four_hosts: Any) -> None:
     node = four_hosts.address.partition(":")[0].rsplit(".", 1)[0]
     addresses = [f"{node}.{number}" for number in range(2, 6)]
-    assert [reach(address) for address in addresses] == ["there"] * 4
+    assert all(comes(address) for address in addresses)
     four_hosts.cut("half-core")
     try:
-        assert [reach(address) for address in addresses] == ["there", "there", "away", "there"]
+        assert reach(addresses[2]) == "away"
+        assert all(comes(address) for address in addresses if address != addresses[2])
     finally:
         four_hosts.mend("half-core")
-    assert reach(addresses[2]) == "there"
+    assert comes(addresses[2])
 
 
 def test_nothing_of_a_host_can_leave_the_machine(four_hosts: Any) -> None:
