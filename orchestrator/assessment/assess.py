@@ -14,6 +14,7 @@ from orchestrator.assessment.axes import unmatched
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.copies import copies_among, copies_in_words
 from orchestrator.assessment.machines import machines_in_words
+from orchestrator.assessment.rates import by_rate
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
 from orchestrator.assessment.subjects import Session, subjects_of
 from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
@@ -98,7 +99,7 @@ def _check_metric(requirement: Requirement, sessions: Sequence[Session]) -> None
 def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], again: Set[tuple[int, str]], resamples: int) -> Assessed:
     subjects = subjects_of(requirement, sessions, again)
     if requirement.capacity is not None:
-        subjects = systems.by_rate(subjects)
+        subjects = by_rate(subjects)
     every = [texts for session in sessions for texts in session.texts]
     findings = (
         *(_finding(Case(requirement, subject, error, resamples)) for subject in subjects),

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.assessment.axes import texts_of, unmatched
 from orchestrator.assessment.case import STREAMED
+from orchestrator.assessment.rates import deciding, parts_of_error, planned_by_rate
 from orchestrator.assessment.requirements import (
     AnswersAsked,
     CapacityAsked,
@@ -144,13 +145,26 @@ def _size(requirement: Requirement, error: float, planned: Sequence[PlannedTrial
     if infeasible:
         return Size(requirement, len(trials), Need(cannot=f"{infeasible[0].trial_id} cannot run here: {infeasible[0].reason}"))
     systems = {one.match_key: samples.get(one.match_key, 0) for one in trials}
-    odds = Odds(error, _held(requirement, trials, counted), len(systems))
-    needs = [_need(requirement, odds, one, trials, samples.get(one.match_key, 0)) for one in trials]
+    must_show, odds = _at_stake(requirement, error, trials, counted)
+    needs = [_need(requirement, odds, one, trials, samples.get(one.match_key, 0)) for one in must_show]
     need = max(needs, key=lambda each: (bool(each.cannot), each.rounds))
     repeats = [sum(other.match_key == one.match_key for other in trials) for one in trials]
-    rounds = [fixed_beforehand(one.trial.measurement) if need.fixed else one.trial.measurement.min_rounds for one in trials]
-    most = min(one.trial.measurement.max_rounds for one in trials)
+    rounds = [fixed_beforehand(one.trial.measurement) if need.fixed else one.trial.measurement.min_rounds for one in must_show]
+    most = min(one.trial.measurement.max_rounds for one in must_show)
     return Size(requirement, len(trials), need, min(rounds), min(repeats), most, sum(systems.values()))
+
+
+def _at_stake(
+    requirement: Requirement, error: float, trials: Sequence[PlannedTrial], counted: Counted
+) -> tuple[Sequence[PlannedTrial], Odds]:
+    """Return the trials that must show a requirement, and their odds: all of them, but of rates of one system those that decide."""
+    if requirement.capacity is None:
+        return trials, Odds(error, _held(requirement, trials, counted), len({one.match_key for one in trials}))
+    by_rate = planned_by_rate(trials)
+    most = max(_held(requirement, of_one, counted) for of_one in by_rate)
+    parts = max(parts_of_error(one.trial, most) for one in trials)
+    must_show = [one for of_one in by_rate for one in deciding(of_one, requirement.capacity.at_least_per_s)]
+    return must_show, Odds(error / parts, len(by_rate), len(by_rate))
 
 
 def _held(requirement: Requirement, trials: Sequence[PlannedTrial], counted: Counted) -> int:
@@ -254,8 +268,7 @@ def _answers(asked: AnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequenc
 
 
 def _capacity(asked: CapacityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    rates = [other.trial.load.rate_per_s for other in trials if other.trial.load.rate_per_s is not None]
-    if max(rates, default=0.0) < asked.at_least_per_s:
+    if (one.trial.load.rate_per_s or 0.0) < asked.at_least_per_s:
         return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=")
     return _mean(1 - asked.keep, odds, RIGHT * samples)
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.capacity import at_any_rate, question_of
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.judged import judged_part
 from orchestrator.assessment.quality import Series, finding_of_mean, mean_to_come
+from orchestrator.assessment.rates import parts_of_error
 from orchestrator.assessment.requirements import AnswersAsked, CapacityAsked
-from orchestrator.assessment.subjects import Measured, Subject
 from orchestrator.assessment.verdicts import Finding
-from orchestrator.planning.identity import NO_WORK, OF_SERVER
 from orchestrator.stats.capacity import ENOUGH_STREAMS
 from orchestrator.stats.times import Clock
-from orchestrator.storage.records import TrialRecord
 
 
 def answers_between_systems(case: Case, asked: AnswersAsked) -> Finding:
@@ -53,45 +46,6 @@ def answers_between_systems(case: Case, asked: AnswersAsked) -> Finding:
     )
 
 
-def by_rate(subjects: Sequence[Subject]) -> list[Subject]:
-    """Return subjects for a requirement on capacity: trials that differ in their rate and in how they are stopped are one system.
-
-    All else that makes a trial the work that it is must be equal, names being the least of it. A system that was measured in a closed loop,
-    too, is held to its trials under load alone.
-    """
-    found: dict[tuple[str, str], list[Measured]] = {}
-    for subject in subjects:
-        for each in subject.trials:
-            found.setdefault(_but_for_rate(each.record), []).append(each)
-    under_load = {work for work, load in found if load}
-    parts = [part for (work, load), trials in found.items() if load or work not in under_load for part in _by_digests(trials)]
-    return [Subject(trials[0].record.match_key, tuple(trials)) for trials in parts]
-
-
-def _but_for_rate(record: TrialRecord) -> tuple[str, str]:
-    """Return what the trials of one system have in common, and the load but for its rate, empty in a closed loop; both as texts."""
-    trial = at_any_rate(record.trial)
-    work = {name: getattr(trial, name).model_dump(mode="json", exclude=left_out) for name, left_out in NO_WORK.items()}
-    options = {name: {key: _name_of_path(value) for key, value in getattr(trial, name).options.items()} for name in ("model", "task")}
-    server = trial.server.model_dump(mode="json", include=OF_SERVER)
-    load = trial.load.model_dump_json(exclude={"file"}) if trial.load.is_open else ""
-    return json.dumps([work, options, server], sort_keys=True, default=str), load
-
-
-def _name_of_path(value: Any) -> Any:
-    """Return a path without its folder, which is no part of the work; anything else as it is."""
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def _by_digests(trials: Sequence[Measured]) -> list[list[Measured]]:
-    """Return trials parted by the digests of model and data; those that never came so far as to have any go with the first."""
-    digests = [each.record.digests for each in trials]
-    known = [one for number, one in enumerate(digests) if one and one not in digests[:number]]
-    if not known:
-        return [list(trials)]
-    return [[each for each in trials if (each.record.digests or known[0]) == one] for one in known]
-
-
 def capacity(case: Case, asked: CapacityAsked) -> Finding:
     """Return whether a system keeps its quality at a rate of arrivals, or at a higher one.
 
@@ -101,7 +55,8 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
     trials = [data for data in case.trials if data.record.trial.load.rate_per_s is not None]
     if not trials:
         raise NotShown("no trial under load with a rate was measured: use `capacity`, or load= with load.rate_per_s=")
-    findings = [(rate_of(data), _flagged(case, data, _at_rate(_share(case, data, len(trials)), data, asked))) for data in trials]
+    parts = [replace(case, error=case.error / parts_of_error(data.record.trial, len(trials))) for data in trials]
+    findings = [(rate_of(data), _flagged(case, data, _at_rate(part, data, asked))) for part, data in zip(parts, trials, strict=True)]
     failing = [one for one in findings if one[1].verdict == "not met" and one[0] <= asked.at_least_per_s]
     keeping = [one for one in findings if one[1].verdict == "met" and one[0] >= asked.at_least_per_s]
     if failing and keeping:
@@ -125,13 +80,6 @@ def _flagged(case: Case, data: TrialData, found: Finding) -> Finding:
 def rate_of(data: TrialData) -> float:
     """Return the rate of a trial under load, samples a second."""
     return data.record.trial.load.rate_per_s or 0.0
-
-
-def _share(case: Case, data: TrialData, rates: int) -> Case:
-    """Return the case of one rate with its part of the error: of all rates, and of all looks of a search at it."""
-    searched = question_of(data.record.trial)
-    looks = 1 if searched is None else len(searched[1].looks)
-    return replace(case, error=case.error / (rates * looks))
 
 
 def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:

@@ -73,6 +73,21 @@ def test_what_no_campaign_can_show_is_said() -> None:
     assert next(advice([size(infeasible, **asked)])) == "R cannot be shown: one-r0 cannot run here: no such device"
 
 
+def at_rate(rate: float, **measurement: Any) -> PlannedTrial:
+    [one] = planned(load={"name": "periodic", "rate_per_s": rate}, **measurement)
+    return PlannedTrial(trial_id=f"at-{rate:g}-r0", match_key=f"at-{rate:g}", trial=one.trial)
+
+
+def test_of_several_rates_those_that_decide_take_rounds() -> None:
+    """All share the error, and one must show it: the lowest from the asked one on."""
+    rate = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms", "keep": 0.99}}
+    alone, six = (size([at_rate(of) for of in rates], **rate).need.rounds for rates in ((30,), (5, 10, 20, 30, 40, 50)))
+    assert alone < six < 2 * alone
+    assert size([at_rate(5), at_rate(30, min_rounds=six)], **rate).enough
+    assert not size([at_rate(5, min_rounds=six), at_rate(30)], **rate).enough
+    assert "no planned trial arrives at 30/s or more" in size([at_rate(5), at_rate(20)], **rate).need.cannot
+
+
 def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
     asked = {"cold_start": {"within": "20 s"}, "evidence": {"sessions": 3}}
     few = size(planned(), **asked)
