@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html.entities
 import importlib.util
 import os
@@ -76,10 +77,11 @@ class Secret:
         for form in self._encoded:
             if form in text:
                 text = text.replace(form, INSTEAD)
-        beginning = self.token[:SHORTEST_BEGINNING]
-        while (start := text.find(beginning)) >= 0:
-            same = next(size for size in range(len(self.token), 0, -1) if text.startswith(self.token[:size], start))
-            text = f"{text[:start]}{INSTEAD}{text[start + same :]}"
+        for form in self._changed:
+            beginning = form[:SHORTEST_BEGINNING]
+            while (start := text.find(beginning)) >= 0:
+                same = next(size for size in range(len(form), 0, -1) if text.startswith(form[:size], start))
+                text = f"{text[:start]}{INSTEAD}{text[start + same :]}"
         return text
 
     def hide_bytes(self, body: bytes) -> bytes:
@@ -94,6 +96,17 @@ class Secret:
     @cached_property
     def _encoded(self) -> tuple[str, ...]:
         return in_base64(self.token)
+
+    @cached_property
+    def _changed(self) -> tuple[str, ...]:
+        return as_it_is_or_changed(self.token)
+
+
+def as_it_is_or_changed(token: str) -> tuple[str, ...]:
+    """Return a token itself, reversed, and in hexadecimal digits of both cases, of it and of its digests by MD5, SHA-1 and SHA-256."""
+    own = token.encode("latin-1")
+    digests = [hashlib.new(name, own, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256")]
+    return (token, token[::-1], *(form for digits in (own.hex(), *digests) for form in (digits, digits.upper())))
 
 
 def spellings(letter: str) -> str:

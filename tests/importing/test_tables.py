@@ -141,8 +141,8 @@ def test_those_left_over_are_warm_up(tmp_path, imported) -> None:
         ),
         (
             "t.jsonl",
-            '{"inference_ms": 5, "a": 1}\n{"inference_ms": 5, "a": 99999999999999999999}\n',
-            "line 2: a=99999999999999999999 does not",
+            '{"inference_ms": 5, "score_a": 1}\n{"inference_ms": 5, "score_a": 99999999999999999999}\n',
+            "line 2: score_a=99999999999999999999 does not",
         ),
         ("t.csv", "sample,inference_ms,inference_us\na,5,6\n", "has two columns for one time, inference_ms and inference_us"),
         ("t.jsonl", '{"total_s": 5, "total_ns": 5}\n', "has two columns for one time, total_s and total_ns"),
@@ -175,6 +175,12 @@ def test_columns_that_are_not_imported_are_named(tmp_path, imported) -> None:
         assert "there is no response time from the schedule" not in found.out
     mapped = imported(tmp_path / "t.csv", "--format", "table", "--map", "inference_ms=first_token_ms")
     assert "Not imported: the columns inference_ms, tokens, since" in mapped.out
+
+
+def test_a_key_that_is_not_read_may_hold_anything(tmp_path, imported) -> None:
+    mixed = ["1", '"x"', "[2]", '{"a": [1, "b"]}', "99999999999999999999", "null"]
+    path = written(tmp_path / "t.jsonl", "".join(f'{{"inference_ms": 5, "more": {value}, "\\ud800": 1}}\n' for value in mixed))
+    assert "Not imported: the columns more, ?, since the long form" in imported(path, "--format", "table").out
 
 
 def test_a_row_of_parquet_is_named(tmp_path, call) -> None:

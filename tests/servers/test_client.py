@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 import ssl
@@ -154,6 +155,12 @@ def test_a_token_is_hidden_in_every_usual_spelling(letters: str) -> None:
         "HTML in hexadecimal": "".join(f"&#x{ord(letter):X};" for letter in letters),
         "URL": quote(letters, safe=""),
         "URL, twice": quote(quote(letters, safe=""), safe=""),
+        "reversed": letters[::-1],
+        "hexadecimal": letters.encode().hex(),
+        "hexadecimal in upper case": letters.encode().hex().upper(),
+        "MD5": hashlib.md5(letters.encode(), usedforsecurity=False).hexdigest(),
+        "SHA-1": hashlib.sha1(letters.encode(), usedforsecurity=False).hexdigest().upper(),
+        "SHA-256": hashlib.sha256(letters.encode()).hexdigest(),
     }
     for name, spelling in spelled.items():
         assert secret.hide(f"no <{spelling}> here") == "no <***> here", name

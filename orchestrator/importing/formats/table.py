@@ -61,23 +61,32 @@ def _reader(path: Path) -> tuple[Callable[[Path, Mapping[str, str], list[str]], 
 
 
 def _renamed(path: Path, batches: Iterator[pa.RecordBatch], columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
-    """Yield the same batches in the names of the long form; columns that it does not have are left out."""
+    """Yield the same batches, of columns that `_taken` names, in the names of the long form."""
     ours = {theirs: name for name, theirs in columns.items()}
     for batch in batches:
-        names = batch.schema.names
-        if missing := [theirs for theirs in ours if theirs not in names]:
-            nearest = get_close_matches(missing[0], names, n=1) or names[:1]
-            raise BadRecord(
-                f"{path} has no column {missing[0]!r}, which --map names: did you mean {nearest[0] if nearest else 'another file'}?"
-            )
-        taken = [(ours.get(name, name), place) for place, name in enumerate(names) if name in ours or name not in columns]
-        known = {name: batch.column(place) for name, place in taken if known_column(name)}
-        if len(known) < sum(known_column(name) for name, _ in taken):
+        names = [ours.get(name, name) for name in batch.schema.names]
+        known = dict(zip(names, batch.columns, strict=True))
+        if len(known) < len(names):
             raise BadRecord(f"{path} has two columns of one name, or --map gives two one name: give each its own")
         _refuse_two_times(path, known)
-        if not known:
-            raise BadRecord(f"{path} has no column of the long form ({', '.join(names[:5])}): name them by --map inference_ms=COLUMN")
         yield pa.RecordBatch.from_pydict(known)
+
+
+def _taken(path: Path, names: Iterable[str], columns: Mapping[str, str], remarks: list[str]) -> list[str]:
+    """Return which columns of a file are read, and note the others, once. Raises BadRecord where --map names one that is not there."""
+    theirs, every = set(columns.values()), list(dict.fromkeys(names))
+    if missing := sorted(theirs - set(every)):
+        nearest = get_close_matches(missing[0], every, n=1) or every[:1]
+        raise BadRecord(
+            f"{path} has no column {missing[0]!r}, which --map names: did you mean {shown(nearest, 1) if nearest else 'another file'}?"
+        )
+    taken = [name for name in every if name in theirs or (name not in columns and known_column(name))]
+    if not taken:
+        raise BadRecord(f"{path} has no column of the long form ({shown(every, 5)}): name them by --map inference_ms=COLUMN")
+    if len(taken) < len(every) and not remarks:
+        others = shown([name for name in every if name not in taken], SHOWN)
+        remarks.append(dropped(f"the columns {others}", "the long form has none of these names; --map OURS=THEIRS takes one for another"))
+    return taken
 
 
 def _refuse_two_times(path: Path, known: Iterable[str]) -> None:
@@ -87,15 +96,6 @@ def _refuse_two_times(path: Path, known: Iterable[str]) -> None:
         stem, _, unit = name.rpartition("_")
         if stem in TIMES and unit in UNITS and (other := seen.setdefault(stem, name)) != name:
             raise BadRecord(f"{path} has two columns for one time, {other} and {name}: remove one of them")
-
-
-def _note_dropped(remarks: list[str], names: Iterable[str], columns: Mapping[str, str]) -> None:
-    """Note the columns of a file that are not read, once."""
-    taken = set(columns.values())
-    others = [name for name in dict.fromkeys(names) if name not in taken and (name in columns or not known_column(name))]
-    if others and not remarks:
-        why = "the long form has none of these names; --map OURS=THEIRS takes one for another"
-        remarks.append(dropped(f"the columns {shown(others, SHOWN)}", why))
 
 
 def _type_of(name: str) -> pa.DataType | None:
@@ -110,9 +110,8 @@ def _type_of(name: str) -> pa.DataType | None:
 
 def _csv(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
     header = _header(path)
-    _note_dropped(remarks, header, columns)
     ours = {theirs: name for name, theirs in columns.items()}
-    known = {name: ours.get(name, name) for name in header if known_column(ours.get(name, name))}
+    known = {name: ours.get(name, name) for name in _taken(path, header, columns, remarks)}
     if twice := next((name for name in known if header.count(name) > 1), None):
         raise BadRecord(f"{path} has two columns {twice!r}: give each a name of its own")
     types = {name: kind for name, our in known.items() if (kind := _type_of(our)) is not None}
@@ -122,7 +121,7 @@ def _csv(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator
     # A number that is written as 5.0 or 1e6 is read again, as a number with a fraction.
     for attempt in (types, {name: NUMBERS if kind == WHOLE and known[name] != "sample" else kind for name, kind in types.items()}):
         options = pc_csv.ConvertOptions(
-            column_types=attempt, include_columns=list(dict.fromkeys(known)) or None, null_values=list(NOTHING), strings_can_be_null=True
+            column_types=attempt, include_columns=list(known), null_values=list(NOTHING), strings_can_be_null=True
         )
         try:
             yielded = False
@@ -211,9 +210,7 @@ def _line_of(path: Path, row: int) -> int:
 def _parquet(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(path) as file:
-            _note_dropped(remarks, file.schema_arrow.names, columns)
-            names = [name for name in file.schema_arrow.names if name in columns.values() or known_column(name)]
-            yield from file.iter_batches(BLOCK_ROWS, columns=names or None)
+            yield from file.iter_batches(BLOCK_ROWS, columns=_taken(path, file.schema_arrow.names, columns, remarks))
     except BadRecord:
         raise
     except (pa.ArrowException, OSError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
@@ -247,11 +244,9 @@ def _jsonl(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterat
 def _of_objects(
     path: Path, numbers: Sequence[int], rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], remarks: list[str]
 ) -> pa.RecordBatch:
-    """Return objects, each with the number of its line, as a batch. Raises BadRecord that names the first line that does not fit."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    _note_dropped(remarks, names, columns)
+    """Return what is read of objects, each with the number of its line. Raises BadRecord that names the first line that does not fit."""
     found = {}
-    for name in names:
+    for name in _taken(path, (name for row in rows for name in row), columns, remarks):
         values = [row.get(name) for row in rows]
         try:
             found[name] = pa.array(values)
