@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import or_
@@ -52,16 +52,14 @@ class Evidence:
     origin: bool = True
     harm: int = 1
 
-    def figures(self, stored: Mapping[str, Floats]) -> Floats:
-        """Return what is tested of the stored columns, [R].
+    def figures(self, values: Floats, spans: Floats) -> Floats:
+        """Return what is tested of its stored column, [R], over so many nanoseconds each (`evidence_span.spans_ns`).
 
         NaN where there is none, and in a round or stream that took no time: all was dropped.
         """
-        values = stored[self.column]
         if self.column == "gpu_throttle_reasons":
             return np.where(np.isnan(values), np.nan, (np.nan_to_num(values).astype(np.int64) & SLOWED) != 0)
-        lasted_ns = spans_ns(stored)
-        lasted_ns = np.where(lasted_ns > 0, lasted_ns, np.nan)
+        lasted_ns = np.where(spans > 0, spans, np.nan)
         if self.unit in (SHARE, "cores"):
             return np.asarray(values / lasted_ns)
         return np.asarray(values / (lasted_ns / NS_PER_S) if self.unit == "per second" else values)
@@ -135,7 +133,8 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
     present = [evidence for evidence in EVIDENCE if np.isfinite(data.evidence.get(evidence.column, np.empty(0))).any()]
     if threshold is None or not present:
         return
-    figures = np.stack([evidence.figures(data.evidence) for evidence in present])
+    spans = spans_ns(data.evidence)
+    figures = np.stack([evidence.figures(data.evidence[evidence.column], spans) for evidence in present])
     signed = figures * np.array([[evidence.harm] for evidence in present])
     times = data.inferences[data.clock]
     of_rounds, visits = times > threshold.ns, data.visits

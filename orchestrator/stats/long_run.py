@@ -149,7 +149,7 @@ def variance_ratios(series: ArrayLike, visits: Visits | None = None) -> Floats:
     if values.shape[1] <= FREQUENCIES:
         return found
     if enough(visits):
-        ratio = _of_clusters(values[varies], visits) / _of_independent(values[varies])
+        ratio = _of_clusters(values[varies], visits, means_of_visits(values[varies], visits)) / _of_independent(values[varies])
     else:
         centred = values[varies] - values[varies].mean(axis=1, keepdims=True)
         alike = (centred[:, :-1] * centred[:, 1:]).sum(axis=1) / (centred**2).sum(axis=1)
@@ -171,14 +171,14 @@ def _of_visits(values: Floats, visits: Visits) -> tuple[Floats, NDArray[np.integ
     means = means_of_visits(values, visits)
     count = means.shape[1]
     alike = depend(means, level=ALIKE_VISITS)
-    variance, slow = _of_clusters(values, visits), cosine_variance(means, COSINES_OF_VISITS) / count
+    variance, slow = _of_clusters(values, visits, means), cosine_variance(means, COSINES_OF_VISITS) / count
     return np.where(alike, np.maximum(variance, slow), variance), np.where(alike, COSINES_OF_VISITS, count // 3)
 
 
-def _of_clusters(values: Floats, visits: Visits) -> Floats:
-    """Return the variance of the mean with visits as clusters, [M]."""
+def _of_clusters(values: Floats, visits: Visits, means: Floats) -> Floats:
+    """Return the variance of the mean with visits as clusters, whose means are given, [M]."""
     sizes = np.unique(visits, return_counts=True)[1]
-    totals = sizes * (means_of_visits(values, visits) - values.mean(axis=1, keepdims=True))
+    totals = sizes * (means - values.mean(axis=1, keepdims=True))
     found: Floats = sizes.size / (sizes.size - 1) * (totals**2).sum(axis=1) / values.shape[1] ** 2
     return found
 

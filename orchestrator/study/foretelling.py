@@ -12,6 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from orchestrator.analysis.dependence import dependent_rows
+from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.explain import EVIDENCE
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
@@ -199,10 +200,10 @@ def explained(one: Foretold, bar: float, deviations: float) -> tuple[list[str], 
 def _evidence(one: Foretold) -> Iterator[str]:
     """Yield which evidence differs between the rounds that predict and those predicted."""
     found: list[tuple[str, str, float, float, float]] = []
-    for evidence in EVIDENCE:
-        if evidence.column not in one.data.evidence or evidence.column not in one.other.evidence:
-            continue
-        before, after = evidence.figures(one.data.evidence), evidence.figures(one.other.evidence)
+    present = [evidence for evidence in EVIDENCE if evidence.column in one.data.evidence and evidence.column in one.other.evidence]
+    sides = [(side, spans_ns(side)) for side in (one.data.evidence, one.other.evidence) if present]
+    for evidence in present:
+        before, after = (evidence.figures(side[evidence.column], spans) for side, spans in sides)
         if one.data is one.other:
             before, after = before[: one.fit.size], after[one.fit.size :]
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.explain import EVIDENCE, TOO_FEW, explain_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.explained import sentences
@@ -40,7 +41,7 @@ def test_a_round_whose_samples_were_all_dropped_has_no_share_of_time(disturbed: 
     took = disturbed.evidence["duration_ns"].copy()
     took[7] = 0
     (foreign,) = (evidence for evidence in EVIDENCE if evidence.column == "foreign_cpu_ns")
-    figures = foreign.figures(disturbed.evidence | {"duration_ns": took})
+    figures = foreign.figures(disturbed.evidence["foreign_cpu_ns"], took)
     assert np.flatnonzero(np.isnan(figures)).tolist() == [7]
     first, *_ = explain_rows(replace(disturbed, evidence=disturbed.evidence | {"duration_ns": took}), LIMIT, ())
     assert (first["column"], first["place"]) == ("foreign_cpu_ns", 1)
@@ -58,8 +59,8 @@ def test_under_load_evidence_of_a_stream_is_divided_by_the_time_of_the_stream(di
         "foreign_cpu_ns": np.array([3e9, np.nan, 0, np.nan]),
         "involuntary_switches": np.array([50, np.nan, 5, np.nan]),
     }
-    assert foreign.figures(stored) == pytest.approx([0.6, np.nan, 0.0, np.nan], nan_ok=True)
-    assert switches.figures(stored) == pytest.approx([10.0, np.nan, 1.0, np.nan], nan_ok=True)
+    assert foreign.figures(stored["foreign_cpu_ns"], spans_ns(stored)) == pytest.approx([0.6, np.nan, 0.0, np.nan], nan_ok=True)
+    assert switches.figures(stored["involuntary_switches"], spans_ns(stored)) == pytest.approx([10.0, np.nan, 1.0, np.nan], nan_ok=True)
 
 
 def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
