@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from orchestrator.analysis.capacity import CapacityRow, capacity_rows
-from orchestrator.analysis.comparison import ComparisonRow, comparison_rows
+from orchestrator.analysis.comparison import ComparisonRow, comparison_rows, contests_of
 from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
 from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
 from orchestrator.analysis.explain import ExplainRow, explain_rows
+from orchestrator.analysis.from_the_best import rows_from_the_best
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.latency import LatencyRow, latency_rows
 from orchestrator.analysis.law import check_intervals
@@ -104,7 +105,11 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     ]
     rows = {name: [row for tables in of_trials for row in tables[name]] for name in TABLES_OF_TRIALS}
     rows["convergence"] = [row for record in records for row in convergence_rows(record)]
-    rows["comparison"] = list(comparison_rows(groups, analysis))
+    contests = [contests_of(group) for group in groups]
+    rows["comparison"] = [
+        *comparison_rows([contest for of_group in contests for contest in of_group], analysis),
+        *(row for of_group in contests for row in rows_from_the_best(of_group)),
+    ]
     rows["processes"] = list(process_rows(groups))
     rows["tolerance"] = list(tolerance_rows(groups, analysis))
     rows["capacity"] = list(capacity_rows(groups))

@@ -30,25 +30,31 @@ from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 THIS_DATA_SET = "this data set"
 SAMPLES_LIKE_THESE = "samples like these"
 FRESH_PROCESSES = "fresh processes"
+FROM_BEST_HERE = "best of this data set"
+FROM_BEST_FRESH = "best of fresh processes"
+FROM_BEST = (FROM_BEST_HERE, FROM_BEST_FRESH)
+"""Scopes of the rows whose baseline is the best, see `from_the_best`."""
 
 
 class ComparisonRow(Labels):
-    """One row per trial, threshold and scope: its quality minus the baseline's, on the total clock."""
+    """One row per trial, threshold and scope: its quality minus the baseline's, on the total clock; of two scopes minus the best's."""
 
-    baseline: Annotated[str, "the trial that it is compared with"]
+    baseline: Annotated[str, "the trial that it is compared with: one for all trials of a model, in the scopes `best of ...` the best"]
     metric: Annotated[str, "the primary metric"]
     clock: Annotated[str, "`total`, under load `response`"]
     threshold: Annotated[str, "its label, such as `p99` or `50 ms`"]
     threshold_ns: Annotated[Int64, "the time bound"]
     threshold_origin: Annotated[str, "`absolute` or `reference`"]
     threshold_reference: Annotated[str | None, "the trial whose percentile it is, where the origin is `reference`"]
-    scope: Annotated[str, "`this data set` (rounds vary), `samples like these` (samples too) or `fresh processes` (repeats)"]
+    scope: Annotated[
+        str, "`this data set` (rounds vary), `samples like these` (samples too), `fresh processes` (repeats); `best of ...`: minus the best"
+    ]
     baseline_mean: Annotated[float, "mean tail quality of the baseline"]
     mean: Annotated[float, "mean tail quality of the trial"]
     difference: Annotated[float, "of tail quality, trial minus baseline"]
     interval_low: Annotated[float | None, "lower limit of its interval; null where nothing bounds it"]
     interval_high: Annotated[float | None, "upper limit; null where nothing bounds it"]
-    verdict: Annotated[str | None, "what the repeats show; of the scope `fresh processes` alone"]
+    verdict: Annotated[str | None, "what the repeats show; of the scopes `fresh processes` and `best of fresh processes` alone"]
     method: Annotated[str, "how the interval was found"]
     parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     flags: Annotated[list[str], "what a reader must know of either trial"]
@@ -95,10 +101,15 @@ class Contest:
         """The thresholds that compare systems."""
         return self.thresholds.common(self.clock)
 
+    def systems(self) -> Iterator[Sequence[Side]]:
+        """Yield the repeats of every system."""
+        yield self.baseline
+        yield from self.others.values()
 
-def comparison_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterator[ComparisonRow]:
-    """Yield the rows of a campaign for ``comparison.parquet``, on the total clock and for the primary metric of each task."""
-    contests = [contest for group in groups for contest in _contests(group) if contest.bounds and contest.others]
+
+def comparison_rows(contests: Sequence[Contest], analysis: AnalysisConfig) -> Iterator[ComparisonRow]:
+    """Yield the rows against baselines for ``comparison.parquet``, on the total clock and for the primary metric of each task."""
+    contests = [contest for contest in contests if contest.others]
     verdicts = _verdicts(contests)
     for contest in contests:
         sides = [side for members in contest.others.values() for side in members]
@@ -116,6 +127,11 @@ def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[ComparisonRow
     by_repeat = {partner.data.record.trial.repeat: partner for partner in contest.baseline}
     partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
     return [row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, seed)]
+
+
+def contests_of(group: Group) -> list[Contest]:
+    """Return what is compared of one task, a contest per model; nothing where no threshold is common to its trials."""
+    return list(_contests(group)) if group.thresholds.common(group.clock) else []
 
 
 def _contests(group: Group) -> Iterator[Contest]:
@@ -158,13 +174,20 @@ def _median(data: TrialData) -> float:
 
 def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int) -> Iterator[ComparisonRow]:
     mine, theirs = side.quality(index), partner.quality(index)
-    scale = scale_of(side.data.judged(side.data.metric))
-    means = scale.shown(float(theirs.mean())), scale.shown(float(mine.mean()))
-    this = _of_rounds(partner.data, side.data, theirs, mine)
-    yield _row(side, partner, threshold, THIS_DATA_SET, means, _figures(this, scale))
+    means = float(theirs.mean()), float(mine.mean())
+    yield difference_row(side, partner, threshold, THIS_DATA_SET, means, of_rounds(partner.data, side.data, theirs, mine))
     those = _of_samples(partner, side, threshold, seed)
     if those is not None:
-        yield _row(side, partner, threshold, SAMPLES_LIKE_THESE, means, _figures(those, scale))
+        yield difference_row(side, partner, threshold, SAMPLES_LIKE_THESE, means, those)
+
+
+def difference_row(
+    side: Side, partner: Side, threshold: Threshold, scope: str, means: tuple[float, float], found: Difference
+) -> ComparisonRow:
+    """Return the row of a difference; ``means`` are those of the partner and of the side, as gains."""
+    scale = scale_of(side.data.judged(side.data.metric))
+    before, after = map(scale.shown, means)
+    return _row(side, partner, threshold, scope, (before, after), _figures(found, scale))
 
 
 def _of_samples(before: Side, after: Side, threshold: Threshold, seed: int) -> Difference | None:
@@ -201,7 +224,9 @@ FEWEST_PAIRS = 6
 """Cycles that both trials had a visit in, from which on these are paired."""
 
 
-def _of_rounds(before: TrialData, after: TrialData, theirs: NDArray[np.float64], mine: NDArray[np.float64]) -> Difference:
+def of_rounds(
+    before: TrialData, after: TrialData, theirs: NDArray[np.float64], mine: NDArray[np.float64], confidence: float = 0.95
+) -> Difference:
     """Return the difference on *this data set*, from the quality of every round of either trial, [R].
 
     Visits of one cycle met the same machine: their means are paired. Trials that did not take turns are compared by Welch's t, with the
@@ -214,9 +239,9 @@ def _of_rounds(before: TrialData, after: TrialData, theirs: NDArray[np.float64],
         sides = zip((theirs, mine), cycles, in_both, strict=True)
         chosen = [means_of_visits(quality[None, some], visits[some])[0] for quality, visits, some in sides]
         per_visit = min(visits.size / np.unique(visits).size for visits in cycles)
-        return compare_rounds(*chosen, paired=True, resolution=resolution / per_visit)
+        return compare_rounds(*chosen, paired=True, confidence=confidence, resolution=resolution / per_visit)
     spreads = _spread(before, theirs), _spread(after, mine)
-    return compare_rounds(theirs, mine, resolution=resolution, spreads=spreads)
+    return compare_rounds(theirs, mine, confidence=confidence, resolution=resolution, spreads=spreads)
 
 
 def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
@@ -273,18 +298,20 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, ComparisonRow]:
             resolutions[key] = 1 / min(side.data.inferences[side.data.clock].size for side in members)
             sides[key] = members, contest.baseline, primary
     found = gate(before, after, resolutions=resolutions)
-    return {key: _verdict(*sides[key], before[key], after[key], found[key], len(found)) for key in sides}
+    level = LEVEL / max(1, len(found))
+    return {key: verdict_row(*sides[key], FRESH_PROCESSES, (before[key], after[key]), found[key], level) for key in sides}
 
 
-def _verdict(
+def verdict_row(
     members: Sequence[Side],
     baseline: Sequence[Side],
-    primary: Threshold,
-    before: Sequence[float],
-    after: Sequence[float],
+    threshold: Threshold,
+    scope: str,
+    means: tuple[Sequence[float], Sequence[float]],
     found: Verdict,
-    trials: int,
+    level: float,
 ) -> ComparisonRow:
+    """Return the row of what repeats show; ``means`` are of the baseline's repeats and of the members', ``level`` is that of a bound."""
     parameters = {
         "repeats": found.repeats_b,
         "baseline_repeats": found.repeats_a,
@@ -293,7 +320,7 @@ def _verdict(
         "p_worse": found.p_worse,
         "p_better": found.p_better,
         "detectable_drop": found.detectable_drop,
-        "one_sided_level": LEVEL / trials,
+        "one_sided_level": level,
     }
     scale = scale_of(members[0].data.judged(members[0].data.metric))
     low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
@@ -304,8 +331,8 @@ def _verdict(
         "method": "pooled t on repeats, Holm over trials; one-sided bounds, Bonferroni",
         "parameters": {name: float(value) for name, value in parameters.items() if math.isfinite(value)},
     }
-    means = scale.shown(float(np.mean(before))), scale.shown(float(np.mean(after)))
-    row = _row(members[0], baseline[0], primary, FRESH_PROCESSES, means, figures, found.outcome)
+    before, after = (scale.shown(float(np.mean(of_repeats))) for of_repeats in means)
+    row = _row(members[0], baseline[0], threshold, scope, (before, after), figures, found.outcome)
     return {**row, "flags": list(dict.fromkeys(flag for side in (*members, *baseline) for flag in side.flags))}
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from math import inf
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE, THIS_DATA_SET
+from orchestrator.analysis.comparison import FRESH_PROCESSES, FROM_BEST, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.configuration.config import Trial
+from orchestrator.report.standings import apart_by
 from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
@@ -58,7 +60,7 @@ def comparison_tables(results: CampaignAnalysis, everywhere: bool = False) -> It
     for group in results.groups:
         found = rows_of(results, "comparison", group)
         for threshold in read_at(group, everywhere):
-            rows = [row for row in found if row["threshold_ns"] == threshold.ns]
+            rows = [row for row in found if row["threshold_ns"] == threshold.ns and row["scope"] not in FROM_BEST]
             trials = list(dict.fromkeys(row["trial"] for row in rows))
             if trials:
                 yield _table(group, threshold, [[row for row in rows if row["trial"] == trial] for trial in trials])
@@ -91,6 +93,39 @@ def _comparison_cells(rows: Sequence[Row], group: Group, marks: Marks) -> list[s
         _difference(scopes.get(SAMPLES_LIKE_THESE), marks),
         _verdict(verdict) + marks.of(verdict) if verdict is not None else "",
     ]
+
+
+FROM_BEST_NOTE = (
+    "Each system minus the best of its model, and the best of each model minus the best of all: these differences decide what ties in the "
+    "answer. Which system is the best is found from the same rounds, so that the limits hold for all pairs together."
+)
+
+
+def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:
+    """Yield per task the differences that decide what ties, at the primary threshold, or ``everywhere``: at all common ones."""
+    for group in results.groups:
+        found = rows_of(results, "comparison", group)
+        names = [name for name in who_columns(group) if name != "repeat"]
+        systems = {data.trial_id: data.record.trial for data in group.trials}
+        for threshold in read_at(group, everywhere):
+            rows = [row for row in found if threshold.is_of(row) and row["scope"] in FROM_BEST]
+            if rows:
+                marks = Marks(rows)
+                yield Table(
+                    title=f"Differences from the best in {group.task} ({group.trials[0].metric}, total time) within {bound(threshold)}",
+                    columns=[*names, "minus", "difference", "is it shown?"],
+                    rows=[[*_named(row, group, names), *_from_best_cells(row, systems[row["baseline"]], marks)] for row in rows],
+                    note=FROM_BEST_NOTE + marks.note(),
+                    right=frozenset(["difference"]),
+                    within_ns=threshold.ns,
+                )
+
+
+def _from_best_cells(row: Row, best: Trial, marks: Marks) -> list[str]:
+    of_model = f"{best.model.name} on " if best.model.name != row["model"] else ""
+    apart = apart_by(row)
+    said = "unknown" if apart is None else "yes" if apart else "a tie"
+    return [f"{of_model}{best.system.name} with {best.runtime.name}", _difference(row, marks), said]
 
 
 def _verdict(row: Row) -> str:

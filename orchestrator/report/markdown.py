@@ -10,6 +10,7 @@ from orchestrator.report.capacity import capacity_tables, unsearched
 from orchestrator.report.claims import (
     comparison_tables,
     deadline_tables,
+    from_the_best_tables,
     other_figure_tables,
     prediction_tables,
     process_tables,
@@ -60,7 +61,7 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Capacity", (capacity_tables,)),
     ("Tail quality at every threshold", (cross_system_tables, together_tables, tolerance_tables)),
     ("Deadlines kept", (deadline_tables,)),
-    ("Differences, fresh processes and other figures", (comparison_tables, process_tables, other_figure_tables)),
+    ("Differences, fresh processes and other figures", (from_the_best_tables, comparison_tables, process_tables, other_figure_tables)),
     ("Slices: tail quality of groups of samples", (slice_tables,)),
     ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),
     ("Latency", (latency_tables,)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.comparison import FRESH_PROCESSES, THIS_DATA_SET, on_samples
+from orchestrator.analysis.comparison import FROM_BEST, FROM_BEST_FRESH, on_samples
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import Scale
@@ -45,7 +45,8 @@ class Standing:
     processes
         how many repeats there are.
     tested
-        whether a stored difference tells it from another system of its model, by the first trial of that one; none where none is stored.
+        whether a stored difference tells it from another system, by the first trial of that one: from the best of its model, and of the
+        models' best ones from the best of all.
     """
 
     names: Mapping[str, str]
@@ -157,7 +158,7 @@ def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
 
 
 def _tested(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, bool]]:
-    """Return per system whether its stored differences at a threshold tell it from others, by the first trial of each.
+    """Return per system whether its stored differences from the best tell the two apart, by the first trial of the other.
 
     Of single processes that is the difference of these rounds, of repeats what fresh processes have shown.
     """
@@ -165,21 +166,17 @@ def _tested(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[s
     system_of = {row["trial"]: key for key, rows in repeats.items() for row in rows}
     found: dict[str, dict[str, bool]] = {}
     for row in rows_of(results, "comparison", group):
-        pair = system_of.get(row["trial"]), system_of.get(row["baseline"])
-        if row["threshold_ns"] != ns or row["threshold_origin"] == "own" or None in pair:
-            continue
-        one, other = (str(key) for key in pair)
-        single = {len(repeats[key]) == 1 for key in (one, other)}
-        apart = _is_apart(row)
-        if len(single) == 1 and apart is not None and row["scope"] == (THIS_DATA_SET if single == {True} else FRESH_PROCESSES):
+        apart = apart_by(row) if row["threshold_ns"] == ns and row["scope"] in FROM_BEST else None
+        one, other = system_of.get(row["trial"]), system_of.get(row["baseline"])
+        if apart is not None and one is not None and other is not None:
             found.setdefault(one, {})[first[other]] = apart
             found.setdefault(other, {})[first[one]] = apart
     return found
 
 
-def _is_apart(row: Row) -> bool | None:
-    """Return whether a stored difference is one; None where nothing is known of it."""
-    if row["scope"] == FRESH_PROCESSES:
+def apart_by(row: Row) -> bool | None:
+    """Return whether a stored difference from the best tells the two apart; None where nothing is known of it."""
+    if row["scope"] == FROM_BEST_FRESH:
         return {"worse": True, "better": True, "no difference shown": False}.get(row["verdict"])
     if row["interval_low"] is None or row["interval_high"] is None:
         return None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orchestrator.analysis.comparison import comparison_rows
+from orchestrator.analysis.comparison import comparison_rows, contests_of
 from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
@@ -124,7 +124,11 @@ def test_the_median_of_a_round_is_that_of_its_inferences(build: Build) -> None:
 
 def test_the_least_step_of_a_comparison_is_one_inference(batched: Callable[..., TrialData]) -> None:
     steady = [batched(np.full((30, 6), ms), 4, f"at{ms}ms") for ms in (10.0, 12.0)]
-    rows = [row for row in comparison_rows(grouped(steady, ANALYSIS), ANALYSIS) if row["scope"] == "this data set"]
+    rows = [
+        row
+        for row in comparison_rows([one for group in grouped(steady, ANALYSIS) for one in contests_of(group)], ANALYSIS)
+        if row["scope"] == "this data set"
+    ]
     widths = {round(row["interval_high"] - row["interval_low"], 6) for row in rows}
     error = np.sqrt(2) * (1 / 6) / 30
     assert all(width == pytest.approx(2 * 2.0017 * error, rel=1e-3) for width in widths)

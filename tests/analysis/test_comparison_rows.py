@@ -8,7 +8,7 @@ from scipy import stats
 
 from orchestrator.analysis import comparison
 from orchestrator.analysis.campaign_analysis import FORMS
-from orchestrator.analysis.comparison import comparison_rows
+from orchestrator.analysis.comparison import comparison_rows, contests_of
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.trial_data import TrialData
@@ -20,7 +20,7 @@ ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 
 
 def rows(trials: list[TrialData], analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
-    return list(comparison_rows(grouped(trials, analysis), analysis))
+    return list(comparison_rows([one for group in grouped(trials, analysis) for one in contests_of(group)], analysis))
 
 
 def test_every_system_is_compared_with_one_baseline(build: Any, noise: Any) -> None:

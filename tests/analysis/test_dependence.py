@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.analysis.comparison import THIS_DATA_SET, common_cycles, comparison_rows
+from orchestrator.analysis.comparison import THIS_DATA_SET, common_cycles, comparison_rows, contests_of
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.tail_quality import tail_quality_rows
@@ -74,7 +74,7 @@ def test_a_drift_is_flagged_by_figure_and_constant_figures_take_no_part() -> Non
 
 
 def of_this_data_set(trials: list[TrialData]) -> dict[str, Any]:
-    found = comparison_rows(grouped(trials, ANALYSIS), ANALYSIS)
+    found = comparison_rows([one for group in grouped(trials, ANALYSIS) for one in contests_of(group)], ANALYSIS)
     [row] = [dict(row) for row in found if (row["scope"], row["threshold"]) == (THIS_DATA_SET, "22 ms")]
     return row
 

@@ -99,7 +99,7 @@ def test_the_same_trial_of_another_day_is_no_repeat(campaigns: Make, planned: Pl
     monday, friday = campaigns("monday", trials), campaigns("friday", trials, day=5, seed=1)
     report(monday, friday, into=tmp_path / "both")
     rows = pq.read_table(tmp_path / "both" / "comparison.parquet").to_pylist()
-    verdicts = [row for row in rows if row["verdict"] is not None]
+    verdicts = [row for row in rows if row["scope"] == "fresh processes"]
     assert len(verdicts) == 1
     parameters = dict(verdicts[0]["parameters"])
     assert (parameters["repeats"], parameters["baseline_repeats"]) == (3, 3)

@@ -17,6 +17,7 @@ from orchestrator.commands.report import store_report
 from orchestrator.report.claims import (
     comparison_tables,
     deadline_tables,
+    from_the_best_tables,
     other_figure_tables,
     prediction_tables,
     process_tables,
@@ -55,6 +56,7 @@ def all_tables(results: CampaignAnalysis) -> list[Table]:
         *cross_system_tables(results),
         *tolerance_tables(results),
         *deadline_tables(results),
+        *from_the_best_tables(results),
         *comparison_tables(results),
         *process_tables(results),
         *other_figure_tables(results),

@@ -92,8 +92,8 @@ function moveAnswer(task, text, names) {
   between.textContent = `No figures were computed at ${task.asked / 1e6} ms itself: all that is shown is of ${ns / 1e6} ms, the nearest that was.`;
   if (!task.systems.length) return;
   const wins = task.clock === task.home.clock && task.said[ns];
-  const test = wins ? `Of these processes, stored differences say what ties here, and intervals where none is stored; fresh processes were compared at ${task.home.name} of ${task.home.clock} time alone.`
-    : `No test was made at this deadline, only at ${task.home.name} of ${task.home.clock} time; here intervals alone say what ties.`;
+  const test = wins ? `Stored differences say what ties here, as at ${task.home.name} of ${task.home.clock} time.`
+    : `Differences were computed at the common deadlines of ${task.home.clock} time; here intervals alone say what ties.`;
   const said = home ? task.home.said : [...wins || winnersAt(task, bound), test];
   sentences.forEach((place, index) => { place.textContent = said[index].replace(`within ${bound}:`, `within ${bound}${near}:`); });
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); return; }

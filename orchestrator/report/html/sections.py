@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.capacity import capacity_tables
-from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables, prediction_tables, process_tables
+from orchestrator.report.claims import (
+    comparison_tables,
+    deadline_tables,
+    from_the_best_tables,
+    other_figure_tables,
+    prediction_tables,
+    process_tables,
+)
 from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.charts import charts_of
@@ -159,6 +166,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
                 *cross_system_tables(own),
                 *together_tables(own),
                 *tolerance_tables(own),
+                *(from_the_best_tables(own, everywhere=True) if several else ()),
                 *(comparison_tables(own, everywhere=True) if several else ()),
             ],
         ),

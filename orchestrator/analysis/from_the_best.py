@@ -1,0 +1,81 @@
+"""The best system of each model against its others, and against the best of the other models: what decides whether two of them tie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.comparison import (
+    FROM_BEST_FRESH,
+    FROM_BEST_HERE,
+    ComparisonRow,
+    Contest,
+    Side,
+    difference_row,
+    of_rounds,
+    verdict_row,
+)
+from orchestrator.stats.gate import LEVEL, gate
+from orchestrator.stats.thresholds import Threshold
+
+
+@dataclass(frozen=True)
+class System:
+    """One system with its repeats, and of each the quality of every round at a threshold, as gains, so that more is better."""
+
+    repeats: Sequence[Side]
+    rounds: Sequence[NDArray[np.float64]]
+
+    @property
+    def means(self) -> list[float]:
+        """The mean of each repeat."""
+        return [float(quality.mean()) for quality in self.rounds]
+
+    @property
+    def standing(self) -> tuple[float, float]:
+        """What sorts systems, the best first, as the answer does: the mean of the repeats' means, then the worst round."""
+        return -float(np.mean(self.means)), -min(float(quality.min()) for quality in self.rounds)
+
+
+def rows_from_the_best(contests: Sequence[Contest]) -> Iterator[ComparisonRow]:
+    """Yield per common threshold of one task the differences from the best of each model, and of the models' best ones from that of all.
+
+    Which one is the best is found from the same rounds. So each difference is held to a level at which all pairs that could have been
+    asked for, those of its model or those of the models' best systems, are right together with 95 % confidence (Bonferroni; of repeats
+    Holm's method over the pairs with the best, at the level that leaves the same error for all pairs).
+    """
+    for index, threshold in enumerate(contests[0].bounds if contests else ()):
+        heads = []
+        for contest in contests:
+            found = (System(repeats, [side.quality(index) for side in repeats]) for repeats in contest.systems())
+            systems = sorted(found, key=lambda one: one.standing)
+            yield from _from_best(systems, threshold)
+            heads.append(systems[0])
+        yield from _from_best(sorted(heads, key=lambda one: one.standing), threshold)
+
+
+def _from_best(systems: Sequence[System], threshold: Threshold) -> Iterator[ComparisonRow]:
+    best, *others = systems
+    if len(best.repeats) == 1:
+        confidence = 1 - 2 * LEVEL / (len(systems) * max(1, len(others)))
+        for other in (one for one in others if len(one.repeats) == 1):
+            [partner], [side] = best.repeats, other.repeats
+            found = of_rounds(partner.data, side.data, best.rounds[0], other.rounds[0], confidence)
+            yield difference_row(side, partner, threshold, FROM_BEST_HERE, (best.means[0], other.means[0]), found)
+        return
+    several = {str(place): one for place, one in enumerate(others) if len(one.repeats) > 1}
+    resolutions = {place: _resolution((*best.repeats, *one.repeats)) for place, one in several.items()}
+    level = LEVEL / len(systems)
+    after = {place: one.means for place, one in several.items()}
+    verdicts = gate(dict.fromkeys(several, best.means), after, level=level, resolutions=resolutions)
+    for place, one in several.items():
+        means = best.means, one.means
+        yield verdict_row(one.repeats, best.repeats, threshold, FROM_BEST_FRESH, means, verdicts[place], level / len(several))
+
+
+def _resolution(repeats: Sequence[Side]) -> float:
+    """Return by how much one answer changes the mean of a repeat."""
+    return 1 / min(side.data.inferences[side.data.clock].size for side in repeats)
