@@ -25,6 +25,8 @@ NOT_KEPT = "schedule not kept"
 OVERLOADED = "overloaded"
 FEW_STREAMS = "few streams"
 ENOUGH_STREAMS = 12
+UNKNOWN = "unknown"
+"""What is not told of imported trials."""
 LONGEST_DELAY_NS, DELAY_SHARE = 1_000_000, 0.01
 """Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99."""
 RATE_OFF = 0.005
@@ -35,8 +37,8 @@ class LoadRow(Labels):
     """One row per trial under load. Ramps are left out."""
 
     load: Annotated[str, "the load in words, such as `poisson 40/s newest`"]
-    policy: Annotated[str, "what is served when the server becomes free"]
-    idle: Annotated[str, "what the process does until the next arrival: `sleep` or `spin`"]
+    policy: Annotated[str, "what is served when the server becomes free; `unknown` of imported trials"]
+    idle: Annotated[str, "what the process does until the next arrival: `sleep`, `spin` or `unknown`"]
     streams: Annotated[Int32, "how many; the unit of intervals"]
     rounds: Annotated[Int32, "of all streams"]
     arrivals: Annotated[Int64, "samples that arrived in them"]
@@ -79,24 +81,35 @@ class Schedules:
 
 
 def schedules_of(data: TrialData) -> Schedules:
-    """Return the streams of a trial that was measured under load, without those that a fault cut short."""
+    """Return the streams of a trial that was measured under load, without those that a fault cut short.
+
+    Of imported ones, rounds may lack a sample, which then never arrived; and as many samples could be on their way as ever were at once.
+    """
     assert data.arrivals is not None
     assert data.streams is not None
-    cut = set(data.streams[data.incomplete].tolist())
+    cut = set() if data.record.imported else set(data.streams[data.incomplete].tolist())
     moments, starts, ends = [], [], []
     for stream in np.unique(data.streams):
         if int(stream) in cut:
             continue
         mine = data.streams == stream
         at = data.arrivals[mine].ravel()
-        order = np.argsort(at, kind="stable")
+        order = np.argsort(at, kind="stable")[: np.count_nonzero(np.isfinite(at))]
         end = at + data.times[Clock.RESPONSE][mine].ravel()
         end[~np.isfinite(end)] = np.nan
         moments.append(at[order])
         ends.append(end[order])
         starts.append((end - data.times[PRIMARY_CLOCK][mine].ravel())[order])
     trial = data.record.trial
-    return Schedules(moments, starts, ends, trial.in_flight, trial.server.timeout_s * SECOND_NS)
+    lanes = max(map(most_at_once, starts, ends), default=1) if data.record.imported else trial.in_flight
+    return Schedules(moments, starts, ends, lanes, trial.server.timeout_s * SECOND_NS)
+
+
+def most_at_once(starts: NDArray[np.float64], ends: NDArray[np.float64]) -> int:
+    """Return how many samples of a stream were on their way at one moment, at most; at least 1. One may begin as another ends."""
+    begun, over = np.sort(starts[np.isfinite(starts)]), np.sort(ends[np.isfinite(ends)])
+    running = np.arange(1, begun.size + 1) - np.searchsorted(over, begun, side="right")
+    return int(running.max(initial=1))
 
 
 @dataclass(frozen=True)
@@ -131,8 +144,8 @@ def load_rows(data: TrialData, flags: Sequence[str]) -> Iterator[LoadRow]:
     yield {
         **data.record.labels(),
         "load": load.words,
-        "policy": load.policy,
-        "idle": load.idle,
+        "policy": UNKNOWN if data.record.imported else load.policy,
+        "idle": UNKNOWN if data.record.imported else load.idle,
         "streams": len(np.unique(data.streams)),
         "rounds": len(data.streams),
         "arrivals": int(data.arrivals.size),

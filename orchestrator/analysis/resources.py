@@ -85,8 +85,11 @@ def cold_starts(stored: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def warm_firsts(data: TrialData) -> Iterator[float]:
-    """Yield per process the total time of its first inference after the warm-up, in ns: that of the lead-in, or else of its first round."""
-    if data.record.trial.load.is_open:
+    """Yield per process the total time of its first inference after the warm-up, in ns: that of the lead-in, or else of its first round.
+
+    Whether anything was warm is not known of an imported trial.
+    """
+    if data.record.trial.load.is_open or data.record.imported:
         return
     leads = _of_rounds(data, "lead_in_first_ns")
     for row in _first_rows(data):

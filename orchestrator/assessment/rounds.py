@@ -204,7 +204,7 @@ def stretches(data: TrialData, clock: Clock) -> Iterator[Stretch]:
         for stream in np.unique(data.streams):
             rows = np.flatnonzero(data.streams == stream)
             arrivals = data.arrivals[rows].ravel()
-            order = np.argsort(arrivals, kind="stable")
+            order = np.argsort(arrivals, kind="stable")[: np.count_nonzero(np.isfinite(arrivals))]  # imported rounds may lack samples
             of_row = np.repeat(rows, data.arrivals.shape[1])
             yield Stretch(data.times[clock][rows].ravel()[order], arrivals[order], of_row[order])
         return

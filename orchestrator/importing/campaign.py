@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,39 +19,23 @@ from numpy.typing import NDArray
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.importing.recording import BadRecord, Recording, dropped
-from orchestrator.importing.rounds import Arrangement, arranged, first_double, visits_by_time
+from orchestrator.importing.moments import moments_of, why_no_schedule
+from orchestrator.importing.notes import is_judged, notes_of
+from orchestrator.importing.recording import BadRecord, Recording
+from orchestrator.importing.rounds import Arrangement, arranged, first_double
 from orchestrator.importing.spool import MISSING, Spool, filled
+from orchestrator.importing.tables import timings_of, write_rounds
 from orchestrator.metrics import METRICS
 from orchestrator.planning.identity import match_key, trial_id
 from orchestrator.storage import schema
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Stopping, TrialRecord
-from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import UNKNOWN
 from orchestrator.subject.samples import digest_lines
 
-PART_ROWS = 2**20
-"""Rows that are put together in memory at once: those of whole rounds, and of one round at least."""
 ON_TIME = "on_time"
 """The score of an answer that nobody has judged: its mean is the share of answers in time."""
 NO_QUALITY = "no quality"
-ONE_TIME = (
-    "The file has one time per request: the clocks inference and total are the same, and there is no response time from the schedule."
-)
-STAGES_TOLD = "The file has times of stages: total is their sum, and there is no response time from the schedule."
-UNUSED_SCHEDULE = dropped(
-    "the scheduled times in the file as a clock response",
-    "a time of an imported trial never runs from the schedule: they are checked alone",
-)
-NO_SCHEDULE = ", and there is no response time from the schedule."
-NOT_JUDGED = (
-    "The file holds no scores, so that nothing is known of quality: on_time counts every answer as right, and its tail quality is the "
-    "share of answers in time."
-)
-NO_MOMENTS = "The file does not say when requests began: rounds are in the order of the file, and their times of day are made up."
-STAMP_LIMITS_NS = (0, 253_402_300_000 * 10**9)
-"""Moments from 1970 to 9999 count as times of day."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +68,7 @@ class _Read:
     spool: Spool
     made: Arrangement
     trial: Trial
+    why_closed: str | None
     data_digest: str
     metrics: tuple[str, ...]
 
@@ -128,7 +112,9 @@ def _read(recording: Recording, folder: Path, names: Names) -> _Read:
     for metric in metrics:
         if metric in METRICS and not hasattr(METRICS[metric], "score"):
             raise InputError(f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out")
-    start = spool.column("start_ns") if spool.has("start_ns") else None
+    why_closed = _why_closed(recording, spool)
+    moment = "start_ns" if why_closed is not None else "arrival_ns"
+    start = spool.column(moment) if spool.has(moment) else None
     rounds = spool.column("round") if spool.has("round") else None
     samples = spool.column("sample") if spool.has("sample") else None
     made = arranged(rounds, samples, start, spool.rows, bool(metrics) or "reference" in spool.present)
@@ -137,7 +123,15 @@ def _read(recording: Recording, folder: Path, names: Names) -> _Read:
     if made.values is not None or rounds is None:
         _refuse_other_scores(recording, spool, made, metrics)
     digest = _data_digest(spool, made)
-    return _Read(recording, spool, made, _trial(recording, names, made), digest, metrics)
+    load = None if why_closed is not None else recording.load
+    return _Read(recording, spool, made, _trial(recording, names, made, load), why_closed, digest, metrics)
+
+
+def _why_closed(recording: Recording, spool: Spool) -> str | None:
+    """Return why requests have no schedule, empty where the file holds none at all, or None if they have."""
+    if recording.load is None or not spool.has("arrival_ns") or (spool.column("arrival_ns") == MISSING).all():
+        return ""
+    return why_no_schedule(spool)
 
 
 def _refuse_other_scores(recording: Recording, spool: Spool, made: Arrangement, metrics: Sequence[str]) -> None:
@@ -160,7 +154,7 @@ def _first_of_samples(values: NDArray[Any], made: Arrangement) -> NDArray[Any]:
     return values[first]
 
 
-def _trial(recording: Recording, names: Names, made: Arrangement) -> Trial:
+def _trial(recording: Recording, names: Names, made: Arrangement, load: Mapping[str, Any] | None) -> Trial:
     rounds = int(made.rounds[-1]) + 1
     nothing = {"kind": "imported", "target": "imported:nothing"}
     runtime = names.runtime or "unknown"
@@ -171,6 +165,7 @@ def _trial(recording: Recording, names: Names, made: Arrangement) -> Trial:
             "system": {"name": names.system or _plain(recording.name)},
             "runtime": {"name": runtime},
             "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential", "lead_in": 0},
+            "load": load,
         }
     )
 
@@ -229,8 +224,9 @@ def _planned(found: Sequence[_Read]) -> Iterator[PlannedTrial]:
 def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samples: pa.Table, about: Mapping[str, Any]) -> Imported:
     spool, made = one.spool, one.made
     of_trial = writer.trial(planned.trial_id)
-    moments = _Moments.of(spool, made)
-    notes = _notes(one, moments)
+    scheduled = one.trial.load.is_open
+    moments = moments_of(spool, made, scheduled, one_stream=scheduled and one.trial.load.name != "trace")
+    notes = notes_of(one.recording, spool, made, moments, one.why_closed)
     began, ended = moments.ends
     record = TrialRecord.from_plan(planned).model_copy(
         update={
@@ -245,7 +241,7 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
                 if "score_" in name
             },
             "stopping": Stopping(rule="rounds", reason="imported"),
-            "flags": tuple(filter(None, [made.flag, None if one.metrics or "reference" in spool.present else NO_QUALITY])),
+            "flags": tuple(filter(None, [made.flag, None if is_judged(spool) else NO_QUALITY])),
             "started_at": began,
             "ended_at": ended,
         }
@@ -253,27 +249,14 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
     writer.set_state(planned.trial_id, "running")
     of_trial.write_samples(samples)
     if made.aside.size:
-        of_trial.write_warmup(_timings(spool, made.aside, np.zeros(made.aside.size, np.int32), np.arange(made.aside.size)).to_batches()[0])
-    _write_rounds(of_trial, spool, made, moments)
+        of_trial.write_warmup(
+            timings_of(spool, made.aside, np.zeros(made.aside.size, np.int32), np.arange(made.aside.size)).to_batches()[0]
+        )
+    write_rounds(of_trial, spool, made, moments)
     of_trial.finish()
     of_trial.write_record(record)
     writer.set_state(planned.trial_id, "done")
     return Imported(planned.trial_id, spool.rows, made.aside.size, moments.began.size, samples.num_rows, notes)
-
-
-def _notes(one: _Read, moments: _Moments) -> tuple[str, ...]:
-    spool = one.spool
-    stages = spool.has("preprocess_ns") or spool.has("postprocess_ns")
-    judged = bool(one.metrics) or "reference" in spool.present
-    scheduled = spool.has("arrival_ns") and bool((spool.column("arrival_ns") != MISSING).any())
-    told = STAGES_TOLD if stages else ONE_TIME
-    return (
-        *one.recording.remarks,
-        one.made.how,
-        *([moments.told] if moments.told else []),
-        *([told.replace(NO_SCHEDULE, "."), UNUSED_SCHEDULE] if scheduled else [told]),
-        *([] if judged else [NOT_JUDGED]),
-    )
 
 
 def _samples(one: _Read) -> pa.Table:
@@ -312,104 +295,6 @@ def _answers(details: Sequence[Mapping[str, Any]], name: str, number: int) -> pa
         return pa.array(values)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"{name}: values of different kinds ({' '.join(str(error).split())[:100]}); write all in one way") from error
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """When rounds began, how long they took and which visit they belong to; ns since 1970, [R].
-
-    This is the one place where scheduled times (``arrival_ns``, which a spool has where the file does) will go on to be stored: as the
-    columns ``arrival_ns`` and ``queue_ns`` of timings, for the clock ``response``.
-    """
-
-    began: NDArray[np.int64]
-    took: NDArray[np.int64]
-    first_row: NDArray[np.int64]
-    visits: NDArray[np.int32] | None
-    told: str
-
-    @property
-    def ends(self) -> tuple[datetime, datetime]:
-        """The beginning of the first round and the end of the last, in UTC."""
-        last = int((self.began + self.took).max())
-        return _moment(int(self.began.min())), _moment(last)
-
-    @classmethod
-    def of(cls, spool: Spool, made: Arrangement) -> _Moments:
-        number = int(made.rounds[-1]) + 1
-        first = np.searchsorted(made.rounds, np.arange(number))
-        total = sum((spool.column(name) for name in schema.STAGES if spool.has(name)), start=np.zeros(spool.rows, np.int64))[made.order]
-        start = spool.column("start_ns")[made.order] if spool.has("start_ns") else None
-        if start is None or (start == MISSING).all():
-            took = np.maximum(np.add.reduceat(total, first), 1)
-            began = np.concatenate([[0], np.cumsum(took)[:-1]])
-            return cls(began, took, first, None, NO_MOMENTS)
-        known = start != MISSING
-        begins = np.where(known, start, np.iinfo(np.int64).max)
-        ends = np.where(known, start + total, np.iinfo(np.int64).min)
-        began, ended = np.minimum.reduceat(begins, first), np.maximum.reduceat(ends, first)
-        lacking = np.minimum.reduceat(~known, first)
-        began, ended = np.where(lacking, start[known].min(), began), np.where(lacking, start[known].min() + 1, ended)
-        visits = visits_by_time(began, ended)
-        told = (
-            ""
-            if visits is None
-            else f"Visits are formed by time: {int(visits[-1]) + 1} of them, with pauses of half a round or more between."
-        )
-        if began.min() < STAMP_LIMITS_NS[0] or ended.max() > STAMP_LIMITS_NS[1]:
-            began, ended = began - began.min(), ended - began.min()
-        return cls(began, np.maximum(ended - began, 1), first, visits, told)
-
-
-def _moment(ns: int) -> datetime:
-    return datetime.fromtimestamp(min(ns, STAMP_LIMITS_NS[1]) / 1e9, UTC)
-
-
-def _write_rounds(of_trial: TrialWriter, spool: Spool, made: Arrangement, moments: _Moments) -> None:
-    """Write all rounds, some of them at a time."""
-    bounds = np.append(moments.first_row, made.order.size)
-    first = 0
-    while first < moments.began.size:
-        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + PART_ROWS, side="right")) - 1)
-        rows = slice(int(bounds[first]), int(bounds[last]))
-        timings = _timings(spool, made.order[rows], made.rounds[rows], made.samples[rows])
-        of_trial.append_many(timings, _rows(moments, first, last, bounds, int(made.samples.max()) + 1))
-        first = last
-
-
-def _timings(spool: Spool, rows: NDArray[np.int64], rounds: NDArray[np.int32], samples: NDArray[Any]) -> pa.Table:
-    codes = spool.column("outcome")[rows]
-    not_ok = codes != schema.OK
-    stages = {
-        name: pa.array(spool.column(name)[rows] if spool.has(name) else np.zeros(rows.size, np.int64), mask=not_ok)
-        for name in schema.STAGES
-    }
-    return pa.table(
-        {
-            "round": rounds,
-            "sample": samples.astype(np.int32),
-            "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(schema.OUTCOMES)),
-            "start_gap_ns": pa.nulls(rows.size, pa.int64()),
-            **stages,
-        }
-    )
-
-
-def _rows(moments: _Moments, first: int, last: int, bounds: NDArray[np.int64], samples: int) -> pa.Table:
-    chosen = slice(first, last)
-    sizes = np.diff(bounds[first : last + 1])
-    number = last - first
-    return pa.table(
-        {
-            "round": pa.array(np.arange(first, last), pa.int32()),
-            "started_at": pa.array(moments.began[chosen] // 1000, pa.timestamp("us", tz="UTC")),
-            "started_monotonic_ns": moments.began[chosen] - int(moments.began.min()),
-            "duration_ns": moments.took[chosen],
-            "process": pa.array(np.zeros(number), pa.int32()),
-            "visit": pa.nulls(number, pa.int32()) if moments.visits is None else moments.visits[chosen],
-            "incomplete": sizes < samples,
-        }
-    )
 
 
 def _file_digest(path: Path) -> str:

@@ -12,13 +12,18 @@ from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
+from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
 from orchestrator.importing import formats
 
-TIMES = ("start", "arrival", "preprocess", "inference", "postprocess", "total")
+OF_ANSWERS = ("first_token", "last_token")
+"""Times from the start of inference, which a streamed answer has."""
+TIMES = ("start", "arrival", "preprocess", "inference", "postprocess", "total", *OF_ANSWERS)
 """Columns of time, as they are called without their unit. ``arrival`` is the scheduled time."""
+GAPS = "token_gaps"
+"""Without its unit, the column of lists of times, from each piece of an answer to the next."""
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
-PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size")
+PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size", "tokens")
 BEGINNINGS = ("score_", "slice_")
 
 
@@ -44,6 +49,8 @@ class Recording:
         plain values for ``trial.json``.
     path
         its file or folder, or None.
+    load
+        keys of ``LoadConfig`` that say by which law ``arrival`` was fixed before the requests began; None where there is no schedule.
     """
 
     name: str
@@ -53,6 +60,7 @@ class Recording:
     remarks: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    load: Mapping[str, Any] | None = None
 
     @property
     def place(self) -> str:
@@ -73,7 +81,11 @@ def dropped(what: str, why: str) -> str:
     return f"Not imported: {what}, since {why}."
 
 
-NO_TOKENS = "import stores the times of whole requests, and has no clocks of tokens"
+def schedule(law: str, rate_per_s: float | None, path: Path) -> dict[str, Any]:
+    """Return keys of ``LoadConfig`` for a law of arrivals; where its rate is none that a load has, the arrivals are those of the file."""
+    if law != "trace" and rate_per_s is not None and 1e-3 <= rate_per_s <= MOST_ARRIVALS_PER_S:
+        return {"name": law, "rate_per_s": rate_per_s}
+    return {"name": "trace", "file": str(path)}
 
 
 class Format(Protocol):
@@ -96,7 +108,7 @@ def find_format(name: str) -> Format:
 def known_column(name: str) -> bool:
     """Return whether the long form has a column of this name."""
     stem, _, unit = name.rpartition("_")
-    return name in PLAIN or name.startswith(BEGINNINGS) or (stem in TIMES and unit in UNITS)
+    return name in PLAIN or name.startswith(BEGINNINGS) or (stem in (*TIMES, GAPS) and unit in UNITS)
 
 
 def refuse_columns(columns: Mapping[str, str], name: str) -> None:

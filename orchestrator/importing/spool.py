@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.importing.documents import LONGEST_NS
-from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording
+from orchestrator.importing.recording import GAPS, OF_ANSWERS, TIMES, UNITS, BadRecord, Recording
+from orchestrator.importing.tokens import lists_of_times, pieces_of
 from orchestrator.storage import schema
 
 MISSING = np.iinfo(np.int64).min
@@ -22,7 +23,12 @@ OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
 """Columns, by their beginnings, of which a sample's first row counts."""
 EARLY_NS = 10**6
 """Moments of one request may come from two clocks, or be rounded: so much before its scheduled time it may begin."""
+Flags: TypeAlias = NDArray[np.bool_]
+Refuse: TypeAlias = Callable[..., None]
+"""Raises BadRecord for the first row that is True, with what is wrong with it."""
 LARGEST_NUMBER = MOST_SCORE = 10**9
+MOST_TOKENS = 2**31
+GAPS_NS, COUNTS = f"{GAPS}_ns", "gap_counts"
 
 
 @dataclass
@@ -54,6 +60,16 @@ class Spool:
     def column(self, name: str) -> NDArray[Any]:
         """Return a column, [rows], as a view of its file."""
         return np.memmap(self.folder / name, dtype=self._types[name], mode="r", shape=(self.rows,))
+
+    def gaps(self, rows: NDArray[np.int64]) -> pa.Array:
+        """Return the gaps between tokens of these rows as lists, null where they are not known."""
+        every = self.column(COUNTS)
+        ends = np.cumsum(np.maximum(every, 0))
+        flat = np.memmap(self.folder / GAPS_NS, dtype=np.int64, mode="r") if ends[-1] else np.zeros(0, np.int64)
+        counts = np.maximum(every[rows], 0)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        places = np.repeat(ends[rows] - counts - offsets[:-1], counts) + np.arange(offsets[-1])
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat[places]), mask=pa.array(every[rows] < 0))
 
     def has(self, name: str) -> bool:
         """Return whether there is such a column of numbers."""
@@ -92,7 +108,7 @@ def filled(recording: Recording, folder: Path) -> Spool:
 def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Callable[[int], str]) -> None:
     at = spool.rows
 
-    def refuse(wrong: NDArray[np.bool_], complaint: str) -> None:
+    def refuse(wrong: Flags, complaint: str) -> None:
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise BadRecord(f"{where(at + row)}: {complaint(row) if callable(complaint) else complaint}; mend or remove it")
@@ -101,20 +117,22 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
     if "inference" not in times and "total" not in times:
         raise BadRecord(f"{where(at)}: no column holds a time: name it by --map inference_ms=COLUMN (or _ns, _us, _s)")
     codes = _outcomes(columns.get("outcome"), rows, refuse)
+    ok = np.ones(rows, dtype=bool) if codes is None else codes == schema.OK
     found: dict[str, NDArray[np.int64]] = {}
     for stem, (name, column) in times.items():
-        found[stem], is_there = _nanoseconds(column, name, refuse)
+        values, is_there = _nanoseconds(column, name, refuse)
         if stem in ("start", "arrival"):
-            found[stem] = np.where(is_there, found[stem], MISSING)
+            found[stem] = np.where(is_there, values, MISSING)
             continue
-        if codes is None:
-            refuse(~is_there, f"{name} is empty, and there is no column outcome to say why")
+        if stem in OF_ANSWERS:
+            ok_here = ok & is_there
         else:
-            refuse(~is_there & (codes == schema.OK), f"{name} is empty, and the outcome is ok")
-        ok = is_there if codes is None else codes == schema.OK
-        least = 1 if stem in ("inference", "total") else 0
-        refuse(ok & ((found[stem] < least) | (found[stem] >= LONGEST_NS)), f"{name} is no time: a time is positive and below 104 days")
-        found[stem] = np.where(ok, found[stem], 0)
+            why = ", and there is no column outcome to say why" if codes is None else ", and the outcome is ok"
+            refuse(ok & ~is_there, f"{name} is empty{why}")
+            ok_here = ok
+        least = 0 if stem in ("preprocess", "postprocess") else 1
+        refuse(ok_here & ((values < least) | (values >= LONGEST_NS)), f"{name} is no time: a time is positive and below 104 days")
+        found[stem] = np.where(ok_here, values, 0)
     if "start" in found and "arrival" in found:
         both = (found["start"] != MISSING) & (found["arrival"] != MISSING)
         refuse(both & (found["arrival"] - found["start"] > EARLY_NS), "it begins before it is scheduled (start before arrival)")
@@ -122,6 +140,7 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
     for stem in ("start", "arrival", *(stage.removesuffix("_ns") for stage in schema.STAGES)):
         if stem in found:
             spool.put(f"{stem}_ns", found[stem])
+    _answers(spool, columns, found, ok, refuse)
     spool.put("outcome", np.zeros(rows, np.int8) if codes is None else codes)
     if "round" in columns:
         numbers, is_there = _whole(columns["round"], "round", refuse)
@@ -138,7 +157,7 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
     _details(spool, columns, samples)
 
 
-def _outcomes(column: pa.Array | None, rows: int, refuse: Callable[..., None]) -> NDArray[np.int8] | None:
+def _outcomes(column: pa.Array | None, rows: int, refuse: Refuse) -> NDArray[np.int8] | None:
     """Return outcomes as indices into ``schema.OUTCOMES``, [rows]; None where there is no such column."""
     if column is None:
         return None
@@ -147,7 +166,7 @@ def _outcomes(column: pa.Array | None, rows: int, refuse: Callable[..., None]) -
     return np.asarray(codes.cast(pa.int8()).to_numpy(zero_copy_only=False), dtype=np.int8)
 
 
-def _nanoseconds(column: pa.Array, name: str, refuse: Callable[..., None]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _nanoseconds(column: pa.Array, name: str, refuse: Refuse) -> tuple[NDArray[np.int64], Flags]:
     """Return times in ns, [rows], 0 where there is none, and where there is one."""
     per = UNITS[name.rpartition("_")[2]]
     is_there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
@@ -164,7 +183,7 @@ def _nanoseconds(column: pa.Array, name: str, refuse: Callable[..., None]) -> tu
     return np.rint(values).astype(np.int64), is_there
 
 
-def _stages(found: dict[str, NDArray[np.int64]], codes: NDArray[np.int8] | None, refuse: Callable[..., None]) -> None:
+def _stages(found: dict[str, NDArray[np.int64]], codes: NDArray[np.int8] | None, refuse: Refuse) -> None:
     """Turn a total into stages: what is not inference, if both are there, counts as preprocess."""
     total = found.pop("total", None)
     if total is None:
@@ -177,7 +196,32 @@ def _stages(found: dict[str, NDArray[np.int64]], codes: NDArray[np.int8] | None,
         found["preprocess"] = total - found["inference"]
 
 
-def _whole(column: pa.Array, name: str, refuse: Callable[..., None]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _answers(spool: Spool, columns: Mapping[str, pa.Array], found: Mapping[str, NDArray[np.int64]], ok: Flags, refuse: Refuse) -> None:
+    """Put what a file says of streamed answers: when their pieces came, and how many tokens they have."""
+    tokens = np.zeros(ok.size, np.int64)
+    if "tokens" in columns:
+        tokens, is_there = _whole(columns["tokens"], "tokens", refuse)
+        refuse(is_there & ((tokens < 0) | (tokens >= MOST_TOKENS)), "tokens must be a whole number from 0 to 2,147,483,647")
+    named = next((name for name in columns if name.rpartition("_")[0] == GAPS), None)
+    gaps = None if named is None else lists_of_times(columns[named], named, refuse)
+    if "first_token" in found:
+        if gaps is not None and "last_token" in found:
+            refuse(ok, f"last_token and {GAPS} both say when its last token came; leave one of them out")
+        first = found["first_token"]
+        pieces = pieces_of(first, first > 0, found.get("last_token"), gaps, found["inference"], refuse)
+        spool.put("first_token_ns", pieces.first)
+        spool.put("last_token_ns", pieces.last)
+        if pieces.gaps is not None:
+            spool.put(GAPS_NS, pieces.gaps.flat)
+            spool.put(COUNTS, pieces.gaps.counts)
+            tokens = np.where((tokens == 0) & (pieces.gaps.counts >= 0), pieces.gaps.counts + 1, tokens)
+    elif gaps is not None or "last_token" in found:
+        refuse(ok, "without a column first_token, other times of its tokens tell nothing")
+    if "tokens" in columns or gaps is not None:
+        spool.put("tokens", np.where(ok, tokens, 0).astype(np.int32))
+
+
+def _whole(column: pa.Array, name: str, refuse: Refuse) -> tuple[NDArray[np.int64], Flags]:
     """Return whole numbers, [rows], 0 where there is none, and where there is one."""
     is_there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     if pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type):
@@ -187,7 +231,7 @@ def _whole(column: pa.Array, name: str, refuse: Callable[..., None]) -> tuple[ND
     return values.astype(np.int64), is_there
 
 
-def _floats(column: pa.Array, name: str, refuse: Callable[..., None]) -> NDArray[np.float64]:
+def _floats(column: pa.Array, name: str, refuse: Refuse) -> NDArray[np.float64]:
     """Return numbers, [rows], NaN where there is none."""
     kind = column.type
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)):
@@ -197,7 +241,7 @@ def _floats(column: pa.Array, name: str, refuse: Callable[..., None]) -> NDArray
     return np.asarray(pc.cast(as_numbers, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _text(column: pa.Array, name: str, refuse: Callable[..., None]) -> pa.Array:
+def _text(column: pa.Array, name: str, refuse: Refuse) -> pa.Array:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         refuse(np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool), f"{name} is no text")
@@ -205,7 +249,7 @@ def _text(column: pa.Array, name: str, refuse: Callable[..., None]) -> pa.Array:
     return column.cast(pa.string())
 
 
-def _samples(spool: Spool, column: pa.Array, refuse: Callable[..., None]) -> NDArray[np.int64]:
+def _samples(spool: Spool, column: pa.Array, refuse: Refuse) -> NDArray[np.int64]:
     """Return what stands for each sample: its number, or that of its name."""
     refuse(np.asarray(column.is_null().to_numpy(zero_copy_only=False), dtype=bool), "sample is empty")
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type

@@ -12,7 +12,7 @@ NOTE = (
     "Asked, scheduled and delivered are samples a second. Own delay is what our loop added where a sample found the server idle (p50, p99, "
     "longest); gap error (p50, p99) is by how much the distance of two such starts differs from that of their arrivals; spacing is the "
     "p-value of the schedule's gaps against the law asked for. Waiting for other samples is the system's own, and part of its response. "
-    "Ramps are left out."
+    "Ramps are left out. Of imported trials our loop is that of the program that measured."
 )
 HEADS = (
     "load", "idle", "streams", "asked", "scheduled", "delivered", "own delay", "gap error", "spacing", "utilisation", "mean wait",

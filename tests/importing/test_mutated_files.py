@@ -25,11 +25,24 @@ PER_FORMAT = 29 * EFFORT
 def sources(folder: Path) -> dict[str, Path]:
     """A good file of each format."""
     rng = random.Random(7)
-    rows = [(number // 10, number % 10, rng.randint(1, 10**7), 1.0) for number in range(60)]
-    (folder / "t.csv").write_text("round,sample,inference_ns,score_x\n" + "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in rows))
-    keys = ("round", "sample", "inference_ns", "score_x")
-    (folder / "t.jsonl").write_text("".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in rows))
-    pq.write_table(pa.table(dict(zip(keys, map(list, zip(*rows, strict=True)), strict=True))), folder / "t.parquet")
+    keys = ("round", "sample", "inference_ns", "score_x", "arrival_ns", "start_ns", "first_token_ns", "tokens")
+    rows = [
+        (
+            number // 10,
+            number % 10,
+            rng.randint(10, 10**7),
+            1.0,
+            10**8 * number,
+            10**8 * number + rng.randint(0, 9**7),
+            rng.randint(1, 9),
+            3,
+        )
+        for number in range(60)
+    ]
+    (folder / "t.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in (keys, *rows)))
+    lists = [dict(zip(keys, row, strict=True)) | {"token_gaps_ns": [1, 0]} for row in rows]
+    (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lists))
+    pq.write_table(pa.Table.from_pylist(lists), folder / "t.parquet")
     runs = [{batch: rng.random() + 0.1 for batch in range(1, 9)} for _ in range(6)]
     (folder / "p.pickle").write_bytes(pickle.dumps({"inference": runs, "total": [{b: t + 0.1 for b, t in run.items()} for run in runs]}))
     lists = {"ttfts": [0.1] * 25, "itls": [[0.01, 0.02]] * 25, "errors": [""] * 25, "start_times": [float(n) for n in range(25)]}
@@ -85,6 +98,8 @@ def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> tuple[i
     place = tmp_path / "mutated"
     place.mkdir()
     path = place / source.name
+    if (log := source.with_name("mlperf_log_detail.txt")).exists():  # without it a trace is no schedule
+        shutil.copy(log, place)
     for number in range(PER_FORMAT):
         path.write_bytes(mutated(original, rng))
         results = tmp_path / f"results-{number}"

@@ -37,6 +37,24 @@ def check(found, times: list[int], bound_ms: float) -> None:
     assert "nothing is known of quality" in found.out
 
 
+def check_clock(found, clock: str, times: list[int]) -> None:
+    """Percentiles and mean of one clock."""
+    assert [found.percentile(percent, clock) for percent in PERCENTS] == [
+        pytest.approx(percentile(times, percent), abs=1) for percent in PERCENTS
+    ]
+    assert found.rows("latency", clock=clock)[0]["mean_ns"] == pytest.approx(sum(times) / len(times), abs=1)
+
+
+def check_gaps(found, gaps: list[list[float]]) -> None:
+    """The table of gaps between tokens, of gaps in ns by answer."""
+    every, longest = sorted(gap for some in gaps for gap in some), [max(some) for some in gaps]
+    (row,) = found.rows("token_gaps")
+    assert (row["answers"], row["gaps"]) == (len(gaps), len(every))
+    hand = [percentile(every, percent) for percent in (50, 95, 99)] + [every[-1], percentile(longest, 50), percentile(longest, 99)]
+    names = ("p50_ns", "p95_ns", "p99_ns", "longest_ns", "longest_p50_ns", "longest_p99_ns")
+    assert [row[name] for name in names] == [pytest.approx(value, abs=2) for value in hand]
+
+
 def at(bound_ms: float) -> AnalysisConfig:
     return AnalysisConfig(thresholds_ms=(bound_ms,))
 
@@ -50,6 +68,16 @@ def test_guidellm(imported) -> None:
     found = imported(path, "--format", "guidellm", analysis=at(250))
     check(found, times, 250)
     assert "one round" in found.rows("tail_quality")[0]["flags"]
+    # What GuideLLM itself says of each request.
+    check_clock(found, "response", [round(one["request_scheduled_latency"] * 1e9) for one in requests])
+    moments = [one["info"]["timings"] for one in requests]
+    check_clock(found, "first_token", [round((one["first_token_iteration"] - one["targeted_start"]) * 1e9) for one in moments])
+    check_clock(found, "per_token", [round(one["inter_token_latency_ms"] * 1e6) for one in requests])
+    (schedule,) = found.rows("load")
+    due = [one["targeted_start"] for one in moments]
+    assert (schedule["load"], schedule["streams"], schedule["arrivals"]) == ("poisson 1/s", 1, len(due))
+    assert schedule["scheduled_per_s"] == pytest.approx((len(due) - 1) / (max(due) - min(due)), rel=1e-6)
+    assert schedule["own_delay_max_ns"] == pytest.approx(max(one["request_dispatch_delay"] for one in requests[1:]) * 1e9, abs=1)
 
 
 @needs_peers
@@ -62,6 +90,12 @@ def test_aiperf(imported) -> None:
     own = next(
         line for line in (PEERS / "aiperf" / "profile_export_aiperf.csv").read_text().splitlines() if line.startswith("Request Latency")
     )
+    metrics = [json.loads(line)["metrics"] for line in path.read_text().splitlines()]
+    check_clock(found, "first_token", [round(one["time_to_first_token"]["value"] * 1e6) for one in metrics])
+    check_clock(found, "per_token", [round(one["inter_token_latency"]["value"] * 1e6) for one in metrics])
+    check_gaps(found, [[gap * 1e6 for gap in one["inter_chunk_latency"]["value"]] for one in metrics])
+    tokens = found.campaign.timings(found.only().trial_id).column("tokens").to_pylist()
+    assert tokens == [one["usage_completion_tokens"]["value"] for one in metrics]
     mean, least, most = (float(cell) for cell in own.split(",")[1:4])
     row = found.rows("latency", clock="inference")[0]
     assert [row["mean_ns"] / 1e6, row["min_ns"] / 1e6, row["max_ns"] / 1e6] == pytest.approx([mean, least, most], abs=0.006)
@@ -73,7 +107,17 @@ def test_perf_analyzer(name: str, imported) -> None:
     path = PEERS / "perf_analyzer" / name
     requests = json.loads(path.read_text())["experiments"][0]["requests"]
     times = [one["response_timestamps"][-1] - one["timestamp"] for one in requests]
-    check(imported(path, "--format", "perf_analyzer", analysis=at(50)), times, 50)
+    found = imported(path, "--format", "perf_analyzer", analysis=at(50))
+    check(found, times, 50)
+    if "openai" in name:
+        pieces = [
+            [moment - one["timestamp"] for moment, output in zip(one["response_timestamps"], one["response_outputs"], strict=True)
+             if re.search(r'"(content|text)":"[^"]', output["response"])]
+            for one in requests
+        ]  # fmt: skip
+        check_clock(found, "first_token", [moments[0] for moments in pieces])
+        check_clock(found, "per_token", [round((moments[-1] - moments[0]) / (len(moments) - 1)) for moments in pieces])
+        check_gaps(found, [np.diff(moments).tolist() for moments in pieces])
 
 
 @needs_peers
@@ -88,9 +132,20 @@ def test_loadgen(imported) -> None:
     found = imported(folder, "--format", "loadgen", analysis=at(5))
     check(found, times, 5)
     # LoadGen's own percentiles are those of the times from the schedule, which the delay of issuing is a part of.
-    own = dict(re.findall(r'"result_([0-9.]+)_percentile_latency_ns", "value": (\d+)', (folder / "mlperf_log_detail.txt").read_text()))
-    assert own
+    log = (folder / "mlperf_log_detail.txt").read_text()
+    own = dict(re.findall(r'"result_([0-9.]+)_percentile_latency_ns", "value": (\d+)', log))
     assert int(own["99.00"]) == sorted(int(complete) for _, _, _, complete in events)[int(288 * 0.99)]
+    check_clock(found, "response", [int(complete) for *_, complete in events])
+    assert {percent: found.percentile(percent, "response") for percent in (90, 95, 99)} == {
+        percent: int(own[f"{percent}.00"]) for percent in (90, 95, 99)
+    }
+    (mean,) = re.findall(r'"result_mean_latency_ns", "value": (\d+)', log)
+    assert int(found.rows("latency", clock="response")[0]["mean_ns"]) == int(mean)
+    (schedule,) = found.rows("load")
+    assert (schedule["load"], schedule["idle"], schedule["policy"]) == ("poisson 100/s", "unknown", "unknown")
+    assert schedule["own_delay_p99_ns"] == percentile([int(issue) for _, _, issue, _ in events], 99)
+    assert schedule["mean_wait_ns"] == pytest.approx(np.mean([int(issue) for _, _, issue, _ in events]))
+    assert "there is no response time" not in found.out
     facts = found.only().facts["loadgen"]
     assert facts["result_query_count"] == "288"
     assert found.only().started_at > datetime(2026, 1, 1, tzinfo=UTC)
@@ -128,15 +183,19 @@ def test_vllm_as_its_writer_forms_it(tmp_path, imported) -> None:
     (row,) = found.rows("tail_quality", clock="inference", threshold_ns=200_000_000, threshold_origin="absolute")
     assert row["mean"] == pytest.approx(sum(time <= 200_000_000 for time in times) / 26, abs=1e-12)
     assert found.only().trial.model.name == "org_some-model"
+    per_token = [round(sum(gaps) / 7 * 1e9) for gaps in itls[:25]]
+    for clock, values in (("first_token", [round(first * 1e9) for first in ttfts[:25]]), ("per_token", per_token)):
+        assert found.percentile(50, clock) == pytest.approx(percentile([*values, 10**18], 50), abs=1)
+    check_gaps(found, [[gap * 1e9 for gap in gaps] for gaps in itls[:25]])
 
 
 def made_files(folder, value: object = 0.05) -> dict[str, Path]:
     """A file of each format that has figures of tokens, with a value in the first place where a time stands."""
-    timings = {"targeted_start": 1.0, "request_start": 1.0, "first_token_iteration": 1.1, "request_end": 1.2}
+    timings = {"targeted_start": 1.0, "request_start": 1.0, "first_token_iteration": 1.02, "request_end": 1.2}
     requests = [{"info": {"timings": timings | {"request_end": value}}}, *[{"info": {"timings": timings}}] * 2]
     latency, token = {"value": value, "unit": "s"}, {"value": 20, "unit": "ms"}
     about = {"request_start_ns": 10**18, "request_end_ns": 10**18 + 10**8}
-    line = {"metadata": about, "metrics": {"request_latency": latency, "time_to_first_token": token, "output_token_count": token}}
+    line = {"metadata": about, "metrics": {"request_latency": latency, "time_to_first_token": token, "decode_duration": token}}
     documents = {
         "vllm": {"ttfts": [value, 0.1], "itls": [[0.01], [0.02]], "errors": ["", ""]},
         "guidellm": {"benchmarks": [{"requests": {"successful": requests}}]},
@@ -150,16 +209,37 @@ def made_files(folder, value: object = 0.05) -> dict[str, Path]:
 
 def test_figures_that_are_not_imported_are_named(tmp_path, imported) -> None:
     said = {
-        "vllm": ["the times to first tokens (ttfts) as a clock of their own", "the gaps between tokens (itls) as figures of their own"],
-        "guidellm": ["the times to first tokens in the file", "the scheduled times in the file as a clock response"],
-        "aiperf": ["time_to_first_token of the file", "the other metrics of the file (output_token_count)"],
-        "perf_analyzer": ["the times of the responses before the last one"],
+        "guidellm": "the moments targeted_start as a clock response",
+        "aiperf": "the other metrics of the file (decode_duration)",
+        "perf_analyzer": "the times of the responses before the last one",
     }
     files = made_files(tmp_path, 1.2)
-    for form, whats in said.items():
-        lines = imported(files[form], "--format", form).out.splitlines()
-        for what in whats:
-            assert [line for line in lines if line.startswith(f"Not imported: {what}, since ")], (form, what)
+    for form, what in said.items():
+        found = imported(files[form], "--format", form)
+        assert [line for line in found.out.splitlines() if line.startswith(f"Not imported: {what}, since ")], (form, what)
+        assert "response" not in {row["clock"] for row in found.rows("latency")}
+    assert "first_token" not in {row["clock"] for row in found.rows("latency")}
+
+
+@pytest.mark.parametrize(("kind", "told"), [("concurrent", "under strategy concurrent they are no schedule"), ("constant", None)])
+def test_moments_of_guidellm_are_a_schedule_where_its_strategy_has_one(kind: str, told: str | None, tmp_path, imported) -> None:
+    def request(second: int) -> dict:
+        timings = {"targeted_start": second, "request_start": second + 0.25, "request_end": second + 0.75, "first_token_iteration": None}
+        return {"info": {"timings": timings}}
+
+    requests = {"successful": [request(second) for second in (1, 2, 3)], "incomplete": [{"info": {"timings": {}}}]}
+    config = {"strategy": {"type_": kind, "rate": 1.0}}
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps({"benchmarks": [{"requests": requests, "config": config}]}))
+    found = imported(path, "--format", "guidellm")
+    assert "1 requests that GuideLLM had prepared and never scheduled are left out" in found.out
+    assert found.campaign.timings(found.only().trial_id).num_rows == 3
+    if told is None:
+        assert found.only().trial.load.words == "periodic 1/s"
+        assert found.percentile(99, "response") == 750_000_000
+    else:
+        assert told in found.out
+        assert not found.only().trial.load.is_open
 
 
 @pytest.mark.parametrize("form", ["vllm", "guidellm", "aiperf"])

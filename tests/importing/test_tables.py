@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -147,6 +148,21 @@ def test_those_left_over_are_warm_up(tmp_path, imported) -> None:
         ("t.csv", "sample,inference_ms,inference_us\na,5,6\n", "has two columns for one time, inference_ms and inference_us"),
         ("t.jsonl", '{"total_s": 5, "total_ns": 5}\n', "has two columns for one time, total_s and total_ns"),
         ("t.csv", "inference_ms,start_ns,arrival_ns\n5,0,0\n6,1000000000,1500000000\n", "line 3: it begins before it is scheduled"),
+        ("t.csv", "inference_ms,first_token_ms\n5,4\n5,6\n", "line 3: its first token comes after the end of its answer"),
+        ("t.csv", "inference_ms,first_token_ms,last_token_ms\n5,4,3\n", "line 2: its last token comes before its first"),
+        ("t.csv", "inference_ms,last_token_ms\n5,4\n", "without a column first_token, other times of its tokens tell nothing"),
+        ("t.csv", "inference_ms,tokens\n5,-4\n", "tokens must be a whole number from 0 to"),
+        ("t.csv", "inference_ms,token_gaps_ms\n5,4\n", "token_gaps_ms is no list of times"),
+        (
+            "t.jsonl",
+            '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1]}\n{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, 4]}\n',
+            "line 2: its gaps between tokens add up to more than its answer took",
+        ),
+        (
+            "t.jsonl",
+            '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, -1]}\n',
+            "line 1: token_gaps_ms holds what is no time",
+        ),
         ("t.jsonl", '{"inference_ms": 5}\n[1]\n', "line 2 is no object"),
         ("t.jsonl", '{"inference_ms": 5}\n{"inference_ms": 5\n', "line 2 is no JSON"),
         ("t.jsonl", '{"inference_ms": 5}\n\n{"inference_ms": 0}\n', "line 3: inference_ms is no time"),
@@ -162,19 +178,99 @@ def test_a_mistake_is_one_line_with_file_and_place(name: str, text: str, told: s
     assert str(path) in line or any(words in line for words in ("is no mean",))
 
 
-def test_columns_that_are_not_imported_are_named(tmp_path, imported) -> None:
-    rows = {"inference_ms": [5, 6], "first_token_ms": [1, 2], "tokens": [3, 4], "start_ns": [0, 10**9], "arrival_ns": [0, 10**9]}
-    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
-    lines = [",".join(rows), *(",".join(map(str, row)) for row in zip(*rows.values(), strict=True))]
-    written(tmp_path / "t.csv", "\n".join(lines) + "\n")
-    written(tmp_path / "t.jsonl", "".join(json.dumps(dict(zip(rows, row, strict=True))) + "\n" for row in zip(*rows.values(), strict=True)))
-    for name in ("t.parquet", "t.csv", "t.jsonl"):
-        found = imported(tmp_path / name, "--format", "table")
-        assert "Not imported: the columns first_token_ms, tokens, since the long form has none of these names" in found.out
-        assert "Not imported: the scheduled times in the file as a clock response" in found.out
-        assert "there is no response time from the schedule" not in found.out
-    mapped = imported(tmp_path / "t.csv", "--format", "table", "--map", "inference_ms=first_token_ms")
-    assert "Not imported: the columns inference_ms, tokens, since" in mapped.out
+def written_as(form: str, folder: Path, rows: dict[str, list[Any]]) -> Path:
+    """Write columns as CSV, Parquet or JSON lines."""
+    path = folder / f"t.{form}"
+    if form == "parquet":
+        pq.write_table(pa.table(rows), path)
+        return path
+    each = list(zip(*rows.values(), strict=True))
+    if form == "csv":
+        cells = [",".join("" if value is None else str(value) for value in row) for row in each]
+        return written(path, "\n".join([",".join(rows), *cells]) + "\n")
+    return written(path, "".join(json.dumps(dict(zip(rows, row, strict=True))) + "\n" for row in each))
+
+
+FORMS = ("csv", "parquet", "jsonl")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_that_are_not_imported_are_named(form: str, tmp_path, imported) -> None:
+    path = written_as(form, tmp_path, {"inference_ms": [5, 6], "ttft_ms": [1, 2], "words": [3, 4]})
+    found = imported(path, "--format", "table")
+    assert "Not imported: the columns ttft_ms, words, since the long form has none of these names" in found.out
+    assert "there is no response time from the schedule" in found.out
+    mapped = imported(path, "--format", "table", "--map", "first_token_ms=ttft_ms")
+    assert "Not imported: the columns words, since" in mapped.out
+    assert mapped.percentile(99, "first_token") == 2_000_000
+    assert "there is no clock per_token" in mapped.out
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_schedule_and_times_of_tokens(form: str, tmp_path, imported) -> None:
+    """Two requests at once, one that failed, one that was never sent, one that began too early by the other clock."""
+    rows: dict[str, list[Any]] = {
+        "arrival_ms": [100, 110, 120, 130, 200],
+        "start_ms": [101, 115, 121, None, 199.5],
+        "inference_ms": [30, 20, None, None, 10],
+        "outcome": ["ok", "ok", "error", "dropped", "ok"],
+        "first_token_ms": [10, None, 3, None, 4],
+        "tokens": [3, 0, 1, None, 1],
+    }
+    if form != "csv":
+        rows["token_gaps_us"] = [[5000, 14999.9999], None, [1], None, []]
+    found = imported(written_as(form, tmp_path, rows), "--format", "table")
+    timings = found.campaign.timings(found.only().trial_id)
+    assert timings.column("arrival_ns").to_pylist() == [0, 10_000_000, 20_000_000, 30_000_000, 100_000_000]
+    assert timings.column("queue_ns").to_pylist() == [1_000_000, 5_000_000, None, None, 0]
+    matrix = found.campaign.matrix(found.only().trial_id)
+    inf = float("inf")
+    assert matrix.times["response"].tolist() == [[31_000_000, 25_000_000, inf, inf, 10_000_000]]
+    assert matrix.times["first_token"].tolist() == [[11_000_000, inf, inf, inf, 4_000_000]]
+    assert matrix.times["per_token"].tolist() == [[10_000_000, inf, inf, inf, 6_000_000]]
+    assert "1 requests began before they were scheduled, by 500 us at most" in found.out
+    (row,) = found.rows("load")
+    assert (row["load"], row["arrivals"], row["dropped_share"]) == ("trace x1", 5, pytest.approx(0.2))
+    if form == "csv":
+        assert timings.column("token_gaps_ns").null_count == 5
+        assert "it came with the end of the answer" in found.out
+    else:
+        assert timings.column("token_gaps_ns").to_pylist() == [[5_000_000, 15_000_000], None, None, None, []]
+
+
+def test_streams_begin_after_pauses_and_rounds_may_lack_samples(tmp_path, imported) -> None:
+    """Three streams of two rounds, the last of which lacks a sample."""
+    rows = [
+        {"round": number, "sample": sample, "arrival_s": 100 * (number // 2) + 2 * number + sample, "late_s": (number + sample) / 10}
+        for number in range(6)
+        for sample in (0, 1)
+    ]
+    lines = [json.dumps(row | {"start_s": row["arrival_s"] + row.pop("late_s"), "inference_s": 0.5}) for row in rows[:-1]]
+    found = imported(written(tmp_path / "t.jsonl", "\n".join(lines)), "--format", "table")
+    rounds = found.campaign.rounds(found.only().trial_id)
+    assert rounds.column("stream").to_pylist() == rounds.column("visit").to_pylist() == [0, 0, 1, 1, 2, 2]
+    assert found.campaign.timings(found.only().trial_id).column("arrival_ns").to_pylist() == [
+        second * 10**9 for second in (0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2)
+    ]
+    (row,) = found.rows("load")
+    assert (row["streams"], row["scheduled_per_s"]) == (3, pytest.approx(8 / 8))
+    assert row["own_delay_max_ns"] == pytest.approx(0.5e9)
+    assert "Streams are formed by time: 3 of them" in found.out
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"arrival_ms": [1, None]}, "1 of 2 requests have none"),
+        ({"arrival_ms": [1, 2]}, "the file does not say when requests began (start_ns)"),
+        ({"arrival_ms": [1, 2], "start_ms": [1, None]}, "the file does not say when 1 of the requests that were answered began"),
+    ],
+)
+def test_a_schedule_with_holes_is_none(more: dict[str, list[Any]], told: str, tmp_path, imported) -> None:
+    found = imported(written_as("csv", tmp_path, {"inference_ms": [5, 6], **more}), "--format", "table")
+    assert f"Not imported: the scheduled times in the file as a clock response, since {told}." in found.out
+    assert not found.only().trial.load.is_open
+    assert "response" not in {row["clock"] for row in found.rows("latency")}
 
 
 def test_a_key_that_is_not_read_may_hold_anything(tmp_path, imported) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
 import pytest
 from program import orchestrator
 
@@ -15,19 +16,26 @@ from orchestrator.storage.reader import open_campaign
 
 @pytest.fixture(scope="module")
 def campaigns(tmp_path_factory) -> tuple[Path, Path]:
-    """The same task on two systems, with scores and without."""
+    """The same task with scores and without, under a schedule, with times of tokens."""
     folder = tmp_path_factory.mktemp("imported")
     rng = np.random.default_rng(1)
     times = rng.lognormal(2, 0.3, 400)
+    arrivals = np.arange(400) * 20.0 + np.arange(400) // 100 * 10_000
+    moments = {
+        "arrival_ms": arrivals, "start_ms": arrivals + rng.exponential(1, 400), "first_token_ms": times / 2, "tokens": np.full(400, 5),
+    }  # fmt: skip
     scored = {"score_top1": pa.array(np.tile([1.0, 1.0, 0.0, 1.0], 100))}
     for name, more in (("scored", scored), ("plain", {})):
         path = folder / f"{name}.csv"
         pc_csv.write_csv(
-            pa.table({"round": np.repeat(np.arange(40), 10), "sample": np.tile(np.arange(10), 40), "inference_ms": times, **more}), path
+            pa.table(
+                {"round": np.repeat(np.arange(40), 10), "sample": np.tile(np.arange(10), 40), "inference_ms": times, **moments, **more}
+            ),
+            path,
         )
     scores = np.tile(np.array([1.0, 0.0, 1.0, 1.0, 1.0] * 2), 40)
     table = pc_csv.read_csv(folder / "scored.csv")
-    pc_csv.write_csv(table.set_column(3, "score_top1", pa.array(scores)), folder / "scored.csv")
+    pc_csv.write_csv(table.set_column(table.column_names.index("score_top1"), "score_top1", pa.array(scores)), folder / "scored.csv")
     for file, name in (("scored", "scored"), ("plain", "plain"), ("scored", "again")):
         words = ("--format", "table", "--task", "t", "system=host", "--quiet", f"results_dir={name}")
         assert orchestrator("import", f"{file}.csv", *words, cwd=folder).returncode == 0
@@ -43,14 +51,20 @@ def test_report_status_compare_export_explain_inspect(campaigns, call, tmp_path)
         assert (directory / "report.html").exists()
         assert call("status", directory).code == 0
         assert "their files hold no evidence" in " ".join(call("explain", directory).out.split())
-        assert call("inspect", directory).code == 0
+        (trial,) = open_campaign(directory).trials()
+        inspected = call("inspect", directory, trial.trial_id)
+        assert (inspected.code, inspected.err) == (0, "")
+        assert "Schedules of t under trace x1" in (directory / "report.md").read_text()
     assert "nothing is known of quality" in " ".join(call("report", plain).out.split())
     assert "nothing is known of quality" not in " ".join(call("report", scored).out.split())
     assert "the metric was top1 and is on_time" in " ".join(call("compare", scored, plain).out.split())
     assert call("compare", scored, scored.parent / "again").code == 0
     exported = call("export", scored, "--to", tmp_path / "out", "--format", "csv,latex,parquet")
     assert (exported.code, exported.err) == (0, "")
-    assert (tmp_path / "out" / "tail_quality.csv").exists()
+    assert "per_token" in (tmp_path / "out" / "tail_quality.csv").read_text()
+    rows = pq.read_table(tmp_path / "out" / "timings.parquet", columns=["response_ns", "queue_ns", "total_ns", "first_token_ns"])
+    assert rows.num_rows == 400
+    assert sum(column.null_count for column in rows.columns) == 0
 
 
 def test_no_deadline_is_certified_and_resume_and_extend_refuse(campaigns, call) -> None:

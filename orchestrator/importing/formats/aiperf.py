@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parsed, read_lines
-from orchestrator.importing.recording import NO_TOKENS, UNITS, Recording, dropped, refuse_columns, shown
+from orchestrator.importing.recording import UNITS, Recording, dropped, refuse_columns, shown
 
 NOTE = "The time of a request of AIPerf is its request_latency, from sending it to its last response; its file holds no scheduled time."
 SHOWN = 6
-TYPES = {"start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string()}
+OTHERS = "no figure of a trial is made of them"
+TYPES = {
+    "start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string(), "first_token_ns": pa.float64(),
+    "token_gaps_ns": pa.list_(pa.float64()), "tokens": pa.float64(),
+}  # fmt: skip
+NUMBERS_OF_TOKENS = ("usage_completion_tokens", "output_sequence_length", "output_token_count")
+"""Those that the server counts come first. Where none is there, pieces count."""
 
 
 class Metadata(Record):
@@ -25,17 +31,44 @@ class Metadata(Record):
     was_cancelled: bool = False
 
 
-class Latency(Record):
-    """A figure and its unit."""
+class Unit(Record):
+    """What a figure is in."""
+
+    unit: Literal["ns", "us", "ms", "s", "sec"]
+
+    @property
+    def ns(self) -> int:
+        """Its unit in ns."""
+        return UNITS[self.unit.removesuffix("ec")]
+
+
+class Latency(Unit):
+    """A time."""
 
     value: float
-    unit: Literal["ns", "us", "ms", "s", "sec"]
+
+
+class Latencies(Unit):
+    """Several times."""
+
+    value: list[float]
+
+
+class Number(Record):
+    """A number of tokens."""
+
+    value: float
 
 
 class Metrics(Record):
     """The figures of a request that are read."""
 
     request_latency: Latency | None = None
+    time_to_first_token: Latency | None = None
+    inter_chunk_latency: Latencies | None = None
+    usage_completion_tokens: Number | None = None
+    output_sequence_length: Number | None = None
+    output_token_count: Number | None = None
 
 
 class Request(Record):
@@ -58,29 +91,30 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             place = f"{path} line {number}"
             document = parsed(line, place)
             request = checked(Request, document, place)
-            others |= set(document.get("metrics") or ()) - {"request_latency"}
+            others |= set(document.get("metrics") or ()) - set(Metrics.model_fields)
             if request.metadata.benchmark_phase not in (None, "profiling"):
                 left_out += 1
                 continue
             rows.append(_row(request, place))
             places.append(place)
         warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
-        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE, *warmup, *_dropped(others)), path=path)
-
-
-def _dropped(metrics: Set[str]) -> Iterator[str]:
-    """Yield what is not imported of a file's metrics: each time of tokens by its name, the others together."""
-    of_tokens = sorted(name for name in metrics if name.startswith("time_to_") or name in ("inter_token_latency", "inter_chunk_latency"))
-    yield from (dropped(f"{shown([name], 1)} of the file", NO_TOKENS) for name in of_tokens)
-    if others := sorted(metrics - set(of_tokens)):
-        yield dropped(f"the other metrics of the file ({shown(others, SHOWN)})", "no figure of a trial is made of them")
+        left = [dropped(f"the other metrics of the file ({shown(sorted(others), SHOWN)})", OTHERS)] if others else []
+        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE, *warmup, *left), path=path)
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:
-    latency, about = request.metrics.request_latency, request.metadata
+    metrics, about = request.metrics, request.metadata
+    latency, first, gaps = metrics.request_latency, metrics.time_to_first_token, metrics.inter_chunk_latency
     if latency is None:
         time_ns = about.request_end_ns - about.request_start_ns
     else:
-        time_ns = nanoseconds(latency.value, UNITS[latency.unit.removesuffix("ec")], place, "request_latency")
-    outcome = "timeout" if about.was_cancelled else "ok" if request.error is None else "error"
-    return {"start_ns": nanoseconds(about.request_start_ns, 1, place, "request_start_ns"), "inference_ns": time_ns, "outcome": outcome}
+        time_ns = nanoseconds(latency.value, latency.ns, place, "request_latency")
+    numbers = [number for number in (getattr(metrics, name) for name in NUMBERS_OF_TOKENS) if number is not None]
+    return {
+        "start_ns": nanoseconds(about.request_start_ns, 1, place, "request_start_ns"),
+        "inference_ns": time_ns,
+        "outcome": "timeout" if about.was_cancelled else "ok" if request.error is None else "error",
+        "first_token_ns": None if first is None else first.value * first.ns,
+        "token_gaps_ns": None if gaps is None else [gap * gaps.ns for gap in gaps.value],
+        "tokens": numbers[0].value if numbers else None,
+    }

@@ -9,12 +9,17 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
-from orchestrator.importing.recording import NO_TOKENS, BadRecord, Recording, dropped, refuse_columns
+from orchestrator.importing.recording import BadRecord, Recording, dropped, refuse_columns, schedule, shown
 from orchestrator.storage.vocabulary import Outcome
 
 OUTCOMES: dict[str, Outcome] = {"successful": "ok", "errored": "error", "incomplete": "lost"}
 NOTE = "The time of a request of GuideLLM runs from when it was sent (request_start) to its end; what it waited before stands apart."
-TYPES = {"start_ns": pa.int64(), "inference_ns": pa.int64(), "arrival_ns": pa.int64(), "outcome": pa.string()}
+LAWS = {"constant": "periodic", "poisson": "poisson"}
+"""What fixes targeted_start beforehand, by the strategy. With the others it may hang on when another request has ended."""
+TYPES = {
+    "start_ns": pa.int64(), "inference_ns": pa.int64(), "arrival_ns": pa.int64(), "outcome": pa.string(), "first_token_ns": pa.int64(),
+    "last_token_ns": pa.int64(), "tokens": pa.int64(),
+}  # fmt: skip
 
 
 class Timings(Record):
@@ -23,13 +28,8 @@ class Timings(Record):
     targeted_start: float | None = None
     request_start: float | None = None
     request_end: float | None = None
-    first_token_iteration: Any = None
-    first_iteration: Any = None
-
-    @property
-    def has_token(self) -> bool:
-        """Whether it says when the first token came."""
-        return self.first_token_iteration is not None or self.first_iteration is not None
+    first_token_iteration: float | None = None
+    last_token_iteration: float | None = None
 
 
 class Info(Record):
@@ -42,6 +42,7 @@ class Request(Record):
     """One request."""
 
     info: Info
+    output_tokens: int | None = None
 
 
 class Requests(Record):
@@ -52,10 +53,24 @@ class Requests(Record):
     incomplete: list[Any] | None = None
 
 
+class Strategy(Record):
+    """By what requests were sent."""
+
+    type_: str
+    rate: float | None = None
+
+
+class Config(Record):
+    """How a benchmark was set."""
+
+    strategy: Strategy | None = None
+
+
 class Benchmark(Record):
     """One benchmark: one rate or number of users."""
 
     requests: Requests
+    config: Config = Config()
 
 
 class File(Record):
@@ -70,33 +85,62 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
     for path in paths:
         found = checked(File, read_document(path), str(path)).benchmarks
         for document, place, name in parts_of(path, found, "benchmark"):
-            rows, places, tokens = _rows(checked(Benchmark, document, place).requests, place)
-            remarks = (NOTE, *([dropped("the times to first tokens in the file", NO_TOKENS)] if tokens else []))
-            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=remarks, path=path)
+            benchmark = checked(Benchmark, document, place)
+            rows, places, never = _rows(benchmark.requests, place)
+            strategy = benchmark.config.strategy
+            load = None if strategy is None or strategy.type_ not in LAWS else schedule(LAWS[strategy.type_], strategy.rate, path)
+            remarks = [NOTE]
+            if load is None and any(row["arrival_ns"] is not None for row in rows):
+                why = (
+                    f"under strategy {shown([strategy.type_], 1)} they are no schedule"
+                    if strategy
+                    else "the file does not say its strategy"
+                )
+                remarks.append(dropped("the moments targeted_start as a clock response", why))
+            if never:
+                remarks.append(f"{never} requests that GuideLLM had prepared and never scheduled are left out.")
+            batch = one_batch(rows, TYPES, path)
+            yield Recording(name, batch, places.__getitem__, remarks=remarks, path=path, load=load)
 
 
-def _rows(requests: Requests, place: str) -> tuple[list[dict[str, Any]], list[str], bool]:
-    """Return the requests of a benchmark, their places, and whether they say when first tokens came."""
+def _rows(requests: Requests, place: str) -> tuple[list[dict[str, Any]], list[str], int]:
+    """Return the requests of a benchmark, their places, and how many more were never scheduled."""
     rows: list[dict[str, Any]] = []
     places: list[str] = []
-    tokens = False
+    never = 0
     for kind, outcome in OUTCOMES.items():
         for number, document in enumerate(getattr(requests, kind) or ()):
             where = f"{place}, {kind} request {number}"
-            timings = checked(Request, document, where).info.timings
-            start, end = timings.request_start, timings.request_end
-            tokens = tokens or timings.has_token
-            if outcome == "ok" and (start is None or end is None):
+            request = checked(Request, document, where)
+            timings = request.info.timings
+            if outcome == "lost" and timings.targeted_start is None and timings.request_start is None:
+                never += 1
+                continue
+            if outcome == "ok" and (timings.request_start is None or timings.request_end is None):
                 raise BadRecord(f"{where}: request_start or request_end is missing; export the file again")
-            rows.append(
-                {
-                    "start_ns": None if start is None else nanoseconds(start, 10**9, where, "request_start"),
-                    "inference_ns": None if start is None or end is None else nanoseconds(end - start, 10**9, where, "request_end"),
-                    "arrival_ns": None
-                    if timings.targeted_start is None
-                    else nanoseconds(timings.targeted_start, 10**9, where, "targeted_start"),
-                    "outcome": outcome,
-                }
-            )
+            rows.append({**_moments(timings, where), "outcome": outcome, "tokens": request.output_tokens})
             places.append(where)
-    return rows, places, tokens
+    return rows, places, never
+
+
+def _moments(timings: Timings, where: str) -> dict[str, int | None]:
+    """Return the columns of time. Moments are taken from one another before they are rounded: as seconds since 1970 they have 240 ns."""
+    start, due = timings.request_start, timings.targeted_start
+
+    def after_start(name: str) -> int | None:
+        moment = getattr(timings, name)
+        return None if moment is None or start is None else nanoseconds(moment - start, 10**9, where, name)
+
+    begun = None if start is None else nanoseconds(start, 10**9, where, "request_start")
+    if begun is None:
+        arrival = None if due is None else nanoseconds(due, 10**9, where, "targeted_start")
+    else:
+        waited = after_start("targeted_start")
+        arrival = None if waited is None else begun + waited
+    return {
+        "start_ns": begun,
+        "arrival_ns": arrival,
+        "inference_ns": after_start("request_end"),
+        "first_token_ns": after_start("first_token_iteration"),
+        "last_token_ns": after_start("last_token_iteration"),
+    }

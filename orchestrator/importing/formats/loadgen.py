@@ -12,15 +12,21 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parsed, read_document, read_lines
-from orchestrator.importing.recording import BadRecord, Recording, refuse_columns
+from orchestrator.importing.recording import BadRecord, Recording, dropped, refuse_columns, schedule, shown
 
 TRACE, DETAIL, ACCURACY = "mlperf_log_trace.json", "mlperf_log_detail.txt", "mlperf_log_accuracy.json"
 SAMPLE = re.compile(r'\{\s*"name"\s*:\s*"Sample"')
 MARK = ":::MLLOG "
-KEPT = ("loadgen_version", "test_datetime", "effective_scenario", "effective_test_mode", "result_query_count", "num_errors")
+KEPT = (
+    "loadgen_version", "test_datetime", "effective_scenario", "effective_test_mode", "effective_target_qps", "result_query_count",
+    "num_errors",
+)  # fmt: skip
+SERVER = "Server"
+"""The one scenario whose queries have a schedule: Poisson arrivals. In the others the next query is scheduled when the last has ended, or
+all are at once."""
 NOTE = (
-    "The time of a query of LoadGen runs from its issue to its completion; LoadGen's own latencies run from the scheduled time, and so are "
-    "longer by the delay of issuing."
+    "The time of a query of LoadGen runs from its issue to its completion; LoadGen's own latencies run from the scheduled time, as the "
+    "clock response does under its scenario Server, and so are longer by the delay of issuing."
 )
 TYPES = {
     "sample": pa.int64(), "start_ns": pa.int64(), "arrival_ns": pa.int64(), "inference_ns": pa.int64(), "prediction": pa.string(),
@@ -67,9 +73,27 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         facts = _details(folder / DETAIL)
         answers = _answers(folder / ACCURACY)
         rows, places = _rows(trace, _epoch_ns(facts), answers)
+        scenario = facts.get("effective_scenario")
+        load = schedule("poisson", _rate(facts), trace) if scenario == SERVER else None
+        why = f"under scenario {shown([scenario], 1)} they are no schedule" if scenario else f"there is no {DETAIL} that says the scenario"
+        remarks = (NOTE, *([] if load else [dropped("the scheduled times in the trace as a clock response", why)]))
         yield Recording(
-            folder.resolve().name, one_batch(rows, TYPES, trace), places.__getitem__, remarks=(NOTE,), facts={"loadgen": facts}, path=folder
+            folder.resolve().name,
+            one_batch(rows, TYPES, trace),
+            places.__getitem__,
+            remarks=remarks,
+            facts={"loadgen": facts},
+            path=folder,
+            load=load,
         )
+
+
+def _rate(facts: Mapping[str, Any]) -> float | None:
+    """Return the queries a second that the detail log asks for, None where it does not say."""
+    try:
+        return float(facts.get("effective_target_qps", ""))
+    except ValueError:
+        return None
 
 
 def _rows(path: Path, epoch_ns: int, answers: Mapping[int, str]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
 
-from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
-from orchestrator.importing.recording import NO_TOKENS, Recording, dropped, refuse_columns
+from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parsed, parts_of, read_document
+from orchestrator.importing.recording import Recording, dropped, refuse_columns
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
-TYPES = {"start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string()}
+NO_EVENTS = "they are no events of OpenAI's form, of which alone it is known which hold a token"
+EVENT, LAST_EVENT = "data:", "[DONE]"
+"""A streamed answer in OpenAI's form consists of such lines."""
+TYPES = {
+    "start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string(), "first_token_ns": pa.int64(),
+    "token_gaps_ns": pa.list_(pa.int64()), "tokens": pa.int64(),
+}  # fmt: skip
 
 
 class Request(Record):
@@ -21,7 +28,22 @@ class Request(Record):
 
     timestamp: int
     response_timestamps: list[int] = Field([])
+    response_outputs: list[Any] = Field([])
     success: bool = True
+
+
+class Piece(Record):
+    """The content of one event: ``delta`` of a chat, ``text`` of a completion. The role that a chat begins with is none."""
+
+    delta: dict[str, Any] | None = None
+    text: str | None = None
+
+
+class Event(Record):
+    """One event of a streamed answer."""
+
+    choices: list[Piece] = Field([])
+    usage: dict[str, Any] | None = None
 
 
 class Experiment(Record):
@@ -47,16 +69,47 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             found_here = [checked(Request, request, where) for request, where in zip(requests, places, strict=True)]
             rows = [_row(request, where) for request, where in zip(found_here, places, strict=True)]
             streamed = any(len(request.response_timestamps) > 1 for request in found_here)
-            remarks = (NOTE, *([dropped("the times of the responses before the last one", NO_TOKENS)] if streamed else []))
+            untold = streamed and not any(row.get("first_token_ns") for row in rows)
+            remarks = (NOTE, *([dropped("the times of the responses before the last one", NO_EVENTS)] if untold else []))
             yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=remarks, path=path)
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:
     answered = request.success and bool(request.response_timestamps)
+    if not answered:
+        return {"start_ns": nanoseconds(request.timestamp, 1, place, "timestamp"), "outcome": "error"}
     return {
         "start_ns": nanoseconds(request.timestamp, 1, place, "timestamp"),
-        "inference_ns": nanoseconds(request.response_timestamps[-1] - request.timestamp, 1, place, "the last response")
-        if answered
-        else None,
-        "outcome": "ok" if answered else "error",
+        "inference_ns": nanoseconds(request.response_timestamps[-1] - request.timestamp, 1, place, "the last response"),
+        "outcome": "ok",
+        **_tokens(request, place),
     }
+
+
+def _tokens(request: Request, place: str) -> dict[str, Any]:
+    """Return when the pieces of an answer in OpenAI's form came, of which those with content count; nothing of another answer."""
+    texts = [output.get("response") if isinstance(output, dict) else None for output in request.response_outputs]
+    if len(texts) != len(request.response_timestamps) or not all(isinstance(text, str) and text.startswith(EVENT) for text in texts):
+        return {}
+    events = [_events(str(text), f"{place}, response {number}") for number, text in enumerate(texts)]
+    moments = [
+        moment for moment, some in zip(request.response_timestamps, events, strict=True) if any(_has_content(event) for event in some)
+    ]
+    numbers = [event.usage.get("completion_tokens") for some in events for event in some if event.usage]
+    tokens = next((number for number in reversed(numbers) if isinstance(number, int)), len(moments))
+    if not moments:
+        return {}
+    return {
+        "first_token_ns": nanoseconds(moments[0] - request.timestamp, 1, place, "the first response with content"),
+        "token_gaps_ns": [after - before for before, after in pairwise(moments)],
+        "tokens": tokens,
+    }
+
+
+def _events(text: str, place: str) -> list[Event]:
+    lines = [line.removeprefix(EVENT).strip() for line in text.splitlines() if line.startswith(EVENT)]
+    return [checked(Event, parsed(line, place), place) for line in lines if line != LAST_EVENT]
+
+
+def _has_content(event: Event) -> bool:
+    return any(bool(piece.text or (piece.delta or {}).get("content")) for piece in event.choices)

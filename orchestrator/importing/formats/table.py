@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.importing.documents import parsed
-from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording, dropped, known_column, shown
+from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording, dropped, known_column, schedule, shown
 
 BLOCK_BYTES = 2**24
 BLOCK_ROWS = 2**18
@@ -42,7 +42,8 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             raise InputError(f"{path} is no file: name tables that end with .csv, .csv.gz, .parquet or .jsonl")
         reader, where = _reader(path)
         remarks: list[str] = []
-        yield Recording(_stem(path), _renamed(path, reader(path, columns, remarks), columns), where, remarks=remarks, path=path)
+        batches = _renamed(path, reader(path, columns, remarks), columns)
+        yield Recording(_stem(path), batches, where, remarks=remarks, path=path, load=schedule("trace", None, path))
 
 
 def _stem(path: Path) -> str:
@@ -103,7 +104,7 @@ def _type_of(name: str) -> pa.DataType | None:
     stem, _, unit = name.rpartition("_")
     if stem in TIMES and unit in UNITS:
         return WHOLE if unit == "ns" else NUMBERS
-    if name in ("round", "input_size"):
+    if name in ("round", "input_size", "tokens"):
         return WHOLE
     return NUMBERS if name.startswith("score_") else None if name == "sample" else TEXT
 

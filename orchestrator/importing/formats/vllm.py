@@ -10,13 +10,16 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, read_document
-from orchestrator.importing.recording import NO_TOKENS, BadRecord, Recording, dropped, refuse_columns
+from orchestrator.importing.recording import BadRecord, Recording, refuse_columns
 
 NOTE = (
     "The time of a request of vLLM's benchmark is ttft + itls, from sending it to its last token. A wait for --max-concurrency is not in, "
     "which differs between versions of that program; its file holds no scheduled time."
 )
-TYPES = {"start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string()}
+TYPES = {
+    "start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string(), "first_token_ns": pa.float64(),
+    "token_gaps_ns": pa.list_(pa.float64()), "tokens": pa.int64(),
+}  # fmt: skip
 
 
 class File(Record):
@@ -27,6 +30,7 @@ class File(Record):
     itls: list[list[float]]
     errors: list[str | None]
     start_times: list[float] | None = None
+    output_lens: list[int] | None = None
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
@@ -37,12 +41,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         _refuse_uneven(found, path)
         places = [f"{path} request {number}" for number in range(len(found.ttfts))]
         rows = [_row(found, number, place) for number, place in enumerate(places)]
-        remarks = (
-            NOTE,
-            dropped("the times to first tokens (ttfts) as a clock of their own", NO_TOKENS),
-            dropped("the gaps between tokens (itls) as figures of their own", NO_TOKENS),
-        )
-        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, model=found.model_id, remarks=remarks, path=path)
+        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, model=found.model_id, remarks=(NOTE,), path=path)
 
 
 def _refuse_uneven(found: BaseModel, path: Path) -> None:
@@ -55,5 +54,13 @@ def _refuse_uneven(found: BaseModel, path: Path) -> None:
 def _row(found: File, number: int, place: str) -> dict[str, Any]:
     answered = not found.errors[number]
     start = None if found.start_times is None else nanoseconds(found.start_times[number], 10**9, place, "start_times")
-    time_ns = nanoseconds(found.ttfts[number] + sum(found.itls[number]), 10**9, place, "ttfts + itls")
-    return {"start_ns": start, "inference_ns": time_ns if answered else None, "outcome": "ok" if answered else "error"}
+    first, gaps = found.ttfts[number], found.itls[number]
+    time_ns = nanoseconds(first + sum(gaps), 10**9, place, "ttfts + itls")
+    return {
+        "start_ns": start,
+        "inference_ns": time_ns if answered else None,
+        "outcome": "ok" if answered else "error",
+        "first_token_ns": first * 1e9 if answered and first else None,  # 0 where there was none
+        "token_gaps_ns": [gap * 1e9 for gap in gaps] if answered else None,
+        "tokens": None if found.output_lens is None else found.output_lens[number],
+    }
