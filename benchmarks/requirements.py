@@ -2,16 +2,17 @@
 
     python benchmarks/requirements.py                           # every kind, 1,000 campaigns each
     python benchmarks/requirements.py --kinds deadline "latency, p99" --repetitions 100
-    python benchmarks/requirements.py --kinds deadline "latency, p99" --stretch 34 60 120
-    python benchmarks/requirements.py --bad-visits 1.0 0.5
 
 For every kind of requirement, campaigns of one trial are drawn whose truth is known. *Outside*: the bound is broken 1.02 times as often
 as it may be; at most 5 % of campaigns may be called met. *Inside*: it is broken a quarter as often as it may be, which a plan is for; at
 least 80 % must be called met at the size that `plan --requirements` names, where rounds are independent. Both in visits of two rounds
-among those of seven other trials; outside also with times that come in *bursts*. Of several processes one is outside alone.
+among those of seven other trials. Of several processes one is outside alone.
 
-With `--stretch` the rounds follow one another in one stretch, so many of them, whatever a plan says, with bursts and outside: no bar holds
-there, and this is why `assess` says so of a *met* that rests on one.
+Outside also where times are no independent ones: in *bursts*; in *bad visits*, of which all answers are late or, of a mean, every second
+one, and no answer elsewhere; and in bursts in *one stretch* of rounds that follow one another, 34, 60, 120 and as many as a plan for such
+a trial has. Each of these has bad visits or spells so rarely that the truth lies just outside: many campaigns have none of them.
+
+Results are kept in a file, and a run that was stopped goes on from there: they are found again while no line of the code has changed.
 
 The bound of each requirement is set on a long series of rounds of the same law, so that its share of breaks is what was asked for.
 """
@@ -19,10 +20,13 @@ The bound of each requirement is set on a long series of rounds of the same law,
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +37,7 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.assess import JUDGES
 from orchestrator.assessment.case import Case
-from orchestrator.assessment.requirements import LatencyAsked, Requirements, TailQualityAsked
+from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.sizing import sizes_of
 from orchestrator.assessment.subjects import Measured, Session, Subject
 from orchestrator.assessment.verdicts import Finding
@@ -43,6 +47,7 @@ from orchestrator.storage.records import CampaignRecord, PlannedTrial, Stopping,
 
 SAMPLES = 20
 VISIT_ROUNDS = 2
+STRETCHES = (34, 60, 120)
 OUTSIDE = 1.02
 RESAMPLES = 999
 LONG = 20_000
@@ -80,7 +85,11 @@ KINDS: Mapping[str, Callable[[str], dict[str, Any]]] = {
 STARTS = {"first inference, cold start, memory": 0.5, "the same in 90 % of starts": 0.9}
 """Kinds whose units are fresh processes, and the share of them."""
 WARM = "first inference after a pause"
+CHANGES = "answers between rounds"
 ALL = (*KINDS, *STARTS, WARM)
+MEANS = ("tail quality, 95 %", "tail quality, 99 %", "tail quality of a slice", "latency, p95", "latency, p99", "capacity")
+IN_BAD_VISITS = {"all late": 1.0, "half late": 0.5}
+"""Share of the answers of a bad visit that are late."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +145,11 @@ def records(kind: str, rounds: int, repeat: int) -> TrialRecord:
     )
 
 
-def planned_trial(kind: str, rounds: int, repeat: int = 0) -> PlannedTrial:
-    key = (kind, rounds)
+def planned_trial(kind: str, rounds: int, repeat: int = 0, one_stretch: bool = False) -> PlannedTrial:
+    key = (kind, rounds, one_stretch)
     if key not in _TRIALS:
-        measured = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "visit_rounds": VISIT_ROUNDS}
+        order = {"schedule": "sequential"} if one_stretch else {"visit_rounds": VISIT_ROUNDS}
+        measured = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, **order}
         document: dict[str, Any] = {
             "model": {"name": "drawn", "kind": "image_classification", "target": "x:X", "runtimes": ["torch"], "classes": 9},
             "task": {"name": "numbers", "kind": "image_classification", "target": "x:Y"},
@@ -154,7 +164,7 @@ def planned_trial(kind: str, rounds: int, repeat: int = 0) -> PlannedTrial:
     return PlannedTrial(trial_id=f"drawn-r{repeat}", match_key="drawn", trial=trial, state="done")
 
 
-_TRIALS: dict[tuple[str, int], Any] = {}
+_TRIALS: dict[tuple[str, int, bool], Any] = {}
 CAMPAIGN = CampaignRecord(code_version="drawn", name="drawn")
 NOWHERE = ThresholdSet(None, {}, (), None)
 
@@ -206,9 +216,9 @@ def place_of_changes(draw: Draw, target: float, random: np.random.Generator) -> 
     return float(np.quantile(second, 1 - target * 0.1))
 
 
-def size_of(kind: str) -> int:
+def size_of(kind: str, one_stretch: bool = False) -> int:
     """Return the rounds that a plan asks for."""
-    planned = [planned_trial(kind, 60, number) for number in range(Draw(kind, LOGNORMAL).processes)]
+    planned = [planned_trial(kind, 60, number, one_stretch) for number in range(Draw(kind, LOGNORMAL).processes)]
     [size] = sizes_of(at(kind, MEDIAN_NS), planned, {"drawn": SAMPLES})
     rounds = size.need.rounds
     return rounds + rounds % VISIT_ROUNDS
@@ -222,7 +232,7 @@ def drawn(kind: str, scenario: Scenario, target: float, repetitions: int, seed: 
     if kind == WARM:
         return of_pauses(scenario, target, repetitions, random)
     draw, rounds = Draw(kind, scenario), size_of(kind)
-    changes = kind == "answers between rounds"
+    changes = kind == CHANGES
     place = (place_of_changes if changes else place_of)(draw, target, random)
     requirements = at(kind, place)
     met = 0
@@ -257,32 +267,45 @@ def of_pauses(scenario: Scenario, target: float, repetitions: int, random: np.ra
     return units, met / repetitions
 
 
-def in_one_stretch(kind: str, rounds: int, repetitions: int, seed: int) -> float:
-    """Return the share of campaigns, of so many rounds in one stretch with bursts, that are called met although the truth lies outside."""
-    random = generator(seed, "requirements in one stretch", kind, rounds)
-    requirements = at(kind, place_of(Draw(kind, BURSTS), OUTSIDE, random))
-    met = 0
+def in_one_stretch(kind: str, rounds: int | None, repetitions: int, seed: int) -> tuple[int, float]:
+    """Return rounds, of a plan where none are given, and the share of campaigns in one stretch with bursts that are falsely called met."""
+    random = generator(seed, "requirements in one stretch", kind, rounds or 0)
+    changes, draw = kind == CHANGES, Draw(kind, BURSTS)
+    place = (place_of_changes if changes else place_of)(draw, OUTSIDE, random)
+    requirements, met = at(kind, place), 0
+    rounds = size_of(kind, one_stretch=True) if rounds is None else rounds
     for _ in range(repetitions):
         times, _ = BURSTS.trial(random, rounds, SAMPLES, rounds)
-        made = trial_data(np.ceil(times), np.zeros(rounds, dtype=np.int32), kind, 0)
-        met += found_of(requirements, [replace(made, visits=None)]).verdict == "met"
-    return met / repetitions
+        made = replace(trial_data(np.ceil(times), np.zeros(rounds, dtype=np.int32), kind, 0), visits=None)
+        met += found_of(requirements, with_changes([made], place) if changes else [made]).verdict == "met"
+    return rounds, met / repetitions
 
 
-def with_bad_visits(kind: str, within: float, repetitions: int, seed: int) -> tuple[int, float, float, float]:
-    """Return visits, the share of visits that is bad, how probably a campaign has none, and the share of campaigns that are called met."""
+def with_bad_visits(kind: str, within: float, repetitions: int, seed: int) -> tuple[int, float]:
+    """Return rounds, and the share of campaigns with rare bad visits in one process, of which so large a share is late, called met."""
     random = generator(seed, "requirements with bad visits", kind, within)
-    requirements, rounds = at(kind, 3 * MEDIAN_NS), size_of(kind)
-    asked = requirements.requirements[0].asked
-    assert isinstance(asked, TailQualityAsked | LatencyAsked)
-    may = 1 - (asked.at_least if isinstance(asked, TailQualityAsked) else asked.percentile / 100)
-    visits, bad = np.arange(rounds, dtype=np.int32) // VISIT_ROUNDS, OUTSIDE * may / within
-    number, met = int(visits[-1]) + 1, 0
+    place, rounds = 3 * MEDIAN_NS, size_of(kind)
+    requirements, changes = at(kind, place), kind == CHANGES
+    visits, bad = np.arange(rounds, dtype=np.int32) // VISIT_ROUNDS, OUTSIDE * may_break(requirements) / within
+    met = 0
     for _ in range(repetitions):
-        times = MEDIAN_NS * np.exp(random.normal(0, 0.1, (rounds, SAMPLES)))
-        slow = (random.random(number) < bad)[visits][:, None] & (random.random(times.shape) < within)
-        met += found_of(requirements, [trial_data(np.ceil(np.where(slow, 10 * times, times)), visits, kind, 0)]).verdict == "met"
-    return number, bad, (1 - bad) ** number, met / repetitions
+        trials = []
+        for number in range(Draw(kind, LOGNORMAL).processes):
+            times = MEDIAN_NS * np.exp(random.normal(0, 0.1, (rounds, SAMPLES)))
+            slow = (random.random(int(visits[-1]) + 1) < bad)[visits][:, None] & (random.random(times.shape) < within)
+            trials.append(trial_data(np.ceil(np.where(slow & (number == 0), 10 * times, times)), visits, kind, number))
+        met += found_of(requirements, with_changes(trials, place) if changes else trials).verdict == "met"
+    return rounds, met / repetitions
+
+
+def may_break(requirements: Requirements) -> float:
+    """Return the share that may break a requirement: of quality, of answers or of rounds."""
+    asked: Any = requirements.requirements[0].asked
+    if requirements.requirements[0].kind == "latency":
+        return 1 - float(asked.percentile) / 100
+    if requirements.requirements[0].kind == "capacity":
+        return 1 - float(asked.keep)
+    return 1 - float(getattr(asked, "share_of_rounds", None) or asked.at_least)
 
 
 def _normal_quantile(share: float) -> float:
@@ -291,35 +314,70 @@ def _normal_quantile(share: float) -> float:
     return float(stats.norm.ppf(share))
 
 
-def cases(kinds: Sequence[str]) -> Iterator[tuple[str, Scenario, float]]:
+@dataclass(frozen=True)
+class Question:
+    """One row of the table: a kind of requirement, how its times come, and whether the truth lies outside."""
+
+    kind: str
+    times: str
+    truth: str = "outside"
+
+    def answer(self, repetitions: int, seed: int) -> tuple[int, float]:
+        """Return rounds (or starts), and the share of campaigns that are called met."""
+        if self.times in IN_BAD_VISITS:
+            return with_bad_visits(self.kind, IN_BAD_VISITS[self.times], repetitions, seed)
+        if self.times.startswith(STRETCH):
+            words = self.times.removeprefix(STRETCH)
+            return in_one_stretch(self.kind, int(words) if words else None, repetitions, seed)
+        scenario = {one.name: one for one in (LOGNORMAL, BURSTS)}[self.times]
+        return drawn(self.kind, scenario, OUTSIDE if self.truth == "outside" else MARGIN, repetitions, seed)
+
+    def bar(self, share: float) -> str:
+        holds = 100 * share <= BAR_FALSE if self.truth == "outside" else 100 * share >= BAR_FOUND
+        return "holds" if holds else "missed"
+
+
+STRETCH = "one stretch, bursts"
+
+
+def questions(kinds: Sequence[str]) -> Iterator[Question]:
     for kind in kinds:
-        for scenario in (LOGNORMAL, BURSTS):
-            yield from ((kind, scenario, target) for target in ((OUTSIDE, MARGIN) if scenario is LOGNORMAL else (OUTSIDE,)))
+        yield Question(kind, LOGNORMAL.name)
+        yield Question(kind, LOGNORMAL.name, "inside")
+        yield Question(kind, BURSTS.name)
+        if kind in KINDS:
+            yield Question(kind, "all late")
+        if kind in MEANS:
+            yield Question(kind, "half late")
+        if kind in KINDS and kind != "capacity" and Draw(kind, BURSTS).processes == 1:
+            yield Question(kind, STRETCH)
+            yield from (Question(kind, f"{STRETCH} {rounds}") for rounds in STRETCHES)
 
 
-def bar(target: float, share: float) -> str:
-    if target == OUTSIDE:
-        return "holds" if 100 * share <= BAR_FALSE else "missed"
-    return "holds" if 100 * share >= BAR_FOUND else "missed"
+def code_digest() -> str:
+    """Return a digest of all code that verdicts and draws depend on."""
+    root = Path(__file__).parents[1]
+    rooms = [root / "orchestrator" / name for name in ("stats", "metrics", "analysis", "assessment")]
+    files = sorted(path for room in (*rooms, root / "benchmarks" / "studies") for path in room.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in (*files, Path(__file__)))).hexdigest()
 
 
-def _print_stretches(kinds: Sequence[str], rounds: Sequence[int], repetitions: int, seed: int) -> None:
-    counts = " | ".join(f"{number} rounds" for number in rounds)
-    print(f"| kind, in one stretch with bursts, outside | {counts} |\n| :-- |{' --: |' * len(rounds)}")
-    for kind in kinds:
-        shares = " | ".join(f"{100 * in_one_stretch(kind, number, repetitions, seed):.1f}" for number in rounds)
-        print(f"| {kind} | {shares} |", flush=True)
-
-
-MEANS = ("tail quality, 95 %", "tail quality, 99 %", "latency, p95", "latency, p99")
-
-
-def _print_bad_visits(shares: Sequence[float], repetitions: int, seed: int) -> None:
-    print("| kind | late in a bad visit (%) | visits | bad (%) | none bad (%) | called met (%) |\n| :-- | --: | --: | --: | --: | --: |")
-    for kind in MEANS:
-        for within in shares:
-            number, bad, none, met = with_bad_visits(kind, within, repetitions, seed)
-            print(f"| {kind} | {100 * within:g} | {number} | {100 * bad:.1f} | {100 * none:.1f} | {100 * met:.1f} |", flush=True)
+def answers(wanted: Sequence[Question], repetitions: int, seed: int, processes: int, kept: Path) -> dict[Question, tuple[int, float]]:
+    """Return an answer to each question: those that are kept in a file, and the others, which are added to it one by one."""
+    digest = code_digest()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.loads(line) for line in kept.read_text("utf-8").splitlines()] if kept.exists() else []
+    alike = [one for one in lines if (one["code"], one["repetitions"], one["seed"]) == (digest, repetitions, seed)]
+    found = {Question(*one["question"]): (int(one["units"]), float(one["met"])) for one in alike}
+    with ProcessPoolExecutor(processes) as pool, kept.open("a", encoding="utf-8") as file:
+        pending = {pool.submit(one.answer, repetitions, seed): one for one in wanted if one not in found}
+        for future in as_completed(pending):
+            one, (units, met) = pending[future], future.result()
+            found[one] = (units, met)
+            row = {"question": [one.kind, one.times, one.truth], "units": units, "met": met}
+            file.write(f"{json.dumps({**row, 'repetitions': repetitions, 'seed': seed, 'code': digest})}\n")
+            file.flush()
+    return found
 
 
 def main() -> None:
@@ -328,24 +386,15 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stretch", type=int, nargs="+", metavar="ROUNDS", help="in one stretch of so many rounds")
-    parser.add_argument("--bad-visits", type=float, nargs="+", metavar="SHARE", help="with visits in which so large a share is late")
+    parser.add_argument("--kept", type=Path, default=Path("build/benchmarks/requirements.jsonl"), help="file of results that are kept")
     arguments = parser.parse_args()
     begun = time.perf_counter()
-    if arguments.stretch:
-        _print_stretches(arguments.kinds, arguments.stretch, arguments.repetitions, arguments.seed)
-        return
-    if arguments.bad_visits:
-        _print_bad_visits(arguments.bad_visits, arguments.repetitions, arguments.seed)
-        return
+    wanted = list(questions(arguments.kinds))
+    found = answers(wanted, arguments.repetitions, arguments.seed, arguments.processes, arguments.kept)
     print("| kind | times | units | truth | called met (%) | bar |\n| :-- | :-- | --: | :-- | --: | :-- |")
-    wanted = list(cases(arguments.kinds))
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        pending = [pool.submit(drawn, *one, arguments.repetitions, arguments.seed) for one in wanted]
-        for (kind, scenario, target), future in zip(wanted, pending, strict=True):
-            units, share = future.result()
-            truth = "outside" if target == OUTSIDE else "inside"
-            print(f"| {kind} | {scenario.name} | {units} | {truth} | {100 * share:.1f} | {bar(target, share)} |", flush=True)
+    for one in wanted:
+        units, met = found[one]
+        print(f"| {one.kind} | {one.times} | {units} | {one.truth} | {100 * met:.1f} | {one.bar(met)} |")
     print(f"\n{arguments.repetitions:,} campaigns each, seed {arguments.seed}; {time.perf_counter() - begun:.0f} s")
 
 

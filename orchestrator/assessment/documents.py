@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 from jinja2 import Environment, StrictUndefined
 
 from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
-from orchestrator.assessment.words import basis_words, remarks, requirement_words, summary, system_words
+from orchestrator.assessment.words import basis_words, requirement_words, summary, system_words
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable
 
@@ -27,7 +27,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         "confidence": assessment.requirements.confidence,
         "correction": "Bonferroni",
         "campaigns": [dict(campaign) for campaign in assessment.campaigns],
-        "remarks": remarks(assessment),
+        "remarks": list(assessment.remarks),
         "requirements": [_requirement(assessed) for assessed in assessment.assessed],
     }
 
@@ -64,7 +64,6 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "method": finding.method or None,
         **asdict(finding.basis),
         "flags": list(finding.flags),
-        "bad_visits": asdict(finding.bad_visits) if finding.bad_visits is not None and finding.verdict == "met" else None,
     }
 
 
@@ -110,7 +109,7 @@ def tables_of(assessment: Assessment) -> Iterator[Table]:
 def campaign_words(assessment: Assessment) -> list[str]:
     """Return one sentence per campaign that was held against the requirements, and what of them was left out."""
     named = [f"{one['name']}, measured {one['created_at']}, version {one['code_version']}" for one in assessment.campaigns]
-    return [*named, *remarks(assessment)]
+    return [*named, *assessment.remarks]
 
 
 def to_report(assessment: Assessment, title: str) -> str:
@@ -126,7 +125,7 @@ def to_junit(assessment: Assessment, title: str) -> str:
         requirement = assessed.requirement
         suite = ET.SubElement(suites, "testsuite", _counts([assessed]) | {"name": requirement.id})
         properties = ET.SubElement(suite, "properties")
-        for remark in remarks(assessment):
+        for remark in assessment.remarks:
             ET.SubElement(properties, "property", {"name": "remark", "value": printable(remark)})
         named = {
             "text": requirement.text,

@@ -17,12 +17,13 @@ from orchestrator.assessment.case import Case
 from orchestrator.assessment.judged import judged_part
 from orchestrator.assessment.requirements import LatencyAsked, TailQualityAsked
 from orchestrator.assessment.rounds import keeps_quality
-from orchestrator.assessment.verdicts import BadVisits, Finding, worst
+from orchestrator.assessment.unseen import lacking
+from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.text import milliseconds, quality, quality_within
 from orchestrator.stats.korn_graubard import ROUNDING
 from orchestrator.stats.long_run import enough
-from orchestrator.stats.requirements import Verdict, by_interval, more_for_mean, units_to_exclude, unseen_share
+from orchestrator.stats.requirements import Verdict, by_interval, more_for_mean
 from orchestrator.stats.times import Clock
 
 
@@ -41,8 +42,8 @@ class Series:
 class Mean:
     """A mean with its interval, as gains, and what stands in the way of a verdict.
 
-    ``lacking`` are the rounds without which nothing tells whether rounds depend on each other. ``visits`` is how many there were, 0 where
-    rounds have none, and ``error`` the probability of a false *met*. The interval of the next look is ``wider`` so many times.
+    ``lacking`` are the rounds without which nothing tells whether rounds depend on each other. The interval of the next look is ``wider``
+    so many times. ``error`` is that of the verdict.
     """
 
     mean: float
@@ -51,9 +52,8 @@ class Mean:
     method: str
     flags: tuple[str, ...] = ()
     lacking: int = 0
-    visits: int = 0
-    error: float = 0.0
     wider: float = 1.0
+    error: float = 0.05
 
 
 def tail_quality(case: Case, asked: TailQualityAsked) -> Finding:
@@ -116,9 +116,8 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     [flags] = flags_of_rows(curve, dependent, visits)
     method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"
     lacking = MIN_ROUNDS - rounds if few and not enough(visits) else 0
-    number = 0 if visits is None else int(np.unique(visits).size)
     wider = float(ndtri(risk / 4) / ndtri(risk / 2))  # the next look halves it
-    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking, number, case.error / 2, wider)
+    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking, wider, case.error)
 
 
 def finding_of_means(case: Case, parts: Sequence[Series], floor: float, scale: Scale, name: str, samples: int) -> Finding:
@@ -127,8 +126,6 @@ def finding_of_means(case: Case, parts: Sequence[Series], floor: float, scale: S
     verdict = worst(one.verdict for one in found)
     deciding = [one for one in found if one.verdict == verdict]
     chosen = (min if scale.sign > 0 else max)(deciding, key=lambda one: one.figure or 0.0)
-    unseen = [one.bad_visits for one in found if one.bad_visits is not None]
-    chosen = replace(chosen, bad_visits=max(unseen, key=lambda bad: bad.enough) if unseen and verdict == "met" else None)
     return replace(chosen, said=f"{chosen.said}, in the worst of {len(parts)} processes") if len(parts) > 1 else chosen
 
 
@@ -136,6 +133,7 @@ def finding_of_mean(found: Mean, part: Series, floor: float, scale: Scale, name:
     """Return the finding on a mean gain that must be at least ``floor``.
 
     Where a flag says that there is no long-run mean, or that its interval is too narrow, the verdict counts only if every round agrees.
+    *Met* takes visits enough to have shown bad ones, if these are not rare enough to be borne.
     """
     verdict = by_interval(found.low, found.high, floor)
     rounds = part.gained
@@ -152,6 +150,10 @@ def finding_of_mean(found: Mean, part: Series, floor: float, scale: Scale, name:
     elif verdict == "not shown":
         more, told = _more(found, rounds.size, floor)
         missing.append(told)
+    if verdict == "met" or (verdict == "not shown" and more is not None and not found.flags):
+        unseen = lacking(part.data, rounds, floor, found.error)
+        if unseen is not None and (verdict == "met" or (unseen.rounds or 0) > (more or 0)):
+            verdict, more, missing = "not shown", unseen.rounds, [unseen.words]
     low, high = scale.shown_limits(found.low, found.high)
     mean, asked = scale.shown(found.mean), scale.shown(floor)
     figure, within = (quality, quality_within) if scale == PLAIN else (_number, _numbers)
@@ -169,17 +171,7 @@ def finding_of_mean(found: Mean, part: Series, floor: float, scale: Scale, name:
         more_rounds=more,
         method=found.method,
         flags=found.flags,
-        bad_visits=_bad_visits(found, floor) if verdict == "met" else None,
     )
-
-
-def _bad_visits(found: Mean, floor: float) -> BadVisits | None:
-    """Return what the visits do not rule out: so many late throughout that the mean, of others like these, falls below the bound."""
-    breaking = 1 - floor / found.mean
-    if not found.visits or breaking <= 0:
-        return None
-    unseen = unseen_share(found.visits, found.error)
-    return BadVisits(unseen, units_to_exclude(breaking, found.error)) if unseen > breaking else None
 
 
 def _more(found: Mean, rounds: int, floor: float) -> tuple[int | None, str]:

@@ -363,11 +363,6 @@ class Requirement(Block):
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
-    def is_of_rounds(self) -> bool:
-        """Whether rounds must keep it, and not starts, or answers that are counted."""
-        return not isinstance(self.asked, FirstInferenceAsked | ColdStartAsked | MemoryAsked | AnswersAsked)
-
-    @property
     def asked(self) -> Asked:
         """What it asks for."""
         asked: Asked = getattr(self, self.kind)

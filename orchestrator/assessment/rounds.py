@@ -17,6 +17,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.judged import judged_part
 from orchestrator.assessment.requirements import AnswersAsked, DeadlineAsked, LateAnswersAsked
+from orchestrator.assessment.unseen import lacking
 from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.report.text import milliseconds
 from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
@@ -169,7 +170,8 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
 def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: float) -> Kept:
     """Return whether a share of a trial's rounds keeps a bound, from the rounds that were fixed beforehand.
 
-    *Met* takes 60 rounds or 12 visits, unless rounds do not vary: of fewer, dependence often goes unseen.
+    *Met* takes 60 rounds or 12 visits, unless rounds do not vary: of fewer, dependence often goes unseen. It takes visits enough to have
+    shown bad ones, too, of which all rounds break the bound.
     """
     fixed, missing = fixed_rounds(data)
     late_share = round(1 - share, 12)
@@ -178,8 +180,13 @@ def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: 
     few = values.size < MIN_ROUNDS and not enough(data.visits)
     if kept.verdict == "met" and few and np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0:
         more = MIN_ROUNDS - values.size
-        return replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")
-    return kept
+        kept = replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")
+    if kept.verdict == "not met" or (kept.verdict == "not shown" and kept.more is None):
+        return kept
+    unseen = lacking(data, (values <= bound).astype(np.float64), share, error)
+    if unseen is None or (kept.verdict == "not shown" and (unseen.rounds or 0) <= (kept.more or 0)):
+        return kept
+    return replace(kept, verdict="not shown", more=unseen.rounds, reason=unseen.words)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -23,8 +23,10 @@ from orchestrator.assessment.requirements import (
     TailQualityAsked,
 )
 from orchestrator.assessment.subjects import planned_for
+from orchestrator.assessment.unseen import ROUNDS_IN_A_ROW, risk_of_look
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.report.table import Table
+from orchestrator.stats.bounded_mean import planned_for_mean
 from orchestrator.stats.long_run import MIN_VISITS
 from orchestrator.stats.requirements import LEAST_FOR_MEAN, MARGIN, MOST_UNITS, POWER, planned_units
 from orchestrator.stats.times import Clock
@@ -64,6 +66,15 @@ class Odds:
     def starts(self, allowed: float) -> int | None:
         """Return how many fresh processes, or visits, each system needs; None where no number will do."""
         return _units(round(allowed, 12), self.error / 2, POWER ** (1 / self.systems))
+
+    def visits(self, allowed: float, answers: float) -> int | None:
+        """Return how many visits each trial needs to show bad ones, if these are not rare enough to be borne, with so many answers each."""
+        return _visits(round(allowed, 12), risk_of_look(self.error), max(1, math.floor(answers)), POWER ** (1 / self.trials))
+
+
+@cache
+def _visits(allowed: float, error: float, answers: int, power: float) -> int | None:
+    return planned_for_mean(allowed, error, answers, MARGIN, power)
 
 
 @cache
@@ -213,10 +224,17 @@ def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False, rema
     return Need(math.ceil(units / per_round), fixed=fixed, remark=remark)
 
 
-def _mean(allowed: float, odds: Odds, per_round: float, remark: str = "") -> Need:
+def _in_visits(found: Need, allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
+    """Return a need of rounds with as many visits as would show bad ones; a round has so many answers that are late on their own."""
+    rounds = _rounds_per_visit(one.trial, samples) or ROUNDS_IN_A_ROW
+    visits = odds.visits(allowed, rounds * per_round)
+    return found if found.cannot else _rounds(None) if visits is None else replace(found, rounds=max(found.rounds, visits * rounds))
+
+
+def _mean(allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float, remark: str = "") -> Need:
     """Return the need of a mean of which a share may be lost."""
     found = _rounds(odds.rounds(allowed), max(per_round, 1.0) / COST_OF_MEAN, remark=remark)
-    return Need(max(found.rounds, LEAST_FOR_MEAN), cannot=found.cannot, remark=remark)
+    return _in_visits(replace(found, rounds=max(found.rounds, LEAST_FOR_MEAN)), allowed, odds, one, samples, per_round)
 
 
 def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -225,22 +243,24 @@ def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials
     if asked.of == "absolute":
         return Need(LEAST_FOR_MEAN, remark="how far ideal quality lies above an absolute bound is not known before it is measured")
     remark = "" if asked.slice == "all" else "how many samples the slice has is not known before: sized as for all"
-    return _mean(1 - asked.at_least, odds, RIGHT * samples / one.trial.fixed_batch, remark)
+    return _mean(1 - asked.at_least, odds, one, samples, RIGHT * samples / one.trial.fixed_batch, remark)
 
 
 def _latency(asked: LatencyAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    return _mean(1 - asked.percentile / 100, odds, samples / one.trial.fixed_batch)
+    return _mean(1 - asked.percentile / 100, odds, one, samples, samples / one.trial.fixed_batch)
 
 
 def _share_of_rounds(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    return _rounds(odds.rounds(1 - asked.share_of_rounds), fixed=True)
+    allowed = 1 - asked.share_of_rounds
+    return _in_visits(_rounds(odds.rounds(allowed), fixed=True), allowed, odds, one, samples, 1.0)
 
 
 def _late_answers(asked: LateAnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     """Return the need of rounds of which a streak or a window reaches into the next, so that these break a bound together."""
     reach = asked.longest_streak or (asked.out_of or 1) - 1
     per_round = 1 / (1 + reach * one.trial.fixed_batch / max(samples, 1))
-    return _rounds(odds.rounds(1 - asked.share_of_rounds), per_round, fixed=True)
+    allowed = 1 - asked.share_of_rounds
+    return _in_visits(_rounds(odds.rounds(allowed), per_round, fixed=True), allowed, odds, one, samples, per_round)
 
 
 def _first_inference(asked: FirstInferenceAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -270,7 +290,7 @@ def _answers(asked: AnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequenc
 def _capacity(asked: CapacityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     if (one.trial.load.rate_per_s or 0.0) < asked.at_least_per_s:
         return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=")
-    return _mean(1 - asked.keep, odds, RIGHT * samples)
+    return _mean(1 - asked.keep, odds, one, samples, RIGHT * samples)
 
 
 NEEDS: Mapping[str, Callable[[Any, Odds, PlannedTrial, Sequence[PlannedTrial], int], Need]] = {

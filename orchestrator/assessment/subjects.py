@@ -14,14 +14,11 @@ from orchestrator.assessment.axes import is_for, settings_of, texts_of
 from orchestrator.assessment.requirements import AXES, Requirement
 from orchestrator.assessment.verdicts import Basis
 from orchestrator.configuration.config import AnalysisConfig
-from orchestrator.stats.long_run import enough
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, TrialRecord
 
-ENOUGH_IN_A_STRETCH = 120
-"""Rounds of one stretch by which slow spells are seldom missed (`benchmarks/requirements.py --stretch`)."""
 NAMING = ("model", "task", "system", "runtime", "batch")
 """Axes that name a system for a reader."""
 
@@ -119,7 +116,6 @@ class Subject:
             visits=sum(_visits(data) for data in found),
             processes=sum(max(1, len(data.record.processes)) for data in found),
             sessions=max(1, len(days)) if found else 0,
-            one_stretch=any(len(data.times[data.clock]) < ENOUGH_IN_A_STRETCH and not enough(data.visits) for data in found),
         )
 
     @property

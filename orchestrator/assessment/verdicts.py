@@ -15,30 +15,12 @@ EXIT_CODES: Mapping[Verdict, int] = {"not met": 1, "not shown": 3, "met": 0}
 
 @dataclass(frozen=True)
 class Basis:
-    """What a finding rests on: rounds, visits, processes and sessions (days on which something was measured).
-
-    ``one_stretch``: the rounds of a process followed one another, or came in few visits, and were few: slow spells may have been missed.
-    """
+    """What a finding rests on: rounds, visits, processes and sessions (days on which something was measured)."""
 
     rounds: int = 0
     visits: int = 0
     processes: int = 0
     sessions: int = 0
-    one_stretch: bool = False
-
-
-@dataclass(frozen=True)
-class BadVisits:
-    """What the visits that a *met* mean rests on cannot rule out: that visits are late throughout, and rare enough to have been missed.
-
-    share
-        of visits to come that may be, at the confidence of the verdict; so many would break the requirement.
-    enough
-        visits, none of them bad, that would rule out a share which breaks it.
-    """
-
-    share: float
-    enough: int
 
 
 @dataclass(frozen=True)
@@ -57,8 +39,6 @@ class Finding:
         how many more rounds would show it if they are as those measured; None where rounds are not what is missing or none would.
     flags
         what a reader must know of the trials.
-    bad_visits
-        what a *met* mean does not rule out; None where nothing, or where there are no visits.
     """
 
     verdict: Verdict
@@ -75,7 +55,6 @@ class Finding:
     method: str = ""
     basis: Basis = Basis()
     flags: tuple[str, ...] = ()
-    bad_visits: BadVisits | None = None
 
 
 @dataclass(frozen=True)
@@ -105,18 +84,6 @@ class Assessment:
     def exit_code(self) -> int:
         """Return 1 where any requirement is not met, else 3 where any is not shown, else 0."""
         return EXIT_CODES[worst(one.verdict for one in self.assessed)]
-
-    @property
-    def in_one_stretch(self) -> int:
-        """How many systems are said to meet what rounds must keep, on few rounds in one stretch."""
-        of_rounds = (one for one in self.assessed if one.requirement.is_of_rounds)
-        return sum(finding.verdict == "met" and finding.basis.one_stretch for one in of_rounds for finding in one.findings)
-
-    @property
-    def with_bad_visits(self) -> list[BadVisits]:
-        """What each mean that is said to be met does not rule out."""
-        found = (finding for one in self.assessed for finding in one.findings if finding.verdict == "met")
-        return [finding.bad_visits for finding in found if finding.bad_visits is not None]
 
     def count(self, verdict: Verdict) -> int:
         """Return how many requirements have a verdict."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import get_args
 
 from rich.text import Text
 
-from orchestrator.assessment.verdicts import Assessed, Assessment, BadVisits, Finding, many
+from orchestrator.assessment.verdicts import Assessed, Assessment, Finding, many
 from orchestrator.report.terminal import wrapped
 from orchestrator.report.text import printable
 from orchestrator.stats.requirements import Verdict
@@ -33,11 +33,7 @@ def basis_words(finding: Finding) -> str:
     """Return what a finding rests on."""
     basis = finding.basis
     counted = ((basis.rounds, "round"), (basis.visits, "visit"), (basis.processes, "process"), (basis.sessions, "day"))
-    words = ", ".join(f"{number} {name if number == 1 else many(name)}" for number, name in counted if number)
-    stretch = "; few rounds in one stretch" if basis.one_stretch else ""
-    bad = finding.bad_visits if finding.verdict == "met" else None
-    unseen = f"; its visits do not rule out that {bad.share:.1%} of visits are late throughout, as {bad.enough:,} would" if bad else ""
-    return f"{words}{stretch}{unseen}"
+    return ", ".join(f"{number} {name if number == 1 else many(name)}" for number, name in counted if number)
 
 
 def shown_findings(assessed: Assessed, full: bool) -> list[Finding]:
@@ -65,32 +61,6 @@ def summary(assessment: Assessment) -> str:
         f"{counts}. No met is false, of all together, at a confidence of {asked.confidence:.6g} (Bonferroni: an error of {share}); "
         "a met speaks of rounds to come like those measured, and of nothing else."
     )
-
-
-def remarks(assessment: Assessment) -> list[str]:
-    """Return what a reader must know of the campaigns, and of verdicts that take for granted what was not seen."""
-    return [*assessment.remarks, *_of_stretches(assessment.in_one_stretch), *_of_visits(assessment.with_bad_visits)]
-
-
-def _of_stretches(number: int) -> Iterator[str]:
-    if number:
-        yield (
-            f"{_meeting(number)}: few rounds in one stretch; where slow ones come in spells, which such a stretch may miss, a met of this "
-            "kind is false more often than that: ask for evidence: {visits: 12}"
-        )
-
-
-def _of_visits(found: Sequence[BadVisits]) -> Iterator[str]:
-    if found:
-        share, enough = max(bad.share for bad in found), max(bad.enough for bad in found)
-        yield (
-            f"{_meeting(len(found))}: too few visits to rule out that up to {share:.1%} of visits are late throughout, which would break "
-            f"it; where bad visits are that rare, a met is false more often than that: ask for evidence: {{visits: {enough}}}"
-        )
-
-
-def _meeting(number: int) -> str:
-    return "one system that meets a requirement" if number == 1 else f"{number} systems that meet a requirement"
 
 
 def requirement_words(assessed: Assessed) -> str:
@@ -123,7 +93,7 @@ def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Tex
         if rest := rest_words(assessed, len(shown)):
             yield from _indented(rest, room)
         yield Text()
-    for said in (summary(assessment), *remarks(assessment)):
+    for said in (summary(assessment), *assessment.remarks):
         for line in wrapped(printable(said), room):
             yield Text(line)
 

@@ -229,28 +229,6 @@ def planned_units(allowed: float, error: float, margin: float = MARGIN, power: f
     return _first(enough, allowed, error, 1.0)
 
 
-def unseen_share(units: int, error: float) -> float:
-    """Return how large a share of units may be bad although none of so many was, with this probability: 1 - error^(1/units).
-
-    Examples
-    --------
-    >>> round(unseen_share(30, 0.025), 3)
-    0.116
-    """
-    return 1 - math.exp(math.log(error) / units)
-
-
-def units_to_exclude(share: float, error: float) -> int:
-    """Return how many units, none of them bad, exclude that so large a share is: the smallest n with (1 - share)^n <= error.
-
-    Examples
-    --------
-    >>> units_to_exclude(0.05, 0.025), units_to_exclude(1.0, 0.025)
-    (72, 1)
-    """
-    return 1 if share >= 1 else max(1, math.ceil(math.log(error) / math.log1p(-share) - ROUNDING))
-
-
 def more_for_mean(rounds: int, mean: float, low: float, at_least: float, wider: float = 1.0) -> int | None:
     """Return how many more rounds bring the lower limit of a mean to a bound, where the mean stays; None where it lies below.
 

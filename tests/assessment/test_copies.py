@@ -20,7 +20,8 @@ ASKED: dict[str, Any] = {"tail_quality": {"threshold": "20 ms", "at_least": 0.9}
 
 def on(day: int, times: Times, repeat: int = 0) -> TrialData:
     process = Process(process=0, pid=1, host="h", started_at=datetime(2026, 5, day, tzinfo=UTC))
-    return build_trial("one", times, repeat=repeat, processes=(process,), measurement={"rule": "rounds", "max_rounds": 60})
+    visits = np.arange(len(times), dtype=np.int32)
+    return build_trial("one", times, visits=visits, repeat=repeat, processes=(process,), measurement={"rule": "rounds", "max_rounds": 60})
 
 
 def test_a_copied_campaign_is_no_second_session_whatever_its_record_says(quick: Times) -> None:

@@ -22,8 +22,9 @@ Times = NDArray[np.float64]
 
 
 def measured(times: Times, system: str = "one", **how: Any) -> TrialData:
-    """A trial whose number of rounds was fixed beforehand."""
+    """A trial whose number of rounds was fixed beforehand, each a visit of its own."""
     rounds = len(times)
+    how.setdefault("visits", np.arange(rounds, dtype=np.int32))
     measurement = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, **how.pop("measurement", {})}
     return build_trial(system, times, measurement=measurement, stopped="max_rounds", **how)
 
@@ -38,11 +39,11 @@ def late_in(rounds: int, late: dict[int, list[int]], samples: int = 10) -> Times
 
 def test_a_mean_is_met_not_met_or_not_shown(quick: Times) -> None:
     trial = measured(quick, right=18)
-    easy = only(hold([trial], tail_quality={"threshold": "20 ms", "at_least": 0.99}))
+    easy = only(hold([trial], tail_quality={"threshold": "20 ms", "at_least": 0.9}))
     assert (easy.verdict, easy.figure, easy.missing, easy.unit) == ("met", pytest.approx(0.9), "", "quality")
     assert easy.low is not None
     assert easy.asked is not None
-    assert easy.low >= easy.asked == pytest.approx(0.99 * 0.9)
+    assert easy.low >= easy.asked == pytest.approx(0.9 * 0.9)
     hard = only(hold([trial], tail_quality={"threshold": "10 ms", "at_least": 0.9}))
     assert hard.verdict == "not met"
     assert hard.figure == pytest.approx(0.45, abs=0.05)
@@ -50,13 +51,13 @@ def test_a_mean_is_met_not_met_or_not_shown(quick: Times) -> None:
     unsure = only(hold([trial], tail_quality={"threshold": "11.5 ms", "at_least": round(near, 3)}))
     assert unsure.verdict == "not shown"
     assert unsure.more_rounds is not None
-    assert unsure.missing == f"about {unsure.more_rounds:,} more rounds"
+    assert unsure.missing.endswith(f" more like these, {unsure.more_rounds:,} rounds")
 
 
 def test_an_absolute_bound_and_a_clock_of_its_own(quick: Times) -> None:
     """The inference clock of these trials has half of the total time."""
     trial = measured(quick, right=18)
-    absolute = {"threshold": "10 ms", "at_least": 0.85, "of": "absolute"}
+    absolute = {"threshold": "10 ms", "at_least": 0.8, "of": "absolute"}
     assert hold([trial], tail_quality={**absolute, "clock": "inference"}).verdict == "met"
     assert hold([trial], tail_quality=absolute).verdict == "not met"
     assert hold([trial], tail_quality={**absolute, "at_least": 0.95, "clock": "inference"}).verdict == "not met"
@@ -73,7 +74,7 @@ def test_clocks_of_streamed_answers(quick: Times) -> None:
     trial = measured(quick)
     times = {**trial.times, Clock.FIRST_TOKEN: quick * 2.5e5}
     streamed = replace(trial, times=times, inferences=times)
-    asked = {"percentile": 95, "within": "4 ms", "clock": "first_token"}
+    asked = {"percentile": 90, "within": "4 ms", "clock": "first_token"}
     found = only(hold([streamed], latency=asked))
     assert (found.verdict, "(first_token)" in found.said) == ("met", True)
     assert hold([streamed], latency={**asked, "clock": "total"}).verdict == "not met"
@@ -91,17 +92,17 @@ def test_a_stretch_of_late_answers_lasts_as_long_as_the_answers_whatever_clock_t
 
 def test_a_percentile_of_latency(quick: Times) -> None:
     trial = measured(quick)
-    assert hold([trial], latency={"percentile": 95, "within": "15 ms"}).verdict == "met"
-    assert hold([trial], latency={"percentile": 95, "within": "10 ms"}).verdict == "not met"
+    assert hold([trial], latency={"percentile": 90, "within": "15 ms"}).verdict == "met"
+    assert hold([trial], latency={"percentile": 90, "within": "10 ms"}).verdict == "not met"
 
 
 def test_few_rounds_in_one_stretch_show_no_mean_unless_every_round_agrees() -> None:
     """Nothing tells from 30 rounds whether slow ones come in spells."""
-    times = late_in(30, {number: list(range(25)) for number in range(0, 30, 5)}, samples=50)
-    few = only(hold([measured(times)], tail_quality={"threshold": "20 ms", "at_least": 0.6}))
-    assert (few.verdict, few.more_rounds) == ("not shown", 30)
-    assert few.missing == "30 more rounds: nothing tells how so few depend on each other"
-    assert hold([measured(times)], tail_quality={"threshold": "20 ms", "at_least": 0.4}).verdict == "met"
+    times = late_in(58, {number: list(range(40)) for number in range(0, 58, 29)}, samples=50)
+    few = only(hold([measured(times, visits=None)], tail_quality={"threshold": "20 ms", "at_least": 0.4}))
+    assert (few.verdict, few.more_rounds) == ("not shown", 2)
+    assert few.missing == "2 more rounds: nothing tells how so few depend on each other"
+    assert hold([measured(times, visits=None)], tail_quality={"threshold": "20 ms", "at_least": 0.15}).verdict == "met"
 
 
 def test_a_drift_is_no_long_run() -> None:
@@ -113,11 +114,12 @@ def test_a_drift_is_no_long_run() -> None:
 
 
 def test_a_deadline_needs_as_many_rounds_as_its_share() -> None:
-    """At 95 %, half of the error for a false met: 0.9^36 < 0.025 < 0.9^35. Rounds that are all alike need no more."""
+    """At 95 %, four fifths of half of the error for a false met: 0.9^38 < 0.02 < 0.9^37. Rounds that are all alike need no more."""
     asked = {"within": "20 ms", "share_of_rounds": 0.9}
-    assert hold([measured(late_in(36, {}))], deadline=asked).verdict == "met"
-    few = only(hold([measured(late_in(35, {}))], deadline=asked))
-    assert (few.verdict, few.more_rounds, few.missing) == ("not shown", 1, "1 more round needed")
+    assert hold([measured(late_in(38, {}))], deadline=asked).verdict == "met"
+    few = only(hold([measured(late_in(37, {}))], deadline=asked))
+    assert (few.verdict, few.more_rounds) == ("not shown", 20)  # 0.9^57 < 0.0025, for another look
+    assert few.missing == "37 visits do not rule out bad ones that are too rare to be among them: 20 more like these, 20 rounds"
     some = {number: [0] for number in (3, 17, 40, 77)}
     assert hold([measured(late_in(116, some))], deadline=asked).verdict == "met"
     many = only(hold([measured(late_in(116, {number: [0] for number in range(0, 116, 4)}))], deadline=asked))
@@ -325,10 +327,10 @@ def test_a_pattern_is_held_against_a_setting_as_it_is_written(quick: Times) -> N
 
 def test_the_least_evidence_stands_in_the_way_of_met_alone(quick: Times) -> None:
     asked = {"threshold": "20 ms", "at_least": 0.9}
-    found = only(hold([measured(quick)], tail_quality=asked, evidence={"rounds": 100, "visits": 12, "processes": 2, "sessions": 2}))
+    found = only(hold([measured(quick)], tail_quality=asked, evidence={"rounds": 100, "visits": 100, "processes": 2, "sessions": 2}))
     assert (found.verdict, found.more_rounds) == ("not shown", 40)
     assert found.missing == (
-        "40 more rounds of the 100 asked for; 11 more visits of the 12 asked for; 1 more process of the 2 asked for; "
+        "40 more rounds of the 100 asked for; 40 more visits of the 100 asked for; 1 more process of the 2 asked for; "
         "1 more session on other days of the 2 asked for"
     )
     assert hold([measured(quick * 5)], tail_quality=asked, evidence={"rounds": 100}).verdict == "not met"
@@ -372,7 +374,7 @@ def test_a_metric_that_cannot_judge_one_system_hides_no_other(quick: Times) -> N
 
 
 def at_rate(rate: float, response_ms: Times) -> TrialData:
-    """A trial under load, in 12 streams of five rounds."""
+    """A trial under load, in streams of five rounds: 60 have 12."""
     rounds = len(response_ms)
     made = measured(response_ms, measurement={"rule": "rounds"})
     trial = made.record.trial.model_copy(update={"load": LoadConfig(name="periodic", rate_per_s=rate)})
@@ -390,7 +392,7 @@ def at_rate(rate: float, response_ms: Times) -> TrialData:
 def test_a_rate_is_sustained_where_it_or_a_higher_one_keeps_quality() -> None:
     """At 40/s all is in time, at 80/s half is late; one system, whatever the rate."""
     kept, lost = at_rate(40, late_in(60, {})), at_rate(80, late_in(60, {number: [0, 2, 4, 6, 8] for number in range(60)}))
-    asked = {"threshold": "50 ms", "keep": 0.95}
+    asked = {"threshold": "50 ms", "keep": 0.6}
     accept = {"evidence": {"accept_flags": "*"}}
     low = only(hold([kept, lost], capacity={**asked, "at_least_per_s": 30}, **accept))
     assert (low.verdict, low.figure) == ("met", 1)
@@ -400,14 +402,14 @@ def test_a_rate_is_sustained_where_it_or_a_higher_one_keeps_quality() -> None:
     assert (between.verdict, between.missing) == ("not shown", "a trial at 60/s beside 40/s and 80/s")
     closed = only(hold([measured(late_in(60, {}))], capacity={**asked, "at_least_per_s": 60}))
     assert closed.missing.startswith("no trial under load with a rate was measured")
-    few = only(hold([at_rate(40, late_in(30, {}))], capacity={**asked, "at_least_per_s": 30}, **accept))
+    few = only(hold([at_rate(40, late_in(30, {}))], capacity={**asked, "keep": 0.3, "at_least_per_s": 30}, **accept))
     assert (few.verdict, few.missing) == ("not shown", "measured at 40/s: 6 more streams: the rounds of one share a queue")
 
 
 def test_systems_of_equal_names_and_other_settings_do_not_speak_for_each_other() -> None:
     """One of two options of a model keeps quality at 40/s, the other one was measured at 20/s alone, where it keeps it."""
     quick, other = at_rate(40, late_in(60, {})), at_rate(20, late_in(60, {}))
-    asked = {"threshold": "50 ms", "keep": 0.95, "at_least_per_s": 30}
+    asked = {"threshold": "50 ms", "keep": 0.6, "at_least_per_s": 30}
     accept = {"evidence": {"accept_flags": "*"}}
     assert hold([quick, other], capacity=asked, **accept).verdict == "met"
     trial = other.record.trial
@@ -428,7 +430,7 @@ def test_streaks_under_load_follow_the_arrivals() -> None:
     """Late are the last answer of every round and the first of the next: two in a row where the stream goes on, and one at its begin."""
     trial = at_rate(40, late_in(60, {number: [0, 9] for number in range(60)}))
     accept = {"evidence": {"accept_flags": "*"}}
-    asked = {"threshold": "50 ms", "clock": "response", "longest_streak": 1}
+    asked = {"threshold": "50 ms", "clock": "response", "longest_streak": 1, "share_of_rounds": 0.6}
     found = only(hold([trial], late_answers=asked, **accept))
     assert (found.verdict, found.figure) == ("not met", pytest.approx(0.8))
     assert hold([trial], late_answers={**asked, "longest_streak": 2}, **accept).verdict == "met"
