@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from orchestrator.contracts import first_line
 from orchestrator.metrics.detection import Map, Map50
-from orchestrator.metrics.detection_matching import MeanAveragePrecision
+from orchestrator.metrics.detection_precision import MeanAveragePrecision
 from orchestrator.metrics.interface import Answers
 from orchestrator.stats.paper_program import densities, evaluation, loop, per_record, plots
 from orchestrator.stats.paper_program.per_record import Quality
@@ -377,10 +377,10 @@ def _detections(path: Path, timings: Timings) -> Judged:
     wide, narrow = (MeanAveragePrecision(metric().judge(answers).matches) for metric in (Map, Map50))
 
     def of_2024(on_time: NDArray[np.bool_]) -> Floats:
-        return np.array([narrow.of(one) if one.any() else np.nan for one in on_time])
+        return np.where(on_time.any(axis=1), narrow.of(on_time), np.nan)
 
     def of_2023(on_time: NDArray[np.bool_]) -> Floats:
-        return np.array([wide.of(one) for one in on_time])
+        return wide.of(on_time)
 
     sizes = np.array([one["input_size"] for one in found], dtype=np.float64)
     return Judged({"stats[0] (AP at IoU 0.5 only)": of_2024}, of_2023, "mAP, pycocotools stats[0]", sizes, True)

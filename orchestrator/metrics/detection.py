@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.metrics.detection_boxes import Detections, GroundTruth, detections, ground_truth, overlapping_pairs
-from orchestrator.metrics.detection_matching import Matches, MeanAveragePrecision, match_detections
+from orchestrator.metrics.detection_matching import Matches, match_detections
+from orchestrator.metrics.detection_precision import MeanAveragePrecision
 from orchestrator.metrics.interface import Answers, Part
 from orchestrator.stats.tail_quality import check_curve, comparable_bounds
 from orchestrator.stats.times import checked_times
 
+MOST_FLAGS = 2**24
+"""Whether a picture is on time, by round and threshold, in memory at once: 16 MiB."""
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 ALL_AREAS = (0.0, 1e5**2)
@@ -23,7 +27,7 @@ AREAS = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
 BY_AREA, BY_CLASS = "area", "class"
 
 
-def mean_average_precision_curve(matches: Matches, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+def mean_average_precision_curve(precision: MeanAveragePrecision, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
     """Return mean average precision of every threshold and round.
 
     AP of one class and IoU threshold = (1/101) sum over r in {0, 0.01, ..., 1} of the best precision at recall r or above, 0
@@ -34,8 +38,8 @@ def mean_average_precision_curve(matches: Matches, times: ArrayLike, thresholds:
 
     Parameters
     ----------
-    matches
-        detections of S pictures, matched with ground truth.
+    precision
+        of detections of S pictures, matched with ground truth.
     times : [R, S]
         times in ns, +inf for a picture whose outcome was not ``ok``.
     thresholds : [M]
@@ -55,19 +59,21 @@ def mean_average_precision_curve(matches: Matches, times: ArrayLike, thresholds:
     >>> from orchestrator.metrics.detection_boxes import detections, ground_truth
     >>> box = {"boxes": [[10, 10, 50, 50]], "labels": [1]}
     >>> matches = match_detections(ground_truth([box, box]), detections([{**box, "scores": [0.8]}] * 2), [0.5], ALL_AREAS)
-    >>> mean_average_precision_curve(matches, [[10, 20], [20, 99]], [9, 10, 20]).round(3)
+    >>> mean_average_precision_curve(MeanAveragePrecision(matches), [[10, 20], [20, 99]], [9, 10, 20]).round(3)
     array([[0.   , 0.   ],
            [0.505, 0.   ],
            [1.   , 0.505]])
     """
     time, bound = checked_times(times), np.asarray(thresholds)
-    check_curve(np.zeros(matches.pictures), time, bound)
+    check_curve(np.zeros(precision.pictures), time, bound)
     order = np.argsort(bound, kind="stable")
     ordered = comparable_bounds(bound[order], time)
-    precision = MeanAveragePrecision(matches)
     curve = np.empty((bound.size, len(time)))
-    for index, one_round in enumerate(time):
-        curve[order, index] = [precision.of(one_round <= threshold) for threshold in ordered]
+    step = max(1, MOST_FLAGS // max(1, bound.size * precision.pictures))
+    for start in range(0, len(time), step):
+        some = time[start : start + step]
+        on_time = some <= ordered[:, np.newaxis, np.newaxis]
+        curve[order, start : start + step] = precision.of(on_time.reshape(-1, precision.pictures)).reshape(bound.size, len(some))
     return curve
 
 
@@ -77,13 +83,17 @@ class JudgedDetections:
 
     matches: Matches
 
+    @cached_property
+    def _precision(self) -> MeanAveragePrecision:
+        return MeanAveragePrecision(self.matches)
+
     def ideal(self) -> float:
         """Return mean average precision without a threshold; NaN where there are no boxes to find."""
-        return MeanAveragePrecision(self.matches).of(np.ones(self.matches.pictures, dtype=bool))
+        return float(self._precision.of(np.ones((1, self.matches.pictures), dtype=bool))[0])
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
         """Return `mean_average_precision_curve`, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns."""
-        return mean_average_precision_curve(self.matches, times, thresholds)
+        return mean_average_precision_curve(self._precision, times, thresholds)
 
 
 def judge_detections(

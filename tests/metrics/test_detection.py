@@ -16,14 +16,13 @@ from orchestrator.metrics import (
     WholeTaskMetric,
     detection,
     detection_boxes,
+    detection_precision,
     find_metric,
-)
-from orchestrator.metrics import (
-    detection_boxes as detection_overlap,
 )
 from orchestrator.metrics.detection import judge_detections, mean_average_precision_curve
 from orchestrator.metrics.detection_boxes import box_overlap, detections, ground_truth
 from orchestrator.metrics.detection_matching import match_detections
+from orchestrator.metrics.detection_precision import MeanAveragePrecision
 
 NAMES = [name for name in METRICS if name.startswith("map")]
 BOX, ELSEWHERE = [10, 10, 50, 50], [200, 10, 50, 50]
@@ -50,7 +49,7 @@ def random_answers(seed, pictures):
     return Answers(predictions, references)
 
 
-@pytest.mark.parametrize("module", [detection, detection_boxes, detection_overlap])
+@pytest.mark.parametrize("module", [detection, detection_boxes, detection_precision])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -171,10 +170,12 @@ def test_matches():
 
 
 def test_a_curve_of_matches():
-    matches = match_detections(ground_truth([answer(BOX)]), detections([answer(BOX, score=0.5)]), [0.5, 0.75], (0, 1e10))
-    assert mean_average_precision_curve(matches, [[5]], [4, 5]) == pytest.approx(np.array([[0], [1]]))
-    assert mean_average_precision_curve(matches, [[5]], []).shape == (0, 1)
-    assert mean_average_precision_curve(matches, np.empty((0, 1)), [4]).shape == (1, 0)
+    precision = MeanAveragePrecision(
+        match_detections(ground_truth([answer(BOX)]), detections([answer(BOX, score=0.5)]), [0.5, 0.75], (0, 1e10))
+    )
+    assert mean_average_precision_curve(precision, [[5]], [4, 5]) == pytest.approx(np.array([[0], [1]]))
+    assert mean_average_precision_curve(precision, [[5]], []).shape == (0, 1)
+    assert mean_average_precision_curve(precision, np.empty((0, 1)), [4]).shape == (1, 0)
 
 
 @pytest.mark.parametrize(("times", "thresholds"), [([[0]], [1]), ([[math.nan]], [1]), ([[1]], [math.nan])])
@@ -192,8 +193,18 @@ def test_many_pairs_in_several_blocks(monkeypatch):
     answers = random_answers(3, 60)
     expected = [find_metric(name).judge(answers).ideal() for name in NAMES]
     for block in (1, 7):
-        monkeypatch.setattr(detection_overlap, "BLOCK", block)
+        monkeypatch.setattr(detection_boxes, "BLOCK", block)
         assert [find_metric(name).judge(answers).ideal() for name in NAMES] == expected
+
+
+def test_many_sets_of_pictures_in_several_blocks(monkeypatch):
+    random = np.random.default_rng(8)
+    answers, times = random_answers(7, 70), random.integers(1, 100, (9, 70))  # more pictures than a number has bits
+    expected = [find_metric(name).judge(answers).curve(times, [20, 50, 90]) for name in NAMES]
+    monkeypatch.setattr(detection, "MOST_FLAGS", 1)
+    monkeypatch.setattr(detection_precision, "BLOCK", 1)
+    for name, curve in zip(NAMES, expected, strict=True):
+        np.testing.assert_array_equal(find_metric(name).judge(answers).curve(times, [20, 50, 90]), curve)
 
 
 @pytest.mark.parametrize("name", ["map", "map50", "map75"])
