@@ -57,15 +57,15 @@ def clocks_of(trials: Sequence[TrialData]) -> tuple[Clock, ...]:
 def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> ThresholdSet:
     """Return the common thresholds of trials of one task; percentiles are those of inferences, in which a batch counts once.
 
-    Samples that a policy under load has dropped have no inference.
+    Samples that a policy under load has dropped have no inference. A trial of which most inferences have no time is a reference only
+    where ``analysis.reference`` names it, or no trial has more.
 
     Raises
     ------
     InputError
         if ``analysis.reference`` names no trial of the campaign's tasks.
     """
-    found = map_in_threads(lambda data: percentiles_inverted_cdf(data.served(data.clock), [50, 99]), trials)
-    ends = {data.trial_id: of_trial for data, of_trial in zip(trials, found, strict=True)}
+    ends = {data.trial_id: of_trial for data, of_trial in zip(trials, map_in_threads(_ends, trials), strict=True)}
     p50s = {trial: p50 for trial, (p50, _) in ends.items()}
     reference = _reference(trials, p50s, analysis.reference)
     chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
@@ -89,11 +89,19 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     )
 
 
+def _ends(data: TrialData) -> tuple[float, float]:
+    """Return p50 and p99 of a trial's inferences in ns; infinite where every sample was dropped."""
+    served = data.served(data.clock)
+    p50, p99 = percentiles_inverted_cdf(served, [50, 99]) if served.size else (math.inf, math.inf)
+    return p50, p99
+
+
 def _reference(trials: Sequence[TrialData], p50s: Mapping[str, float], wanted: str | None) -> Reference | None:
     matching = [data.trial_id for data in trials if wanted in (data.trial_id, data.record.match_key)]
     if matching:
         return Reference(matching[0])
-    return thresholds.default_reference(p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
+    timed = {trial: p50 for trial, p50 in p50s.items() if math.isfinite(p50)}
+    return thresholds.default_reference(timed or p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
 
 
 def check_names(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:

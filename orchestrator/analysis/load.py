@@ -53,7 +53,7 @@ class LoadRow(Labels):
     gap_error_p99_ns: Annotated[float | None, "the same"]
     spacing_p: Annotated[float | None, "p-value of the schedule's gaps against the law asked for; null for `periodic` and `trace`"]
     queued_gap_p50_ns: Annotated[float | None, "from the end of an inference to the next start where samples waited"]
-    utilisation: Annotated[float, "scheduled rate x mean total time of the samples that were served, one by one"]
+    utilisation: Annotated[float | None, "scheduled rate x mean total time of the samples that were served, one by one; null if none was"]
     mean_wait_ns: Annotated[float | None, "mean of arrival to start"]
     dropped_share: Annotated[float, "samples that were never started"]
     overloaded_streams: Annotated[Int32, "streams that ended early because too many samples waited"]
@@ -160,7 +160,7 @@ def load_rows(data: TrialData, flags: Sequence[str]) -> Iterator[LoadRow]:
         "gap_error_p99_ns": _percentile(delivery.gap_errors, 99),
         "spacing_p": _spacing([at for at in found.moments if at.size > 1], load),
         "queued_gap_p50_ns": _percentile(delivery.queued_gaps, 50),
-        "utilisation": delivery.scheduled * float(served.mean()) / SECOND_NS if served.size else math.inf,
+        "utilisation": delivery.scheduled * float(served.mean()) / SECOND_NS if served.size else None,
         "mean_wait_ns": float(waits.mean()) if waits.size else None,
         "dropped_share": float((data.outcome == schema.DROPPED).mean()),
         "overloaded_streams": int(np.unique(data.streams[data.overloaded]).size),

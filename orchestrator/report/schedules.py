@@ -47,7 +47,7 @@ def _cells(row: Row, marks: Marks) -> list[str]:
         f"{', '.join(delays)} us",
         f"{_microseconds(row['gap_error_p50_ns'])}, {_microseconds(row['gap_error_p99_ns'])} us",
         "-" if row["spacing_p"] is None else f"p = {row['spacing_p']:.2f}",
-        f"{row['utilisation']:.2f}",
+        "-" if row["utilisation"] is None else f"{row['utilisation']:.2f}",
         milliseconds(row["mean_wait_ns"]),
         f"{100 * row['dropped_share']:.1f} %",
         str(row["overloaded_streams"]),

@@ -134,7 +134,7 @@ def thresholds_from_percentiles(
 ) -> tuple[Threshold, ...]:
     """Return percentiles of a trial's pooled times as thresholds.
 
-    A percentile that falls on a sample without a time is no time bound and is left out.
+    A percentile that falls on a sample without a time is no time bound and is left out; of no times there is none.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def thresholds_from_percentiles(
     Raises
     ------
     InputError
-        if a time is NaN or not positive, there are none, or a percentile is out of range.
+        if a time is NaN or not positive, or a percentile is out of range.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def thresholds_from_percentiles(
     Threshold(label='p75', ns=30, origin='reference', percentile=75, reference=None)
     """
     checked = checked_times(times)
-    asked = list(percentiles)
+    asked = list(percentiles) if checked.size else []
     found = zip(asked, percentiles_inverted_cdf(checked, asked), strict=True)
     return tuple(
         Threshold(f"p{_plain(percentile)}", math.ceil(ns), origin, percentile, reference) for percentile, ns in found if math.isfinite(ns)

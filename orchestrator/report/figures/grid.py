@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.report.figures.chart import Floats
+from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.divergence import Fit, fit_density
 from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
 from orchestrator.stats.thresholds import Threshold
@@ -113,7 +114,10 @@ class Grid:
 
 
 def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
-    """Return the common thresholds of a clock and others between the fastest and the slowest time of all trials."""
+    """Return the common thresholds of a clock and others between the fastest and the slowest time of all trials.
+
+    Where there is neither, because no inference has a time, one stands for all: all answers are late at it, as at any other.
+    """
     common = group.thresholds.common(clock)
     mean = isinstance(group.trials[0].judged(group.trials[0].metric), JudgedMean)
     evenly, by_share = (EVENLY, BY_SHARE) if mean else (FEWER, FEWER)
@@ -125,9 +129,10 @@ def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
         spread = roundest(np.geomspace(quantiles[0], quantiles[-1], evenly))
         some = quantiles[np.linspace(0, len(quantiles) - 1, by_share).astype(np.int64)]
         between = [int(np.ceil(ns)) for ns in (*spread, *some)]
-    ns = np.array(sorted({*(threshold.ns for threshold in common), *between}), dtype=np.int64)
-    labels = tuple(_label([threshold for threshold in common if threshold.ns == bound]) for bound in ns)
     primary = group.thresholds.primary
+    alone = SECOND_NS if primary is None else primary.ns
+    ns = np.array(sorted({*(threshold.ns for threshold in common), *between} or {alone}), dtype=np.int64)
+    labels = tuple(_label([threshold for threshold in common if threshold.ns == bound]) for bound in ns)
     start = int(np.searchsorted(ns, primary.ns)) if primary is not None else len(ns) // 2
     return Grid(ns, labels, min(start, len(ns) - 1))
 
