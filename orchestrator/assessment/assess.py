@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
+from orchestrator.analysis.copies import copies_among, copies_in_words
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.axes import unmatched
 from orchestrator.assessment.case import Case, NotShown
-from orchestrator.assessment.copies import copies_among, copies_in_words
 from orchestrator.assessment.machines import machines_in_words
 from orchestrator.assessment.rates import by_rate
 from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements

@@ -9,11 +9,12 @@ from pathlib import Path
 from orchestrator.analysis.trial_data import map_in_threads
 from orchestrator.commands.verbs.history import Options
 from orchestrator.contracts import InputError
+from orchestrator.history.copies import without_copies
 from orchestrator.history.page import Pictured, to_page
 from orchestrator.history.picture import history_picture
 from orchestrator.history.points import by_code, points_of, shared_thresholds
 from orchestrator.history.series import HistoryRow, Series, change_rows, changes_of, history_rows, series_of, tests_of
-from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored, without_copies
+from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored
 from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_results
@@ -112,7 +113,7 @@ def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple
     return [one for one, _ in kept], [rows for _, rows in kept], [rows for _, rows in pairs if isinstance(rows, InputError)]
 
 
-def _left_out(wrong: Sequence[InputError]) -> list[str]:
+def _left_out(wrong: Sequence[InputError | str]) -> list[str]:
     more = len(wrong) - SHOWN
     return [*(f"Left out: {error}" for error in wrong[:SHOWN]), *([f"Left out: {more} more campaigns"] if more > 0 else [])]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.contracts import InputError
 from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
-from orchestrator.storage.layout import CAMPAIGN, inside
+from orchestrator.storage.layout import CAMPAIGN, inside, trial_folder
 from orchestrator.storage.load import opened, read_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import UtcTime
@@ -79,12 +80,15 @@ class Stored:
         thresholds that other trials share.
     deadlines
         certified deadline in ns by trial; None where nothing is certified.
+    warmups
+        digests of what was timed before the first round of each trial, by which a copy of it is looked for.
     """
 
     directory: Path
     head: Head
     quality: pa.Table
     deadlines: Mapping[str, int | None]
+    warmups: frozenset[bytes] = frozenset()
 
     @property
     def created_at(self) -> datetime:
@@ -119,7 +123,7 @@ def read_stored(directory: Path) -> Stored:
     quality = _points_of(_read(directory, "tail_quality", QUALITY))
     clocks = dict(zip(quality.column("trial").to_pylist(), quality.column("clock").to_pylist(), strict=True))
     own = {row["trial"]: row["deadline_ns"] for row in deadlines if row["reference"] == "own" and row["clock"] == clocks.get(row["trial"])}
-    return Stored(directory, head, quality, own)
+    return Stored(directory, head, quality, own, _warmups_of(directory, clocks.keys()))
 
 
 def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
@@ -148,25 +152,9 @@ def _points_of(table: pa.Table) -> pa.Table:
     return table.filter(pa.array(kept, pa.bool_()))
 
 
-def without_copies(stored: Sequence[Stored]) -> tuple[list[Stored], list[InputError]]:
-    """Return campaigns without those that are copies of others, and these, in words.
-
-    Two that were begun at the same microsecond under one name are one: a copied folder, perhaps from before it was extended. The one with
-    most rounds is kept, of equal ones the first.
-    """
-    best: dict[tuple[datetime, str], Stored] = {}
-    for one in stored:
-        before = best.setdefault((one.created_at, one.head.name), one)
-        if _rounds(one) > _rounds(before):
-            best[one.created_at, one.head.name] = one
-    whole = {id(one) for one in best.values()}
-    copies = [one for one in stored if id(one) not in whole]
-    told = [InputError(f"{one.directory} is a copy of {best[one.created_at, one.head.name].directory}") for one in copies]
-    return [one for one in stored if id(one) in whole], told
-
-
-def _rounds(stored: Stored) -> int:
-    return sum(number or 0 for number in stored.quality.column("rounds").to_pylist())
+def _warmups_of(directory: Path, trials: Set[str]) -> frozenset[bytes]:
+    files = (trial_folder(directory, trial).warmup for trial in sorted(trials))
+    return frozenset(hashlib.sha256(file.read_bytes()).digest() for file in files if file.is_file())
 
 
 def at_threshold(stored: Stored, thresholds: Mapping[str, int]) -> list[Row]:

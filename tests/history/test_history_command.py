@@ -70,14 +70,20 @@ def test_two_systems_that_change_at_once_open_their_campaigns_once(
     assert [path.name[:10] for path in opened] == ["2026-04-19"]  # it has no trials, so that nothing is asked of the next one
 
 
-def test_a_copied_campaign_is_one_campaign(tmp_path: Path) -> None:
-    reported(tmp_path / "a", 1)
-    reported(tmp_path / "b", 2)
-    shutil.copytree(tmp_path / "a", tmp_path / "backup")
+def test_a_copied_campaign_is_one_campaign_whatever_its_record_says(tmp_path: Path) -> None:
+    """One copy says that it was begun on another day, and its times are those of the first."""
+    first = reported(tmp_path / "a")
+    for name, changed in (("backup", {}), ("invented", {"created_at": "2026-12-24T12:00:00Z"})):
+        shutil.copytree(first, tmp_path / name)
+        campaign = read_document(first / "campaign.json")
+        reseal_json(tmp_path / name / "campaign.json", campaign | changed)
     done = orchestrator("history", ".", cwd=tmp_path)
     assert done.returncode == 0
-    assert "Left out: backup is a copy of a" in " ".join(done.stdout.split())
-    assert {row["campaign"] for row in pq.read_table(tmp_path / "history.parquet").to_pylist()} == {"a", "b"}
+    for name in ("backup", "invented"):
+        assert f"Left out: 2 trials of {name} have the times of trials of a: they are copies and count once" in " ".join(
+            done.stdout.split()
+        )
+    assert {row["campaign"] for row in pq.read_table(tmp_path / "history.parquet").to_pylist()} == {"a"}
 
 
 def test_the_page_draws_each_series_and_runs_nothing(campaigns: Path) -> None:

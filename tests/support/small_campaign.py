@@ -34,8 +34,8 @@ CODE = Path(__file__).parent / "code"
 class Clock:
     """Readings 1 to 9 ms apart."""
 
-    def __init__(self) -> None:
-        self._now, self._random = 0, random.Random(0)
+    def __init__(self, seed: int = 0) -> None:
+        self._now, self._random = 0, random.Random(seed)
 
     def __call__(self) -> int:
         self._now += self._random.randint(1, 9) * 1_000_000
@@ -68,7 +68,7 @@ def trial_of(wrong: list[int], system: str, repeat: int, rounds: int, samples: i
     return Candidate(trial, inspect(trial), read_machine())
 
 
-def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1) -> Path:
+def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1, seed: int = 0) -> Path:
     """Measure the campaign into a new directory, in this process and on a clock of its own."""
     with importable(), tempfile.TemporaryDirectory() as scratch:
         candidates = [
@@ -82,7 +82,7 @@ def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int =
             sweep={"axes": {"model": "null,other"}, "set": ["task=numbers"]}, left_out=(LeftOut(pair=("null", "coco"), reason="other kind"),),
             created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,))),
         )  # fmt: skip
-        with CampaignWriter.create(directory, record) as writer, open_inline(Path(scratch), Clock()) as executor:
+        with CampaignWriter.create(directory, record) as writer, open_inline(Path(scratch), Clock(seed)) as executor:
             run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
     return directory
 

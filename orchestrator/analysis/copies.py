@@ -55,19 +55,22 @@ def _begins_with(longer: TrialData, shorter: TrialData) -> bool:
     )
 
 
-def copies_in_words(copies: Sequence[Copy]) -> Iterator[str]:
-    """Yield one sentence per pair of campaigns that share what was measured; campaigns are counted from 1, in the order given."""
+def copies_in_words(copies: Sequence[Copy], names: Sequence[str] | None = None) -> Iterator[str]:
+    """Yield one sentence per pair of campaigns that share what was measured.
+
+    ``names`` are those of all campaigns; without them they are counted from 1, in the order given.
+    """
     ordered = sorted(copies, key=_places)
     trials_of = Counter(map(_places, ordered))
     for places, of_pair in groupby(ordered, key=_places):
         first, number = next(of_pair), trials_of[places]
-        campaign, original = places[0] + 1, places[1] + 1
+        campaign, original = (f"campaign {place + 1}" if names is None else names[place] for place in places)
         if number == 1:
-            where = "" if campaign == original else f" of campaign {original}"
-            yield f"{first.trial_id} of campaign {campaign} has the times of {first.of_trial_id}{where}: it is a copy and counts once"
+            where = "" if campaign == original else f" of {original}"
+            yield f"{first.trial_id} of {campaign} has the times of {first.of_trial_id}{where}: it is a copy and counts once"
         else:
-            where = "others of it" if campaign == original else f"trials of campaign {original}"
-            yield f"{number} trials of campaign {campaign} have the times of {where}: they are copies and count once"
+            where = "others of it" if campaign == original else f"trials of {original}"
+            yield f"{number} trials of {campaign} have the times of {where}: they are copies and count once"
 
 
 def _places(copy: Copy) -> tuple[int, int]:

@@ -1,0 +1,51 @@
+"""Campaigns of a history that were measured once and are stored twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.analysis.copies import copies_among, copies_in_words
+from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.contracts import InputError
+from orchestrator.history.stored import Stored
+from orchestrator.storage.reader import open_campaign
+
+
+def without_copies(stored: Sequence[Stored]) -> tuple[list[Stored], list[str]]:
+    """Return campaigns without trials that are copies of others, as `copies_among` tells them, and these, in words.
+
+    Times are read of those campaigns alone that may be copies: which were begun at the same microsecond under the same name as another one,
+    or have a trial whose warm-up took, to the nanosecond, as long as another one's. It stays as it is when a trial is extended.
+    """
+    seen = Counter(mark for one in stored for mark in _marks(one))
+    suspects = [one for one in stored if any(seen[mark] > 1 for mark in _marks(one))]
+    copies = copies_among([_trials(one) for one in suspects])
+    again = [{copy.trial_id for copy in copies if copy.campaign == place} for place in range(len(suspects))]
+    cleaned = {id(one): _without(one, trials) for one, trials in zip(suspects, again, strict=True)}
+    kept = [cleaned.get(id(one), one) for one in stored]
+    return [one for one in kept if one.quality.num_rows], list(copies_in_words(copies, [str(one.directory) for one in suspects]))
+
+
+def _marks(stored: Stored) -> Iterator[Hashable]:
+    yield stored.created_at, stored.head.name
+    yield from stored.warmups
+
+
+def _trials(stored: Stored) -> list[TrialData]:
+    """Return the trials of a campaign; none where they cannot be read, so that nothing is a copy of it."""
+    try:
+        return load_trials(open_campaign(stored.directory))
+    except InputError:
+        return []
+
+
+def _without(stored: Stored, trials: set[str]) -> Stored:
+    if not trials:
+        return stored
+    copied = pc.is_in(stored.quality.column("trial"), value_set=pa.array(sorted(trials)))
+    return replace(stored, quality=stored.quality.filter(pc.invert(copied)))
