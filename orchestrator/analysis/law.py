@@ -27,10 +27,15 @@ INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "tolerance": (("interval_low", "mean", "interval_high"),),
     "capacity": (("interval_low", "mean", "interval_high"),),
     "server_cost": (),
+    "replay": (
+        ("interval_low", "mean", "interval_high"),
+        ("fallback_low", "fallback_mean", "fallback_high"),
+        ("measured_low", "measured_mean", "measured_high"),
+    ),
 }
 """Per result table the columns of each interval: lower limit, figure, upper limit. The other tables have none, and of quarters, as of
 ``server_cost``, the whole need not lie between the least and the largest."""
-NAMED = ("metric", "slice", "clock", "threshold", "percentile", "scope")
+NAMED = ("metric", "slice", "clock", "threshold", "percentile", "scope", "rate_per_s")
 """Columns that tell a row from the others of its trial."""
 
 
@@ -39,9 +44,14 @@ class BrokenInterval(RuntimeError):
 
 
 def check_intervals(table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Check all rows of a result table before it is written. Raises BrokenInterval, which names the trial and the row."""
+    """Check all rows of a result table before it is written; a figure that was not asked for has no interval.
+
+    Raises BrokenInterval, which names the trial and the row.
+    """
     for row in rows:
         for low, figure, high in INTERVALS.get(table, ()):
+            if row[figure] is None and table == "replay":
+                continue
             # A null time is never reached; a null limit of quality bounds nothing.
             values = [math.inf if row[name] is None and table == "latency" else row[name] for name in (low, figure, high)]
             place = ", ".join(f"{name} {row[name]}" for name in NAMED if row.get(name) is not None)

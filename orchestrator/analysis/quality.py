@@ -301,6 +301,19 @@ def intervals_to_come(
     return [widened.get(index, of_session) for index, of_session in enumerate(session)]
 
 
+def better_of_each(judged: Judged, other: Judged) -> Judged:
+    """Return what no round exceeds in which either of two answers counts for a sample, by two trials' answers to the same samples.
+
+    Of a metric that is no mean over samples the better of both stands for that, as a gain of the first one's.
+    """
+    scale = scale_of(judged)
+    if isinstance(judged, JudgedMean | JudgedSignedMean) and isinstance(other, JudgedMean | JudgedSignedMean):
+        gains = scale.gained(judged.raw), scale.gained(other.raw)
+        raw = scale.shown(np.maximum(*gains))
+        return JudgedMean(raw, scale) if min(map(np.min, gains)) >= 0 else JudgedSignedMean(raw, scale)
+    return other if scale_of(other) == scale and other.ideal() > judged.ideal() else judged
+
+
 def _sway_of(sway: Sway, curve: NDArray[np.float64]) -> Sway:
     """Return a sway whose lowest quality lies above none that was seen."""
     return replace(sway, lowest=min(sway.lowest, float(curve.min())))

@@ -17,6 +17,8 @@ from orchestrator.analysis.quality import (
     JudgedMean,
     JudgedSignedMean,
     NothingToKeep,
+    Stake,
+    better_of_each,
     ideal_quality,
     intervals_of,
     judge,
@@ -26,7 +28,7 @@ from orchestrator.analysis.replay_beside import NOTHING, Beside, beside, of_stre
 from orchestrator.analysis.replay_streams import Arrivals, Played, Rule, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.tail_quality import UNEQUAL
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.metrics import Answers
+from orchestrator.metrics import Answers, Judged
 from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
 from orchestrator.stats.queueing import backlog_grows
@@ -144,8 +146,7 @@ def replay_rows(
     if not rounds or math.isnan(judged.ideal()):
         return
     scale, ideal = scale_of(judged), judged.ideal()
-    every = np.ones(len(data.references), dtype=np.bool_)
-    stake = of_streams(data.stake(judged, every), float(np.mean([of_stream.size for of_stream in rounds])))
+    stake = _stake(data, judged, rounds)
     total = data.times[PRIMARY_CLOCK][np.concatenate(rounds)]
     timed = total[np.isfinite(total)]
     service_ns = float(timed.mean()) if timed.size else 1.0
@@ -157,7 +158,8 @@ def replay_rows(
     together = intervals_together = None
     if question.fallback is not None:
         together = np.array([at.means(_gains_together(data, question.fallback, at, deadline.ns)) for at in at_rates])
-        intervals_together = intervals_of(together, ideal, stake, random)
+        either = better_of_each(judged, question.fallback.judged(data.metric))
+        intervals_together = intervals_of(together, either.ideal(), _stake(data, either, rounds), random)
     for number, (rate, at) in enumerate(zip(question.rates_per_s, at_rates, strict=True)):
         found = intervals[number]
         low, high = scale.shown_limits(found.low, found.high)
@@ -198,6 +200,12 @@ def replay_rows(
             **(NOTHING if measured is None else beside(data, measured, deadline, question.law.seed, _held(data, at.played, deadline.ns))),
             "flags": [*flags, *own],
         }
+
+
+def _stake(data: TrialData, judged: Judged, rounds: Sequence[NDArray[np.intp]]) -> Stake:
+    """Return what a stream of so many rounds can lose."""
+    every = np.ones(len(data.references), dtype=np.bool_)
+    return of_streams(data.stake(judged, every), float(np.mean([of_stream.size for of_stream in rounds])))
 
 
 def _at(

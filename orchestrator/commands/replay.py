@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from orchestrator.analysis.groups import Group, check_names, grouped
+from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.replay import Question, ReplayRow, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play
 from orchestrator.analysis.trial_data import TrialData, load_trials
@@ -63,6 +64,7 @@ def replay(options: Options) -> None:
         for table in replay_tables(group, rows):
             terminal.table(table)
             terminal.line()
+    check_intervals("replay", [row for _, rows in answers for row in rows])
     picture = replay_picture(answers)
     table = table_of([row for _, rows in answers for row in rows], form_of(ReplayRow))
     if picture is None:

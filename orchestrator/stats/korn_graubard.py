@@ -51,6 +51,8 @@ def korn_graubard(
     Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data",
     Survey Methodology 24, 1998, with rounds as clusters: se^2 = s^2/R and df = R - 1, unless ``spread`` says otherwise.
 
+    Where each round has answers of its own, their mean may lie above ideal quality, that of all rounds: the interval then reaches up to it.
+
     Parameters
     ----------
     loss : [R]
@@ -84,7 +86,8 @@ def korn_graubard(
     unit: Unit = "rounds"
     if spread is not None:
         parameters["degrees"], unit = spread.degrees, spread.unit
-    return Interval(ideal * (1 - high), ideal * (1 - low), confidence, "korn-graubard", parameters, unit)
+    most = max(ideal * (1 - low), ideal - float(loss.mean()))
+    return Interval(ideal * (1 - high), most, confidence, "korn-graubard", parameters, unit)
 
 
 def clopper_pearson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.groups import threshold_set
 from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval, check_intervals
+from orchestrator.analysis.replay import ReplayRow
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.storage.typed_rows import form_of
 
 Noise = Callable[[int, int, float], NDArray[np.float64]]
 MARGINAL = ("f1_micro", "f1_macro")
 
 
 def test_every_table_with_an_interval_is_looked_at() -> None:
-    with_limits = {name for name, form in FORMS.items() if any("low" in column for column in form.names)}
+    forms = {**FORMS, "replay": form_of(ReplayRow)}
+    with_limits = {name for name, form in forms.items() if any("low" in column for column in form.names)}
     assert with_limits == set(INTERVALS)
-    assert all(set(columns) <= set(FORMS[name].names) for name, of_table in INTERVALS.items() for columns in of_table)
+    assert all(set(columns) <= set(forms[name].names) for name, of_table in INTERVALS.items() for columns in of_table)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,7 @@ def test_every_table_with_an_interval_is_looked_at() -> None:
         ("tail_quality", {"metric": "top1", "threshold": "p99", "ideal_low": 0.91, "ideal": 0.9, "ideal_high": 0.95}),
         ("latency", {"clock": "total", "percentile": 99.0, "interval_low_ns": None, "value_ns": 5, "interval_high_ns": None}),
         ("latency", {"clock": "total", "percentile": 99.0, "interval_low_ns": 4, "value_ns": None, "interval_high_ns": 5}),
+        ("replay", {"metric": "top1", "threshold": "60 ms", "fallback_low": 0.0, "fallback_mean": 0.865, "fallback_high": 0.8}),
         ("comparison", {"scope": "this data set", "threshold": "50 ms", "interval_low": None, "difference": 0.1, "interval_high": 0.0}),
     ],
 )

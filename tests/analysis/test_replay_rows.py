@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.held_answers import Answered, held_mean
+from orchestrator.analysis.law import check_intervals
+from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import LoadConfig
 from orchestrator.metrics import Answers, find_metric
+from orchestrator.metrics.interface import Scale
 from orchestrator.stats.arrivals import mean_rate
 from orchestrator.stats.service_policies import POLICIES, Policy, serve
 from orchestrator.stats.thresholds import Threshold
@@ -89,6 +92,25 @@ def test_a_fallback_answers_what_is_late(data: TrialData, build: Any) -> None:
     assert alone["mean"] < together["fallback_mean"] < alone["ideal"]  # type: ignore[operator]
     nothing = rows(data, 55.0, fallback=build("c", np.full((30, 20), 900.0)))[0]
     assert nothing["fallback_mean"] == pytest.approx(alone["mean"])
+
+
+@pytest.mark.parametrize("right", [16, 0], ids=["worse", "never right"])
+def test_with_a_better_fallback_the_interval_reaches_what_both_can_keep(build: Any, noise: Any, right: int) -> None:
+    slow = build("a", noise(30, 20, 15), right=right, visits=np.arange(30) // 2)
+    better = build("b", np.full((30, 20), 1.0), right=20)
+    found = rows(slow, 5.0, 55.0, 100.0, fallback=better)
+    assert max(row["fallback_mean"] for row in found) > slow.judged("top1").ideal()  # type: ignore[type-var]
+    check_intervals("replay", found)
+    assert all(0 < row["fallback_low"] < row["fallback_high"] <= 1 for row in found if row["fallback_mean"])  # type: ignore[operator]
+
+
+def test_answers_of_two_trials_are_worth_the_better_of_each() -> None:
+    first, second = np.array([1.0, 0.0, 0.5]), np.array([0.0, 0.25, 1.0])
+    assert better_of_each(JudgedMean(first), JudgedMean(second)).ideal() == pytest.approx(2.25 / 3)
+    error = Scale(late=1.0, sign=-1.0)  # a smaller score is the better one, and 1.5 is worse than none
+    judged = better_of_each(JudgedMean(first, error), JudgedSignedMean(np.array([1.5, 0.25, 1.0]), error))
+    assert isinstance(judged, JudgedSignedMean)
+    assert judged.raw.tolist() == [1.0, 0.0, 0.5]
 
 
 BOX = {"boxes": [[10, 10, 50, 50]], "labels": [1]}

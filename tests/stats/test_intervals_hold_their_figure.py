@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.stats.comparison import compare_rounds, compare_samples
 from orchestrator.stats.gate import gate
 from orchestrator.stats.intervals import rounds_interval, sampling_interval
+from orchestrator.stats.korn_graubard import korn_graubard
 from orchestrator.stats.latency import latency_percentiles
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
 
@@ -64,6 +65,14 @@ def test_metrics_that_are_means(kind: str, rounds: int, ideal: float, seed: int)
     quality = ideal * (1 - np.abs(changes(kind, rounds, random)))
     stake, balanced = float(random.choice([0.3, 1.0, 18.0, 900.0])), bool(random.integers(2))
     found = rounds_interval(quality, ideal, stake, random, balanced=balanced, resamples=199)
+    assert holds(found.low, float(quality.mean()), found.high)
+
+
+@pytest.mark.parametrize("lift", [1e-6, 0.05])
+def test_rounds_whose_own_answers_beat_the_ideal_of_all(lift: float) -> None:
+    quality = 0.8 + lift * np.array([1.0, 2.0, 1.0, 0.5])
+    found = korn_graubard(0.8 - quality, 0.8, 16.0)
+    assert found.low < 0.8
     assert holds(found.low, float(quality.mean()), found.high)
 
 
