@@ -6,13 +6,14 @@ Which rate is next follows from what is stored alone, so that a search goes on w
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.capacity import ANY_RATE, Search, at_any_rate, searches_of
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.commands.capacity_budget import Choice, choices
+from orchestrator.commands.capacity_budget import Choice, Standing, choices, seconds_left, seconds_spent, standing_of
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.commands.verbs.capacity import Options
@@ -39,6 +40,7 @@ NOTHING_KEPT = 3
 
 def execute(options: Options) -> int:
     """Search each trial that the command line describes. Returns the exit code."""
+    began_s = time.monotonic()
     deadline, composing = time_of(options.deadline), options.composing
     own = (f"load.rate_per_s={ANY_RATE:g}", f'analysis.primary="{deadline.label}"')
     with Progress(0, None if composing.quiet else sys.stderr) as waiting:
@@ -60,7 +62,7 @@ def execute(options: Options) -> int:
         record = record_of(composing.command, composed, replace(closed, left_out=plan.left_out), capacity=question)
         directory = results_directory(composed.campaign, NAME)
         with CampaignWriter.create(directory, record, latest=composed.campaign.results_dir is None) as writer:
-            more = Explorer(question, site, writer)
+            more = Explorer(question, site, writer, began_s)
             code = measure(writer, composed.campaign, list(closed.trials), composing.quiet, site, full=composing.full, more=more)
             return exit_code(code, directory, question)
 
@@ -83,7 +85,8 @@ def in_closed_loop(trial: Trial) -> Trial:
 def at_rate(trial: Trial, chosen: Choice, question: CapacityQuestion, samples: int) -> Trial:
     """Return a searched trial, of so many samples, at a rate, with as many streams at most as were chosen."""
     load = trial.load.model_copy(update={"rate_per_s": chosen.rate_per_s})
-    rounds = length_of_stream(load, chosen.rate_per_s, samples).rounds
+    length = length_of_stream(load, chosen.rate_per_s, samples)
+    rounds, seconds_of_stream = length.rounds, length.arrivals(samples) / chosen.rate_per_s
     own = {
         "rule": Capacity.name,
         "rule_options": {
@@ -94,35 +97,47 @@ def at_rate(trial: Trial, chosen: Choice, question: CapacityQuestion, samples: i
         },
         "min_rounds": FIRST_LOOK * rounds,
         "max_rounds": 2 * chosen.most_streams * rounds,
-        "max_seconds": None,
+        "max_seconds": None if chosen.most_s is None else max(1.0, round(chosen.most_s - FIRST_LOOK * seconds_of_stream, 1)),
     }
     return trial.model_copy(update={"load": load, "measurement": trial.measurement.model_copy(update=own)})
 
 
 class Explorer:
-    """Plans the next rate of every search of a campaign, from what is stored of it."""
+    """Plans the next rate of every search of a campaign, from what is stored of it.
 
-    def __init__(self, question: CapacityQuestion, site: Site, writer: CampaignWriter) -> None:
+    Parameters
+    ----------
+    began_s
+        when the command began, by `time.monotonic`.
+    spent_s
+        what earlier commands have spent of the budget.
+    """
+
+    def __init__(self, question: CapacityQuestion, site: Site, writer: CampaignWriter, began_s: float, spent_s: float = 0.0) -> None:
         self._question = question
         self._site = site
         self._writer = writer
+        self._began_s = began_s - spent_s
         self._known: list[Candidate] = []
 
     def __call__(self, progress: Progress) -> Sequence[PlannedTrial]:
         """Return the trials to measure next, which are trials of the campaign from here on; none where all searches are over."""
+        standing = standing_in(self._writer.directory, self._question)
+        spent_s = time.monotonic() - self._began_s - progress.waited_s
+        left_s = seconds_left(self._question.minutes, spent_s, standing.reading_s)
         chosen = [
             replace(candidate, trial=at_rate(candidate.trial, choice, self._question, candidate.inspection.samples))
-            for candidate, choice in zip(self._candidates(), choices_in(self._writer.directory, self._question), strict=True)
+            for candidate, choice in zip(self._candidates(), choices(standing, self._question, left_s), strict=True)
             if choice is not None
         ]
         planned = make_plan_of(chosen).trials
         known = {one.trial_id for one in self._writer.record.trials}
         planned = tuple(one for one in planned if one.trial_id not in known)
-        if not planned and (told := time_is_up(self._writer.directory, self._question)):
-            progress.say(told)
         if planned:
             self._writer.add(planned)
             progress.add(planned, {one.trial_id: _name(one.trial) for one in planned})
+        elif told := time_is_up(standing, self._question):
+            progress.say(told)
         return [one for one in planned if one.state == "planned"]
 
     def _candidates(self) -> list[Candidate]:
@@ -141,15 +156,24 @@ def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:
     return searches_of(load_trials(open_campaign(directory)), question.trials)[: len(question.trials)]
 
 
-def choices_in(directory: Path, question: CapacityQuestion) -> list[Choice | None]:
-    """Return what is to be measured next in a campaign, by what is stored of it; None of a search that is over."""
-    return choices(searches_in(directory, question), question, time_of(question.deadline))
+def standing_in(directory: Path, question: CapacityQuestion) -> Standing:
+    """Return how the searches of a campaign stand, by what is stored of it."""
+    began_s = time.monotonic()
+    searches = searches_in(directory, question)
+    return standing_of(searches, question, time_of(question.deadline), time.monotonic() - began_s)
 
 
-def time_is_up(directory: Path, question: CapacityQuestion) -> str:
+def goes_on(standing: Standing, question: CapacityQuestion) -> bool:
+    """Return whether anything is left to measure, by what is stored."""
+    left_s = seconds_left(question.minutes, seconds_spent(standing.searches), standing.reading_s)
+    return any(choices(standing, question, left_s))
+
+
+def time_is_up(standing: Standing, question: CapacityQuestion) -> str:
     """Return that a budget has ended searches before their brackets are narrow; nothing where it has not."""
-    wide = 0 if question.minutes is None else sum(search.next_rate() is not None for search in searches_in(directory, question))
-    return f"time is up after {question.minutes:g} min: {wide} of {len(question.trials)} brackets are wide" if wide else ""
+    if question.minutes is None or not standing.wide:
+        return ""
+    return f"too little is left of {question.minutes:g} min for another rate: {standing.wide} of {len(question.trials)} brackets are wide"
 
 
 def exit_code(code: int, directory: Path, question: CapacityQuestion) -> int:

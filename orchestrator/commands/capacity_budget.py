@@ -19,25 +19,67 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length, length_of_stream
 
-REPORT_S = 20.0
-"""Of a budget, for what comes before and after measuring."""
+ENDING_S = 20.0
+"""Of a budget, for ending the executor, for what a report takes whatever is in it, and for ending the program."""
+REPORTS_PER_READING = 12.0
+"""What is in it takes a report so much longer than reading and judging it: 8 to 10 times where that is mAP, which takes longest."""
 BETWEEN_S = 2.0
 """Between two trials, for choosing a rate and the rest of what nobody counts."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A rate in samples a second to measure next, and its streams at most."""
+    """A rate in samples a second to measure next, its streams at most, and for how long, in s; None where there is no budget."""
 
     rate_per_s: float
     most_streams: int
+    most_s: float | None = None
 
 
-def seconds_left(question: CapacityQuestion, searches: Sequence[Search]) -> float | None:
-    """Return how long may be measured yet, in s, by what is stored; None where there is no budget."""
-    if question.minutes is None:
-        return None
-    return 60 * question.minutes - REPORT_S - sum(_loading_s(data.record) + _measured_s(data) for data in _trials(searches))
+@dataclass(frozen=True)
+class Standing:
+    """How the searches of a campaign stand.
+
+    guesses
+        where each is expected to end, in samples a second; None where nothing tells.
+    rates
+        what each measures next, in samples a second; None where it is over.
+    reading_s
+        how long it took to read and judge what is stored.
+    """
+
+    searches: tuple[Search, ...]
+    guesses: tuple[float | None, ...]
+    rates: tuple[float | None, ...]
+    reading_s: float
+
+    @property
+    def wide(self) -> int:
+        """How many would go on, had they time."""
+        return sum(rate is not None for rate in self.rates)
+
+
+def standing_of(searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold, reading_s: float) -> Standing:
+    """Return how searches stand, of which what is stored was read in so many s."""
+    guesses = tuple(expected_of(search, deadline, question.keep) for search in searches)
+    rates = tuple(search.next_rate(guess) for search, guess in zip(searches, guesses, strict=True))
+    return Standing(tuple(searches), guesses, rates, reading_s)
+
+
+def seconds_spent(searches: Sequence[Search]) -> float:
+    """Return how long measuring has taken by what is stored, in s; what others' campaigns kept it waiting is left out."""
+    return sum(_loading_s(data.record) + _measured_s(data) for data in _trials(searches))
+
+
+def seconds_left(minutes: float | None, spent_s: float, reading_s: float) -> float | None:
+    """Return how long may be measured yet, in s, so that the report is there in time; None where there is no budget.
+
+    Examples
+    --------
+    >>> seconds_left(5, 120, 1.0)
+    148.0
+    """
+    return None if minutes is None else 60 * minutes - spent_s - ENDING_S - REPORTS_PER_READING * reading_s
 
 
 def _trials(searches: Iterable[Search]) -> Iterator[TrialData]:
@@ -61,19 +103,16 @@ def _measured_s(data: TrialData) -> float:
     return float(np.nansum(spans_ns(data.evidence))) / SECOND_NS
 
 
-def choices(searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold) -> list[Choice | None]:
+def choices(standing: Standing, question: CapacityQuestion, left_s: float | None) -> list[Choice | None]:
     """Return what to measure next of each search; None where it is over, or too little time is left to decide anything.
 
     What is left of a budget is shared evenly by the searches that go on; without one a rate may take ``question.max_seconds``.
     """
-    guesses = [expected_of(search, deadline, question.keep) for search in searches]
-    rates = [search.next_rate(guess) for search, guess in zip(searches, guesses, strict=True)]
-    going, left_s = sum(rate is not None for rate in rates), seconds_left(question, searches)
-    loads = [_loading_s(search.closed.record) for search in searches if search.closed is not None]
-    share_s = None if left_s is None or not going else left_s / going - sum(loads) / max(1, len(loads))
+    loads = [_loading_s(search.closed.record) for search in standing.searches if search.closed is not None]
+    share_s = None if left_s is None or not standing.wide else left_s / standing.wide - sum(loads) / max(1, len(loads))
     return [
         None if rate is None else _choice(search, rate, guess, question, share_s)
-        for search, rate, guess in zip(searches, rates, guesses, strict=True)
+        for search, rate, guess in zip(standing.searches, standing.rates, standing.guesses, strict=True)
     ]
 
 
@@ -85,7 +124,7 @@ def _choice(search: Search, rate_per_s: float, guess: float | None, question: Ca
     assert span is not None
     lowest = rate_per_s if refutes else bracket.certified or span.lowest
     found = affordable(rate_per_s, lowest, partial(_streams_within, search, question, share_s, refutes))
-    return None if found is None else Choice(*found)
+    return None if found is None else Choice(*found, share_s)
 
 
 def _streams_without_budget(search: Search, question: CapacityQuestion, rate_per_s: float) -> int:
@@ -107,4 +146,5 @@ def _stream(search: Search, rate_per_s: float) -> tuple[Length, float, float]:
     assert closed is not None
     samples = closed.times[closed.clock].shape[1]
     length = length_of_stream(search.like.load, rate_per_s, samples)
-    return length, samples * min(closed.judged(closed.metric).ideal(), 1.0), length.arrivals(samples) / rate_per_s
+    slower = max(1.0, rate_per_s / (search.closed_per_s or math.inf))  # what more comes than is served, is waited for at the end
+    return length, samples * min(closed.judged(closed.metric).ideal(), 1.0), slower * length.arrivals(samples) / rate_per_s

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
 
-from orchestrator.commands.capacity import Explorer, choices_in, exit_code, time_is_up
+from orchestrator.commands.capacity import Explorer, exit_code, goes_on, standing_in, time_is_up
+from orchestrator.commands.capacity_budget import seconds_spent
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
 from orchestrator.commands.shared_options import GoingOn
@@ -131,6 +133,7 @@ UNFINISHED = ("planned", "running", "interrupted")
 
 def execute(options: GoingOn) -> int:
     """Go on with one campaign. Returns the exit code."""
+    began_s = time.monotonic()
     campaign_there = open_campaign(options.directory)
     refuse_imported(options.verb, campaign_there)
     stored = campaign_there.record.config
@@ -141,9 +144,10 @@ def execute(options: GoingOn) -> int:
         add_code_folders(campaign.code)
         chosen = _chosen(writer, options)
         question = writer.record.capacity if options.verb == "resume" else None
-        over = question is None or not any(choices_in(writer.directory, question))
+        standing = None if question is None else standing_in(writer.directory, question)
+        over = question is None or standing is None or not goes_on(standing, question)
         if not chosen and over:
-            spent = "" if question is None else time_is_up(writer.directory, question)
+            spent = "" if question is None or standing is None else time_is_up(standing, question)
             more = f"; {spent}, and a new search with more --minutes finds more" if spent else ""
             raise InputError(
                 f"{writer.directory} has nothing to go on with{_advice(writer)}{more}; see it with `report {writer.directory}`"
@@ -161,7 +165,9 @@ def execute(options: GoingOn) -> int:
             with Progress(0, None if options.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
             accepted = options.accept_changes
-            further = None if question is None else Explorer(question, site, writer)
+            further = None
+            if question is not None and standing is not None:
+                further = Explorer(question, site, writer, began_s, seconds_spent(standing.searches))
             code = measure(writer, campaign, chosen, options.quiet, site, _rules(writer), accepted, options.full, further)
             return code if question is None else exit_code(code, writer.directory, question)
 

@@ -79,6 +79,7 @@ class Progress:
         self._trials = trials
         self._names = names or {}
         self._waiting_since: dict[str, float] = {}
+        self._waited_s: dict[tuple[str, float], float] = {}
         self._done = 0
         self._started = time.monotonic()
         self._drawn = 0.0
@@ -112,6 +113,11 @@ class Progress:
             self._trials += len(trials)
             self._names = {**self._names, **names}
 
+    @property
+    def waited_s(self) -> float:
+        """How long its trials have waited, in s, for machines that other campaigns measured on."""
+        return sum(self._waited_s.values())
+
     def fall_silent(self) -> None:
         """Write nothing more, whatever threads have to say that still end: the caller has the last word."""
         with self._lock:
@@ -125,11 +131,13 @@ class Progress:
         """Say for whom it waits, and for how long it has."""
         first = planned.trial_id not in self._waiting_since
         since = self._waiting_since.setdefault(planned.trial_id, time.monotonic())
-        waited = "" if first else f" {seconds(time.monotonic() - since)} so far"
+        so_far_s = self._waited_s[planned.trial_id, since] = time.monotonic() - since
+        waited = "" if first else f" {seconds(so_far_s)} so far"
         self._show(planned, f"waits{waited}: {holder} measures on that machine", now=first)
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""
+        self._waiting_since.pop(planned.trial_id, None)
         self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:

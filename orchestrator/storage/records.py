@@ -93,8 +93,8 @@ class Pairing(Frozen):
 class CapacityQuestion(Frozen):
     """What `capacity` was asked: up to which rate answers within ``deadline`` keep ``keep`` of ideal quality.
 
-    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided, ``minutes`` how long all searches together
-    may, null for no limit. ``trials`` are searched, at any rate.
+    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided, ``minutes`` within which all is measured and
+    reported, null for no limit. ``trials`` are searched, at any rate.
     """
 
     deadline: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from orchestrator.analysis.capacity import searches_of
 from orchestrator.analysis.load import NOT_KEPT
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands import capacity
-from orchestrator.commands.capacity_budget import choices, seconds_left
+from orchestrator.commands.capacity_budget import choices, seconds_left, seconds_spent, standing_of
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 
@@ -102,38 +103,39 @@ def test_two_systems_that_keep_it_at_no_rate_exit_with_3_and_are_compared(call: 
 
 @pytest.mark.usefixtures("whatever_the_machine_does")
 def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("capacity", *null_words, *WORDS, "system=cpu_all", "--quiet", "--deadline", "100000 ms", "--keep", "0.5", "--minutes", "1")
+    words = ("capacity", *null_words, *WORDS, "system=cpu_all", "--quiet", "--deadline", "100000 ms", "--keep", "0.5", "--minutes", "1000")
     assert call(*words, "results_dir=brief")[0] == 0
     question = open_campaign("brief").record.capacity
     assert question is not None
-    assert (question.minutes, question.max_seconds) == (1.0, 60.0)
+    assert (question.minutes, question.max_seconds) == (1000.0, 60000.0)
     planned = open_campaign("brief").record.trials
     assert [one.trial.measurement.rule for one in planned] == ["rounds", "capacity", "capacity"]
-    assert not any(capacity.choices_in(Path("brief"), question)), "the search has ended by itself"
-    data = load_trials(open_campaign("brief"))
-    searches, deadline = searches_of(data, question.trials), capacity.time_of(question.deadline)
-    closed_alone = searches_of([one for one in data if not one.record.trial.load.is_open], question.trials)
-    brief = question.model_copy(update={"minutes": 0.4})
-    (much,), (little,) = (choices(closed_alone, asked, deadline) for asked in (question, brief))
+    standing = capacity.standing_in(Path("brief"), question)
+    assert (standing.wide, capacity.goes_on(standing, question), capacity.time_is_up(standing, question)) == (0, False, "")
+    data, deadline = load_trials(open_campaign("brief")), capacity.time_of(question.deadline)
+    closed = standing_of(searches_of([one for one in data if not one.record.trial.load.is_open], question.trials), question, deadline, 0.5)
+    assert closed.rates == (closed.searches[0].next_rate(closed.guesses[0]),), "a search goes on where it is expected to end"
+    (much,), (little,), (any_time,) = (choices(closed, question, left_s) for left_s in (40.0, 3.0, None))
     assert much is not None
+    assert much.most_s is not None
     assert 12 <= much.most_streams <= 400
-    assert little is None, "of 24 s, 20 are for the report, and loading takes 2 at least, twice"
-    without = question.model_copy(update={"minutes": None})
-    assert seconds_left(without, searches) is None
-    assert choices(closed_alone, without, deadline) != [None]
-    left, before = (seconds_left(question, some) for some in (searches, closed_alone))
-    assert left is not None
-    assert before is not None
-    assert left < before < 40
+    assert 30 < much.most_s < 40, "what is left, but for loading"
+    assert little is None, "loading takes 2 s at least, and 12 streams more than 1 s"
+    assert any_time is not None
+    assert any_time.most_s is None
+    assert seconds_spent(closed.searches) < seconds_spent(standing.searches)
+    assert seconds_left(None, 1e9, 1.0) is None
+    slow, quick = (seconds_left(10, 100.0, reading_s) for reading_s in (2.0, 1.0))
+    assert slow is not None
+    assert quick is not None
+    assert 400 < slow < quick < 500, "a report that takes longer is left more time"
     said: list[str] = []
-    with monkeypatch.context() as patched:
-        patched.setattr(capacity, "searches_in", lambda *_: closed_alone)
-        patched.setattr(capacity, "look_at", lambda *_: [None])
-        explorer = capacity.Explorer(
-            brief, cast(Any, None), cast(Any, SimpleNamespace(directory=Path("brief"), record=open_campaign("brief").record))
-        )
-        assert list(explorer(cast(Any, SimpleNamespace(say=said.append)))) == []
-    assert said == ["time is up after 0.4 min: 1 of 1 brackets are wide"]
+    monkeypatch.setattr(capacity, "standing_in", lambda *_: closed)
+    monkeypatch.setattr(capacity, "look_at", lambda *_: [None])
+    writer = SimpleNamespace(directory=Path("brief"), record=open_campaign("brief").record)
+    explorer = capacity.Explorer(question, cast(Any, None), cast(Any, writer), time.monotonic(), spent_s=60000.0)
+    assert list(explorer(cast(Any, SimpleNamespace(say=said.append, waited_s=0.0)))) == []
+    assert said == ["too little is left of 1000 min for another rate: 1 of 1 brackets are wide"]
     monkeypatch.setattr("orchestrator.commands.resume.time_is_up", lambda *_: said[0])
     code, _, err = call("resume", "brief", "--quiet")
     assert (code, "1 of 1 brackets are wide, and a new search with more --minutes finds more" in err) == (2, True)

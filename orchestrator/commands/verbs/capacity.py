@@ -47,7 +47,7 @@ class Options:
     max_seconds
         how long the streams of one rate may take.
     minutes
-        how long all searches together may; None for no limit.
+        within which the command ends, with its report; None for no limit.
     """
 
     composing: Composing
@@ -63,7 +63,7 @@ def add_options(parser: LineParser) -> None:
     parser.option("--keep", type=_share, metavar="SHARE", help=f"of ideal quality that mean tail quality must keep (default {KEEP:g})")
     help_text = f"streams of one rate may take so long, then it is undecided (default {MAX_SECONDS:g}; at least what a verdict takes)"
     parser.option("--max-seconds", type=_seconds, metavar="S", help=help_text)
-    help_text = "all searches together may take so long; without --max-seconds a rate may take what its search has left"
+    help_text = "the command ends within so many minutes, with its report; without --max-seconds a rate may take what its search has left"
     parser.option("--minutes", type=_minutes, metavar="M", help=help_text)
     add_config_dir(parser)
     add_full(parser)
