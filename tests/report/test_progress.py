@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import time
 
+import pyarrow as pa
 import pytest
 from rich.console import Console
 
@@ -10,6 +11,7 @@ from orchestrator.configuration.config import parse_trial
 from orchestrator.report.progress import Progress, short_names
 from orchestrator.running.life import RoundDone
 from orchestrator.stats.stopping import Decision
+from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import PlannedTrial
 
 GOES_ON = Decision(False, None, None)
@@ -93,6 +95,13 @@ def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.Monke
     first, later = stream.getvalue().splitlines()
     assert first == "late-r0: waits: the campaign of process 7 measures on that machine"
     assert later == "late-r0: waits 12 s so far: the campaign of process 7 measures on that machine"
+    assert progress.waited_s == 12
+    progress.trial_prepared(trial, Prepared({}, {}, {}, {}, {"load_ns": 10**9}, {}, pa.record_batch({}), pa.table({}), ("top1",)))
+    now[0] += 500
+    for _ in range(2):
+        progress.turn_awaited(trial, "the campaign of process 8")
+        now[0] += 6.0
+    assert progress.waited_s == 18
 
 
 def test_it_shows_how_far_the_rule_is_from_its_end() -> None:
