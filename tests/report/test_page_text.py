@@ -106,7 +106,7 @@ def test_many_trials_are_drawn_by_model_and_none_is_left_out(report: Any) -> Non
     reading = readings(report.results, report.evidence)[0]
     models = ["one", "two", "three"]
     entries = tuple(of_model(entry, models[number % 3], f"{number}-{entry.key}") for number, entry in enumerate(reading.entries * 3))
-    many = replace(reading, entries=entries)
+    many = replace(reading, entries=entries, systems=entries)
     chart = curve_chart(reading)
     series = [replace(line, entry=entry.key) for entry in entries for line in chart.series if entry.key.endswith(line.entry)]
     figure = figure_of(replace(chart, series=series), many, 0)

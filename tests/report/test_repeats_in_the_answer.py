@@ -11,13 +11,16 @@ import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.report.figures.charts import charts_of
+from orchestrator.report.figures.charts.quality import curve_chart
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.first_screen import first_screen
 from orchestrator.report.html.glossary import flag_words
+from orchestrator.report.html.ranking import kept_deadlines, ranked_rows
 from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
 from orchestrator.report.standings import Ranking, Standing, ranking, rankings
-from orchestrator.report.text import milliseconds
+from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import repeats_needed, verdict
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
@@ -169,3 +172,38 @@ def test_a_stranger_s_value_stands_in_quotes_unless_it_could_be_a_command() -> N
     words = ("+sweep=mine", 'analysis.primary="20 ms"', "task.folder='it is'", "model.labels={a: 1}", "$(x)", "a=$(x)", "a=`x`", "a=x;y")
     command = measured_again((*words, "a=x|y", "a=x\ny", "a=\u3164", "a=\x1b[m", "; x=1", "a=x\u202ey"))
     assert shlex.split(command) == ["python", "-m", "orchestrator", *words[:4], *["KEY=VALUE"] * 10]
+
+
+def test_a_line_of_the_page_is_a_system_with_the_figures_of_the_answer(ranked_at: CampaignAnalysis) -> None:
+    [reading] = readings(ranked_at, {})
+    found = ranking(ranked_at, reading.group).found
+    assert len(reading.entries) == 3 * len(reading.systems) == 3 * len(found)
+    grid = reading.grids[reading.clock]
+    for one in found:
+        [system] = [entry for entry in reading.systems if entry.members[0].key == one.trials[0]]
+        curve = reading.curves[reading.clock, system.key]
+        at = (curve.mean, curve.low, curve.high, curve.worst)
+        assert [values[grid.start] for values in at] == pytest.approx([one.mean, one.low, one.high, one.worst])
+        assert reading.times[reading.clock, system.key].size == sum(reading.times[reading.clock, key].size for key in one.trials)
+    rows = ranked_rows(reading, flag_words(all_flags(reading)))
+    assert [row.mean for row in rows] == [quality(one.mean) for one in found]
+    assert {row.rounds for row in rows} == {"3 × 8"}  # noqa: RUF001
+
+
+def test_a_system_keeps_the_longest_deadline_of_its_processes(repeated: CampaignAnalysis) -> None:
+    [reading] = readings(repeated, {})
+    rows = [row for row in repeated.rows("deadline") if (row["clock"], row["reference"]) == ("total", "own")]
+    for kept_row in (row for row in kept_deadlines(reading).rows if row.clock == "total"):
+        mine = [row["observed_ns"] for row in rows if row["match_key"] == kept_row.entry.key]
+        assert kept_row.observed == milliseconds(max(mine))
+        assert kept_row.reason.endswith("(3 of 3 processes)")
+
+
+def test_figures_draw_a_line_per_system_and_the_page_knows_no_other_names(repeated: CampaignAnalysis) -> None:
+    [reading] = readings(repeated, {})
+    keys = reading.short_keys()
+    assert set(keys.values()) == {f"e{number + 1}" for number in range(len(reading.systems))}
+    for chart in charts_of(reading):
+        assert {series.entry for series in chart.series if series.entry} <= set(keys)
+    drawn = [series for series in curve_chart(reading).series if series.tags == {"clock": "total", "figure": "mean"}]
+    assert [series.faint for series in drawn] == [True, True, True, False] * len(reading.systems)

@@ -91,7 +91,7 @@ def test_figures_come_in_the_order_of_the_sections(report: Any) -> None:
 def test_time_is_drawn_against_input_size_from_five_sizes_on(report: Any, sizes: int, drawn: bool) -> None:
     reading = readings(report.results, report.evidence)[0]
     entries = tuple(replace(entry, data=replace(entry.data, input_sizes=np.arange(20) % sizes)) for entry in reading.entries)
-    assert bool(size_chart(replace(reading, entries=entries)).series) is drawn
+    assert bool(size_chart(replace(reading, entries=entries, systems=entries)).series) is drawn
 
 
 def test_every_series_of_a_figure_belongs_to_a_trial_of_it_or_to_none(report: Any) -> None:

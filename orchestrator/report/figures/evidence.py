@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,13 @@ def evidence_of(results: CampaignAnalysis) -> dict[str, Evidence]:
     """Return the evidence of every trial that was read, by its id."""
     found = {data.trial_id: _of_trial(data) for group in results.groups for data in group.trials}
     return {trial: evidence for trial, evidence in found.items() if evidence is not None}
+
+
+def of_all(several: Sequence[Evidence]) -> Evidence:
+    """Return the mean time per stage of all processes of one system; what happened in each round is that of the process alone."""
+    stages = list(dict.fromkeys(stage for one in several for stage in one.stage_means_ns))
+    means = {stage: float(np.mean([one.stage_means_ns[stage] for one in several if stage in one.stage_means_ns])) for stage in stages}
+    return Evidence(np.zeros(0), {}, means, None)
 
 
 def _of_trial(data: TrialData) -> Evidence | None:

@@ -73,6 +73,18 @@ def counted(times: NDArray[np.float64]) -> Times:
     return Times(LogHistogram(LOG_STEP, first, np.bincount(bins - first)), times.size)
 
 
+def pooled(several: Sequence[Times]) -> Times:
+    """Return the times of all processes of one system together."""
+    found = [times.histogram for times in several if times.timed]
+    size = sum(times.size for times in several)
+    if not found:
+        return Times(LogHistogram(), size)
+    first = min(histogram.first for histogram in found)
+    length = max(histogram.end for histogram in found) - first
+    counts = np.sum([histogram.on_grid(LOG_STEP, first, length) for histogram in found], axis=0)
+    return Times(LogHistogram(LOG_STEP, first, counts.astype(np.int64)), size)
+
+
 def density_on(fit: Fit, log_ns: Floats) -> Floats:
     """Return the density of log time at places [n] of log time in ns; it integrates to 1 over the natural logarithm."""
     step = fit.cells.step

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,18 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.curves import Curve, curve_of
-from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.grid import Grid, Times, counted, grid_of
+from orchestrator.report.figures.evidence import Evidence, of_all
+from orchestrator.report.figures.grid import Grid, Times, counted, grid_of, pooled
+from orchestrator.report.figures.of_processes import of_processes
 from orchestrator.stats.times import Clock
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One trial in a page.
+    """One trial in a page, or one system: all processes of a trial that was repeated.
 
     key
-        its id.
+        the id of a trial; of a system that of its trials without the number of the repeat.
     label
         what tells it from the others for a reader.
     system_label
@@ -33,6 +34,8 @@ class Entry:
     colour, dash
         numbers of its colour, which trials of equal model, system, batch and settings share, and of its dashes, which those of equal
         runtime share. Where all trials are equal in the former, each runtime has a colour, too. Repeats look alike: they are one system.
+    processes
+        of a system that was repeated; none otherwise. ``data`` is that of the first.
     """
 
     label: str
@@ -42,11 +45,17 @@ class Entry:
     flags: tuple[str, ...]
     colour: int
     dash: int
+    processes: tuple[Entry, ...] = ()
 
     @property
     def key(self) -> str:
         """What a figure's series calls it."""
-        return self.data.trial_id
+        return self.data.record.match_key if self.processes else self.data.trial_id
+
+    @property
+    def members(self) -> tuple[Entry, ...]:
+        """Its processes, or itself."""
+        return self.processes or (self,)
 
 
 def entries_of(group: Group) -> tuple[Entry, ...]:
@@ -92,6 +101,21 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
+def systems_of(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return one entry a system: that of its only process, or one that holds all of them."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.data.record.match_key, []).append(entry)
+    return tuple(
+        replace(first, label=first.system_label, flags=_all_flags([first, *others]), processes=(first, *others)) if others else first
+        for first, *others in found.values()
+    )
+
+
+def _all_flags(entries: Sequence[Entry]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(flag for entry in entries for flag in entry.flags))
+
+
 def place_of(data: TrialData, group: Group) -> tuple[str, str, int, str]:
     """Return the model, system, batch and settings of a trial, whose lines have one colour."""
     trial = data.record.trial
@@ -105,11 +129,16 @@ FEWEST_POINTS, MOST_POINTS = 20, 400
 
 @dataclass(frozen=True)
 class Reading:
-    """One task's trials, their thresholds, times and curves; ``clock, key of the trial`` finds the latter two."""
+    """One task's trials, their thresholds, times and curves; ``clock, key of the trial`` or of the system finds the latter two.
+
+    entries, systems
+        a figure that compares shows systems, one line each; where nothing was repeated, these are the trials.
+    """
 
     results: CampaignAnalysis
     group: Group
     entries: tuple[Entry, ...]
+    systems: tuple[Entry, ...]
     grids: Mapping[Clock, Grid]
     times: Mapping[tuple[Clock, str], Times]
     curves: Mapping[tuple[Clock, str], Curve]
@@ -137,8 +166,14 @@ class Reading:
         return self.group.trials[0].metric
 
     def short_keys(self) -> dict[str, str]:
-        """Return what a page calls each trial: a short name instead of its id."""
-        return {entry.key: f"e{number}" for number, entry in enumerate(self.entries, start=1)}
+        """Return what a page calls each system, and so each of its processes: a short name instead of an id."""
+        named = ((system, f"e{number}") for number, system in enumerate(self.systems, start=1))
+        return {key: name for system, name in named for key in (system.key, *(entry.key for entry in system.processes))}
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a system has several processes."""
+        return len(self.systems) < len(self.entries)
 
     @property
     def title(self) -> str:
@@ -189,7 +224,17 @@ def _reading(
 
     curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}
     of_entries = {entry.key: evidence[entry.key] for entry in entries if entry.key in evidence}
-    return Reading(results, group, entries, grids, times, curves, of_entries, points)
+    systems = systems_of(entries)
+    for system in (one for one in systems if one.processes):
+        keys = [entry.key for entry in system.processes]
+        for clock in group.clocks:
+            times[clock, system.key] = pooled([times[clock, key] for key in keys])
+            curves[clock, system.key] = of_processes(
+                [entry.data for entry in system.processes], [curves[clock, key] for key in keys], clock
+            )
+        if all(key in of_entries for key in keys):
+            of_entries[system.key] = of_all([of_entries[key] for key in keys])
+    return Reading(results, group, entries, systems, grids, times, curves, of_entries, points)
 
 
 def _known(results: CampaignAnalysis) -> dict[tuple[str, str], dict[int, Row]]:

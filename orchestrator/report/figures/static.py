@@ -149,7 +149,7 @@ def _first(chart: Chart) -> dict[str, str]:
 def _draw(axes: Any, chart: Chart, reading: Reading, shown: Sequence[Series], look: Look) -> None:
     systems = {entry.data.record.match_key: entry for entry in reversed(reading.entries)}
     of_system = styles((key, entry.colour, entry.dash) for key, entry in reversed(systems.items()))
-    found = {entry.key: of_system[entry.data.record.match_key] for entry in reading.entries}
+    found = {entry.key: of_system[entry.data.record.match_key] for entry in (*reading.entries, *reading.systems)}
     grid = reading.grids[reading.clock]
     left: Any = 0.0
     for number, series in enumerate(shown):
@@ -230,7 +230,7 @@ def _legend(axes: Any, look: Look) -> float:
 
 
 def _marker(reading: Reading, series: Series, style: Style) -> dict[str, Any]:
-    dash = next((entry.dash for entry in reading.entries if entry.key == series.entry), 0)
+    dash = next((entry.dash for entry in (*reading.entries, *reading.systems) if entry.key == series.entry), 0)
     marker = {"edgecolors": style[0], "facecolors": style[0]} | MARKERS[dash % len(MARKERS)]
     return marker if marker["marker"] != "x" else {"color": style[0], "marker": "x"}
 

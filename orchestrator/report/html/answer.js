@@ -1,27 +1,18 @@
 // The answer at the deadline that is chosen, in the words of report/verdict.py; at the first deadline what the server wrote stands again.
-const sum = numbers => numbers.reduce((total, number) => total + number, 0);
-
 // With one decimal: the nearest, of two equally near the even one (quarters alone lie halfway).
 const tenth = value => {
   const down = Math.floor(value * 10), halfway = Number.isInteger(value * 4) && value * 4 % 2 !== 0;
   return halfway ? ((down + Math.abs(down % 2)) / 10).toFixed(1) : value.toFixed(1);
 };
 
-// What each system keeps, as gains over what is left when all is late; of several processes Student's t over their means. The best first.
+// What each system keeps, as gains over what is left when all is late, the best first.
 function standingsOf(task) {
   const { late, sign } = task.scale ?? { late: 0, sign: 1 }, gained = value => sign * (value - late);
   const found = task.systems.map(system => {
-    const entries = system.entries.map(key => task.entries.get(key)), all = entries.map(entry => entry.clocks[task.clock]);
-    const at = name => all.map(figures => figures[name][task.at]), means = at("mean").map(gained), count = means.length, gain = sum(means) / count;
-    const ideal = gained(all[0].ideal);
-    let [low, high] = [gained(at("low")[0]), gained(at("high")[0])].sort((one, other) => one - other);
-    if (count > 1) {
-      const half = system.t * Math.max(Math.sqrt(sum(means.map(mean => (mean - gain) ** 2)) / (count - 1)), system.resolution) / Math.sqrt(count);
-      [low, high] = [gain - half, gain + half];
-      if (task.bounded) [low, high] = [Math.max(low, 0), Math.min(high, Math.max(ideal, gain))];
-    }
-    const flags = new Map(entries.flatMap(entry => entry.flags[entry.clocks[task.clock].flags[task.at]]).map(flag => [flag[1], flag]));
-    return { ...system, own: system, flags, gain, low, high, worst: Math.min(...at("worst").map(gained)), ideal, count, shown: value => late + sign * value,
+    const entry = task.entries.get(system.entry), figures = entry.clocks[task.clock], at = name => gained(figures[name][task.at]);
+    const gain = at("mean"), ideal = gained(figures.ideal), [low, high] = [at("low"), at("high")].sort((one, other) => one - other);
+    const flags = new Map(entry.flags[figures.flags[task.at]].map(flag => [flag[1], flag]));
+    return { ...system, own: system, flags, gain, low, high, worst: at("worst"), ideal, count: system.processes, shown: value => late + sign * value,
       kept: ideal ? gain / ideal : 1, flagged: flags.size > 0 };
   });
   return found.sort((one, other) => other.gain - one.gain || other.worst - one.worst);

@@ -82,7 +82,7 @@ function answerLayout(chart, task, made, colours) {
 function endLabels(chart, task, made) {
   if (isNarrow(chart) || printing) return;
   const [bottom, top] = made.yaxis.range, height = chart.div.clientHeight - made.margin.t - made.margin.b;
-  const ends = visible(chart, task).filter(series => series.entry).map(series => {
+  const ends = visible(chart, task).filter(series => series.entry && !series.faint).map(series => {
     const entry = task.entries.get(series.entry), name = shortName(chart, task, series.entry), parts = name.split(" · ");
     const kept = entry.clocks[task.clock][chart.picked.figure === "mean" ? "mean" : "worst"][task.at];
     const lines = name.length > 24 && parts.length > 1 ? `${plain(parts[0])}<br>${plain(parts.slice(1).join(" · "))}` : plain(name);

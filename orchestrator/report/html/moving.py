@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import JudgedMean, scale_of
+from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.charts.quality import ranks
@@ -24,7 +24,6 @@ from orchestrator.report.table import Table, read_at
 from orchestrator.report.verdict import winners
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
-from orchestrator.stats.variance_components import student_t
 
 
 def chart_data(chart: Chart, arrays: Arrays, keys: Mapping[str, str]) -> dict[str, Any]:
@@ -92,7 +91,6 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         "task": reading.group.task,
         "metric": reading.metric,
         "scale": None if scale == PLAIN else {"late": scale.late, "sign": scale.sign},
-        "bounded": isinstance(judged, JudgedMean),
         "wide": {"share": WIDE, "term": UNSTEADY, "anchor": anchor_of(UNSTEADY)},
         "systems": list(_systems(reading)),
         "said": {str(threshold.ns): list(winners(ranking(reading.results, group))) for threshold, group in _at_common(reading)},
@@ -104,7 +102,7 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         },
         "entries": {
             keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places) | {"colour": colours[entry.key]}
-            for entry in reading.entries
+            for entry in reading.systems
         },
     }
 
@@ -118,25 +116,21 @@ def _at_common(reading: Reading) -> Iterator[tuple[Threshold, Group]]:
 
 
 def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
-    """Yield what the answer calls each system, its processes, and what their interval takes: Student's t and the least spread."""
+    """Yield what the answer calls each system, and how many processes its figures are the mean of."""
     if reading.thresholds.primary is None:
         return
     keys = reading.short_keys()
-    systems: dict[str, list[Entry]] = {}
-    for entry in reading.entries:
-        systems.setdefault(entry.data.record.match_key, []).append(entry)
-    for entries in systems.values():
-        trial = entries[0].data.record.trial
+    for entry in reading.systems:
+        trial = entry.data.record.trial
         yield {
             "model": trial.model.name,
             "system": trial.system.name,
             "runtime": trial.runtime.name,
             "batch": str(trial.measurement.batch),
-            "settings": entries[0].settings,
-            "label": entries[0].system_label,
-            "entries": [keys[entry.key] for entry in entries],
-            "t": student_t(len(entries)) if len(entries) > 1 else None,
-            "resolution": 1 / min(entry.data.inferences[reading.clock].size for entry in entries),
+            "settings": entry.settings,
+            "label": entry.system_label,
+            "entry": keys[entry.key],
+            "processes": len(entry.members),
         }
 
 
@@ -162,6 +156,7 @@ def _entry_data(
             "place": [int(place) for place in places[clock][entry.key]],
             "rounds": arrays.drawn(curve.worst_rounds),
             "centres": arrays.drawn(curve.centres, log=True),
+            "bars": [reading.curves[clock, one.key].centres.size for one in entry.members],
             **claims[clock],
         }
     return {

@@ -43,6 +43,10 @@ SCRIPTS = (
 """The parts of the page's own script, in the order in which they are joined behind the plotting library."""
 
 
+MOST_OPEN = 24
+"""Rows of a table of trials that is not folded away."""
+
+
 def render(
     results: CampaignAnalysis,
     evidence: Mapping[str, Evidence] | None = None,
@@ -110,6 +114,7 @@ def render(
         sections=sections,
         problems=problems(results),
         unwell=unwell(results),
+        most_open=MOST_OPEN,
         environments=[*([combined] if combined is not None else []), trials_table(results), stack_table(results.records)],
         overhead=overhead(evidence),
         seed=results.analysis.seed,

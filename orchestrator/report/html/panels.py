@@ -36,8 +36,8 @@ class Figure:
 def figure_of(chart: Chart, reading: Reading, number: int) -> Figure:
     """Return a figure of the task of this number."""
     name = f"{chart.name}-{number}"
-    models = {entry.key: entry.data.record.trial.model.name for entry in reading.entries}
-    apart = [] if chart.stacked else _models_apart(reading.entries)
+    models = {entry.key: entry.data.record.trial.model.name for entry in (*reading.entries, *reading.systems)}
+    apart = [] if chart.stacked else _models_apart(reading.systems)
     if len(apart) < 2:
         panels = [Panel(name, "", chart)]
     else:
@@ -58,11 +58,11 @@ def _models_apart(entries: Sequence[Entry]) -> list[str]:
 
 
 def colours_of(reading: Reading) -> dict[str, int]:
-    """Return the number of each trial's colour by its key: in panels of models that of its system, the same in all of them."""
-    if len(_models_apart(reading.entries)) < 2:
-        return {entry.key: entry.colour for entry in reading.entries}
-    places = {entry.key: place_of(entry.data, reading.group)[1:] for entry in reading.entries}
+    """Return the number of each line's colour by its key: in panels of models that of its system, the same in all of them."""
+    if len(_models_apart(reading.systems)) < 2:
+        return {entry.key: entry.colour for entry in reading.systems}
+    places = {entry.key: place_of(entry.data, reading.group)[1:] for entry in reading.systems}
     numbers = {place: number for number, place in enumerate(dict.fromkeys(places.values()))}
     if len(numbers) == 1:
-        return {entry.key: entry.dash for entry in reading.entries}
+        return {entry.key: entry.dash for entry in reading.systems}
     return {key: numbers[place] for key, place in places.items()}

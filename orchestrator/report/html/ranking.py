@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class Dots:
 
 @dataclass(frozen=True)
 class RankedRow:
-    """A trial at the threshold that is shown first, in the order of their places."""
+    """A system at the threshold that is shown first, in the order of their places."""
 
     entry: Entry
     place: int
@@ -40,7 +40,7 @@ class RankedRow:
     worst: str
     p99: str
     deadline: str
-    rounds: int
+    rounds: str
     state: str
     flags: tuple[Word, ...]
 
@@ -61,7 +61,7 @@ def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
     clock = reading.clock
     at, places, claims, top = reading.grids[clock].start, ranks(reading, clock), claims_by_clock(reading), top_of(reading)
     rows = []
-    for entry in reading.entries:
+    for entry in reading.systems:
         curve = reading.curves[clock, entry.key]
         mean, low, high, worst = (float(values[at]) for values in (curve.mean, curve.low, curve.high, curve.worst))
         rows.append(
@@ -75,18 +75,25 @@ def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
                 worst=quality(worst),
                 p99=claims[entry.key][clock]["p99"],
                 deadline=claims[entry.key][clock]["deadline"],
-                rounds=len(entry.data.times[clock]),
-                state=entry.data.record.state,
+                rounds=_by_process([len(one.data.times[clock]) for one in entry.members]),
+                state=", ".join(dict.fromkeys(one.data.record.state for one in entry.members)),
                 flags=tuple(flags[flag] for flag in curve.flags[at]),
             )
         )
-    exact = {entry.key: float(reading.curves[clock, entry.key].oriented("mean")[at]) for entry in reading.entries}
+    exact = {entry.key: float(reading.curves[clock, entry.key].oriented("mean")[at]) for entry in reading.systems}
     return sorted(rows, key=lambda row: (row.place, -exact[row.entry.key]))
+
+
+def _by_process(rounds: Sequence[int]) -> str:
+    """Write how many rounds there are: those of each process where all have as many, else their sum."""
+    if len(rounds) == 1:
+        return str(rounds[0])
+    return f"{len(rounds)} \N{MULTIPLICATION SIGN} {rounds[0]}" if len(set(rounds)) == 1 else f"{sum(rounds)} in {len(rounds)}"
 
 
 @dataclass(frozen=True)
 class KeptRow:
-    """The deadline that a trial keeps on one clock; ``certified_at`` and ``observed_at`` are places along the axis."""
+    """The deadline that a system keeps on one clock, in all processes; ``certified_at`` and ``observed_at`` are places along the axis."""
 
     entry: Entry
     clock: str
@@ -95,7 +102,7 @@ class KeptRow:
     certified_at: float | None
     observed: str
     observed_at: float | None
-    rounds: int
+    rounds: str
     reason: str
 
 
@@ -108,14 +115,18 @@ class Kept:
 
 
 def kept_deadlines(reading: Reading) -> Kept:
-    """Return the deadline of each trial and clock: certified or not, and as it was seen."""
+    """Return the deadline of each system and clock, the longest of its processes: certified or not, and as it was seen."""
     stored = [row for row in reading.results.rows("deadline") if row["reference"] == "own"]
     rows: list[KeptRow] = []
     spans: dict[str, str] = {}
     for clock in reading.clocks:
         mine = {row["trial"]: row for row in stored if row["clock"] == clock}
-        found = [(entry, mine[entry.key]) for entry in reading.entries if entry.key in mine]
-        times = [row[name] for _, row in found for name in ("deadline_ns", "observed_ns") if row[name] is not None]
+        found = [
+            (entry, _Longest([mine[one.key] for one in entry.members]))
+            for entry in reading.systems
+            if all(one.key in mine for one in entry.members)
+        ]
+        times = [ns for _, kept in found for ns in (kept.certified, kept.observed) if ns is not None]
         first, last = (min(times), max(times)) if times else (1, 1)
         spans[clock] = f"{milliseconds(first)} to {milliseconds(last)}, logarithmic" if times else ""
         found.sort(key=lambda pair: (_shortest(pair[1]), pair[0].label))
@@ -123,54 +134,91 @@ def kept_deadlines(reading: Reading) -> Kept:
     return Kept(tuple(rows), spans)
 
 
-def _shortest(row: Mapping[str, Any]) -> float:
-    known = row["deadline_ns"] if row["certified"] else row["observed_ns"]
+@dataclass(frozen=True)
+class _Longest:
+    """The deadlines of all processes of a system, rows of ``deadline.parquet``: it keeps the longest, and none where one keeps none."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def certified(self) -> int | None:
+        return self._longest("deadline_ns") if all(row["certified"] for row in self.rows) else None
+
+    @property
+    def observed(self) -> int | None:
+        return self._longest("observed_ns")
+
+    def _longest(self, name: str) -> int | None:
+        known = [row[name] for row in self.rows if row[name] is not None]
+        return max(known) if len(known) == len(self.rows) else None
+
+    @property
+    def reason(self) -> str:
+        """Why it is not certified, and in how many processes."""
+        reasons = [str(row["reason"] or "") for row in self.rows if not row["certified"]]
+        if not reasons:
+            return ""
+        several = f" ({len(reasons)} of {len(self.rows)} processes)" if len(self.rows) > 1 else ""
+        return "; ".join(dict.fromkeys(reasons)) + several
+
+
+def _shortest(kept: _Longest) -> float:
+    known = kept.observed if kept.certified is None else kept.certified
     return math.inf if known is None else float(known)
 
 
-def _kept_row(entry: Entry, row: Mapping[str, Any], clock: str, first: float, last: float) -> KeptRow:
+def _kept_row(entry: Entry, kept: _Longest, clock: str, first: float, last: float) -> KeptRow:
     def place(ns: float | None) -> float | None:
         if ns is None:
             return None
         return round(LEFT + WIDTH * (math.log(ns / first) / math.log(last / first) if last > first else 0.5), 2)
 
-    certified = row["deadline_ns"] if row["certified"] else None
+    certified = kept.certified
     return KeptRow(
         entry=entry,
         clock=clock,
-        floor=quality_at_least(row["floor"]),
+        floor=quality_at_least(kept.rows[0]["floor"]),
         certified="none" if certified is None else milliseconds(certified),
         certified_at=place(certified),
-        observed=milliseconds(row["observed_ns"]),
-        observed_at=place(row["observed_ns"]),
-        rounds=row["rounds"],
-        reason="" if certified is not None else str(row["reason"] or ""),
+        observed=milliseconds(kept.observed),
+        observed_at=place(kept.observed),
+        rounds=_by_process([row["rounds"] for row in kept.rows]),
+        reason=kept.reason,
     )
 
 
 def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
-    """Return per trial and clock what the tables hold of p99 and of the deadline it keeps, as text."""
+    """Return per system and clock what the tables hold of p99 and of the deadline it keeps, as text."""
     results = reading.results
     latency = {(row["trial"], row["clock"]): row for row in results.rows("latency") if row["percentile"] == 99}
     deadline = {(row["trial"], row["clock"]): row for row in results.rows("deadline") if row["reference"] == "own"}
     return {
         entry.key: {
-            clock: {"p99": _p99(latency.get((entry.key, clock))), "deadline": _deadline(deadline.get((entry.key, clock)))}
+            clock: {
+                "p99": _p99([latency.get((one.key, clock)) for one in entry.members]),
+                "deadline": _deadline([deadline.get((one.key, clock)) for one in entry.members]),
+            }
             for clock in reading.clocks
         }
-        for entry in reading.entries
+        for entry in reading.systems
     }
 
 
-def _p99(row: Mapping[str, Any] | None) -> str:
-    if row is None:
+def _p99(rows: Sequence[Mapping[str, Any] | None]) -> str:
+    """Write the p99 of a process, or of several the least and the greatest."""
+    known = [row for row in rows if row is not None]
+    if len(known) < len(rows):
         return "-"
-    return milliseconds(row["value_ns"]) + ("" if row["certified"] else " not certified")
+    times = sorted((row["value_ns"] for row in known), key=lambda ns: math.inf if ns is None else ns)
+    ends = dict.fromkeys(milliseconds(ns) for ns in (times[0], times[-1]))
+    return " to ".join(ends) + ("" if all(row["certified"] for row in known) else " not certified")
 
 
-def _deadline(row: Mapping[str, Any] | None) -> str:
-    if row is None:
+def _deadline(rows: Sequence[Mapping[str, Any] | None]) -> str:
+    known = [row for row in rows if row is not None]
+    if len(known) < len(rows):
         return "-"
-    if row["certified"]:
-        return f"{milliseconds(row['deadline_ns'])} certified"
-    return "none" if row["observed_ns"] is None else f"{milliseconds(row['observed_ns'])} observed"
+    kept = _Longest(known)
+    if kept.certified is not None:
+        return f"{milliseconds(kept.certified)} certified"
+    return "none" if kept.observed is None else f"{milliseconds(kept.observed)} observed"

@@ -68,6 +68,8 @@ class TaskSection:
         what the page calls each trial, by its id.
     several
         whether there is something to compare.
+    repeated
+        whether a row stands for several processes.
     figures
         those that are not folded, by where they stand.
     latency
@@ -86,6 +88,7 @@ class TaskSection:
     clocks: tuple[Clock, ...]
     keys: Mapping[str, str]
     several: bool
+    repeated: bool
     answer: FirstScreen
     rows: Sequence[RankedRow]
     kept: Kept
@@ -120,7 +123,7 @@ class TaskSection:
 def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> TaskSection:
     """Return the section of one task; ``ranked`` are its systems."""
     own = replace(results, groups=tuple(group for group in results.groups if group is reading.group))
-    several = len(reading.entries) > 1
+    several = len(reading.systems) > 1
     drawn = [chart for chart in charts_of(reading) if several or chart.name not in COMPARING]
     shown: dict[str, list[Figure]] = {}
     folded: dict[str, list[Figure]] = {}
@@ -138,6 +141,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
         clocks=reading.clocks,
         keys=reading.short_keys(),
         several=several,
+        repeated=reading.repeated,
         answer=first_screen(reading, results, flags, ranked),
         rows=ranked_rows(reading, flags),
         kept=kept_deadlines(reading),
@@ -171,7 +175,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
             ],
         ),
         "deadlines": ("Deadlines in full", list(deadline_tables(own))),
-        "ranking": ("Where the ranking flips", [flip_table(reading)] if several else []),
+        "ranking": ("Where the ranking flips", [flip_table(reading)] if len(reading.systems) > 1 else []),
         "rounds": ("Rounds", []),
         "settling": ("How trials settled", []),
         "prediction": ("Prediction", list(prediction_tables(own))),

@@ -1,4 +1,4 @@
-// Quality of every round, one strip of bars for each trial.
+// Quality of every round, one strip of bars for each system; those of several processes stand side by side.
 const TALL = 34;
 
 function drawStrip(canvas, task) {
@@ -13,16 +13,25 @@ function drawStrip(canvas, task) {
     pen.fillStyle = (value ?? 0) < enough - 1e-6 ? slow : usual;
     pen.fillRect(index * step, canvas.height - high, Math.max(1, step - (step > 4 * scale ? scale : 0)), high);
   });
+  // A gap between processes.
+  let end = 0;
+  for (const count of clock.bars.slice(0, -1)) { end += count; pen.clearRect(end * step - 1.5 * scale, 0, 3 * scale, canvas.height); }
   canvas.bars = bars;
 }
 
+// What a bar stands for: the number of its round, and of several processes which of them.
+function roundOf(clock, bar) {
+  let process = 0, before = 0;
+  while (bar >= before + clock.bars[process]) before += clock.bars[process++];
+  return (clock.bars.length > 1 ? `process ${process + 1}, ` : "") + `round ${Math.round(clock.centres[bar]) + 1}`;
+}
+
 function tellRound(canvas, task, index) {
-  const entry = task.entries.get(canvas.dataset.strip), centres = entry.clocks[task.clock].centres;
-  const bar = Math.min(canvas.bars.length - 1, Math.max(0, index)), first = Math.round(centres[bar]) + 1;
-  const text = `round ${first}: ${nearest(canvas.bars[bar])}`;
+  const entry = task.entries.get(canvas.dataset.strip), clock = entry.clocks[task.clock];
+  const bar = Math.min(canvas.bars.length - 1, Math.max(0, index)), text = `${roundOf(clock, bar)}: ${nearest(canvas.bars[bar])}`;
   canvas.at = bar;
   canvas.title = text;
-  canvas.setAttribute("aria-valuenow", String(first)); canvas.setAttribute("aria-valuetext", text);
+  canvas.setAttribute("aria-valuenow", String(clock.bars.length > 1 ? bar + 1 : Math.round(clock.centres[bar]) + 1)); canvas.setAttribute("aria-valuetext", text);
   canvas.closest("li").querySelector("[data-told]").textContent = text;
 }
 
@@ -30,7 +39,7 @@ function summary(canvas, task) {
   const entry = task.entries.get(canvas.dataset.strip), clock = entry.clocks[task.clock], bars = canvas.bars;
   const slow = bars.filter(value => (value ?? 0) < task.keep * clock.ideal - 1e-6).length, worst = bars.indexOf(Math.min(...bars));
   canvas.closest("li").querySelector("[data-told]").textContent =
-    `${slow} of ${bars.length} below, worst ${nearest(clock.worst[task.at])} in round ${Math.round(clock.centres[worst]) + 1}`;
+    `${slow} of ${bars.length} below, worst ${nearest(clock.worst[task.at])} in ${roundOf(clock, worst)}`;
 }
 
 function drawStrips(task) {

@@ -21,14 +21,14 @@ MOST_MOMENTS = 150
 def size_chart(reading: Reading) -> Chart:
     """Return each sample's median total time, which is its batch's, against the size of its input."""
     series, most = [], 0
-    for entry in reading.entries:
+    for entry in reading.systems:
         sizes = entry.data.input_sizes
         if len(np.unique(sizes)) < FEWEST_SIZES:
             continue
         seed = [reading.results.analysis.seed, zlib.crc32(reading.group.data_digest.encode())]
         chosen = np.sort(np.random.default_rng(seed).permutation(len(sizes))[:MOST_SAMPLES])
         most = max(most, len(sizes))
-        medians = np.median(entry.data.times[entry.data.clock][:, chosen], axis=0) / NS_PER_MS
+        medians = np.median(np.concatenate([one.data.times[one.data.clock][:, chosen] for one in entry.members]), axis=0) / NS_PER_MS
         medians[~np.isfinite(medians)] = np.nan
         series.append(Series(entry.label, sizes[chosen].astype(np.float64), medians, "points", entry.key))
     drawn = (
@@ -49,8 +49,8 @@ def size_chart(reading: Reading) -> Chart:
 
 def stage_chart(reading: Reading) -> Chart:
     """Return the mean time per stage."""
-    names = [entry.label for entry in reading.entries if entry.key in reading.evidence]
-    seen = [reading.evidence[entry.key] for entry in reading.entries if entry.key in reading.evidence]
+    known = [entry for entry in reading.systems if entry.key in reading.evidence]
+    names, seen = [entry.label for entry in known], [reading.evidence[entry.key] for entry in known]
     series = [
         Series(stage, names, np.array([one.stage_means_ns.get(stage, np.nan) for one in seen]) / NS_PER_MS, "bars")
         for stage in ("preprocess", "inference", "postprocess")

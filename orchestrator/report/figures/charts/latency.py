@@ -23,7 +23,7 @@ def density_chart(reading: Reading) -> Chart:
     series = []
     for clock in reading.clocks:
         places = _places(reading, clock)
-        for entry in reading.entries:
+        for entry in reading.systems:
             fit = reading.times[clock, entry.key].fit()
             if fit is not None and places.size:
                 density = density_on(fit, np.log(places * NS_PER_MS))
@@ -44,7 +44,7 @@ def density_chart(reading: Reading) -> Chart:
 
 
 def _places(reading: Reading, clock: Clock) -> Floats:
-    ends = [reading.times[clock, entry.key].at(np.array([OUTERMOST, 1 - OUTERMOST])) for entry in reading.entries]
+    ends = [reading.times[clock, entry.key].at(np.array([OUTERMOST, 1 - OUTERMOST])) for entry in reading.systems]
     lows, highs = (np.array([end[side] for end in ends]) for side in (0, 1))
     if not np.isfinite(lows).any():
         return np.zeros(0)
@@ -56,7 +56,7 @@ def distribution_chart(reading: Reading) -> Chart:
     """Return the share of inferences by time, on a logarithmic axis of time."""
     series = []
     for clock in reading.clocks:
-        for entry in reading.entries:
+        for entry in reading.systems:
             times = reading.times[clock, entry.key]
             shares = np.concatenate([np.linspace(0, 0.9, 91), times.shares()[times.shares() > 0.9]])
             series.append(Series(entry.label, times.at(shares), 100 * shares, "line", entry.key, tags={"clock": clock}))
@@ -80,12 +80,11 @@ def percentile_chart(reading: Reading) -> Chart:
     largest = max((times.size for times in reading.times.values()), default=1)
     effective = _effective_samples(reading.results)
     for clock in reading.clocks:
-        for entry in reading.entries:
+        for entry in reading.systems:
             times = reading.times[clock, entry.key]
             shares = np.append(times.shares(), 1 - 0.5 / times.size)  # the last is the slowest of all
             odds, values = 1 / (1 - shares), times.at(shares)
-            known, samples = effective[entry.key, clock]
-            independent = samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)]  # at the next one in the table
+            independent = sum(_at_next(*effective[one.key, clock], shares) for one in entry.members)
             unsure = (1 - shares) * independent < MIN_BEYOND - 1e-9
             last = max(int(np.argmax(unsure)), 1)
             tags = {"clock": clock}
@@ -98,13 +97,18 @@ def percentile_chart(reading: Reading) -> Chart:
         place=3,
         title="Times by percentile",
         note=f"Faint where fewer than {MIN_BEYOND} independent inferences lie beyond, so that the percentile is not certified: those of "
-        "a round that are alike count as fewer.",
+        f"a round that are alike count as fewer.{' Of repeats, all processes together.' if reading.repeated else ''}",
         x=Axis("percentile", log=True, ticks=ticks),
         y=Axis("time (ms)", log=True),
         series=series,
         choices={"clock": reading.clocks},
         threshold="y",
     )
+
+
+def _at_next(known: Floats, samples: Floats, shares: Floats) -> Floats:
+    """Return at each share what the table has at the next percentile that it holds."""
+    return np.asarray(samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)])
 
 
 def _effective_samples(results: CampaignAnalysis) -> dict[tuple[str, str], tuple[Floats, Floats]]:

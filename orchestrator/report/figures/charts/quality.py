@@ -18,13 +18,27 @@ LEAST = 1e-9
 """Differences of quality below this are the rounding of sums."""
 
 
+MEANS = {
+    False: "Mean over rounds with its 95 % interval as a band",
+    True: "Mean over processes with its 95 % interval as a band, and each process as a thin line",
+}
+BANDS = {
+    False: "Bands come from 999 resamples, at the common thresholds from 19,999; of more than 200 rounds both are Student's t.",
+    True: "Bands are Student's t over processes, of a system with one process over rounds.",
+}
+"""What the note says of a campaign without and with repeats."""
+
+
 def curve_chart(reading: Reading) -> Chart:
     """Return tail quality against threshold, with bands."""
     series = []
     for clock in reading.clocks:
-        for entry in reading.entries:
+        for entry in reading.systems:
             curve, grid = reading.curves[clock, entry.key], reading.grids[clock]
             tags = {"clock": clock, "figure": "mean"}
+            for process in entry.processes:
+                mean = reading.curves[clock, process.key].mean
+                series.append(Series(process.label, grid.ms, mean, "step", process.key, faint=True, tags=tags))
             series.append(Series(entry.label, grid.ms, curve.mean, "step", entry.key, curve.low, curve.high, tags=tags))
             series.append(Series(entry.label, grid.ms, curve.worst, "step", entry.key, tags={"clock": clock, "figure": "worst round"}))
     return Chart(
@@ -32,8 +46,8 @@ def curve_chart(reading: Reading) -> Chart:
         section="quality",
         place=1,
         title="Tail quality against threshold",
-        note="Mean over rounds with its 95 % interval as a band, or the worst round. Each value holds until the next threshold of the "
-        "grid. Bands come from 999 resamples, at the common thresholds from 19,999; of more than 200 rounds both are Student's t.",
+        note=f"{MEANS[reading.repeated]}, or the worst round. Each value holds until the next threshold of the grid. "
+        f"{BANDS[reading.repeated]}",
         x=Axis(TIME, log=True),
         y=Axis(reading.metric),
         series=series,
@@ -95,13 +109,13 @@ def histogram_chart(reading: Reading) -> Chart:
 
 
 def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
-    """Return the place of every trial at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
-    means = np.stack([np.round(reading.curves[clock, entry.key].oriented("mean"), 9) for entry in reading.entries])
-    worst = np.stack([np.round(reading.curves[clock, entry.key].oriented("worst"), 9) for entry in reading.entries])
+    """Return the place of every system at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
+    means = np.stack([np.round(reading.curves[clock, entry.key].oriented("mean"), 9) for entry in reading.systems])
+    worst = np.stack([np.round(reading.curves[clock, entry.key].oriented("worst"), 9) for entry in reading.systems])
     by_mean, by_worst = (scipy.stats.rankdata(-each, method="dense", axis=0) for each in (means, worst))
     keys = by_mean * (len(means) + 1) + by_worst
     places = scipy.stats.rankdata(keys, method="min", axis=0).astype(np.float64)
-    return {entry.key: places[number] for number, entry in enumerate(reading.entries)}
+    return {entry.key: places[number] for number, entry in enumerate(reading.systems)}
 
 
 def rank_chart(reading: Reading) -> Chart:
@@ -110,7 +124,7 @@ def rank_chart(reading: Reading) -> Chart:
     series = [
         Series(entry.label, reading.grids[clock].ms, places[clock][entry.key], "step", entry.key, tags={"clock": clock})
         for clock in reading.clocks
-        for entry in reading.entries
+        for entry in reading.systems
     ]
     return Chart(
         name="ranking",
@@ -132,7 +146,7 @@ def flips(reading: Reading) -> Iterator[tuple[str, str, str, str, bool]]:
 
     Who is ahead at first, who afterwards, both thresholds, and whether the intervals lie apart at both.
     """
-    grid, entries = reading.grids[reading.clock], reading.entries
+    grid, entries = reading.grids[reading.clock], reading.systems
     curves = [reading.curves[reading.clock, entry.key] for entry in entries]
     means, lows, highs = (np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high"))
     for before, after in pairwise(index for index, label in enumerate(grid.labels) if label):
