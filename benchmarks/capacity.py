@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from orchestrator.configuration.config import LoadConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats.arrivals import poisson
 from orchestrator.stats.capacity import (
     Judgement,

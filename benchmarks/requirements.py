@@ -41,7 +41,8 @@ from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.sizing import sizes_of
 from orchestrator.assessment.subjects import Measured, Session, Subject
 from orchestrator.assessment.verdicts import Finding
-from orchestrator.configuration.config import AnalysisConfig, parse_trial
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.requirements import MARGIN, planned_units, rounds_keep, starts_keep
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Stopping, TrialRecord
 

@@ -28,7 +28,7 @@ from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
 from orchestrator.analysis.token_gaps import TokenGapsRow, token_gaps_rows
 from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
 from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.stored_form import table_of

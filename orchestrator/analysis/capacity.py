@@ -13,7 +13,8 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import NOT_KEPT, load_flags
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import LoadConfig, MeasurementConfig, Trial
+from orchestrator.configuration.config import MeasurementConfig, Trial
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.capacity import (

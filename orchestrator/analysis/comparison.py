@@ -17,7 +17,7 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import one_inference, scores_of_units, unit_size
 from orchestrator.analysis.quality import MOST_VALUES, scale_of
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics.interface import Scale
 from orchestrator.stats.comparison import MANY_ANSWERS, Answered, Difference, answered, compare_answered, compare_rounds, compare_samples
 from orchestrator.stats.gate import LEVEL, Verdict, gate

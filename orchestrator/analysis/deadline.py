@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig, DeadlineConfig
+from orchestrator.configuration.analysis import AnalysisConfig, DeadlineConfig
 from orchestrator.stats.deadline import certify_deadline, contradicted
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.long_run import MIN_VISITS

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.trial_data import TrialData, map_in_threads
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf

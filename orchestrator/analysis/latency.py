@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.latency import latency_percentiles
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import LoadConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats import queueing
 from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.latency import percentile_inverted_cdf

@@ -12,7 +12,7 @@ import numpy as np
 from orchestrator.analysis.dependence import FEW_ROUNDS, MIN_ROUNDS
 from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.later_mean import ANYTHING
 from orchestrator.stats.prediction import DRAWS, Fitted, Method, variance_ratio_of
 from orchestrator.stats.prediction_validation import (

@@ -13,7 +13,7 @@ from orchestrator.analysis.groups import ThresholdSet
 from orchestrator.analysis.quality import NothingToKeep
 from orchestrator.analysis.tail_quality import Figure, TailQualityRow
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Judged
 from orchestrator.storage.typed_rows import Int32
 from orchestrator.subject.slices import in_order

@@ -24,7 +24,7 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.analysis.together import together
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Judged
 from orchestrator.stats.intervals import sampling_interval
 from orchestrator.stats.korn_graubard import Interval

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import ClockName
+from orchestrator.configuration.analysis import ClockName
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 from orchestrator.stats.times import Clock
 

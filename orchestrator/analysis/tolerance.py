@@ -20,7 +20,7 @@ from orchestrator.analysis.quality import (
     scale_of,
 )
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Judged
 from orchestrator.stats.korn_graubard import Interval
 from orchestrator.stats.times import Clock

@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.assessment.mistakes import FORM, NotThisForm, parse, told
-from orchestrator.configuration.config import ClockName, Trial
+from orchestrator.configuration.analysis import ClockName
+from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S, MOST_ROUNDS, parse_bytes
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold

@@ -13,7 +13,7 @@ from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.assessment.axes import is_for, settings_of, texts_of
 from orchestrator.assessment.requirements import AXES, Requirement
 from orchestrator.assessment.verdicts import Basis
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign

@@ -15,7 +15,7 @@ from orchestrator.bundling.held import assessment_files, held_against
 from orchestrator.bundling.manifest import NAME, BundledCampaign, BundledFile, Manifest, to_text
 from orchestrator.bundling.sbom import materials, to_cyclonedx
 from orchestrator.bundling.surroundings import environment_of
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.documents import report_texts
 from orchestrator.report.figures.evidence import evidence_of

@@ -17,7 +17,8 @@ from orchestrator.commands.capacity_budget import Choice, Standing, choices, sec
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.commands.verbs.capacity import Options
-from orchestrator.configuration.config import LoadConfig, Trial
+from orchestrator.configuration.config import Trial
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
 from orchestrator.planning.plan import Candidate, make_plan_of

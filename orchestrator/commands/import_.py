@@ -7,8 +7,9 @@ import sys
 
 from orchestrator.commands.run import results_directory
 from orchestrator.commands.verbs.import_ import Options
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import override_analysis
-from orchestrator.configuration.config import AnalysisConfig, CampaignConfig
+from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.importing.campaign import Imported, Names, import_recordings
 from orchestrator.importing.recording import find_format

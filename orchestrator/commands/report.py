@@ -8,8 +8,8 @@ from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
-from orchestrator.configuration.config import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.capacity import bracket_tables, unsearched

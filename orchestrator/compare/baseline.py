@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, model_validator
 
-from orchestrator.configuration.config import AnalysisConfig, Frozen, Trial
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import Trial
+from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema

@@ -14,7 +14,7 @@ from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, 
 from orchestrator.compare.sides import SLOW_DOWNS, TORN, by_match_key, described, load_repeats, partners, reduce, torn
 from orchestrator.compare.stored_sides import fewest_repeats, stored_sides
 from orchestrator.compare.verdicts import judged_rows
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.replication import Design
 from orchestrator.storage.reader import Campaign

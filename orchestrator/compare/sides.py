@@ -25,7 +25,7 @@ from orchestrator.compare.baseline import (
     store_baseline,
 )
 from orchestrator.compare.changes import load_of, stack_of
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.stats.thresholds import Threshold, primary_threshold

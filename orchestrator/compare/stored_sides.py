@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial
 from orchestrator.compare.sides import bounds_if_quickened, bounds_if_slowed
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.replication import FEWEST_REPEATS, Design
 from orchestrator.stats.thresholds import Threshold, primary_threshold

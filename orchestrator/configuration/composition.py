@@ -12,8 +12,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from orchestrator.configuration.analysis import TOGETHER, AnalysisConfig
 from orchestrator.configuration.composer import Composer, Setting, named_sweep, resolved_document
-from orchestrator.configuration.config import TOGETHER, AnalysisConfig, CampaignConfig, parse_campaign
+from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
 from orchestrator.configuration.hydra_errors import in_one_line
 from orchestrator.configuration.keys import (

@@ -6,48 +6,37 @@ The words are those of the documentation: a *trial* is one model x task x system
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.fields import (
     LARGEST_SEED,
-    LONGEST_STREAM_S,
-    MOST_ARRIVALS_PER_S,
     MOST_CLASSES,
     MOST_CORES,
     MOST_REPEATS,
     MOST_ROUNDS,
     MOST_SAMPLES,
     MOST_SECONDS,
-    MOST_THRESHOLDS,
     Bytes,
     DeviceKind,
     Dtype,
-    Milliseconds,
     Modules,
     Name,
     Names,
-    Percentile,
     Programs,
     explain,
 )
+from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
-from orchestrator.configuration.tolerance import ToleranceConfig, with_tolerance_file
+from orchestrator.configuration.tolerance import with_tolerance_file
 from orchestrator.contracts import InputError
-from orchestrator.stats.service_policies import Policy
-from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 T = TypeVar("T", bound=BaseModel)
 UUID = "(GPU|MIG)-[0-9A-Za-z-]+"
-
-
-class Frozen(BaseModel):
-    """Base of all configuration: immutable, unknown keys refused. Text that reads as a number counts as one, as on a command line."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class Target(Frozen):
@@ -56,7 +45,7 @@ class Target(Frozen):
     name: Name
     kind: Name
     target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({})
 
     @model_validator(mode="before")
     @classmethod
@@ -113,8 +102,8 @@ class SystemConfig(Frozen):
     cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
     threads: int | None = Field(None, gt=0, le=MOST_CORES)
     numa: int | None = Field(None, ge=0, lt=MOST_CORES)
-    labels: dict[str, str] = {}
-    paths: dict[str, str] = {}
+    labels: dict[str, str] = Field({})
+    paths: dict[str, str] = Field({})
     python: str | None = None
     exclusive: bool = True
 
@@ -154,8 +143,8 @@ class RuntimeConfig(Frozen):
 
     name: Name
     packages: Modules = ()
-    programs: dict[DeviceKind, Programs] = {}
-    dtypes: dict[DeviceKind, tuple[Dtype, ...]] = {}
+    programs: dict[DeviceKind, Programs] = Field({})
+    dtypes: dict[DeviceKind, tuple[Dtype, ...]] = Field({})
     dtype: Dtype = "fp32"
     deterministic: bool = False
     autotune: bool = False
@@ -201,127 +190,6 @@ class MeasurementConfig(Frozen):
                 "measurement.min_rounds"
             )
         return self
-
-
-LoadLaw = Literal["closed", "periodic", "poisson", "gamma", "trace"]
-
-
-class LoadConfig(Frozen):
-    """When samples arrive, and what becomes of those that wait.
-
-    ``closed`` has no arrivals: the next sample starts when the last has ended. Every other law fixes the moments beforehand: ``rate_per_s``
-    samples a second in groups of ``group``, or those of ``file``, ``speed`` times as fast. ``deadline_ms`` is what ``skip_late`` skips by.
-    A stream takes ``stream_s``, its ramp the first ``ramp_s`` of that. Until an arrival the process sleeps down to ``spin_us`` before it.
-    """
-
-    name: LoadLaw = "closed"
-    rate_per_s: float | None = Field(None, ge=1e-3, le=MOST_ARRIVALS_PER_S)
-    group: int = Field(1, gt=0, le=MOST_SAMPLES)
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    burstiness: float = Field(1.0, ge=1e-3, le=1e3)
-    file: str | None = None
-    speed: float = Field(1.0, ge=1e-6, le=1e6)
-    policy: Policy = "queue"
-    deadline_ms: Milliseconds | None = None
-    queue_limit: int | None = Field(None, gt=0, le=MOST_SAMPLES)
-    batch_wait_ms: float = Field(0.0, ge=0, le=10**6)
-    stream_s: float | None = Field(None, gt=0, le=LONGEST_STREAM_S)
-    ramp_s: float | None = Field(None, ge=0, le=LONGEST_STREAM_S)
-    idle: Literal["sleep", "spin"] = "sleep"
-    spin_us: float = Field(200.0, ge=0, le=10**6)
-    max_backlog_s: float = Field(5.0, gt=0, le=LONGEST_STREAM_S)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether samples arrive by a schedule."""
-        return self.name != "closed"
-
-    @property
-    def words(self) -> str:
-        """The load as a reader meets it: ``closed``, ``poisson 40/s``, ``periodic 30/s newest``, ``trace x2``."""
-        if not self.is_open:
-            return "closed"
-        pace = f"x{self.speed:g}" if self.rate_per_s is None else f"{self.rate_per_s:g}/s"
-        burst = [f"burstiness {self.burstiness:g}"] if self.name == "gamma" else []
-        group = [f"in groups of {self.group}"] if self.group > 1 else []
-        return " ".join([self.name, pace, *burst, *group, *([self.policy] if self.policy != "queue" else [])])
-
-    @field_validator("file")
-    @classmethod
-    def _absolute(cls, file: str | None) -> str | None:
-        """A timed process has another working directory than the command."""
-        return None if file is None else str(Path(file).expanduser().absolute())
-
-    @model_validator(mode="after")
-    def _keys_fit_the_law(self) -> LoadConfig:
-        changed = {key for key, field in type(self).model_fields.items() if key != "name" and getattr(self, key) != field.default}
-        if not self.is_open and changed:
-            key = min(changed)
-            raise ValueError(f"{key}={getattr(self, key)} has no effect under load=closed; choose load=periodic, poisson, gamma or trace")
-        if self.is_open and self.name != "trace" and self.rate_per_s is None:
-            raise ValueError(f"load={self.name} has no rate; add load.rate_per_s=SAMPLES_PER_SECOND")
-        if self.name == "trace" and self.file is None:
-            raise ValueError("load=trace has no arrival times; add load.file=PATH")
-        owners = {"rate_per_s": ("periodic", "poisson", "gamma"), "burstiness": ("gamma",), "file": ("trace",), "speed": ("trace",)}
-        for key, laws in owners.items():
-            if key in changed and self.name not in laws:
-                raise ValueError(
-                    f"{key}={getattr(self, key)} has no effect under load={self.name}; leave it out, or choose load={laws[-1]}"
-                )
-        if (self.policy == "skip_late") != (self.deadline_ms is not None):
-            raise ValueError("load.policy=skip_late needs load.deadline_ms=MILLISECONDS, and no other policy takes one")
-        if self.stream_s is not None and self.ramp_s is not None and self.ramp_s >= self.stream_s:
-            raise ValueError(f"ramp_s={self.ramp_s:g} leaves nothing of stream_s={self.stream_s:g}; lower load.ramp_s")
-        return self
-
-
-ClockName = Literal["inference", "total", "response", "first_token", "per_token"]
-TOGETHER = "analysis.together_ms"
-"""The key; one set of bounds replaces another as a whole."""
-
-
-class DeadlineConfig(Frozen):
-    """What a deadline promises: at least 1 - ``late_share`` of rounds keep ``quality`` of the quality they have without a threshold."""
-
-    quality: float = Field(0.99, gt=0, le=1)
-    late_share: float = Field(0.10, ge=1e-6, lt=1)
-    confidence: float = Field(0.95, gt=0, lt=1)
-
-
-class AnalysisConfig(Frozen):
-    """How stored timings are read. These keys never need a new measurement.
-
-    ``metrics`` replace those that the task names; trials are compared by the first one. ``tolerance`` is how long users wait.
-    ``together_ms`` are bounds by clock that an answer must all keep.
-    """
-
-    thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
-    percentiles: tuple[Percentile, ...] = Field((90, 95, 99, 99.9), max_length=MOST_THRESHOLDS)
-    reference: str | None = None
-    primary: str | None = None
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    slices: Names = ()
-    deadline: DeadlineConfig = DeadlineConfig()
-    metrics: Names = Field((), exclude_if=lambda names: not names)
-    tolerance: ToleranceConfig | None = Field(None, exclude_if=lambda tolerance: tolerance is None)
-    together_ms: dict[ClockName, Milliseconds] | None = Field(None, exclude_if=lambda together: not together)
-
-    @property
-    def thresholds(self) -> tuple[Threshold, ...]:
-        """The user's own thresholds."""
-        return thresholds_from_ms(self.thresholds_ms)
-
-    def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
-        """Return the error for a ``reference`` to none of these trials."""
-        more = ", ..." if len(trial_ids) > 4 else ""
-        return InputError(f"analysis.reference={self.reference}: no such trial; choose one of {', '.join(trial_ids[:4])}{more}")
-
-    def check_slices(self, known: Iterable[str]) -> None:
-        """Raise InputError for a name in ``slices`` that no sample has."""
-        names = sorted(set(known))
-        for name in self.slices:
-            if name not in names:
-                raise InputError(f"analysis.slices={name}: no sample has this slice; choose of {', '.join(names) or 'none'}")
 
 
 class ClusterConfig(Frozen):

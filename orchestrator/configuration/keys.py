@@ -7,16 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from orchestrator.configuration.config import (
-    AnalysisConfig,
-    ClusterConfig,
-    LoadConfig,
-    MeasurementConfig,
-    ModelConfig,
-    RuntimeConfig,
-    SystemConfig,
-    TaskConfig,
-)
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import ClusterConfig, MeasurementConfig, ModelConfig, RuntimeConfig, SystemConfig, TaskConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
 
-from orchestrator.configuration.config import LoadConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages
 from orchestrator.stats.service_policies import Policy
 from orchestrator.subject.targets import message_with_place

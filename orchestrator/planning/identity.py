@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import LoadConfig, MeasurementConfig, Target, Trial
+from orchestrator.configuration.config import MeasurementConfig, Target, Trial
 from orchestrator.configuration.environment_values import known_by_digests
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.subject.inspection import Inspection
 

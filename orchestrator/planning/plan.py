@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestrator.configuration.config import AnalysisConfig, Target, Trial
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import Target, Trial
 from orchestrator.configuration.environment_values import has_expression
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine

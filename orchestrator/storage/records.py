@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, model_validator
 
-from orchestrator.configuration.config import CampaignConfig, Frozen, Trial
+from orchestrator.configuration.config import CampaignConfig, Trial
+from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.trial_data import TrialData, load_trials
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.configuration.config import LoadConfig, Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import LONGEST_STREAM_S
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats import arrivals
 from orchestrator.stats.arrivals import LEAST_RAMP_S, RAMP_SHARE

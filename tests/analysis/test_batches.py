@@ -13,7 +13,7 @@ from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.quality import at_stake, intervals_of, judge
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Answers
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK

@@ -12,7 +12,7 @@ from orchestrator.analysis.comparison import comparison_rows, contests_of
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.comparison import compare_many_samples
 from orchestrator.stats.thresholds import Threshold
 

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig, DeadlineConfig
+from orchestrator.configuration.analysis import AnalysisConfig, DeadlineConfig
 
 ANALYSIS = AnalysisConfig(seed=0)
 

@@ -12,7 +12,7 @@ from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData, lying_apart
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.times import PRIMARY_CLOCK
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(22.0,))

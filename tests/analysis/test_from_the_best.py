@@ -12,7 +12,7 @@ from orchestrator.analysis.comparison import contests_of
 from orchestrator.analysis.from_the_best import rows_from_the_best
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 

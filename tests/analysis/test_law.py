@@ -13,7 +13,7 @@ from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval,
 from orchestrator.analysis.replay import ReplayRow
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.typed_rows import form_of
 
 Noise = Callable[[int, int, float], NDArray[np.float64]]

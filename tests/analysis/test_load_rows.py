@@ -12,7 +12,7 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.figures.grid import counted, grid_of
 from orchestrator.storage.stored_form import table_of
 from orchestrator.storage.typed_rows import form_of

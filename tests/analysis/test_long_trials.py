@@ -15,7 +15,7 @@ from orchestrator.analysis import quality
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.sides import baseline_of
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.curves import bands

@@ -16,7 +16,7 @@ from orchestrator.analysis.groups import grouped, threshold_set
 from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import verdict

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.dependence import FEW_ROUNDS
 from orchestrator.analysis.prediction import prediction_rows
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 
 ANALYSIS = AnalysisConfig(seed=0)
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.processes import process_rows
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.variance_components import Costs, best_split, variance_components
 
 ANALYSIS = AnalysisConfig(thresholds_ms=(20.0,), primary="20 ms")

@@ -15,7 +15,7 @@ from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_o
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import LoadConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.metrics import Answers, find_metric
 from orchestrator.metrics.interface import Scale
 from orchestrator.stats.arrivals import mean_rate

@@ -13,7 +13,7 @@ from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.resources import resources_rows
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.running.course import with_earlier
 from orchestrator.storage.reader import open_campaign
 

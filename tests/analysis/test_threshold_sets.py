@@ -9,7 +9,8 @@ import pytest
 from orchestrator.analysis.groups import check_names, disagreements, threshold_set
 from orchestrator.analysis.quality import at_stake, judge
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig, LoadConfig
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers
 

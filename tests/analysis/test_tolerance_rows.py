@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.tolerance import tolerance_rows
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
 from orchestrator.stats.tail_quality import quality_curve
 

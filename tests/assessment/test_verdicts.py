@@ -13,7 +13,7 @@ from held import hold, only
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import LoadConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Process

@@ -14,7 +14,7 @@ from scipy import stats
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.compare.baseline import COARSE_STEP, STEP, StoredCurve, bounds_up_to, read_baseline
 from orchestrator.compare.sides import add_to_baseline, means_at, write_baseline
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import Threshold

@@ -11,7 +11,7 @@ from orchestrator.compare.campaigns import compare as compare_campaigns
 from orchestrator.compare.changes import differing_load
 from orchestrator.compare.rows import measured
 from orchestrator.compare.sides import load_repeats, reduce, write_baseline
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import trial_folder
 from orchestrator.storage.load import read_json

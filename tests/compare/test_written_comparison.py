@@ -14,7 +14,7 @@ from orchestrator.compare.comparison_tables import comparison_tables, sentences,
 from orchestrator.compare.difference_picture import difference_picture
 from orchestrator.compare.documents import Written, to_comment, to_page
 from orchestrator.compare.headline import Headline, headline
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.svg import width_of
 from orchestrator.storage.reader import open_campaign
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.composition import Composition, compose_trials, list_choices, override_analysis, to_yaml
-from orchestrator.configuration.config import AnalysisConfig, parse_campaign, parse_trial
+from orchestrator.configuration.config import parse_campaign, parse_trial
 from orchestrator.contracts import InputError
 
 Write = Callable[[str, str], Path]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.config import LoadConfig, Trial, parse_trial
+from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 
 WORK = ["model=efficientnet_lite0", "task=imagenet_samples"]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import override_analysis
-from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, parse_campaign
+from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.contracts import InputError
 from orchestrator.stats.tolerance import LognormalTolerance, TolerancePoints
 

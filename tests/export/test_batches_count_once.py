@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.claims import rounds_needed_tables
 from orchestrator.report.figures.evidence import evidence_of

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.__main__ import main
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
 from orchestrator.commands.verbs.report import Options, execute
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.html.page import render

@@ -12,7 +12,8 @@ import threading
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.configuration.config import AnalysisConfig, Trial, parse_trial
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import Campaign, open_campaign
 
 

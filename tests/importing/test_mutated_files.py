@@ -15,7 +15,7 @@ from effort import EFFORT
 from peer_files import PEERS, needs_peers
 
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 
 PER_FORMAT = 29 * EFFORT

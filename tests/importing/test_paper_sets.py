@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from paper_sets import PAPER_SETS, columns, expected, needs_paper_sets
 
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 
 PERCENTS = (90, 95, 99)
 """Not 99.9: of 2,000 records numpy takes the 1999th, since 0.999 x 2,000 is more than 1,998 in floating point."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from peer_files import PEERS, needs_peers, percentile
 
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 
 PERCENTS = (50, 90, 95, 99, 99.9)
 

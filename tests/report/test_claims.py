@@ -6,7 +6,7 @@ import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.claims import prediction_tables, process_tables
 from orchestrator.report.text import quality, quality_within
 from orchestrator.storage.reader import open_campaign

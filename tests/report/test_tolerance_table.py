@@ -7,7 +7,7 @@ from pathlib import Path
 from small_campaign import measure_small
 
 from orchestrator.commands.report import store_report
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.glossary import UNCERTIFIED, flag_words

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.configuration.config import LoadConfig, Trial, parse_trial
+from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.report.table import Table
 from orchestrator.report.trial_names import IDS, id_ends, with_fitting_names
 

@@ -14,7 +14,8 @@ import pytest
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, Schedules, delivered_per_s, load_flags, load_rows
 from orchestrator.analysis.trial_data import load_trials, whole_streams
-from orchestrator.configuration.config import AnalysisConfig, parse_trial
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import InlineSession, open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of

@@ -11,7 +11,7 @@ from fault_server import fault_server
 from served_trials import document_of
 
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
 from orchestrator.report.result_tables import summary_tables

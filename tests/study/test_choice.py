@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.analysis.groups import grouped
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.study.claims.choice import choice_claims, choices

@@ -11,7 +11,7 @@ from built_trials import build_trial
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
 from orchestrator.storage.records import CampaignRecord, utc_now
 from orchestrator.study.criteria import read_criteria, shipped_criteria

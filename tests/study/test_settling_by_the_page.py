@@ -9,7 +9,7 @@ from built_trials import build_trial
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import grouped
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.latency import latency_percentile
 from orchestrator.stats.sheather_jones import solve_bandwidth
 from orchestrator.stats.times import Clock

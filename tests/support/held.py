@@ -11,7 +11,7 @@ from orchestrator.assessment.assess import assess
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.subjects import Session
 from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
-from orchestrator.configuration.config import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 
 

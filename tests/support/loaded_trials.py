@@ -10,7 +10,7 @@ from built_trials import build_trial, per_inference
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.config import LoadConfig
+from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats.times import Clock
 from orchestrator.storage import schema
 

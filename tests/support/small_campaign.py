@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, parse_trial
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of

@@ -13,7 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sample_tables import samples_of
 
-from orchestrator.configuration.config import AnalysisConfig, CampaignConfig, Trial, parse_trial
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.storage import schema
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Process, TrialRecord
 from orchestrator.storage.writer import CampaignWriter

@@ -1,0 +1,83 @@
+"""When samples arrive: the block ``load`` of a trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from orchestrator.configuration.fields import LARGEST_SEED, LONGEST_STREAM_S, MOST_ARRIVALS_PER_S, MOST_SAMPLES, Milliseconds
+from orchestrator.configuration.frozen import Frozen
+from orchestrator.stats.service_policies import Policy
+
+LoadLaw = Literal["closed", "periodic", "poisson", "gamma", "trace"]
+
+
+class LoadConfig(Frozen):
+    """When samples arrive, and what becomes of those that wait.
+
+    ``closed`` has no arrivals: the next sample starts when the last has ended. Every other law fixes the moments beforehand: ``rate_per_s``
+    samples a second in groups of ``group``, or those of ``file``, ``speed`` times as fast. ``deadline_ms`` is what ``skip_late`` skips by.
+    A stream takes ``stream_s``, its ramp the first ``ramp_s`` of that. Until an arrival the process sleeps down to ``spin_us`` before it.
+    """
+
+    name: LoadLaw = "closed"
+    rate_per_s: float | None = Field(None, ge=1e-3, le=MOST_ARRIVALS_PER_S)
+    group: int = Field(1, gt=0, le=MOST_SAMPLES)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    burstiness: float = Field(1.0, ge=1e-3, le=1e3)
+    file: str | None = None
+    speed: float = Field(1.0, ge=1e-6, le=1e6)
+    policy: Policy = "queue"
+    deadline_ms: Milliseconds | None = None
+    queue_limit: int | None = Field(None, gt=0, le=MOST_SAMPLES)
+    batch_wait_ms: float = Field(0.0, ge=0, le=10**6)
+    stream_s: float | None = Field(None, gt=0, le=LONGEST_STREAM_S)
+    ramp_s: float | None = Field(None, ge=0, le=LONGEST_STREAM_S)
+    idle: Literal["sleep", "spin"] = "sleep"
+    spin_us: float = Field(200.0, ge=0, le=10**6)
+    max_backlog_s: float = Field(5.0, gt=0, le=LONGEST_STREAM_S)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether samples arrive by a schedule."""
+        return self.name != "closed"
+
+    @property
+    def words(self) -> str:
+        """The load as a reader meets it: ``closed``, ``poisson 40/s``, ``periodic 30/s newest``, ``trace x2``."""
+        if not self.is_open:
+            return "closed"
+        pace = f"x{self.speed:g}" if self.rate_per_s is None else f"{self.rate_per_s:g}/s"
+        burst = [f"burstiness {self.burstiness:g}"] if self.name == "gamma" else []
+        group = [f"in groups of {self.group}"] if self.group > 1 else []
+        return " ".join([self.name, pace, *burst, *group, *([self.policy] if self.policy != "queue" else [])])
+
+    @field_validator("file")
+    @classmethod
+    def _absolute(cls, file: str | None) -> str | None:
+        """A timed process has another working directory than the command."""
+        return None if file is None else str(Path(file).expanduser().absolute())
+
+    @model_validator(mode="after")
+    def _keys_fit_the_law(self) -> LoadConfig:
+        changed = {key for key, field in type(self).model_fields.items() if key != "name" and getattr(self, key) != field.default}
+        if not self.is_open and changed:
+            key = min(changed)
+            raise ValueError(f"{key}={getattr(self, key)} has no effect under load=closed; choose load=periodic, poisson, gamma or trace")
+        if self.is_open and self.name != "trace" and self.rate_per_s is None:
+            raise ValueError(f"load={self.name} has no rate; add load.rate_per_s=SAMPLES_PER_SECOND")
+        if self.name == "trace" and self.file is None:
+            raise ValueError("load=trace has no arrival times; add load.file=PATH")
+        owners = {"rate_per_s": ("periodic", "poisson", "gamma"), "burstiness": ("gamma",), "file": ("trace",), "speed": ("trace",)}
+        for key, laws in owners.items():
+            if key in changed and self.name not in laws:
+                raise ValueError(
+                    f"{key}={getattr(self, key)} has no effect under load={self.name}; leave it out, or choose load={laws[-1]}"
+                )
+        if (self.policy == "skip_late") != (self.deadline_ms is not None):
+            raise ValueError("load.policy=skip_late needs load.deadline_ms=MILLISECONDS, and no other policy takes one")
+        if self.stream_s is not None and self.ramp_s is not None and self.ramp_s >= self.stream_s:
+            raise ValueError(f"ramp_s={self.ramp_s:g} leaves nothing of stream_s={self.stream_s:g}; lower load.ramp_s")
+        return self
