@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ class Agreement:
     ours_ms, difference_ms
         the median of our repeats, and that of theirs less ours.
     noise_ms
-        the largest spread (largest minus least) that repeats of either have.
+        the largest spread (largest minus least) that repeats of either have; NaN where one has a single repeat, which has none.
     """
 
     ours_ms: float
@@ -90,7 +91,7 @@ class Agreement:
 
     @property
     def verdict(self) -> str:
-        """``differs`` beyond the noise of repeats, else ``agrees``; ``not told`` where the noise is larger than half of the figure."""
+        """``differs`` beyond the noise of repeats, else ``agrees``; ``not told`` where the noise is unknown or above half of the figure."""
         if abs(self.difference_ms) > self.noise_ms:
             return "differs"
         return "agrees" if self.noise_ms <= SMALL_NOISE * self.ours_ms else "not told"
@@ -99,4 +100,5 @@ class Agreement:
 def agreement(ours: Sequence[float], theirs: Sequence[float]) -> Agreement:
     """Return how far a client's figure, of several repeats, is from ours."""
     mine = float(np.median(ours))
-    return Agreement(mine, float(np.median(theirs)) - mine, max(max(one) - min(one) for one in (ours, theirs)))
+    noise = max(max(one) - min(one) for one in (ours, theirs)) if min(len(ours), len(theirs)) > 1 else math.nan
+    return Agreement(mine, float(np.median(theirs)) - mine, noise)

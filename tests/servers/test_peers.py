@@ -70,6 +70,7 @@ def test_how_far_behind_an_even_schedule_needs_no_word_of_the_client() -> None:
 def test_clients_agree_within_the_noise_of_repeats(theirs: list[float], verdict: str, noise: float) -> None:
     found = agreement([204, 202, 203], theirs)
     assert (found.verdict, found.noise_ms) == (verdict, noise)
+    assert agreement([204, 202, 203], theirs[:1]).verdict == "not told"
 
 
 def program(folder: Path, name: str, script: str) -> Path:
