@@ -61,7 +61,7 @@ class FaultServer:
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as file:
-                while head := self._head(file):
+                while (head := self._head(file)) and not self._over.is_set():  # one that died answers on no connection
                     length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
                     self._answer(connection, head, file.read(length))
 
