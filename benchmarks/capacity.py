@@ -22,23 +22,9 @@ from scipy import optimize
 
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats.arrivals import poisson
-from orchestrator.stats.capacity import (
-    Judgement,
-    Probe,
-    Requirement,
-    Span,
-    affordable,
-    answers_at_stake,
-    bracket_of,
-    expected_rate,
-    judged,
-    least_streams,
-    next_rate,
-    probes_to_come,
-    span_of,
-    streams_within,
-    waited,
-)
+from orchestrator.stats.capacity_search import Probe, Span, bracket_of, expected_rate, next_rate, span_of
+from orchestrator.stats.capacity_streams import affordable, least_streams, probes_to_come, streams_within
+from orchestrator.stats.capacity_verdict import Judgement, Requirement, answers_at_stake, judged, waited
 from orchestrator.stats.queueing import md1_waits_up_to, waits
 from orchestrator.subject.schedule import length_of_stream
 

@@ -17,20 +17,8 @@ from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.arrivals import SECOND_NS
-from orchestrator.stats.capacity import (
-    Bracket,
-    Judgement,
-    Probe,
-    Requirement,
-    Span,
-    answers_at_stake,
-    bracket_of,
-    judged,
-    next_rate,
-    span_of,
-    stream_means,
-    waited,
-)
+from orchestrator.stats.capacity_search import Bracket, Probe, Span, bracket_of, next_rate, span_of
+from orchestrator.stats.capacity_verdict import Judgement, Requirement, answers_at_stake, judged, stream_means, waited
 from orchestrator.stats.stopping.capacity import DEFAULTS, Capacity
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 from orchestrator.stats.times import Clock

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.capacity import Search
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
-from orchestrator.stats.capacity import expected_rate
+from orchestrator.stats.capacity_search import expected_rate
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.subject.schedule import length_of_stream
 

@@ -15,7 +15,7 @@ from orchestrator.analysis.load import schedules_of
 from orchestrator.analysis.quality import Stake, intervals_of, scale_of
 from orchestrator.analysis.replay_streams import Arrivals, Rule
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.capacity import stream_means
+from orchestrator.stats.capacity_verdict import stream_means
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 

@@ -14,7 +14,7 @@ from orchestrator.assessment.quality import Series, finding_of_mean, mean_to_com
 from orchestrator.assessment.rates import parts_of_error
 from orchestrator.assessment.requirements import AnswersAsked, CapacityAsked
 from orchestrator.assessment.verdicts import Finding
-from orchestrator.stats.capacity import ENOUGH_STREAMS
+from orchestrator.stats.capacity_verdict import ENOUGH_STREAMS
 from orchestrator.stats.times import Clock
 
 

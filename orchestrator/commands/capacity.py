@@ -23,7 +23,7 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.stats.capacity import FAMILY_ERROR, FIRST_LOOK, MOST_PROBES
+from orchestrator.stats.capacity_verdict import FAMILY_ERROR, FIRST_LOOK, MOST_PROBES
 from orchestrator.stats.stopping.capacity import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign

@@ -14,7 +14,7 @@ from orchestrator.analysis.capacity_expected import expected_of
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.arrivals import SECOND_NS
-from orchestrator.stats.capacity import affordable, least_streams, probes_to_come, streams_within
+from orchestrator.stats.capacity_streams import affordable, least_streams, probes_to_come, streams_within
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length, length_of_stream

@@ -9,7 +9,7 @@ from typing import Literal
 from orchestrator.analysis.capacity import Search, asked_of, is_probe, searches_of, words_without_rate
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.report.table import Table
-from orchestrator.stats.capacity import Bracket
+from orchestrator.stats.capacity_search import Bracket
 from orchestrator.storage.reader import Campaign
 
 Outcome = Literal["higher", "lower", "no difference shown"]

@@ -11,7 +11,7 @@ from orchestrator.report.condensed import condensed
 from orchestrator.report.standings import Ranking
 from orchestrator.report.table import WHO, Marks, Row, Table, rows_of
 from orchestrator.report.text import quality, quality_within
-from orchestrator.stats.capacity import HIGHEST, WIDTH
+from orchestrator.stats.capacity_search import HIGHEST, WIDTH
 
 NOTE = (
     "certified up to: the highest rate that is shown to keep the required quality; refuted from: the lowest that is shown not to. At most "

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.compare.capacities import ComparedCapacity, capacity_table
-from orchestrator.stats.capacity import Bracket
+from orchestrator.stats.capacity_search import Bracket
 
 NAMES = ("net", "numbers", "cpu_all", "torch", "1", "poisson", "50 ms, 99 %")
 

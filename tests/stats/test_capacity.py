@@ -14,29 +14,18 @@ from scipy.stats import beta
 
 from benchmarks.capacity import BRIEF, BUDGET_S, CASES, LOADING_S, searched
 from orchestrator.contracts import InputError
-from orchestrator.stats.capacity import (
+from orchestrator.stats.capacity_search import HIGHEST, LOWEST, WIDTH, Bracket, Probe, bracket_of, expected_rate, next_rate, span_of
+from orchestrator.stats.capacity_streams import affordable, least_streams, probes_to_come, streams_within
+from orchestrator.stats.capacity_verdict import (
     ENOUGH_STREAMS,
     FAMILY_ERROR,
-    HIGHEST,
-    LOWEST,
     MOST_PROBES,
-    WIDTH,
-    Bracket,
     Judgement,
-    Probe,
     Requirement,
     Verdict,
-    affordable,
     answers_at_stake,
-    bracket_of,
-    expected_rate,
     judged,
-    least_streams,
-    next_rate,
-    probes_to_come,
-    span_of,
     stream_means,
-    streams_within,
     waited,
 )
 from orchestrator.stats.stopping import make_rule

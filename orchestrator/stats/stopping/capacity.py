@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.capacity import (
+from orchestrator.stats.capacity_verdict import (
     ENOUGH_STREAMS,
     FAMILY_ERROR,
     MOST_PROBES,
