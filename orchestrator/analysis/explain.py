@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, cast
@@ -68,8 +68,15 @@ class Evidence:
 ALONE = "run nothing else on this machine, or give the trial cores of its own (system.cores)"
 COOL = "cool the device, or cap its power so that it holds one clock"
 OTHERS = "run it on a machine whose cores are not shared with other guests"
+QUOTA = "raise the quota (cpu.max or cpu.cfs_quota_us; in Kubernetes limits.cpu), or compute in fewer threads"
+OURS = "leave a core to the driver and to Ray (system.cores), or load fewer trials at once"
+FOREIGN = Evidence("foreign_cpu_ns", "CPU time of other programs", "cores", "system", ALONE)
+FOREIGN_OF_BEFORE = replace(FOREIGN, name="CPU time of other processes, this program's own included")
+"""Of rounds that do not tell the two apart: campaigns of before."""
 EVIDENCE = (
-    Evidence("foreign_cpu_ns", "CPU time of other programs", "cores", "system", ALONE),
+    Evidence("throttled_ns", "throttling by a CPU quota", "cores", "system", QUOTA),
+    FOREIGN,
+    Evidence("program_cpu_ns", "CPU time of this program's other processes", "cores", "system", OURS),
     Evidence("steal_ns", "stolen CPU time", SHARE, "hardware", OTHERS),
     Evidence("frequency_mhz", "falling processor frequency", "MHz", "hardware", "hold the frequency: see `doctor`", harm=-1),
     Evidence("gpu_throttle_reasons", "GPU throttling", "yes or no", "hardware", COOL),
@@ -85,7 +92,7 @@ EVIDENCE = (
     Evidence("interrupts", "interrupts", "per second", "system", "keep interrupts off the trial's cores", origin=False),
 )
 """In the order of preference between evidence that stands out alike."""
-BY_NAME = {evidence.name: evidence for evidence in EVIDENCE}
+BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE)}
 
 
 class ExplainRow(Labels):
@@ -130,7 +137,9 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
 
     Nothing is yielded without a threshold or evidence.
     """
-    present = [evidence for evidence in EVIDENCE if np.isfinite(data.evidence.get(evidence.column, np.empty(0))).any()]
+    present = [evidence for evidence in EVIDENCE if _is_known(data, evidence.column)]
+    if not _is_known(data, "program_cpu_ns"):
+        present = [FOREIGN_OF_BEFORE if evidence is FOREIGN else evidence for evidence in present]
     if threshold is None or not present:
         return
     spans = spans_ns(data.evidence)
@@ -177,6 +186,11 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
             **shared,
         }
         yield cast(ExplainRow, row)
+
+
+def _is_known(data: TrialData, column: str) -> bool:
+    """Return whether any round has it."""
+    return bool(np.isfinite(data.evidence.get(column, np.empty(0))).any())
 
 
 def _means_from(values: NDArray[Any], first: NDArray[np.intp]) -> Floats:

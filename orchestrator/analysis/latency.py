@@ -8,9 +8,11 @@ from typing import Annotated
 
 import numpy as np
 
+from orchestrator.analysis.dependence import flags_of_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.latency import latency_percentiles
+from orchestrator.stats.percentile_limits import times_beyond
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 
@@ -20,7 +22,7 @@ class LatencyRow(Labels):
     clock: Annotated[str, "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`"]
     percentile: Annotated[float, "in percent"]
     value_ns: Annotated[Int64 | None, "the time; null where it falls on an inference without one"]
-    interval_low_ns: Annotated[Int64 | None, "lower limit of its 95 % interval"]
+    interval_low_ns: Annotated[Int64 | None, "lower limit of its 95 % interval, that of *rounds to come*"]
     interval_high_ns: Annotated[Int64 | None, "upper limit; null where nothing bounds it"]
     certified: Annotated[bool, "whether at least 10 independent times lie beyond"]
     samples_beyond: Annotated[Int64, "how many independent times lie beyond"]
@@ -33,6 +35,7 @@ class LatencyRow(Labels):
     without_time: Annotated[Int64, "inferences without a time"]
     threshold_origin: Annotated[str, "`own`: percentiles are those of the trial itself"]
     method: Annotated[str, "how the interval was found"]
+    unit: Annotated[str, "what the interval takes as independent: `rounds`, `visits` or `cosines`"]
     parameters: Annotated[Parameters, "what the method was given, numbers by name"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
@@ -45,7 +48,10 @@ def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig
     for clock, times in data.inferences.items():
         finite = times[np.isfinite(times)]
         percentiles = sorted({50.0, *analysis.percentiles})
-        for percentile, found in zip(percentiles, latency_percentiles(times, percentiles, visits=data.visits), strict=True):
+        figures = latency_percentiles(times, percentiles, visits=data.visits, dependent=data.record.trial.load.is_open)
+        beyond = np.stack([times_beyond(times, found.value_ns).mean(axis=1) for found in figures])
+        of_each = flags_of_rows(beyond, np.array([found.dependent for found in figures]), data.visits)
+        for percentile, found, own in zip(percentiles, figures, of_each, strict=True):
             yield {
                 **data.record.labels(),
                 "clock": clock,
@@ -64,8 +70,9 @@ def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig
                 "without_time": int(times.size - finite.size),
                 "threshold_origin": "own",
                 "method": "order statistics",
-                "parameters": {"confidence": found.confidence},
-                "flags": list(flags if found.certified else (*flags, "not certified")),
+                "unit": found.unit,
+                "parameters": {"confidence": found.confidence, "n_eff": found.interval_samples},
+                "flags": [*flags, *own, *([] if found.certified else ["not certified"])],
             }
 
 

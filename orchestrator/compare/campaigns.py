@@ -54,6 +54,11 @@ class Comparison:
     differing: tuple[str, ...] = ()
     capacities: tuple[ComparedCapacity, ...] = ()
 
+    @property
+    def with_itself(self) -> bool:
+        """Whether the candidate is the baseline, or one of its campaigns."""
+        return any((one.name, one.measured_at) == (self.after.name, self.after.measured_at) for one in (self.before, *self.earlier))
+
     def exit_code(self, allow_no_verdict: bool = False, accept_drift: bool = False) -> int:
         """Return what the gate says of the campaigns: passed, alarm, or undecided."""
         kinds = {row.kind for row in self.rows}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import scipy
 
@@ -113,13 +114,19 @@ def load_of(campaign: Campaign, loaded: Iterable[TrialData]) -> dict[str, tuple[
         lasted = float(np.nansum(spans_ns(data.evidence)))
         kernel = [ns for ns in (data.record.environment.get("kernel") or {}).values() if isinstance(ns, int | float)]
         figures = {
-            "foreign CPU time": _share(pc.sum(rounds.column("foreign_cpu_ns")).as_py(), lasted),
+            "foreign CPU time": _share(_others_ns(rounds), lasted),
             "stolen CPU time": _share(pc.sum(rounds.column("steal_ns")).as_py(), lasted),
             "frequency": pc.mean(rounds.column("frequency_mhz")).as_py(),
             "time of fixed work": float(np.mean(kernel)) / 1e6 if kernel else None,
         }
         found.append({name: float(value) for name, value in figures.items() if value is not None})
     return {load.name: tuple(one[load.name] for one in found) for load in LOADS if found and all(load.name in one for one in found)}
+
+
+def _others_ns(rounds: pa.Table) -> int | None:
+    """Return the processor time of all other processes: campaigns of before do not tell this program's own apart."""
+    foreign, program = (pc.sum(rounds.column(name)).as_py() for name in ("foreign_cpu_ns", "program_cpu_ns"))
+    return None if foreign is None else foreign + (program or 0)
 
 
 def _share(ns: int | None, lasted_ns: float) -> float | None:

@@ -24,6 +24,9 @@ HOW_TO_AVOID_DRIFT = (
 )
 
 
+SAME_CAMPAIGN = "Both sides are one campaign, compared with itself: no figure here says anything about a change."
+
+
 def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool = False, accept_drift: bool = False) -> Iterator[str]:
     """Yield what was compared, what came out, what else differed, and what the gate says if it was asked."""
     before, after = comparison.before, comparison.after
@@ -32,6 +35,8 @@ def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool = Fals
         f"Baseline: {several}{before.name}, measured {before.measured_at:%Y-%m-%d %H:%M} UTC with version {before.code_version}. "
         f"Candidate: {after.name}, measured {after.measured_at:%Y-%m-%d %H:%M} UTC with version {after.code_version}."
     )
+    if comparison.with_itself:
+        yield SAME_CAMPAIGN
     yield f"{trials_counted(outcomes(comparison).total())} of the baseline: {outcomes_text(comparison)}."
     if comparison.only_after:
         yield f"Only the candidate has {', '.join(comparison.only_after)}: listed, not judged."

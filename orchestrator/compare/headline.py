@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from orchestrator.compare.campaigns import ALARM, UNDECIDED, Comparison
-from orchestrator.compare.comparison_tables import BLIND, UNKNOWN, gate_sentence, outcomes_text
+from orchestrator.compare.comparison_tables import BLIND, SAME_CAMPAIGN, UNKNOWN, gate_sentence, outcomes_text
 from orchestrator.compare.rows import NO_VERDICT
 from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word, words_again
 from orchestrator.stats.replication import FEWEST_REPEATS
@@ -59,6 +59,8 @@ def headline(
     sentence = _sentence(comparison, result, gate_sentence(comparison, allow_no_verdict, accept_drift or not gated))
     if not gated and comparison.drift and result != "no verdict":
         sentence += " The baseline is one campaign of another time, so that drift of the machine looks like a change."
+    if comparison.with_itself:
+        sentence += f" {SAME_CAMPAIGN}"
     commands = tuple(_commands(comparison, places, command)) if result == "no verdict" else ()
     return Headline(result, sentence, commands)
 

@@ -15,6 +15,7 @@ from orchestrator.distributed.placement import import_shipped
 from orchestrator.execution.worker_with_server import WorkerWithServer
 from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
+from orchestrator.machine.own_processes import roots_beside
 from orchestrator.machine.turn import Turn
 from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker
@@ -24,7 +25,9 @@ from orchestrator.storage.handover import Packed, Prepared, pack
 class TimedActor:
     """One fresh process for one trial; each method is one actor call."""
 
-    def __init__(self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str, campaign: str, holder: str) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str, campaign: str, holder: str, driver: Identity
+    ) -> None:
         import_shipped(Path.cwd())
         for folder in (scratch_root(), own_folder_path()):
             remove_stale(folder)
@@ -32,7 +35,7 @@ class TimedActor:
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
         cache = Path(cache_dir).expanduser()
-        self._worker = WorkerWithServer(Worker(trial, process, scratch, cache), trial, scratch, cache)
+        self._worker = WorkerWithServer(Worker(trial, process, scratch, cache, roots=roots_beside(driver)), trial, scratch, cache)
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:

@@ -307,6 +307,7 @@ class RayExecutor:
         handle = ask(
             actor.remote,  # type: ignore[attr-defined]
             resolved(trial).model_dump(mode="json"), trial_id, process, self._cache_dir, turn_of(trial, self._campaign), this_campaign(),
+            own_identity(),
         )  # fmt: skip
         self._handles.add(handle)
         if self._leaving.is_set():

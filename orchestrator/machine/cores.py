@@ -197,6 +197,30 @@ def find_quota(cgroup: str, mountinfo: str) -> Quota | None:
     return min(quotas, key=lambda quota: quota.cores, default=None)
 
 
+def read_throttle_files() -> tuple[Path, ...]:
+    """Return where the kernel counts how often and how long quotas have stopped this process."""
+    return find_throttle_files(read_text(Path("/proc/self/cgroup")) or "", read_text(Path("/proc/self/mountinfo")) or "")
+
+
+def find_throttle_files(cgroup: str, mountinfo: str) -> tuple[Path, ...]:
+    """Return the ``cpu.stat`` of a process's own group, and of each group that it is in and that has a quota.
+
+    Parameters
+    ----------
+    cgroup, mountinfo
+        texts of the files of these names in ``/proc/PID``.
+    """
+    own = dict(_own_groups(cgroup))
+    files = [
+        folder / "cpu.stat"
+        for version, root, mount in _mounts(mountinfo)
+        if version in own
+        for above, folder in enumerate(_upward(own[version], root, mount))
+        if not above or _quota(folder, version) is not None
+    ]
+    return tuple(file for file in files if "nr_throttled" in (read_text(file) or ""))
+
+
 def read_memory_limit() -> int | None:
     """Return the tightest limit of memory above this process, in bytes, or None; of control groups of version 2."""
     own = dict(_own_groups(read_text(Path("/proc/self/cgroup")) or ""))

@@ -6,14 +6,15 @@ import hashlib
 import os
 import resource
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.environment import read_text
+from orchestrator.machine.own_processes import OwnProcesses, read_cpu_ns
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 PRESSURE = Path("/proc/pressure/cpu")
@@ -21,6 +22,11 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 LONGEST_LINE = 160
 """Bytes of one core's line in /proc/stat, generously."""
 FREQUENCIES = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
+STAT_BYTES = 1024
+NS_OF_THROTTLED = {b"throttled_usec": 1000, b"throttled_time": 1}
+ALONE = OwnProcesses()
+NO_COLUMN = ("busy_ns", "program_ns", "children_ns")
+"""Counters that go into columns of other names."""
 GPU_NOTHING = {
     "gpu_clock_mhz": None,
     "gpu_temperature_c": None,
@@ -42,6 +48,10 @@ class Counters:
         how long any thread of the machine did so.
     interrupts
         of all cores.
+    throttled_periods, throttled_ns
+        in how many periods a CPU quota has stopped this process, and how long, on all its cores together.
+    program_ns, children_ns
+        processor time by process: of this program's other processes, and of what the timed process has started.
     """
 
     voluntary_switches: int
@@ -54,20 +64,32 @@ class Counters:
     run_delay_ns: int | None = None
     cpu_pressure_ns: int | None = None
     interrupts: int | None = None
+    throttled_periods: int | None = None
+    throttled_ns: int | None = None
+    program_ns: Mapping[int, int] = field(default_factory=dict)
+    children_ns: Mapping[int, int] = field(default_factory=dict)
 
 
-def read_counters(cores: tuple[int, ...]) -> Counters:
-    """Read this process's counters, the steal time of its cores and the busy time of the whole machine."""
+def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), ours: OwnProcesses = ALONE) -> Counters:
+    """Read this process's counters, the steal time of its cores and the busy time of the whole machine.
+
+    Parameters
+    ----------
+    throttle_files
+        as `cores.read_throttle_files` finds them.
+    ours
+        further processes of this program.
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     busy, steal, interrupts = 0, 0, None
-    ours = {b"cpu%d" % core for core in cores}
+    named = {b"cpu%d" % core for core in cores}
     *whole, cut = _first_bytes("/proc/stat", LONGEST_LINE * ((os.cpu_count() or 1) + 1)).split(b"\n")
     for line in [*whole, *([cut] if cut.startswith(b"intr ") else [])]:
         name, *figures = line.split(maxsplit=10)
         if name == b"cpu":
             user, nice, system, _idle, _iowait, irq, softirq = map(int, figures[:7])
             busy = user + nice + system + irq + softirq
-        elif name in ours and len(figures) > 7:
+        elif name in named and len(figures) > 7:
             steal += int(figures[7])
         elif name == b"intr" and len(figures) > 1:
             interrupts = int(figures[0])
@@ -79,7 +101,28 @@ def read_counters(cores: tuple[int, ...]) -> Counters:
         int(scheduled[1]) if len(scheduled) > 1 else None,
         1000 * int(pressure[4].removeprefix(b"total=")) if len(pressure) > 4 else None,
         interrupts,
+        *read_throttled(throttle_files),
+        read_cpu_ns(ours.program),
+        read_cpu_ns(ours.children),
     )  # fmt: skip
+
+
+def read_throttled(files: Sequence[Path]) -> tuple[int | None, int | None]:
+    """Return in how many periods quotas have stopped a process, and for how many ns, None each if no file tells.
+
+    Version 2 of control groups counts ``throttled_usec``, version 1 ``throttled_time`` in ns.
+    """
+    if not files:
+        return None, None
+    periods = lasted_ns = 0
+    for file in files:
+        for line in _first_bytes(file, STAT_BYTES).splitlines():
+            name, _, figure = line.partition(b" ")
+            if name == b"nr_throttled":
+                periods += int(figure)
+            elif name in NS_OF_THROTTLED:
+                lasted_ns += int(figure) * NS_OF_THROTTLED[name]
+    return periods, lasted_ns
 
 
 def _first_bytes(path: str | Path, count: int = LONGEST_LINE) -> bytes:
@@ -101,11 +144,20 @@ def _ticks_to_ns(ticks: int) -> int:
 
 
 def difference(before: Counters, after: Counters) -> dict[str, int | None]:
-    """Return the evidence columns of one round. Foreign time is the machine's busy time less this process's, at least 0."""
-    grown = {field.name: _grown(getattr(before, field.name), getattr(after, field.name)) for field in fields(Counters)}
+    """Return the evidence columns of one round.
+
+    Foreign time is the machine's busy time less that of this process, of what it started and of the program's other processes, at least 0.
+    """
+    counted = [field.name for field in fields(Counters) if field.name not in NO_COLUMN]
+    grown = {name: _grown(getattr(before, name), getattr(after, name)) for name in counted}
+    program, children = _used(before.program_ns, after.program_ns), _used(before.children_ns, after.children_ns)
     busy, own = after.busy_ns - before.busy_ns, after.cpu_time_ns - before.cpu_time_ns
-    del grown["busy_ns"]
-    return {**grown, "foreign_cpu_ns": max(0, busy - own)}
+    return {**grown, "foreign_cpu_ns": max(0, busy - own - program - children), "program_cpu_ns": program}
+
+
+def _used(before: Mapping[int, int], after: Mapping[int, int]) -> int:
+    """Return the processor time of the processes that were there before and after."""
+    return sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
 
 
 def _grown(before: int | None, after: int | None) -> int | None:

@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import TracebackException
@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Reply, Sample, Task
-from orchestrator.machine import cores, environment
+from orchestrator.machine import cores, environment, own_processes
 from orchestrator.machine.host import cores_offered, numa_cores
+from orchestrator.machine.own_processes import OwnProcesses
 from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.client_cost import AtOnce, client_cost
@@ -95,6 +96,8 @@ class Worker:
         False only where this process is not the trial's own (the in-process executor).
     clock, monotonic
         the clocks of the four stamps and of the starts of rounds, ns.
+    roots
+        ids of the processes from which this program's others descend.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Worker:
         pin: bool = True,
         clock: Clock = time.perf_counter_ns,
         monotonic: Clock = time.monotonic_ns,
+        roots: Collection[int] = (),
     ) -> None:
         self._monotonic = monotonic
         self._trial = trial
@@ -120,6 +124,7 @@ class Worker:
         self._first_answers: list[Any] | None = None
         self._collected_s = 0.0
         self._visit: int | None = None
+        self._roots, self._ours, self._throttle_files = roots, OwnProcesses(), cores.read_throttle_files()
         self._client: Client | None = None
         self._asking: InFlight | None = None
 
@@ -204,7 +209,7 @@ class Worker:
         """
         trial, load = self._trial, self._trial.load
         schedule = schedule_of(trial, len(self._items), visit)
-        self._visit = visit
+        self._visit, self._ours = visit, own_processes.find(self._roots)
         items = [self._items[sample] for sample in schedule.samples]
         service = service_of(load, trial.measurement.batch, mean_rate(trial))
         wait_until = self._wait()
@@ -215,7 +220,7 @@ class Worker:
         wall_ns, monotonic_ns, origin = time.time_ns() + before_ns, self._monotonic() + before_ns, self._clock() + before_ns
         due = (schedule.moments_ns + origin).tolist()
         self._scratch.begin(first, monotonic_ns, wall_ns, origin)
-        before = evidence.read_counters(self._cores)
+        before = self._counters()
         stamps = self._scratch.stamps[: STAMPS * len(due)]
         ends = [schedule.of_round(number).stop for number in range(schedule.rounds)]
         stop = self._scratch.header[STOP : STOP + 1]
@@ -227,7 +232,7 @@ class Worker:
             alone = [(item,) for item in items]
             served = self._asking.ask(alone, self._stages, stamps, self._clock, first_raised, arrivals)
         ended_ns = self._clock()
-        after, held = evidence.read_counters(self._cores), self._memory.read()
+        after, held = self._counters(), self._memory.read()
         gc.enable()
         if self._cuda is not None:
             self._cuda.take_times_ns()
@@ -301,6 +306,8 @@ class Worker:
     @tracebacks_kept()
     def run_round(self, number: int, visit: int | None = None) -> RoundResult:
         """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
+        if visit != self._visit:
+            self._ours = own_processes.find(self._roots)
         lead_in = self._lead_in(number) if visit not in (None, self._visit) else {}
         self._visit = visit
         groups = self._groups(number)
@@ -310,7 +317,7 @@ class Worker:
         first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns = time.time_ns(), self._monotonic()
         self._scratch.begin(number, monotonic_ns, wall_ns)
-        before = evidence.read_counters(self._cores)
+        before = self._counters()
         started = self._clock()
         replies: Sequence[Reply | None] = ()
         if self._asking is None:
@@ -319,7 +326,7 @@ class Worker:
             asked = self._asking.ask(batches, self._stages, self._scratch.stamps, self._clock, first_raised, most=self._lanes)
             answers, failed, replies = asked.answers, asked.errors, asked.replies
         duration_ns = self._clock() - started
-        after, held = evidence.read_counters(self._cores), self._memory.read()
+        after, held = self._counters(), self._memory.read()
         gc.enable()
         stamps = self._scratch.array()[: len(batches)]
         (refuse_impossible if self._lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
@@ -405,6 +412,9 @@ class Worker:
         """Return how many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too."""
         rounds = len(self._groups(0))
         return max(rounds, schedule_of(self._trial, len(self._items), 0).moments_ns.size) if self._trial.load.is_open else rounds
+
+    def _counters(self) -> evidence.Counters:
+        return evidence.read_counters(self._cores, self._throttle_files, self._ours)
 
     def _measured(self, before: evidence.Counters, after: evidence.Counters) -> dict[str, Any]:
         """Return the evidence of what was timed between two reads of the counters."""

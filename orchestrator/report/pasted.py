@@ -14,6 +14,8 @@ QUOTABLE = re.compile(r"[~+]{0,2}[\w./@-]+=[\w.,=+/\[\]{}()@:%*'\" -]*")
 """KEY=VALUE with what a value of more than one word takes, and nothing that begins a command or fetches a value."""
 OURS = ("measurement.repeat=", "results_dir=")
 """Words of a command that are given anew."""
+ADDRESS = "cluster.address="
+"""Of a cluster that may be gone when the command is pasted."""
 
 
 class Command(str):
@@ -39,9 +41,19 @@ def measured_again(words: Sequence[str], *more: str) -> Command:
 
 
 def words_again(words: Sequence[str]) -> str:
-    """Return the words that measured a campaign, without those that are given anew; KEY=VALUE where there are none."""
+    """Return the words that measured a campaign, without those that are given anew; KEY=VALUE where there are none.
+
+    Of a key that is given twice the last value counts. Where a cluster was is left to the reader.
+
+    Examples
+    --------
+    >>> words_again(["cluster=address", "cluster.address=10.0.0.1:6379", "cluster.machines=boot_id", "cluster.machines=node"])
+    'cluster=address cluster.address=HOST:PORT cluster.machines=node'
+    """
     kept = [word for number, word in enumerate(words) if not word.startswith(OURS) and (number or word != "run")]
-    return " ".join(plain_word(word, "KEY=VALUE") for word in kept) or "KEY=VALUE"
+    last = {word.partition("=")[0] if "=" in word else word: word for word in kept}
+    shown = (f"{ADDRESS}HOST:PORT" if word.startswith(ADDRESS) else plain_word(word, "KEY=VALUE") for word in last.values())
+    return " ".join(shown) or "KEY=VALUE"
 
 
 def typed_again(words: Iterable[str], *more: str) -> Command:

@@ -136,8 +136,8 @@ def latency_tables(results: CampaignAnalysis) -> Iterator[Table]:
             title=f"Latency of {group.task}",
             columns=[*who_columns(group), "clock", *heads],
             rows=list(cells.values()),
-            note="In brackets the 95 % interval. not certified: fewer than 10 independent inferences lie beyond the percentile."
-            + marks.note(),
+            note="In brackets the 95 % interval of rounds to come. not certified: fewer than 10 independent inferences lie beyond the "
+            "percentile." + marks.note(),
             right=frozenset(heads),
         )
 

@@ -78,9 +78,8 @@ def korn_graubard(
     effective, deff = n, 1.0
     if varies:
         of_mean = float(loss.var(ddof=1)) / rounds if spread is None else spread.variance
-        independent = share * (1 - share) / n
-        deff = max(1.0, of_mean / ideal**2 / independent) if independent > 0 else math.inf
-        effective = n / deff * _shrink(n, rounds - 1 if spread is None else spread.degrees, confidence)
+        degrees = rounds - 1 if spread is None else spread.degrees
+        deff, effective = effective_number(share, n, of_mean / ideal**2, degrees, confidence)
     low, high = clopper_pearson(share * effective, effective, confidence)
     parameters = {"rounds": rounds, "pi": share, "n": n, "deff": deff, "n_eff": effective}
     unit: Unit = "rounds"
@@ -88,6 +87,24 @@ def korn_graubard(
         parameters["degrees"], unit = spread.degrees, spread.unit
     most = max(ideal * (1 - low), ideal - float(loss.mean()))
     return Interval(ideal * (1 - high), most, confidence, "korn-graubard", parameters, unit)
+
+
+def effective_number(share: float, n: float, variance: float, degrees: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the design effect of a share of n answers, and as how many independent answers they count; see `korn_graubard`.
+
+    Parameters
+    ----------
+    variance, degrees
+        of the share, and the degrees of freedom of that variance.
+
+    Examples
+    --------
+    >>> effective_number(0.5, 100, 0.01, 99)
+    (4.0, 25.0)
+    """
+    independent = share * (1 - share) / n
+    deff = max(1.0, variance / independent) if independent > 0 else math.inf
+    return deff, n / deff * _shrink(n, degrees, confidence)
 
 
 def clopper_pearson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

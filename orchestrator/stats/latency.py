@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.long_run import Visits, depend, variance_ratios
+from orchestrator.stats.long_run import Unit, Visits, depend, depend_by_quality_or_time, variance_ratios
+from orchestrator.stats.percentile_limits import limits_of_rounds, times_beyond
 from orchestrator.stats.times import Times, checked_times
 
 __all__ = [
@@ -48,6 +49,11 @@ class LatencyPercentile:
         how many of the effective samples lie beyond the percentile.
     design_effect
         see `design_effect`; NaN for a single round, where it cannot be known and times are taken as independent.
+    dependent
+        whether rounds depend on each other.
+    unit, interval_samples
+        what the interval takes as independent of each other, and as how many independent times it counts them all: fewer than
+        ``effective_samples`` where few units say how much they vary.
     """
 
     percentile: float
@@ -59,6 +65,9 @@ class LatencyPercentile:
     effective_samples: int
     beyond: int
     design_effect: float
+    dependent: bool
+    unit: Unit
+    interval_samples: int
 
     @property
     def certified(self) -> bool:
@@ -211,13 +220,14 @@ def dependence_effect(shares: NDArray[np.float64], visits: Visits | None = None)
     return float(variance_ratios(shares[None], visits)[0]) if depend(shares[None], visits)[0] else 1.0
 
 
-def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 0.95, visits: Visits | None = None) -> LatencyPercentile:
-    """Return a percentile of all times with an interval from order statistics.
+def latency_percentile(
+    times: ArrayLike, percentile: float, confidence: float = 0.95, visits: Visits | None = None, dependent: bool = False
+) -> LatencyPercentile:
+    """Return a percentile of all times with an interval of that of rounds to come, from order statistics.
 
-    The interval of `percentile_rank_limits` takes all times as independent. Where rounds differ by more than that allows
-    (design effect above `CLUSTERED`), the number of samples is divided by the design effect, and the limits are taken at the
-    same shares of the ordered times (Woodruff, JASA 47, 1952). Where rounds depend on each other, the design effect is multiplied by
-    `dependence_effect`: the interval is that of rounds to come.
+    The interval of `percentile_rank_limits` takes all times as independent. Where rounds differ by more than that allows (design effect
+    above `CLUSTERED`) or depend on each other, it is that of `percentile_limits.limits_of_rounds`, which holds as the mean of tail quality
+    of rounds to come does.
 
     Parameters
     ----------
@@ -229,6 +239,8 @@ def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 
         of the two-sided interval, as a fraction.
     visits : [R]
         number of each round's visit, of visits that lie apart in time; None where there are none.
+    dependent
+        whether rounds are known to depend on each other; else `depend_by_quality_or_time` tells.
 
     Raises
     ------
@@ -242,11 +254,11 @@ def latency_percentile(times: ArrayLike, percentile: float, confidence: float = 
     >>> p99.value_ns, p99.beyond, p99.certified
     (1980, 20, True)
     """
-    return latency_percentiles(times, [percentile], confidence, visits)[0]
+    return latency_percentiles(times, [percentile], confidence, visits, dependent)[0]
 
 
 def latency_percentiles(
-    times: ArrayLike, percentiles: Sequence[float], confidence: float = 0.95, visits: Visits | None = None
+    times: ArrayLike, percentiles: Sequence[float], confidence: float = 0.95, visits: Visits | None = None, dependent: bool = False
 ) -> list[LatencyPercentile]:
     """Return several percentiles, each as `latency_percentile` does, from times that are put in order once.
 
@@ -259,29 +271,57 @@ def latency_percentiles(
     if checked.ndim != 2:
         raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
     ordered = np.sort(checked, axis=None)
-    return [_percentile(checked, ordered, percentile, confidence, visits) for percentile in percentiles]
+    log_medians = np.log(np.median(checked, axis=1))
+    found = [_of_independent(checked, ordered, percentile, confidence, visits) for percentile in percentiles]
+    depends = [dependent or bool(depend_by_quality_or_time(_shares(checked, one), log_medians, visits)[0]) for one in found]
+    alike = [place for place, one in enumerate(found) if depends[place] or design_effect(times_beyond(checked, one.value_ns)) > CLUSTERED]
+    ranks = [percentile_rank(ordered.size, percentiles[place]) for place in alike]
+    given = np.array(depends)[alike]
+    limits = limits_of_rounds(checked, ordered, [percentiles[place] for place in alike], ranks, given, visits, confidence)
+    for place, of_rounds in zip(alike, limits, strict=True):
+        found[place] = replace(
+            found[place],
+            low_ns=_time(ordered, of_rounds.low),
+            high_ns=_time(ordered, of_rounds.high),
+            dependent=depends[place],
+            unit=of_rounds.unit,
+            interval_samples=max(1, math.floor(of_rounds.worth)),
+        )
+    return found
 
 
-def _percentile(checked: Times, ordered: NDArray[Any], percentile: float, confidence: float, visits: Visits | None) -> LatencyPercentile:
+def _of_independent(times: Times, ordered: NDArray[Any], percentile: float, confidence: float, visits: Visits | None) -> LatencyPercentile:
+    """Return a percentile with the interval of times that are independent."""
     n = ordered.size
     value: float = ordered[percentile_rank(n, percentile) - 1].item()
-    beyond = _beyond(checked, value)
+    beyond = times_beyond(times, value)
     effect = design_effect(beyond) * dependence_effect(beyond.mean(axis=1), visits)
     effective = max(1, math.floor(n / effect)) if effect > CLUSTERED else n
-    low, high = percentile_rank_limits(effective, percentile, confidence)
+    low, high = percentile_rank_limits(n, percentile, confidence)
     return LatencyPercentile(
         percentile=percentile,
         value_ns=value,
-        low_ns=ordered[max(1, low * n // effective) - 1].item() if low > 0 else 0,
-        high_ns=ordered[math.ceil(Fraction(high * n, effective)) - 1].item() if high <= effective else math.inf,
+        low_ns=_time(ordered, low),
+        high_ns=_time(ordered, high),
         confidence=confidence,
         samples=n,
         effective_samples=effective,
         beyond=effective - percentile_rank(effective, percentile),
         design_effect=effect,
+        dependent=False,
+        unit="rounds",
+        interval_samples=n,
     )
 
 
-def _beyond(times: Times, value: float) -> NDArray[np.bool_]:
-    """Return which samples lie beyond a time: one without a time lies beyond every percentile, an infinite one too."""
-    return np.asarray(times > min(value, np.finfo(np.float64).max))
+def _shares(times: Times, found: LatencyPercentile) -> NDArray[np.float64]:
+    """Return the share of each round that lies beyond a percentile, [1, R]."""
+    return np.asarray(times_beyond(times, found.value_ns).mean(axis=1))[None]
+
+
+def _time(ordered: NDArray[Any], rank: int) -> float:
+    """Return the time of a rank from 1; 0 before the first and infinity behind the last."""
+    if rank < 1:
+        return 0
+    found: float = ordered[rank - 1].item() if rank <= ordered.size else math.inf
+    return found

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.analysis.comparison import THIS_DATA_SET, common_cycles, comparison_rows, contests_of
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows
 from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData, lying_apart
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -55,6 +56,24 @@ def test_few_dependent_rounds_are_flagged(build: Any, noise: Any, rounds: int, v
     numbers = None if visits is None else np.repeat(np.arange(visits), rounds // visits)
     [row] = rows(build("a", slow_spells(noise, rounds), visits=numbers))
     assert row["flags"] == flags
+
+
+@pytest.mark.parametrize(
+    ("rounds", "visits", "unit", "flags"), [(40, None, "cosines", [FEW_ROUNDS]), (80, None, "cosines", []), (36, 12, "visits", [])]
+)
+def test_percentiles_of_few_dependent_rounds_are_flagged(
+    build: Any, noise: Any, rounds: int, visits: int | None, unit: str, flags: list[str]
+) -> None:
+    numbers = None if visits is None else np.repeat(np.arange(visits), rounds // visits)
+    data = build("a", slow_spells(noise, rounds), visits=numbers)
+    found = {row["percentile"]: row for row in latency_rows(data, (), ANALYSIS) if row["clock"] == PRIMARY_CLOCK}
+    assert (found[50.0]["unit"], [flag for flag in found[50.0]["flags"] if flag != "not certified"]) == (unit, flags)
+    [independent] = (
+        row
+        for row in latency_rows(build("b", noise(rounds, 20, 20)), ("a flag",), ANALYSIS)
+        if (row["clock"], row["percentile"]) == (PRIMARY_CLOCK, 50.0)
+    )
+    assert (independent["unit"], independent["flags"]) == ("rounds", ["a flag"])
 
 
 def test_dependence_of_times_counts_where_quality_shows_none(build: Any, noise: Any) -> None:

@@ -29,6 +29,7 @@ def disturbed(build: Any, noise: Any) -> TrialData:
     evidence = {
         "duration_ns": durations,
         "foreign_cpu_ns": durations * (0.9 * SLOW + 0.05 * random.random(60)),
+        "program_cpu_ns": np.zeros(60),
         "run_delay_ns": durations * (0.3 * SLOW + 0.001 * random.random(60)),
         "minor_faults": random.poisson(30 * durations / durations.mean()).astype(float),
         "major_faults": np.zeros(60),
@@ -67,7 +68,7 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     found = list(explain_rows(disturbed, LIMIT, ("a flag",)))
     assert table_of(found, FORMS["explain"]).num_rows == len(found)
     assert [(row["column"], row["place"]) for row in found] == [
-        ("foreign_cpu_ns", 1), ("run_delay_ns", 2), ("major_faults", None), ("minor_faults", None),
+        ("foreign_cpu_ns", 1), ("run_delay_ns", 2), ("program_cpu_ns", None), ("major_faults", None), ("minor_faults", None),
     ]  # fmt: skip
     first = found[0]
     late = disturbed.times["total"] > LIMIT.ns
@@ -84,6 +85,27 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     assert "First cause: CPU time of other programs (moves with late answers, rank correlation 0." in told
     assert f"in {SLOW.sum()} disturbed rounds" in told
     assert "Sign: waiting for a core" in told
+
+
+def test_a_quota_and_the_program_itself_are_causes_of_their_own(disturbed: TrialData) -> None:
+    quiet = disturbed.evidence | {"foreign_cpu_ns": np.zeros(60), "run_delay_ns": np.zeros(60)}
+    took = disturbed.evidence["foreign_cpu_ns"]
+    for column, told in (
+        ("throttled_ns", "First cause: throttling by a CPU quota (moves with late answers"),
+        ("program_cpu_ns", "First cause: CPU time of this program's other processes (moves with late answers"),
+    ):
+        found = [dict(row) for row in explain_rows(replace(disturbed, evidence=quiet | {column: took}), LIMIT, ())]
+        assert (found[0]["column"], found[0]["place"]) == (column, 1)
+        said = " ".join(sentences(found))
+        assert told in said
+        assert "other programs" not in said
+
+
+def test_rounds_of_before_do_not_tell_other_programs_from_this_one(disturbed: TrialData) -> None:
+    stored = {name: values for name, values in disturbed.evidence.items() if name != "program_cpu_ns"}
+    said = " ".join(sentences([dict(row) for row in explain_rows(replace(disturbed, evidence=stored), LIMIT, ())]))
+    assert "First cause: CPU time of other processes, this program's own included (moves with" in said
+    assert "Remedy: run nothing else on this machine" in said
 
 
 def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:

@@ -26,6 +26,7 @@ def test_a_campaign_compared_with_itself_shows_nothing(measure: Any, compare: An
     code, out = compare(campaign, campaign, gate=True)
     assert code == 0
     assert out.count("no difference shown") == 3  # two rows, the count
+    assert "Both sides are one campaign, compared with itself" in " ".join(out.split())
     assert out.splitlines()[-1] == "Gate: passed."
 
 
@@ -47,6 +48,7 @@ def test_the_gate_finds_exactly_the_slower_system(measure: Any, compare: Any, tm
     code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
     assert code == 1
     assert verdicts(tmp_path / "found.json") == {"cpu_1core": "worse", "cpu_all": "no difference shown"}
+    assert "one campaign, compared with itself" not in " ".join(out.split())
     assert "Gate: not passed: 1 worse." in out
     assert compare(before, after)[0] == 0
     # The other way round it is a gain, which passes.

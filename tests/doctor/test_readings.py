@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from orchestrator.doctor.clocks import Trip, offset_from, steps_of
 from orchestrator.doctor.findings import read_host
 from orchestrator.doctor.noise import busiest, read_governors, read_noise, read_siblings
-from orchestrator.machine.cores import Quota, find_quota, read_quota
+from orchestrator.machine.cores import Quota, find_quota, find_throttle_files, read_quota
 
 
 def test_this_machine_is_read_as_plain_values_and_its_mask_put_back() -> None:
@@ -126,6 +126,19 @@ def test_a_quota_of_version_1(tmp_path: Path) -> None:
         (folder / "cpu.cfs_period_us").write_text("100000\n")
     assert find_quota("4:cpu,cpuacct:/job\n3:cpuset:/\n", mounts) == Quota(0.25, 100_000, 1)
     assert find_quota("4:cpu,cpuacct:/\n3:cpuset:/job\n", mounts) is None
+
+
+def test_throttling_is_counted_by_the_own_group_and_by_those_above_with_a_quota(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    for folder in (tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"):
+        (folder / "cpu.stat").write_text("usage_usec 9\nnr_throttled 0\nthrottled_usec 0\n")
+    (tmp_path / "cpu.stat").write_text("usage_usec 9\n")
+    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
+    found = find_throttle_files("0::/a/b/c\n", mount_v2(tmp_path))
+    assert found == (tmp_path / "a" / "b" / "c" / "cpu.stat", tmp_path / "a" / "cpu.stat")
+    assert find_throttle_files("0::/\n", mount_v2(tmp_path)) == ()
+    v1 = f"35 32 0:33 / {tmp_path / 'a'} rw,relatime - cgroup cgroup rw,cpu,cpuacct\n"
+    assert find_throttle_files("4:cpu,cpuacct:/b\n", v1) == (tmp_path / "a" / "b" / "cpu.stat",)
 
 
 def test_without_control_groups_there_is_no_quota() -> None:

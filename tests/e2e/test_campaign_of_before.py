@@ -74,6 +74,6 @@ def test_every_row_of_the_report_is_equal(reported: Path) -> None:
 def test_evidence_that_was_not_recorded_then_explains_nothing(reported: Path) -> None:
     columns = set(pq.read_table(reported / "explain.parquet").column("column").to_pylist())
     assert "foreign_cpu_ns" in columns
-    assert not columns & {"run_delay_ns", "cpu_pressure_ns", "interrupts"}
+    assert not columns & {"run_delay_ns", "cpu_pressure_ns", "interrupts", "throttled_ns", "program_cpu_ns"}
     rounds = open_campaign(reported).rounds(open_campaign(reported).record.trials[0].trial_id)
     assert rounds.column("run_delay_ns").null_count == rounds.num_rows > 0

@@ -27,10 +27,30 @@ def test_own_work_is_not_foreign() -> None:
         "run_delay_ns": None,
         "cpu_pressure_ns": None,
         "interrupts": None,
+        "throttled_periods": None,
+        "throttled_ns": None,
+        "program_cpu_ns": 0,
     }
     kept, later = (replace(counters, run_delay_ns=delay, interrupts=7) for counters, delay in ((before, 40), (after, 100)))
     assert (difference(kept, later)["run_delay_ns"], difference(kept, later)["interrupts"]) == (60, 0)
     assert difference(before, later)["run_delay_ns"] is None
+
+
+def test_the_program_s_own_processes_are_not_foreign() -> None:
+    """Of 700 ns the machine was busy, this process had 500, its child 30, the driver 100; one process ended and another began meanwhile."""
+    before = Counters(0, 0, 0, 0, 100, 0, 1_000, program_ns={7: 40, 8: 10}, children_ns={9: 5})
+    after = Counters(0, 0, 0, 0, 600, 0, 1_700, program_ns={7: 140, 10: 900}, children_ns={9: 35})
+    found = difference(before, after)
+    assert (found["cpu_time_ns"], found["program_cpu_ns"], found["foreign_cpu_ns"]) == (500, 100, 70)
+    assert set(found) <= set(schema.ROUNDS.names)
+
+
+def test_quotas_of_both_versions_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "v2").write_text("usage_usec 9\nuser_usec 5\nnr_periods 80\nnr_throttled 3\nthrottled_usec 250\nnr_bursts 0\n")
+    (tmp_path / "v1").write_text("nr_periods 10\nnr_throttled 4\nthrottled_time 7000\n")
+    for names, told in (("v2",), (3, 250_000)), (("v1",), (4, 7000)), (("v1", "v2"), (7, 257_000)), ((), (None, None)):
+        counters = read_counters(allowed_cores(), [tmp_path / name for name in names])
+        assert (counters.throttled_periods, counters.throttled_ns) == told
 
 
 def test_what_the_kernel_does_not_keep_is_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -168,9 +168,24 @@ def test_a_stranger_s_word_is_no_command() -> None:
     )
 
 
+def test_a_command_names_no_cluster_that_may_be_gone_and_no_key_twice() -> None:
+    words = (
+        "+sweep=mine",
+        "cluster=address",
+        "cluster.address=10.0.0.1:6379",
+        "cluster.machines=node",
+        "cluster.machines=node",
+        "-m",
+        "-m",
+    )
+    assert measured_again(words, "measurement.repeat=5") == (
+        "python -m orchestrator +sweep=mine cluster=address cluster.address=HOST:PORT cluster.machines=node -m measurement.repeat=5"
+    )
+
+
 def test_a_stranger_s_value_stands_in_quotes_unless_it_could_be_a_command() -> None:
-    words = ("+sweep=mine", 'analysis.primary="20 ms"', "task.folder='it is'", "model.labels={a: 1}", "$(x)", "a=$(x)", "a=`x`", "a=x;y")
-    command = measured_again((*words, "a=x|y", "a=x\ny", "a=\u3164", "a=\x1b[m", "; x=1", "a=x\u202ey"))
+    words = ("+sweep=mine", 'analysis.primary="20 ms"', "task.folder='it is'", "model.labels={a: 1}", "$(x)", "a=$(x)", "b=`x`", "c=x;y")
+    command = measured_again((*words, "d=x|y", "e=x\ny", "f=\u3164", "g=\x1b[m", "; x=1", "h=x\u202ey"))
     assert shlex.split(command) == ["python", "-m", "orchestrator", *words[:4], *["KEY=VALUE"] * 10]
 
 

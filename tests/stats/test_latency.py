@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
+from scipy.signal import lfilter
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import certification, latency, times
+from orchestrator.stats.korn_graubard import clopper_pearson, korn_graubard
 from orchestrator.stats.latency import (
     design_effect,
     latency_percentile,
@@ -20,6 +22,7 @@ from orchestrator.stats.latency import (
     percentile_rank,
     percentile_rank_limits,
 )
+from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.times import checked_times
 
 
@@ -103,6 +106,48 @@ def test_interval_holds_up_when_rounds_are_alike():
         assert found.effective_samples < found.samples
         covered.append(found.low_ns <= math.exp(truth) <= found.high_ns)
     assert np.mean(covered) > 0.9
+
+
+@pytest.mark.parametrize("visits", [None, np.arange(120) // 5])
+@pytest.mark.parametrize("percentile", [50, 90, 99])
+def test_limits_of_dependent_rounds_are_those_bounds_whose_share_may_be_the_percentile(percentile, visits):
+    """Every candidate by `korn_graubard` itself, of the fewer answers of two: at the bound and at the percentile."""
+    random = np.random.default_rng(7)
+    effects = 0.1 * lfilter([1.0], [1.0, -0.8], random.standard_normal(120))
+    times = np.exp(effects[:, None] + 0.1 * random.standard_normal((120, 4)))
+    ordered, p = np.sort(times.ravel()), percentile / 100
+    found = latency_percentile(times, percentile, visits=visits)
+
+    def of_mean(bound):
+        late = (times > bound).mean(axis=1)
+        spread = long_run_spreads(late[None], visits)[0]
+        return late.mean(), korn_graubard(late, 1.0, 4, spread=spread if np.ptp(late) else None)
+
+    worth = of_mean(found.value_ns)[1].parameters["n_eff"]
+
+    def may_be(bound):
+        late, own = of_mean(bound)
+        few = min(worth, own.parameters["n_eff"])
+        low, high = clopper_pearson((1 - late) * few, few)
+        return low <= p <= high
+
+    rank = {value: place for place, value in enumerate([0.0, *ordered, math.inf])}
+    low, high = rank[found.low_ns], rank[found.high_ns]
+    assert (found.dependent, found.unit) == (True, "cosines" if visits is None else "visits")
+    assert found.interval_samples == math.floor(worth) < found.effective_samples
+    assert may_be(found.low_ns)
+    assert may_be(found.value_ns)
+    assert low == 0 or not may_be(ordered[low - 2] if low > 1 else 0.0)
+    assert may_be(ordered[high - 2])
+    assert high == 481 or not may_be(found.high_ns)
+
+
+def test_rounds_that_are_known_to_depend_count_as_dependent():
+    times = np.random.default_rng(8).permutation(np.arange(1, 2001)).reshape(40, 50)
+    apart, together = (latency_percentile(times, 90, dependent=known) for known in (False, True))
+    assert (apart.dependent, apart.unit, apart.interval_samples) == (False, "rounds", 2000)
+    assert (together.dependent, together.unit) == (True, "cosines")
+    assert together.low_ns <= apart.low_ns < apart.high_ns <= together.high_ns
 
 
 def test_certified_needs_ten_samples_beyond():

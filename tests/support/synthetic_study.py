@@ -156,5 +156,6 @@ def _round(number: int, times: NDArray[np.float64], place: int, foreign: float) 
         "incomplete": pa.array([False]),
         "different_answers": pa.array([0], pa.int32()),
         "foreign_cpu_ns": pa.array([int(duration * (0.01 + foreign + 0.001 * (number % 7)))]),
+        "program_cpu_ns": pa.array([0]),
     }
     return pa.RecordBatch.from_pydict(columns, schema=schema.TIMINGS), pa.RecordBatch.from_pydict({**empty, **told}, schema=schema.ROUNDS)

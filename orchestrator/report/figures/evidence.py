@@ -20,6 +20,9 @@ MEASURES = {
     "voluntary context switches": "voluntary_switches",
     "CPU time stolen (ms)": "steal_ns",
     "CPU time of others (ms)": "foreign_cpu_ns",
+    "CPU time of this program's other processes (ms)": "program_cpu_ns",
+    "throttled by a CPU quota (ms)": "throttled_ns",
+    "periods throttled by a CPU quota": "throttled_periods",
     "waiting for a core (ms)": "run_delay_ns",
     "CPU pressure (ms)": "cpu_pressure_ns",
     "interrupts": "interrupts",
@@ -30,7 +33,10 @@ MEASURES = {
     "other processes on the GPU": "gpu_foreign_processes",
 }
 """What the evidence of a round is called, and its column."""
-UNITS = {"duration_ns": 1e-9, "steal_ns": 1e-6, "foreign_cpu_ns": 1e-6, "run_delay_ns": 1e-6, "cpu_pressure_ns": 1e-6}
+UNITS = {
+    "duration_ns": 1e-9,
+    **dict.fromkeys(("steal_ns", "foreign_cpu_ns", "program_cpu_ns", "throttled_ns", "run_delay_ns", "cpu_pressure_ns"), 1e-6),
+}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,131 @@
+"""Processes of this program beside the timed one: its driver, Ray's daemons, the trials that rest, and what the timed process started."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from orchestrator.machine.environment import boot_id
+from orchestrator.machine.host import SAME_START_S, Identity
+
+NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+PARENT, USER, SYSTEM = 1, 11, 12
+"""Fields of /proc/PID/stat, counted from the state after the name."""
+RAYLET, HEAD = "raylet", "gcs_server"
+SESSION = re.compile(rb"session_[\w.-]+")
+"""In the command line of each of Ray's daemons: which Ray it belongs to."""
+
+
+@dataclass(frozen=True)
+class OwnProcesses:
+    """Ids of processes.
+
+    program
+        the driver, Ray's daemons and what they started, the timed process and its children left out.
+    children
+        what the timed process has started: a part of what is timed.
+    """
+
+    program: tuple[int, ...] = ()
+    children: tuple[int, ...] = ()
+
+
+def divide(parents: Mapping[int, int], roots: Iterable[int], own: int) -> OwnProcesses:
+    """Return whose processes are this program's.
+
+    Parameters
+    ----------
+    parents
+        parent of each process of the machine.
+    roots
+        from which the program's processes descend.
+    own
+        the timed process.
+
+    Examples
+    --------
+    >>> divide({2: 1, 3: 2, 4: 3, 5: 4, 6: 3, 7: 1}, roots=[2], own=4)
+    OwnProcesses(program=(2, 3, 6), children=(5,))
+    """
+    children = _below(parents, [own])
+    return OwnProcesses(tuple(sorted(_below(parents, roots) - children)), tuple(sorted(children - {own})))
+
+
+def _below(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
+    """Return the roots that there are, and all that descends from them."""
+    found, left = set(roots) & set(parents), True
+    while left:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        found, left = found | more, bool(more)
+    return found
+
+
+def find(roots: Collection[int]) -> OwnProcesses:
+    """Return the processes that are this program's now."""
+    return divide(read_parents(), roots, os.getpid())
+
+
+def read_parents() -> dict[int, int]:
+    """Return the parent of each process of this machine; nothing where the system does not tell."""
+    found = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+    return {pid: int(fields[PARENT]) for pid in found if (fields := _stat(pid))}
+
+
+def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:
+    """Return the processor time of each process that there still is, to within a tick of the kernel."""
+    return {pid: (int(fields[USER]) + int(fields[SYSTEM])) * NS_PER_TICK for pid in pids if (fields := _stat(pid))}
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of a process from its state on, none of one that is gone."""
+    try:
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return os.read(file, 1024).rpartition(b")")[2].split()
+    except OSError:  # it ended meanwhile
+        return []
+    finally:
+        os.close(file)
+
+
+def roots_beside(driver: Identity) -> tuple[int, ...]:
+    """Return from which processes those of this program descend, on the machine of a process that Ray has started.
+
+    Its raylet, the head of the same Ray where that runs beside it, and the driver if it is on this machine.
+    """
+    parents, raylet = read_parents(), os.getppid()
+    roots = [raylet] if _name(raylet) == RAYLET else []
+    if roots:
+        beside = (pid for pid, parent in parents.items() if parent == parents.get(raylet) and _name(pid) == HEAD)
+        roots += [pid for pid in beside if _session(pid) == _session(raylet)]
+    return (*roots, *([driver.pid] if _is_here(driver) else []))
+
+
+def _is_here(driver: Identity) -> bool:
+    try:
+        return driver.boot_id == boot_id() and abs(psutil.Process(driver.pid).create_time() - driver.created_s) <= SAME_START_S
+    except (psutil.Error, FileNotFoundError):
+        return False
+
+
+def _name(pid: int) -> str:
+    return _read(pid, "comm").decode(errors="replace").strip()
+
+
+def _session(pid: int) -> bytes | None:
+    found = SESSION.search(_read(pid, "cmdline"))
+    return found[0] if found else None
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""

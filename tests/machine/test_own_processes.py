@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from orchestrator.machine.host import own_identity
+from orchestrator.machine.own_processes import OwnProcesses, divide, find, read_cpu_ns, read_parents, roots_beside
+
+DRIVER, GUARD, HEAD, RAYLET, AGENT, TIMED, SERVER, WORKER_OF_SERVER, RESTING, STRANGER = range(10, 20)
+PARENTS = {
+    1: 0, DRIVER: 1, GUARD: DRIVER, HEAD: DRIVER, RAYLET: DRIVER, AGENT: RAYLET, TIMED: RAYLET, SERVER: TIMED,
+    WORKER_OF_SERVER: SERVER, RESTING: RAYLET, STRANGER: 1,
+}  # fmt: skip
+
+
+def test_what_the_driver_started_is_the_program_s_and_what_the_timed_process_started_its_own() -> None:
+    found = divide(PARENTS, [RAYLET, DRIVER], TIMED)
+    assert found == OwnProcesses((DRIVER, GUARD, HEAD, RAYLET, AGENT, RESTING), (SERVER, WORKER_OF_SERVER))
+
+
+def test_a_root_that_is_gone_and_no_root_leave_the_children_alone() -> None:
+    assert divide(PARENTS, [99], TIMED) == divide(PARENTS, (), TIMED) == OwnProcesses((), (SERVER, WORKER_OF_SERVER))
+
+
+def test_processes_of_this_machine_are_read() -> None:
+    assert read_parents()[os.getpid()] == os.getppid()
+    found = find([os.getppid()])
+    assert os.getppid() in found.program
+    assert os.getpid() not in (*found.program, *found.children)
+    assert read_cpu_ns([os.getpid(), 2**30])[os.getpid()] > 0
+    assert read_cpu_ns([2**30]) == {}
+
+
+def test_only_a_driver_on_this_machine_is_a_root_where_no_ray_started_the_process() -> None:
+    own = own_identity()
+    assert roots_beside(own) == (own.pid,)
+    assert roots_beside(replace(own, boot_id="another")) == ()
+    assert roots_beside(replace(own, created_s=own.created_s - 100)) == ()
+    assert roots_beside(replace(own, pid=2**30)) == ()
