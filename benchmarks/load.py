@@ -1,6 +1,7 @@
 """What the timed loops add: per sample, closed and under load, and to the schedule in real time.
 
-``python benchmarks/load.py`` prints three tables. Run it where nothing else works; it says how busy the machine was.
+``python benchmarks/load.py [SECONDS]`` prints three tables; each way to wait is measured for 20 s, unless SECONDS says otherwise.
+Run it where nothing else works; it says how busy the machine was.
 
 1. Time per sample that the loop adds around stages that do nothing, closed and under load with everything waiting.
 2. Own delay where samples find the server idle, medians over ten slices of p50 and p99: spinning all the time (bar 5 us), asleep until
@@ -12,6 +13,7 @@ Exit code 1: a bar is missed.
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import sys
@@ -110,8 +112,9 @@ def in_real_time(way: Way, busy_ns: int, rate_per_s: float, seconds: float) -> t
 
 
 def over_slices(values: np.ndarray, percent: float) -> float:
-    """Return the median over ten slices of a percentile, us."""
-    return statistics.median(float(np.percentile(part, percent)) for part in np.array_split(values, SLICES)) / 1000
+    """Return the median over ten slices of a percentile, us; NaN of nothing."""
+    slices = [part for part in np.array_split(values, SLICES) if part.size]
+    return statistics.median(float(np.percentile(part, percent)) for part in slices) / 1000 if slices else math.nan
 
 
 def main() -> int:
@@ -126,10 +129,10 @@ def main() -> int:
         others = (sum(after) - after.idle - after.iowait - sum(before) + before.idle + before.iowait - own_s) / took_s
         delay, gap = over_slices(delays, 50), over_slices(gaps, 50)
         bars = [("own delay", delay, way.bar_us), ("gap", gap, GAP_BAR_US)]
-        missed += [f"{way.name}: {name} {value:.1f} us, bar {bar:g}" for name, value, bar in bars if bar is not None and value > bar]
+        missed += [f"{way.name}: {name} {value:.1f} us, bar {bar:g}" for name, value, bar in bars if bar is not None and not value <= bar]
         print(
             f"{way.name}: own delay when idle p50 {delay:.2f} us, p99 {over_slices(delays, 99):.1f} us, longest "
-            f"{delays.max() / 1000:.0f} us ({delays.size} samples); gap when queued p50 {gap:.2f} us ({gaps.size}); "
+            f"{delays.max(initial=0) / 1000:.0f} us ({delays.size} samples); gap when queued p50 {gap:.2f} us ({gaps.size}); "
             f"others kept {max(0.0, others):.2f} cores busy"
         )
     print(f"missed: {'; '.join(missed)}" if missed else "all bars hold")
