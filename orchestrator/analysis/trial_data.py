@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
+from orchestrator.analysis.known_answers import known_answers
 from orchestrator.analysis.quality import JudgedByRound, JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
 from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import Answers, Judged, MeanMetric, Part, UnknownMetric, find_metric
@@ -85,7 +86,7 @@ class TrialData:
         the same, one time per inference, [R, B], in the order they ran: for code that takes times as data. With one sample per inference
         the arrays of ``times``, in order of sample.
     references, predictions
-        one per sample, as stored.
+        one per sample; an answer is the first that there is, of whichever round.
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     visits
@@ -341,12 +342,20 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         raise InputError(f"{message}: {MEASURE_AGAIN}")
     times = matrix.times
     different = int(np.asarray(rounds.column("different_answers").fill_null(0)).sum())
+    predictions, evidence = samples.column("prediction").to_pylist(), _numbers(rounds)
+    changed = campaign.changed_samples(record.trial_id, rounds) if different else 0
+    unanswered = different > 0 and any(answer is None for answer in predictions)
+    others = _other_answers(campaign, record, matrix) if unanswered or record.trial.server.is_asked else {}
+    if unanswered:
+        known = known_answers(predictions, others, len(matrix.rounds))
+        predictions, changed, different = known.answers, known.changed_samples, int(known.different.sum())
+        evidence["different_answers"] = np.where(np.isnan(evidence["different_answers"]), np.nan, known.different)
     return TrialData(
         record=record,
         times=times,
         inferences=times_per_inference(record, matrix, times),
         references=samples.column("reference").to_pylist(),
-        predictions=samples.column("prediction").to_pylist(),
+        predictions=predictions,
         slices={
             name.removeprefix("slice_"): samples.column(name).to_pylist() for name in samples.column_names if name.startswith("slice_")
         },
@@ -358,10 +367,10 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         visits=lying_apart(matrix.visits, rounds) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
         streams=None if matrix.arrivals is None else matrix.visits,
         different_answers=different,
-        changed_samples=campaign.changed_samples(record.trial_id, rounds) if different else 0,
-        evidence=_numbers(rounds),
+        changed_samples=changed,
+        evidence=evidence,
         token_gaps=token_gaps(timings),
-        others=_other_answers(campaign, record, matrix) if record.trial.server.is_asked else {},
+        others=others if record.trial.server.is_asked else {},
         arrivals=matrix.arrivals,
         overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),
         beside=beside_the_clocks(rounds, rows_per_inference(record, matrix, timings)),

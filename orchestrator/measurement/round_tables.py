@@ -136,6 +136,11 @@ def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], 
     return pa.table(columns)
 
 
+def first_known(first: Sequence[Any], later: Sequence[Any]) -> list[Any]:
+    """Return the first answers, and the later one to a sample that had none."""
+    return [then if answer is None else answer for answer, then in zip(first, later, strict=True)]
+
+
 def changed_answers(kind: str, first: Sequence[Any], now: Sequence[Any], errors: Mapping[int, str]) -> pa.Table | None:
     """Return the samples answered differently than at first, or None. A sample the model raised on has no answer."""
     changed = [index for index, answer in enumerate(now) if index not in errors and answer != first[index]]

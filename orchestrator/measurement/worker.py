@@ -28,6 +28,7 @@ from orchestrator.measurement.failures import (
     fault_of,
     refuse_impossible,
     refuse_impossible_alone,
+    refuse_miscounted,
     refuse_raised,
     tracebacks_kept,
 )
@@ -163,6 +164,7 @@ class Worker:
         self._memory = MemoryPeaks(len(gpus))
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
         refuse_raised(self._trial, warmup[0], [sample.name for sample in subject.samples])
+        self._answer_alone()
         facts = {**model.facts, **self._said_of_the_server()}
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
@@ -331,8 +333,9 @@ class Worker:
         stamps = self._scratch.array()[: len(batches)]
         (refuse_impossible if self._lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
         by_sample, errors = round_tables.spread(groups, answers, failed)
-        if self._first_answers is None:
-            self._first_answers = by_sample
+        if visit is None:
+            self._first_answers = round_tables.first_known(self._first_answers or by_sample, by_sample)
+        assert self._first_answers is not None
         with round_tables.right_form(self._trial.task.kind, f"the answers of model {self._trial.model.name}"):
             changed = round_tables.changed_answers(self._trial.task.kind, self._first_answers, by_sample, errors)
             answers_digest = round_tables.digest_answers(by_sample)
@@ -407,6 +410,29 @@ class Worker:
         if self._cuda is not None:
             self._cuda.take_times_ns()
         return {"lead_in": len(batches), "lead_in_first_ns": stamps[3] - stamps[0] if stamps[0] else None}
+
+    def _answer_alone(self) -> None:
+        """Ask alone, untimed, for samples without an answer, where another round may answer them.
+
+        In the warm-up they shared a batch with one that the model raises on; under load and in shuffled order batches are others each time.
+        """
+        measurement = self._trial.measurement
+        assert self._first_answers is not None
+        missing = [index for index, answer in enumerate(self._first_answers) if answer is None]
+        if not missing or measurement.batch == 1 or not (self._trial.load.is_open or measurement.order == "shuffled"):
+            return
+        stamps = memoryview(bytearray(8 * STAMPS * len(missing))).cast("q")
+        batches = self._batches([[index] for index in missing])
+        if self._asking is None:
+            answers, _ = run_batches(batches, self._stages, stamps, self._clock)
+        else:
+            answers = self._asking.ask(batches, self._stages, stamps, self._clock, most=1).answers
+        if self._cuda is not None:
+            self._cuda.take_times_ns()
+        for index, answered in zip(missing, answers, strict=True):
+            if answered is not None:
+                refuse_miscounted(answered, 1)
+                self._first_answers[index] = answered[0]
 
     def _places(self) -> int:
         """Return how many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too."""

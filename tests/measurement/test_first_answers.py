@@ -1,0 +1,46 @@
+"""A process's first answers: those of its warm-up, and of samples that shared a batch with one that the model raises on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.configuration.config import parse_trial
+from orchestrator.measurement.round_tables import first_known
+from orchestrator.measurement.worker import Worker
+
+
+@pytest.mark.parametrize(
+    ("varies", "unanswered"),
+    [
+        ({"load": {"name": "periodic", "rate_per_s": 50}}, {5}),
+        ({"measurement": {"order": "shuffled"}}, {5}),
+        ({}, {4, 5, 6, 7}),
+    ],
+    ids=["under load", "shuffled", "the same batches in every round"],
+)
+def test_who_shared_a_batch_with_a_failing_sample_is_asked_alone(
+    null_targets: Path, tmp_path: Path, varies: dict[str, Any], unanswered: set[int]
+) -> None:
+    measurement = {"batch": 4, "max_errors": 99, **varies.get("measurement", {})}
+    document: dict[str, Any] = {
+        "model": {
+            "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0,
+            "wrong": [7], "raises_on": [5], "fails_to_load": False, "dies": False,
+        },
+        "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 10},
+        "system": {"name": "cpu_all"},
+        "runtime": {"name": "torch"},
+        **varies,
+        "measurement": measurement,
+    }  # fmt: skip
+    prepared = Worker(parse_trial(document), 0, tmp_path / "stamps", tmp_path, pin=False).prepare()
+    found = prepared.samples.column("prediction").to_pylist()
+    assert {sample for sample, answer in enumerate(found) if answer is None} == unanswered
+    assert all(answer is None or answer[0] == (8 if sample == 7 else sample) for sample, answer in enumerate(found))
+
+
+def test_a_later_round_of_the_warm_up_answers_what_the_first_did_not() -> None:
+    assert first_known(["a", None, None], ["x", "b", None]) == ["a", "b", None]
