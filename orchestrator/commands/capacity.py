@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator.analysis.capacity import ANY_RATE, Search, at_any_rate, searches_of
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.commands.capacity_budget import Choice, Standing, choices, seconds_left, seconds_spent, standing_of
+from orchestrator.commands.capacity_budget import Choice, Standing, choices, pace_of, seconds_left, seconds_spent, standing_of
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.commands.verbs.capacity import Options
@@ -29,12 +29,14 @@ from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CapacityQuestion, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.schedule import length_of_stream
+from orchestrator.subject.schedule import Length, length_of_stream
 
 NAME = "capacity"
 """Of the campaign, and of the folder below ``results`` where it lies."""
 CLOSED = {"rule": "rounds", "min_rounds": 2, "max_rounds": 1000, "max_seconds": 3.0}
 """How the closed loop is measured whose throughput bounds the search: two rounds, and 3 s."""
+SLACK = 1.1
+"""So much longer than its search has left may a rate take: its last stream must not be cut by a hair."""
 NOTHING_KEPT = 3
 """Exit code where a trial is certified at no rate."""
 
@@ -87,7 +89,7 @@ def at_rate(trial: Trial, chosen: Choice, question: CapacityQuestion, samples: i
     """Return a searched trial, of so many samples, at a rate, with as many streams at most as were chosen."""
     load = trial.load.model_copy(update={"rate_per_s": chosen.rate_per_s})
     length = length_of_stream(load, chosen.rate_per_s, samples)
-    rounds, seconds_of_stream = length.rounds, length.arrivals(samples) / chosen.rate_per_s
+    rounds = length.rounds
     own = {
         "rule": Capacity.name,
         "rule_options": {
@@ -98,9 +100,17 @@ def at_rate(trial: Trial, chosen: Choice, question: CapacityQuestion, samples: i
         },
         "min_rounds": FIRST_LOOK * rounds,
         "max_rounds": 2 * chosen.most_streams * rounds,
-        "max_seconds": None if chosen.most_s is None else max(1.0, round(chosen.most_s - FIRST_LOOK * seconds_of_stream, 1)),
+        "max_seconds": None if chosen.most_s is None else _seconds_of_rounds(chosen, length, samples),
     }
     return trial.model_copy(update={"load": load, "measurement": trial.measurement.model_copy(update=own)})
+
+
+def _seconds_of_rounds(chosen: Choice, length: Length, samples: int) -> float:
+    """Return how long rounds may take beyond those of the first look, in s; the seconds of a rule are without ramps."""
+    assert chosen.most_s is not None
+    of_rounds = length.rounds * samples / length.arrivals(samples)
+    beyond_s = SLACK * chosen.most_s * of_rounds - FIRST_LOOK * length.rounds * samples / chosen.rate_per_s
+    return max(1.0, round(beyond_s, 1))
 
 
 class Explorer:
@@ -119,13 +129,13 @@ class Explorer:
         self._site = site
         self._writer = writer
         self._began_s = began_s - spent_s
+        self._first: tuple[float, float] | None = None
         self._known: list[Candidate] = []
 
     def __call__(self, progress: Progress) -> Sequence[PlannedTrial]:
         """Return the trials to measure next, which are trials of the campaign from here on; none where all searches are over."""
         standing = standing_in(self._writer.directory, self._question)
-        spent_s = time.monotonic() - self._began_s - progress.waited_s
-        left_s = seconds_left(self._question.minutes, spent_s, standing.reading_s)
+        left_s = self._left_s(standing, time.monotonic() - self._began_s - progress.waited_s)
         chosen = [
             replace(candidate, trial=at_rate(candidate.trial, choice, self._question, candidate.inspection.samples))
             for candidate, choice in zip(self._candidates(), choices(standing, self._question, left_s), strict=True)
@@ -140,6 +150,13 @@ class Explorer:
         elif told := time_is_up(standing, self._question):
             progress.say(told)
         return [one for one in planned if one.state == "planned"]
+
+    def _left_s(self, standing: Standing, spent_s: float) -> float | None:
+        """Return how much may be measured yet, in s that are stored, by how these have passed since the first call."""
+        stored_s = seconds_spent(standing.searches)
+        first_spent_s, first_stored_s = self._first = self._first or (spent_s, stored_s)
+        pace = pace_of(spent_s - first_spent_s, stored_s - first_stored_s)
+        return seconds_left(self._question.minutes, spent_s, standing.reading_s, pace)
 
     def _candidates(self) -> list[Candidate]:
         """Return what the searched trials work on and where, which is looked at once."""

@@ -23,6 +23,8 @@ ENDING_S = 20.0
 """Of a budget, for ending the executor, for what a report takes whatever is in it, and for ending the program."""
 REPORTS_PER_READING = 12.0
 """What is in it takes a report so much longer than reading and judging it: 8 to 10 times where that is mAP, which takes longest."""
+USUAL_PACE = 1.1
+"""Measuring takes so much longer than what is stored of it, until that is seen."""
 BETWEEN_S = 2.0
 """Between two trials, for choosing a rate and the rest of what nobody counts."""
 
@@ -71,15 +73,20 @@ def seconds_spent(searches: Sequence[Search]) -> float:
     return sum(_loading_s(data.record) + _measured_s(data) for data in _trials(searches))
 
 
-def seconds_left(minutes: float | None, spent_s: float, reading_s: float) -> float | None:
-    """Return how long may be measured yet, in s, so that the report is there in time; None where there is no budget.
+def pace_of(took_s: float, stored_s: float) -> float:
+    """Return how much longer measuring took than what is stored of it."""
+    return max(1.0, took_s / stored_s) if stored_s > 0 else USUAL_PACE
+
+
+def seconds_left(minutes: float | None, spent_s: float, reading_s: float, pace: float = USUAL_PACE) -> float | None:
+    """Return how much may be measured yet, in s that are stored, so that the report is there in time; None where there is no budget.
 
     Examples
     --------
-    >>> seconds_left(5, 120, 1.0)
-    148.0
+    >>> seconds_left(5, 120, 1.0, pace=2.0)
+    74.0
     """
-    return None if minutes is None else 60 * minutes - spent_s - ENDING_S - REPORTS_PER_READING * reading_s
+    return None if minutes is None else (60 * minutes - spent_s - ENDING_S - REPORTS_PER_READING * reading_s) / pace
 
 
 def _trials(searches: Iterable[Search]) -> Iterator[TrialData]:

@@ -16,7 +16,7 @@ from orchestrator.analysis.capacity import searches_of
 from orchestrator.analysis.load import NOT_KEPT
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands import capacity
-from orchestrator.commands.capacity_budget import choices, seconds_left, seconds_spent, standing_of
+from orchestrator.commands.capacity_budget import USUAL_PACE, choices, pace_of, seconds_left, seconds_spent, standing_of
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 
@@ -125,10 +125,11 @@ def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str],
     assert any_time.most_s is None
     assert seconds_spent(closed.searches) < seconds_spent(standing.searches)
     assert seconds_left(None, 1e9, 1.0) is None
+    assert [pace_of(*seen) for seen in ((0.0, 0.0), (30.0, 20.0), (19.0, 20.0))] == [USUAL_PACE, 1.5, 1.0]
     slow, quick = (seconds_left(10, 100.0, reading_s) for reading_s in (2.0, 1.0))
     assert slow is not None
     assert quick is not None
-    assert 400 < slow < quick < 500, "a report that takes longer is left more time"
+    assert 400 / USUAL_PACE < slow < quick < 500 / USUAL_PACE, "a report that takes longer is left more time"
     said: list[str] = []
     monkeypatch.setattr(capacity, "standing_in", lambda *_: closed)
     monkeypatch.setattr(capacity, "look_at", lambda *_: [None])
