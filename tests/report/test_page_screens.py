@@ -41,7 +41,8 @@ def test_what_stands_before_the_folded_part_is_short(
 
 
 def test_the_page_of_eight_trials_weighs_at_most_two_megabytes(pages: dict[int, Path]) -> None:
-    assert pages[8].stat().st_size <= 2_000_000
+    """With a margin: some campaigns have more rounds and longer names."""
+    assert pages[8].stat().st_size <= 1_900_000
 
 
 def test_every_one_of_many_trials_is_drawn_in_the_panel_of_its_model(pages: dict[int, Path], visit: Callable[..., Any]) -> None:

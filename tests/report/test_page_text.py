@@ -15,7 +15,7 @@ from orchestrator.report.figures.charts.latency import percentile_chart
 from orchestrator.report.figures.charts.quality import curve_chart, flips
 from orchestrator.report.figures.reading import Entry, readings
 from orchestrator.report.figures.static import write_figures
-from orchestrator.report.html.page import render
+from orchestrator.report.html.page import render, without_workers
 from orchestrator.report.html.panels import figure_of
 from orchestrator.report.verdict import verdict
 
@@ -199,3 +199,9 @@ def test_names_in_figures_are_text_and_no_formula(hostile_report: Any, tmp_path:
 def test_unknown_formats_and_names_are_refused(report: Any, tmp_path: Path, formats: list[str], only: list[str], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         write_figures(tmp_path, formats, only, report.results)
+
+
+def test_of_the_library_only_long_programs_in_strings_are_left_out() -> None:
+    program = "a" * 60_000 + r"\'" + "b" * 60_000
+    library = f"first(exports);m.exports='{program}';n.exports='short';k.exports=\"{program}\""
+    assert without_workers(library) == f"first(exports);m.exports='';n.exports='short';k.exports=\"{program}\""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -144,10 +145,23 @@ def _flags(results: CampaignAnalysis, found: Iterable[Reading]) -> set[str]:
 
 @cache
 def page_code() -> tuple[str, str]:
-    """Return the plotting library as Plotly's Python package has it and the page's script, packed, and their hash as a policy has it."""
+    """Return the plotting library of Plotly's Python package, without what draws maps, and the page's script, packed; and their hash."""
     library = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-    code = "\n".join([library, *(_without_remarks(_text(name)) for name in SCRIPTS)])
+    code = "\n".join([without_workers(library), *(_without_remarks(_text(name)) for name in SCRIPTS)])
     return packed(code.encode()), _hash(code)
+
+
+PROGRAM_IN_A_STRING = re.compile(r"(\.exports=')([^'\\]*(?:\\.[^'\\]*)*)(')")
+LONG = 100_000
+"""Letters of a program that is worth leaving out."""
+
+
+def without_workers(library: str) -> str:
+    """Return Plotly's library without programs that it keeps as text and would run in a worker, to draw the tiles of maps.
+
+    The page has no maps, and its policy runs no worker. It is a tenth of the library.
+    """
+    return PROGRAM_IN_A_STRING.sub(lambda found: found[0] if len(found[2]) < LONG else found[1] + found[3], library)
 
 
 def _without_remarks(script: str) -> str:
