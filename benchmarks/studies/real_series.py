@@ -1,8 +1,8 @@
 """What do 60 rounds of a machine that is not quiet say of the mean over all its 1,800 rounds?
 
 The times are real (`benchmarks/data`), and nothing is known of their law; the truth is the mean over the whole series. The rounds are
-taken in one stretch, or in visits of 5 that are spread over the series in equal distances, the first of them anywhere. In visits 95 % is
-the promise, and the bar is 90 %. One stretch stands without a bar: a few minutes of this machine are not the hour.
+taken in one stretch, or in visits of 5 that are spread over the series in equal distances, the first of them anywhere. 95 % is the promise,
+and the bar is 90 %, of 120 rounds in one stretch 93 %.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SERIES = Path(__file__).parents[1] / "data" / "busy_machine.parquet"
 VISIT_ROUNDS = 5
 ON_TIME = (0.5, 0.8, 0.95)
 RESAMPLES = 999
-BAR = 90.0
+BAR, BAR_OF_LONG_STRETCH = 90.0, 93.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Case:
     @property
     def name(self) -> str:
         return f"{self.rounds} rounds in {'visits' if self.in_visits else 'one stretch'}"
+
+    @property
+    def bar(self) -> float:
+        """Least coverage, in percent."""
+        return BAR if self.in_visits or self.rounds < 120 else BAR_OF_LONG_STRETCH
 
 
 CASES = [Case(rounds, in_visits) for rounds in (60, 120) for in_visits in (False, True)]
@@ -75,7 +80,7 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
             "covers (%)": 100 * float(covers[:, place].mean()),
             "this session's covers (%)": 100 * float(of_session[:, place].mean()),
             "width, mean": float(width[:, place].mean()),
-            "bar": "none" if not case.in_visits else "holds" if 100 * covers[:, place].mean() >= BAR else "missed",
+            "bar": "holds" if 100 * covers[:, place].mean() >= case.bar else "missed",
         }
         for place, share in enumerate(ON_TIME)
     ]

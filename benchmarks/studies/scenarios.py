@@ -85,19 +85,17 @@ class Scenario:
         return MEDIAN_NS * np.exp(log_times)
 
     def trial(
-        self, random: np.random.Generator, rounds: int, samples: int, visit_rounds: int = 0
+        self, random: np.random.Generator, rounds: int, samples: int, visit_rounds: int = 0, trials: int = TRIALS
     ) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
         """Draw times of a trial in ns, [rounds, samples], and the visit of each round, [rounds].
 
-        In one stretch, or in visits of so many rounds: then it is one of eight trials whose visits follow one another in random order.
+        In one stretch, or in visits of so many rounds: then it is one of several trials whose visits follow one another in random order.
         """
         if not visit_rounds:
             return self.times(random, rounds, samples), None
-        visits = rounds // visit_rounds
-        effects = self.effects(random, rounds * TRIALS)
-        starts = visit_rounds * (TRIALS * np.arange(visits) + random.integers(0, TRIALS, visits))
-        chosen = (starts[:, None] + np.arange(visit_rounds)).ravel()
-        return MEDIAN_NS * np.exp(self.log_times(random, effects[chosen], samples)), np.repeat(np.arange(visits), visit_rounds)
+        effects = self.effects(random, rounds * trials)
+        chosen, visits = in_turns(random, rounds, visit_rounds, trials)
+        return MEDIAN_NS * np.exp(self.log_times(random, effects[chosen], samples)), visits
 
     def effects(self, random: np.random.Generator, rounds: int) -> NDArray[np.float64]:
         """Draw what each round adds to the logarithm of all its times, [rounds], drift left out."""
@@ -139,6 +137,13 @@ def _sd_of_log_median(scenario: Scenario, samples: int) -> float:
         np.median(scenario.log_times(random, scenario.effects(random, ROUNDS_IN_BLOCK), samples), axis=1) for _ in range(BLOCKS_FOR_SD)
     ]
     return float(np.std(medians, ddof=1))
+
+
+def in_turns(random: np.random.Generator, rounds: int, visit_rounds: int, trials: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which of the rounds of so many trials that take turns are those of one of them, [rounds], and the visit of each."""
+    visits = rounds // visit_rounds
+    starts = visit_rounds * (trials * np.arange(visits) + random.integers(0, trials, visits))
+    return (starts[:, None] + np.arange(visit_rounds)).ravel(), np.repeat(np.arange(visits), visit_rounds)
 
 
 def scores(samples: int) -> NDArray[np.float64]:

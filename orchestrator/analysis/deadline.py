@@ -15,7 +15,6 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig, DeadlineConfig
 from orchestrator.stats.deadline import certify_deadline, contradicted
 from orchestrator.stats.latency import percentile_inverted_cdf
-from orchestrator.stats.long_run import MIN_VISITS
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.thresholds import NS_PER_MS
 from orchestrator.stats.times import Clock
@@ -40,7 +39,7 @@ class DeadlineRow(Labels):
     threshold_origin: Annotated[str, "`own`: the trial's own rounds choose it"]
     method: Annotated[str, "how it was found"]
     parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
-    rounds: Annotated[Int32, "how many rounds it rests on"]
+    rounds: Annotated[Int32, "how many rounds it rests on; those there are, where they are too few to be read"]
     later_rounds: Annotated[Int32, "how many rounds came after them"]
     later_breaks: Annotated[Int32 | None, "how many of those did not keep it; null where nothing was certified"]
     more_rounds: Annotated[Int32 | None, "how many more would be needed"]
@@ -115,18 +114,13 @@ def _nothing_to_keep(rounds: int) -> _Promise:
 
 def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig) -> _Promise:
     """Return what can be promised from the deadline of every round, [R]."""
-    fixed, missing = fixed_rounds(data)
-    promise = certify_deadline(
-        found, (fixed, *data.record.looks), late_share=wanted.late_share, confidence=wanted.confidence, visits=data.visits
-    )
+    first = rounds_of_certificate(data)
+    looks = (first, *(look for look in data.record.looks if look > first))
+    promise = certify_deadline(found, looks, late_share=wanted.late_share, confidence=wanted.confidence, visits=data.visits)
     later = found[promise.rounds :] if promise.rounds else found[:0]
     breaks = None if promise.ns is None else int((later > promise.ns).sum())
     reasons = [", ".join(flags), promise.reason]
-    more = promise.more_rounds
-    if promise.ns is not None and missing and promise.design_effect > 1:
-        more = missing
-        reasons.append(f"rounds depend on each other: {missing} more needed")
-    elif contradicted(promise, later, wanted.late_share):
+    if contradicted(promise, later, wanted.late_share):
         reasons.append(f"withdrawn: {breaks} of {later.size} later rounds broke {math.ceil(promise.ns or 0) / NS_PER_MS:.3g} ms")
     observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
     reason = "; ".join(filter(None, reasons)) or None
@@ -142,10 +136,10 @@ def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], 
             "allowed_error": promise.allowed_error,
             "design_effect": promise.design_effect,
         },
-        "rounds": promise.rounds,
+        "rounds": promise.rounds or found.size,
         "later_rounds": int(later.size),
         "later_breaks": breaks,
-        "more_rounds": more or None,
+        "more_rounds": promise.more_rounds or None,
     }
 
 
@@ -157,21 +151,12 @@ def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[f
     return {floor: round_deadlines(judged.curve, times, floor) for floor in floors}
 
 
-def fixed_rounds(data: TrialData) -> tuple[int, int]:
-    """Return the number of rounds fixed before anything was measured, and how many are missing where they depend on each other.
+def rounds_of_certificate(data: TrialData) -> int:
+    """Return the number of rounds, fixed before anything was measured, that a trial is first read at: of fewer nothing is certified.
 
-    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits (and ``min_rounds`` at least) where these are fewer.
-    A trial that stopped before, or was extended and so looked at before, is read at ``min_rounds``.
+    ``certify_rounds``, or all under rule ``rounds`` where these are more. In fewer rounds slow spells often have not come yet, and then
+    nothing tells that rounds depend on each other.
     """
-    measurement, stopping = data.record.trial.measurement, data.record.stopping
-    if measurement.rule == "rounds" and stopping is not None and stopping.reason == "max_rounds":
-        return measurement.max_rounds, 0
-    wanted, rounds = measurement.certify_rounds, len(data.times[data.clock])
-    if data.visits is not None:
-        in_visits = np.unique(data.visits, return_index=True)[1]
-        of_visits = int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds
-        wanted = min(wanted, max(of_visits, measurement.min_rounds))
-    extended = bool(data.record.looks) or (stopping is not None and stopping.reason == "extended")
-    if rounds >= wanted and not extended:
-        return wanted, 0
-    return min(measurement.min_rounds, wanted), max(wanted - rounds, 0)
+    measurement = data.record.trial.measurement
+    all_of_them = measurement.rule == "rounds" and len(data.times[data.clock]) >= measurement.max_rounds
+    return max(measurement.certify_rounds, measurement.max_rounds if all_of_them else 0)

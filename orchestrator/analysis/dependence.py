@@ -40,7 +40,9 @@ def visits_from(data: TrialData, first_round: int) -> NDArray[np.int32] | None:
     return None if data.visits is None else data.visits[first_round:]
 
 
-def flags_of_rows(series: NDArray[np.float64], dependent: NDArray[np.bool_], visits: NDArray[np.int32] | None) -> list[tuple[str, ...]]:
+def flags_of_rows(
+    series: NDArray[np.float64], dependent: NDArray[np.bool_], visits: NDArray[np.int32] | None, close: bool = False
+) -> list[tuple[str, ...]]:
     """Return per figure the flags of what it says of rounds to come. What it says of this session has none.
 
     Parameters
@@ -51,8 +53,10 @@ def flags_of_rows(series: NDArray[np.float64], dependent: NDArray[np.bool_], vis
         as `dependent_rows` finds it.
     visits : [R]
         number of each round's visit; None where there are none.
+    close
+        whether visits lie close to each other (`trial_data.TrialData.close_visits`), so that they do not make up for few rounds.
     """
-    few = dependent & ~constant(series) & (series.shape[1] < MIN_ROUNDS and not enough(visits))
+    few = dependent & ~constant(series) & (series.shape[1] < MIN_ROUNDS and (close or not enough(visits)))
     units = means_of_visits(series, visits) if enough(visits) else series
     varies = ~constant(units)
     drifts = np.zeros(len(series), dtype=bool)

@@ -50,7 +50,7 @@ def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig
         percentiles = sorted({50.0, *analysis.percentiles})
         figures = latency_percentiles(times, percentiles, visits=data.visits, dependent=data.record.trial.load.is_open)
         beyond = np.stack([times_beyond(times, found.value_ns).mean(axis=1) for found in figures])
-        of_each = flags_of_rows(beyond, np.array([found.dependent for found in figures]), data.visits)
+        of_each = flags_of_rows(beyond, np.array([found.dependent for found in figures]), data.visits, data.close_visits)
         for percentile, found, own in zip(percentiles, figures, of_each, strict=True):
             yield {
                 **data.record.labels(),

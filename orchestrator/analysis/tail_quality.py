@@ -161,7 +161,8 @@ class Figure:
         curves = {clock: self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock}
         dependent = {clock: dependent_rows(self._data, of_clock, clock, first_round) for clock, of_clock in curves.items()}
         visits = visits_from(self._data, first_round)
-        own_flags = [found for clock in curves for found in flags_of_rows(curves[clock], dependent[clock], visits)]
+        close = self._data.close_visits
+        own_flags = [found for clock in curves for found in flags_of_rows(curves[clock], dependent[clock], visits, close)]
         curve = np.concatenate([*curves.values()])
         session = intervals_of(curve, self._ideal, self._stake, random)
         to_come = intervals_to_come(curve, self._ideal, self._stake, session, np.concatenate([*dependent.values()]), visits)

@@ -106,7 +106,7 @@ def _interval(
     ideal = judged.ideal()
     stake = first.stake(judged, np.ones(len(first.references), dtype=bool))
     dependent = dependent_rows(first, curve, clock)
-    [flags] = flags_of_rows(curve, dependent, first.visits)
+    [flags] = flags_of_rows(curve, dependent, first.visits, first.close_visits)
     if len(repeats) == 1:
         random = np.random.default_rng([seed, zlib.crc32(f"{first.trial_id} tolerance {clock}".encode())])
         session = intervals_of(curve, ideal, stake, random)

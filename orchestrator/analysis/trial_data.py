@@ -62,6 +62,8 @@ def _first(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp]:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+APART, WELL_APART = 0.5, 2.5
+"""How many times as long as visits the pauses between them are at least, where visits lie apart, and where they make up for few rounds."""
 MOST_THREADS = 8
 """More threads would cost more memory than the time they save is worth."""
 
@@ -93,6 +95,8 @@ class TrialData:
         number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time or are streams;
         else None.
         Trials that were measured together on one machine had their visits of one number in one cycle.
+    close_visits
+        whether these lie apart, and not far: by pauses of less than two and a half visits, as beside one or two other trials.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -130,6 +134,7 @@ class TrialData:
     streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     changed_samples: int = 0
+    close_visits: bool = False
     beside: Beside | None = field(default=None, repr=False)
     token_gaps: TokenGaps | None = None
     others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
@@ -365,6 +370,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
         visits=lying_apart(matrix.visits, rounds) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
+        close_visits=matrix.arrivals is None and APART <= pauses_over_visits(matrix.visits, rounds) < WELL_APART,
         streams=None if matrix.arrivals is None else matrix.visits,
         different_answers=different,
         changed_samples=changed,
@@ -404,18 +410,23 @@ def whole_streams(streams: NDArray[np.int32] | None, incomplete: NDArray[np.bool
 
 
 def lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:
-    """Return visits where they lie apart: of two rounds or more, with pauses at least half as long as they are, all by the medians."""
+    """Return visits where they lie apart: of two rounds or more, with pauses at least half as long as they are."""
+    return visits if pauses_over_visits(visits, rounds) >= APART else None
+
+
+def pauses_over_visits(visits: NDArray[np.int32] | None, rounds: pa.Table) -> float:
+    """Return how many times as long as visits of two rounds or more the pauses between them are, by the medians; 0 without such."""
     if visits is None:
-        return None
+        return 0.0
     numbers, sizes = np.unique(visits, return_counts=True)
     if numbers.size < 2 or np.median(sizes) < 2:
-        return None
+        return 0.0
     began = rounds.column("started_at").cast(pa.int64()).to_numpy()
     ended = began + rounds.column("duration_ns").to_numpy() // 1000
     first = np.searchsorted(visits, numbers)
     last = np.append(first[1:], visits.size) - 1
     pauses, durations = began[first[1:]] - ended[last[:-1]], ended[last] - began[first]
-    return visits if np.median(pauses) >= np.median(durations) / 2 else None
+    return float(np.median(pauses) / max(np.median(durations), 1))
 
 
 def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.deadline import fixed_rounds
 from orchestrator.analysis.dependence import MIN_ROUNDS
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData
@@ -21,7 +20,7 @@ from orchestrator.assessment.unseen import lacking
 from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.report.text import milliseconds
 from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
-from orchestrator.stats.long_run import enough
+from orchestrator.stats.long_run import MIN_VISITS, enough
 from orchestrator.stats.requirements import WELL_WITHIN, Kept, rounds_keep
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -170,14 +169,14 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
 def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: float) -> Kept:
     """Return whether a share of a trial's rounds keeps a bound, from the rounds that were fixed beforehand.
 
-    *Met* takes 60 rounds or 12 visits, unless rounds do not vary: of fewer, dependence often goes unseen. It takes visits enough to have
-    shown bad ones, too, of which all rounds break the bound.
+    *Met* takes 60 rounds or 12 visits that do not lie close, unless rounds do not vary: of fewer, dependence often goes unseen. It takes
+    visits enough to have shown bad ones, too, of which all rounds break the bound.
     """
-    fixed, missing = fixed_rounds(data)
+    fixed, missing = _fixed_rounds(data)
     late_share = round(1 - share, 12)
     looks = (fixed, *data.record.looks)
     kept = rounds_keep(values, bound, late_share=late_share, error=error, looks=looks, visits=data.visits, missing=missing)
-    few = values.size < MIN_ROUNDS and not enough(data.visits)
+    few = values.size < MIN_ROUNDS and (data.close_visits or not enough(data.visits))
     if kept.verdict == "met" and few and np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0:
         more = MIN_ROUNDS - values.size
         kept = replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")
@@ -187,6 +186,26 @@ def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: 
     if unseen is None or (kept.verdict == "not shown" and (unseen.rounds or 0) <= (kept.more or 0)):
         return kept
     return replace(kept, verdict="not shown", more=unseen.rounds, reason=unseen.words)
+
+
+def _fixed_rounds(data: TrialData) -> tuple[int, int]:
+    """Return the number of rounds fixed before anything was measured, and how many are missing where they depend on each other.
+
+    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits (and ``min_rounds`` at least) where these are fewer.
+    A trial that stopped before, or was extended and so looked at before, is read at ``min_rounds``.
+    """
+    measurement, stopping = data.record.trial.measurement, data.record.stopping
+    if measurement.rule == "rounds" and stopping is not None and stopping.reason == "max_rounds":
+        return measurement.max_rounds, 0
+    wanted, rounds = measurement.certify_rounds, len(data.times[data.clock])
+    if data.visits is not None:
+        in_visits = np.unique(data.visits, return_index=True)[1]
+        of_visits = int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds
+        wanted = min(wanted, max(of_visits, measurement.min_rounds))
+    extended = bool(data.record.looks) or (stopping is not None and stopping.reason == "extended")
+    if rounds >= wanted and not extended:
+        return wanted, 0
+    return min(measurement.min_rounds, wanted), max(wanted - rounds, 0)
 
 
 @dataclass(frozen=True)

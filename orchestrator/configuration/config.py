@@ -156,7 +156,7 @@ class MeasurementConfig(Frozen):
 
     ``schedule`` says how the trials of one machine share its time: in visits of ``visit_rounds`` rounds, ``interleaved`` (visits of one
     round), or ``sequential``. ``lead_in`` is the number of untimed inferences at the start of each visit. ``certify_rounds`` is the number
-    of rounds that a certificate of a deadline rests on.
+    of rounds that a certificate of a deadline rests on; of fewer, none is given.
     """
 
     batch: int = Field(1, gt=0, le=MOST_SAMPLES)

@@ -131,12 +131,22 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None, dependent:
     return [one if wide else other for one, other, wide in zip(together, apart, widened.tolist(), strict=True)]
 
 
-def variance_ratios(series: ArrayLike, visits: Visits | None = None) -> Floats:
+def variance_ratios(series: ArrayLike, visits: Visits | None = None, reserve: float = 1.0) -> Floats:
     """Return how many rounds are worth one independent round, [M], for the mean of each series whose rounds depend on each other.
 
-    Long-run variance over variance: with visits as clusters where there are at least 12, else from 8 cosines (more than for a mean: what
-    counts in a share are the few rounds of short stretches), and then not below (1 + r)/(1 - r), which it is in an autoregressive process
-    whose neighbours have the correlation r. 1 for a constant series, and of at most 8 rounds.
+    Long-run variance over variance: with visits as clusters where there are at least 12. Where these resemble their neighbours too
+    (`depend`, level 0.3), times what their means show as a series of their own. Without visits, and for those means: from 8 cosines (more
+    than for a mean: what counts in a share are the few rounds of short stretches), and not below (1 + r)/(1 - r), which it is in an
+    autoregressive process whose neighbours have the correlation r. 1 for a constant series, and of at most 8 rounds.
+
+    Parameters
+    ----------
+    series : [M, R]
+        one value per round, in order.
+    visits : [R]
+        as in `long_run_spreads`.
+    reserve
+        factor on what cosines show, of which there are few, so that every other figure is too low.
 
     Examples
     --------
@@ -149,12 +159,22 @@ def variance_ratios(series: ArrayLike, visits: Visits | None = None) -> Floats:
     if values.shape[1] <= FREQUENCIES:
         return found
     if enough(visits):
-        ratio = _of_clusters(values[varies], visits, means_of_visits(values[varies], visits)) / _of_independent(values[varies])
+        means = means_of_visits(values[varies], visits)
+        ratio = _of_clusters(values[varies], visits, means) / _of_independent(values[varies])
+        alike = depend(means, level=ALIKE_VISITS)
+        ratio[alike] *= np.maximum(_of_neighbours(means[alike], reserve), 1)
     else:
-        centred = values[varies] - values[varies].mean(axis=1, keepdims=True)
-        alike = (centred[:, :-1] * centred[:, 1:]).sum(axis=1) / (centred**2).sum(axis=1)
-        ratio = np.maximum(cosine_variance(centred, FREQUENCIES) / centred.var(axis=1, ddof=1), (1 + alike) / (1 - alike))
+        ratio = _of_neighbours(values[varies], reserve)
     found[varies] = np.maximum(ratio, 1)
+    return found
+
+
+def _of_neighbours(values: Floats, reserve: float) -> Floats:
+    """Return long-run variance over variance of series that vary, [M], by 8 cosines and the correlation of neighbours."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    alike = (centred[:, :-1] * centred[:, 1:]).sum(axis=1) / (centred**2).sum(axis=1)
+    of_cosines = cosine_variance(centred, FREQUENCIES) / centred.var(axis=1, ddof=1)
+    found: Floats = reserve * np.maximum(of_cosines, (1 + alike) / (1 - alike))
     return found
 
 
@@ -220,7 +240,7 @@ def depend(series: ArrayLike, visits: Visits | None = None, level: float = LEVEL
     centred /= np.abs(centred).max(axis=1, keepdims=True)
     products = (centred * np.roll(centred, -1, axis=1))[:, neighbours].sum(axis=1)
     mean, variance = moments_of_products(centred, neighbours)
-    found[varies] = products - mean > np.sqrt(np.maximum(variance, CONSTANT)) * scipy.stats.norm.isf(level)
+    found[varies] = products - mean > -scipy.special.ndtri(level) * np.sqrt(np.maximum(variance, CONSTANT))
     return found
 
 

@@ -13,6 +13,12 @@ from orchestrator.configuration.analysis import AnalysisConfig, DeadlineConfig
 ANALYSIS = AnalysisConfig(seed=0)
 
 
+@pytest.fixture
+def build(build: Any) -> Any:
+    """Build trials that are read at 30 rounds, unless a test says otherwise."""
+    return lambda *labels, measurement=None, **rest: build(*labels, measurement={"certify_rounds": 30, **(measurement or {})}, **rest)
+
+
 def rows(trials: list[TrialData], flags: tuple[str, ...] = (), analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
     return [row for data in trials for row in deadline_rows(data, lowest_ideal(trials), flags, analysis)]
 
@@ -45,11 +51,21 @@ def test_a_flagged_trial_gets_no_certificate_and_says_why(build: Any, noise: Any
 
 
 def test_too_few_rounds_are_told_how_many_more(build: Any, noise: Any) -> None:
-    interrupted = of(rows([build("a", noise(20, 20, 20), measurement={"min_rounds": 30})]), "total")
-    assert (interrupted["certified"], interrupted["more_rounds"], interrupted["reason"]) == (False, 10, "10 more rounds needed")
+    short = of(rows([build("a", noise(20, 20, 20))]), "total")
+    assert (short["certified"], short["more_rounds"], short["reason"], short["rounds"]) == (False, 10, "10 more rounds needed", 20)
     # A look that could certify nothing has risked nothing: 0.9^29 < 0.05.
-    planned_short = of(rows([build("a", noise(20, 20, 20), measurement={"min_rounds": 20})]), "total")
-    assert planned_short["more_rounds"] == 9
+    read_too_early = of(rows([build("a", noise(20, 20, 20), measurement={"certify_rounds": 20})]), "total")
+    assert read_too_early["more_rounds"] == 9
+
+
+@pytest.mark.parametrize("visits", [None, np.repeat(np.arange(30), 2)])
+def test_by_default_fewer_than_120_rounds_certify_nothing(build: Any, noise: Any, visits: Any) -> None:
+    """However they were measured, and whatever the rule: in so few nothing tells whether a slow spell is yet to come."""
+    fixed = {"rule": "rounds", "max_rounds": 60}
+    for measurement in ({"certify_rounds": 120}, {"certify_rounds": 120, **fixed}):
+        found = of(rows([build("a", noise(60, 20, 20), visits=visits, measurement=measurement, stopped="max_rounds")]), "total")
+        assert (found["certified"], found["more_rounds"], found["reason"]) == (False, 60, "60 more rounds needed")
+        assert found["observed_ns"] > 0
 
 
 def test_all_rounds_count_where_their_number_was_fixed(build: Any, noise: Any) -> None:
@@ -89,19 +105,15 @@ def test_a_model_that_is_always_wrong_promises_nothing_and_hides_no_other(build:
 
 def test_a_long_trial_is_read_at_certify_rounds(build: Any, noise: Any) -> None:
     times = noise(150, 20, 20)
-    found = of(rows([build("a", times)]), "total")
-    assert (found["rounds"], found["later_rounds"], found["certified"]) == (120, 30, True)
-    assert of(rows([build("a", times, measurement={"certify_rounds": 140})]), "total")["rounds"] == 140
+    for visits in (None, np.repeat(np.arange(75), 2)):
+        found = of(rows([build("a", times, visits=visits, measurement={"certify_rounds": 120})]), "total")
+        assert (found["rounds"], found["later_rounds"], found["certified"]) == (120, 30, True)
 
 
-def test_twelve_visits_are_enough(build: Any, noise: Any) -> None:
-    found = of(rows([build("a", noise(80, 20, 20), visits=np.repeat(np.arange(16), 5))]), "total")
-    assert (found["rounds"], found["later_rounds"], found["certified"]) == (60, 20, True)
-
-
-def test_an_extended_trial_was_looked_at_before(build: Any, noise: Any) -> None:
-    found = of(rows([build("a", noise(150, 20, 20), looks=(60, 150))]), "total")
-    assert (found["rounds"], dict(found["parameters"])["look"]) == (150, 3)
+def test_looks_at_fewer_rounds_than_certify_cost_nothing(build: Any, noise: Any) -> None:
+    """An extension to 60 rounds could certify nothing; that to 150 is the second look."""
+    found = of(rows([build("a", noise(150, 20, 20), looks=(60, 150), measurement={"certify_rounds": 120})]), "total")
+    assert (found["rounds"], dict(found["parameters"])["look"]) == (150, 2)
 
 
 def test_fewer_rounds_that_depend_on_each_other_are_not_enough(build: Any, noise: Any) -> None:

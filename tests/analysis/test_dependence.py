@@ -12,7 +12,7 @@ from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.trial_data import TrialData, lying_apart
+from orchestrator.analysis.trial_data import TrialData, lying_apart, pauses_over_visits
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.times import PRIMARY_CLOCK
 
@@ -74,6 +74,13 @@ def test_percentiles_of_few_dependent_rounds_are_flagged(
         if (row["clock"], row["percentile"]) == (PRIMARY_CLOCK, 50.0)
     )
     assert (independent["unit"], independent["flags"]) == ("rounds", ["a flag"])
+
+
+def test_visits_that_lie_close_do_not_make_up_for_few_rounds(build: Any, noise: Any) -> None:
+    for rounds, close, flags in ((36, True, [FEW_ROUNDS]), (36, False, []), (72, True, [])):
+        data = build("a", slow_spells(noise, rounds), visits=np.repeat(np.arange(rounds // 2), 2))
+        [row] = rows(replace(data, close_visits=close))
+        assert row["flags"] == flags
 
 
 def test_dependence_of_times_counts_where_quality_shows_none(build: Any, noise: Any) -> None:
@@ -164,6 +171,7 @@ def test_visits_lie_apart_where_pauses_are_half_as_long_as_they_are(pause_s: flo
         }
     )
     assert (lying_apart(visits, rounds) is visits) is apart
+    assert pauses_over_visits(visits, rounds) == pytest.approx(pause_s / 5)
     cut_short = np.append(visits[:-1], np.int32(4))
     assert (lying_apart(cut_short, rounds) is cut_short) is apart
     assert lying_apart(np.arange(20, dtype=np.int32), rounds) is None

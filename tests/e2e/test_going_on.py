@@ -23,7 +23,7 @@ def measured(folder: Path, *model: str) -> Path:
     """Give a folder code of its own and a finished campaign of 12 rounds a trial, run in the driver's process."""
     shutil.copytree(SUPPORT / "code", folder / "code")
     words = ["--config-dir", str(SUPPORT / "conf"), "code=[code]", "task=numbers", "-m", *model]
-    rule = ["measurement.rule=rounds", "measurement.min_rounds=12", "measurement.max_rounds=12"]
+    rule = ["measurement.rule=rounds", "measurement.min_rounds=12", "measurement.max_rounds=12", "measurement.certify_rounds=12"]
     done = orchestrator("--quiet", *words, *rule, "cluster=inline", "results_dir=r", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder

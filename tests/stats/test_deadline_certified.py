@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import signal, stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.deadline import certify_deadline, contradicted, design_effect
+from orchestrator.stats.deadline import RESERVE, certify_deadline, contradicted, design_effect
 from orchestrator.stats.long_run import depend
 
 LOOKS = (30, 60, 120, 240)
@@ -180,6 +180,30 @@ def test_visits_that_lie_apart_are_the_unit() -> None:
     deadlines = np.repeat(10 + random.random(24), 5) + 0.01 * random.random(120)
     visits = np.repeat(np.arange(24), 5)
     assert certify_deadline(deadlines, (120,), visits=visits).design_effect == pytest.approx(5, rel=0.6)
+
+
+def slow_swings(random: np.random.Generator, trials: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return 120 deadlines in visits of 2 rounds among those of other trials, with AR(1) 0.95 of all rounds, and their visits."""
+    fresh = random.standard_normal(120 * trials)
+    fresh[1:] *= math.sqrt(1 - 0.95**2)
+    whole = signal.lfilter([1.0], [1.0, -0.95], fresh).reshape(60, trials, 2)
+    return np.exp(whole[:, 0].ravel()), np.repeat(np.arange(60), 2)
+
+
+def test_slow_swings_that_outlast_the_pauses_between_visits_certify_little_and_seldom_falsely() -> None:
+    random = np.random.default_rng(11)
+    found = []
+    for _ in range(200):
+        deadlines, visits = slow_swings(random, trials=2)
+        found.append(certify_deadline(deadlines, (120,), visits=visits))
+    assert np.mean([one.ns is not None and one.ns < math.exp(stats.norm.ppf(0.9)) for one in found]) <= 0.05
+    refused = [one for one in found if one.ns is None]
+    assert all(one.reason is not None and one.reason.endswith("with more trials beside it") for one in refused)
+    assert np.mean([one.more_rounds for one in refused]) > 100
+
+
+def test_the_reserve_is_what_eight_cosines_do_not_know() -> None:
+    assert pytest.approx(8 / stats.chi2.ppf(0.3, 8), abs=0.005) == RESERVE
 
 
 def test_false_certificates_are_as_rare_as_the_binomial_tail_says() -> None:

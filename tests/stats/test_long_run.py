@@ -113,6 +113,23 @@ def test_slow_spells_that_outlast_the_pauses_between_visits_are_covered(rounds: 
     assert (np.abs(series.mean(axis=1)) <= half).mean() >= 0.93
 
 
+def test_visits_that_resemble_their_neighbours_are_worth_as_little_as_their_means_show() -> None:
+    slow = autoregressive(np.random.default_rng(8), 1, 24, 0.9)
+    rounds = np.repeat(slow, 2, axis=1) + 0.1 * np.random.default_rng(9).standard_normal((1, 48))
+    visits = np.repeat(np.arange(24), 2)
+    means = rounds.reshape(24, 2).mean(axis=1)
+    clustered = 24 * means.var() * 24 / 23 / 24**2 / (rounds.var(ddof=1) / 48)
+    centred = means - means.mean()
+    x = [math.sqrt(2 / 24) * np.sum(means * np.cos(math.pi * j * (np.arange(24) + 0.5) / 24)) for j in range(1, 9)]
+    alike = np.sum(centred[1:] * centred[:-1]) / np.sum(centred**2)
+    of_means = max(np.mean(np.square(x)) / means.var(ddof=1), (1 + alike) / (1 - alike))
+    assert of_means > 3
+    assert variance_ratios(rounds, visits)[0] == pytest.approx(clustered * of_means)
+    assert variance_ratios(rounds, visits, reserve=1.5)[0] == pytest.approx(clustered * of_means * 1.5)
+    shuffled = np.random.default_rng(10).permutation(24)
+    assert variance_ratios(rounds.reshape(24, 2)[shuffled].reshape(1, 48), visits, reserve=1.5)[0] == pytest.approx(clustered)
+
+
 def test_visits_of_unequal_length_weigh_by_their_rounds() -> None:
     visits = np.array([0, 0, 0, *range(1, 13)])
     series = np.random.default_rng(5).random((1, 15))

@@ -144,7 +144,7 @@ def curve_of(
         quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
         dependent = dependent_rows(data, quality, clock)
         low, high = bands(quality, ideal, stake, seed, dependent, data.visits)
-        for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits), strict=True)):
+        for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits, data.close_visits), strict=True)):
             ns = int(grid.ns[index])
             flagged.append(tuple(known[ns]["flags"]) if ns in known else (*everywhere, *own))
             if ns in known:
