@@ -111,7 +111,9 @@ def lines(answer: Answer, width: int | None, fine: bool = True) -> Iterator[Text
     if found is None:
         yield from _title(answer, width)
         for row, grade in zip(answer.rows, answer.grades, strict=True):
-            for line in stacked(answer.heads, row, width):
+            for line in stacked(answer.heads[: answer.names], row[: answer.names], width):
+                yield Text(line, style=STYLES[grade])
+            for line in _packed(answer.heads[answer.names :], row[answer.names :], limit):
                 yield Text(line, style=STYLES[grade])
             yield Text()
         return
@@ -121,6 +123,19 @@ def lines(answer: Answer, width: int | None, fine: bool = True) -> Iterator[Text
     yield Text(_line(shown.heads, widths, shown.names, gap, " " * bar), style="dim")
     for row, share, grade in zip(shown.rows, shown.shares, shown.grades, strict=True):
         yield Text(_line(row, widths, shown.names, gap, bar_of(share, bar, fine)), style=STYLES[grade])
+
+
+def _packed(heads: Sequence[str], cells: Sequence[str], limit: int) -> Iterator[str]:
+    """Yield a stack's figures side by side, each whole behind its heading, as many in a line as fit."""
+    line = ""
+    for text in (f"{head} {cell}" for head, cell in zip(heads, cells, strict=True) if cell):
+        longer = f"{line}, {text}" if line else text
+        if line and cell_len(longer) > limit:
+            yield line
+            longer = text
+        line = longer
+    if line:
+        yield line
 
 
 def _title(answer: Answer, width: int | None) -> Iterator[Text]:

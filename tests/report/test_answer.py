@@ -131,7 +131,7 @@ def test_ideals_that_follow_from_no_name_are_said_from_the_least_to_the_greatest
 
 def test_below_60_columns_rows_stack() -> None:
     answer = Answer("t", ("system", "kept"), (("a", "0.9"), ("b", "0.8")), 1, (1.0, 0.9), ("good", "bad"), ())
-    assert [line.plain for line in lines(answer, 59)] == ["t", "system: a", "kept: 0.9", "", "system: b", "kept: 0.8", ""]
+    assert [line.plain for line in lines(answer, 59)] == ["t", "system: a", "kept 0.9", "", "system: b", "kept 0.8", ""]
     assert [line.plain for line in lines(answer, 60)][1:] == [
         "system" + " " * 24 + "kept", "a       " + "█" * 20 + "   0.9", "b       " + "█" * 18 + "     0.8",
     ]  # fmt: skip
