@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,13 +9,22 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.served_streams import (
+    Served,
+    delivered_per_s,
+    found_idle,
+    inferences_of,
+    scheduled_per_s,
+    served_streams,
+    server_of,
+)
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats import queueing
 from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage import schema
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
@@ -43,8 +50,8 @@ class LoadRow(Labels):
     rounds: Annotated[Int32, "of all streams"]
     arrivals: Annotated[Int64, "samples that arrived in them"]
     asked_per_s: Annotated[float | None, "samples a second that the load asks for; null for a trace"]
-    scheduled_per_s: Annotated[float, "samples a second of the schedule as it was drawn"]
-    delivered_per_s: Annotated[float, "samples a second that were started or dropped, over their span"]
+    scheduled_per_s: Annotated[float | None, "samples a second of the schedule as it was drawn; null where no stream has two moments"]
+    delivered_per_s: Annotated[float | None, "the same of starts and drops, had no sample waited for another: what our loop made of it"]
     own_delay_p50_ns: Annotated[float | None, "own delay: start minus arrival of samples that found the server idle for `load.spin_us`"]
     own_delay_p99_ns: Annotated[float | None, "the same"]
     own_delay_max_ns: Annotated[float | None, "the same"]
@@ -53,7 +60,7 @@ class LoadRow(Labels):
     gap_error_p99_ns: Annotated[float | None, "the same"]
     spacing_p: Annotated[float | None, "p-value of the schedule's gaps against the law asked for; null for `periodic` and `trace`"]
     queued_gap_p50_ns: Annotated[float | None, "from the end of an inference to the next start where samples waited"]
-    utilisation: Annotated[float | None, "scheduled rate x mean total time of the samples that were served, one by one; null if none was"]
+    utilisation: Annotated[float | None, "scheduled rate x mean time that a served sample took, its part of a batch's; null if none was"]
     mean_wait_ns: Annotated[float | None, "mean of arrival to start"]
     dropped_share: Annotated[float, "samples that were never started"]
     overloaded_streams: Annotated[Int32, "streams that ended early because too many samples waited"]
@@ -62,74 +69,63 @@ class LoadRow(Labels):
 
 
 @dataclass(frozen=True)
-class Schedules:
-    """The streams of a trial, arrivals in order: moments, starts, ends (ns from each stream's start, NaN where not served).
-
-    lanes, longest_ns
-        how many samples could be on their way at once, and how long one that failed was so at most.
-    """
-
-    moments: Sequence[NDArray[np.float64]]
-    starts: Sequence[NDArray[np.float64]]
-    ends: Sequence[NDArray[np.float64]]
-    lanes: int = 1
-    longest_ns: float = math.inf
-
-    def of_arrivals(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Yield moments and starts of each stream."""
-        yield from zip(self.moments, self.starts, strict=True)
-
-
-def schedules_of(data: TrialData) -> Schedules:
-    """Return the streams of a trial that was measured under load, without those that a fault cut short.
-
-    Of imported ones, rounds may lack a sample, which then never arrived; and as many samples could be on their way as ever were at once.
-    """
-    assert data.arrivals is not None
-    assert data.streams is not None
-    cut = set() if data.record.imported else set(data.streams[data.incomplete].tolist())
-    moments, starts, ends = [], [], []
-    for stream in np.unique(data.streams):
-        if int(stream) in cut:
-            continue
-        mine = data.streams == stream
-        at = data.arrivals[mine].ravel()
-        order = np.argsort(at, kind="stable")[: np.count_nonzero(np.isfinite(at))]
-        end = at + data.times[Clock.RESPONSE][mine].ravel()
-        end[~np.isfinite(end)] = np.nan
-        moments.append(at[order])
-        ends.append(end[order])
-        starts.append((end - data.times[PRIMARY_CLOCK][mine].ravel())[order])
-    trial = data.record.trial
-    lanes = max(map(most_at_once, starts, ends), default=1) if data.record.imported else trial.in_flight
-    return Schedules(moments, starts, ends, lanes, trial.server.timeout_s * SECOND_NS)
-
-
-def most_at_once(starts: NDArray[np.float64], ends: NDArray[np.float64]) -> int:
-    """Return how many samples of a stream were on their way at one moment, at most; at least 1. One may begin as another ends."""
-    begun, over = np.sort(starts[np.isfinite(starts)]), np.sort(ends[np.isfinite(ends)])
-    running = np.arange(1, begun.size + 1) - np.searchsorted(over, begun, side="right")
-    return int(running.max(initial=1))
-
-
-@dataclass(frozen=True)
 class _Delivery:
-    """What became of a schedule: the streams, samples a second as drawn and as delivered, and our own part of it, all streams together."""
+    """What became of a schedule: samples a second as drawn and as delivered, our own part of it, and how busy the server was.
 
-    found: Schedules
-    scheduled: float
-    delivered: float
+    delays, gap_errors, queued_gaps, waits
+        ns, of all streams together.
+    utilisation
+        as in `LoadRow`; ``lanes`` samples can be on their way at once.
+    """
+
+    streams: Sequence[Served]
+    scheduled: float | None
+    delivered: float | None
     delays: NDArray[np.float64]
     gap_errors: NDArray[np.float64]
     queued_gaps: NDArray[np.float64]
+    waits: NDArray[np.float64]
+    utilisation: float | None
+    lanes: int
+
+    @property
+    def outrun(self) -> bool:
+        """Whether samples arrive faster than the server answers them, our own part left out."""
+        return self.utilisation is not None and self.utilisation >= self.lanes
+
+    @property
+    def off(self) -> bool:
+        """Whether our loop has made another rate of the schedule; what it adds to a server that cannot keep up is no matter."""
+        if self.scheduled is None or self.delivered is None or self.outrun:
+            return False
+        return abs(self.delivered / self.scheduled - 1) > RATE_OFF
 
 
 def _delivery(data: TrialData) -> _Delivery:
-    found = schedules_of(data)
-    moments = [at for at in found.moments if at.size > 1]
-    span_s = sum(float(at[-1] - at[0]) for at in moments) / SECOND_NS
-    scheduled = sum(at.size - 1 for at in moments) / span_s if span_s > 0 else math.nan
-    return _Delivery(found, scheduled, delivered_per_s(found, scheduled), *_own(found, data.record.trial.load))
+    streams, load = served_streams(data), data.record.trial.load
+    server = server_of(data, streams)
+    delays, errors, queued, waits = ([np.zeros(0)] for _ in range(4))
+    busy_ns = 0.0
+    for stream in streams:
+        served = inferences_of(stream, server)
+        idle = found_idle(served, load.spin_us * 1000)
+        delays.append((served.start - served.due)[idle])
+        errors.append(queueing.gap_errors(served.due, served.start, idle))
+        queued.append((served.start - served.free)[served.due <= served.free])
+        waits.append((stream.start - stream.at)[np.isfinite(stream.start)])
+        busy_ns += float((served.end - served.start).sum())
+    scheduled, started = scheduled_per_s(streams, load.group), sum(one.size for one in waits)
+    return _Delivery(
+        streams,
+        scheduled,
+        delivered_per_s(streams, server, load.group),
+        delays=np.concatenate(delays),
+        gap_errors=np.concatenate(errors),
+        queued_gaps=np.concatenate(queued),
+        waits=np.concatenate(waits),
+        utilisation=None if scheduled is None or not started else scheduled * busy_ns / started / SECOND_NS,
+        lanes=server.lanes,
+    )
 
 
 def load_rows(data: TrialData, flags: Sequence[str]) -> Iterator[LoadRow]:
@@ -137,9 +133,7 @@ def load_rows(data: TrialData, flags: Sequence[str]) -> Iterator[LoadRow]:
     if data.arrivals is None or data.streams is None:
         return
     load, delivery = data.record.trial.load, _delivery(data)
-    found, delays = delivery.found, delivery.delays
-    served = data.times[PRIMARY_CLOCK][np.isfinite(data.times[PRIMARY_CLOCK])]
-    waits = np.concatenate([np.zeros(0), *((start - at)[np.isfinite(start)] for at, start in found.of_arrivals())])
+    delays, waits = delivery.delays, delivery.waits
     evidence = data.evidence.get("foreign_cpu_ns", np.zeros(0))
     yield {
         **data.record.labels(),
@@ -158,9 +152,9 @@ def load_rows(data: TrialData, flags: Sequence[str]) -> Iterator[LoadRow]:
         "idle_arrivals": delays.size,
         "gap_error_p50_ns": _percentile(delivery.gap_errors, 50),
         "gap_error_p99_ns": _percentile(delivery.gap_errors, 99),
-        "spacing_p": _spacing([at for at in found.moments if at.size > 1], load),
+        "spacing_p": _spacing([one.at for one in delivery.streams if one.at.size > 1], load),
         "queued_gap_p50_ns": _percentile(delivery.queued_gaps, 50),
-        "utilisation": delivery.scheduled * float(served.mean()) / SECOND_NS if served.size else None,
+        "utilisation": delivery.utilisation,
         "mean_wait_ns": float(waits.mean()) if waits.size else None,
         "dropped_share": float((data.outcome == schema.DROPPED).mean()),
         "overloaded_streams": int(np.unique(data.streams[data.overloaded]).size),
@@ -174,83 +168,31 @@ def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
     if data.arrivals is None or data.streams is None:
         return ()
     delivery = _delivery(data)
-    scheduled = delivery.scheduled
     allowed = max(LONGEST_DELAY_NS, DELAY_SHARE * (primary.ns if primary is not None else 0))
     late = (_percentile(delivery.delays, 99) or 0.0) > allowed
-    off = abs(delivery.delivered / scheduled - 1) > RATE_OFF if scheduled > 0 else False
     few = len(np.unique(data.streams)) < ENOUGH_STREAMS
     return (
-        *([NOT_KEPT] if late or off else []),
-        *([OVERLOADED] if is_overloaded(data, delivery.found) else []),
+        *([NOT_KEPT] if late or delivery.off else []),
+        *([OVERLOADED] if is_overloaded(data, delivery) else []),
         *([FEW_STREAMS] if few else []),
     )
 
 
-def is_overloaded(data: TrialData, found: Schedules) -> bool:
-    """Return whether a stream ended early for its backlog, or waits grow through the streams."""
-    if bool(data.overloaded.any()):
+def is_overloaded(data: TrialData, delivery: _Delivery) -> bool:
+    """Return whether a stream ended early for its backlog, or waits grow through the streams.
+
+    Where nothing is ever dropped they do so too when more arrives than can be answered, though streams were too short to show it.
+    """
+    if bool(data.overloaded.any()) or (delivery.outrun and never_drops(data.record.trial.load)):
         return True
     served = data.times[PRIMARY_CLOCK][np.isfinite(data.times[PRIMARY_CLOCK])]
-    series = [(at[np.isfinite(start)], (start - at)[np.isfinite(start)]) for at, start in found.of_arrivals()]
+    series = [(one.at[np.isfinite(one.start)], (one.start - one.at)[np.isfinite(one.start)]) for one in delivery.streams]
     return bool(served.size) and queueing.backlog_grows(series, float(served.mean()))
 
 
-def delivered_per_s(found: Schedules, scheduled: float) -> float:
-    """Return the rate at which samples were started or dropped: where one found the server idle its start counts, else its arrival.
-
-    That a sample waits is the system's doing and part of its response; that it is started late although nothing was due is ours.
-    """
-    span, gaps = 0.0, 0
-    for at, start, end in zip(found.moments, found.starts, found.ends, strict=True):
-        free = free_since(at, end, found.lanes, found.longest_ns)
-        when = np.where(np.isfinite(start) & (at > free), start, at)
-        if when.size > 1 and when[-1] > when[0]:
-            span, gaps = span + float(when[-1] - when[0]), gaps + when.size - 1
-    return gaps / (span / SECOND_NS) if span else scheduled
-
-
-def free_since(at: NDArray[np.float64], end: NDArray[np.float64], lanes: int, longest_ns: float) -> NDArray[np.float64]:
-    """Return since when the server could take each arrival, in ns, [N]; NaN where that is not known.
-
-    Of one lane the first is not known: the ramp before it may have kept the server busy. Of several that is so for as many as there are
-    lanes, which count as free. A request that failed has no end: its lane counts as taken for as long as it may have been.
-    """
-    if lanes == 1:
-        return np.concatenate([[np.nan], np.fmax.accumulate(end)[:-1]])
-    free = np.full(at.size, -math.inf)
-    taken: list[float] = []
-    for number, (moment, over) in enumerate(zip(at.tolist(), end.tolist(), strict=True)):
-        if len(taken) >= lanes:
-            free[number] = heapq.heappop(taken)
-        heapq.heappush(taken, over if math.isfinite(over) else max(moment, free[number]) + longest_ns)
-    return free
-
-
-def _own(found: Schedules, load: LoadConfig) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return own delays, errors of gaps, and gaps between inferences where samples waited, all in ns, over all streams."""
-    delays, errors, queued = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)]
-    for at, start, end in zip(found.moments, found.starts, found.ends, strict=True):
-        served = np.isfinite(start)
-        if found.lanes > 1:
-            ready = free_since(at, end, found.lanes, found.longest_ns)[served]
-            arrival, begin = at[served], start[served]
-            delay, idle = queueing.own_delays(arrival, begin, ready, round(load.spin_us * 1000))
-            delays.append(delay)
-            errors.append(queueing.gap_errors(arrival, begin, idle))
-            queued.append((begin - ready)[arrival <= ready])
-            continue
-        arrival, begin, over = at[served], start[served], end[served]
-        fresh = np.ones(begin.size, dtype=bool)
-        fresh[1:] = np.diff(begin) > 0  # samples of a batch start together
-        arrival, begin, over = arrival[fresh][1:], begin[fresh][1:], over[fresh]
-        if not begin.size:
-            continue
-        free = over[:-1]
-        delay, idle = queueing.own_delays(arrival, begin, free, round(load.spin_us * 1000))
-        delays.append(delay)
-        errors.append(queueing.gap_errors(arrival, begin, idle))
-        queued.append((begin - free)[arrival <= free])
-    return np.concatenate(delays), np.concatenate(errors), np.concatenate(queued)
+def never_drops(load: LoadConfig) -> bool:
+    """Return whether every sample waits until it is served."""
+    return load.policy == "queue" and load.queue_limit is None
 
 
 def _spacing(moments: Sequence[NDArray[np.float64]], load: LoadConfig) -> float | None:

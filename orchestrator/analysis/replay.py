@@ -29,6 +29,7 @@ from orchestrator.analysis.replay_streams import Arrivals, Played, Rule, play, s
 from orchestrator.analysis.tail_quality import UNEQUAL
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers, Judged
+from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
 from orchestrator.stats.queueing import backlog_grows
@@ -168,7 +169,8 @@ def replay_rows(
             if intervals_together is None
             else scale.shown_limits(intervals_together[number].low, intervals_together[number].high)
         )
-        grows = question.rule.queue_limit is None and question.rule.policy == "queue" and _grows(at, service_ns)
+        never_drops = question.rule.queue_limit is None and question.rule.policy == "queue"
+        grows = never_drops and (rate * service_ns >= SECOND_NS or _grows(at, service_ns))
         measured = under_load(data, question.law, question.rule, rate, deadline, others)
         own = [UNEQUAL] * (not stake.balanced) + [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS) + [OVERLOADED] * grows
         yield {
@@ -181,7 +183,7 @@ def replay_rows(
             "policy": question.rule.policy,
             "queue_limit": question.rule.queue_limit,
             "seed": question.law.seed,
-            "utilisation": rate * service_ns / 1e9,
+            "utilisation": rate * service_ns / SECOND_NS,
             **deadline.columns(),
             "ideal": ideal_quality(judged),
             "closed_mean": float(scale.shown(closed)),

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.held_answers import answered_under_load, held_mean
-from orchestrator.analysis.load import schedules_of
 from orchestrator.analysis.quality import Stake, intervals_of, scale_of
 from orchestrator.analysis.replay_streams import Arrivals, Rule
+from orchestrator.analysis.served_streams import found_idle, inferences_of, served_streams, server_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.capacity_verdict import stream_means
 from orchestrator.stats.thresholds import Threshold
@@ -110,9 +110,7 @@ def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int,
 
 def services_after_idling(data: TrialData) -> NDArray[np.float64]:
     """Return the total times, ns, of samples that found the server idle, but for the first of each stream."""
-    found = schedules_of(data)
-    services = [np.zeros(0)]
-    for at, start, end in zip(found.moments, found.starts, found.ends, strict=True):
-        free = np.concatenate([[np.inf], np.fmax.accumulate(end)[:-1]])
-        services.append((end - start)[(at > free) & np.isfinite(start)])
-    return np.concatenate(services)
+    streams = served_streams(data)
+    server = server_of(data, streams)
+    inferences = [inferences_of(one, server) for one in streams]
+    return np.concatenate([np.zeros(0), *((one.end - one.start)[found_idle(one)] for one in inferences)])

@@ -50,7 +50,7 @@ class Arrivals:
 def _scaled_trace(trace_ns: Moments, count: int, rate_per_s: float) -> Moments:
     """Return a trace, as often as it takes, at another mean rate."""
     once_ns = trace_ns.size * arrivals.SECOND_NS / rate_per_s
-    recorded_ns = int(trace_ns[-1]) * trace_ns.size / (trace_ns.size - 1)
+    recorded_ns = int(trace_ns[-1]) * trace_ns.size / int((trace_ns > 0).sum())
     times, places = np.divmod(np.arange(count), trace_ns.size)
     return np.rint(trace_ns[places] * (once_ns / recorded_ns) + once_ns * times).astype(np.int64)
 

@@ -31,8 +31,8 @@ def drawn(law: DrawnLaw, count: int, rate_per_s: float, random: np.random.Genera
 
 
 def mean_rate(moments: Moments) -> float:
-    """Return the mean rate of two moments or more, in samples a second."""
-    return float((moments.size - 1) / (moments[-1] / SECOND_NS))
+    """Return the mean rate of moments, the first at 0 and not all there, in samples a second: of those after it, by their span."""
+    return float((moments > 0).sum() / (moments[-1] / SECOND_NS))
 
 
 def periodic(count: int, rate_per_s: float, group: int = 1) -> Moments:

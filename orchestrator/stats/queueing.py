@@ -128,25 +128,6 @@ def backlog_grows(streams: Sequence[tuple[ArrayLike, ArrayLike]], service_ns: fl
     return growing >= GROWING_SHARE * len(halves) and at_end > LONG_WAIT * service_ns
 
 
-def own_delays(arrivals_ns: Times, starts_ns: Times, free_ns: Times, idle_ns: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return what our loop added, and which samples show it: those that found the server idle for at least ``idle_ns``.
-
-    Parameters
-    ----------
-    arrivals_ns, starts_ns
-        of the samples that were started, in order of their starts, [N].
-    free_ns
-        since when the server was free when each of them was started, [N].
-
-    Returns
-    -------
-    delays, idle
-        start minus arrival of the samples that found it idle, ns; and which those are, [N].
-    """
-    idle = arrivals_ns - free_ns >= idle_ns
-    return (starts_ns - arrivals_ns)[idle].astype(np.float64), np.asarray(idle)
-
-
 def gap_errors(arrivals_ns: Times, starts_ns: Times, idle: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return by how much the distance of two starts differs from that of their arrivals, ns, where both samples found the server idle."""
     both = idle[1:] & idle[:-1]

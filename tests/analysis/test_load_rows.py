@@ -10,10 +10,14 @@ from loaded_trials import loaded_trial
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
-from orchestrator.analysis.load import LoadRow, load_rows
+from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, LoadRow, load_flags, load_rows
+from orchestrator.analysis.replay_beside import services_after_idling
+from orchestrator.analysis.served_streams import Served, Server, delivered_per_s, inferences_of, lateness, scheduled_per_s
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.figures.grid import counted, grid_of
+from orchestrator.stats.arrivals import gamma, mean_rate, periodic, poisson
+from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
 from orchestrator.storage.typed_rows import form_of
 
@@ -43,3 +47,106 @@ def test_a_trial_of_which_nothing_was_served_is_late_throughout_and_ends_no_repo
     [row] = load_rows(data, ())
     assert (row["utilisation"], row["mean_wait_ns"], row["dropped_share"]) == (None, None, 1)
     assert table_of([row], form_of(LoadRow)).num_rows == 1
+
+
+def seen(at: Any, start: Any = None, end: Any = None, failed: Any = None) -> Served:
+    """A stream by seconds; without starts all of it was dropped."""
+    moments = np.asarray(at, dtype=np.float64) * 1e9
+    never = np.full(moments.size, np.nan)
+    begun, over = (never if given is None else np.asarray(given, dtype=np.float64) * 1e9 for given in (start, end))
+    return Served(moments, begun, over, np.zeros(moments.size, dtype=bool) if failed is None else np.asarray(failed))
+
+
+@pytest.mark.parametrize("first", range(4))
+@pytest.mark.parametrize("count", [42, 43, 44])
+def test_the_rate_of_a_schedule_counts_samples_of_whole_groups(first: int, count: int) -> None:
+    """Wherever the ramp and the stream's end cut a group."""
+    at = periodic(80, 80.0, group=4)[first : first + count] / 1e9
+    assert scheduled_per_s([seen(at)], 4) == pytest.approx(80.0)
+    assert delivered_per_s([seen(at)], Server(), 4) == pytest.approx(80.0)
+
+
+@pytest.mark.parametrize("group", [1, 4])
+def test_the_rate_of_random_groups_is_what_was_asked_for(group: int) -> None:
+    random = np.random.default_rng(0)
+    for moments in (poisson(80_000, 80.0, random, group), gamma(80_000, 80.0, 0.5, random, group)):
+        assert scheduled_per_s([seen(moments[1:-1] / 1e9)], group) == pytest.approx(80.0, rel=0.03)
+
+
+def test_the_mean_rate_of_a_trace_counts_groups_as_a_whole() -> None:
+    assert mean_rate(np.repeat(np.arange(3) * 10**9, 4)) == 4.0
+
+
+def test_the_delivered_rate_counts_what_is_ours_and_not_what_waits() -> None:
+    at = np.array([0.0, 10.0, 20.0, 30.0])
+    queued = seen(at, at + 25, at + 35)  # the ramp's last sample is still served: all wait for the system
+    assert delivered_per_s([queued], Server()) == pytest.approx(0.1)
+    late = at + np.array([0, 0, 0, 3])
+    assert delivered_per_s([seen(at, late, late + 1)], Server()) == pytest.approx(3 / 33)
+    assert delivered_per_s([seen(at)], Server()) == pytest.approx(0.1)
+    assert delivered_per_s([seen([0.0])], Server()) is scheduled_per_s([seen([0.0])]) is None
+
+
+def test_what_our_loop_adds_between_inferences_puts_off_all_that_wait() -> None:
+    """Services of 8 s every 10 s would never wait; our loop takes 4 s between two, so that a queue grows that is all ours."""
+    at = np.arange(6) * 10.0
+    start = np.arange(6) * 12.0
+    stream = seen(at, start, start + 8)
+    assert (lateness(inferences_of(stream, Server())) / 1e9).tolist() == [0, 2, 4, 6, 8, 10]
+    assert delivered_per_s([stream], Server()) == pytest.approx(5 / 60)
+    absorbed = seen([0.0, 1, 2, 100], [0.0, 11, 22, 100], [10.0, 21, 32, 110])
+    assert (lateness(inferences_of(absorbed, Server())) / 1e9).tolist() == [0, 1, 2, 0]
+
+
+def test_of_several_lanes_each_start_is_late_by_itself() -> None:
+    stream = seen([0.0, 1, 2], [0.5, 1, 11], [10.0, 20, 12])
+    served = inferences_of(stream, Server(lanes=2))
+    assert (lateness(served, 2) / 1e9).tolist() == [0.5, 0, 1]
+
+
+def test_a_batch_is_due_when_it_is_full_or_has_waited_long_enough() -> None:
+    at = [0.0, 10, 11, 12, 13, 30, 31]
+    start = [0.0, 13.1, 13.1, 13.1, 13.1, 35.2, 35.2]
+    served = inferences_of(seen(at, start, np.asarray(start) + 1), Server(batch=4, batch_wait_ns=5e9))
+    assert served.of.tolist() == [0, 1, 1, 1, 1, 2, 2]
+    assert (served.due / 1e9).tolist() == [0, 13, 35]  # the first one's others came in the ramp
+    assert ((served.start - served.due) / 1e9).round(3).tolist() == [0, 0.1, 0.2]
+
+
+def test_what_waited_for_a_failed_sample_or_for_its_batch_is_no_delay_of_ours() -> None:
+    """Services of 15 ms, of which the fourth fails: the fifth comes while it runs. And pairs that are waited for."""
+    at = np.tile(np.array([0.0, 100, 200, 300, 310, 400, 500, 600, 700, 800]), (ROUNDS, 1))
+    waits = np.where(at == 310, 5.1, 0.01)
+    total = np.where(at == 300, np.inf, 15.0)
+    failing = loaded_trial("a", total, at, waits, per_stream=1, untimed=schema.ERROR)
+    assert NOT_KEPT not in load_flags(failing, None)
+    [row] = load_rows(failing, ())
+    assert row["own_delay_max_ns"] == pytest.approx(10_000)
+    assert row["idle_arrivals"] == 7 * ROUNDS
+    assert services_after_idling(failing).size == 7 * ROUNDS
+    assert row["utilisation"] == pytest.approx(row["scheduled_per_s"] * 0.015)  # type: ignore[operator]
+
+    pairs = np.tile(np.repeat(np.arange(5) * 100.0, 2) + np.tile([0, 3], 5), (ROUNDS, 1))
+    waiting = np.tile([3.0, 0.0], (ROUNDS, 5))
+    batched = loaded_trial(
+        "b", np.full((ROUNDS, SAMPLES), 15.0), pairs, waiting + 0.01, per_stream=1, load={"batch_wait_ms": 5.0}, measurement={"batch": 2}
+    )
+    assert NOT_KEPT not in load_flags(batched, None)
+    [row] = load_rows(batched, ())
+    assert row["own_delay_max_ns"] == pytest.approx(10_000)
+    assert row["utilisation"] == pytest.approx(row["scheduled_per_s"] * 0.0075), "a batch of two is half an inference each"  # type: ignore[operator]
+
+
+def by_turns(service_ms: float, gap_ms: float, policy: str = "queue") -> Any:
+    """A trial with an arrival every 10 ms, whose server never rests: each inference begins so long after the end of the one before."""
+    at = np.tile(np.arange(SAMPLES) * 10.0, (ROUNDS, 1))
+    start = np.tile(np.arange(SAMPLES) * (service_ms + gap_ms), (ROUNDS, 1))
+    return loaded_trial("a", np.full(at.shape, service_ms), at, start - at, per_stream=1, load={"policy": policy})
+
+
+def test_a_queue_that_our_loop_builds_is_told_from_one_that_the_server_does() -> None:
+    ours, theirs = by_turns(8, 4), by_turns(12, 1)
+    assert NOT_KEPT in load_flags(ours, None)
+    assert NOT_KEPT not in load_flags(theirs, None)
+    assert OVERLOADED in load_flags(theirs, None), "1.2 of what it can answer arrives, though ten arrivals hardly show it"
+    assert OVERLOADED not in load_flags(by_turns(12, 1, "newest"), None)

@@ -81,6 +81,9 @@ def test_little_load_is_the_closed_loop_and_too_much_is_told(data: TrialData) ->
     assert low["flags"] == []
     assert high["flags"] == [OVERLOADED]
     assert high["mean"] < 0.1
+    just_above = rows(data, 1.02e9 / float(data.times["total"].mean()))[0]
+    assert just_above["flags"] == [OVERLOADED], "the wait has no end, though streams of 40 arrivals do not show that it grows"
+    assert OVERLOADED not in rows(data, 200.0, rule=Rule("newest"))[0]["flags"]
     assert FEW_STREAMS in rows(replace(data, visits=np.arange(30) // 5), 10.0)[0]["flags"]
     assert len(streams_of(replace(data, visits=None))) == 12
 
@@ -205,7 +208,7 @@ def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) ->
     waits = np.where(np.arange(20) % 10 == 9, 30e6, 0.0)
     loaded = replace(
         data, record=record, times=slower | {Clock.RESPONSE: slower["total"] + waits}, arrivals=arrivals, streams=np.arange(30) // 2,
-        incomplete=np.zeros(30, dtype=bool),
+        incomplete=np.zeros(30, dtype=bool), outcome=np.zeros((30, 20), dtype=np.int8),
     )  # fmt: skip
     question = Question(POISSON, (20.0, 21.0), Rule())
     same, other = replay_rows(data, question, LIMIT, (), [data, loaded])

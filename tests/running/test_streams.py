@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, Schedules, delivered_per_s, load_flags, load_rows
+from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags, load_rows
 from orchestrator.analysis.trial_data import load_trials, whole_streams
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import parse_trial
@@ -187,16 +187,6 @@ def test_a_stream_that_a_fault_cut_is_no_unit_of_its_own() -> None:
     assert units(2, 4) == [0, 0, 0, 0, 0, 5, 5]
     assert units(0, 2, 4, 6) == streams.tolist()
     assert whole_streams(None, np.zeros(0, dtype=bool)) is None
-
-
-def test_the_delivered_rate_counts_what_is_ours_and_not_what_waits() -> None:
-    at = np.array([0.0, 10.0, 20.0, 30.0]) * 1e9
-    queued = Schedules([at], [at + 25e9], [at + 35e9])  # the ramp's last sample is still served: all wait for the system
-    assert delivered_per_s(queued, 0.1) == pytest.approx(0.1)
-    late = at + np.array([0, 0, 0, 3e9])
-    assert delivered_per_s(Schedules([at], [late], [late + 1e9]), 0.1) == pytest.approx(3 / 33)
-    dropped = np.full(4, np.nan)
-    assert delivered_per_s(Schedules([at], [dropped], [dropped]), 0.1) == pytest.approx(0.1)
 
 
 def test_a_stop_ends_a_stream_after_its_round(measure: Callable[..., Campaign], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from served_trials import document_of
 from virtual_clock import VirtualClock
 
-from orchestrator.analysis.load import free_since
+from orchestrator.analysis.served_streams import free_in_lanes
 from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import ServerFault, ServerTimeout
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_impossible_alone
@@ -173,10 +173,7 @@ def test_under_load_every_request_is_sent_at_its_moment_while_others_hang() -> N
 def test_since_when_a_server_was_free() -> None:
     at = np.array([0.0, 1, 2, 3, 4, 20])
     end = np.array([10.0, 5, 11, np.nan, 14, 21])
-    assert free_since(at, end, 2, 100).tolist() == [-np.inf, -np.inf, 5, 10, 11, 14]
-    one = free_since(at, end, 1, 100)
-    assert np.isnan(one[0])
-    assert one[1:].tolist() == [10, 10, 11, 11, 14]
+    assert free_in_lanes(at, end, 2, 100).tolist() == [-np.inf, -np.inf, 5, 10, 11, 14]
 
 
 def test_what_a_dead_client_left_of_a_round_is_told_request_by_request() -> None:

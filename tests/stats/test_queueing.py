@@ -90,11 +90,8 @@ def test_a_growing_backlog_is_found_and_a_busy_server_is_not_accused() -> None:
     assert not queueing.backlog_grows([], 1e7)
 
 
-def test_own_delay_counts_where_the_server_was_idle() -> None:
-    arrivals, starts, free = np.array([100, 200, 300, 310]), np.array([103, 250, 301, 340]), np.array([0, 250, 260, 340])
-    delays, idle = queueing.own_delays(arrivals, starts, free, idle_ns=20)
-    assert delays.tolist() == [3, 1]
-    assert idle.tolist() == [True, False, True, False]
+def test_gaps_between_starts_are_held_against_those_of_arrivals_where_both_found_the_server_idle() -> None:
+    arrivals, starts = np.array([100, 200, 300, 310]), np.array([103, 250, 301, 340])
     assert queueing.gap_errors(arrivals, starts, np.array([True, True, False, False])).tolist() == [47]
 
 

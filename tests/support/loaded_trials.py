@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from built_trials import build_trial, per_inference
+from built_trials import build_trial
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
@@ -24,9 +24,13 @@ def loaded_trial(
     waits_ms: NDArray[np.float64] | float = 0.0,
     per_stream: int = 2,
     load: dict[str, Any] | None = None,
+    untimed: int = schema.DROPPED,
     **more: Any,
 ) -> TrialData:
-    """A trial of rounds [R, S] in streams of so many; arrivals count from their stream's start, and a sample without a time was dropped."""
+    """A trial of rounds [R, S] in streams of so many; arrivals count from their stream's start.
+
+    ``untimed`` is what became of samples without a time.
+    """
     data = build_trial(system, total_ms, **more)
     rounds = len(total_ms)
     law = LoadConfig(**({"name": "poisson", "rate_per_s": 20.0, "stream_s": 3.0} | (load or {})))
@@ -37,11 +41,11 @@ def loaded_trial(
         data,
         record=record,
         times=times,
-        inferences=per_inference(record.trial, times),
+        inferences=times,
         arrivals=arrivals_ms * MS,
         streams=streams,
         visits=streams,
-        outcome=np.where(np.isfinite(total_ms), 0, schema.DROPPED).astype(np.int8),
+        outcome=np.where(np.isfinite(total_ms), schema.OK, untimed).astype(np.int8),
         incomplete=np.zeros(rounds, dtype=np.bool_),
         overloaded=np.zeros(rounds, dtype=np.bool_),
     )
