@@ -75,12 +75,13 @@ def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
     name, most, read = _form(asked)
     in_a_row = asked.longest_streak is not None or asked.out_of is not None
     collect = np.maximum.at if in_a_row else np.add.at
+    followed = {id(data): list(stretches(data, clock)) for data in case.trials}
     for data in case.trials:
-        _check_room(data, clock, most, in_a_row)
+        _check_room(data, clock, most, max(stretch.times.size for stretch in followed[id(data)]) if in_a_row else None)
 
     def values(data: TrialData) -> Floats:
         found = np.zeros(len(data.times[clock]))
-        for stretch in stretches(data, clock):
+        for stretch in followed[id(data)]:
             late = stretch.times > threshold.ns
             collect(found, stretch.rows, read(stretch, late, threshold.ns))
             if late.all():
@@ -91,10 +92,12 @@ def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
     return finding_of_rounds(case, values, asks, asked.share_of_rounds)
 
 
-def _check_room(data: TrialData, clock: Clock, most: float, in_a_row: bool) -> None:
-    """Raise NotShown where a trial's answers are too few to have more late ones one after another than are allowed."""
-    if in_a_row:
-        longest = max(stretch.times.size for stretch in stretches(data, clock))
+def _check_room(data: TrialData, clock: Clock, most: float, longest: int | None) -> None:
+    """Raise NotShown where a trial's answers are too few to have more late ones one after another than are allowed.
+
+    ``longest`` is how many followed one another, None where stretches of late answers are counted.
+    """
+    if longest is not None:
         if longest <= most:
             raise NotShown(
                 f"a visit or stream has {longest} answers, and {most:.0f} late ones are allowed: ask for less, or measure longer visits "
@@ -239,8 +242,9 @@ def stretches(data: TrialData, clock: Clock) -> Iterator[Stretch]:
     visits = every if stored is None or not np.isfinite(stored).all() else stored
     processes = data.evidence.get("process", np.zeros(every.size))
     begins = np.flatnonzero(np.append(True, (np.diff(visits) != 0) | (np.diff(processes) != 0)))
+    runs = {of: [data.as_run(of, row) for row in range(every.size)] for of in {clock, PRIMARY_CLOCK}}
     for rows in np.split(every, begins[1:]):
-        times, whole = (np.concatenate([data.as_run(of, int(row)) for row in rows]) for of in (clock, PRIMARY_CLOCK))
+        times, whole = (np.concatenate(runs[of][rows[0] : rows[-1] + 1]) for of in (clock, PRIMARY_CLOCK))
         # The next answer was asked for when this one was done, whatever the clock that is judged counts.
         took = np.where(np.isfinite(whole), whole, 0.0)
         arrivals = np.cumsum(took) - took
