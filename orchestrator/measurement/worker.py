@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import TracebackException
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Reply, Sample, Task
+from orchestrator.contracts import Reply
 from orchestrator.machine import cores, environment, own_processes
 from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.machine.own_processes import OwnProcesses
@@ -24,22 +24,24 @@ from orchestrator.measurement.asking import Client
 from orchestrator.measurement.client_cost import AtOnce, client_cost
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import (
-    TrialFailed,
-    fault_of,
     refuse_impossible,
     refuse_impossible_alone,
     refuse_miscounted,
     refuse_raised,
     tracebacks_kept,
 )
+from orchestrator.measurement.garbage import Garbage
 from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
 from orchestrator.measurement.kept_answers import kept
 from orchestrator.measurement.load_loop import Served, WaitUntil, serve, service_of
 from orchestrator.measurement.memory import MemoryPeaks
+from orchestrator.measurement.model_loading import load_model
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import STOP, Scratch
+from orchestrator.measurement.stages import stages_for
+from orchestrator.measurement.stream_rounds import round_of_stream, rounds_that_ended
 from orchestrator.measurement.stream_tables import Stream, alone_answered, answers_by_arrival
-from orchestrator.measurement.timing import STAMPS, Clock, Stages, run_batches
+from orchestrator.measurement.timing import STAMPS, Clock, run_batches
 from orchestrator.measurement.waiting import waiting
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, RoundResult
@@ -47,33 +49,8 @@ from orchestrator.storage.stored_form import one_row
 from orchestrator.subject.inspection import open_subject
 from orchestrator.subject.samples import batches_of_round
 from orchestrator.subject.schedule import mean_rate, schedule_of
-from orchestrator.subject.targets import message_with_place, traceback_text
+from orchestrator.subject.targets import traceback_text
 
-Items = Sequence[Any]
-
-
-def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: LoadedModel) -> tuple[Items, Stages]:
-    """Return one item per sample and the stages that take lists of such items.
-
-    ``bytes`` holds encoded samples, ``none`` holds nothing (the file is read inside ``preprocess``), ``decoded`` holds decoded
-    samples.
-    """
-    decode, preprocess = task.decode, model.preprocess
-
-    def from_bytes(items: Sequence[bytes]) -> Any:
-        return preprocess([decode(item) for item in items])
-
-    def from_files(items: Sequence[Sample]) -> Any:
-        return preprocess([decode(item.read()) for item in items])
-
-    if preload == "none":
-        return samples, Stages(from_files, model.infer, model.postprocess)
-    if preload == "decoded":
-        return [decode(sample.read()) for sample in samples], Stages(preprocess, model.infer, model.postprocess)
-    return [sample.read() for sample in samples], Stages(from_bytes, model.infer, model.postprocess)
-
-
-COLLECT_EVERY_S = 0.25
 BEFORE_STREAM_NS = 5_000_000
 """From the last preparation of a stream to its start: a schedule may have an arrival at 0."""
 BEFORE_REQUESTS_NS = 100_000_000
@@ -123,7 +100,7 @@ class Worker:
         self._cores = cores_offered(trial.system, self._allowed, numa_cores(), socket.gethostname())
         self._threads = trial.system.threads or len(self._cores)
         self._first_answers: list[Any] | None = None
-        self._collected_s = 0.0
+        self._garbage = Garbage(trial.measurement.garbage_collection == "on")
         self._visit: int | None = None
         self._roots, self._ours, self._throttle_files = roots, OwnProcesses(), cores.read_throttle_files()
         self._client: Client | None = None
@@ -151,7 +128,7 @@ class Worker:
         if self._trial.server.is_asked:
             self._client = Client(self._trial.server, self._clock)
             self._asking = InFlight(self._trial.in_flight, self._client.hide)
-        model = self._load(subject.model)
+        model = load_model(subject.model, self._trial, self._threads, self._cache_dir, self._client)
         load_ns = time.perf_counter_ns() - started
         self._items, stages = stages_for(self._trial.task.preload, subject.samples, subject.task, model)
         self._scratch = Scratch(self._scratch_path, batches=self._places())
@@ -215,7 +192,7 @@ class Worker:
         items = [self._items[sample] for sample in schedule.samples]
         service = service_of(load, trial.measurement.batch, mean_rate(trial))
         wait_until = self._wait()
-        self._quieten()
+        self._garbage.keep_out()
         self._memory.begin()
         first_raised: list[TracebackException] = []
         before_ns = BEFORE_STREAM_NS if self._asking is None else BEFORE_REQUESTS_NS
@@ -235,7 +212,7 @@ class Worker:
             served = self._asking.ask(alone, self._stages, stamps, self._clock, first_raised, arrivals)
         ended_ns = self._clock()
         after, held = self._counters(), self._memory.read()
-        gc.enable()
+        self._garbage.let_in()
         if self._cuda is not None:
             self._cuda.take_times_ns()
         replies = served.replies if isinstance(served, Asked) else ()
@@ -251,54 +228,19 @@ class Worker:
             "stream_started_monotonic_ns": monotonic_ns,
             "overloaded": served.overloaded,
         }
-        rounds = range(schedule.rounds)
-        if served.stopped_at is not None:
-            rounds = range(ends.index(served.stopped_at) + 1)
-        elif served.overloaded:
-            rounds = range(stream.last_round(served.arrived) + 1)
         answers = answers_by_arrival(stream.stamps, served.answers) if self._asking is None else alone_answered(served.answers)
+        traceback = self._told(first_raised[0]) if first_raised else None
         found = []
-        for number in rounds:
+        assert self._first_answers is not None
+        for number in rounds_that_ended(stream, served, ends):
             row = {
                 **common,
                 "round": first + number,
                 **stream.span(number, wall_ns, monotonic_ns),
                 **(measured if number == 0 else {}),
             }
-            found.append(self._round_of_stream(stream, served.errors, answers, number, row, first_raised))
+            found.append(round_of_stream(trial, stream, number, row, answers, self._first_answers, served.errors, traceback))
         return found
-
-    def _round_of_stream(
-        self,
-        stream: Stream,
-        raised: Mapping[int, str],
-        answers: Sequence[Any],
-        number: int,
-        row: dict[str, Any],
-        first_raised: Sequence[TracebackException],
-    ) -> RoundResult:
-        """Return one round of a stream, with the ramp beside the first one; answers are compared where there are any."""
-        kind = self._trial.task.kind
-        assert self._first_answers is not None
-        part = stream.schedule.of_round(number)
-        answered = zip(stream.schedule.samples[part].tolist(), answers[part], strict=True)
-        now = {sample: answer for sample, answer in answered if answer is not None}
-        places = range(part.start, part.stop)
-        errors = {int(stream.schedule.samples[place]): raised[place] for place in places if place in raised}
-        with round_tables.right_form(kind, f"the answers of model {self._trial.model.name}"):
-            by_sample = [now.get(sample) for sample in range(len(self._items))]
-            unanswered = {sample: "" for sample in range(len(self._items)) if sample not in now}
-            changed = round_tables.changed_answers(kind, self._first_answers, by_sample, unanswered)
-            digest = round_tables.digest_answers(by_sample)
-        row |= {"prediction_digest": digest, "different_answers": 0 if changed is None else changed.num_rows}
-        return RoundResult(
-            timings=stream.timings(number, row["round"]),
-            round=one_row(row, schema.ROUNDS),
-            answers=changed,
-            errors=errors,
-            traceback=self._told(first_raised[0]) if first_raised and errors else None,
-            ramp=stream.ramp(row["stream"]) if number == 0 else None,
-        )
 
     def _told(self, raised: TracebackException) -> str:
         """Return a traceback as text, without the token of the server that is asked."""
@@ -314,7 +256,7 @@ class Worker:
         self._visit = visit
         groups = self._groups(number)
         batches = self._batches(groups)
-        self._quieten()
+        self._garbage.keep_out()
         self._memory.begin()
         first_raised: list[TracebackException] = []
         wall_ns, monotonic_ns = time.time_ns(), self._monotonic()
@@ -329,7 +271,7 @@ class Worker:
             answers, failed, replies = asked.answers, asked.errors, asked.replies
         duration_ns = self._clock() - started
         after, held = self._counters(), self._memory.read()
-        gc.enable()
+        self._garbage.let_in()
         stamps = self._scratch.array()[: len(batches)]
         (refuse_impossible if self._lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
         by_sample, errors = round_tables.spread(groups, answers, failed)
@@ -451,21 +393,6 @@ class Worker:
             "load_1m": os.getloadavg()[0],
         }
 
-    def _quieten(self) -> None:
-        """Keep the collection of garbage out of what is timed next, unless the user wants it there."""
-        if self._trial.measurement.garbage_collection != "on":
-            self._collect()
-            gc.disable()
-
-    def _collect(self) -> None:
-        """Collect what the last round has left; older garbage too, unless that was done a moment ago and rounds are short."""
-        now_s = time.monotonic()
-        if now_s - self._collected_s < COLLECT_EVERY_S:
-            gc.collect(0)
-            return
-        gc.collect()
-        self._collected_s = now_s
-
     def kernel_ns(self) -> int:
         """Return how long a fixed piece of work takes now, in ns."""
         return kernel_ns()
@@ -496,30 +423,6 @@ class Worker:
             self._asking.close()
             self._client.close()
         self._scratch_path.unlink(missing_ok=True)
-
-    def _load(self, model: Model) -> LoadedModel:
-        runtime = self._trial.runtime
-        context = LoadContext(
-            runtime=runtime.name,
-            dtype=runtime.dtype,
-            deterministic=runtime.deterministic,
-            autotune=runtime.autotune,
-            device=device.device_in_process(self._trial.system.device),
-            threads=self._threads,
-            batch=self._trial.measurement.batch,
-            cache_dir=self._cache_dir,
-            gpus=max(1, len(self._trial.system.gpus)),
-            server=self._client,
-        )
-        try:
-            return model.load(context)
-        except (InputError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
-            message = message_with_place(error)
-            raise TrialFailed(
-                f"model {self._trial.model.name} raised while loading: {message}", fault_of(message, "load failed")
-            ) from error
 
     def _groups(self, number: int) -> list[list[int]]:
         """Return the sample numbers of each batch of a round."""
