@@ -132,18 +132,19 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
     """Say which model keeps most on its best system, and by how much, where that holds for samples like these; else that none does."""
     metric = one.group.trials[0].metric
     best, *others = (systems[0] for systems in models)
-    told = [f"{systems[0].names['model']} ({_place(systems[0], systems)}) {_with_share(systems[0], metric)}" for systems in models]
+    told = [f"{systems[0].names['model']} ({_place(systems[0], systems)}) {metric} {_share(systems[0])}" for systems in models]
     said = "; ".join([*told[:3], *([f"{len(told) - 3} more"] if len(told) > 3 else [])])
     if one.like_these is None:
         return f"{start} models are not tested here: {said}."
     if any(not one.is_apart(best, other) for other in others):
         return f"{start} these {len(one.group.trials[0].references)} samples cannot tell models apart: {said}."
-    return f"{start} {told[0]} keeps the most, also on samples like these; next is {told[1]}, {_by_how_much(best, others[0])}."
+    first = f"{best.names['model']} ({_place(best, models[0])}) keeps the most, {metric} {_share(best)}"
+    return f"{start} {first}, also on samples like these; next is {told[1]}, {_by_how_much(best, others[0])}."
 
 
-def _with_share(one: Standing, metric: str) -> str:
+def _share(one: Standing) -> str:
     """Write what is kept with its share of ideal quality."""
-    return f"{metric} {quality(one.mean)}, {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
+    return f"{quality(one.mean)}, {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
 
 
 def _across_systems(start: str, metric: str, systems: Sequence[Standing], brief: bool) -> str:

@@ -43,13 +43,17 @@ def said(page: Any, name: str = "win") -> list[str]:
 def check_every_common_deadline(found: Any, page: Any) -> set[tuple[str, ...]]:
     reading = readings(found.results, found.evidence)[0]
     grid, group, seen = reading.grids["total"], reading.group, set()
+    assert page.locator("tr[data-entry]").count() == page.locator("[data-strip]").count() == len(reading.systems)
     for threshold in group.thresholds.common("total"):
         place = list(grid.ns).index(threshold.ns)
         if grid.labels[place] != threshold.label:
             continue  # of several names for one time, any may be said
         slide(page, place)
         at = replace(group, thresholds=replace(group.thresholds, primary=threshold))
-        assert said(page) == list(winners(ranking(found.results, at)))
+        ranked = ranking(found.results, at)
+        assert said(page) == list(winners(ranked))
+        rows = page.locator("tr[data-entry] [data-cell=mean]").all_inner_texts()
+        assert rows == [quality(one.mean) for one in ranked.found]
         seen.add(tuple(said(page)))
         untested = Ranking(at, tuple(replace(one, tested={}) for one in standings(found.results, at)))
         assert page.evaluate("bound => winnersAt(tasks[0], bound)", bound(threshold)) == list(winners(untested))

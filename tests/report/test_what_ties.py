@@ -63,7 +63,7 @@ def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     assert said(one, other)[0] == f"pictures within 5 ms: these 10 samples cannot tell models apart: {both}."
     assert said(one, other, like_these=None)[0] == f"pictures within 5 ms: models are not tested here: {both}."
     assert said(one, other, like_these=frozenset("n"))[0] == (
-        "pictures within 5 ms: m (a with r) top1 0.800, 98.6 % of its ideal keeps the most, also on samples like these; "
+        "pictures within 5 ms: m (a with r) keeps the most, top1 0.800, 98.6 % of its ideal, also on samples like these; "
         "next is n (a with r) top1 0.700, 86.3 % of its ideal, 12.3 % of ideal quality less."
     )
 
