@@ -123,8 +123,8 @@ def _told(visits: NDArray[np.int32] | None, scheduled: bool, early_ns: Numbers) 
         yield f"{what} are formed by time: {number} of them, with pauses of half a round or more between."
     if early_ns.size:
         yield (
-            f"{early_ns.size:,} requests began before they were scheduled, by {int(early_ns.max()) / 1000:.3g} us at most: they did not "
-            "wait, and their response is their total time."
+            f"Of its requests {early_ns.size:,} began before they were scheduled, by {int(early_ns.max()) / 1000:.3g} us at most: they did "
+            "not wait, and their response is their total time."
         )
 
 

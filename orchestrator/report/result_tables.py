@@ -11,6 +11,7 @@ from orchestrator.report.capacity import capacity_tables
 from orchestrator.report.claims import deadline_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.resources import resources_tables
+from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.sliced import slice_tables
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
@@ -35,6 +36,7 @@ def summary_tables(results: CampaignAnalysis) -> list[Table]:
         *deadline_tables(results),
         *resources_tables(results),
         *token_gap_tables(results),
+        *server_cost_tables(results),
     ]
 
 

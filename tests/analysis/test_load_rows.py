@@ -12,7 +12,7 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, LoadRow, load_flags, load_rows
 from orchestrator.analysis.replay_beside import services_after_idling
-from orchestrator.analysis.served_streams import Served, Server, delivered_per_s, inferences_of, lateness, scheduled_per_s
+from orchestrator.analysis.served_streams import Served, Server, delivered_per_s, inferences_of, lateness, most_at_once, scheduled_per_s
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.figures.grid import counted, grid_of
@@ -71,6 +71,12 @@ def test_the_rate_of_random_groups_is_what_was_asked_for(group: int) -> None:
     random = np.random.default_rng(0)
     for moments in (poisson(80_000, 80.0, random, group), gamma(80_000, 80.0, 0.5, random, group)):
         assert scheduled_per_s([seen(moments[1:-1] / 1e9)], group) == pytest.approx(80.0, rel=0.03)
+
+
+def test_as_many_are_on_their_way_at_once_as_overlap() -> None:
+    late, nothing = np.array([7.0, 1, np.nan, 2]), np.full(2, np.nan)
+    assert most_at_once(late, late + 2) == 2
+    assert most_at_once(late, late + 1) == most_at_once(nothing, nothing) == 1
 
 
 def test_the_mean_rate_of_a_trace_counts_groups_as_a_whole() -> None:

@@ -232,7 +232,7 @@ def test_moments_of_guidellm_are_a_schedule_where_its_strategy_has_one(kind: str
     path = tmp_path / "b.json"
     path.write_text(json.dumps({"benchmarks": [{"requests": requests, "config": config}]}))
     found = imported(path, "--format", "guidellm")
-    assert "1 requests that GuideLLM had prepared and never scheduled are left out" in found.out
+    assert "Left out: 1 of the requests that GuideLLM had prepared, since they were never scheduled" in found.out
     assert found.campaign.timings(found.only().trial_id).num_rows == 3
     if told is None:
         assert found.only().trial.load.words == "periodic 1/s"

@@ -228,7 +228,7 @@ def test_a_schedule_and_times_of_tokens(form: str, tmp_path, imported) -> None:
     assert matrix.times["response"].tolist() == [[31_000_000, 25_000_000, inf, inf, 10_000_000]]
     assert matrix.times["first_token"].tolist() == [[11_000_000, inf, inf, inf, 4_000_000]]
     assert matrix.times["per_token"].tolist() == [[10_000_000, inf, inf, inf, 6_000_000]]
-    assert "1 requests began before they were scheduled, by 500 us at most" in found.out
+    assert "Of its requests 1 began before they were scheduled, by 500 us at most" in found.out
     (row,) = found.rows("load")
     assert (row["load"], row["arrivals"], row["dropped_share"]) == ("trace x1", 5, pytest.approx(0.2))
     if form == "csv":

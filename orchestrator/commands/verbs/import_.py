@@ -68,10 +68,17 @@ def read(line: Line) -> Options:
     overrides = tuple(word for word in words if word.partition("=")[0] not in KEYS)
     for word in overrides:
         if not word.startswith("analysis."):
-            raise InputError(f"{word}: import takes {', '.join(f'{key}=' for key in KEYS)} and analysis.KEY=; leave it out")
+            remedy = f"a column takes a --map of its own, --map {word}" if _is_column(word) else "leave it out"
+            raise InputError(f"{word}: import takes {', '.join(f'{key}=' for key in KEYS)} and analysis.KEY=; {remedy}")
     if empty := next((key for key, value in keys.items() if not value), None):
         raise InputError(f"{empty}=: is empty; give a value or leave it out")
     return Options(files, found.format, found.task, _mapped(found.map), keys, overrides, line.typed, found.quiet)
+
+
+def _is_column(word: str) -> bool:
+    from orchestrator.importing.recording import known_column
+
+    return known_column(word.partition("=")[0])
 
 
 def _mapped(texts: list[str]) -> dict[str, str]:

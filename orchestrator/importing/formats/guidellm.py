@@ -98,7 +98,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
                 )
                 remarks.append(dropped("the moments targeted_start as a clock response", why))
             if never:
-                remarks.append(f"{never} requests that GuideLLM had prepared and never scheduled are left out.")
+                remarks.append(f"Left out: {never} of the requests that GuideLLM had prepared, since they were never scheduled.")
             batch = one_batch(rows, TYPES, path)
             yield Recording(name, batch, places.__getitem__, remarks=remarks, path=path, load=load)
 
