@@ -15,6 +15,7 @@ from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.report.html.first_screen import is_shown
 from orchestrator.report.html.page import render
 from orchestrator.report.standings import Ranking, ranking, standings
 from orchestrator.report.table import bound
@@ -34,6 +35,13 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> Any:
     page = folder / "report.html"
     page.write_text(render(results, {}), encoding="utf-8")
     return SimpleNamespace(results=results, evidence={}, page=page)
+
+
+def at_threshold(found: Any, ns: int) -> Any:
+    """The group, as if a common threshold were its primary one."""
+    [group] = found.results.groups
+    threshold = next(one for one in group.thresholds.common("total") if one.ns == ns)
+    return replace(group, thresholds=replace(group.thresholds, primary=threshold))
 
 
 def said(page: Any, name: str = "win") -> list[str]:
@@ -76,7 +84,8 @@ def test_what_was_tested_is_told_from_what_was_not(report: Any, page: Any) -> No
     before, test, doubts = said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()
     assert test[0].startswith("For these processes yes")
     slide(page, common)
-    assert said(page, "test") == [f"Stored differences say what ties here, as at {home(report)} of total time."]
+    [shown, *_] = is_shown(report.results, ranking(report.results, at_threshold(report, grid.ns[common])))
+    assert said(page, "test") == [shown]
     slide(page, between)
     assert said(page, "test") == ["Differences were computed at the common deadlines of total time; here intervals alone say what ties."]
     assert said(page) != before
@@ -94,11 +103,6 @@ def test_doubts_follow_and_what_is_always_in_doubt_stays(report: Any, page: Any)
     assert any(line.startswith("deadline not certified: ") for line in lines)
     flags = {flag for entry in reading.entries for flag in reading.curves["total", entry.key].flags[0]}
     assert {line.partition(": ")[0] for line in lines} >= flags
-
-
-def home(found: Any) -> str:
-    primary = found.results.groups[0].thresholds.primary
-    return f"{primary.label} ({milliseconds(primary.ns)})"
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,10 @@ function moveAnswer(task, text, names) {
   between.hidden = task.asked === null;
   between.textContent = `No figures were computed at ${task.asked / 1e6} ms itself: all that is shown is of ${ns / 1e6} ms, the nearest that was.`;
   if (!task.systems.length) return;
-  const wins = task.clock === task.home.clock && task.said[ns];
-  const test = wins ? `Stored differences say what ties here, as at ${task.home.name} of ${task.home.clock} time.`
-    : `Differences were computed at the common deadlines of ${task.home.clock} time; here intervals alone say what ties.`;
-  const said = home ? task.home.said : [...wins || winnersAt(task, bound), test];
-  sentences.forEach((place, index) => { place.textContent = said[index].replace(`within ${bound}:`, `within ${bound}${near}:`); });
+  const common = task.clock === task.home.clock && task.said[ns];
+  const test = `Differences were computed at the common deadlines of ${task.home.clock} time; here intervals alone say what ties.`;
+  const said = home ? task.home.said : common || [...winnersAt(task, bound), test];
+  sentences.forEach((place, index) => { place.textContent = (said[index] ?? "").replace(`within ${bound}:`, `within ${bound}${near}:`); });
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); return; }
   const lines = doubtsAt(task).map(([anchor, term, labels]) => {
     const line = made("p"), link = made("a", term);

@@ -50,7 +50,7 @@ class FirstScreen:
 
 def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
     """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
-    shown = list(_shown(results, ranked))
+    shown = list(is_shown(results, ranked))
     return FirstScreen(
         wins=tuple(winners(ranked)),
         shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
@@ -61,7 +61,8 @@ def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str
     )
 
 
-def _shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
+def is_shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
+    """Yield whether the data show what the answer says, a sentence, and the commands that would show more; nothing of one system."""
     found = ranked.found
     if len(found) < 2:
         return
