@@ -120,7 +120,7 @@ class ExplainRow(Labels):
     disturbed_late: Annotated[float | None, "share of late inferences in them"]
     disturbed_mean: Annotated[float | None, "tail quality in them"]
     metric: Annotated[str, "the primary metric"]
-    threshold: Annotated[str, "label of the primary threshold, on the total clock"]
+    threshold: Annotated[str, "label of the primary threshold, on the total clock, under load on `response`"]
     threshold_ns: Annotated[Int64, "the time bound"]
     threshold_origin: Annotated[str, "`absolute` or `reference`"]
     threshold_reference: Annotated[str | None, "the trial whose percentile it is, where the origin is `reference`"]

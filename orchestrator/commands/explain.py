@@ -57,10 +57,10 @@ def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = (
 def _show_one(groups: Sequence[Group], trial_id: str) -> None:
     group = next((group for group in groups if trial_id in group.flags), None)
     rows = [] if group is None else _rows(group, trial_id)
-    if not rows:
+    if group is None or not rows:
         raise InputError(f"{trial_id} has no stored round with a time and evidence: choose another trial")
     terminal = Terminal()
-    for sentence in sentences(rows):
+    for sentence in sentences(rows, group.clock):
         for line in wrapped(printable(sentence), min(terminal.width or NARROW, NARROW)):
             terminal.prose(line)
     terminal.line()

@@ -15,6 +15,7 @@ from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal, fits
 from orchestrator.report.text import memory, milliseconds, trials_counted
 from orchestrator.report.trial_names import id_ends, with_fitting_names, without
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
 
@@ -60,7 +61,8 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
     trial_id = find_trial(campaign, trial)
     answers = latest_answers(campaign, trial_id, top)
     terminal = Terminal()
-    terminal.table(_answers_table(trial_id, answers))
+    clock = Clock.RESPONSE if campaign.trial(trial_id).trial.load.is_open else PRIMARY_CLOCK
+    terminal.table(_answers_table(trial_id, answers, clock))
     terminal.line()
     if (why := _why_table(campaign, trial_id, answers)).rows:
         terminal.table(why)
@@ -83,8 +85,8 @@ def find_trial(campaign: Campaign, wanted: str) -> str:
     return found[0] if found else campaign.record.planned(wanted).trial_id
 
 
-def _answers_table(trial_id: str, answers: Sequence[Answer]) -> Table:
-    heads = ["round", "total", "preprocess", "inference", "postprocess", "before", "after"]
+def _answers_table(trial_id: str, answers: Sequence[Answer], clock: Clock) -> Table:
+    heads = ["round", clock, "preprocess", "inference", "postprocess", "before", "after"]
     return Table(
         title=f"Latest answers of {trial_id}",
         columns=["sample", "outcome", *heads],
@@ -98,8 +100,8 @@ def _answers_table(trial_id: str, answers: Sequence[Answer]) -> Table:
             ]
             for answer in answers
         ],
-        note="Answers without a time come first, then by total time. before, after: the total times of the inferences before and after "
-        "it in that round.",
+        note=f"Answers without a time come first, then by {clock} time. before, after: the {clock} times of the inferences before and "
+        "after it in that round.",
         right=frozenset(heads),
     )
 

@@ -162,9 +162,10 @@ def drift_text(row: Compared) -> str:
 
 
 NOTE = (
-    "Mean tail quality on the total clock, candidate minus baseline; a negative difference is a loss. fresh processes: means of repeats, "
-    "with one-sided bounds that hold for all rows together (family-wise 5 %, Holm); the verdict rests on it alone. this data set: rounds "
-    "of these processes, 95 %. samples like these: rounds and samples, 95 %. no difference shown does not say that there is none."
+    "Mean tail quality on the total clock (under load: response), candidate minus baseline; a negative difference is a loss. fresh "
+    "processes: means of repeats, with one-sided bounds that hold for all rows together (family-wise 5 %, Holm); the verdict rests on "
+    "it alone. this data set: rounds of these processes, 95 %. samples like these: rounds and samples, 95 %. no difference shown does "
+    "not say that there is none."
 )
 SHORT_NOTE = "Mean tail quality; the difference, candidate minus baseline, is that of fresh processes."
 MORE = " More columns: --full."

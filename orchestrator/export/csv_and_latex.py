@@ -175,5 +175,5 @@ def _primary_origin(group: Group) -> str:
     if primary is None:
         return ""
     if primary.origin == "reference" and reference is not None:
-        return f"The threshold {primary.label} is a percentile of the total time of {reference.trial}."
+        return f"The threshold {primary.label} is a percentile of the {group.clock} time of {reference.trial}."
     return f"The threshold {primary.label} is {primary.origin}."

@@ -27,7 +27,7 @@ COMMON = " Where models differ in ideal quality, the floor that all of them can 
 
 
 def deadline_tables(results: CampaignAnalysis) -> Iterator[Table]:
-    """Yield per task the deadlines on the total clock: for each trial's own ideal quality, and for a common one where that is lower."""
+    """Yield per task the deadlines on its first clock: for each trial's own ideal quality, and for a common one where that is lower."""
     wanted = results.analysis.deadline
     for group in results.groups:
         rows = [row for row in rows_of(results, "deadline", group) if row["clock"] == group.clock]
@@ -36,7 +36,7 @@ def deadline_tables(results: CampaignAnalysis) -> Iterator[Table]:
         common = COMMON if any(row["reference"] == "common" for row in rows) else ""
         if rows:
             yield Table(
-                title=f"Deadlines that can be promised on {group.task} ({group.trials[0].metric}, total time)",
+                title=f"Deadlines that can be promised on {group.task} ({group.trials[0].metric}, {group.clock} time)",
                 columns=[*who_columns(group), "keep at least", "deadline", f"seen in {1 - wanted.late_share:.0%} of rounds", "rounds"],
                 rows=[_deadline_cells(row, group) for row in rows],
                 note=DEADLINE_NOTE.format(confidence=wanted.confidence, kept=1 - wanted.late_share, quality=wanted.quality, common=common),
@@ -69,7 +69,7 @@ def comparison_tables(results: CampaignAnalysis, everywhere: bool = False) -> It
 def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) -> Table:
     marks = Marks(row for rows in trials for row in rows)
     return Table(
-        title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, total time) within {bound(threshold)}",
+        title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, {group.clock} time) within {bound(threshold)}",
         columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
         rows=[_comparison_cells(rows, group, marks) for rows in trials],
         note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
@@ -111,8 +111,9 @@ def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) ->
             rows = [row for row in found if threshold.is_of(row) and row["scope"] in FROM_BEST]
             if rows:
                 marks = Marks(rows)
+                what = f"{group.task} ({group.trials[0].metric}, {group.clock} time)"
                 yield Table(
-                    title=f"Differences from the best in {group.task} ({group.trials[0].metric}, total time) within {bound(threshold)}",
+                    title=f"Differences from the best in {what} within {bound(threshold)}",
                     columns=[*names, "minus", "difference", "is it shown?"],
                     rows=[[*_named(row, group, names), *_from_best_cells(row, systems[row["baseline"]], marks)] for row in rows],
                     note=FROM_BEST_NOTE + marks.note(),
@@ -163,7 +164,7 @@ def process_tables(results: CampaignAnalysis) -> Iterator[Table]:
             marks = Marks(rows)
             heads = [MEAN, "process sd", "visit sd", "round sd", "samples' sd", "a process costs", "a round costs", "best rounds"]
             yield Table(
-                title=f"Fresh processes of {group.task} ({group.trials[0].metric}, total time) within {bound(primary)}",
+                title=f"Fresh processes of {group.task} ({group.trials[0].metric}, {group.clock} time) within {bound(primary)}",
                 columns=[*names, "repeats", *heads, "best split"],
                 rows=[[*_named(row, group, names), str(row["processes"]), *_process_cells(row, marks)] for row in rows],
                 note=PROCESS_NOTE + marks.note(),
@@ -201,14 +202,14 @@ PREDICTION_NOTE = (
 
 
 def prediction_tables(results: CampaignAnalysis) -> Iterator[Table]:
-    """Yield per task what the first rounds predicted of the last, on the total clock at the first rounds' p95."""
+    """Yield per task what the first rounds predicted of the last, on its first clock at the first rounds' p95."""
     for group in results.groups:
         found = rows_of(results, "prediction", group)
         rows = [row for row in found if (row["clock"], row["threshold"]) == (group.clock, SHOWN)]
         if rows:
             marks = Marks(rows)
             yield Table(
-                title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, total time, {SHOWN})",
+                title=f"Predicted against observed tail quality of {group.task} ({group.trials[0].metric}, {group.clock} time, {SHOWN})",
                 columns=[*who_columns(group), "method", MEAN, "observed", "worst", "observed worst", "rounds", "variance ratio"],
                 rows=[_prediction_cells(row, group, marks) for row in rows],
                 note=PREDICTION_NOTE + _how_often_right(found) + marks.note(),
@@ -235,13 +236,13 @@ def _limits(row: Row) -> str:
 
 
 def _how_often_right(rows: Sequence[Row]) -> str:
-    """Say per method in how many rows, of both clocks and all thresholds, the observed mean lay within its predicted interval."""
+    """Say per method in how many rows, of all clocks and thresholds, the observed mean lay within its predicted interval."""
     told = []
     for method in dict.fromkeys(row["method"] for row in rows):
         inside = [row["inside"] for row in rows if row["method"] == method and row["inside"] is not None]
         if inside:
             told.append(f"{method} in {sum(inside)} of {len(inside)} ({sum(inside) / len(inside):.0%})")
-    return f" Of all rows, both clocks and every percentile, the observed mean lay inside: {', '.join(told)}." if told else ""
+    return f" Of all rows, every clock and percentile, the observed mean lay inside: {', '.join(told)}." if told else ""
 
 
 FEWEST_ROUNDS, MOST_ROUNDS = 60, 200
@@ -250,7 +251,7 @@ MOST_SAMPLES, FEWEST_SAMPLES, MOST_IN_ALL = 100, 10, 1000
 
 
 def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:
-    """Yield per task the metrics beside the primary one, on the total clock: at the primary threshold, or at all common ones."""
+    """Yield per task the metrics beside the primary one, on its first clock: at the primary threshold, or at all common ones."""
     for group in results.groups:
         found = rows_of(results, "tail_quality", group)
         for threshold in read_at(group, everywhere):
@@ -264,7 +265,7 @@ def other_figure_tables(results: CampaignAnalysis, everywhere: bool = False) -> 
 def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> Table:
     marks = Marks(rows)
     return Table(
-        title=f"Other metrics of {group.task} (total time) within {bound(threshold)}",
+        title=f"Other metrics of {group.task} ({group.clock} time) within {bound(threshold)}",
         columns=[*who_columns(group), "metric", "slice", "samples", "ideal", "mean [95 % interval]", "worst"],
         rows=[
             [
@@ -306,7 +307,7 @@ def rounds_needed_tables(results: CampaignAnalysis) -> Iterator[Table]:
         if cells:
             heads = [f"{share:g} % of samples" for share in SHARES]
             yield Table(
-                title=f"Rounds that samples of {group.task} need (the paper's rule, total time)",
+                title=f"Rounds that samples of {group.task} need (the paper's rule, {group.clock} time)",
                 columns=[*who_columns(group), *heads],
                 rows=cells,
                 note="After so many rounds a sample's own density moved by a distance of at most 0.2 over five fits; of up to "

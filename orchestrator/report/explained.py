@@ -10,6 +10,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.stats.slow_rounds import LEVEL
+from orchestrator.stats.times import Clock
 
 NOTE = (
     "Late: share of inferences beyond the threshold; of the variance of being late, which part goes with the sample (the input's fault), "
@@ -36,7 +37,7 @@ def slow_rounds_table(group: Group, rows: Sequence[Row]) -> Table:
     marks = Marks(firsts)
     heads = ["late", "by sample", "by round", "by neither", "quiet", "disturbed"]
     return Table(
-        title=f"Slow rounds of {group.task} ({firsts[0]['metric']}, total time) within {bound(primary)}",
+        title=f"Slow rounds of {group.task} ({firsts[0]['metric']}, {group.clock} time) within {bound(primary)}",
         columns=[*who_columns(group), *heads[:4], "first cause", *heads[4:]],
         rows=[
             [
@@ -88,12 +89,12 @@ def _evidence_table(title: str, names: Sequence[str], rows: Sequence[tuple[list[
     )
 
 
-def sentences(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what a trial's rows of ``explain.parquet`` say."""
+def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
+    """Yield what a trial's rows of ``explain.parquet`` say, whose answers are late by a clock."""
     first = rows[0]
     label = "" if first["threshold_origin"] == "absolute" else f"{first['threshold']} of the reference; "
     time = milliseconds(first["threshold_ns"])
-    yield f"{_share(first['late'])} of inferences take longer than {time} ({label}total time, {first['rounds']} rounds)."
+    yield f"{_share(first['late'])} of inferences take longer than {time} ({label}{clock} time, {first['rounds']} rounds)."
     if first["by_round"] is not None:
         told = [f"{_share(first[name])} with {whose}" for name, whose in PARTS.items() if first[name] is not None]
         yield f"Of the variance of being late goes {', '.join(told)}."

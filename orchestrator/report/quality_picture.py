@@ -72,7 +72,7 @@ def _panel(drawing: Drawing, above: float, reading: Reading, found: Sequence[Sta
 
     bottom = above + TOP + PLOT_HEIGHT
     drawing.text(8, above + 22, ", ".join([group.task, *shared(found)]), bold=True, size=15)
-    drawing.text(8, above + 40, f"mean {group.trials[0].metric} against the threshold on total time", QUIET)
+    drawing.text(8, above + 40, f"mean {group.trials[0].metric} against the threshold on {group.clock} time", QUIET)
     for value in even_ticks(floor, top):
         drawing.path([(LEFT, y_of(value)), (LEFT + PLOT_WIDTH, y_of(value))], RULE)
         drawing.text(LEFT - 6, y_of(value) + 4, f"{scale.shown(value):.3g}", QUIET, 12, "end")

@@ -46,7 +46,7 @@ def trouble_tables(results: CampaignAnalysis) -> list[Table]:
 
 
 def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
-    """Yield tail quality of all systems side by side at common thresholds, on the total clock and for the primary metric.
+    """Yield tail quality of all systems side by side at common thresholds, on the clock that counts first and for the primary metric.
 
     One table at the reference trial's percentiles, one at absolute thresholds.
     """
@@ -56,7 +56,7 @@ def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
         rows = [row for row in rows if row["clock"] == group.clock and row["metric"] == metric]
         reference = group.thresholds.reference
         if reference is not None:
-            note = f"Thresholds are percentiles of the total time of {reference.trial}"
+            note = f"Thresholds are percentiles of the {group.clock} time of {reference.trial}"
             if reference.instead_of is not None:
                 note += f", in place of {reference.instead_of}, which failed"
             yield _cross_system(group, results, metric, "reference", rows, f"{note}.")
@@ -126,7 +126,7 @@ def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:
 
 
 def latency_tables(results: CampaignAnalysis) -> Iterator[Table]:
-    """Yield percentiles of inference and total time with their intervals."""
+    """Yield percentiles of time on every clock with their intervals."""
     for group in results.groups:
         rows = rows_of(results, "latency", group)
         heads = [percentile(value) for value in sorted({row["percentile"] for row in rows})]

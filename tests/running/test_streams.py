@@ -106,8 +106,11 @@ def test_the_response_clock_stands_in_every_table_and_first(measure: Callable[..
     assert 0 < row["utilisation"] < 1
     assert FEW_STREAMS in row["flags"]
     assert not any(row["certified"] for row in results.tables["deadline"].to_pylist())
-    assert "numbers under poisson 100/s" in to_report(results)
-    assert "Schedules of numbers under poisson 100/s" in to_report(results)
+    text = to_report(results)
+    assert "Schedules of numbers under poisson 100/s" in text
+    assert "(top1, response time)" in text
+    assert "percentiles of the response time of" in text
+    assert "total time)" not in text
     assert "<option>response</option><option>total</option>" in render(results)
 
 

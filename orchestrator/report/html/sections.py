@@ -212,7 +212,7 @@ def flip_table(reading: Reading) -> Table:
     """Return which trials change places between neighbouring common thresholds."""
     found = list(flips(reading))
     more = f" {len(found) - MOST_FLIPS} more are not shown." if len(found) > MOST_FLIPS else ""
-    note = "Pairs whose mean tail quality changes order between neighbouring common thresholds, total time."
+    note = f"Pairs whose mean tail quality changes order between neighbouring common thresholds, {reading.clock} time."
     return Table(
         title="Ranking flips",
         columns=["ahead", "of", "within", "but behind within", "intervals"],
