@@ -7,6 +7,8 @@ author = "the authors of tail-quality"
 release = version = version_of("tail-quality")
 extensions = ["myst_parser", "sphinxcontrib.mermaid"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "benchmarks/**.md", "docs/**.md"]
+# What no page lies in: Sphinx walks through every folder that is not named here, a virtual environment's thousands too.
+exclude_patterns = [".*", "build", "results", "tests"]
 root_doc = "docs/site/index"
 highlight_language = "none"
 html_theme = "furo"

@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def _turbo() -> bool | None:
     return None if boost is None else boost == "1"
 
 
+@cache
 def _distribution_version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)

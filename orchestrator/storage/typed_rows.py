@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
 
@@ -38,15 +39,21 @@ class Column(NamedTuple):
     meaning: str
 
 
-def columns_of(row: type | Mapping[str, Any]) -> Iterator[Column]:
-    """Yield the columns of a row, a ``TypedDict`` or the annotations of one.
+def columns_of(row: type | Mapping[str, Any]) -> Sequence[Column]:
+    """Return the columns of a row, a ``TypedDict`` or the annotations of one.
 
     Each is annotated as ``Annotated[TYPE, "what it means"]``, with ``TYPE | None`` where there may be nulls.
     """
-    hints = row if isinstance(row, Mapping) else get_type_hints(row, include_extras=True)
-    for name, hint in hints.items():
-        kind, nullable, meaning = _taken_apart(hint)
-        yield Column(name, kind, nullable, meaning)
+    return _columns(row) if isinstance(row, Mapping) else _columns_of_type(row)
+
+
+@cache
+def _columns_of_type(row: type) -> Sequence[Column]:
+    return _columns(get_type_hints(row, include_extras=True))
+
+
+def _columns(hints: Mapping[str, Any]) -> Sequence[Column]:
+    return tuple(Column(name, *_taken_apart(hint)) for name, hint in hints.items())
 
 
 def form_of(row: type | Mapping[str, Any]) -> pa.Schema:

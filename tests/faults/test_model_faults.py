@@ -33,32 +33,45 @@ def trial(folder: Path, **options: Any) -> dict[str, Any]:
     raise LookupError(options)
 
 
-@pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """One trial per fault of round 7, one that fails to load, and one that raises in every process."""
-    folder = tmp_path_factory.mktemp("faults")
-    faults = ("hang", "kill", "memory", "gpu")
+def bad_words(folder: Path, rows: dict[str, int]) -> list[str]:
+    """Return the words of a campaign with one trial per fault and the round in which it comes, -1 while it loads."""
     (folder / "conf" / "sweep").mkdir(parents=True)
-    rows = [(fault, 7) for fault in faults] + [("raise", -1)]
     (folder / "conf" / "sweep" / "bad.yaml").write_text(
         "axes:\n"
-        f"  model.fault: {','.join(fault for fault, _ in rows)}\n"
-        f"  model.at_round: {','.join(str(at) for _, at in rows)}\n"
-        f"  model.once: {','.join(f'{folder}/{fault}' for fault, _ in rows)}\n"
+        f"  model.fault: {','.join(rows)}\n"
+        f"  model.at_round: {','.join(map(str, rows.values()))}\n"
+        f"  model.once: {','.join(f'{folder}/{fault}' for fault in rows)}\n"
         "pair: [[model.fault, model.at_round, model.once]]\n"
     )
-    done = orchestrator(
-        "--config-dir", str(folder / "conf"), *NULL, "+sweep=bad", "model=faulty", *SHORT, f"results_dir={folder / 'r'}", cwd=folder
-    )
-    return folder / "r", done
+    return ["--config-dir", str(folder / "conf"), *NULL, "+sweep=bad", "model=faulty", *SHORT, "results_dir=r"]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Two faults that end or block a process of its own, and one that is told as an exception of it."""
+    folder = tmp_path_factory.mktemp("faults")
+    return folder / "r", orchestrator(*bad_words(folder, {"hang": 7, "kill": 7, "gpu": 7}), cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def campaign_inline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, program.Done]:
+    """Further faults that a model tells as exceptions, which pass through the same code in the driver's process."""
+    folder = tmp_path_factory.mktemp("inline")
+    return folder / "r", program.orchestrator(*bad_words(folder, {"memory": 7, "raise": -1}), "cluster=inline", cwd=folder)
 
 
 @pytest.mark.parametrize(
-    ("fault", "name"),
-    [("hang", "hang"), ("kill", "process killed"), ("memory", "out of memory"), ("gpu", "gpu error"), ("raise", "load failed")],
+    ("where", "fault", "name"),
+    [
+        ("campaign", "hang", "hang"),
+        ("campaign", "kill", "process killed"),
+        ("campaign", "gpu", "gpu error"),
+        ("campaign_inline", "memory", "out of memory"),
+        ("campaign_inline", "raise", "load failed"),
+    ],
 )
-def test_a_fault_is_named_and_forgiven_once(campaign: tuple[Path, subprocess.CompletedProcess[str]], fault: str, name: str) -> None:
-    folder, done = campaign
+def test_a_fault_is_named_and_forgiven_once(request: pytest.FixtureRequest, where: str, fault: str, name: str) -> None:
+    folder, done = request.getfixturevalue(where)
     assert done.returncode == 0, done.stderr
     record = trial(folder, fault=fault)
     assert record["state"] == "done"

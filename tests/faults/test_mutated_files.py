@@ -52,10 +52,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def complaint(directory: Path) -> str | None:
-    """What reading everything says, or None where nothing is found."""
+def complaint(directory: Path, path: Path) -> str | None:
+    """What reading the part that a file belongs to says, or None where nothing is found."""
     try:
-        read_everything(directory)
+        read_part(directory, path)
     except InputError as error:
         return str(error)
     return None
@@ -68,6 +68,20 @@ def read_everything(directory: Path) -> None:
         campaign.samples(record.trial_id)
     for name in RESULT_TABLES:
         campaign.table(name)
+
+
+def read_part(directory: Path, path: Path) -> None:
+    """Read a table, all of a trial, or everything for the campaign's own file."""
+    below = path.relative_to(directory).parts[1:]
+    campaign = open_campaign(directory)
+    if path.suffix == ".parquet" and not below:
+        campaign.table(path.stem)
+    elif below:
+        campaign.trials()
+        campaign.matrix(below[0])
+        campaign.samples(below[0])
+    else:
+        read_everything(directory)
 
 
 def stored_files(directory: Path) -> list[Path]:
@@ -89,7 +103,7 @@ def test_every_change_is_found_and_the_file_named(finished: Path) -> None:
         if bytes(content) == whole:
             continue
         path.write_bytes(content)
-        told = complaint(finished)
+        told = complaint(finished, path)
         path.write_bytes(whole)
         if told is None:
             unnoticed.append((seed, path.name))
@@ -104,7 +118,7 @@ def test_every_change_is_found_and_the_file_named(finished: Path) -> None:
 def test_every_file_that_was_taken_away_is_named(finished: Path, tmp_path: Path) -> None:
     for path in stored_files(finished):
         path.rename(tmp_path / "aside")
-        told = complaint(finished)
+        told = complaint(finished, path)
         (tmp_path / "aside").rename(path)
         # No figure rests on the warm-up, and a trial may have none.
         assert (told is None) if path.name == "warmup.parquet" else (told is not None and path.name in told), path
@@ -120,7 +134,7 @@ def test_every_file_of_another_trial_or_table_is_named(finished: Path) -> None:
             if path == other or path.suffix != other.suffix:
                 continue
             path.write_bytes(other.read_bytes())
-            told = complaint(finished)
+            told = complaint(finished, path)
             path.write_bytes(whole)
             assert told is not None, f"{other} in place of {path}"
             assert path.name in told, f"{other} in place of {path}: {told}"

@@ -95,9 +95,8 @@ def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(faulty: Path, f
     assert all(row["stream"] > cut for row in rounds if row["process"] == 1)
 
 
-@pytest.mark.cluster
 def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    words = ["model=echo", "model.sleep_ms=2", *SHORT, *LOAD, "measurement.min_rounds=40", "measurement.max_rounds=40"]
+    words = ["cluster=inline", "model=echo", "model.sleep_ms=2", *SHORT, *LOAD, "measurement.min_rounds=40", "measurement.max_rounds=40"]
     kill_after_part(1, *NULL, *words, f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("r/trials/*/rounds/part-*")}
     kill_after_part(3, "resume", "r", cwd=tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.subject.code_files import RUNS_EVERY_TRIAL, CodeFiles
+from orchestrator.subject.code_files import RUNS_EVERY_TRIAL, CodeFiles, imported_by_lines, read_imports
 
 FILES = {
     "numbers_task.py": "import shared\nclass Numbers: ...\n",
@@ -95,6 +95,16 @@ def test_another_model_of_ours_does_not_count() -> None:
 
 
 @pytest.mark.slow
+def test_import_statements_alone_tell_what_files_of_ours_import() -> None:
+    package = Path(__file__).parents[2] / "orchestrator"
+    files = sorted(package.rglob("*.py"))
+    assert len(files) > 300
+    for path in files:
+        name = ".".join(path.parent.relative_to(package.parent).parts)
+        text = path.read_text("utf-8")
+        assert imported_by_lines(text, name) == read_imports(text.encode(), name).imported, path
+
+
 def test_what_measuring_imports_is_found(tmp_path: Path) -> None:
     code = f"import sys, {', '.join(RUNS_EVERY_TRIAL)}; print(*sorted(n for n in sys.modules if n.partition('.')[0] == 'orchestrator'))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
