@@ -142,6 +142,13 @@ def test_limits_of_dependent_rounds_are_those_bounds_whose_share_may_be_the_perc
     assert high == 481 or not may_be(found.high_ns)
 
 
+def test_the_outermost_percentiles_of_dependent_rounds_are_the_outermost_times():
+    times = np.random.default_rng(8).permutation(np.arange(1, 2001)).reshape(40, 50)
+    least, most = (latency_percentile(times, percentile, dependent=True) for percentile in (0, 100))
+    assert (least.low_ns, least.value_ns, least.high_ns) == (0, 1, 1)
+    assert (most.low_ns, most.value_ns, most.high_ns) == (2000, 2000, math.inf)
+
+
 def test_rounds_that_are_known_to_depend_count_as_dependent():
     times = np.random.default_rng(8).permutation(np.arange(1, 2001)).reshape(40, 50)
     apart, together = (latency_percentile(times, 90, dependent=known) for known in (False, True))
