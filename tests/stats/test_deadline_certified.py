@@ -122,6 +122,11 @@ def test_more_rounds_of_a_plan_without_a_look_that_can_certify() -> None:
     assert found.reason == "17 more rounds needed"
 
 
+def test_rounds_enough_at_which_nobody_looked_are_told() -> None:
+    found = certify_deadline(np.ones(40), (10,))
+    assert (found.ns, found.more_rounds, found.reason) == (None, 0, "no look was taken at the rounds after the first 10")
+
+
 def test_more_rounds_are_not_one_too_many_where_equality_decides() -> None:
     assert certify_deadline([1.0], (1,), late_share=0.5, confidence=0.75).more_rounds == 1  # 0.5^2 is 0.25
     assert certify_deadline([1.0] * 2, (1, 2), late_share=0.5, confidence=0.75).ns == 1.0

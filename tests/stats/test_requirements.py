@@ -74,6 +74,11 @@ def test_rounds_far_within_a_bound_are_alike_however_they_follow_one_another() -
     assert near.more is not None
 
 
+def test_looks_that_have_risked_all_leave_nothing_to_project() -> None:
+    found = rounds_keep([1.0, 2.0, 3.0], 1.5, late_share=0.5, error=0.5, looks=(2,))
+    assert (found.verdict, found.broke, found.more, found.reason) == ("not shown", 2, None, "earlier looks risked all the error allowed")
+
+
 def test_later_rounds_withdraw_what_earlier_ones_have_shown() -> None:
     values = np.r_[np.ones(60), np.tile([1.0, 1.0, 9.0], 20)]
     found = rounds_keep(values, 2.0, late_share=0.2, error=0.05, looks=(60,))
