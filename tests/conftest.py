@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -9,15 +10,12 @@ from typing import Any
 
 import pytest
 import shared_cores  # noqa: F401 - before numpy
-from four_hosts import four_hosts, hosts_script, traces_of
 from hypothesis import settings
 
 from orchestrator.distributed.local import prepare_environment
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement import worker
 from orchestrator.subject.targets import code_of_its_own
-
-__all__ = ["four_hosts", "hosts_script", "traces_of"]
 
 # The workers of pytest-xdist are told the width of its terminal; the output of tests goes into a pipe. Readline, which pytest imports, sets
 # the variable behind Python's back.
@@ -50,6 +48,13 @@ TOGETHER = {
     ),
 }
 """What takes long to make or to import, and how the paths of the files begin that need it."""
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage seldom, and never among what was imported and collected: Python would walk through all of it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

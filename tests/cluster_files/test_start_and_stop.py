@@ -48,6 +48,22 @@ def ports(first: int) -> str:
     return f"{first}-{first + 19}"
 
 
+def wrong_tokens_are_one_line_and_leave_nothing(script: Script, node: dict[str, str], join: list[str]) -> None:
+    wrong, token = "f" * 64, Path(node["HOME"]) / ".ray" / "auth_token"
+    refused = script(node, "start_node.sh", "--token-stdin", *join, given=wrong)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: Ray did not start on 127.0.0.42: the head refuses this host's token; copy the head's")
+    assert refused.stderr.count("\n") == 1
+    assert wrong not in refused.stderr
+    assert list(Path(node["TAIL_QUALITY_STATE"]).iterdir()) == []
+    assert not token.exists()
+
+    token.write_text(wrong)  # one that was there before is not this script's to remove
+    assert script(node, "start_node.sh", *join).returncode == 2
+    assert token.read_text() == wrong
+    token.unlink()
+
+
 def test_a_cluster_comes_up_with_its_labels_and_stop_ends_exactly_it(
     hosts: Hosts, script: Script, free_ports: Callable[[int], int]
 ) -> None:
@@ -66,11 +82,16 @@ def test_a_cluster_comes_up_with_its_labels_and_stop_ends_exactly_it(
     refused = script(node, "start_node.sh", *join)
     assert refused.returncode == 2
     assert "no token in" in refused.stderr
+    wrong_tokens_are_one_line_and_leave_nothing(script, node, join)
     joined = script(node, "start_node.sh", "--token-stdin", *join, given=token.read_text())
     assert joined.returncode == 0, joined.stderr
     again = script(node, "start_node.sh", *join)
     assert again.returncode == 2
     assert "127.0.0.42 is up already" in again.stderr
+
+    taken = script(other, "start_head.sh", "--node-ip", "127.0.0.46", "--port", str(port), "--ports", ports(free_ports(20)))
+    assert taken.returncode == 2
+    assert taken.stderr == f"error: port {port} of this host is taken; choose others with --ports or, for the head, --port\n"
 
     # Another Ray of the same user, which must outlive all of this.
     apart = script(other, "start_head.sh", "--node-ip", "127.0.0.43", "--port", str(free_ports(1)), "--ports", ports(free_ports(20)))
@@ -139,33 +160,3 @@ def test_the_output_of_a_ray_that_failed_is_kept_until_the_next_start_which_take
     command = b"\0".join(Path(f"/proc/{leader(host, '127.0.0.49')}/cmdline").read_bytes().split(b"\0"))
     assert b"--head" in command
     assert b"--ray-client-server-port" not in command
-
-
-def test_a_wrong_token_is_one_line_and_leaves_nothing(hosts: Hosts, script: Script, free_ports: Callable[[int], int]) -> None:
-    head, node = hosts("head"), hosts("node")
-    port = free_ports(1)
-    started = script(head, "start_head.sh", "--node-ip", "127.0.0.44", "--port", str(port), "--ports", ports(free_ports(20)))
-    assert started.returncode == 0, started.stderr
-    wrong = "f" * 64
-    join = ["--system", "b", "--address", f"127.0.0.44:{port}", "--node-ip", "127.0.0.45", "--ports", ports(free_ports(20))]
-    refused = script(node, "start_node.sh", "--token-stdin", *join, given=wrong)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: Ray did not start on 127.0.0.45: the head refuses this host's token; copy the head's")
-    assert refused.stderr.count("\n") == 1
-    assert wrong not in refused.stderr
-    assert list(Path(node["TAIL_QUALITY_STATE"]).iterdir()) == []
-    token = Path(node["HOME"]) / ".ray" / "auth_token"
-    assert not token.exists()
-
-    token.write_text(wrong)  # one that was there before is not this script's to remove
-    assert script(node, "start_node.sh", *join).returncode == 2
-    assert token.read_text() == wrong
-    token.unlink()
-    right = (Path(head["HOME"]) / ".ray" / "auth_token").read_text()
-    joined = script(node, "start_node.sh", "--token-stdin", *join, given=right)
-    assert joined.returncode == 0, joined.stderr
-    assert script(node, "stop.sh").returncode == 0
-
-    taken = script(node, "start_head.sh", "--node-ip", "127.0.0.46", "--port", str(port), "--ports", ports(free_ports(20)))
-    assert taken.returncode == 2
-    assert taken.stderr == f"error: port {port} of this host is taken; choose others with --ports or, for the head, --port\n"

@@ -96,7 +96,7 @@ def test_dashes_differ() -> None:
 @pytest.mark.parametrize(("style", "width"), [("paper", None), ("paper", inches("84mm")), ("talk", None), (None, 5.0)])
 def test_a_pdf_is_as_wide_as_it_was_asked_to_be_and_its_text_is_truetype(report: Any, tmp_path: Path, style: str, width: float) -> None:
     look = look_of(style, width)
-    for path in write_figures(tmp_path, ["pdf"], (), report.results, report.evidence, look):
+    for path in write_figures(tmp_path, ["pdf"], ["tail-quality", "stages"], report.results, report.evidence, look):
         pdf = path.read_bytes()
         ((wide, high),) = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf)
         assert float(wide) == pytest.approx(72 * look.width, abs=0.01)

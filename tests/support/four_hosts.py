@@ -101,9 +101,9 @@ def hosts_script() -> Path:
     return HOSTS_SCRIPT
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def four_hosts(hosts_script: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FourHosts]:
-    """Four hosts for all tests of a run; nothing of them is left afterwards."""
+    """Four hosts for all tests of a folder that is a package, which end with the last of them; nothing of them is left afterwards."""
     folder = tmp_path_factory.mktemp("hosts") / "four"
     try:
         address = run_hosts("up", folder).splitlines()[-1]

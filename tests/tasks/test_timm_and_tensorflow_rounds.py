@@ -1,4 +1,4 @@
-"""Vision transformers and the framework runtimes through the program itself, each in a process of its own."""
+"""A vision transformer and the framework runtimes through the program itself, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -39,34 +39,28 @@ def own_model(folder: Path, name: str, of: str, changes: dict[str, str]) -> None
 
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One campaign of two rounds of each of three models, from random weights where none are at hand.
-
-    ViT-B/16 is the network of the paper with pictures of 32 pixels: 86 million parameters as ever, and 5 patches instead of 197.
-    """
+    """One campaign of two rounds of each of two models, from random weights where none are at hand."""
     for package in ("timm", "tensorflow"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed: run `pip install 'tail-quality[{package}]'`")
     import timm
-    import torchvision
     from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("vision")
     torch.manual_seed(0)
-    torch.save(torchvision.models.vit_b_16(image_size=32).state_dict(), folder / "vit.pth")
     save_file(timm.create_model("test_vit").state_dict(), folder / "vit.safetensors")
     models, sweeps = folder / "conf" / "model", folder / "conf" / "sweep"
     models.mkdir(parents=True)
     sweeps.mkdir()
-    own_model(models, "vit", "vit_b_16", {"path": f"{folder}/vit.pth", "weights": "null", "input_size": "32", "resize_size": "32"})
     own_model(models, "of_timm", "timm_vit_base_patch16_224", {"path": f"{folder}/vit.safetensors", "architecture": "test_vit.r160_in1k"})
-    (sweeps / "three.yaml").write_text(
+    (sweeps / "two.yaml").write_text(
         "axes:\n"
-        "  model: vit,of_timm,efficientnet_lite0\n"
-        "  runtime: torch,torchscript,tensorflow\n"
-        "  runtime.deterministic: false,false,true\n"
+        "  model: of_timm,efficientnet_lite0\n"
+        "  runtime: torchscript,tensorflow\n"
+        "  runtime.deterministic: false,true\n"
         "pair: [[model, runtime, runtime.deterministic]]\n"
     )
-    command = [sys.executable, "-m", "orchestrator", "--config-dir", str(folder / "conf"), "+sweep=three", *TWO_ROUNDS]
+    command = [sys.executable, "-m", "orchestrator", "--config-dir", str(folder / "conf"), "+sweep=two", *TWO_ROUNDS]
     done = subprocess.run([*command, f"results_dir={folder / 'r'}"], cwd=folder, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "r"
@@ -83,10 +77,6 @@ def checked_record(campaign: Path, model: str) -> dict[str, Any]:
     assert record["facts"]["threads"] == {"intra_op": 1}
     assert record["placement"]["pinned"] is True
     return record
-
-
-def test_vit_b_16_from_a_random_checkpoint(campaign: Path) -> None:
-    assert checked_record(campaign, "vit")["facts"]["classes"] == 1000
 
 
 def test_a_small_vit_of_timm_from_a_random_checkpoint(campaign: Path) -> None:

@@ -1,0 +1,3 @@
+from four_hosts import four_hosts, hosts_script, traces_of
+
+__all__ = ["four_hosts", "hosts_script", "traces_of"]
