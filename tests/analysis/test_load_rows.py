@@ -16,6 +16,7 @@ from orchestrator.analysis.served_streams import Served, Server, delivered_per_s
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.figures.grid import counted, grid_of
+from orchestrator.report.schedules import short
 from orchestrator.stats.arrivals import gamma, mean_rate, periodic, poisson
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
@@ -156,3 +157,7 @@ def test_a_queue_that_our_loop_builds_is_told_from_one_that_the_server_does() ->
     assert NOT_KEPT not in load_flags(theirs, None)
     assert OVERLOADED in load_flags(theirs, None), "1.2 of what it can answer arrives, though ten arrivals hardly show it"
     assert OVERLOADED not in load_flags(by_turns(12, 1, "newest"), None)
+
+
+def test_delays_are_written_in_the_unit_that_suits_them() -> None:
+    assert [short(ns) for ns in (None, 8263, 999_499, 999_500, 15_013_858)] == ["-", "8.26 us", "999 us", "1 ms", "15.0 ms"]
