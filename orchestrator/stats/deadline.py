@@ -162,7 +162,7 @@ def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | N
     --------
     >>> alternating = np.tile([1.0, 2.0], 30)
     >>> design_effect(alternating, 0.1), round(design_effect(np.sort(alternating), 0.1), 1)
-    (1.0, 39.0)
+    (1.0, 56.6)
     """
     deadlines = np.asarray(deadlines_ns, dtype=np.float64)
     if not np.isfinite(deadlines).any():

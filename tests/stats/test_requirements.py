@@ -189,3 +189,8 @@ def test_rounds_that_depend_on_each_other_are_missing_as_many_times_over() -> No
 
 def test_a_mean_at_its_next_look_has_a_wider_interval() -> None:
     assert more_for_mean(30, 0.92, 0.88, 0.90, wider=1.5) == 240
+
+
+def test_a_look_that_risked_all_leaves_nothing_for_another() -> None:
+    found = rounds_keep([1.0, 3.0], 2.0, late_share=0.5, error=0.5, looks=(2,))  # P(Bin(2, 0.5) = 0) is all of 0.5/2
+    assert (found.verdict, found.more, found.reason) == ("not shown", None, "earlier looks risked all the error allowed")
