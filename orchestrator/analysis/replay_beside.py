@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, TypedDict
@@ -11,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.held_answers import answered_under_load, held_mean
-from orchestrator.analysis.quality import Stake, intervals_of, scale_of
+from orchestrator.analysis.quality import Stake
 from orchestrator.analysis.replay_streams import Arrivals, Rule
 from orchestrator.analysis.served_streams import found_idle, inferences_of, served_streams, server_of
+from orchestrator.analysis.tail_quality import Figure
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.capacity_verdict import stream_means
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
@@ -27,8 +26,8 @@ class Beside(TypedDict):
     """What the same trial kept when it was measured under this load."""
 
     measured: Annotated[str | None, "the same trial as it was measured under this load; null where it was not"]
-    measured_mean: Annotated[float | None, "its tail quality on the response clock, a mean over streams"]
-    measured_low: Annotated[float | None, "lower limit of its 95 % interval over streams"]
+    measured_mean: Annotated[float | None, "its tail quality on the response clock, as its report has it: a mean over rounds"]
+    measured_low: Annotated[float | None, "lower limit of its 95 % interval of rounds to come"]
     measured_high: Annotated[float | None, "upper limit"]
     service_change: Annotated[float | None, "its mean total time over that of the closed loop, less 1"]
     idle_penalty: Annotated[
@@ -83,24 +82,17 @@ def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int,
 
     ``held`` is replayed quality with the last answer held.
     """
-    judged = measured.judged(measured.metric)
-    assert measured.streams is not None
-    every = np.ones(len(measured.references), dtype=np.bool_)
-    means = stream_means(judged.curve(measured.times[Clock.RESPONSE], [deadline.ns])[0], measured.streams, measured.cut_short)
-    if not means.size:
+    figure = Figure(measured, measured.metric, "all", np.ones(len(measured.references), dtype=np.bool_), seed)
+    if not figure.defined:
         return {**NOTHING, "measured": measured.trial_id}
-    rounds = float(np.unique(measured.streams, return_counts=True)[1].max())
-    random = np.random.default_rng([seed, zlib.crc32(measured.trial_id.encode())])
-    [found] = intervals_of(means[np.newaxis], judged.ideal(), of_streams(measured.stake(judged, every), rounds), random)
-    scale = scale_of(judged)
-    low, high = scale.shown_limits(found.low, found.high)
+    [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, 0, ())
     closed, services = (of.times[PRIMARY_CLOCK][np.isfinite(of.times[PRIMARY_CLOCK])] for of in (data, measured))
     idle = services_after_idling(measured)
     return {
         "measured": measured.trial_id,
-        "measured_mean": float(scale.shown(float(means.mean()))),
-        "measured_low": low,
-        "measured_high": high,
+        "measured_mean": kept["mean"],
+        "measured_low": kept["interval_low"],
+        "measured_high": kept["interval_high"],
         "service_change": float(services.mean() / closed.mean() - 1) if services.size and closed.size else None,
         "idle_penalty": float(np.median(idle) / np.median(closed) - 1) if idle.size and closed.size else None,
         "held_mean": held,

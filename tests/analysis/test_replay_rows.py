@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.analysis.groups import ThresholdSet
 from orchestrator.analysis.held_answers import Answered, held_mean
 from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
+from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.metrics import Answers, find_metric
 from orchestrator.metrics.interface import Scale
@@ -202,12 +205,13 @@ def test_an_answer_is_held_where_it_is_right_of_a_later_sample_too(data: TrialDa
 def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) -> None:
     load = LoadConfig(name="poisson", rate_per_s=20.0, stream_s=3.0)
     record = data.record.model_copy(update={"trial_id": "loaded-r0", "trial": data.record.trial.model_copy(update={"load": load})})
-    slower = {clock: times * 1.25 for clock, times in data.times.items()}
+    slower: dict[Clock, Any] = {clock: times * 1.25 for clock, times in data.times.items()}
     # Every arrival but each tenth finds the server idle; that one waits, and its answer is late.
     arrivals = np.tile(np.arange(40).reshape(2, 20) * 50e6, (15, 1))
     waits = np.where(np.arange(20) % 10 == 9, 30e6, 0.0)
+    answered = slower | {Clock.RESPONSE: slower[Clock.TOTAL] + waits}
     loaded = replace(
-        data, record=record, times=slower | {Clock.RESPONSE: slower["total"] + waits}, arrivals=arrivals, streams=np.arange(30) // 2,
+        data, record=record, times=answered, inferences=answered, arrivals=arrivals, streams=np.arange(30) // 2,
         incomplete=np.zeros(30, dtype=bool), outcome=np.zeros((30, 20), dtype=np.int8),
     )  # fmt: skip
     question = Question(POISSON, (20.0, 21.0), Rule())
@@ -215,7 +219,12 @@ def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) ->
     assert (same["measured"], other["measured"]) == ("loaded-r0", None)
     on_time = slower["total"] + waits <= LIMIT.ns
     assert same["measured_mean"] == pytest.approx((on_time * ([1.0] * 16 + [0.0] * 4)).mean())
-    assert same["measured_low"] <= same["measured_mean"] <= same["measured_high"]
+    at_limit = ThresholdSet(None, dict.fromkeys(loaded.times, ()), (LIMIT,), LIMIT)
+    reported = tail_quality_rows(loaded, at_limit, (), AnalysisConfig(seed=3))
+    [row] = [row for row in reported if (row["clock"], row["threshold"]) == ("response", LIMIT.label)]
+    assert [same[f"measured_{name}"] for name in ("low", "mean", "high")] == [  # type: ignore[literal-required]
+        row["interval_low"], row["mean"], row["interval_high"],
+    ], "one measured figure has one interval, that of the report"  # fmt: skip
     assert same["service_change"] == pytest.approx(0.25)
     assert same["idle_penalty"] == pytest.approx(0.25, abs=0.03)
     assert other["service_change"] is other["idle_penalty"] is None
