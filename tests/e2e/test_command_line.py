@@ -103,11 +103,16 @@ def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
     program.orchestrator("report", campaign / "r", cwd=campaign)
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None:
-    words = [*NULL, "model.sleep_ms=20", "measurement.max_rounds=100000", "measurement.rule=rounds", f"results_dir={tmp_path / 'r'}"]
-    command = program.hearing_command(*words)
+    words = [
+        "cluster=inline",
+        "model.sleep_ms=20",
+        "measurement.max_rounds=100000",
+        "measurement.rule=rounds",
+        f"results_dir={tmp_path / 'r'}",
+    ]
+    command = program.hearing_command(*NULL, *words)
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
             until = time.monotonic() + 240
