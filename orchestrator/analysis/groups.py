@@ -250,8 +250,13 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
         if _distinct(of_members, others) == _distinct(of_members, differing):
             differing = others
         for trial_id in members:
-            differences[trial_id] = ", ".join(f"{key}={settings[trial_id].get(key)}" for key in differing)
+            differences[trial_id] = ", ".join(f"{as_typed(key)}={settings[trial_id].get(key)}" for key in sorted(differing, key=as_typed))
     return differences
+
+
+def as_typed(key: str) -> str:
+    """Return a key as a user writes it: a load is chosen by its name."""
+    return "load" if key == "load.name" else key
 
 
 def _stops(key: str) -> bool:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.replay import Question, ReplayRow, replay_rows
@@ -91,13 +94,20 @@ def _deadline(group: Group, asked: str | None) -> Threshold | None:
         return group.thresholds.primary
     reference = group.thresholds.reference
     chosen = next((data for data in group.trials if reference is not None and data.trial_id == reference.trial), None)
-    return primary_threshold(
-        asked, None if chosen is None else chosen.inferences[PRIMARY_CLOCK], None if chosen is None else chosen.trial_id
-    )
+    times = None if chosen is None else chosen.inferences[PRIMARY_CLOCK]
+    return _threshold("--deadline", asked, times, None if chosen is None else chosen.trial_id)
+
+
+def _threshold(option: str, text: str, times: NDArray[np.float64] | None = None, trial_id: str | None = None) -> Threshold | None:
+    """Return a threshold as an option gives it. Raises InputError that names the option."""
+    try:
+        return primary_threshold(text, times, trial_id)
+    except InputError as error:
+        raise InputError(str(error).replace("primary threshold", option, 1)) from error
 
 
 def _time(text: str) -> int:
-    found = primary_threshold(text, None)
+    found = _threshold("--error-after", text)
     if found is None:
         raise InputError(f"--error-after {text[:40]}: must be a time, such as '500 ms'")
     return found.ns

@@ -143,8 +143,9 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
     ramp = int(np.searchsorted(moments, ramp_s * arrivals.SECOND_NS))
     held = (moments.size - ramp) // samples
     if held < 1:
+        of_samples = f" of {samples} samples" if samples > 1 else ""
         raise InputError(
-            f"load.file={load.file}: {moments.size} arrivals, of which {ramp} are the ramp, fill no round of {samples} samples; "
+            f"load.file={load.file}: {moments.size} arrivals, of which {ramp} are the ramp, fill no round{of_samples}; "
             "give a longer trace, or lower task.limit or load.ramp_s"
         )
     rounds = min(held, max(1, -(-(within - ramp) // samples) if load.stream_s is not None else held))

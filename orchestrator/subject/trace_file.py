@@ -17,6 +17,9 @@ from orchestrator.contracts import InputError
 COLUMNS = ("arrival_s", "arrival", "timestamp", "time", "TIMESTAMP")
 """Names of the column or field that holds the times; a file of one column needs none."""
 
+LATEST_S = 1e11
+"""A later moment, of the year 5138 if counted from 1970, is one in milliseconds or less."""
+
 
 def read_trace(path: Path) -> NDArray[np.float64]:
     """Return the times of a file in s, in the order of its lines.
@@ -71,6 +74,11 @@ def _seconds(value: object, path: Path, line: int) -> float:
             seconds = datetime.fromisoformat(str(value).strip()).timestamp()
         except ValueError:
             seconds = math.nan
+    if abs(seconds) > LATEST_S:
+        raise InputError(
+            f"load.file={path}: {str(value)[:40]!r} in line {line} is no time in seconds, unless of a year beyond 5000; divide "
+            "milliseconds by 1000, or write ISO times"
+        )
     if not math.isfinite(seconds):
         raise InputError(f"load.file={path}: {str(value)[:40]!r} in line {line} is no time; write seconds or ISO times")
     return seconds
