@@ -98,7 +98,7 @@ def at_rate(trial: Trial, chosen: Choice, question: CapacityQuestion, samples: i
             "most_streams": chosen.most_streams,
             "error": FAMILY_ERROR / MOST_PROBES,
         },
-        "min_rounds": FIRST_LOOK * rounds,
+        "min_rounds": (FIRST_LOOK if chosen.most_s is None else 1) * rounds,  # seconds count from there on
         "max_rounds": 2 * chosen.most_streams * rounds,
         "max_seconds": None if chosen.most_s is None else _seconds_of_rounds(chosen, length, samples),
     }
@@ -106,11 +106,10 @@ def at_rate(trial: Trial, chosen: Choice, question: CapacityQuestion, samples: i
 
 
 def _seconds_of_rounds(chosen: Choice, length: Length, samples: int) -> float:
-    """Return how long rounds may take beyond those of the first look, in s; the seconds of a rule are without ramps."""
+    """Return how long rounds may take beyond those of the first stream, in s; the seconds of a rule are without ramps."""
     assert chosen.most_s is not None
     of_rounds = length.rounds * samples / length.arrivals(samples)
-    beyond_s = SLACK * chosen.most_s * of_rounds - FIRST_LOOK * length.rounds * samples / chosen.rate_per_s
-    return max(1.0, round(beyond_s, 1))
+    return max(1.0, round(SLACK * chosen.most_s * of_rounds - length.rounds * samples / chosen.rate_per_s, 1))
 
 
 class Explorer:

@@ -123,6 +123,11 @@ def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str],
     assert little is None, "loading takes 2 s at least, and 12 streams more than 1 s"
     assert any_time is not None
     assert any_time.most_s is None
+    bounded, free = (capacity.at_rate(question.trials[0], choice, question, 5).measurement for choice in (much, any_time))
+    assert free.max_seconds is None
+    assert free.min_rounds == 6 * bounded.min_rounds, "a rate whose streams take too long ends before its first look"
+    assert bounded.max_seconds is not None
+    assert 20 < bounded.max_seconds < 1.1 * much.most_s
     assert seconds_spent(closed.searches) < seconds_spent(standing.searches)
     assert seconds_left(None, 1e9, 1.0) is None
     assert [pace_of(*seen) for seen in ((0.0, 0.0), (30.0, 20.0), (19.0, 20.0))] == [USUAL_PACE, 1.5, 1.0]
