@@ -155,7 +155,7 @@ class Explorer:
         stored_s = seconds_spent(standing.searches)
         first_spent_s, first_stored_s = self._first = self._first or (spent_s, stored_s)
         pace = pace_of(spent_s - first_spent_s, stored_s - first_stored_s)
-        return seconds_left(self._question.minutes, spent_s, standing.reading_s, pace)
+        return seconds_left(self._question.minutes, spent_s, standing.report_s, pace)
 
     def _candidates(self) -> list[Candidate]:
         """Return what the searched trials work on and where, which is looked at once."""
@@ -175,14 +175,16 @@ def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:
 
 def standing_in(directory: Path, question: CapacityQuestion) -> Standing:
     """Return how the searches of a campaign stand, by what is stored of it."""
-    began_s = time.monotonic()
+    began_s, busy_s = time.monotonic(), time.process_time()
     searches = searches_in(directory, question)
-    return standing_of(searches, question, time_of(question.deadline), time.monotonic() - began_s)
+    reading_s = time.monotonic() - began_s
+    slowdown = max(1.0, reading_s / max(time.process_time() - busy_s, 1e-3))
+    return standing_of(searches, question, time_of(question.deadline), reading_s, slowdown)
 
 
 def goes_on(standing: Standing, question: CapacityQuestion) -> bool:
     """Return whether anything is left to measure, by what is stored."""
-    left_s = seconds_left(question.minutes, seconds_spent(standing.searches), standing.reading_s)
+    left_s = seconds_left(question.minutes, seconds_spent(standing.searches), standing.report_s)
     return any(choices(standing, question, left_s))
 
 

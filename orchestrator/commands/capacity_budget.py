@@ -19,8 +19,10 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length, length_of_stream
 
-ENDING_S = 20.0
-"""Of a budget, for ending the executor, for what a report takes whatever is in it, and for ending the program."""
+ENDING_S = 15.0
+"""Of a budget, for ending the executor and the program."""
+LEAST_REPORT_S = 5.0
+"""Processor time of a report, whatever is in it."""
 REPORTS_PER_READING = 12.0
 """What is in it takes a report so much longer than reading and judging it: 8 to 10 times where that is mAP, which takes longest."""
 USUAL_PACE = 1.1
@@ -46,14 +48,20 @@ class Standing:
         where each is expected to end, in samples a second; None where nothing tells.
     rates
         what each measures next, in samples a second; None where it is over.
-    reading_s
-        how long it took to read and judge what is stored.
+    reading_s, slowdown
+        how long it took to read and judge what is stored, and how many times as long as it kept a processor busy.
     """
 
     searches: tuple[Search, ...]
     guesses: tuple[float | None, ...]
     rates: tuple[float | None, ...]
     reading_s: float
+    slowdown: float = 1.0
+
+    @property
+    def report_s(self) -> float:
+        """How long it may take to report and to end."""
+        return ENDING_S + LEAST_REPORT_S * self.slowdown + REPORTS_PER_READING * self.reading_s
 
     @property
     def wide(self) -> int:
@@ -61,11 +69,13 @@ class Standing:
         return sum(rate is not None for rate in self.rates)
 
 
-def standing_of(searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold, reading_s: float) -> Standing:
+def standing_of(
+    searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold, reading_s: float, slowdown: float = 1.0
+) -> Standing:
     """Return how searches stand, of which what is stored was read in so many s."""
     guesses = tuple(expected_of(search, deadline, question.keep) for search in searches)
     rates = tuple(search.next_rate(guess) for search, guess in zip(searches, guesses, strict=True))
-    return Standing(tuple(searches), guesses, rates, reading_s)
+    return Standing(tuple(searches), guesses, rates, reading_s, slowdown)
 
 
 def seconds_spent(searches: Sequence[Search]) -> float:
@@ -78,15 +88,15 @@ def pace_of(took_s: float, stored_s: float) -> float:
     return max(1.0, took_s / stored_s) if stored_s > 0 else USUAL_PACE
 
 
-def seconds_left(minutes: float | None, spent_s: float, reading_s: float, pace: float = USUAL_PACE) -> float | None:
+def seconds_left(minutes: float | None, spent_s: float, report_s: float, pace: float = USUAL_PACE) -> float | None:
     """Return how much may be measured yet, in s that are stored, so that the report is there in time; None where there is no budget.
 
     Examples
     --------
-    >>> seconds_left(5, 120, 1.0, pace=2.0)
-    74.0
+    >>> seconds_left(5, 120, 30.0, pace=2.0)
+    75.0
     """
-    return None if minutes is None else (60 * minutes - spent_s - ENDING_S - REPORTS_PER_READING * reading_s) / pace
+    return None if minutes is None else (60 * minutes - spent_s - report_s) / pace
 
 
 def _trials(searches: Iterable[Search]) -> Iterator[TrialData]:
