@@ -8,42 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from by_hydra import by_hydra
+from hydra import compose
+from omegaconf import DictConfig
 
 from orchestrator.configuration import composer
-from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.keys import is_schema_key
-from orchestrator.configuration.sweep import combinations, parse_sweep
 
 pytestmark = pytest.mark.slow
 
-SWEEPS = sorted((shipped_folder() / "sweep").rglob("*.yaml"))
 NULL = ["model=echo", "task=numbers"]
-
-
-def by_hydra(settings: Sequence[str], folders: Sequence[Path] = ()) -> dict[str, Any]:
-    """What Hydra alone makes of one trial, every override given to it at once."""
-    search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in folders)}]"]
-    last = dict(setting.split("=", 1) for setting in settings)
-    overrides = [f"{'++' if is_schema_key(key) else ''}{key}={value}" for key, value in last.items()]
-    with initialize_config_dir(str(shipped_folder()), version_base="1.3"):
-        plain: dict[str, Any] = OmegaConf.to_container(compose("config", [*search, *overrides]), resolve=True)  # type: ignore[assignment]
-    return plain
-
-
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_every_shipped_sweep_is_what_hydra_makes_of_each_trial(path: Path) -> None:
-    sweep = parse_sweep(yaml.safe_load(path.read_text()))
-    rows, _ = combinations({key: tuple(text.split(",")) for key, text in sweep.axes.items()}, sweep.pair, sweep.exclude)
-    some = rows[:: max(1, len(rows) // 4)]
-    documents = compose_trials([f"+sweep={path.stem}"]).documents
-    assert len(documents) == len(rows)
-    for row in some:
-        expected = by_hydra([*sweep.settings, *(f"{key}={value}" for key, value in row.items())])
-        assert documents[rows.index(row)] == expected
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,3 @@ def test_the_plan_prints_each_cell_with_what_it_is_and_what_stands_in(
     assert "note: runtime onnxruntime (5 trials): substitute: onnxruntime for the paper's TensorFlow" in said
     assert "Device: cuda:0 of geforce, titan_v, p100; cuda:0,1,2,3 of geforce_all, v100_all." in said
     assert said.count("task.root is not set and must name the folder with pictures and annotations") == 1
-
-
-def test_the_plan_of_the_small_sweep_says_who_makes_its_hosts() -> None:
-    notes = compose_trials(["+sweep=paper_small"]).notes
-    assert len(notes) == 32
-    assert all("the four that `make study` makes" in note for note in notes)

@@ -14,7 +14,6 @@ pytestmark = pytest.mark.slow
 
 GROUPS = ("model", "task", "system", "runtime", "measurement", "load", "server", "analysis", "cluster")
 FILES = sorted(path for group in GROUPS for path in (shipped_folder() / group).rglob("*.yaml"))
-SWEEPS = sorted((shipped_folder() / "sweep").rglob("*.yaml"))
 NEEDS = {
     "cluster=address": ["cluster.address=10.0.0.1:6379"],
     **{f"load={law}": ["load.rate_per_s=40"] for law in ("periodic", "poisson", "gamma")},
@@ -42,31 +41,3 @@ def test_every_file_composes_and_its_target_resolves(path: Path) -> None:
     model_options, task_options = options_here(trial)
     resolve("model", trial.model.target, model_options)
     resolve("task", trial.task.target, task_options)
-
-
-@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
-def test_every_sweep_composes(path: Path) -> None:
-    composition = compose_trials([f"+sweep={path.stem}"])
-    assert composition.name == path.stem
-    for document in composition.documents:
-        parse_trial(document)
-
-
-def test_the_vision_sweep_is_two_models_on_two_systems_in_two_runtimes() -> None:
-    trials = [parse_trial(document) for document in compose_trials(["+sweep=vision"]).documents]
-    assert len({(trial.model.name, trial.system.name, trial.runtime.name) for trial in trials}) == len(trials) == 8
-    assert {trial.task.name for trial in trials} == {"imagenet_samples"}
-    assert all(trial.measurement.max_seconds is not None for trial in trials)
-
-
-def test_the_quick_sweep_is_one_model_on_one_core_in_two_runtimes_without_ray() -> None:
-    documents = compose_trials(["+sweep=quick"]).documents
-    trials = [parse_trial(document) for document in documents]
-    assert {document["cluster"]["name"] for document in documents} == {"inline"}
-    assert [(trial.model.name, trial.system.name, trial.runtime.name) for trial in trials] == [
-        ("efficientnet_lite0", "cpu_1core", "torch"),
-        ("efficientnet_lite0", "cpu_1core", "onnxruntime"),
-    ]
-    assert {(trial.measurement.rule, trial.measurement.min_rounds, trial.measurement.max_rounds) for trial in trials} == {
-        ("rounds", 10, 10)
-    }
