@@ -97,17 +97,6 @@ def printed(folder: Path, verb: str, columns: int, monkeypatch: pytest.MonkeyPat
     return done.stdout
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
-def test_the_doctor_names_problems_alone_unless_asked_for_all(width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    brief, everything = (orchestrator("doctor", *more, cwd=tmp_path).stdout for more in ([], ["--all"]))
-    counts = re.search(r"(\d+) lines: (\d+) good, (\d+) doubtful, (\d+) bad", everything)
-    assert counts is not None
-    assert len(brief) < len(everything)
-    assert not re.search(r"│\s*good\s*│", brief)
-    assert all(len(line) <= width for line in brief.splitlines()[:-1])
-
-
 def test_a_reader_that_leaves_early_accuses_nobody(measured: Path) -> None:
     read, write = os.pipe()
     os.close(read)

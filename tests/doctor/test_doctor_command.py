@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.commands.doctor import examine_here, print_findings
 from orchestrator.commands.verbs.doctor import Options, execute
+from orchestrator.configuration.config import ClusterConfig
 from orchestrator.contracts import InputError
+from orchestrator.doctor.findings import Finding
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
 
@@ -36,9 +39,28 @@ def test_this_machine_is_examined_without_ray(capsys: pytest.CaptureFixture[str]
     assert by_what["pinning"][0] == "good"
 
 
-def test_every_line_stands_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    doctor()
-    whats = {what for _, what, *_ in lines_of(capsys.readouterr().out)}
+@pytest.fixture(scope="module")
+def findings() -> list[Finding]:
+    return examine_here(ClusterConfig(name="inline"), [])
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_problems_alone_are_named_unless_all_is_asked_for(
+    findings: list[Finding], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_findings(findings)
+    everything = capsys.readouterr().out
+    print_findings(findings, everything=False)
+    brief = capsys.readouterr().out
+    assert re.search(r"(\d+) lines: (\d+) good, (\d+) doubtful, (\d+) bad", everything) is not None
+    assert len(brief) < len(everything)
+    assert not re.search(r"│\s*good\s*│", brief)
+    assert all(len(line) <= width for line in brief.splitlines()[:-1])
+
+
+def test_every_line_stands_on_the_page(findings: list[Finding]) -> None:
+    whats = {finding.what for finding in findings}
     told = set(re.findall(r"^\| ([\w -]+) \|", PAGE, re.MULTILINE))
     assert {re.sub(r"GPU \d+", "GPU N", what) for what in whats} <= told
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import fake_clock_campaign
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from effort import EFFORT
 
-PROGRAM = Path(__file__).with_name("fake_clock_campaign.py")
-EACH_WRITE = Path(__file__).with_name("death_after_each_write.py")
+from orchestrator.subject.targets import code_of_its_own
+
+PROGRAM = Path(fake_clock_campaign.__file__)
 CAMPAIGNS = EFFORT
 """How many campaigns are killed."""
 TABLES = ("tail_quality", "latency", "convergence", "prediction", "deadline", "comparison")
@@ -70,7 +76,8 @@ def check_whole(directory: Path, undisturbed: Path, rounds: int) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "results"
-    assert run(folder)
+    with code_of_its_own():
+        fake_clock_campaign.main(folder)
     return folder
 
 
@@ -86,10 +93,24 @@ def test_nothing_is_lost_and_nothing_measured_twice(seed: int, undisturbed: Path
 
 
 @pytest.mark.slow
-def test_a_driver_may_die_before_any_file_has_its_name(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, EACH_WRITE, tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    *killed, undisturbed = sorted(tmp_path.iterdir(), key=lambda folder: int(folder.name))
-    assert len(killed) > 20
-    for folder in killed:
+def test_a_driver_may_die_before_any_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a driver leaves that dies then is what lies there at that moment: copied, and gone on with by another driver."""
+    monkeypatch.setattr(fake_clock_campaign, "ROUNDS", 3)
+    undisturbed, left = tmp_path / "undisturbed", list[Path]()
+    undisturbed.mkdir()
+
+    def leaving_it(give_name: Callable[..., None]) -> Callable[..., None]:
+        def named(*paths: Path, **options: Any) -> None:
+            left.append(Path(shutil.copytree(undisturbed, tmp_path / str(len(left)), symlinks=True)))
+            give_name(*paths, **options)
+
+        return named
+
+    with monkeypatch.context() as patch:
+        for how in ("replace", "rename"):
+            patch.setattr(os, how, leaving_it(getattr(os, how)))
+        fake_clock_campaign.main(undisturbed / "results")
+    assert len(left) > 20
+    for folder in left:
+        fake_clock_campaign.main(folder / "results")
         check_whole(folder / "results", undisturbed / "results", rounds=3)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import fake_clock_campaign
 import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.schema import RESULT_TABLES
+from orchestrator.subject.targets import code_of_its_own
 
-PROGRAM = Path(__file__).with_name("fake_clock_campaign.py")
 MUTATIONS = 200
 
 
@@ -48,7 +47,8 @@ CHANGES: tuple[Callable[[bytearray, random.Random], None], ...] = (flip, flip, c
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "results"
-    subprocess.run([sys.executable, PROGRAM, folder], check=True)
+    with code_of_its_own():
+        fake_clock_campaign.main(folder)
     return folder
 
 

@@ -98,9 +98,7 @@ def planned() -> tuple[PlannedTrial, ...]:
 
 
 def main(directory: Path, hold_at: int | None = None) -> None:
-    # The machine's own speed is real, and no part of what is compared.
-    trial_judge.LARGEST_CHANGE = float("inf")
-    sys.path.append(str(Path(__file__).parents[1] / "support" / "code"))
+    sys.path.append(str(Path(__file__).with_name("code")))
     if (directory / CAMPAIGN).exists():
         writer = CampaignWriter.reopen(directory)
         trials = tuple(one for one in writer.record.trials if one.state != "done")
@@ -114,4 +112,6 @@ def main(directory: Path, hold_at: int | None = None) -> None:
 
 
 if __name__ == "__main__":
+    # The machine's own speed is real, and no part of what is compared.
+    trial_judge.LARGEST_CHANGE = float("inf")
     main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
