@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,17 @@ def _restore_settings() -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = False
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of all tests here: a network is exported once."""
+    return tmp_path_factory.mktemp("graphs")
+
+
+@pytest.fixture
+def make_context(make_context: MakeContext, graphs: Path) -> MakeContext:
+    return partial(make_context, cache_dir=graphs)
 
 
 def small_network() -> nn.Module:
