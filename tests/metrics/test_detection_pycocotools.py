@@ -8,6 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
+from effort import EFFORT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask
@@ -133,7 +134,7 @@ def test_random_cases_at_every_threshold_and_round(seed, case):
     assert (curves[:2, 3] > 0.02).all(), "a case where nothing is found tests nothing"
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20 * EFFORT))
 def test_more_random_cases(seed):
     random = np.random.default_rng(seed)
     settings_of_case = {
@@ -220,7 +221,7 @@ def pictures(draw):
     return reference, prediction if draw(st.integers(0, 5)) else None, draw(st.integers(1, 3))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75 * EFFORT, deadline=None)
 @given(st.lists(pictures(), min_size=1, max_size=4))
 def test_small_cases(task):
     references, predictions, times = zip(*task, strict=True)
