@@ -81,13 +81,14 @@ def test_all_runtimes_give_the_logits_of_torch(
     eager, other = model.load(make_context(batch=10)), model.load(make_context(runtime, batch=10, cache_dir=cache_dir()))
     right = []
     for batch in (pictures[:10], pictures[10:]):
-        expected = np.asarray(eager.infer(eager.preprocess(batch)))
+        by_torch = eager.infer(eager.preprocess(batch))
+        expected = np.asarray(by_torch)
         outputs = other.infer(other.preprocess(batch))
         logits = outputs.copy_outputs_to_cpu()[0] if runtime == "onnxruntime" else np.asarray(outputs)
         assert logits.shape == expected.shape == (len(batch), 1000)
         assert np.abs(expected).max() > 1
         assert np.abs(logits - expected).max() < bound
-        assert other.postprocess(outputs) == eager.postprocess(eager.infer(eager.preprocess(batch)))
+        assert other.postprocess(outputs) == eager.postprocess(by_torch)
         right += other.postprocess(outputs)
     assert share_right(right, [sample.reference for sample, _ in samples], 1) == 0.9
     assert other.facts["largest_difference"] < bound
