@@ -88,6 +88,7 @@ def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPat
     """Measures a campaign of cpu_1core and cpu_all on a clock with noise, and returns its directory, a copy of the test's own."""
 
     def run(name: str, **options: object) -> Path:
+        options = {"repeats": 3, "seed": 0, **options}
         asked = repr((name, sorted(options.items())))
         if asked not in measured:
             directory = tmp_path_factory.mktemp("measured") / name
@@ -99,8 +100,8 @@ def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPat
         directory: Path,
         name: str,
         *,
-        repeats: int = 3,
-        seed: int = 0,
+        repeats: int,
+        seed: int,
         slower: Mapping[str, float] | None = None,
         noise: float = 0.05,
         rounds: int = 20,

@@ -44,7 +44,7 @@ def test_without_repeats_there_is_no_verdict(measure: Any, compare: Any) -> None
 def test_the_gate_finds_exactly_the_slower_system(measure: Any, compare: Any, tmp_path: Path) -> None:
     """10 % more inference time is 5 % more total time here, and processes differ by 1 %."""
     before = measure("a", repeats=5)
-    after = measure("b", repeats=5, seed=1, slower={"cpu_1core": 0.1})
+    after = measure("s", repeats=5, seed=1, slower={"cpu_1core": 0.1})
     code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
     assert code == 1
     assert verdicts(tmp_path / "found.json") == {"cpu_1core": "worse", "cpu_all": "no difference shown"}
@@ -130,7 +130,7 @@ def test_one_campaign_of_another_time_needs_drift_to_be_accepted(measure: Any, c
         assert "of all times would turn a verdict" in " ".join(out.split())
     assert compare(before, before, gate=True, accept_drift=False)[0] == 0
     assert [compare(before, candidate, gate=True)[0] for candidate in (after, slow)] == [0, 1]
-    missing = measure("one", repeats=5, systems=("cpu_all",))
+    missing = measure("one", systems=("cpu_all",))
     assert compare(before, missing, gate=True, accept_drift=False)[0] == 1
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from program import orchestrator
 
 from orchestrator.configuration.config import Trial
 from orchestrator.storage import schema
@@ -102,7 +103,8 @@ def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> No
     kill_after_part(3, "resume", "r", cwd=tmp_path)
     for path in tmp_path.glob("r/trials/*/rounds/part-*"):
         assert before.get(path.name) in (None, path.read_bytes())
-    assert program("resume", "r", cwd=tmp_path) == 0
+    done = orchestrator("resume", "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     (place,) = tmp_path.glob("r/trials/*")
     record, rounds = check_conserved(place)
     assert record["state"] == "done"
