@@ -122,7 +122,7 @@ def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPat
                 "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20, **(task or {})},
                 "system": {"name": system, "cores": 1 if system == "cpu_1core" else None},
                 "runtime": {"name": "torch"},
-                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0},
+                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0, "visit_rounds": 5},
             }  # fmt: skip
             trial = parse_trial(document)
             candidates.append(Candidate(trial, inspect(trial), read_machine()))
