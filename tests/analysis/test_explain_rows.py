@@ -13,6 +13,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.explained import sentences
 from orchestrator.stats.slow_rounds import divide_lateness
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.times import Clock
 from orchestrator.storage.schema import ROUNDS
 from orchestrator.storage.stored_form import table_of
 
@@ -81,7 +82,7 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     assert divided is not None
     assert (first["by_sample"], first["by_round"], first["by_neither"]) == (divided.by_sample, divided.by_round, divided.by_neither)
     assert (first["late"], first["rounds"], first["flags"]) == (late.mean(), 60, ["a flag"])
-    told = " ".join(sentences([dict(row) for row in found]))
+    told = " ".join(sentences([dict(row) for row in found], Clock.TOTAL))
     assert "First cause: CPU time of other programs (moves with late answers, rank correlation 0." in told
     assert f"in {SLOW.sum()} disturbed rounds" in told
     assert "Sign: waiting for a core" in told
@@ -96,14 +97,14 @@ def test_a_quota_and_the_program_itself_are_causes_of_their_own(disturbed: Trial
     ):
         found = [dict(row) for row in explain_rows(replace(disturbed, evidence=quiet | {column: took}), LIMIT, ())]
         assert (found[0]["column"], found[0]["place"]) == (column, 1)
-        said = " ".join(sentences(found))
+        said = " ".join(sentences(found, Clock.TOTAL))
         assert told in said
         assert "other programs" not in said
 
 
 def test_rounds_of_before_do_not_tell_other_programs_from_this_one(disturbed: TrialData) -> None:
     stored = {name: values for name, values in disturbed.evidence.items() if name != "program_cpu_ns"}
-    said = " ".join(sentences([dict(row) for row in explain_rows(replace(disturbed, evidence=stored), LIMIT, ())]))
+    said = " ".join(sentences([dict(row) for row in explain_rows(replace(disturbed, evidence=stored), LIMIT, ())], Clock.TOTAL))
     assert "First cause: CPU time of other processes, this program's own included (moves with" in said
     assert "Remedy: run nothing else on this machine" in said
 
@@ -115,7 +116,7 @@ def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:
         ("run_delay_ns", "sign", 1),
         ("foreign_cpu_ns", "cause", None),
     ]
-    told = " ".join(sentences(found))
+    told = " ".join(sentences(found, Clock.TOTAL))
     assert "No cause is named" in told
     assert "Sign: waiting for a core (moves with late answers" in told
     assert "First cause" not in told
@@ -136,7 +137,7 @@ def test_nothing_is_named_in_few_rounds(disturbed: TrialData) -> None:
     )
     found = [dict(row) for row in explain_rows(few, LIMIT, ())]
     assert all(row["place"] is None and row["flags"] == [TOO_FEW] for row in found)
-    assert TOO_FEW in " ".join(sentences(found))
+    assert TOO_FEW in " ".join(sentences(found, Clock.TOTAL))
 
 
 def test_less_frequency_is_harm_and_an_idle_gpu_is_none(disturbed: TrialData) -> None:
@@ -156,7 +157,7 @@ def test_answers_that_are_never_late_are_explained_by_time_alone(disturbed: Tria
     first, *_ = explain_rows(disturbed, Threshold("9 s", 9 * 10**9, "absolute"), ())
     assert (first["place"], first["late_correlation"], first["late_p"]) == (1, None, 1.0)
     assert (first["late"], first["by_round"], first["by_neither"]) == (0.0, None, None)
-    assert "moves with the time of rounds" in " ".join(sentences([dict(first)]))
+    assert "moves with the time of rounds" in " ".join(sentences([dict(first)], Clock.TOTAL))
 
 
 def test_samples_in_batches_of_others_have_no_share(build: Any, noise: Any) -> None:
