@@ -69,7 +69,7 @@ def test_it_verifies_in_a_process_of_its_own_without_a_home_or_a_network(bundle:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     apart = ["unshare", "--net", "--map-root-user"] if os.geteuid() == 0 else []
     command = [*apart, sys.executable, "-m", "orchestrator", "verify", bundle.name]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == [bundle.name]  # nothing is left behind
 

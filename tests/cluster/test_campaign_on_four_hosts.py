@@ -36,7 +36,7 @@ def orchestrator(hosts: Hosts, *words: str, cwd: Path, machines: str = "node", *
     joining = ("cluster=address", f"cluster.address={hosts.address}", f"cluster.machines={machines}")
     return subprocess.run(
         [sys.executable, "-m", "orchestrator", *words, *joining],
-        cwd=cwd, env={**hosts.environment, **changes}, capture_output=True, text=True, timeout=240, check=False,
+        cwd=cwd, env={**hosts.environment, **changes}, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ SHORT = ["measurement.rule=rounds", "measurement.min_rounds=25", "measurement.ma
 
 
 def orchestrator(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +115,11 @@ def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None
     command = program.hearing_command(*NULL, *words)
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
-            until = time.monotonic() + 240
+            until = time.monotonic() + 600
             while not list(tmp_path.glob("r/trials/*/rounds/part-*.parquet")) and time.monotonic() < until:
                 time.sleep(0.2)
             started.send_signal(signal.SIGINT)
-            out, err = started.communicate(timeout=240)
+            out, err = started.communicate(timeout=600)
         finally:
             started.kill()
     assert started.returncode == 130, err

@@ -91,7 +91,7 @@ def test_the_site_builds_and_every_link_leads_somewhere(tmp_path: Path) -> None:
     (line,) = [line for line in recipe.splitlines() if " -m sphinx " in line]
     words = shlex.split(line)
     assert "--fail-on-warning" in words
-    done = subprocess.run([sys.executable, *words[1:-1], str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([sys.executable, *words[1:-1], str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert 'url=docs/site/index.html"' in (tmp_path / "index.html").read_text("utf-8")
     assert (tmp_path / "docs" / "site" / "index.html").exists()

@@ -86,7 +86,7 @@ def test_an_extension_that_was_interrupted_is_finished_by_resume(tmp_path: Path)
     campaign = measured(tmp_path, "model=faulty", *words)
     # In a process of its own, which receives signals as the program does.
     command = hearing_command("extend", "r", "--rounds", "60")
-    done = subprocess.run(command, cwd=campaign, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=campaign, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 130, done.stderr
     assert "SIGINT: finishing the round" in done.stderr
     behind, ahead = sorted(len(of_trial) for of_trial in rounds(campaign))

@@ -29,7 +29,7 @@ def test_the_worked_example_runs_from_a_folder_outside_the_package(tmp_path: Pat
     short = ["task.limit=200", "measurement.rule=rounds", "measurement.min_rounds=20", "measurement.max_rounds=20", "results_dir=out"]
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", *shlex.split(command), *short],
-        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "report: out/report.html"

@@ -31,7 +31,7 @@ def test_their_trials_take_turns(tmp_path: Path) -> None:
         subprocess.Popen([*command, f"results_dir={name}"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         for name in ("one", "two")
     ]
-    told = [process.communicate(timeout=240)[1] for process in both]
+    told = [process.communicate(timeout=600)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     rounds = sorted(spans(tmp_path / "one") + spans(tmp_path / "two"))
     assert len(rounds) == 240

@@ -37,7 +37,7 @@ def test_it_never_overlaps_a_new_round(tmp_path: Path) -> None:
         time.sleep(0.05)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    done = subprocess.run([*command, "resume", "r"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([*command, "resume", "r"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
 
     (path,) = (tmp_path / "r" / "trials").glob("*/trial.json")

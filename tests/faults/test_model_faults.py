@@ -22,7 +22,7 @@ SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measur
 
 
 def orchestrator(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
 
 
 def trial(folder: Path, **options: Any) -> dict[str, Any]:

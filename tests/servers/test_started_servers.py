@@ -32,7 +32,7 @@ ASKED = [
 ]  # fmt: skip
 ROUNDS = 4
 SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "measurement.warmup_rounds=1"]
-ENDLESS_S = 60
+ENDLESS_S = 600
 
 
 def command(*words: str) -> str:
@@ -207,7 +207,7 @@ def test_a_killed_driver_leaves_no_server_and_resume_goes_on(tmp_path: Path) -> 
     ]
     program = [sys.executable, "-m", "orchestrator", *given, "measurement.min_rounds=80", "measurement.max_rounds=80"]
     with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
-        until = time.monotonic() + 3 * ENDLESS_S
+        until = time.monotonic() + ENDLESS_S
         while not list((tmp_path / "r").glob("trials/*/timings/part-*")) and time.monotonic() < until and driver.poll() is None:
             time.sleep(0.05)
         (record,) = records(tmp_path)
@@ -217,7 +217,7 @@ def test_a_killed_driver_leaves_no_server_and_resume_goes_on(tmp_path: Path) -> 
     assert len(family) == 2
     assert gone(family)
     done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "resume", "r"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-m", "orchestrator", "resume", "r"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path)

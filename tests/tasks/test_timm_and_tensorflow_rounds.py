@@ -61,7 +61,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pair: [[model, runtime, runtime.deterministic]]\n"
     )
     command = [sys.executable, "-m", "orchestrator", "--config-dir", str(folder / "conf"), "+sweep=two", *TWO_ROUNDS]
-    done = subprocess.run([*command, f"results_dir={folder / 'r'}"], cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run([*command, f"results_dir={folder / 'r'}"], cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "r"
 
