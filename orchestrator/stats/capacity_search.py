@@ -10,7 +10,9 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.capacity_verdict import MOST_PROBES, Verdict
 
 LOWEST, HIGHEST = 0.05, 1.05
-"""Where the search begins and ends, in shares of the closed-loop throughput."""
+"""Where the search begins and is expected to end, in shares of the closed-loop throughput."""
+FARTHEST = 2.0
+"""How far it goes at most, in shares of 1.05 x that throughput: where streams are served faster than the closed loop was."""
 WIDTH = 1.1
 """A bracket of this ratio is narrow enough. Five halvings of the logarithm lead from 1.05 / 0.05 = 21 to 21^(1/32) = 1.0998."""
 LEAST_STEP = math.sqrt(WIDTH)
@@ -33,7 +35,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Span:
-    """Rates between which a search goes, in samples a second."""
+    """Rates between which a search is expected to end, in samples a second."""
 
     lowest: float
     highest: float
@@ -82,7 +84,8 @@ def next_rate(probes: Sequence[Probe], span: Span, expected: float | None = None
     """Return the rate to measure next, in samples a second; None where the search is over.
 
     Bisection on the logarithm of the rate. Where a rate stays undecided the search goes on above and below it, the wider gap first. The
-    ends of the span are measured where nothing between them has kept, or has failed.
+    ends of the span are measured where nothing between them has kept, or has failed. Where its upper end keeps, the closed loop was slower
+    than the streams: the search goes on upwards, step by step.
 
     Parameters
     ----------
@@ -99,13 +102,15 @@ def next_rate(probes: Sequence[Probe], span: Span, expected: float | None = None
     (50.0, 72.0)
     >>> next_rate([Probe(50, "undecided")], Span(5, 105), 60)
     72.0
+    >>> next_rate([Probe(105, "keeps")], Span(5, 105)), next_rate([Probe(105, "keeps"), Probe(126, "fails")], Span(5, 105))
+    (126.0, 115.022)
     """
     bracket = bracket_of(probes)
     if len(probes) >= MOST_PROBES or bracket.narrow:
         return None
     measured = {probe.rate_per_s for probe in probes}
     low = span.lowest if bracket.certified is None else bracket.certified
-    high = span.highest if bracket.refuted is None else bracket.refuted
+    high = max(low, span.highest) if bracket.refuted is None else bracket.refuted
     doubtful = [probe.rate_per_s for probe in probes if probe.verdict == "undecided" and low <= probe.rate_per_s <= high]
     guesses: list[float] = []
     if expected is not None:
@@ -123,9 +128,17 @@ def next_rate(probes: Sequence[Probe], span: Span, expected: float | None = None
             return rounded_rate(math.sqrt(bottom * top))
     if bracket.certified is None and span.lowest not in measured:
         return span.lowest
-    if bracket.refuted is None and span.highest not in measured:
-        return span.highest
+    if bracket.refuted is None:
+        return next((rate for rate in _upwards(span) if rate not in measured and rate > (bracket.certified or 0)), None)
     return None
+
+
+def _upwards(span: Span) -> Iterator[float]:
+    """Yield the upper end of a span and rates above it, a step apart."""
+    rate_per_s = span.highest
+    while rate_per_s <= FARTHEST * span.highest:
+        yield rate_per_s
+        rate_per_s = rounded_rate(STEP * rate_per_s)
 
 
 def _steps(bracket: Bracket, doubtful: Sequence[float], span: Span, guess: float) -> Iterator[float]:

@@ -103,31 +103,19 @@ def test_open_inference_in_binary_and_in_json_answers_as_in_process(tmp_path: Pa
 
 
 @needs("litserve")
-def test_plain_json_answers_as_in_process(tmp_path: Path) -> None:
+def test_plain_json_answers_as_in_process_and_a_setting_of_the_server_is_an_axis(tmp_path: Path) -> None:
     axes = {
-        "model": "minilm_movie_reviews,served_movie_reviews",
-        "runtime": "onnxruntime,http_json",
-        "server": "none,litserve",
+        "model": "minilm_movie_reviews,served_movie_reviews,served_movie_reviews",
+        "runtime": "onnxruntime,http_json,http_json",
+        "server": "none,litserve,litserve",
+        "server.settings": '"{},{batch: 1, batch_wait_ms: 2},{batch: 4, batch_wait_ms: 2}"',
+        "server.in_flight": "null,4,4",
     }
-    (row,) = same_answers(measure(tmp_path, axes, "task=movie_reviews", "task.limit=12"), 2)
-    assert row["against"].startswith("minilm_movie_reviews")
-
-
-@needs("litserve")
-def test_a_setting_of_a_real_server_is_an_axis(tmp_path: Path) -> None:
-    given = [
-        "-m", "model=served_movie_reviews", "runtime=http_json", "server=litserve", "server.settings.batch=1,4", "server.settings.batch_wait_ms=2",
-        "task=movie_reviews", "task.limit=8", "system=cpu_1core", *SHORT, "server.in_flight=4", f"results_dir={tmp_path / 'r'}",
-    ]  # fmt: skip
-    done = orchestrator(*given, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    trials = [json.loads(path.read_text()) for path in (tmp_path / "r").glob("trials/*/trial.json")]
-    assert sorted(trial["trial"]["server"]["settings"]["batch"] for trial in trials) == [1, 4]
-    assert {trial["state"] for trial in trials} == {"done"}
-    answers = [
-        pq.read_table(tmp_path / "r" / "trials" / trial["trial_id"] / "predictions.parquet").column("prediction") for trial in trials
-    ]
-    assert answers[0] == answers[1]
+    results = measure(tmp_path, axes, "task=movie_reviews", "task.limit=12")
+    rows = same_answers(results, 3)
+    assert all(row["against"].startswith("minilm_movie_reviews") for row in rows)
+    trials = [json.loads(path.read_text())["trial"] for path in results.glob("trials/*/trial.json")]
+    assert sorted(trial["server"]["settings"]["batch"] for trial in trials if "server" in trial) == [1, 4]
 
 
 @needs("xllamacpp")

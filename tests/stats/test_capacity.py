@@ -77,16 +77,25 @@ def test_two_rates_bracket_what_was_expected_well(share: float, off: float) -> N
 
 def test_what_all_rates_of_the_span_keep_or_fail_needs_few_rates() -> None:
     all_keep, all_fail = (search(lambda rate, to=to: to, expected=guess) for to, guess in (("keeps", 900.0), ("fails", 0.1)))  # type: ignore[misc]
-    assert [probe.rate_per_s for probe in all_keep] == [87.5, 105.0]
+    assert [probe.rate_per_s for probe in all_keep] == [87.5, 105.0, 126.0, 151.2, 181.44]
     assert [probe.rate_per_s for probe in all_fail] == [5.0]
 
 
 def test_ends_of_the_span_are_measured_where_all_keep_or_all_fail() -> None:
     all_keep, all_fail = search(lambda rate: "keeps"), search(lambda rate: "fails")
-    assert (bracket_of(all_keep).certified, bracket_of(all_keep).refuted) == (105.0, None)
+    assert (bracket_of(all_keep).certified, bracket_of(all_keep).refuted) == (181.44, None)
     assert (bracket_of(all_fail).certified, bracket_of(all_fail).refuted) == (None, 5.0)
-    for probes in (all_keep, all_fail):
-        assert len({probe.rate_per_s for probe in probes}) == len(probes) == 6
+    for probes, most in ((all_keep, 9), (all_fail, 6)):
+        assert len({probe.rate_per_s for probe in probes}) == len(probes) == most
+
+
+@pytest.mark.parametrize("expected", [None, 60.0, 95.0, 900.0])
+@pytest.mark.parametrize("truth", [106.0, 130.0, 180.0])
+def test_a_search_goes_on_above_a_closed_loop_that_was_slower_than_its_streams(truth: float, expected: float | None) -> None:
+    found = bracket_of(search(lambda rate: "keeps" if rate <= truth else "fails", expected=expected))
+    assert found.certified is not None
+    assert found.refuted is not None
+    assert found.certified <= truth < found.refuted <= WIDTH * found.certified
 
 
 @given(RATES, st.floats(1.0, 3.0))
