@@ -355,6 +355,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         known = known_answers(predictions, others, len(matrix.rounds))
         predictions, changed, different = known.answers, known.changed_samples, int(known.different.sum())
         evidence["different_answers"] = np.where(np.isnan(evidence["different_answers"]), np.nan, known.different)
+    pauses = pauses_over_visits(matrix.visits, begins_ns(record, rounds), rounds.column("duration_ns").to_numpy())
     return TrialData(
         record=record,
         times=times,
@@ -369,8 +370,8 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
-        visits=lying_apart(matrix.visits, rounds) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
-        close_visits=matrix.arrivals is None and APART <= pauses_over_visits(matrix.visits, rounds) < WELL_APART,
+        visits=lying_apart(matrix.visits, pauses) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
+        close_visits=matrix.arrivals is None and APART <= pauses < WELL_APART,
         streams=None if matrix.arrivals is None else matrix.visits,
         different_answers=different,
         changed_samples=changed,
@@ -409,23 +410,36 @@ def whole_streams(streams: NDArray[np.int32] | None, incomplete: NDArray[np.bool
     return units
 
 
-def lying_apart(visits: NDArray[np.int32] | None, rounds: pa.Table) -> NDArray[np.int32] | None:
-    """Return visits where they lie apart: of two rounds or more, with pauses at least half as long as they are."""
-    return visits if pauses_over_visits(visits, rounds) >= APART else None
+def begins_ns(record: TrialRecord, rounds: pa.Table) -> NDArray[np.int64]:
+    """Return when each round began, in ns: by the machine's steady clock, since time of day may be set while a trial is measured.
+
+    The steady clock begins anew with the machine: where the trial's processes met several starts of it, or do not say, by time of day.
+    """
+    starts = {process.boot_id for process in record.processes}
+    restarted = len(starts) > 1 or None in starts
+    column = rounds.column("started_at").cast(pa.timestamp("ns", tz="UTC")) if restarted else rounds.column("started_monotonic_ns")
+    return np.asarray(column.cast(pa.int64()).to_numpy())
 
 
-def pauses_over_visits(visits: NDArray[np.int32] | None, rounds: pa.Table) -> float:
-    """Return how many times as long as visits of two rounds or more the pauses between them are, by the medians; 0 without such."""
+def lying_apart(visits: NDArray[np.int32] | None, pauses: float) -> NDArray[np.int32] | None:
+    """Return visits where they lie apart: with pauses at least half as long as they are (`pauses_over_visits`)."""
+    return visits if pauses >= APART else None
+
+
+def pauses_over_visits(visits: NDArray[np.int32] | None, began_ns: NDArray[np.int64], durations_ns: NDArray[np.int64]) -> float:
+    """Return how many times as long as visits of two rounds or more the pauses between them are, by the medians; 0 without such.
+
+    Takes the visit of each round, when it began and how long it took, [R] each.
+    """
     if visits is None:
         return 0.0
     numbers, sizes = np.unique(visits, return_counts=True)
     if numbers.size < 2 or np.median(sizes) < 2:
         return 0.0
-    began = rounds.column("started_at").cast(pa.int64()).to_numpy()
-    ended = began + rounds.column("duration_ns").to_numpy() // 1000
+    ended_ns = began_ns + durations_ns
     first = np.searchsorted(visits, numbers)
     last = np.append(first[1:], visits.size) - 1
-    pauses, durations = began[first[1:]] - ended[last[:-1]], ended[last] - began[first]
+    pauses, durations = began_ns[first[1:]] - ended_ns[last[:-1]], ended_ns[last] - began_ns[first]
     return float(np.median(pauses) / max(np.median(durations), 1))
 
 

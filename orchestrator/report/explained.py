@@ -67,7 +67,7 @@ def evidence_table(trial_id: str, rows: Sequence[Row]) -> Table:
 
 
 def _evidence_table(title: str, names: Sequence[str], rows: Sequence[tuple[list[str], Row]]) -> Table:
-    heads = ["with late answers", "with time", "p"]
+    heads = ["with late answers (p)", "with time (p)"]
     return Table(
         title=title,
         columns=[*names, "place", "evidence", "role", *heads],
@@ -77,14 +77,13 @@ def _evidence_table(title: str, names: Sequence[str], rows: Sequence[tuple[list[
                 str(row["place"] or "-"),
                 row["evidence"],
                 row["role"],
-                _correlation(row["late_correlation"]),
-                _correlation(row["time_correlation"]),
-                f"{min(row['late_p'], row['time_p']):.3f}",
+                *(_with_p(row[f"{harm}_correlation"], row[f"{harm}_p"]) for harm in ("late", "time")),
             ]
             for whose, row in rows
         ],
-        note="Rank correlations over rounds, a straight line taken out. p: the smaller of both, one-sided, adjusted for all tests of the "
-        f"trial; up to {LEVEL:g} the evidence is named and has a place. A dash: constant, or other than its median in fewer than 6 rounds.",
+        note="Rank correlations over rounds, a straight line taken out, each with its p-value: one-sided, adjusted for all tests of the "
+        f"trial. With either up to {LEVEL:g} the evidence is named and has a place. A dash: constant, or other than its median in fewer "
+        "than 6 rounds.",
         right=frozenset(["place", *heads]),
     )
 
@@ -138,6 +137,10 @@ def _side(row: Row, side: str) -> str:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _with_p(correlation: float | None, p_value: float) -> str:
+    return "-" if correlation is None else f"{correlation:.2f} ({p_value:.3f})"
 
 
 def _correlation(value: float | None) -> str:

@@ -29,7 +29,8 @@ class Difference:
 
     method
         ``none`` where the data say nothing about the spread (the interval is then infinite), ``exact`` where no round differs from
-        another (the interval is then one point, and says nothing of losses too rare to have been seen).
+        another and the caller does not tell what an answer is worth (the interval is then one point, and says nothing of losses too rare to
+        have been seen).
 
     ``parameters`` holds what the method was given and estimated, as plain numbers.
     """

@@ -44,7 +44,8 @@ def limits_of_rounds(
     The share of times within a bound is a mean over rounds. A bound may be the percentile if the Clopper-Pearson interval of its share
     holds the percentile's own. It counts as many independent times as `korn_graubard` does with the variance and the degrees of freedom of
     `long_run_spreads`, at the bound or at the percentile, whichever are fewer: where hardly any round has times beyond a bound, their
-    variance is not seen. The outermost of such bounds are looked for by bisection among the ordered times, for all percentiles at once.
+    variance is not seen. The outermost of such bounds are looked for by bisection among the ordered times, from the percentile outwards,
+    for all percentiles at once; where such bounds have holes, those beyond one may be left out.
 
     Parameters
     ----------

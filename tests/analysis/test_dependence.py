@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.trial_data import TrialData, lying_apart, pauses_over_visits
+from orchestrator.analysis.trial_data import TrialData, begins_ns, lying_apart, pauses_over_visits
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.records import Process
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(22.0,))
 SPELLS = np.repeat([1.0, 1.2], 10)
@@ -162,17 +164,25 @@ def test_welch_takes_the_long_run_variance_of_dependent_rounds(build: Any, noise
 @pytest.mark.parametrize(("pause_s", "apart"), [(0.1, False), (3.0, True)])
 def test_visits_lie_apart_where_pauses_are_half_as_long_as_they_are(pause_s: float, apart: bool) -> None:
     visits = np.repeat(np.arange(4, dtype=np.int32), 5)
-    rounds = pa.table(
-        {
-            "started_at": pa.array(
-                [int(1e6 * (number + pause_s * visit)) for number, visit in enumerate(visits)], pa.timestamp("us", "UTC")
-            ),
-            "duration_ns": [10**9] * 20,
-        }
-    )
-    assert (lying_apart(visits, rounds) is visits) is apart
-    assert pauses_over_visits(visits, rounds) == pytest.approx(pause_s / 5)
+    began_ns = (1e9 * (np.arange(20) + pause_s * visits)).astype(np.int64)
+    durations_ns = np.full(20, 10**9)
+    pauses = pauses_over_visits(visits, began_ns, durations_ns)
+    assert pauses == pytest.approx(pause_s / 5)
+    assert (lying_apart(visits, pauses) is visits) is apart
     cut_short = np.append(visits[:-1], np.int32(4))
-    assert (lying_apart(cut_short, rounds) is cut_short) is apart
-    assert lying_apart(np.arange(20, dtype=np.int32), rounds) is None
-    assert lying_apart(None, rounds) is None
+    assert (pauses_over_visits(cut_short, began_ns, durations_ns) >= 0.5) is apart
+    assert pauses_over_visits(np.arange(20, dtype=np.int32), began_ns, durations_ns) == 0
+    assert pauses_over_visits(None, began_ns, durations_ns) == 0
+
+
+@pytest.mark.parametrize(("starts", "steady"), [(["one", "one"], True), ([], True), (["one", "two"], False), ([None], False)])
+def test_rounds_begin_by_the_steady_clock_of_one_start_of_the_machine(build: Any, starts: list[str | None], steady: bool) -> None:
+    record = build("a", np.full((2, 1), 20.0)).record
+    processes = [
+        Process(process=number, pid=1, host="h", started_at=datetime(2026, 1, 1, tzinfo=UTC), boot_id=boot_id)
+        for number, boot_id in enumerate(starts)
+    ]
+    set_back = pa.array([2_000_000, 1_000_000], pa.timestamp("us", "UTC"))
+    rounds = pa.table({"started_at": set_back, "started_monotonic_ns": [5, 6]})
+    began = begins_ns(record.model_copy(update={"processes": tuple(processes)}), rounds)
+    assert began.tolist() == ([5, 6] if steady else [2 * 10**9, 10**9])

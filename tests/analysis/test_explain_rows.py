@@ -10,7 +10,7 @@ from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.explain import EVIDENCE, TOO_FEW, explain_rows
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.report.explained import sentences
+from orchestrator.report.explained import evidence_table, sentences
 from orchestrator.stats.slow_rounds import divide_lateness
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
@@ -86,6 +86,20 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     assert "First cause: CPU time of other programs (moves with late answers, rank correlation 0." in told
     assert f"in {SLOW.sum()} disturbed rounds" in told
     assert "Sign: waiting for a core" in told
+
+
+def test_text_and_table_show_the_same_p_values(disturbed: TrialData) -> None:
+    found = [dict(row) for row in explain_rows(disturbed, LIMIT, ())]
+    found[0] |= {"late_correlation": 0.5, "late_p": 0.006, "time_correlation": 0.6, "time_p": 0.001}
+    assert "(moves with late answers, rank correlation 0.50, p 0.006)" in " ".join(sentences(found, Clock.TOTAL))
+    table = evidence_table("a trial", found)
+    assert dict(zip(table.columns, table.rows[0], strict=True)) == {
+        "place": "1",
+        "evidence": "CPU time of other programs",
+        "role": "cause",
+        "with late answers (p)": "0.50 (0.006)",
+        "with time (p)": "0.60 (0.001)",
+    }
 
 
 def test_a_quota_and_the_program_itself_are_causes_of_their_own(disturbed: TrialData) -> None:
