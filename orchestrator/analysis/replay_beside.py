@@ -101,7 +101,7 @@ def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int,
 
 
 def services_after_idling(data: TrialData) -> NDArray[np.float64]:
-    """Return the total times, ns, of samples that found the server idle, but for the first of each stream."""
+    """Return the total times, ns, of samples that found the server idle, but for the first of a stream that had a ramp."""
     streams = served_streams(data)
     server = server_of(data, streams)
     inferences = [inferences_of(one, server) for one in streams]

@@ -30,24 +30,29 @@ class ResourcesRow(Labels):
     gpu_allocated_peak_bytes: Annotated[Int64 | None, "most that PyTorch's tensors took on its GPUs, loading included"]
     rounds: Annotated[Int32, "how many rounds"]
     samples: Annotated[Int32, "how many samples"]
-    changed_rounds: Annotated[Int32, "rounds with an answer other than the first round's"]
-    changed_samples: Annotated[Int32, "samples with such an answer"]
-    most_changed: Annotated[Int32, "such answers in the round that has most"]
+    changed_rounds: Annotated[
+        Int32 | None, "rounds with an answer other than the first round's; null where none, or only the first, is stored"
+    ]
+    changed_samples: Annotated[Int32 | None, "samples with such an answer; null likewise"]
+    most_changed: Annotated[Int32 | None, "such answers in the round that has most; null likewise"]
     compared_with: Annotated[str | None, "the first trial of the same model and data; null for that trial itself"]
-    differing_samples: Annotated[Int32 | None, "samples answered otherwise than there, numbers with a fraction to within 0.1 %"]
+    differing_samples: Annotated[
+        Int32 | None, "samples answered otherwise than there, numbers with a fraction to within 0.1 %; null where no answer is stored"
+    ]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
 def resources_rows(group: Group) -> Iterator[ResourcesRow]:
     """Yield the rows of a group's trials for ``resources.parquet``."""
     differing = {found.other: found.samples for found in group.disagreements}
-    firsts: dict[str, str] = {}
+    firsts: dict[str, TrialData] = {}
     for data in group.trials:
-        first = firsts.setdefault(data.record.trial.model.name, data.trial_id)
+        first = firsts.setdefault(data.record.trial.model.name, data)
         starts = cold_starts(data.record.cold_start)
         rounds = len(data.times[data.clock])
-        changed = data.evidence.get("different_answers", np.zeros(rounds))
-        is_first = first == data.trial_id
+        changed = data.evidence.get("different_answers", np.full(rounds, np.nan))
+        is_known = _answers(data) and bool(np.isfinite(changed).any())
+        is_first = first.trial_id == data.trial_id
         yield {
             **data.record.labels(),
             "processes": max(1, len(data.record.processes)),
@@ -70,13 +75,18 @@ def resources_rows(group: Group) -> Iterator[ResourcesRow]:
             ),
             "rounds": rounds,
             "samples": len(data.references),
-            "changed_rounds": int((changed > 0).sum()),
-            "changed_samples": data.changed_samples,
-            "most_changed": int(np.nanmax(changed)) if np.isfinite(changed).any() else 0,
-            "compared_with": None if is_first else first,
-            "differing_samples": None if is_first else differing.get(data.trial_id, 0),
+            "changed_rounds": int((changed > 0).sum()) if is_known else None,
+            "changed_samples": data.changed_samples if is_known else None,
+            "most_changed": int(np.nanmax(changed)) if is_known else None,
+            "compared_with": None if is_first else first.trial_id,
+            "differing_samples": differing.get(data.trial_id, 0) if not is_first and _answers(data) and _answers(first) else None,
             "flags": list(group.flags[data.trial_id]),
         }
+
+
+def _answers(data: TrialData) -> bool:
+    """Return whether any answer of a trial is stored."""
+    return any(answer is not None for answer in data.predictions)
 
 
 def cold_starts(stored: Mapping[str, Any]) -> list[Mapping[str, Any]]:

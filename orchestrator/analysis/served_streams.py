@@ -29,12 +29,15 @@ class Served:
         when each arrived, started and ended, [N]; NaN where it has no time.
     failed
         whether it was started and has no time all the same, [N].
+    begins_idle
+        whether the server had nothing to do when the stream began. Of a stream whose ramp is left out nobody knows.
     """
 
     at: Floats
     start: Floats
     end: Floats
     failed: NDArray[np.bool_]
+    begins_idle: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Inferences:
         the number of each arrival's inference, [N]; -1 where it has none.
     due, free, start, end
         since when all was there that it waited for, and the server, [B]; when it started and ended. ``free`` is NaN where that is not
-        known: before the first one, whose ramp is not looked at, and after a sample that failed.
+        known: before the first one, whose ramp is not looked at, and after a sample that failed. It is -inf where it always was.
     """
 
     of: NDArray[np.intp]
@@ -83,13 +86,15 @@ def server_of(data: TrialData, streams: Sequence[Served]) -> Server:
 def served_streams(data: TrialData) -> list[Served]:
     """Return the streams of a trial that was measured under load, without those that a fault cut short.
 
-    Of imported ones, rounds may lack a sample, which then never arrived.
+    Of imported ones, rounds may lack a sample, which then never arrived. They have no ramp, and one begins when all before it has ended;
+    but of the first one, if requests before it are left over, nothing is known.
     """
     assert data.arrivals is not None
     assert data.streams is not None
     cut = set() if data.record.imported else set(data.streams[data.incomplete].tolist())
+    whole = data.record.imported and data.record.facts.get("imported", {}).get("left_over") == 0
     found = []
-    for stream in np.unique(data.streams):
+    for number, stream in enumerate(np.unique(data.streams)):
         if int(stream) in cut:
             continue
         mine = data.streams == stream
@@ -99,7 +104,8 @@ def served_streams(data: TrialData) -> list[Served]:
         end[~np.isfinite(end)] = np.nan
         start = end - data.times[PRIMARY_CLOCK][mine].ravel()
         failed = np.isin(data.outcome[mine].ravel(), FAILED)
-        found.append(Served(at[order], start[order], end[order], failed[order]))
+        begins_idle = whole or (data.record.imported and number > 0)
+        found.append(Served(at[order], start[order], end[order], failed[order], begins_idle))
     return found
 
 
@@ -128,10 +134,10 @@ def inferences_of(stream: Served, server: Server) -> Inferences:
     start, end = start[heads], stream.end[served][heads]
     # Of a batch that began in the ramp or ends after the last round only some samples are here.
     due = np.minimum(np.where(full, at[lasts], at[heads] + server.batch_wait_ns), start)
-    free = np.full(start.size, np.nan)
+    free = np.full(start.size, -math.inf if stream.begins_idle else math.nan)
     free[1:] = end[:-1]
     failures = np.cumsum(stream.failed)[served[heads]]
-    free[1:][np.diff(failures) > 0] = np.nan
+    free[np.diff(failures, prepend=0) > 0] = np.nan
     return Inferences(of, due, free, start, end)
 
 
@@ -165,11 +171,13 @@ def lateness(served: Inferences, lanes: int = 1) -> Floats:
     if lanes > 1:
         return served.start - np.fmax(served.due, served.free)
     found = np.zeros(served.start.size)
-    unknown = np.flatnonzero(np.isnan(served.free))
-    for first, stop in zip(unknown, np.append(unknown[1:], served.start.size), strict=False):
+    unknown = np.isnan(served.free)
+    begins = np.flatnonzero(unknown | (np.arange(unknown.size) == 0))
+    for first, stop in zip(begins, np.append(begins[1:], served.start.size), strict=False):
         part = slice(int(first), int(stop))
         ready = served.due[part].copy()
-        ready[:1] = served.start[part][:1]
+        if unknown[first]:
+            ready[:1] = served.start[part][:1]
         waits = queueing.waits(np.rint(ready).astype(np.int64), np.rint(served.end - served.start)[part].astype(np.int64))
         found[part] = served.start[part] - ready - waits
     return found

@@ -196,11 +196,12 @@ def _write(
 ) -> list[Imported]:
     planned = list(_planned(found))
     tables = [_samples(one) for one in found]
+    read = dict.fromkeys([*files, *(path for one in found for path in one.recording.files)])
     record = CampaignRecord(code_version=orchestrator.__version__, name="imported", config=config, trials=tuple(planned))
     about = {
         "command": list(command),
         "format": form,
-        "files": [{"name": path.name, "sha256": _file_digest(path)} for path in files if path.is_file()],
+        "files": [{"name": path.name, "sha256": _file_digest(path)} for path in read if path.is_file()],
     }
     imported = []
     with CampaignWriter.create(directory, record, latest=config.results_dir is None) as writer:
@@ -233,7 +234,7 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
             "origin": "imported",
             "state": "running",
             "digests": {"data": one.data_digest},
-            "facts": {"imported": {**about, "notes": list(notes)}, **one.recording.facts},
+            "facts": {"imported": {**about, "notes": list(notes), "left_over": int(made.aside.size)}, **one.recording.facts},
             "metrics": one.metrics or (ON_TIME,),
             "ideal": {
                 name.removeprefix("score_"): float(samples.column(name).to_numpy().mean())

@@ -27,6 +27,9 @@ PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size", 
 BEGINNINGS = ("score_", "slice_")
 
 
+LAW_LOST = "The file names no rate that a load here can have: its schedule counts as a trace, of whose law nothing is known."
+
+
 class BadRecord(InputError):
     """Something in a file is wrong: the line names file, place, value, rule and remedy."""
 
@@ -51,6 +54,8 @@ class Recording:
         its file or folder, or None.
     load
         keys of ``LoadConfig`` that say by which law ``arrival`` was fixed before the requests began; None where there is no schedule.
+    files
+        what it was read from, where that is more than the file that the user has named.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Recording:
     facts: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     load: Mapping[str, Any] | None = None
+    files: Sequence[Path] = ()
 
     @property
     def place(self) -> str:
@@ -82,10 +88,20 @@ def dropped(what: str, why: str) -> str:
 
 
 def schedule(law: str, rate_per_s: float | None, path: Path) -> dict[str, Any]:
-    """Return keys of ``LoadConfig`` for a law of arrivals; where its rate is none that a load has, the arrivals are those of the file."""
+    """Return keys of ``LoadConfig`` for a law of arrivals; where its rate is none that a load has, the arrivals are those of the file.
+
+    Raises BadRecord of what is no rate.
+    """
+    if rate_per_s is not None and not rate_per_s > 0:
+        raise BadRecord(f"{path}: its schedule has {rate_per_s:g} requests a second, and a rate is positive; export the file again")
     if law != "trace" and rate_per_s is not None and 1e-3 <= rate_per_s <= MOST_ARRIVALS_PER_S:
         return {"name": law, "rate_per_s": rate_per_s}
     return {"name": "trace", "file": str(path)}
+
+
+def law_lost(load: Mapping[str, Any] | None) -> list[str]:
+    """Return the sentence that a reader must know of a schedule whose law a file names without a rate that a load has."""
+    return [LAW_LOST] if load is not None and load["name"] == "trace" else []
 
 
 class Format(Protocol):

@@ -13,7 +13,7 @@ NOTE = (
     "First: total time of the first inference of a process, before anything is warm; warm first: of the first after its warm-up; after a "
     "pause: the longest of a visit's first inference. Memory: the most that was resident in the process, from its start on and while it "
     "was timed. Changed answers: samples that some round answers otherwise than the first round. Other answers: samples answered otherwise "
-    "than by the first trial of the same model."
+    "than by the first trial of the same model; - is that, and what nobody knows, since no answers are stored."
 )
 
 
@@ -40,6 +40,10 @@ def _cells(row: Row, on_gpu: bool) -> list[str]:
         memory(row["resident_peak_bytes"]),
         memory(row["resident_round_peak_bytes"]),
         *([memory(row["gpu_memory_peak_bytes"]), memory(row["gpu_allocated_peak_bytes"])] if on_gpu else ()),
-        f"{row['changed_samples']} of {row['samples']}" if row["changed_samples"] else "0",
-        "-" if row["differing_samples"] is None else f"{row['differing_samples']} of {row['samples']}",
+        _share(row, "changed_samples") if row["changed_samples"] != 0 else "0",
+        _share(row, "differing_samples"),
     ]
+
+
+def _share(row: Row, name: str) -> str:
+    return "-" if row[name] is None else f"{row[name]} of {row['samples']}"

@@ -102,6 +102,16 @@ REMEDIES = {
     "unpinned": "threads could run on other cores, too; cluster=inline never pins, else let system.cores be fewer",
 }
 """What a flag means for a figure, and what to do about it."""
+REMEDIES_OF_IMPORTED = {
+    "unsteady": "the interval is wider than a tenth of ideal quality; import a longer run of the program that measured",
+    FEW_ROUNDS: "the interval is too narrow; import a longer run of the program that measured",
+    DRIFT: "the machine or the model changed in one direction; import a longer run of the program that measured",
+    NOT_KEPT: "the program that measured sent late although nothing was due, or at another rate; import a run on a quieter machine",
+    OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of the run; import one at a lower rate",
+    FEW_STREAMS: "the rounds of a stream share a queue; import a longer run of the program that measured, and repeats of it",
+}
+"""The same where another program measured all that has the flag: nothing here can go on with its trials."""
+IMPORTED = "imported"
 
 
 class Marks:
@@ -114,7 +124,10 @@ class Marks:
     """
 
     def __init__(self, rows: Iterable[Row], without: Collection[str] = ()) -> None:
-        flags = sorted({flag for row in rows for flag in row["flags"]} - set(without))
+        of_rows = [set(row["flags"]) for row in rows]
+        flags = sorted(set[str]().union(*of_rows) - set(without))
+        own = set[str]().union(*(flags for flags in of_rows if IMPORTED not in flags))
+        self._remedies = REMEDIES | {flag: told for flag, told in REMEDIES_OF_IMPORTED.items() if flag not in own}
         self._letters = {flag: _letters(number) for number, flag in enumerate(flags)}
 
     def of(self, row: Row) -> str:
@@ -129,7 +142,7 @@ class Marks:
     def sentences(self) -> Iterator[str]:
         """Yield what each mark means, and what to do about it."""
         for flag, letter in self._letters.items():
-            yield f"({letter}) {flag}" + (f": {REMEDIES[flag]}." if flag in REMEDIES else ".")
+            yield f"({letter}) {flag}" + (f": {self._remedies[flag]}." if flag in self._remedies else ".")
 
     def note(self) -> str:
         """Return the sentences that explain the marks, or nothing."""

@@ -12,7 +12,8 @@ import select
 import shutil
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +30,9 @@ SHORTEST_HIDDEN = 6
 """A shorter token would be found in any text."""
 INTERPRETER = "interpreter"
 """The setting of a server whose packages stand in an environment of their own."""
-SHORTEST_BEGINNING = 8
-"""So many of its first letters are taken for a part of it."""
+SHORTEST_PIECE = 8
+"""So many of its letters one after another are taken for a part of it."""
+IN_LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 INSTEAD = "***"
 ESCAPES = ("\\", "%", "&")
@@ -69,7 +71,7 @@ class Secret:
     token: str = field(repr=False)
 
     def hide(self, text: str) -> str:
-        """Return a text without the token, in whatever spelling, and without its beginning, which a text that was cut may hold."""
+        """Return a text without the token, in whatever spelling, and without pieces of it, which a text that was cut may hold."""
         if len(self.token) < SHORTEST_HIDDEN:
             return text
         if any(mark in text for mark in ESCAPES):
@@ -77,12 +79,7 @@ class Secret:
         for form in self._encoded:
             if form in text:
                 text = text.replace(form, INSTEAD)
-        for form in self._changed:
-            beginning = form[:SHORTEST_BEGINNING]
-            while (start := text.find(beginning)) >= 0:
-                same = next(size for size in range(len(form), 0, -1) if text.startswith(form[:size], start))
-                text = f"{text[:start]}{INSTEAD}{text[start + same :]}"
-        return text
+        return without_pieces(text, self._pieces)
 
     def hide_bytes(self, body: bytes) -> bytes:
         """Return an answer without the token as it is, which is quick: other spellings are taken out of what is kept of the answer."""
@@ -98,15 +95,33 @@ class Secret:
         return in_base64(self.token)
 
     @cached_property
-    def _changed(self) -> tuple[str, ...]:
-        return as_it_is_or_changed(self.token)
+    def _pieces(self) -> frozenset[str]:
+        return pieces_of(as_it_is_or_changed(self.token), min(SHORTEST_PIECE, len(self.token)))
+
+
+def pieces_of(forms: Iterable[str], size: int) -> frozenset[str]:
+    """Return all that stands in some texts of ``size`` letters one after another, in lower case."""
+    return frozenset(low[at : at + size] for low in (form.translate(IN_LOWER_CASE) for form in forms) for at in range(len(low) - size + 1))
+
+
+def without_pieces(text: str, pieces: frozenset[str]) -> str:
+    """Return a text without pieces, all of one size, in whatever case; those that overlap or touch are one."""
+    low, size = text.translate(IN_LOWER_CASE), len(next(iter(pieces)))
+    kept: list[str] = []
+    end = 0
+    for at in range(len(low) - size + 1):
+        if low[at : at + size] in pieces:
+            if at > end or not kept:
+                kept += (text[end:at], INSTEAD)
+            end = at + size
+    return "".join([*kept, text[end:]])
 
 
 def as_it_is_or_changed(token: str) -> tuple[str, ...]:
-    """Return a token itself, reversed, and in hexadecimal digits of both cases, of it and of its digests by MD5, SHA-1 and SHA-256."""
+    """Return a token itself, reversed, and in hexadecimal digits, of it and of its digests by MD5, SHA-1 and SHA-256."""
     own = token.encode("latin-1")
     digests = [hashlib.new(name, own, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256")]
-    return (token, token[::-1], *(form for digits in (own.hex(), *digests) for form in (digits, digits.upper())))
+    return (token, token[::-1], own.hex(), *digests)
 
 
 def spellings(letter: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,16 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, LoadRow, load_flags, load_rows
 from orchestrator.analysis.replay_beside import services_after_idling
-from orchestrator.analysis.served_streams import Served, Server, delivered_per_s, inferences_of, lateness, most_at_once, scheduled_per_s
+from orchestrator.analysis.served_streams import (
+    Served,
+    Server,
+    delivered_per_s,
+    found_idle,
+    inferences_of,
+    lateness,
+    most_at_once,
+    scheduled_per_s,
+)
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.figures.grid import counted, grid_of
@@ -103,6 +113,17 @@ def test_what_our_loop_adds_between_inferences_puts_off_all_that_wait() -> None:
     assert delivered_per_s([stream], Server()) == pytest.approx(5 / 60)
     absorbed = seen([0.0, 1, 2, 100], [0.0, 11, 22, 100], [10.0, 21, 32, 110])
     assert (lateness(inferences_of(absorbed, Server())) / 1e9).tolist() == [0, 1, 2, 0]
+
+
+def test_of_a_stream_without_a_ramp_the_first_start_is_late_too() -> None:
+    """Nothing came before it, unless it failed."""
+    stream = replace(seen([0.0, 10, 11], [2.0, 10, 15], [4.0, 14, 19]), begins_idle=True)
+    served = inferences_of(stream, Server())
+    assert found_idle(served).tolist() == [True, True, False]
+    assert (lateness(served) / 1e9).tolist() == [2, 0, 1]
+    assert delivered_per_s([stream], Server()) == pytest.approx(2 / 10)
+    after_failure = replace(seen([0.0, 1], [np.nan, 3], [np.nan, 4], [True, False]), begins_idle=True)
+    assert not found_idle(inferences_of(after_failure, Server())).any()
 
 
 def test_of_several_lanes_each_start_is_late_by_itself() -> None:

@@ -77,7 +77,10 @@ def test_guidellm(imported) -> None:
     due = [one["targeted_start"] for one in moments]
     assert (schedule["load"], schedule["streams"], schedule["arrivals"]) == ("poisson 1/s", 1, len(due))
     assert schedule["scheduled_per_s"] == pytest.approx((len(due) - 1) / (max(due) - min(due)), rel=1e-6)
-    assert schedule["own_delay_max_ns"] == pytest.approx(max(one["request_dispatch_delay"] for one in requests[1:]) * 1e9, abs=1)
+    assert schedule["own_delay_max_ns"] == pytest.approx(max(one["request_dispatch_delay"] for one in requests) * 1e9, abs=1)
+    assert schedule["idle_arrivals"] == len(due)
+    sent = [one["request_start"] for one in moments]
+    assert schedule["delivered_per_s"] == pytest.approx((len(due) - 1) / (max(sent) - min(sent)), rel=1e-6)
 
 
 @needs_peers

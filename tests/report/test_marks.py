@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
-from orchestrator.report.table import Marks
+from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED, Marks
 
 
 def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
@@ -14,6 +14,13 @@ def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
 
 def test_a_remedy_is_told() -> None:
     assert "measure more visits" in Marks([{"flags": [FEW_ROUNDS]}]).note()
+
+
+def test_a_remedy_of_imported_trials_can_be_followed() -> None:
+    assert REMEDIES_OF_IMPORTED.keys() < REMEDIES.keys()
+    imported, measured = {"flags": [FEW_ROUNDS, "imported"]}, {"flags": [FEW_ROUNDS]}
+    assert "import a longer run" in Marks([imported, {"flags": []}]).note()
+    assert "measure more visits" in Marks([imported, measured]).note()
 
 
 def test_flags_said_elsewhere_have_no_mark() -> None:

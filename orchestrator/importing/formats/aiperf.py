@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parsed, read_lines
-from orchestrator.importing.recording import UNITS, Recording, dropped, refuse_columns, shown
+from orchestrator.importing.recording import UNITS, BadRecord, Recording, dropped, refuse_columns, shown
 
 NOTE = "The time of a request of AIPerf is its request_latency, from sending it to its last response; its file holds no scheduled time."
 SHOWN = 6
@@ -27,6 +27,7 @@ class Metadata(Record):
 
     request_start_ns: int
     request_end_ns: int
+    x_request_id: str | None = None
     benchmark_phase: str | None = None
     was_cancelled: bool = False
 
@@ -87,10 +88,13 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         places: list[str] = []
         left_out = 0
         others: set[str] = set()
+        seen: dict[str, int] = {}
         for number, line in read_lines(path):
             place = f"{path} line {number}"
             document = parsed(line, place)
             request = checked(Request, document, place)
+            if (name := request.metadata.x_request_id) is not None and (first := seen.setdefault(name, number)) != number:
+                raise BadRecord(f"{place} is the request of line {first} once more (x_request_id {shown([name], 1)}); remove one of them")
             others |= set(document.get("metrics") or ()) - set(Metrics.model_fields)
             if request.metadata.benchmark_phase not in (None, "profiling"):
                 left_out += 1
@@ -99,7 +103,14 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             places.append(place)
         warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
         left = [dropped(f"the other metrics of the file ({shown(sorted(others), SHOWN)})", OTHERS)] if others else []
-        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, remarks=(NOTE, *warmup, *left), path=path)
+        yield Recording(
+            path.stem,
+            one_batch(rows, TYPES, path),
+            places.__getitem__,
+            remarks=(NOTE, *warmup, *left),
+            facts={"aiperf": {"not_imported": [shown([name], 1) for name in sorted(others)]}} if others else {},
+            path=path,
+        )
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:

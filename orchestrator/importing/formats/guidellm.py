@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
-from orchestrator.importing.recording import BadRecord, Recording, dropped, refuse_columns, schedule, shown
+from orchestrator.importing.recording import BadRecord, Recording, dropped, law_lost, refuse_columns, schedule, shown
 from orchestrator.storage.vocabulary import Outcome
 
 OUTCOMES: dict[str, Outcome] = {"successful": "ok", "errored": "error", "incomplete": "lost"}
@@ -89,7 +89,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             rows, places, never = _rows(benchmark.requests, place)
             strategy = benchmark.config.strategy
             load = None if strategy is None or strategy.type_ not in LAWS else schedule(LAWS[strategy.type_], strategy.rate, path)
-            remarks = [NOTE]
+            remarks = [NOTE, *law_lost(load)]
             if load is None and any(row["arrival_ns"] is not None for row in rows):
                 why = (
                     f"under strategy {shown([strategy.type_], 1)} they are no schedule"

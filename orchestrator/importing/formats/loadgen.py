@@ -12,14 +12,16 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parsed, read_document, read_lines
-from orchestrator.importing.recording import BadRecord, Recording, dropped, refuse_columns, schedule, shown
+from orchestrator.importing.recording import BadRecord, Recording, dropped, law_lost, refuse_columns, schedule, shown
 
 TRACE, DETAIL, ACCURACY = "mlperf_log_trace.json", "mlperf_log_detail.txt", "mlperf_log_accuracy.json"
 SAMPLE = re.compile(r'\{\s*"name"\s*:\s*"Sample"')
+LAST = re.compile(r'\{\s*"name"\s*:\s*"LastTrace"')
+"""What LoadGen writes when the run is over: a trace without it was cut off."""
 MARK = ":::MLLOG "
+COUNT = "result_query_count"
 KEPT = (
-    "loadgen_version", "test_datetime", "effective_scenario", "effective_test_mode", "effective_target_qps", "result_query_count",
-    "num_errors",
+    "loadgen_version", "test_datetime", "effective_scenario", "effective_test_mode", "effective_target_qps", COUNT, "num_errors",
 )  # fmt: skip
 SERVER = "Server"
 """The one scenario whose queries have a schedule: Poisson arrivals. In the others the next query is scheduled when the last has ended, or
@@ -36,6 +38,7 @@ TYPES = {
 class Arguments(Record):
     """``issue_start_ns`` and ``complete_ns`` count from the scheduled time."""
 
+    query_seq: int | None = None
     sample_idx: int
     issue_start_ns: int
     complete_ns: int
@@ -72,11 +75,11 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             raise InputError(f"{folder} holds no {TRACE}: the other logs hold no time of single queries; run LoadGen with enable_trace")
         facts = _details(folder / DETAIL)
         answers = _answers(folder / ACCURACY)
-        rows, places = _rows(trace, _epoch_ns(facts), answers)
+        rows, places = _rows(trace, facts, answers)
         scenario = facts.get("effective_scenario")
         load = schedule("poisson", _rate(facts), trace) if scenario == SERVER else None
         why = f"under scenario {shown([scenario], 1)} they are no schedule" if scenario else f"there is no {DETAIL} that says the scenario"
-        remarks = (NOTE, *([] if load else [dropped("the scheduled times in the trace as a clock response", why)]))
+        remarks = (NOTE, *law_lost(load), *([] if load else [dropped("the scheduled times in the trace as a clock response", why)]))
         yield Recording(
             folder.resolve().name,
             one_batch(rows, TYPES, trace),
@@ -85,6 +88,7 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             facts={"loadgen": facts},
             path=folder,
             load=load,
+            files=[folder / name for name in (TRACE, DETAIL, ACCURACY) if (folder / name).exists()],
         )
 
 
@@ -96,11 +100,17 @@ def _rate(facts: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _rows(path: Path, epoch_ns: int, answers: Mapping[int, str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the queries of a trace. It is one object a line, and as a whole no JSON."""
+def _rows(path: Path, facts: Mapping[str, Any], answers: Mapping[int, str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the queries of a trace, and where each is. It is one object a line, and as a whole no JSON.
+
+    Raises BadRecord of a part of one.
+    """
     rows: list[dict[str, Any]] = []
     places: list[str] = []
+    queries: set[int | None] = set()
+    is_whole, epoch_ns = False, _epoch_ns(facts)
     for number, line in read_lines(path):
+        is_whole |= bool(LAST.match(line))
         if not SAMPLE.match(line):
             continue
         place = f"{path} line {number}"
@@ -120,7 +130,20 @@ def _rows(path: Path, epoch_ns: int, answers: Mapping[int, str]) -> tuple[list[d
             }
         )
         places.append(place)
+        queries.add(event.args.query_seq)
+    _refuse_part(path, None if None in queries else len(queries), is_whole, facts)
     return rows, places
+
+
+def _refuse_part(path: Path, queries: int | None, is_whole: bool, facts: Mapping[str, Any]) -> None:
+    """Raise BadRecord of a trace that lacks queries or its end. ``queries``: None where the trace does not number them."""
+    counted = str(facts.get(COUNT))
+    if queries is not None and counted.isdecimal() and queries < int(counted):
+        raise BadRecord(
+            f"{path} holds {queries:,} of {int(counted):,} queries ({COUNT} of {DETAIL}): copy the whole file, or run LoadGen again"
+        )
+    if not is_whole:
+        raise BadRecord(f"{path} is cut off, since it has no LastTrace: copy the whole file, or run LoadGen again")
 
 
 def _details(path: Path) -> dict[str, Any]:

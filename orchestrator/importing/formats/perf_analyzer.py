@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from orchestrator.importing.documents import Record, checked, nanoseconds, one_batch, parsed, parts_of, read_document
-from orchestrator.importing.recording import Recording, dropped, refuse_columns
+from orchestrator.importing.recording import BadRecord, Recording, dropped, refuse_columns
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
 NO_EVENTS = "they are no events of OpenAI's form, of which alone it is known which hold a token"
@@ -78,6 +78,11 @@ def _row(request: Request, place: str) -> dict[str, Any]:
     answered = request.success and bool(request.response_timestamps)
     if not answered:
         return {"start_ns": nanoseconds(request.timestamp, 1, place, "timestamp"), "outcome": "error"}
+    moments, outputs = request.response_timestamps, request.response_outputs
+    if outputs and len(outputs) != len(moments):
+        raise BadRecord(f"{place} has {len(moments)} response_timestamps and {len(outputs)} response_outputs; export the file again")
+    if any(after < before for before, after in pairwise(moments)):
+        raise BadRecord(f"{place}: its response_timestamps go back in time; export the file again")
     return {
         "start_ns": nanoseconds(request.timestamp, 1, place, "timestamp"),
         "inference_ns": nanoseconds(request.response_timestamps[-1] - request.timestamp, 1, place, "the last response"),
@@ -89,7 +94,11 @@ def _row(request: Request, place: str) -> dict[str, Any]:
 def _tokens(request: Request, place: str) -> dict[str, Any]:
     """Return when the pieces of an answer in OpenAI's form came, of which those with content count; nothing of another answer."""
     texts = [output.get("response") if isinstance(output, dict) else None for output in request.response_outputs]
-    if len(texts) != len(request.response_timestamps) or not all(isinstance(text, str) and text.startswith(EVENT) for text in texts):
+    if not any(isinstance(text, str) and text.startswith(EVENT) for text in texts):
+        return {}
+    if None in texts:
+        raise BadRecord(f"{place}, response {texts.index(None)} holds no text, as its others do; export the file again")
+    if not all(isinstance(text, str) and text.startswith(EVENT) for text in texts):
         return {}
     events = [_events(str(text), f"{place}, response {number}") for number, text in enumerate(texts)]
     moments = [

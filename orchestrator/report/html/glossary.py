@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.report.standings import UNSTEADY
-from orchestrator.report.table import REMEDIES
+from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED
 
 FLAGS = {
     "running": "The trial was not done when this page was written; its figures are of the rounds so far.",
@@ -84,7 +84,8 @@ def _meaning(flag: str) -> str:
         if known
         else "A note of the measurement on these figures; docs/results.md and docs/statistics.md tell where it comes from."
     )
-    return f"{told} What it does to a figure, and what helps: {REMEDIES[flag]}." if flag in REMEDIES else told
+    of_imported = f" Of imported trials: {REMEDIES_OF_IMPORTED[flag]}." if flag in REMEDIES_OF_IMPORTED else ""
+    return f"{told} What it does to a figure, and what helps: {REMEDIES[flag]}.{of_imported}" if flag in REMEDIES else told
 
 
 def words() -> list[Word]:
