@@ -15,11 +15,14 @@ from orchestrator.analysis.replay_streams import Arrivals, Rule
 from orchestrator.analysis.served_streams import found_idle, inferences_of, served_streams, server_of
 from orchestrator.analysis.tail_quality import Figure
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.arrivals import mean_rate
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
-SAME_RATE = 1e-6
-"""Rates that differ by less than this share are one."""
+SAME_RATE = 1e-5
+"""Rates that differ by less than this share are one: tables print six digits."""
+SAME_MOMENT_NS = 1000.0
+"""By so much the moments of a trace may differ that was stretched twice."""
 
 
 class Beside(TypedDict):
@@ -67,14 +70,39 @@ def under_load(
             mine.model, mine.task, mine.system, mine.runtime, mine.repeat,
         )  # fmt: skip
         same_data = other.record.digests.get("data") == data.record.digests.get("data")
-        if not (same_work and same_data and other.arrivals is not None and theirs.measurement.batch == 1 and load.rate_per_s is not None):
+        if not (same_work and same_data and other.arrivals is not None and theirs.measurement.batch == 1):
             continue
         asked = (law.law, law.group, law.burstiness if law.law == "gamma" else 1.0, rule.policy, rule.queue_limit)
         had = (load.name, load.group, load.burstiness if load.name == "gamma" else 1.0, load.policy, load.queue_limit)
         skips = load.policy != "skip_late" or round((load.deadline_ms or 0) * 1e6) == deadline.ns
-        if asked == had and skips and abs(load.rate_per_s / rate_per_s - 1) < SAME_RATE:
+        if asked == had and skips and _has_rate(other, law, rate_per_s):
             return other
     return None
+
+
+def _has_rate(other: TrialData, law: Arrivals, rate_per_s: float) -> bool:
+    """Return whether a trial was measured at a rate; one under a trace, whether its arrivals are those of this trace at that rate."""
+    load = other.record.trial.load
+    if load.rate_per_s is not None:
+        return abs(load.rate_per_s / rate_per_s - 1) < SAME_RATE
+    if law.trace_ns is None:
+        return False
+    measured_per_s = mean_rate(law.trace_ns) * load.speed
+    return abs(measured_per_s / rate_per_s - 1) < SAME_RATE and _is_traced(other, law.trace_ns / load.speed)
+
+
+def _is_traced(other: TrialData, moments_ns: NDArray[np.float64]) -> bool:
+    """Return whether the arrivals of a trial are moments of a trace, none left out between the first and the last; whole streams say so."""
+    assert other.arrivals is not None
+    assert other.streams is not None
+    streams = [number for number in np.unique(other.streams) if not other.incomplete[other.streams == number].any()]
+    return bool(streams) and all(_is_part(np.sort(other.arrivals[other.streams == number].ravel()), moments_ns) for number in streams)
+
+
+def _is_part(arrived_ns: NDArray[np.float64], moments_ns: NDArray[np.float64]) -> bool:
+    first, last = arrived_ns[0] - SAME_MOMENT_NS, arrived_ns[-1] - SAME_MOMENT_NS  # of those at the last moment some may be of no round
+    own, traced = arrived_ns[arrived_ns < last], moments_ns[(moments_ns >= first) & (moments_ns < last)]
+    return own.size == traced.size and last <= moments_ns[-1] and bool((np.abs(own - traced) <= SAME_MOMENT_NS).all())
 
 
 def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int, held: float | None) -> Beside:

@@ -61,7 +61,7 @@ def replay(options: Options) -> None:
     answers = [(group, _rows(group, question, options.deadline, wanted, trials)) for group in groups]
     answers = [(group, rows) for group, rows in answers if rows]
     if not answers:
-        raise InputError(f"no trial of {options.directory} has a complete round that can be replayed at this deadline: name a --deadline")
+        raise InputError(_nothing_answered(groups, options, question.fallback))
     terminal = Terminal()
     for group, rows in answers:
         for table in replay_tables(group, rows):
@@ -74,6 +74,20 @@ def replay(options: Options) -> None:
         (folder / "replay.svg").unlink(missing_ok=True)  # that of an earlier question
     write_results(folder, {"replay": table}, {} if picture is None else {"replay.svg": picture})
     terminal.line(printable(f"written: {folder / 'replay.parquet'}" + (f" and {folder / 'replay.svg'}" if picture else "")))
+
+
+def _nothing_answered(groups: Sequence[Group], options: Options, other: TrialData | None) -> str:
+    """Return why nothing was replayed, and what to do about it."""
+    if other is not None:
+        beside = [data for group in groups if other in group.trials for data in group.trials if data is not other and can_play(data)]
+        if not beside:
+            return (
+                f"fallback {other.trial_id}: is the only closed-loop trial of its task and data in {options.directory}, so that nothing is "
+                "left to replay beside it; leave --fallback out, or measure another model"
+            )
+    if options.deadline is not None:
+        return f"no trial of {options.directory} has a complete round with an answer that could be right: measure again"
+    return f"no trial of {options.directory} has a complete round that can be replayed at this deadline: name a --deadline"
 
 
 def _rows(group: Group, question: Question, asked: str | None, wanted: str | None, trials: Sequence[TrialData]) -> list[Row]:

@@ -17,6 +17,9 @@ Result: TypeAlias = Literal["pass", "fail", "no verdict"]
 ENOUGH_REPEATS = 5
 """Repeats that are asked for where the fewest that give a verdict would find little."""
 
+SEARCH = "capacity"
+"""The verb that searches."""
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -75,7 +78,9 @@ def _sentence(comparison: Comparison, result: Result, gate: str) -> str:
 
 
 def _commands(comparison: Comparison, places: tuple[Path, Path], command: Sequence[str]) -> Iterator[str]:
-    """Yield commands that would give a verdict, by what is missing."""
+    """Yield commands that would give a verdict, by what is missing; none for searches of capacity, whose rates are no trials to repeat."""
+    if SEARCH in command:
+        return
     before, after = (plain_word(str(place), name) for place, name in zip(places, "AB", strict=True))
     reasons = {row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT}
     words = words_again(command)

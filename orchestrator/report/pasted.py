@@ -12,6 +12,8 @@ ORCHESTRATOR = "python -m orchestrator"
 PLAIN = re.compile(r"[\w.,=+/\[\]-]+", re.ASCII)
 QUOTABLE = re.compile(r"[~+]{0,2}[\w./@-]+=[\w.,=+/\[\]{}()@:%*'\" -]*")
 """KEY=VALUE with what a value of more than one word takes, and nothing that begins a command or fetches a value."""
+TIME = re.compile(r"\d+(\.\d+)? ?(ns|us|ms|s)", re.ASCII)
+"""A time, such as ``50 ms``: the value of an option."""
 OURS = ("measurement.repeat=", "results_dir=")
 """Words of a command that are given anew."""
 ADDRESS = "cluster.address="
@@ -43,7 +45,7 @@ def measured_again(words: Sequence[str], *more: str) -> Command:
 def words_again(words: Sequence[str]) -> str:
     """Return the words that measured a campaign, without those that are given anew; KEY=VALUE where there are none.
 
-    Of a key that is given twice the last value counts. Where a cluster was is left to the reader.
+    Of a key that is given twice the last value counts; options stay as often as they are given. Where a cluster was is left to the reader.
 
     Examples
     --------
@@ -51,9 +53,16 @@ def words_again(words: Sequence[str]) -> str:
     'cluster=address cluster.address=HOST:PORT cluster.machines=node'
     """
     kept = [word for number, word in enumerate(words) if not word.startswith(OURS) and (number or word != "run")]
-    last = {word.partition("=")[0] if "=" in word else word: word for word in kept}
+    last = {_key(word) or number: word for number, word in enumerate(kept)}
     shown = (f"{ADDRESS}HOST:PORT" if word.startswith(ADDRESS) else plain_word(word, "KEY=VALUE") for word in last.values())
     return " ".join(shown) or "KEY=VALUE"
+
+
+def _key(word: str) -> str:
+    """Return what may stand in a command once; nothing of an option, of which each counts, and of its value."""
+    if word == "-m":
+        return word
+    return word.partition("=")[0] if "=" in word and not word.startswith("--") else ""
 
 
 def typed_again(words: Iterable[str], *more: str) -> Command:
@@ -71,6 +80,6 @@ def typed_again(words: Iterable[str], *more: str) -> Command:
 
 def plain_word(word: str, otherwise: str) -> str:
     """Return a word as one types it, in quotes where a shell needs them; one of a stranger that could be read otherwise is replaced."""
-    if PLAIN.fullmatch(word) or (QUOTABLE.fullmatch(word) and printable(word) == word):
+    if PLAIN.fullmatch(word) or TIME.fullmatch(word) or (QUOTABLE.fullmatch(word) and printable(word) == word):
         return shlex.quote(word)
     return otherwise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
 from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Marks, Row, Table, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_within
@@ -33,6 +34,13 @@ ABOUT_HELD = (
 )
 
 
+REMEDIES = {
+    OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of a stream; lower --rate",
+    FEW_STREAMS: "the rounds of a stream share a queue; here a stream is a visit of the closed loop, of which it takes 12 or more",
+}
+"""What flags mean of a replay, which has no load of its own."""
+
+
 def words_of(row: Row) -> str:
     """Return what was asked: the law, the rule and the bound, such as ``poisson, newest, within 50 ms``."""
     law = row["law"] + (f" of burstiness {row['burstiness']:g}" if row["burstiness"] is not None else "")
@@ -51,7 +59,7 @@ def replay_tables(group: Group, rows: Sequence[Row]) -> Iterator[Table]:
 
 
 def _quality_table(group: Group, rows: Sequence[Row]) -> Table:
-    marks = Marks(rows)
+    marks = Marks(rows, remedies=REMEDIES)
     heads = ["utilisation", "closed", "kept", "95 % interval"]
     both = ["with fallback", "its interval"] if any(row["fallback"] for row in rows) else []
     made = Table(

@@ -121,13 +121,16 @@ class Marks:
     ----------
     rows
         with ``flags``; those in ``without`` are said elsewhere.
+    remedies
+        what flags mean here, in place of or beside `REMEDIES`.
     """
 
-    def __init__(self, rows: Iterable[Row], without: Collection[str] = ()) -> None:
+    def __init__(self, rows: Iterable[Row], without: Collection[str] = (), remedies: Mapping[str, str] | None = None) -> None:
         of_rows = [set(row["flags"]) for row in rows]
         flags = sorted(set[str]().union(*of_rows) - set(without))
         own = set[str]().union(*(flags for flags in of_rows if IMPORTED not in flags))
-        self._remedies = REMEDIES | {flag: told for flag, told in REMEDIES_OF_IMPORTED.items() if flag not in own}
+        of_imported = {flag: told for flag, told in REMEDIES_OF_IMPORTED.items() if flag not in own}
+        self._remedies = REMEDIES | of_imported | dict(remedies or {})
         self._letters = {flag: _letters(number) for number, flag in enumerate(flags)}
 
     def of(self, row: Row) -> str:

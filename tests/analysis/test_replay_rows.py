@@ -241,3 +241,27 @@ def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) ->
     for changed in ({"policy": "newest"}, {"group": 2}, {"queue_limit": 3}):
         elsewhere = record.model_copy(update={"trial": record.trial.model_copy(update={"load": load.model_copy(update=changed)})})
         assert next(replay_rows(data, question, LIMIT, (), [replace(loaded, record=elsewhere)]))["measured"] is None
+
+
+def test_a_trace_is_the_same_where_its_moments_are(data: TrialData) -> None:
+    gaps = np.random.default_rng(1).exponential(50e6, 99).round()
+    trace = np.concatenate([[0.0], np.cumsum(gaps)]).astype(np.int64)
+    load = LoadConfig(name="trace", file="t.csv", speed=0.8, stream_s=3.0)
+    record = data.record.model_copy(update={"trial_id": "traced-r0", "trial": data.record.trial.model_copy(update={"load": load})})
+    arrivals = np.tile(np.rint(trace / 0.8)[7:47].reshape(2, 20), (15, 1))  # seven are the ramp
+    answered = {**data.times, Clock.RESPONSE: data.times["total"]}
+    traced = replace(
+        data, record=record, times=answered, inferences=answered, arrivals=arrivals, streams=np.arange(30) // 2,
+        incomplete=np.zeros(30, dtype=bool), outcome=np.zeros((30, 20), dtype=np.int8),
+    )  # fmt: skip
+
+    def beside(other: TrialData, times_ns: Any = trace, speed: float = 0.8) -> str | None:
+        question = Question(Arrivals("trace", trace_ns=times_ns), (mean_rate(times_ns) * speed,), Rule())
+        return next(replay_rows(data, question, LIMIT, (), [other]))["measured"]
+
+    assert beside(traced) == "traced-r0"
+    assert beside(traced, speed=1.0) is None, "another speed"
+    other = trace.copy()
+    other[[20, 21]] += 5_000_000
+    assert beside(traced, other) is None, "another trace of the same rate"
+    assert beside(replace(traced, arrivals=np.tile(np.rint(trace / 0.8)[7:87:2].reshape(2, 20), (15, 1)))) is None, "every other one of it"

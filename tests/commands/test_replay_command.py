@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,22 @@ def test_one_trial_with_a_fallback_and_a_trace(campaign: Path, call: Call) -> No
     assert row["rate_per_s"] == pytest.approx(7.5)
     assert row["fallback_mean"] >= row["mean"]
     assert "with fallback" in out
+
+
+def test_marks_name_what_a_replay_has(campaign: Path, call: Call) -> None:
+    _, out, _ = call("replay", "campaign", "--rate", "100000", "--deadline", "20 ms")
+    said = " ".join(out.split())
+    assert "figures grow with the length of a stream; lower --rate" in said
+    assert "load.stream_s" not in said
+
+
+def test_a_fallback_that_is_the_only_trial_leaves_nothing_to_replay(campaign: Path, call: Call) -> None:
+    record = json.loads((campaign / "campaign.json").read_text())
+    record["trials"] = [one for one in record["trials"] if one["trial_id"].endswith("f7052b36-r0")]
+    (campaign / "campaign.json").write_text(json.dumps(record))
+    code, _, err = call("replay", "campaign", "--rate", "1", "--deadline", "20 ms", "--fallback", "f7052b36-r0")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is the only closed-loop trial of its task and data in campaign, so that nothing is left to replay" in err
 
 
 def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:

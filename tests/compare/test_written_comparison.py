@@ -4,17 +4,20 @@ import html
 import html.parser
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.commands.line import find_verb, load, parse
 from orchestrator.compare.campaigns import compare as compare_campaigns
 from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
 from orchestrator.compare.difference_picture import difference_picture
 from orchestrator.compare.documents import Written, to_comment, to_page
 from orchestrator.compare.headline import Headline, headline
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.report.pasted import words_again
 from orchestrator.report.svg import width_of
 from orchestrator.storage.reader import open_campaign
 
@@ -148,6 +151,29 @@ def test_each_lack_of_a_verdict_has_a_command_that_gives_one(measure: Any) -> No
     assert commands[1].startswith("python -m orchestrator compare --run A B +sweep=mine --pairs 10 --gate")
     ungated = headline(compare_campaigns(before, after, AnalysisConfig()), places)
     assert ungated.sentence.startswith("Pass: 2 no difference shown. The baseline is one campaign of another time")
+
+
+def test_every_command_that_would_give_a_verdict_is_one_that_its_verb_takes(measure: Any) -> None:
+    before, after = open_campaign(measure("a")), open_campaign(measure("b", seed=1))
+    single = open_campaign(measure("a", repeats=1))
+    words = ("run", "--config-dir", "mine", "--config-dir", "yours", "model=null", 'analysis.primary="50 ms"', "measurement.repeat=1")
+    wanted = [
+        *headline(compare_campaigns(before, after, AnalysisConfig(), min_effect=0.0001), command=words).commands,
+        *headline(compare_campaigns(single, single, AnalysisConfig(), min_effect=0.2), command=words).commands,
+    ]
+    assert len(wanted) >= 4
+    for command in wanted:
+        typed = shlex.split(command, comments=True)[3:]
+        verb, rest = find_verb(typed)
+        assert verb is not None
+        options = load(verb).read(parse(verb, rest, typed))
+        assert "KEY=VALUE" not in command
+        if "model=null" in typed:
+            assert [str(one) for one in (options.config_dirs if verb == "run" else options.composing.config_dirs)] == ["mine", "yours"]
+    search = ("capacity", "model=null", "--deadline", "50 ms", "--keep", "0.9", "--minutes", "4")
+    found = headline(compare_campaigns(single, single, AnalysisConfig(), min_effect=0.2), command=search)
+    assert (found.result, found.commands) == ("no verdict", ()), "capacity repeats no rate"
+    assert words_again(search).endswith("--deadline '50 ms' --keep 0.9 --minutes 4")
 
 
 def test_markup_in_reasons_and_flags_is_text(measure: Any) -> None:
