@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from orchestrator.analysis.capacity import CapacityRow, capacity_rows
+from orchestrator.analysis.capacity_rows import CapacityRow, capacity_rows
 from orchestrator.analysis.comparison import ComparisonRow, comparison_rows, contests_of
 from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
 from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
@@ -112,7 +112,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     ]
     rows["processes"] = list(process_rows(groups))
     rows["tolerance"] = list(tolerance_rows(groups, analysis))
-    rows["capacity"] = list(capacity_rows(groups))
+    rows["capacity"] = list(capacity_rows(groups, campaign.record.capacity))
     rows["resources"] = [row for group in groups for row in resources_rows(group)]
     rows["server_cost"] = list(server_cost_rows(groups))
     rows["token_gaps"] = [row for group in groups for row in token_gaps_rows(group)]

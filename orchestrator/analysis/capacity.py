@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
-from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import NOT_KEPT, load_flags
-from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.load import LoadConfig
@@ -22,33 +18,9 @@ from orchestrator.stats.capacity_verdict import Judgement, Requirement, answers_
 from orchestrator.stats.stopping.capacity import DEFAULTS, Capacity
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 from orchestrator.stats.times import Clock
-from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
 ANY_RATE = 1.0
 """Stands in the place of the rate of a trial that is searched."""
-
-
-class CapacityRow(Labels):
-    """One row per rate that a search has measured, in the order in which it did."""
-
-    search: Annotated[Int32, "number of the search, from 0: trials that differ in their rate alone"]
-    load: Annotated[str, "the load without its rate, such as `poisson newest`"]
-    rate_per_s: Annotated[float, "samples that arrived in a second, on average"]
-    threshold: Annotated[str, "label of the deadline"]
-    threshold_ns: Annotated[Int64, "an answer is on time when its response, from arrival to answer, is at most this"]
-    keep: Annotated[float, "the share of ideal quality that is required"]
-    closed_per_s: Annotated[float | None, "samples a second of the same trial in a closed loop; null where it was not measured"]
-    metric: Annotated[str, "the primary metric"]
-    ideal: Annotated[float, "quality without a threshold"]
-    streams: Annotated[Int32, "how many whole streams the verdict rests on; the unit of the interval"]
-    mean: Annotated[float, "tail quality on the response clock, a mean over these streams"]
-    interval_low: Annotated[float, "lower limit of its interval"]
-    interval_high: Annotated[float, "upper limit"]
-    confidence: Annotated[float, "of that interval: at most 5 % of searches give any wrong verdict"]
-    verdict: Annotated[str, "`keeps`, `fails` or `undecided`"]
-    certified_per_s: Annotated[float | None, "the search as a whole: the highest rate that keeps below all that fail; null for none"]
-    refuted_per_s: Annotated[float | None, "the lowest rate that fails; null where none did"]
-    flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
 @dataclass(frozen=True)
@@ -196,44 +168,6 @@ def _judge_streams(data: TrialData) -> Judgement:
     samples = times.shape[1] * int(np.unique(data.streams, return_counts=True)[1].max())
     ideal = metric.ideal()
     return judged(means, answers_at_stake(samples, shares, ideal), ideal, requirement)
-
-
-def capacity_rows(groups: Sequence[Group]) -> Iterator[CapacityRow]:
-    """Yield the rows of a campaign for ``capacity.parquet``; none where nothing was searched."""
-    trials = [data for group in groups for data in group.trials]
-    flags = {trial_id: found for group in groups for trial_id, found in group.flags.items()}
-    for number, search in enumerate(searches_of(trials)):
-        for measured in search.probes:
-            if math.isfinite(measured.judgement.mean):  # else there is nothing to be right about
-                yield _row(number, search, measured, flags)
-
-
-def _row(number: int, search: Search, measured: MeasuredProbe, flags: Mapping[str, Sequence[str]]) -> CapacityRow:
-    data, found, bracket = measured.data, measured.judgement, search.bracket
-    deadline, requirement = asked_of(data)
-    scale = scale_of(data.judged(data.metric))
-    low, high = scale.shown_limits(found.low, found.high)
-    return {
-        **data.record.labels(),
-        "search": number,
-        "load": words_without_rate(search.like.load),
-        "rate_per_s": measured.probe.rate_per_s,
-        "threshold": deadline.label,
-        "threshold_ns": deadline.ns,
-        "keep": requirement.keep,
-        "closed_per_s": search.closed_per_s,
-        "metric": data.metric,
-        "ideal": scale.shown(data.judged(data.metric).ideal()),
-        "streams": found.streams,
-        "mean": scale.shown(found.mean),
-        "interval_low": low,
-        "interval_high": high,
-        "confidence": found.confidence,
-        "verdict": found.verdict,
-        "certified_per_s": bracket.certified,
-        "refuted_per_s": bracket.refuted,
-        "flags": list(flags[data.trial_id]),
-    }
 
 
 def words_without_rate(load: LoadConfig) -> str:

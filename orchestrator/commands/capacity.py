@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.capacity import ANY_RATE, Search, at_any_rate, searches_of
+from orchestrator.analysis.capacity_budget import Choice, Standing, choices, least_s, pace_of, seconds_left, seconds_spent, standing_of
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.commands.capacity_budget import Choice, Standing, choices, pace_of, seconds_left, seconds_spent, standing_of
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.commands.verbs.capacity import Options
@@ -146,7 +146,7 @@ class Explorer:
         if planned:
             self._writer.add(planned)
             progress.add(planned, {one.trial_id: _name(one.trial) for one in planned})
-        elif told := time_is_up(standing, self._question):
+        elif told := time_is_up(standing, self._question, left_s):
             progress.say(told)
         return [one for one in planned if one.state == "planned"]
 
@@ -188,11 +188,20 @@ def goes_on(standing: Standing, question: CapacityQuestion) -> bool:
     return any(choices(standing, question, left_s))
 
 
-def time_is_up(standing: Standing, question: CapacityQuestion) -> str:
-    """Return that a budget has ended searches before their brackets are narrow; nothing where it has not."""
+def time_is_up(standing: Standing, question: CapacityQuestion, left_s: float | None = None) -> str:
+    """Return that a budget has ended searches before their brackets are narrow, and why; nothing where it has not.
+
+    ``left_s`` is what is left to measure of it; by what is stored, if not given.
+    """
     if question.minutes is None or not standing.wide:
         return ""
-    return f"too little is left of {question.minutes:g} min for another rate: {standing.wide} of {len(question.trials)} brackets are wide"
+    if left_s is None:
+        left_s = seconds_left(question.minutes, seconds_spent(standing.searches), standing.report_s)
+    left, takes = max(0.0, left_s or 0.0), least_s(standing, question)
+    return (
+        f"too little is left of {question.minutes:g} min for another rate: {left:.0f} s, of {takes} s that it takes at least, besides "
+        f"{standing.report_s:.0f} s that are kept for the report; {standing.wide} of {len(question.trials)} brackets are wide"
+    )
 
 
 def exit_code(code: int, directory: Path, question: CapacityQuestion) -> int:

@@ -12,8 +12,8 @@ from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
 
+from orchestrator.analysis.capacity_budget import seconds_spent
 from orchestrator.commands.capacity import Explorer, exit_code, goes_on, standing_in, time_is_up
-from orchestrator.commands.capacity_budget import seconds_spent
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
 from orchestrator.commands.shared_options import GoingOn

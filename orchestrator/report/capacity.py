@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.capacity import is_probe
+from orchestrator.analysis.capacity_rows import NOT_MEASURED
 from orchestrator.analysis.load import NOT_KEPT
 from orchestrator.report.condensed import condensed
 from orchestrator.report.standings import Ranking
@@ -32,7 +33,7 @@ def searches(results: CampaignAnalysis) -> list[list[Row]]:
     for group in results.groups:
         for row in rows_of(results, "capacity", group):
             found.setdefault(row["search"], []).append(row)
-    return [sorted(rows, key=lambda row: float(row["rate_per_s"])) for rows in found.values()]
+    return [sorted(rows, key=lambda row: float(row["rate_per_s"] or 0.0)) for rows in found.values()]
 
 
 def by_task(results: CampaignAnalysis) -> dict[tuple[str, str], list[list[Row]]]:
@@ -52,6 +53,9 @@ def capacity_sentences(results: CampaignAnalysis) -> Iterator[str]:
     """Yield in words what each search has found."""
     for rows in searches(results):
         row = rows[0]
+        if is_unmeasured(rows):
+            yield f"{row['task']} under {row['load']}, {' '.join(row[name] for name in WHO)}: {_unmeasured_text(row)}."
+            continue
         name = " ".join(row[name] for name in WHO)
         refuted, certified = refuted_text(row["refuted_per_s"], rows), certified_text(row["certified_per_s"])
         until = refuted if row["refuted_per_s"] is None else f"refuted from {refuted}"
@@ -64,7 +68,7 @@ def bracket_tables(results: CampaignAnalysis) -> Iterator[Table]:
     for (task, threshold), found in by_task(results).items():
         heads = ["certified up to", "refuted from", "of closed loop"]
         wide = any(_wide(rows[0]) for rows in found)
-        marks = Marks(map(flags_of_search, found))
+        marks = Marks(flags_of_search(rows) for rows in found if not is_unmeasured(rows))
         made = Table(
             title=f"Capacity of {task}: {_required(found[0][0])} within {threshold}",
             columns=[*WHO, "batch", "load", *heads],
@@ -76,9 +80,11 @@ def bracket_tables(results: CampaignAnalysis) -> Iterator[Table]:
 
 
 def probe_tables(results: CampaignAnalysis) -> Iterator[Table]:
-    """Yield per task and deadline what every rate has shown."""
+    """Yield per task and deadline what every rate has shown; nothing where none was measured."""
     for (task, threshold), found in by_task(results).items():
-        rows = [row for of_search in found for row in of_search]
+        rows = [row for of_search in found if not is_unmeasured(of_search) for row in of_search]
+        if not rows:
+            continue
         marks = Marks(rows)
         heads = ["rate", "streams", "kept", "interval"]
         made = Table(
@@ -119,6 +125,8 @@ def _required(row: Row) -> str:
 def _found(rows: Sequence[Row], marks: Marks) -> list[str]:
     """Return the cells of one search."""
     row = rows[0]
+    if is_unmeasured(rows):
+        return ["no rate measured", _needs(row) or "-", "-"]
     certified, refuted, closed = row["certified_per_s"], row["refuted_per_s"], row["closed_per_s"]
     share = "-" if certified is None or closed is None else f"{100 * certified / closed:.0f} %"
     highest = float(rows[-1]["rate_per_s"])
@@ -127,6 +135,22 @@ def _found(rows: Sequence[Row], marks: Marks) -> list[str]:
         f"{refuted:.4g}/s" if refuted is not None else f"not by {highest:.4g}/s",
         share,
     ]
+
+
+def is_unmeasured(rows: Sequence[Row]) -> bool:
+    """Return whether a search has measured no rate."""
+    return bool(rows[0]["verdict"] == NOT_MEASURED)
+
+
+def _unmeasured_text(row: Row) -> str:
+    """Say that no rate was measured, and what would measure one."""
+    of_budget = "" if row["minutes"] is None else f" in --minutes {row['minutes']:g}"
+    remedy = f"a search {_needs(row)}" if _needs(row) else "`resume` goes on, or a new search with more --minutes"
+    return f"{_required(row)} within {row['threshold']}: no rate was measured{of_budget}; {remedy}"
+
+
+def _needs(row: Row) -> str:
+    return "" if row["minutes_needed"] is None else f"needs about {row['minutes_needed']:g} min"
 
 
 def flags_of_search(rows: Sequence[Row]) -> Row:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
+from orchestrator.storage.files import write_json
+from orchestrator.storage.reader import open_campaign
 
 STORED = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
 Call = Callable[..., tuple[int, str, str]]
@@ -56,9 +58,9 @@ def test_marks_name_what_a_replay_has(campaign: Path, call: Call) -> None:
 
 
 def test_a_fallback_that_is_the_only_trial_leaves_nothing_to_replay(campaign: Path, call: Call) -> None:
-    record = json.loads((campaign / "campaign.json").read_text())
-    record["trials"] = [one for one in record["trials"] if one["trial_id"].endswith("f7052b36-r0")]
-    (campaign / "campaign.json").write_text(json.dumps(record))
+    record = open_campaign(campaign).record
+    only = tuple(one for one in record.trials if one.trial_id.endswith("f7052b36-r0"))
+    write_json(campaign / "campaign.json", record.model_copy(update={"trials": only}).model_dump(mode="json"))
     code, _, err = call("replay", "campaign", "--rate", "1", "--deadline", "20 ms", "--fallback", "f7052b36-r0")
     assert (code, err.count("\n")) == (2, 1)
     assert "is the only closed-loop trial of its task and data in campaign, so that nothing is left to replay" in err

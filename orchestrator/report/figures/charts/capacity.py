@@ -13,7 +13,7 @@ def capacity_chart(reading: Reading) -> Chart:
     members = {entry.key: entry for entry in reading.entries}
     searches: dict[int, list[dict[str, float | str]]] = {}
     for row in reading.results.tables["capacity"].to_pylist():
-        if row["trial"] in members:
+        if row["trial"] in members and row["rate_per_s"] is not None:
             searches.setdefault(row["search"], []).append(row)
     series, floors = [], set()
     for rows in searches.values():

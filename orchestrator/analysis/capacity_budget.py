@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,8 @@ REPORTS_PER_READING = 12.0
 """What is in it takes a report so much longer than reading and judging it: 8 to 10 times where that is mAP, which takes longest."""
 USUAL_PACE = 1.1
 """Measuring takes so much longer than what is stored of it, until that is seen."""
+LONGEST_S = 10**6
+"""Of a budget that is looked for."""
 BETWEEN_S = 2.0
 """Between two trials, for choosing a rate and the rest of what nobody counts."""
 
@@ -131,6 +134,19 @@ def choices(standing: Standing, question: CapacityQuestion, left_s: float | None
         None if rate is None else _choice(search, rate, guess, question, share_s)
         for search, rate, guess in zip(standing.searches, standing.rates, standing.guesses, strict=True)
     ]
+
+
+def least_s(standing: Standing, question: CapacityQuestion) -> int:
+    """Return how much must be left, in s that are stored, for any search to measure another rate."""
+    return bisect_left(range(LONGEST_S), True, key=lambda left_s: any(choices(standing, question, left_s)))
+
+
+def minutes_needed(standing: Standing, question: CapacityQuestion) -> float | None:
+    """Return about which budget a campaign needs whose searches measure one rate more; None without a budget, or where it was enough."""
+    if question.minutes is None or not standing.wide:
+        return None
+    takes_s = seconds_spent(standing.searches) + standing.report_s + USUAL_PACE * least_s(standing, question)
+    return float(math.ceil(1.1 * takes_s / 60)) if takes_s > 60 * question.minutes else None
 
 
 def _choice(search: Search, rate_per_s: float, guess: float | None, question: CapacityQuestion, share_s: float | None) -> Choice | None:
