@@ -42,7 +42,7 @@ class DeadlineRow(Labels):
     rounds: Annotated[Int32, "how many rounds it rests on; those there are, where they are too few to be read"]
     later_rounds: Annotated[Int32, "how many rounds came after them"]
     later_breaks: Annotated[Int32 | None, "how many of those did not keep it; null where nothing was certified"]
-    more_rounds: Annotated[Int32 | None, "how many more would be needed"]
+    more_rounds: Annotated[Int32 | None, "how many more would be needed; null of imported trials, which none certify"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
@@ -119,7 +119,8 @@ def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], 
     promise = certify_deadline(found, looks, late_share=wanted.late_share, confidence=wanted.confidence, visits=data.visits)
     later = found[promise.rounds :] if promise.rounds else found[:0]
     breaks = None if promise.ns is None else int((later > promise.ns).sum())
-    reasons = [", ".join(flags), promise.reason]
+    more = None if data.record.imported else promise.more_rounds or None  # no number of them certifies an imported one
+    reasons = [", ".join(flags), promise.reason if more or not promise.more_rounds else None]
     if contradicted(promise, later, wanted.late_share):
         reasons.append(f"withdrawn: {breaks} of {later.size} later rounds broke {math.ceil(promise.ns or 0) / NS_PER_MS:.3g} ms")
     observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
@@ -139,7 +140,7 @@ def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], 
         "rounds": promise.rounds or found.size,
         "later_rounds": int(later.size),
         "later_breaks": breaks,
-        "more_rounds": promise.more_rounds or None,
+        "more_rounds": more,
     }
 
 

@@ -108,7 +108,7 @@ REMEDIES_OF_IMPORTED = {
     DRIFT: "the machine or the model changed in one direction; import a longer run of the program that measured",
     NOT_KEPT: "the program that measured sent late although nothing was due, or at another rate; import a run on a quieter machine",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of the run; import one at a lower rate",
-    FEW_STREAMS: "the rounds of a stream share a queue; import a longer run of the program that measured, and repeats of it",
+    FEW_STREAMS: "the rounds of a stream share a queue; import repeats of the run, which count as fresh processes",
 }
 """The same where another program measured all that has the flag: nothing here can go on with its trials."""
 IMPORTED = "imported"

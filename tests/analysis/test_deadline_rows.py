@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ def test_too_few_rounds_are_told_how_many_more(build: Any, noise: Any) -> None:
     # A look that could certify nothing has risked nothing: 0.9^29 < 0.05.
     read_too_early = of(rows([build("a", noise(20, 20, 20), measurement={"certify_rounds": 20})]), "total")
     assert read_too_early["more_rounds"] == 9
+    few = build("a", noise(20, 20, 20))
+    imported = replace(few, record=few.record.model_copy(update={"origin": "imported"}))
+    found = of(rows([imported], flags=("imported",)), "total")
+    assert (found["more_rounds"], found["reason"]) == (None, "imported"), "no number of rounds certifies it"
 
 
 @pytest.mark.parametrize("visits", [None, np.repeat(np.arange(30), 2)])

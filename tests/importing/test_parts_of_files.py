@@ -45,6 +45,13 @@ def test_a_part_of_a_trace_is_refused(made: dict[str, Any], told: str, tmp_path:
     assert str(refused.value).startswith(f"{tmp_path / loadgen.TRACE} {told}")
 
 
+def test_a_sample_of_loadgen_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    trace = logs(tmp_path) / loadgen.TRACE
+    trace.write_text(trace.read_text().replace('"query_seq": ', '"sample_seq": 7, "query_seq": '))
+    with pytest.raises(BadRecord, match=r"line 3 is the sample of line 2 once more \(sample_seq 7\); remove one of them"):
+        list(loadgen.read([tmp_path], {}))
+
+
 def test_all_logs_of_a_folder_are_known_by_their_digests(tmp_path: Path, imported: Callable[..., Any]) -> None:
     found = imported(logs(tmp_path), "--format", "loadgen")
     names = (loadgen.TRACE, loadgen.DETAIL)
@@ -73,6 +80,7 @@ def of_perf_analyzer(folder: Path, *requests: object) -> Path:
         ({"response_outputs": streamed()["response_outputs"][:3]}, "has 4 response_timestamps and 3 response_outputs"),
         ({"response_timestamps": [2000, 3000, 2500, 5000]}, "its response_timestamps go back in time"),
         ({"response_outputs": [*streamed()["response_outputs"][:3], 0]}, "response 3 holds no text, as its others do"),
+        ({"response_outputs": [*streamed()["response_outputs"][:3], {"response": [1]}]}, "response 3 holds no text"),
         ({"response_outputs": [{}, *streamed()["response_outputs"][1:]]}, "response 0 holds no text, as its others do"),
     ],
 )

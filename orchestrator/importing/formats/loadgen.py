@@ -39,6 +39,7 @@ class Arguments(Record):
     """``issue_start_ns`` and ``complete_ns`` count from the scheduled time."""
 
     query_seq: int | None = None
+    sample_seq: int | None = None
     sample_idx: int
     issue_start_ns: int
     complete_ns: int
@@ -108,6 +109,7 @@ def _rows(path: Path, facts: Mapping[str, Any], answers: Mapping[int, str]) -> t
     rows: list[dict[str, Any]] = []
     places: list[str] = []
     queries: set[int | None] = set()
+    seen: dict[int, int] = {}
     is_whole, epoch_ns = False, _epoch_ns(facts)
     for number, line in read_lines(path):
         is_whole |= bool(LAST.match(line))
@@ -119,6 +121,8 @@ def _rows(path: Path, facts: Mapping[str, Any], answers: Mapping[int, str]) -> t
             continue
         if event.args is None:
             raise BadRecord(f"{place}: args is missing; run LoadGen again")
+        if (name := event.args.sample_seq) is not None and (first := seen.setdefault(name, number)) != number:
+            raise BadRecord(f"{place} is the sample of line {first} once more (sample_seq {name}); remove one of them")
         scheduled = epoch_ns + nanoseconds(event.ts, 10**3, place, "ts")
         rows.append(
             {

@@ -93,12 +93,13 @@ def _row(request: Request, place: str) -> dict[str, Any]:
 
 def _tokens(request: Request, place: str) -> dict[str, Any]:
     """Return when the pieces of an answer in OpenAI's form came, of which those with content count; nothing of another answer."""
-    texts = [output.get("response") if isinstance(output, dict) else None for output in request.response_outputs]
-    if not any(isinstance(text, str) and text.startswith(EVENT) for text in texts):
+    found = [output.get("response") if isinstance(output, dict) else None for output in request.response_outputs]
+    texts = [text if isinstance(text, str) else None for text in found]
+    if not any(text is not None and text.startswith(EVENT) for text in texts):
         return {}
     if None in texts:
         raise BadRecord(f"{place}, response {texts.index(None)} holds no text, as its others do; export the file again")
-    if not all(isinstance(text, str) and text.startswith(EVENT) for text in texts):
+    if not all(text is not None and text.startswith(EVENT) for text in texts):
         return {}
     events = [_events(str(text), f"{place}, response {number}") for number, text in enumerate(texts)]
     moments = [
