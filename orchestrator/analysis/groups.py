@@ -234,9 +234,12 @@ UNTOLD = (
 STOPPING = ("measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds", "measurement.max_seconds")
 """When a trial ends: no name where another setting tells trials apart, as their rate does."""
 
+LOAD, LAW = "load.", "load.name"
+"""Where laws differ most keys of the one say nothing of the other, so that words name them."""
+
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
-    """Return per trial id the settings in which it differs from others of equal names, as on the command line; empty if none do."""
+    """Return per trial id the settings in which it differs from others of equal names, as typed, loads of several laws in words."""
     settings = {data.trial_id: dict(flattened(data.record.trial.model_dump(mode="json"))) for data in trials}
     alike: dict[tuple[Any, ...], list[str]] = {}
     for trial_id, of_trial in settings.items():
@@ -249,9 +252,19 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
         others = [key for key in differing if not _stops(key)]
         if _distinct(of_members, others) == _distinct(of_members, differing):
             differing = others
+        words: dict[str, str] = {}
+        if LAW in differing:
+            words = {data.trial_id: data.record.trial.load.all_words for data in trials if data.trial_id in members}
+            differing = [key for key in differing if not key.startswith(LOAD) or _tells_more(key, words, settings)]
         for trial_id in members:
-            differences[trial_id] = ", ".join(f"{as_typed(key)}={settings[trial_id].get(key)}" for key in sorted(differing, key=as_typed))
+            told = [f"{as_typed(key)}={settings[trial_id].get(key)}" for key in sorted(differing, key=as_typed)]
+            differences[trial_id] = ", ".join([*([words[trial_id]] if words else []), *told])
     return differences
+
+
+def _tells_more(key: str, words: Mapping[str, str], settings: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether a key differs between trials whose loads have the same words."""
+    return len({(of_load, str(settings[trial_id].get(key))) for trial_id, of_load in words.items()}) > len(set(words.values()))
 
 
 def as_typed(key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -53,6 +53,22 @@ class LoadConfig(Frozen):
         burst = [f"burstiness {self.burstiness:g}"] if self.name == "gamma" else []
         group = [f"in groups of {self.group}"] if self.group > 1 else []
         return " ".join([self.name, pace, *burst, *group, *([self.policy] if self.policy != "queue" else [])])
+
+    @property
+    def all_words(self) -> str:
+        """The words with what limits those that wait: ``gamma 60/s burstiness 0.5 skip_late after 20 ms, 3 wait at most``."""
+        after = "" if self.deadline_ms is None else f" after {self.deadline_ms:g} ms"
+        limit = "" if self.queue_limit is None else f", {self.queue_limit} wait at most"
+        return self.words + after + limit
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_default(cls, document: Any) -> Any:
+        """In a sweep over laws null stands where a key is of no matter; but a gamma law has its burstiness from its file."""
+        if not isinstance(document, dict):
+            return document
+        told = ("name", "burstiness") if document.get("name") == "gamma" else ("name",)
+        return {key: value for key, value in document.items() if value is not None or key in told or key not in cls.model_fields}
 
     @field_validator("file")
     @classmethod

@@ -30,6 +30,13 @@ def test_rates_and_laws_are_axes() -> None:
     assert {trial.load.words for trial in trials} == {"poisson 10/s", "poisson 20/s", "periodic 10/s", "periodic 20/s"}
 
 
+def test_null_is_the_default_of_every_key_where_it_has_one() -> None:
+    keys = set(LoadConfig.model_fields) - {"name"}
+    assert LoadConfig.model_validate(dict.fromkeys(keys)) == LoadConfig()
+    sweep = ("load=poisson", "load.rate_per_s=10", "load.group=null,3", "load.burstiness=null", "load.max_backlog_s=null")
+    assert [trial.load.words for trial in parsed(*sweep)] == ["poisson 10/s", "poisson 10/s in groups of 3"]
+
+
 @pytest.mark.parametrize(
     ("load", "rule"),
     [
@@ -44,6 +51,7 @@ def test_rates_and_laws_are_axes() -> None:
         ({"name": "periodic", "rate_per_s": 1, "stream_s": 1, "ramp_s": 1}, "lower load.ramp_s"),
         ({"name": "periodic", "rate_per_s": 1, "queue_limit": 0}, "greater than 0"),
         ({"name": "periodic", "rate_per_s": 1, "batch_wait_ms": 5}, "raise measurement.batch"),
+        ({"name": "gamma", "rate_per_s": 1, "burstiness": None}, "burstiness=None"),
         ({"name": "uniform"}, "closed"),
         ({"name": "poisson", "rate_per_s": 1, "jitter": 1}, "no such key"),
     ],
