@@ -37,13 +37,15 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.assess import JUDGES
 from orchestrator.assessment.case import Case
+from orchestrator.assessment.impossible import Outlook
+from orchestrator.assessment.pauses import visits_keep
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.sizing import sizes_of
 from orchestrator.assessment.subjects import Measured, Session, Subject
 from orchestrator.assessment.verdicts import Finding
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import parse_trial
-from orchestrator.stats.requirements import MARGIN, planned_units, rounds_keep, starts_keep
+from orchestrator.stats.requirements import MARGIN, planned_units, starts_keep
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Stopping, TrialRecord
 
 SAMPLES = 20
@@ -220,7 +222,7 @@ def place_of_changes(draw: Draw, target: float, random: np.random.Generator) -> 
 def size_of(kind: str, one_stretch: bool = False) -> int:
     """Return the rounds that a plan asks for."""
     planned = [planned_trial(kind, 60, number, one_stretch) for number in range(Draw(kind, LOGNORMAL).processes)]
-    [size] = sizes_of(at(kind, MEDIAN_NS), planned, {"drawn": SAMPLES})
+    [size] = sizes_of(at(kind, MEDIAN_NS), Outlook(planned, {"drawn": SAMPLES}))
     rounds = size.need.rounds
     return rounds + rounds % VISIT_ROUNDS
 
@@ -257,14 +259,14 @@ def of_starts(share: float, scenario: Scenario, target: float, repetitions: int,
 def of_pauses(scenario: Scenario, target: float, repetitions: int, random: np.random.Generator) -> tuple[int, float]:
     """First inferences of visits: one per visit, slower in a burst."""
     allowed = 0.5
-    units = planned_units(allowed, 0.025)
-    assert units is not None
+    asked = {"id": "R", "text": "drawn", "first_inference": {"within": "1 s", "state": "warm", "share_of_starts": 1 - allowed}}
+    [size] = sizes_of(Requirements.model_validate({"requirements": [asked]}), Outlook([planned_trial(WARM, 60)], {"drawn": SAMPLES}))
+    units = size.need.rounds // VISIT_ROUNDS - 1
     bound = scenario.threshold_ns(1 - target * allowed)
     met = 0
     for _ in range(repetitions):
         times, _ = scenario.trial(random, units * VISIT_ROUNDS, 1, VISIT_ROUNDS)
-        firsts = times[::VISIT_ROUNDS, 0]
-        met += rounds_keep(firsts, bound, late_share=allowed, error=0.05, looks=(units,)).verdict == "met"
+        met += visits_keep(times[::VISIT_ROUNDS, 0], bound, late_share=allowed, error=0.05).verdict == "met"
     return units, met / repetitions
 
 

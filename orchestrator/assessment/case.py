@@ -15,6 +15,7 @@ from orchestrator.stats.intervals import RESAMPLES
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 
+NO_DEVICE = "has no device with memory of its own: ask for resident memory, or for systems with a GPU"
 STREAMED = "of streamed answers alone: ask a server that streams"
 WHERE = {
     Clock.RESPONSE: "under load alone, and these samples did not arrive by a schedule: measure with load=",

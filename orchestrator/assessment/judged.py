@@ -12,6 +12,7 @@ from orchestrator.analysis.quality import NothingToKeep, scale_of
 from orchestrator.analysis.slices import groups_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import NotShown
+from orchestrator.contracts import InputError
 from orchestrator.metrics import Judged
 
 
@@ -27,6 +28,13 @@ def judged_part(
         members, judged = _group(data, chosen, slice_name)
     except NothingToKeep as error:
         raise NotShown(str(error)) from error
+    except InputError as error:
+        if chosen in data.record.metrics:
+            raise
+        has = " and ".join(data.record.metrics)
+        raise NotShown(
+            f"metric={chosen} cannot judge the answers of task {data.record.trial.task.name}, which has {has} ({error})"
+        ) from error
     ideal = judged.ideal()
     if not math.isfinite(ideal):
         raise NotShown(f"ideal quality is {ideal}, so that nothing can be held to it")

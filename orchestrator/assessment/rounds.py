@@ -19,7 +19,7 @@ from orchestrator.assessment.requirements import AnswersAsked, DeadlineAsked, La
 from orchestrator.assessment.unseen import lacking
 from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.report.text import milliseconds
-from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
+from orchestrator.stats.late_streaks import silences, streak_of_each, worst_window_of_each
 from orchestrator.stats.long_run import MIN_VISITS, enough
 from orchestrator.stats.requirements import WELL_WITHIN, Kept, rounds_keep
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
@@ -66,9 +66,9 @@ def keeps_quality(
 def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
     """Return whether a share of rounds has few enough late answers one after another.
 
-    A streak goes on from round to round of one visit, or of one stream under load, and it counts in every round it reaches; so does a
-    stretch that is a warning or an error. Where no answer of a whole visit is on time, nothing tells how long that would have gone on: its
-    rounds keep no bound.
+    A streak goes on from round to round of one visit, or of one stream under load, and it counts, in its whole length, in every round it
+    reaches; so does a window of n answers, and a stretch that is a warning or an error. Where no answer of a whole visit is on time,
+    nothing tells how long that would have gone on: its rounds keep no bound.
     """
     clock = case.clock(asked.clock)
     threshold = case.threshold(asked.threshold, clock)
@@ -77,7 +77,8 @@ def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
     collect = np.maximum.at if in_a_row else np.add.at
     followed = {id(data): list(stretches(data, clock)) for data in case.trials}
     for data in case.trials:
-        _check_room(data, clock, most, max(stretch.times.size for stretch in followed[id(data)]) if in_a_row else None)
+        if why := too_little_room(asked, data.inferences[clock].shape[1], max(stretch.times.size for stretch in followed[id(data)])):
+            raise NotShown(why)
 
     def values(data: TrialData) -> Floats:
         found = np.zeros(len(data.times[clock]))
@@ -92,19 +93,21 @@ def late_answers(case: Case, asked: LateAnswersAsked) -> Finding:
     return finding_of_rounds(case, values, asks, asked.share_of_rounds)
 
 
-def _check_room(data: TrialData, clock: Clock, most: float, longest: int | None) -> None:
-    """Raise NotShown where a trial's answers are too few to have more late ones one after another than are allowed.
+def too_little_room(asked: LateAnswersAsked, answers: int, longest: int | None) -> str:
+    """Return why answers are too few to have more late ones one after another than are allowed; empty where they are not.
 
-    ``longest`` is how many followed one another, None where stretches of late answers are counted.
+    ``answers`` are those of a round, ``longest`` how many follow one another at most, None where that is not known.
     """
-    if longest is not None:
-        if longest <= most:
-            raise NotShown(
+    most = _form(asked)[1]
+    if asked.longest_streak is not None or asked.out_of is not None:
+        if longest is not None and longest <= most:
+            return (
                 f"a visit or stream has {longest} answers, and {most:.0f} late ones are allowed: ask for less, or measure longer visits "
                 "(measurement.visit_rounds) or streams (load.stream_s)"
             )
-    elif (room := -(-data.times[clock].shape[1] // 2)) <= most:
-        raise NotShown(f"a round has room for {room} stretches of late answers, and {most:.0f} are allowed: ask for less")
+    elif (room := -(-answers // 2)) <= most:
+        return f"a round has room for {room} stretches of late answers, and {most:.0f} are allowed: ask for less"
+    return ""
 
 
 def answers_between_rounds(case: Case, asked: AnswersAsked) -> Finding:
@@ -258,21 +261,15 @@ Read = Callable[[Stretch, NDArray[np.bool_], int], NDArray[np.int64]]
 def _form(asked: LateAnswersAsked) -> tuple[str, float, Read]:
     """Return how a form is called, the most that it allows, and what reads it."""
     if asked.longest_streak is not None:
-        return "late answers in a row", asked.longest_streak, lambda _, late, __: staleness(late)
+        return "late answers in a row", asked.longest_streak, lambda _, late, __: streak_of_each(late)
     if asked.out_of is not None:
         length = asked.out_of
-        return f"late answers in {length} one after another", asked.at_most or 0, lambda _, late, __: _in_windows(late, length)
+        return f"late answers in {length} one after another", asked.at_most or 0, lambda _, late, __: worst_window_of_each(late, length)
     if asked.warnings is not None:
         return "stretches of late answers in a round", asked.warnings, lambda stretch, late, _: _reached(stretch, late)
     longest = asked.error_after or 0
     name = f"stretches without an answer for {milliseconds(longest)} in a round"
     return name, asked.errors or 0, lambda stretch, late, bound: _errors(stretch, late, bound, longest)
-
-
-def _in_windows(late: NDArray[np.bool_], length: int) -> NDArray[np.int64]:
-    """Return how many of the last answers up to each one are late, [n]: as many as a window holds, or as there are."""
-    padded = np.concatenate([np.zeros(length - 1, dtype=np.bool_), late])
-    return late_in_windows(padded, length)
 
 
 def _reached(stretch: Stretch, late: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from orchestrator.assessment.axes import texts_of, unmatched
 from orchestrator.assessment.case import STREAMED
+from orchestrator.assessment.impossible import Outlook, remark_of, why_never
+from orchestrator.assessment.pauses import LEAST_VISITS
 from orchestrator.assessment.rates import deciding, parts_of_error, planned_by_rate
 from orchestrator.assessment.requirements import (
     AnswersAsked,
@@ -37,6 +39,8 @@ RIGHT = 0.5
 """Share of the samples that a plan takes to be answered rightly: what they lose is what shows tail quality."""
 COST_OF_MEAN = 2.0
 """Times as many answers as exact binomial tails take: an interval over rounds must find out how much these vary, and has a reserve."""
+COST_OF_WINDOWS = 1.5
+"""The same of windows that reach into other rounds: how much rounds depend on each other is found out from the few that break a bound."""
 WORTH_SAYING_S = 3600.0
 OUT_OF_REACH_S = 30 * 86400.0
 """Campaigns that take longer, even where an answer takes but a millisecond, are none that anybody measures."""
@@ -130,14 +134,14 @@ class Size:
         return -(-self.need.processes // self.need.days)
 
 
-def sizes_of(requirements: Requirements, planned: Sequence[PlannedTrial], samples: Mapping[str, int]) -> list[Size]:
-    """Return for each requirement what it needs and what is planned. ``samples`` is their number by match key. Raises InputError.
+def sizes_of(requirements: Requirements, outlook: Outlook) -> list[Size]:
+    """Return for each requirement what it needs and what is planned. Raises InputError.
 
     Processes and days that one of them takes are those of the campaign, and each process must show the others, too.
     """
-    first = [_size(one, requirements.error_of(one), planned, samples, Counted()) for one in requirements.requirements]
+    first = [_size(one, requirements.error_of(one), outlook, Counted()) for one in requirements.requirements]
     counted = Counted(_processes_to_add(first), _days(first))
-    return [_size(one, requirements.error_of(one), planned, samples, counted) for one in requirements.requirements]
+    return [_size(one, requirements.error_of(one), outlook, counted) for one in requirements.requirements]
 
 
 @dataclass(frozen=True)
@@ -148,17 +152,21 @@ class Counted:
     days: int = 1
 
 
-def _size(requirement: Requirement, error: float, planned: Sequence[PlannedTrial], samples: Mapping[str, int], counted: Counted) -> Size:
+def _size(requirement: Requirement, error: float, outlook: Outlook, counted: Counted) -> Size:
+    planned, samples = outlook.planned, outlook.samples
     trials = planned_for(requirement, planned)
     if missing := unmatched(requirement, [texts_of(one.trial) for one in planned]):
         return Size(requirement, len(trials), Need(cannot="; ".join(missing)))
     infeasible = [one for one in trials if one.state == "infeasible"]
     if infeasible:
         return Size(requirement, len(trials), Need(cannot=f"{infeasible[0].trial_id} cannot run here: {infeasible[0].reason}"))
+    if why := why_never(requirement, trials, outlook):
+        return Size(requirement, len(trials), Need(cannot=why))
     systems = {one.match_key: samples.get(one.match_key, 0) for one in trials}
     must_show, odds = _at_stake(requirement, error, trials, counted)
     needs = [_need(requirement, odds, one, trials, samples.get(one.match_key, 0)) for one in must_show]
     need = max(needs, key=lambda each: (bool(each.cannot), each.rounds))
+    need = replace(need, remark="; ".join(filter(None, [need.remark, remark_of(requirement, trials, outlook)])))
     repeats = [sum(other.match_key == one.match_key for other in trials) for one in trials]
     rounds = [fixed_beforehand(one.trial.measurement) if need.fixed else one.trial.measurement.min_rounds for one in must_show]
     most = min(one.trial.measurement.max_rounds for one in must_show)
@@ -217,11 +225,11 @@ def _rounds_per_visit(trial: Trial, samples: int) -> int | None:
     return trial.measurement.rounds_per_visit
 
 
-def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False, remark: str = "") -> Need:
+def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False) -> Need:
     """Return the need of so many independent units, of which a round has so many."""
     if units is None:
         return Need(cannot=f"it takes more than {MOST_UNITS:,} rounds: ask for a smaller share or a lower confidence")
-    return Need(math.ceil(units / per_round), fixed=fixed, remark=remark)
+    return Need(math.ceil(units / per_round), fixed=fixed)
 
 
 def _in_visits(found: Need, allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
@@ -231,9 +239,9 @@ def _in_visits(found: Need, allowed: float, odds: Odds, one: PlannedTrial, sampl
     return found if found.cannot else _rounds(None) if visits is None else replace(found, rounds=max(found.rounds, visits * rounds))
 
 
-def _mean(allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float, remark: str = "") -> Need:
+def _mean(allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
     """Return the need of a mean of which a share may be lost."""
-    found = _rounds(odds.rounds(allowed), max(per_round, 1.0) / COST_OF_MEAN, remark=remark)
+    found = _rounds(odds.rounds(allowed), max(per_round, 1.0) / COST_OF_MEAN)
     return _in_visits(replace(found, rounds=max(found.rounds, LEAST_FOR_MEAN)), allowed, odds, one, samples, per_round)
 
 
@@ -242,8 +250,7 @@ def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials
         return _share_of_rounds(asked, odds, one, trials, samples)
     if asked.of == "absolute":
         return Need(LEAST_FOR_MEAN, remark="how far ideal quality lies above an absolute bound is not known before it is measured")
-    remark = "" if asked.slice == "all" else "how many samples the slice has is not known before: sized as for all"
-    return _mean(1 - asked.at_least, odds, one, samples, RIGHT * samples / one.trial.fixed_batch, remark)
+    return _mean(1 - asked.at_least, odds, one, samples, RIGHT * samples / one.trial.fixed_batch)
 
 
 def _latency(asked: LatencyAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -256,21 +263,26 @@ def _share_of_rounds(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence
 
 
 def _late_answers(asked: LateAnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    """Return the need of rounds of which a streak or a window reaches into the next, so that these break a bound together."""
-    reach = asked.longest_streak or (asked.out_of or 1) - 1
+    """Return the need of rounds of which a streak or the windows of n answers reach into the next, so that these break a bound together."""
+    around = 0 if asked.out_of is None else 2 * asked.out_of - (asked.at_most or 0) - 2  # of windows before and after too many late ones
+    reach = asked.longest_streak or around
     per_round = 1 / (1 + reach * one.trial.fixed_batch / max(samples, 1))
+    cost = 1.0 if asked.out_of is None else COST_OF_WINDOWS
     allowed = 1 - asked.share_of_rounds
-    return _in_visits(_rounds(odds.rounds(allowed), per_round, fixed=True), allowed, odds, one, samples, per_round)
+    return _in_visits(_rounds(odds.rounds(allowed), per_round / cost, fixed=True), allowed, odds, one, samples, per_round)
 
 
 def _first_inference(asked: FirstInferenceAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    units = odds.starts(1 - asked.share_of_starts)
-    if asked.state == "cold" or units is None:
+    if asked.state == "cold":
         return _starts(asked, odds, one, trials, samples)
+    allowed = 1 - asked.share_of_starts
+    units, visits = odds.rounds(allowed), odds.visits(allowed, 1)
+    if units is None or visits is None:
+        return _rounds(None)
     per_visit = _rounds_per_visit(one.trial, samples)
     if per_visit is None or not one.trial.measurement.lead_in:
         return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.schedule=visits")
-    return Need((units + 1) * per_visit)
+    return Need((max(units, visits, LEAST_VISITS) + 1) * per_visit)  # the first visit of a process comes after no pause
 
 
 def _starts(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -358,7 +370,11 @@ def advice(sizes: Sequence[Size]) -> Iterator[str]:
         yield f"measure it on {days} days, and assess all their directories together"
     cannot = sum(bool(one.need.cannot) for one in sizes)
     if not short:
-        yield "every requirement can be shown" if not cannot else f"{len(sizes) - cannot} of {len(sizes)} requirements can be shown"
+        yield (
+            f"every requirement can be shown{' if so' if any(one.need.remark for one in sizes) else ''}"
+            if not cannot
+            else f"{len(sizes) - cannot} of {len(sizes)} requirements can be shown"
+        )
 
 
 def _days(sizes: Sequence[Size]) -> int:

@@ -10,11 +10,12 @@ import numpy as np
 
 from orchestrator.analysis.resources import cold_starts, paused_firsts
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.assessment.case import Case
+from orchestrator.assessment.case import NO_DEVICE, Case, NotShown
+from orchestrator.assessment.pauses import visits_keep
 from orchestrator.assessment.requirements import ColdStartAsked, FirstInferenceAsked, MemoryAsked
-from orchestrator.assessment.verdicts import Finding
+from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.report.text import milliseconds, seconds
-from orchestrator.stats.requirements import Kept, rounds_keep, starts_keep
+from orchestrator.stats.requirements import Kept, starts_keep
 
 MIB = 2**20
 ONE = {"processes": "process", "visits": "visit"}
@@ -24,29 +25,42 @@ ONE = {"processes": "process", "visits": "visit"}
 def first_inference(case: Case, asked: FirstInferenceAsked) -> Finding:
     """Return whether a share of first inferences is done in time: of fresh processes, or of visits, which come after a pause."""
     if asked.state == "warm":
-        firsts = [value for data in case.trials for value in paused_firsts(data)]
-        if not firsts:
-            raise case.lacks("no visit has stored its first inference", "measure in visits with a lead-in (measurement.lead_in)")
-        return _finding(case, firsts, float(asked.within), asked.share_of_starts, "first inference after a pause", "visits", milliseconds)
+        return _after_a_pause(case, asked)
     colds = [start.get("first_inference_ns") for data in case.trials for start in cold_starts(data.record.cold_start)]
     values = _all_known(case, colds, "the first inference of a process")
-    return _finding(case, values, float(asked.within), asked.share_of_starts, "first inference of a process", "processes", milliseconds)
+    return _finding(case, values, float(asked.within), asked.share_of_starts, "first inference of a process", milliseconds)
+
+
+def _after_a_pause(case: Case, asked: FirstInferenceAsked) -> Finding:
+    """Return the finding on first inferences of visits: every process alone must keep it, and the worst one speaks for all."""
+    found = []
+    for data in case.trials:
+        firsts = list(paused_firsts(data))
+        if not firsts:
+            raise case.lacks("no visit has stored its first inference", "measure in visits with a lead-in (measurement.lead_in)")
+        late_share = round(1 - asked.share_of_starts, 12)
+        kept = visits_keep(firsts, float(asked.within), late_share=late_share, error=case.error, extended=len(data.record.looks))
+        found.append((kept, firsts))
+    verdict = worst(kept.verdict for kept, _ in found)
+    kept, firsts = max((each for each in found if each[0].verdict == verdict), key=lambda each: each[0].broke / each[0].units)
+    name = "first inference after a pause" + (f", in the worst of {len(found)} processes" if len(found) > 1 else "")
+    return _finding_of(kept, firsts, float(asked.within), asked.share_of_starts, name, "visits", milliseconds)
 
 
 def cold_start(case: Case, asked: ColdStartAsked) -> Finding:
     """Return whether a share of fresh processes has loaded and answered once in time."""
     found = [_until_answered(start) for data in case.trials for start in cold_starts(data.record.cold_start)]
     values = _all_known(case, found, "how long a process took to load and to answer first")
-    return _finding(
-        case, values, float(asked.within), asked.share_of_starts, "load and first inference", "processes", lambda ns: seconds(ns / 1e9)
-    )
+    return _finding(case, values, float(asked.within), asked.share_of_starts, "load and first inference", lambda ns: seconds(ns / 1e9))
 
 
 def memory(case: Case, asked: MemoryAsked) -> Finding:
     """Return whether a share of processes never held more memory than it may."""
+    if asked.of == "device" and not (system := case.trials[0].record.trial.system).gpus:
+        raise NotShown(f"the system {system.name} {NO_DEVICE}")
     of = _resident if asked.of == "resident" else _on_device
     values = _all_known(case, [value for data in case.trials for value in of(data)], f"the peak of {asked.of} memory of a process")
-    return _finding(case, values, float(asked.at_most), asked.share_of_starts, f"peak {asked.of} memory", "processes", _mebibytes, "bytes")
+    return _finding(case, values, float(asked.at_most), asked.share_of_starts, f"peak {asked.of} memory", _mebibytes, "bytes")
 
 
 def _mebibytes(held: float) -> str:
@@ -103,11 +117,24 @@ def _finding(
     bound: float,
     share: float,
     name: str,
+    words: Callable[[float], str],
+    unit: str = "ns",
+) -> Finding:
+    """Return the finding on a share of fresh processes, which are independent of each other."""
+    kept = starts_keep(values, bound, late_share=round(1 - share, 12), error=case.error)
+    return _finding_of(kept, values, bound, share, name, "processes", words, unit)
+
+
+def _finding_of(
+    kept: Kept,
+    values: Sequence[float],
+    bound: float,
+    share: float,
+    name: str,
     units: str,
     words: Callable[[float], str],
     unit: str = "ns",
 ) -> Finding:
-    kept = _kept(values, bound, round(1 - share, 12), case.error, units)
     largest = max(values)
     longest = words(largest) if math.isfinite(largest) else "any time"
     certified = "" if kept.certified is None or math.isinf(kept.certified) else f", certified {words(kept.certified)}"
@@ -124,14 +151,8 @@ def _finding(
 
 def _missing(kept: Kept, units: str) -> str:
     """Return how many more processes or visits it takes, or why none would do."""
+    if units == "visits":
+        return kept.reason
     if kept.more is None:
-        return kept.reason.replace("rounds", units)
-    fresh = "fresh " if units == "processes" else ""
-    return f"{kept.more:,} more {fresh}{ONE[units] if kept.more == 1 else units} needed"
-
-
-def _kept(values: Sequence[float], bound: float, late_share: float, error: float, units: str) -> Kept:
-    """Return whether enough starts keep a bound. Processes are independent of each other; visits of one process may not be."""
-    if units == "processes":
-        return starts_keep(values, bound, late_share=late_share, error=error)
-    return rounds_keep(values, bound, late_share=late_share, error=error, looks=(len(values),))
+        return kept.reason.replace("rounds", units).replace("round", ONE[units])
+    return f"{kept.more:,} more fresh {ONE[units] if kept.more == 1 else units} needed"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
 from orchestrator.assessment.sizing import Size, advice, sizes_of, sizes_table
 from orchestrator.commands.line import find_verb
@@ -14,7 +15,7 @@ from orchestrator.commands.planning import compose_campaign, earlier_costs, know
 from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
-from orchestrator.planning.plan import Candidate, Plan, lacks
+from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
 from orchestrator.report.said_once import said_once
@@ -33,7 +34,7 @@ def execute(options: Composing) -> int:
     composed = compose_campaign(options, progress.say)
     with open_site(composed.campaign, composed.trials) as site:
         plan = plan_on(site, composed)
-    sizes = [] if requirements is None else _sizes(requirements, plan)
+    sizes = [] if requirements is None else _sizes(requirements, plan, composed.campaign.analysis.reference)
     composition = composed.composition
     terminal = Terminal()
     table = plan_table(plan)
@@ -88,8 +89,12 @@ def _remarks_by_trial(plan: Plan) -> Iterator[str]:
             yield f"{planned.state}: {planned.trial_id}: {said}"
 
 
-def _sizes(requirements: Requirements, plan: Plan) -> list[Size]:
-    return sizes_of(requirements, plan.trials, {key: candidate.inspection.samples for key, candidate in plan.candidates.items()})
+def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> list[Size]:
+    samples = {key: candidate.inspection.samples for key, candidate in plan.candidates.items()}
+    offers = {
+        key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
+    }
+    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference))
 
 
 def server_lines(plan: Plan) -> Iterator[str]:

@@ -183,10 +183,10 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
             )
     if seen:
         looked_at = [candidate for candidate in plan.candidates.values() if candidate.inspection.samples]
-        analysis.check_slices(name for candidate in looked_at for name in _slices(candidate))
+        analysis.check_slices(name for candidate in looked_at for name in slices_of(candidate))
 
 
-def _slices(candidate: Candidate) -> set[str]:
+def slices_of(candidate: Candidate) -> set[str]:
     """Return the slices that there will be of a trial."""
     inspection = candidate.inspection
     return slices_offered(inspection.slices, candidate.trial.task.kind, inspection.metrics)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import maximum_filter1d
 
 from orchestrator.contracts import InputError
 
@@ -53,6 +54,39 @@ def late_in_windows(late: ArrayLike, length: int) -> NDArray[np.int64]:
     return found
 
 
+def streak_of_each(late: ArrayLike) -> NDArray[np.int64]:
+    """Return how many late answers in a row each answer is one of, [N]: the whole streak's length for all of its answers, 0 on time.
+
+    Examples
+    --------
+    >>> streak_of_each([True, False, True, True])
+    array([1, 0, 2, 2])
+    """
+    flags = np.asarray(late, dtype=np.bool_)
+    first, after = _streaks(flags)
+    found = np.zeros(flags.size, dtype=np.int64)
+    found[flags] = np.repeat(after - first, after - first)
+    return found
+
+
+def worst_window_of_each(late: ArrayLike, length: int) -> NDArray[np.int64]:
+    """Return how many are late in the worst of the windows of ``length`` consecutive arrivals that hold each answer, [N].
+
+    Where there are fewer arrivals, a window holds all of them. Raises InputError for a window that holds nothing.
+
+    Examples
+    --------
+    >>> worst_window_of_each([True, False, False, True, True], 3)
+    array([1, 1, 2, 2, 2])
+    """
+    flags = np.asarray(late, dtype=np.bool_)
+    held = min(length, flags.size) if flags.size else length
+    found = np.zeros(flags.size, dtype=np.int64)
+    counts = late_in_windows(flags, held)
+    found[: counts.size] = counts
+    return maximum_filter1d(found, held, mode="constant", origin=held - 1 - held // 2) if flags.size else found
+
+
 class Silences(NamedTuple):
     """Stretches of late answers, E of them, in order.
 
@@ -85,7 +119,12 @@ def silences(late: ArrayLike, due_ns: ArrayLike, answered_ns: ArrayLike) -> Sile
     """
     flags = np.asarray(late, dtype=np.bool_)
     due, answered = np.asarray(due_ns, dtype=np.int64), np.asarray(answered_ns, dtype=np.int64)
-    edges = np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8))
-    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    first, after = _streaks(flags)
     until = np.concatenate([answered, due[-1:]])[after] if flags.size else due
     return Silences(after - first, np.maximum(until - due[first], 0))
+
+
+def _streaks(late: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of the first late answer of each streak, and of the first answer after it."""
+    edges = np.diff(np.concatenate([[False], late, [False]]).astype(np.int8))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)

@@ -140,7 +140,7 @@ def rounds_keep(
     elif promise.rank is not None or broke.any():
         reached = [look for look in looks if look <= given.size]
         left = next_risk(reached, late_share=late_share, confidence=1 - error / 2)
-        projected, told = _projected(float(broke.mean()), late_share, left, max(effect, promise.design_effect), given.size)
+        projected, told = _projected(int(broke.sum()), late_share, left, max(effect, promise.design_effect), given.size)
         if promise.rank is not None or projected is None or projected > promise.more_rounds:
             more, reason = projected, told
     return Kept(verdict, int(broke.sum()), given.size, low, high, certified, more, reason, max(effect, promise.design_effect))
@@ -168,7 +168,7 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     certified = float(np.sort(given)[given.size - 1 - allowed]) if allowed >= 0 else None
     if low > late_share:
         return Kept("not met", broke, given.size, low, high, certified)
-    more, reason = _projected(broke / given.size, late_share, error / 2, 1.0, given.size)
+    more, reason = _projected(broke, late_share, error / 2, 1.0, given.size)
     return Kept("not shown", broke, given.size, low, high, certified, more, reason)
 
 
@@ -260,16 +260,17 @@ def _effect(broke: NDArray[np.bool_], values: NDArray[np.float64], visits: Visit
     return float(variance_ratios(series, visits)[0])
 
 
-def _projected(breaking: float, allowed: float, error: float, effect: float, units: int) -> tuple[int | None, str]:
+def _projected(broke: int, allowed: float, error: float, effect: float, units: int) -> tuple[int | None, str]:
     """Return how many more rounds would show it to a look that may risk this error, were they like these, and the reason in words.
 
     Fewer than there are would not do, although they might have shown it: they have been looked at.
     """
     if error <= 0:
         return None, "earlier looks risked all the error allowed"
-    needed = rounds_to_show(breaking, allowed, error, beyond=int(units / effect), parts=effect > 1)
+    needed = rounds_to_show(broke / units, allowed, error, beyond=int(units / effect), parts=effect > 1)
     if needed is None:
-        return None, f"{breaking:.3g} of the rounds broke it and {allowed:.3g} may: more of the same would not show it"
+        seen = f"{broke:,} of {units:,} {'round' if units == 1 else 'rounds'}"
+        return None, f"{seen} broke it, and a share of {allowed:.3g} may: more of the same would not show it"
     more = max(math.ceil(needed * effect - ROUNDING) - units, 1)
     return more, f"{more:,} more rounds needed" if more > 1 else "1 more round needed"
 

@@ -68,18 +68,50 @@ def test_a_slice_of_one_sample_says_so(quick: Times) -> None:
     assert ", of only 1 sample, asked" in found.said
 
 
-def test_a_first_inference_that_the_model_raised_on_was_in_no_time(quick: Times) -> None:
-    """Of 24 visits every second one has no time of its first inference."""
-    rounds = np.arange(48)
+def paused(firsts_ns: Times, looks: tuple[int, ...] = ()) -> TrialData:
+    """Return a trial in visits of two rounds with these first inferences, of which that of the process counts not."""
+    rounds = np.arange(2 * firsts_ns.size)
     begins = rounds % 2 == 0
-    leads = np.where(begins, np.where(rounds % 4 == 0, 5e6, np.nan), np.nan)
-    evidence = {"visit": rounds // 2, "process": np.zeros(48), "lead_in": np.where(begins, 3.0, np.nan), "lead_in_first_ns": leads}
-    trial = replace(measured(quick[:48]), evidence={name: np.asarray(of, dtype=np.float64) for name, of in evidence.items()})
-    found = only(hold([trial], first_inference={"within": "6 ms", "state": "warm", "share_of_starts": 0.9}))
+    leads = np.where(begins, np.repeat(firsts_ns, 2), np.nan)
+    evidence = {"visit": rounds // 2, "process": np.zeros(rounds.size), "lead_in": np.where(begins, 3.0, np.nan), "lead_in_first_ns": leads}
+    trial = replace(
+        measured(np.full((rounds.size, 20), 10 + 0.01 * firsts_ns.size)),
+        evidence={name: of.astype(np.float64) for name, of in evidence.items()},
+    )
+    return replace(trial, record=trial.record.model_copy(update={"looks": looks}))
+
+
+def test_a_first_inference_that_the_model_raised_on_was_in_no_time() -> None:
+    """Of 36 visits every second one has no time of its first inference."""
+    found = only(hold([paused(np.tile([5e6, np.nan], 18))], first_inference={"within": "6 ms", "state": "warm", "share_of_starts": 0.9}))
     assert found.verdict == "not met"
-    assert "at most any time in 23 visits; 12 of them break the bound" in found.said
-    whole = replace(trial, evidence={**trial.evidence, "lead_in_first_ns": np.where(begins, 5e6, np.nan)})
-    assert hold([whole], first_inference={"within": "6 ms", "state": "warm", "share_of_starts": 0.5}).verdict == "met"
+    assert "at most any time in 35 visits; 18 of them break the bound" in found.said
+
+
+def test_first_inferences_after_a_pause_take_visits_enough_each_look_and_process_its_own() -> None:
+    """Of visits that are all quick: 34 that came after a pause, and more for a high share, or after other looks."""
+    half = {"within": "6 ms", "state": "warm"}
+    quick, few = paused(np.full(35, 5e6)), paused(np.full(30, 5e6))
+    assert hold([quick], first_inference=half).verdict == "met"
+    assert only(hold([few], first_inference=half)).missing == "5 more visits: nothing tells how so few depend on each other"
+    assert (
+        hold([quick, replace(few, record=few.record.model_copy(update={"trial_id": "net-one-r1"}))], first_inference=half).verdict != "met"
+    )
+    most = {**half, "share_of_starts": 0.9}
+    enough = np.full(39, 5e6)
+    assert [hold([paused(enough[1:])], first_inference=most).verdict, hold([paused(enough)], first_inference=most).verdict] == [
+        "not shown",
+        "met",
+    ]
+    assert hold([paused(enough, looks=(20,))], first_inference=most).verdict == "not shown"
+
+
+def test_visits_that_resemble_their_neighbours_say_little_of_first_inferences() -> None:
+    """Of 48 visits 12 are slow: one in four of them all along, or all in two spells."""
+    spread, spells = np.tile([5e6, 9e6, 5e6, 5e6], 12), np.repeat([5e6, 9e6, 5e6, 9e6, 5e6], [9, 6, 18, 6, 10])
+    asked = {"within": "6 ms", "state": "warm"}
+    assert hold([paused(np.append(5e6, spread))], first_inference=asked).verdict == "met"
+    assert hold([paused(spells)], first_inference=asked).verdict == "not shown"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
 from orchestrator.assessment.sizing import Size, advice, fixed_beforehand, sizes_of, sizes_table
 from orchestrator.configuration.config import MeasurementConfig, parse_trial
@@ -32,9 +35,9 @@ def planned(system: str = "one", repeats: int = 1, load: dict[str, Any] | None =
     return [PlannedTrial(trial_id=f"{system}-r{number}", match_key=system, trial=one) for number, one in enumerate(trials)]
 
 
-def size(campaign: list[PlannedTrial], samples: int = 100, **entry: Any) -> Size:
+def size(campaign: list[PlannedTrial], samples: int = 100, known: Mapping[str, Any] = MappingProxyType({}), **entry: Any) -> Size:
     wanted = Requirements.model_validate({"requirements": [{"id": "R", "text": "x", **entry}]})
-    [found] = sizes_of(wanted, campaign, {one.match_key: samples for one in campaign})
+    [found] = sizes_of(wanted, Outlook(campaign, {one.match_key: samples for one in campaign}, **known))
     return found
 
 
@@ -71,6 +74,56 @@ def test_what_no_campaign_can_show_is_said() -> None:
     assert "no trial is one that it is for (model: x)" in next(advice([size(planned(), **asked, trials={"model": "x"})]))
     infeasible = [one.with_state("infeasible", "no such device") for one in planned()]
     assert next(advice([size(infeasible, **asked)])) == "R cannot be shown: one-r0 cannot run here: no such device"
+
+
+PICTURES = {"offers": {key: Offer(("top1", "top5"), ("class", "size")) for key in ("one", "two")}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"late_answers": {"threshold": "50 ms", "warnings": 10}}, "a round has room for 10 stretches of late answers, and 10 are allowed"),
+        ({"late_answers": {"threshold": "50 ms", "longest_streak": 40}}, "a visit or stream has 40 answers, and 40 late ones are allowed"),
+        ({"tail_quality": {"threshold": "p95", "at_least": 0.5}}, "p95 is that of the reference, and one of its own systems will be"),
+        (
+            {"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "metric": "map"}},
+            "the metric map cannot judge the answers of task digits",
+        ),
+        ({"deadline": {"within": "50 ms", "metric": "no_such"}}, "there is none of that name"),
+        (
+            {"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "slice": "weather=rain"}},
+            "have no slice weather: they have class, size",
+        ),
+        ({"memory": {"at_most": "2GiB", "of": "device"}}, "the system one has no device with memory of its own"),
+    ],
+)
+def test_what_assess_would_never_show_is_said_before(entry: dict[str, Any], why: str) -> None:
+    found = size(planned(visit_rounds=2), samples=20, known=PICTURES, **entry)
+    assert why in found.need.cannot
+    assert not found.enough
+
+
+def test_what_a_campaign_may_show_is_not_refused() -> None:
+    for entry in (
+        {"late_answers": {"threshold": "50 ms", "warnings": 9, "share_of_rounds": 0.5}},
+        {"late_answers": {"threshold": "50 ms", "longest_streak": 39, "share_of_rounds": 0.5}},
+        {"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "metric": "top5", "slice": "class=9999"}},
+    ):
+        assert not size(planned(visit_rounds=2), samples=20, known=PICTURES, **entry).need.cannot  # type: ignore[arg-type]
+    percentile = {"tail_quality": {"threshold": "p95", "at_least": 0.5}, "trials": {"system": "one"}}
+    told = list(advice([size(planned() + planned("two"), **percentile)]))
+    assert told[0].startswith("R: only if the reference, which is not known before, is none of its systems")
+    both = planned() + planned("two")
+    assert "one-r0 of its own systems is the reference" in size(both, known={"reference": "one-r0"}, **percentile).need.cannot
+    assert not size(both, known={"reference": "two"}, **percentile).need.cannot
+
+
+def test_first_inferences_after_a_pause_take_34_of_them_at_least() -> None:
+    """The first visit of a process comes after no pause."""
+    few = size(planned(visit_rounds=2), first_inference={"within": "1 s", "state": "warm", "share_of_starts": 0.5})
+    assert few.need.rounds == 70
+    most = size(planned(visit_rounds=2), first_inference={"within": "1 s", "state": "warm", "share_of_starts": 0.9})
+    assert most.need.rounds > 200
 
 
 def at_rate(rate: float, **measurement: Any) -> PlannedTrial:
@@ -160,19 +213,19 @@ def test_processes_that_starts_take_must_show_the_other_requirements_too() -> No
     deadline = {"id": "R", "text": "x", "deadline": {"within": "50 ms"}}
     starts = {"id": "S", "text": "x", "cold_start": {"within": "20 s"}, "evidence": {"sessions": 2}}
     both = Requirements.model_validate({"requirements": [deadline, starts]})
-    found, of_starts = sizes_of(both, planned(), {"one": 100})
+    found, of_starts = sizes_of(both, Outlook(planned(), {"one": 100}))
     alone = Requirements.model_validate({"requirements": [deadline, {**deadline, "id": "S"}]})
-    [once, _] = sizes_of(alone, planned(), {"one": 100})
+    [once, _] = sizes_of(alone, Outlook(planned(), {"one": 100}))
     held = 2 * of_starts.processes_a_day
     assert held >= of_starts.need.processes > 2
-    [as_many, _] = sizes_of(alone, planned(repeats=held), {"one": 100})
+    [as_many, _] = sizes_of(alone, Outlook(planned(repeats=held), {"one": 100}))
     assert found.need.rounds == as_many.need.rounds > once.need.rounds
 
 
 def test_a_campaign_that_nobody_measures_is_out_of_reach() -> None:
     """The shipped example asks for more than a hundred thousand rounds in more than a thousand processes each."""
     wanted = read_requirements(EXAMPLES / "not_shown.yaml")
-    told = list(advice(sizes_of(wanted, planned(), {"one": 20})))
+    told = list(advice(sizes_of(wanted, Outlook(planned(), {"one": 20}))))
     assert told[0].startswith("measurement.min_rounds=")
     assert " would be enough for all that can be shown, and is out of reach: " in told[0]
     assert " days at 1 ms each; ask for smaller shares" in told[0]

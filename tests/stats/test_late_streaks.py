@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 from effort import EFFORT
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.late_streaks import late_in_windows, longest_streak, silences, staleness
+from orchestrator.stats.late_streaks import late_in_windows, longest_streak, silences, staleness, streak_of_each, worst_window_of_each
 
 FLAGS = st.lists(st.booleans(), max_size=40)
 
@@ -23,6 +25,12 @@ def test_streaks_and_windows_are_those_of_a_loop(late: list[bool], length: int) 
         ages.append(streak)
     assert staleness(late).tolist() == ages
     assert longest_streak(late) == max(ages, default=0)
+    runs = [list(run) for _, run in groupby(late)]
+    assert streak_of_each(late).tolist() == [len(run) * run[0] for run in runs for _ in run]
+    held = min(length, len(late))
+    windows = [range(at, at + held) for at in range(len(late) - held + 1)]
+    worst = [max(sum(late[each] for each in window) for window in windows if place in window) for place in range(len(late))]
+    assert worst_window_of_each(late, length).tolist() == worst
     assert late_in_windows(late, length).tolist() == [sum(late[at : at + length]) for at in range(len(late) - length + 1)]
 
 
