@@ -45,7 +45,7 @@ def test_aiperf_is_late_by_its_issue(tmp_path: Path) -> None:
 
 def test_loadgen_is_late_by_its_schedule(tmp_path: Path) -> None:
     event = {"name": "Sample", "ph": "b", "ts": 100.0, "args": {"sample_idx": 1, "issue_start_ns": 2000, "complete_ns": 5_002_000}}
-    (tmp_path / "mlperf_log_trace.json").write_text('{"traceEvents":[\n' + json.dumps(event) + ",\n]}")
+    (tmp_path / "mlperf_log_trace.json").write_text('{"traceEvents":[\n' + json.dumps(event) + ',\n{"name":"LastTrace"}\n]}')
     found = of_file("loadgen", tmp_path)
     assert (found.delay_us.tolist(), found.latency_ms.tolist()) == ([2], [5])
 

@@ -145,11 +145,11 @@ def _round(number: int, times: NDArray[np.float64], place: int, foreign: float) 
     empty = {name: pa.nulls(1, kind.type) for name, kind in zip(schema.ROUNDS.names, schema.ROUNDS, strict=True)}
     duration = int(times.sum() * 1.01) + 10**6
     visit = number // PER_VISIT
-    began = STARTED + timedelta(seconds=3600 * visit + 60 * (number % PER_VISIT) + place)
+    began_s = 3600 * visit + 60 * (number % PER_VISIT) + place
     told = {
         "round": pa.array([number], pa.int32()),
-        "started_at": pa.array([began], pa.timestamp("us", tz="UTC")),
-        "started_monotonic_ns": pa.array([10**9 * (1 + number)]),
+        "started_at": pa.array([STARTED + timedelta(seconds=began_s)], pa.timestamp("us", tz="UTC")),
+        "started_monotonic_ns": pa.array([10**9 * (1 + began_s)]),
         "duration_ns": pa.array([duration]),
         "process": pa.array([0], pa.int32()),
         "visit": pa.array([visit], pa.int32()),
