@@ -12,11 +12,15 @@ from typing import Any, cast
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.capacity import searches_of
 from orchestrator.analysis.capacity_budget import USUAL_PACE, choices, least_s, pace_of, seconds_left, seconds_spent, standing_of
 from orchestrator.analysis.load import NOT_KEPT
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands import capacity, resume
+from orchestrator.report.capacity import capacity_sentences, capacity_tables
+from orchestrator.report.figures.charts.capacity import capacity_chart
+from orchestrator.report.figures.reading import readings
 from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
@@ -150,26 +154,27 @@ def test_a_budget_is_stored_and_ends_a_search(call: Call, null_words: list[str],
     monkeypatch.setattr(resume, "time_is_up", lambda *_: said[0])
     code, _, err = call("resume", "brief", "--quiet")
     assert (code, "1 of 1 brackets are wide, and a new search with more --minutes finds more" in err) == (2, True)
-    _has_no_rate_and_says_so(call, Path("brief"))
+    _has_no_rate_and_says_so(Path("brief"))
 
 
-def _has_no_rate_and_says_so(call: Call, directory: Path) -> None:
+def _has_no_rate_and_says_so(directory: Path) -> None:
     """Take the rates from a campaign, as if its budget had been too short for any."""
     record = open_campaign(directory).record
     assert record.capacity is not None
     brief = record.capacity.model_copy(update={"keep": 0.99999, "minutes": 2.0})  # which takes 700,000 right answers
     without = record.model_copy(update={"trials": record.trials[:1], "capacity": brief})
     write_json(directory / "campaign.json", without.model_dump(mode="json"))
-    code, out, _ = call("report", str(directory))
-    (row,) = pq.read_table(directory / "capacity.parquet").to_pylist()
-    assert (code, row["verdict"], row["rate_per_s"], row["mean"], row["streams"]) == (0, "not measured", None, None, 0)
+    results = analyse(open_campaign(directory), record.config.analysis)
+    (row,) = results.tables["capacity"].to_pylist()
+    assert (row["verdict"], row["rate_per_s"], row["mean"], row["streams"]) == ("not measured", None, None, 0)
     assert row["minutes_needed"] > row["minutes"] == 2
     needs = f"needs about {row['minutes_needed']:g} min"
-    sentence = f"99.999 % of top1 within 100000 ms: no rate was measured in --minutes 2; a search {needs}."
-    for text in (out, (directory / "report.md").read_text()):
-        assert sentence in " ".join(text.split())
-        assert text.count(needs) > 1, "in the table, too"
-    assert needs in (directory / "report.html").read_text()
+    (sentence,) = capacity_sentences(results)
+    assert sentence.endswith(f"99.999 % of top1 within 100000 ms: no rate was measured in --minutes 2; a search {needs}.")
+    (table,) = capacity_tables(results)  # for the terminal, report.md and the page
+    assert (len(table.rows), needs in table.rows[0]) == (1, True)
+    [chart] = [capacity_chart(reading) for reading in readings(results, {})]
+    assert chart.series == []
 
 
 def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> None:
