@@ -15,6 +15,8 @@ from orchestrator.report.text import printable
 
 FORM = "write it in the form of docs/requirements.md"
 LONGEST_VALUE = 80
+NAMED = 5
+"""Mistakes beside the first one that are named by their lines."""
 Place: TypeAlias = tuple[str | int, ...]
 """Keys and numbers of entries, from the top of the file."""
 
@@ -112,7 +114,8 @@ def told(error: ValidationError, document: dict[Any, Any], node: yaml.Node, top:
         rest = [one for one in rest if (one.kind, one.place) != ("missing", (*first.place[:-1], first.meant))]
     line = f"line {_line(_node_at(node, first.place))}: " if first.place else ""
     name, place = _named(document, first.place)
-    more = f" (and {len(rest)} more)" if rest else ""
+    others = [f"line {_line(_node_at(node, one.place))} ({'.'.join(map(str, _named(document, one.place)[1])) or one.key})" for one in rest]
+    more = f" (and {len(rest)} more: {', '.join(others[:NAMED])}{', ...' if len(rest) > NAMED else ''})" if rest else ""
     return f"{line}{name}{_said(first, '.'.join(map(str, place)))}{more}"
 
 
@@ -240,7 +243,7 @@ def _instead(one: Mistake, limits: dict[str, Any]) -> str:
     if 1 < number < 100 and (limits.get("lt") == 1 or limits.get("le") == 1 or per_cent):
         return f"of a share write {number / 100:g}"
     if number == 1 and limits.get("lt") == 1:
-        return "all of them, no number of rounds shows: write less, such as 0.9"
+        return "write less, such as 0.9: that all of them keep it, no number of them shows"
     if limits:
         return f"write a {'larger' if limits.keys() & {'gt', 'ge'} else 'smaller'} number"
     example = found[1] if found and isinstance(one.value, str) else "60" if one.kind.startswith("int") else "0.95"

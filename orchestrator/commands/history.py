@@ -89,6 +89,8 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
             f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {names.most_common(1)[0][0]}"
         )
     kept, copies = without_copies(sorted(found, key=lambda one: (one.created_at, str(one.directory))))
+    if not kept:
+        raise InputError(f"{folder} holds no campaign that can be read ({copies[0]}): name a folder such as results/vision")
     return kept, [*_left_out(wrong), *_left_out(copies)]
 
 

@@ -17,18 +17,21 @@ from orchestrator.storage.reader import open_campaign
 
 
 def without_copies(stored: Sequence[Stored]) -> tuple[list[Stored], list[str]]:
-    """Return campaigns without trials that are copies of others, as `copies_among` tells them, and these, in words.
+    """Return campaigns without trials that are copies of others, as `copies_among` tells them, and in words these and what cannot be read.
 
     Times are read of those campaigns alone that may be copies: which were begun at the same microsecond under the same name as another one,
     or have a trial whose warm-up took, to the nanosecond, as long as another one's. It stays as it is when a trial is extended.
     """
     seen = Counter(mark for one in stored for mark in _marks(one))
-    suspects = [one for one in stored if any(seen[mark] > 1 for mark in _marks(one))]
-    copies = copies_among([_trials(one) for one in suspects])
+    trials = {id(one): _trials(one) for one in stored if any(seen[mark] > 1 for mark in _marks(one))}
+    damaged = {key: str(found) for key, found in trials.items() if isinstance(found, InputError)}
+    suspects = [one for one in stored if id(one) in trials and id(one) not in damaged]
+    copies = copies_among([found for found in trials.values() if not isinstance(found, InputError)])
     again = [{copy.trial_id for copy in copies if copy.campaign == place} for place in range(len(suspects))]
-    cleaned = {id(one): _without(one, trials) for one, trials in zip(suspects, again, strict=True)}
-    kept = [cleaned.get(id(one), one) for one in stored]
-    return [one for one in kept if one.quality.num_rows], list(copies_in_words(copies, [str(one.directory) for one in suspects]))
+    cleaned = {id(one): _without(one, copied) for one, copied in zip(suspects, again, strict=True)}
+    kept = [cleaned.get(id(one), one) for one in stored if id(one) not in damaged]
+    said = copies_in_words(copies, [str(one.directory) for one in suspects])
+    return [one for one in kept if one.quality.num_rows], [*damaged.values(), *said]
 
 
 def _marks(stored: Stored) -> Iterator[Hashable]:
@@ -36,12 +39,12 @@ def _marks(stored: Stored) -> Iterator[Hashable]:
     yield from stored.warmups
 
 
-def _trials(stored: Stored) -> list[TrialData]:
-    """Return the trials of a campaign; none where they cannot be read, so that nothing is a copy of it."""
+def _trials(stored: Stored) -> list[TrialData] | InputError:
+    """Return the trials of a campaign, or why they cannot be read, so that nobody can say whether they are copies."""
     try:
         return load_trials(open_campaign(stored.directory))
-    except InputError:
-        return []
+    except InputError as error:
+        return error
 
 
 def _without(stored: Stored, trials: set[str]) -> Stored:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from orchestrator.history.change_points import ERROR, fewest_campaigns
+from orchestrator.history.change_points import ERROR, FEWEST, fewest_campaigns
 from orchestrator.history.points import NAMES, threshold_words
 from orchestrator.history.series import Change, Series
 from orchestrator.history.stored import Stored
@@ -20,7 +20,7 @@ BARS = "▁▂▃▄▅▆▇█"
 CELLS = 16
 """How long the course of a series is, in letters."""
 ABOUT = (
-    "now: mean of the newest level, since its first campaign. before: that of the level before. noise: standard deviation of one campaign "
+    "now: mean of the newest level, since its first campaign. {before}noise: standard deviation of one campaign "
     "about its level, or what its own visits and processes let expect, where that is more. deadline: geometric mean of the newest level of "
     "certified deadlines; certified: how many campaigns certify one."
 )
@@ -47,7 +47,8 @@ def heads_of(series: Sequence[Series]) -> list[str]:
 def title_of(stored: Sequence[Stored]) -> str:
     """Return what a history is of, and from when to when."""
     names = ", ".join(dict.fromkeys(one.head.name for one in stored))
-    return f"History of {names}: {len(stored):,} campaigns, {stored[0].created_at:%Y-%m-%d} to {stored[-1].created_at:%Y-%m-%d}"
+    many = "1 campaign" if len(stored) == 1 else f"{len(stored):,} campaigns"
+    return f"History of {names}: {many}, {stored[0].created_at:%Y-%m-%d} to {stored[-1].created_at:%Y-%m-%d}"
 
 
 def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_code: bool, fine: bool) -> Iterator[Table]:
@@ -63,9 +64,14 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
     what, names, heads = "codes" if of_code else "campaigns", names_of(series), heads_of(series)
     for task in dict.fromkeys(one.key.task for one in series):
         some = [one for one in series if one.key.task == task]
-        figures = [what, "now", "before", "noise", "deadline", "certified"]
+        before = any(len(one.quality.levels) > 1 for one in some)
+        figures = [what, "now", *(["before"] if before else []), "noise", "deadline", "certified"]
         rows = [
-            [*names[one.key.match_key][: len(heads)], *_figures(one), *([course_of([point.mean for point in one.points])] if fine else [])]
+            [
+                *names[one.key.match_key][: len(heads)],
+                *_figures(one, before),
+                *([course_of([point.mean for point in one.points])] if fine else []),
+            ]
             for one in some
         ]
         yield condensed(
@@ -73,19 +79,19 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
                 title=f"Tail quality of {task} ({some[0].key.metric}) within {threshold_words(thresholds[task])}",
                 columns=[*heads, *figures, *(["course"] if fine else [])],
                 rows=rows,
-                note=ABOUT,
+                note=ABOUT.format(before="before: that of the level before. " if before else ""),
                 right=frozenset(figures),
             ),
             ["model", what, "now", "course"],
         )
 
 
-def _figures(one: Series) -> list[str]:
+def _figures(one: Series, before: bool) -> list[str]:
     levels, deadlines = one.quality.levels, one.deadline.levels
     return [
         f"{len(one.points):,}",
         quality(levels[-1].mean),
-        quality(levels[-2].mean) if len(levels) > 1 else "-",
+        *([quality(levels[-2].mean) if len(levels) > 1 else "-"] if before else []),
         f"{one.quality.noise:.2g}",
         milliseconds(float(np.exp(deadlines[-1].mean))) if deadlines else "-",
         f"{len(one.certified):,}",
@@ -147,13 +153,15 @@ def _levels(change: Change) -> list[str]:
 
 
 def sentences(series: Sequence[Series], changes: Sequence[Change], tests: int, of_code: bool) -> Iterator[str]:
-    """Yield what the history comes to."""
+    """Yield what the history comes to. Where no series is long enough to be tested, it speaks of all that there are."""
+    longest = max(len(one.points) for one in series)
+    if longest < 2 * FEWEST:
+        tests = len(series) + sum(bool(one.certified) for one in series)
     if changes:
         where = len({(change.series.key, change.figure) for change in changes})
         yield f"{len(changes)} change {'point' if len(changes) == 1 else 'points'} in {where} of {tests} series of figures."
     else:
         yield f"No change point in {tests} series of figures."
-    longest = max(len(one.points) for one in series)
     needed = fewest_campaigns(tests)
     if longest < needed:
         what = "codes" if of_code else "campaigns"

@@ -78,12 +78,12 @@ def told(content: str, folder: Path) -> str:
         ),
         (
             "tail_quality: {threshold: 50 ms, at_least: 95}",
-            "tail_quality: at_least=95 of ideal quality: must lie between 0 and 1; that nothing at all is lost, no number of rounds shows; of a share write 0.95",
+            "tail_quality: at_least=95 of ideal quality: must be a share above 0 and below 1; write 0.95",
         ),
         ("tail_quality: {threshold: 50 ms, at_least: 95%}", "tail_quality.at_least=95%: must be a number; of a share write 0.95"),
         (
             "tail_quality: {threshold: 50 ms, at_least: 1}",
-            "tail_quality: at_least=1 of ideal quality: must lie between 0 and 1; that nothing at all is lost, no number of rounds shows",
+            "tail_quality: at_least=1 of ideal quality: must be a share above 0 and below 1 (that nothing at all is lost, no number of rounds shows); write 0.95",
         ),
         ("tail_quality: {threshold: 50 ms, at_least: .nan}", "tail_quality.at_least=nan: must be a number; write one such as 0.95"),
         ("tail_quality: {threshold: 50 ms, at_least: true}", f"tail_quality.at_least=true: {TRUTH}"),
@@ -111,7 +111,7 @@ def told(content: str, folder: Path) -> str:
         ),
         (
             "tail_quality: {threshold: 50 ms, at_least: 0.9, share_of_rounds: 1}",
-            "tail_quality.share_of_rounds=1: must be below 1; all of them, no number of rounds shows: write less, such as 0.9",
+            "tail_quality.share_of_rounds=1: must be below 1; write less, such as 0.9: that all of them keep it, no number of them shows",
         ),
         (
             "tail_quality: {threshold: 50 ms, at_least: 0.9, share_of_rounds: 90}",
@@ -159,7 +159,7 @@ def told(content: str, folder: Path) -> str:
         ("first_inference: {within: 50 ms, state: hot}", "first_inference.state=hot: must be cold or warm"),
         (
             "cold_start: {within: 5 s, share_of_starts: 1}",
-            "cold_start.share_of_starts=1: must be below 1; all of them, no number of rounds shows: write less, such as 0.9",
+            "cold_start.share_of_starts=1: must be below 1; write less, such as 0.9: that all of them keep it, no number of them shows",
         ),
         ("memory: {at_most: 2 GB RAM}", "memory.at_most=2 GB RAM: must be a number of bytes such as 500MB or 4GiB"),
         ("memory: {at_most: 0}", "memory.at_most=0: must be above 0 and at most 2^60 bytes; write one such as 500MB or 4GiB"),
@@ -272,7 +272,7 @@ def test_a_mistake_in_an_entry(entry: str, said: str, tmp_path: Path) -> None:
         ("requirement:\n  - {id: A, text: x}\n", "line 1: requirement: no such key; did you mean requirements?"),
         (
             "requirements: [A, B]\n",
-            "line 1: requirements.0=A: must be a mapping with its keys; write - id: NAME, and its keys below (and 1 more)",
+            "line 1: requirements.0=A: must be a mapping with its keys; write - id: NAME, and its keys below (and 1 more: line 1 (requirements.1))",
         ),
         ("requirements:\n  -\n", "line 2: requirements.0=null: must be a mapping with its keys; write - id: NAME, and its keys below"),
         (
@@ -354,7 +354,7 @@ def test_a_mistake_in_an_entry(entry: str, said: str, tmp_path: Path) -> None:
         ),
         (
             'requirements:\n  - id: "A\\e[31m"\n    text: x\n    latency: {percentile: 99, within: "50\\nms"}\n',
-            f"line 2: requirement A\\x1b[31m: id=A\\x1b[31m: {CHARACTERS} (and 1 more)",
+            f"line 2: requirement A\\x1b[31m: id=A\\x1b[31m: {CHARACTERS} (and 1 more: line 4 (latency.within))",
         ),
         ("requirements:\n  - id: A\n    text: x\n    latency:\n", f"line 2: requirement A: asks for nothing: {ONE_KIND}"),
         (

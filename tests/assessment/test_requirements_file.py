@@ -80,7 +80,10 @@ def test_a_time_has_its_unit_and_a_pattern_may_be_a_number(tmp_path: Path) -> No
         ({"trials": {"measurement.bach": 1}}, "did you mean measurement.batch?"),
         ({"trials": {"measurement": 1}}, "no trial has such a key"),
         ({"deadline": None, "tail_quality": {"threshold": "50", "at_least": 0.9}}, "must be a percentile such as p95 or a time"),
-        ({"deadline": None, "tail_quality": {"threshold": "p95", "at_least": 1}}, "at_least=1 of ideal quality: must lie between 0 and 1;"),
+        (
+            {"deadline": None, "tail_quality": {"threshold": "p95", "at_least": 1}},
+            "at_least=1 of ideal quality: must be a share above 0 and below 1",
+        ),
         ({"deadline": None, "tail_quality": {"threshold": "p95", "at_least": 0.9, "slice": "x"}}, "slice=x"),
         ({"deadline": None, "late_answers": {"threshold": "p95"}}, "exactly one of longest_streak, at_most with out_of, warnings, errors"),
         ({"deadline": None, "late_answers": {"threshold": "p95", "at_most": 1}}, "at_most and out_of belong together"),

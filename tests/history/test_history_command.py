@@ -12,9 +12,10 @@ from small_campaign import read_document, reseal_json
 
 from benchmarks.many_campaigns import many_campaigns
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.commands.history import read_campaigns
 from orchestrator.history import surroundings
 from orchestrator.history.series import ChangeRow, HistoryRow
-from orchestrator.history.tables import course_of
+from orchestrator.history.tables import course_of, title_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.typed_rows import columns_in_markdown
 
@@ -146,6 +147,20 @@ def test_campaigns_that_cannot_be_read_are_named_and_left_out(source: Path, tmp_
         in done.stdout
     )
     assert f"Left out: {made[2].name} is being measured, or was interrupted" in done.stdout
+
+
+def test_a_damaged_campaign_that_may_be_a_copy_is_named_and_left_out(source: Path, tmp_path: Path) -> None:
+    """Two folders of one campaign: of the one whose answers are gone nobody can say whether it is a copy."""
+    for name in ("a", "b"):
+        shutil.copytree(source, tmp_path / name)
+    for path in (tmp_path / "b").glob("trials/*/predictions.parquet"):
+        path.unlink()
+    kept, said = read_campaigns(tmp_path, None)
+    assert [one.directory.name for one in kept] == ["a"]
+    assert len(said) == 1
+    assert said[0].startswith("Left out: ")
+    assert "predictions.parquet" in said[0]
+    assert title_of(kept).startswith("History of small: 1 campaign, ")
 
 
 def test_mistakes_are_told_in_one_line(source: Path, tmp_path: Path) -> None:
