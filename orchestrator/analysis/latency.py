@@ -24,7 +24,7 @@ class LatencyRow(Labels):
     value_ns: Annotated[Int64 | None, "the time; null where it falls on an inference without one"]
     interval_low_ns: Annotated[Int64 | None, "lower limit of its 95 % interval, that of *rounds to come*"]
     interval_high_ns: Annotated[Int64 | None, "upper limit; null where nothing bounds it"]
-    certified: Annotated[bool, "whether at least 10 independent times lie beyond"]
+    certified: Annotated[bool, "whether at least 10 independent times lie beyond and its interval has an upper limit"]
     samples_beyond: Annotated[Int64, "how many independent times lie beyond"]
     samples: Annotated[Int64, "how many inferences"]
     effective_samples: Annotated[Int64, "how many independent ones they are worth"]

@@ -139,7 +139,7 @@ def latency_tables(results: CampaignAnalysis) -> Iterator[Table]:
             columns=[*who_columns(group), "clock", *heads],
             rows=list(cells.values()),
             note="In brackets the 95 % interval of rounds to come. not certified: fewer than 10 independent inferences lie beyond the "
-            "percentile." + marks.note(),
+            "percentile, or rounds differ so much that nothing bounds it from above; more rounds help." + marks.note(),
             right=frozenset(heads),
         )
 

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MIN_BEYOND = 10
-"""A percentile with fewer samples beyond it is reported as ``not certified``."""
+"""A percentile with fewer independent samples beyond it is reported as ``not certified``."""
 
 CLUSTERED = 1.5
 """A larger design effect says that samples of one round are alike; the number of samples is then divided by it."""
@@ -70,9 +70,14 @@ class LatencyPercentile:
     interval_samples: int
 
     @property
-    def certified(self) -> bool:
-        """Whether enough samples lie beyond the percentile for it to be reported."""
+    def enough_beyond(self) -> bool:
+        """Whether at least `MIN_BEYOND` independent samples lie beyond the percentile."""
         return self.beyond >= MIN_BEYOND
+
+    @property
+    def certified(self) -> bool:
+        """Whether enough samples lie beyond the percentile and its interval ends, so that it is reported as more than what was seen."""
+        return self.enough_beyond and math.isfinite(self.high_ns)
 
 
 def percentile_rank(n: int, percentile: float) -> int:

@@ -53,6 +53,8 @@ def test_latency_of_every_trial_and_clock_stands_in_a_table(report: Any) -> None
     tables = list(latency_tables(report.results))
     trials = {row["trial"] for row in rows(report, "latency")}
     assert sum(len(table.rows) for table in tables) >= len(trials)
+    cells = [cell for table in tables for row in table.rows for cell in row]
+    assert not any("-]" in cell for cell in cells)
 
 
 def test_failed_trials_stand_among_the_problems_and_not_in_the_summary(report: Any) -> None:

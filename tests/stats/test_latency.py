@@ -164,6 +164,12 @@ def test_certified_needs_ten_samples_beyond():
     assert (short.beyond, short.certified) == (9, False)
 
 
+def test_a_percentile_whose_interval_has_no_upper_limit_is_not_certified():
+    spells = np.exp((np.arange(20) // 5 % 2)[:, None] + np.random.default_rng(9).standard_normal((20, 60)))
+    found = latency_percentile(spells, 90)
+    assert (found.enough_beyond, found.high_ns, found.certified) == (True, math.inf, False)
+
+
 def test_design_effect_divides_the_samples():
     slow_rounds = np.where(np.arange(40)[:, None] % 10 == 0, 100, 1) + np.zeros((40, 50), dtype=np.int64)
     found = latency_percentile(slow_rounds, 90)

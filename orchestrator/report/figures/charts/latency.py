@@ -96,8 +96,8 @@ def percentile_chart(reading: Reading) -> Chart:
         section="latency",
         place=3,
         title="Times by percentile",
-        note=f"Faint where fewer than {MIN_BEYOND} independent inferences lie beyond, so that the percentile is not certified: those of "
-        f"a round that are alike count as fewer.{' Of repeats, all processes together.' if reading.repeated else ''}",
+        note=f"Faint where fewer than {MIN_BEYOND} independent inferences lie beyond, or nothing bounds a percentile from above, so that it is "
+        f"not certified: those of a round that are alike count as fewer.{' Of repeats, all processes together.' if reading.repeated else ''}",
         x=Axis("percentile", log=True, ticks=ticks),
         y=Axis("time (ms)", log=True),
         series=series,
@@ -112,9 +112,14 @@ def _at_next(known: Floats, samples: Floats, shares: Floats) -> Floats:
 
 
 def _effective_samples(results: CampaignAnalysis) -> dict[tuple[str, str], tuple[Floats, Floats]]:
-    """Return per trial and clock the rising percentiles of its table, as shares, and as how many independent inferences each counts."""
+    """Return per trial and clock the rising percentiles of its table, as shares, and as how many independent inferences each counts.
+
+    None count for a percentile that nothing bounds from above.
+    """
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in results.rows("latency"):
-        found.setdefault((row["trial"], row["clock"]), []).append((row["percentile"] / 100, row["effective_samples"]))
+        unbounded = not row["certified"] and row["samples_beyond"] >= MIN_BEYOND
+        counted = 0 if unbounded else row["effective_samples"]
+        found.setdefault((row["trial"], row["clock"]), []).append((row["percentile"] / 100, counted))
     columns = {key: np.array(sorted(rows), dtype=np.float64).T for key, rows in found.items()}
     return {key: (shares, samples) for key, (shares, samples) in columns.items()}
