@@ -12,7 +12,7 @@ import pyarrow as pa
 from orchestrator.analysis.capacity_rows import CapacityRow, capacity_rows
 from orchestrator.analysis.comparison import ComparisonRow, comparison_rows, contests_of
 from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
-from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, lowest_ideal
+from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, kept_from, lowest_ideal
 from orchestrator.analysis.explain import ExplainRow, explain_rows
 from orchestrator.analysis.from_the_best import rows_from_the_best
 from orchestrator.analysis.groups import Group, check_names, grouped
@@ -108,7 +108,11 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
     contests = [contests_of(group) for group in groups]
     rows["comparison"] = [
         *comparison_rows([contest for of_group in contests for contest in of_group], analysis),
-        *(row for of_group in contests for row in rows_from_the_best(of_group)),
+        *(
+            row
+            for group, of_group in zip(groups, contests, strict=True)
+            for row in rows_from_the_best(of_group, kept_from(rows["deadline"], group.clock))
+        ),
     ]
     rows["processes"] = list(process_rows(groups))
     rows["tolerance"] = list(tolerance_rows(groups, analysis))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,3 +161,25 @@ def rounds_of_certificate(data: TrialData) -> int:
     measurement = data.record.trial.measurement
     all_of_them = measurement.rule == "rounds" and len(data.times[data.clock]) >= measurement.max_rounds
     return max(measurement.certify_rounds, measurement.max_rounds if all_of_them else 0)
+
+
+Deadlines: TypeAlias = tuple[float, float]
+NEVER: Deadlines = (math.inf, math.inf)
+
+
+def kept_from(rows: Iterable[Mapping[str, Any]], clock: str) -> dict[str, Deadlines]:
+    """Return from which deadline on each trial keeps its own quality on a clock: certified, then as observed, in ns; infinite for never.
+
+    Of systems that keep exactly as much, the one that keeps it from the shortest deadline on stands first.
+    """
+    return {
+        row["trial"]: (row["deadline_ns"] if row["certified"] else math.inf, math.inf if row["observed_ns"] is None else row["observed_ns"])
+        for row in rows
+        if (row["clock"], row["reference"]) == (clock, "own")
+    }
+
+
+def longest(of_processes: Iterable[Deadlines]) -> Deadlines:
+    """Return from which deadlines on all processes of a system keep their quality."""
+    certified, observed = zip(*of_processes, strict=True)
+    return max(certified), max(observed)

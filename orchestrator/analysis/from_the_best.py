@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,16 +18,21 @@ from orchestrator.analysis.comparison import (
     of_rounds,
     verdict_row,
 )
+from orchestrator.analysis.deadline import NEVER, Deadlines, longest
 from orchestrator.stats.gate import LEVEL, gate
 from orchestrator.stats.thresholds import Threshold
+
+EXACTLY = 9
+"""Decimals in which means that differ by rounding alone are equal."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One system with its repeats, and of each the quality of every round at a threshold, as gains, so that more is better."""
+    """One system with its repeats, of each the quality of every round at a threshold, as gains, and the deadlines that all of them keep."""
 
     repeats: Sequence[Side]
     rounds: Sequence[NDArray[np.float64]]
+    deadlines: Deadlines = NEVER
 
     @property
     def means(self) -> list[float]:
@@ -35,22 +40,33 @@ class System:
         return [float(quality.mean()) for quality in self.rounds]
 
     @property
-    def standing(self) -> tuple[float, float]:
-        """What sorts systems, the best first, as the answer does: the mean of the repeats' means, then the worst round."""
-        return -float(np.mean(self.means)), -min(float(quality.min()) for quality in self.rounds)
+    def standing(self) -> tuple[float, ...]:
+        """What sorts systems, the best first, as the answer does: the mean of the repeats' means, the worst round, then the deadlines."""
+        worst = min(float(quality.min()) for quality in self.rounds)
+        return -round(float(np.mean(self.means)), EXACTLY), -round(worst, EXACTLY), *self.deadlines
 
 
-def rows_from_the_best(contests: Sequence[Contest]) -> Iterator[ComparisonRow]:
+def rows_from_the_best(contests: Sequence[Contest], deadlines: Mapping[str, Deadlines] | None = None) -> Iterator[ComparisonRow]:
     """Yield per common threshold of one task the differences from the best of each model, and of the models' best ones from that of all.
 
     Which one is the best is found from the same rounds. So each difference is held to a level at which all pairs that could have been
     asked for, those of its model or those of the models' best systems, are right together with 95 % confidence (Bonferroni; of repeats
     Holm's method over the pairs with the best, at the level that leaves the same error for all pairs).
+
+    ``deadlines`` are what `kept_from` returns.
     """
+    known = deadlines or {}
     for index, threshold in enumerate(contests[0].bounds if contests else ()):
         heads = []
         for contest in contests:
-            found = (System(repeats, [side.quality(index) for side in repeats]) for repeats in contest.systems())
+            found = (
+                System(
+                    repeats,
+                    [side.quality(index) for side in repeats],
+                    longest(known.get(side.data.trial_id, NEVER) for side in repeats),
+                )
+                for repeats in contest.systems()
+            )
             systems = sorted(found, key=lambda one: one.standing)
             yield from _from_best(systems, threshold)
             heads.append(systems[0])

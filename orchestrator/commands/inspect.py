@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
 from orchestrator.contracts import InputError
+from orchestrator.report.pasted import ORCHESTRATOR
 from orchestrator.report.said_once import said_once
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal, fits
@@ -18,6 +19,7 @@ from orchestrator.report.trial_names import id_ends, with_fitting_names, without
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.vocabulary import UNFINISHED
 
 MEASURES = {
     "duration_ns": "duration",
@@ -187,6 +189,9 @@ def print_trials(campaign: Campaign, ids: bool = False) -> None:
     counts = Counter(record.state for record in records)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     terminal.line(f"{trials_counted(len(records))}: {states}")
+    if any(state in UNFINISHED for state in counts):
+        terminal.prose("Not finished. If no run of it is under way, go on with:")
+        terminal.line(f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}")
 
 
 WHY = "why"

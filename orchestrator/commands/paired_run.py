@@ -23,7 +23,7 @@ import yaml
 from orchestrator.commands import line
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import store_report
-from orchestrator.commands.resume import UNFINISHED, list_changes
+from orchestrator.commands.resume import list_changes
 from orchestrator.commands.run import keep_losses, mark_interrupted, record_of, stop_on_signals
 from orchestrator.commands.shared_options import Composing, read_composing
 from orchestrator.commands.verbs.compare import PairedRun
@@ -40,6 +40,7 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import Pairing, PlannedTrial
+from orchestrator.storage.vocabulary import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import add_code_folders, code_of_its_own
 

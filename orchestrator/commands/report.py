@@ -20,13 +20,13 @@ from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of
-from orchestrator.report.pasted import Command
+from orchestrator.report.pasted import ORCHESTRATOR, Command
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
 from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
-from orchestrator.report.verdict import verdict
+from orchestrator.report.verdict import RESUME, verdict
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
@@ -198,7 +198,7 @@ def print_summary(
     ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    for table in (*first, *(summary_tables(results) if full else [*trouble_tables(results), *bracket_tables(results)])):
+    for table in (*first, *(summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)])):
         terminal.table(table)
         terminal.line()
     for answer in answers(results, unsearched(ranked)):
@@ -207,6 +207,8 @@ def print_summary(
             terminal.prose(note)
         terminal.line()
     for sentence in verdict(results, ranked) if said is None else said:
+        if sentence == RESUME and len(directories) < 2:
+            sentence = Command(f"{ORCHESTRATOR} resume {shlex.quote(str(path.parent))}")
         (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
     if not full:
         terminal.line(  # never broken: it is to be pasted

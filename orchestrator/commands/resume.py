@@ -30,6 +30,7 @@ from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.vocabulary import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.code_files import CodeFiles, digest_code
 from orchestrator.subject.targets import add_code_folders, check_packages
@@ -128,7 +129,6 @@ def refuse_imported(verb: str, campaign: Campaign) -> None:
 
 
 FILES_NAMED = 5
-UNFINISHED = ("planned", "running", "interrupted")
 
 
 def execute(options: GoingOn) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
@@ -79,7 +80,7 @@ def to_report(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None
     """Return the report of a campaign. ``ranked`` is what `rankings` returns, if that is known already."""
     ranked = rankings(results) if ranked is None else ranked
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
-    command = printable(" ".join(results.campaign.command)).replace("`", "'")
+    command = printable(shlex.join(results.campaign.command)).replace("`", "'")
     measured = f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`"
     return report_of(f"Tail quality: {results.campaign.name}", verdict(results, ranked), results, ranked, measured)
 

@@ -18,6 +18,7 @@ from orchestrator.report.text import milliseconds, percentile, quality, quality_
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import OTHER_USERS, TrialRecord
+from orchestrator.storage.vocabulary import UNFINISHED
 
 NOT_CERTIFIED = "not certified"
 ROUNDS_TO_COME = (
@@ -40,9 +41,9 @@ def summary_tables(results: CampaignAnalysis) -> list[Table]:
     ]
 
 
-def trouble_tables(results: CampaignAnalysis) -> list[Table]:
-    """Return what went wrong."""
-    return [*problem_tables(results), *fault_tables(results)]
+def trouble_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[Table]:
+    """Return what went wrong, and with ``unfinished`` also the trials that ``resume`` goes on with."""
+    return [*problem_tables(results, unfinished), *fault_tables(results)]
 
 
 def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
@@ -204,9 +205,9 @@ def _last(record: TrialRecord, column: str) -> str:
     return f"{known[-1]:.3f}" if known else "-"
 
 
-def problem_tables(results: CampaignAnalysis) -> Iterator[Table]:
-    """Yield trials without a result, and models whose answers depend on where they run."""
-    bad = [planned for planned in results.campaign.trials if planned.state != "done"]
+def problem_tables(results: CampaignAnalysis, unfinished: bool = True) -> Iterator[Table]:
+    """Yield trials without a result, with ``unfinished`` also those to go on with, and models whose answers depend on where they run."""
+    bad = [planned for planned in results.campaign.trials if planned.state != "done" and (unfinished or planned.state not in UNFINISHED)]
     if bad:
         yield Table(
             title="Trials that are not done",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FROM_BEST, FROM_BEST_FRESH, on_samples
+from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
+from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import Scale
@@ -26,6 +28,10 @@ FEWEST_THAT_DIFFER = 10
 def is_unsteady(low: float, high: float, ideal: float) -> bool:
     """Return whether an interval is wider than a tenth of ideal quality, that as a gain over quality where all is late."""
     return abs(high - low) > WIDE * abs(ideal)
+
+
+Less: TypeAlias = tuple[float, float]
+"""Between which limits lies what one keeps less than another."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,10 @@ class Standing:
     tested
         whether a stored difference tells it from another system, by the first trial of that one: from the best of its model, and of the
         models' best ones from the best of all.
+    less
+        between which limits what it keeps less than such a best one lies, by the first trial of that one.
+    deadlines
+        from which on all its processes keep their quality, see `kept_from`.
     """
 
     names: Mapping[str, str]
@@ -60,12 +70,19 @@ class Standing:
     processes: int
     flags: tuple[str, ...]
     tested: Mapping[str, bool] = field(default_factory=dict)
+    less: Mapping[str, Less] = field(default_factory=dict)
+    deadlines: Deadlines = NEVER
 
     @property
     def marks(self) -> tuple[str, ...]:
         """The flags, and that the interval is wide."""
         wide = is_unsteady(self.low, self.high, self.scale.gained(self.ideal))
         return (*self.flags, UNSTEADY) if wide else self.flags
+
+    @property
+    def level(self) -> tuple[float, float]:
+        """What it keeps, as gains: systems of one level keep exactly as much."""
+        return round(self.scale.gained(self.mean), EXACTLY), round(self.scale.gained(self.worst), EXACTLY)
 
     @property
     def kept(self) -> float:
@@ -152,25 +169,34 @@ def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
     for row in rows.values():
         repeats.setdefault(row["match_key"], []).append(row)
     fresh = {row["match_key"]: row for row in rows_of(results, "processes", group) if row["threshold_ns"] == primary.ns}
-    tested = _tested(results, group, primary.ns, repeats)
-    found = [_standing(members, fresh.get(key), scale, group, tested.get(key, {})) for key, members in repeats.items()]
-    return sorted(found, key=lambda one: (-scale.gained(one.mean), -scale.gained(one.worst)))
+    compared = _compared(results, group, primary.ns, repeats)
+    deadlines = kept_from(rows_of(results, "deadline", group), group.clock)
+    found = [
+        replace(
+            _standing(members, fresh.get(key), scale, group),
+            **compared.get(key, {}),
+            deadlines=longest(deadlines.get(row["trial"], NEVER) for row in members),
+        )
+        for key, members in repeats.items()
+    ]
+    return sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines))
 
 
-def _tested(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, bool]]:
-    """Return per system whether its stored differences from the best tell the two apart, by the first trial of the other.
+def _compared(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Any]]:
+    """Return per system what its stored differences say, by the first trial of the other: whether they tell the two apart, and the loss.
 
     Of single processes that is the difference of these rounds, of repeats what fresh processes have shown.
     """
     first = {key: rows[0]["trial"] for key, rows in repeats.items()}
     system_of = {row["trial"]: key for key, rows in repeats.items() for row in rows}
-    found: dict[str, dict[str, bool]] = {}
+    found: dict[str, dict[str, Any]] = {key: {"tested": {}, "less": {}} for key in repeats}
     for row in rows_of(results, "comparison", group):
         apart = apart_by(row) if row["threshold_ns"] == ns and row["scope"] in FROM_BEST else None
         one, other = system_of.get(row["trial"]), system_of.get(row["baseline"])
         if apart is not None and one is not None and other is not None:
-            found.setdefault(one, {})[first[other]] = apart
-            found.setdefault(other, {})[first[one]] = apart
+            found[one]["tested"][first[other]] = found[other]["tested"][first[one]] = apart
+            if row["interval_low"] is not None and row["interval_high"] is not None:
+                found[one]["less"][first[other]] = (-row["interval_high"], -row["interval_low"])
     return found
 
 
@@ -183,7 +209,7 @@ def apart_by(row: Row) -> bool | None:
     return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
 
 
-def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group, tested: Mapping[str, bool]) -> Standing:
+def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group) -> Standing:
     first = repeats[0]
     mean_of = fresh or first
     names = {key: str(value) for key, value in ({**first, "settings": group.settings[first["trial"]]}).items() if key in NAMES}
@@ -198,7 +224,6 @@ def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Gr
         scale=scale,
         processes=len(repeats),
         flags=tuple(dict.fromkeys(flag for row in repeats for flag in row["flags"])),
-        tested=tested,
     )
 
 

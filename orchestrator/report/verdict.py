@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -10,10 +11,11 @@ import numpy as np
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.capacity import capacity_sentences, unsearched
-from orchestrator.report.pasted import Command, measured_again, plain_word
+from orchestrator.report.pasted import ORCHESTRATOR, Command, measured_again, plain_word
 from orchestrator.report.standings import Ranking, Standing, by_model, rankings
 from orchestrator.report.table import bound
-from orchestrator.report.text import quality
+from orchestrator.report.text import quality, trials_counted
+from orchestrator.storage.vocabulary import UNFINISHED
 
 REPEATED = "measurement.repeat=5"
 
@@ -29,7 +31,7 @@ def verdict(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) 
     yield from capacity_sentences(results)
     for one in unsearched(ranked):
         yield from winners(one)
-    yield from repeats_needed(results, unsearched(ranked))
+    yield from what_next(results, unsearched(ranked))
     yield from cautions(results)
 
 
@@ -82,7 +84,7 @@ def winners(one: Ranking) -> Iterator[str]:
     if len(models) > 1:
         yield _across_models(f"{task} within {bound(primary)}:", one, models)
     for systems in models:
-        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems, brief=len(models) > 1)
+        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
 
 
 def _no_threshold(one: Ranking) -> str:
@@ -100,6 +102,22 @@ def _no_threshold(one: Ranking) -> str:
     )
 
 
+RESUME = Command(f"{ORCHESTRATOR} resume DIR  # DIR: the folder of this report")
+"""What goes on with an unfinished campaign, wherever it lies."""
+
+
+def what_next(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
+    """Yield what to do next: end what was begun, else the repeats that would show what is not shown yet."""
+    trials = results.campaign.trials
+    left = [planned.state for planned in trials if planned.state in UNFINISHED]
+    if not left or results.campaign.capacity is not None or results.campaign.pairing is not None:
+        yield from repeats_needed(results, ranked)
+        return
+    states = ", ".join(f"{count} {state}" for state, count in Counter(left).items())
+    yield f"This campaign is not finished: of {trials_counted(len(trials))}, {states}. First go on with it:"
+    yield RESUME
+
+
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
     """Say that differences between single processes are not shown for others yet, and the commands that would show them."""
     single = [one for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
@@ -110,8 +128,9 @@ def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iter
     if all(data.record.imported for one in single for data in one.group.trials):
         yield f"{start} import repeats of the same names."
     elif results.commands:
-        yield start
-        yield from dict.fromkeys(_repeated(words, results) for words in results.commands)
+        dropped = _dropped(results, single)
+        yield f"{start[:-1]} (without {' and '.join(dropped)}, for which trials are flagged):" if dropped else start
+        yield from dict.fromkeys(_repeated(words, results, dropped) for words in results.commands)
     else:
         yield f"{start} measure again with {REPEATED}."
 
@@ -119,9 +138,24 @@ def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iter
 PRIMARY = "analysis.primary="
 
 
-def _repeated(words: Sequence[str], results: CampaignAnalysis) -> Command:
-    """Return the command that measures with repeats, and at the deadline that is in use, if another was used when it was measured."""
+TO_DROP = {"unpinned": "cluster=inline", "machine shared": "system.exclusive=false"}
+"""Settings that cause flags, by how these begin: whoever measures again leaves them out."""
+
+
+def _dropped(results: CampaignAnalysis, single: Sequence[Ranking]) -> list[str]:
+    """Return the settings that are to be left out for the flags that they have caused."""
+    flags = {flag for one in single for system in one.found for flag in system.flags}
+    given = {word for words in results.commands for word in words}
+    return [word for start, word in TO_DROP.items() if word in given and any(flag.startswith(start) for flag in flags)]
+
+
+def _repeated(words: Sequence[str], results: CampaignAnalysis, dropped: Sequence[str]) -> Command:
+    """Return the command that measures with repeats, and at the deadline that is in use, if another was used when it was measured.
+
+    It lacks the words that are ``dropped``.
+    """
     used = results.analysis.primary
+    words = [word for word in words if word not in dropped]
     if used is None or used == results.campaign.config.analysis.primary:
         return measured_again(words, REPEATED)
     others = [word for word in words if not word.startswith(PRIMARY)]
@@ -139,7 +173,7 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
     if any(not one.is_apart(best, other) for other in others):
         return f"{start} these {len(one.group.trials[0].references)} samples cannot tell models apart: {said}."
     first = f"{best.names['model']} ({_place(best, models[0])}) keeps the most, {metric} {_share(best)}"
-    return f"{start} {first}, also on samples like these; next is {told[1]}, {_by_how_much(best, others[0])}."
+    return f"{start} {first}, and would on other samples like these; next is {told[1]}, {_by_how_much(best, others[0])}."
 
 
 def _share(one: Standing) -> str:
@@ -147,19 +181,30 @@ def _share(one: Standing) -> str:
     return f"{quality(one.mean)}, {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
 
 
-def _across_systems(start: str, metric: str, systems: Sequence[Standing], brief: bool) -> str:
-    """Say which system keeps most, what is not told apart from it, the next, by how much, and the last; ``brief``: not the last."""
+def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
+    """Say which system keeps most, what is not told apart from it, the next, by how much, and the last."""
     best, last = systems[0], systems[-1]
-    if len(systems) > 1 and (best.mean, best.worst) == (last.mean, last.worst):
+    if len(systems) > 1 and best.level == last.level:
         return f"{start} all {len(systems)} systems keep {_kept(best, metric)}."
     sentence = f"{start} {_place(best, systems)} keeps {_kept(best, metric)}"
     if len(systems) == 1:
         return f"{sentence}."
     below = [one for one in systems[1:] if not one.ties(best)]
     if not below:
-        return f"{sentence}, the most; none is told apart from it, down to {_place(last, systems)}, which keeps {_mean(last)}."
+        down_to = f"{_place(last, systems)}, which keeps {_mean(last)}"
+        return f"{sentence}, the most{_as_much(systems)}; none is told apart from it, down to {down_to}."
     alike = [one for one in systems[1:] if one.ties(best)]
-    return f"{sentence}, the most{''.join(_not_below(alike, best, systems))}. {_next(best, below, systems, brief)}."
+    return f"{sentence}, the most{_as_much(systems)}{''.join(_not_below(alike, best, systems))}. {_next(best, below, systems)}."
+
+
+def _as_much(systems: Sequence[Standing]) -> str:
+    """Say how many keep exactly as much as the best, and which deadline then puts it first."""
+    best = systems[0]
+    count = sum(one.level == best.level for one in systems)
+    kind = next((name for name, ns in zip(("certified", "observed"), best.deadlines, strict=True) if math.isfinite(ns)), None)
+    if count == 1:
+        return ""
+    return f" ({count} systems keep exactly as much{f'; its {kind} deadline is the shortest' if kind else ''})"
 
 
 def _not_below(alike: Sequence[Standing], best: Standing, systems: Sequence[Standing]) -> Iterator[str]:
@@ -170,14 +215,14 @@ def _not_below(alike: Sequence[Standing], best: Standing, systems: Sequence[Stan
     ):
         names = [_place(one, systems) for one in alike if one.is_compared(best) == compared]
         if names:
-            yield f"; {_listed(names)} {one_does if len(names) == 1 else several_do}"
+            yield f"; {listed(names)} {one_does if len(names) == 1 else several_do}"
 
 
-def _next(best: Standing, below: Sequence[Standing], systems: Sequence[Standing], brief: bool) -> str:
-    """Say which system is the first that does not tie with the best, by how much, and unless ``brief`` which is the last."""
+def _next(best: Standing, below: Sequence[Standing], systems: Sequence[Standing]) -> str:
+    """Say which system is the first that does not tie with the best, by how much, and which is the last."""
     first, last = below[0], systems[-1]
     sentence = f"{_place(first, systems)} keeps {_mean(first)}{_of_its(first, best)}, {_by_how_much(best, first)}"
-    return sentence if first is last or brief else f"{sentence}; the last, {_place(last, systems)}, {_mean(last)}{_of_its(last, best)}"
+    return sentence if first is last else f"{sentence}; the last, {_place(last, systems)}, {_mean(last)}{_of_its(last, best)}"
 
 
 def _of_its(one: Standing, best: Standing) -> str:
@@ -185,7 +230,17 @@ def _of_its(one: Standing, best: Standing) -> str:
 
 
 def _by_how_much(best: Standing, other: Standing) -> str:
-    return f"{100 * _less(best, other):.1f} % of ideal quality less"
+    return f"{100 * _less(best, other):.1f} % of ideal quality less{_difference(best, other)}"
+
+
+def _difference(best: Standing, other: Standing) -> str:
+    """Write the interval of the stored difference, rounded outward, of two whose own intervals overlap: it may tell them apart."""
+    found = other.less.get(best.trials[0])
+    overlap = best.low <= other.high and other.low <= best.high
+    if found is None or not overlap or not other.is_compared(best) or other.scale != PLAIN:
+        return ""
+    low, high = found
+    return f" (interval of the difference [{math.floor(low * 1000 + 1e-9) / 1000:.3f}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}])"
 
 
 def _less(best: Standing, last: Standing) -> float:
@@ -194,7 +249,7 @@ def _less(best: Standing, last: Standing) -> float:
     return (best.scale.gained(best.mean) - best.scale.gained(last.mean)) / ideal if ideal else 0.0
 
 
-def _listed(names: Sequence[str], last: str = ", ") -> str:
+def listed(names: Sequence[str], last: str = ", ") -> str:
     """Return names with commas, of many the first three."""
     if len(names) > 3:
         return f"{', '.join(names[:3])} and {len(names) - 3} more"
@@ -212,7 +267,7 @@ def _place(one: Standing, others: Sequence[Standing]) -> str:
 def _kept(one: Standing, metric: str) -> str:
     """Write what is kept and of how much, with the number of processes, and that there are flags."""
     several = f", mean of {one.processes} processes" if one.processes > 1 else ""
-    flagged = ", flagged" if one.flags else ""
+    flagged = f", flagged: {listed(one.flags)}" if one.flags else ""
     if one.scale == PLAIN:
         return f"{quality(one.mean)} of {quality(one.ideal)} ({metric}{several}{flagged})"
     figures = f"{metric} {quality(one.mean)}, without a threshold {quality(one.ideal)}"

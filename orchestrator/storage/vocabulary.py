@@ -9,6 +9,8 @@ from typing import Literal
 
 State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
 """How far a trial has come."""
+UNFINISHED: tuple[State, ...] = ("planned", "running", "interrupted")
+"""What ``resume`` goes on with."""
 
 Origin = Literal["measured", "imported"]
 """Where the times of a trial come from: a timed process of ours, or a file of another program."""

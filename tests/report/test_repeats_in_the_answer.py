@@ -19,9 +19,10 @@ from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.html.ranking import kept_deadlines, ranked_rows
 from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
+from orchestrator.report.result_tables import trouble_tables
 from orchestrator.report.standings import Ranking, Standing, ranking, rankings
 from orchestrator.report.text import milliseconds, quality
-from orchestrator.report.verdict import repeats_needed, verdict
+from orchestrator.report.verdict import repeats_needed, verdict, what_next
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
@@ -112,6 +113,28 @@ def test_the_command_keeps_the_deadline_that_is_in_use(tmp_path: Path) -> None:
     ]
 
 
+def test_an_unfinished_campaign_is_gone_on_with_before_anything_is_measured_anew(tmp_path: Path) -> None:
+    results = results_of(measure_small(tmp_path / "r"))
+    first, *others = results.campaign.trials
+    trials = (first.model_copy(update={"state": "interrupted"}), *(one.model_copy(update={"state": "planned"}) for one in others))
+    begun = replace(results, campaign=results.campaign.model_copy(update={"trials": trials}))
+    told = list(what_next(begun, rankings(begun)))
+    assert told[0] == f"This campaign is not finished: of {len(trials)} trials, 1 interrupted, {len(others)} planned. First go on with it:"
+    assert [sentence.partition("  #")[0] for sentence in told[1:]] == ["python -m orchestrator resume DIR"]
+    assert "- This campaign is not finished: " in to_report(begun)
+    titles = [[table.title for table in trouble_tables(begun, unfinished)] for unfinished in (True, False)]
+    assert ["Trials that are not done" in of_table for of_table in titles] == [True, False]  # the terminal has that one sentence of them
+
+
+def test_what_caused_a_flag_is_left_out_of_the_command(tmp_path: Path) -> None:
+    results = results_of(measure_small(tmp_path / "r"))
+    given = replace(results, commands=(("+sweep=small", "cluster=inline", "system.exclusive=false"),))
+    ranked = [replace(one, found=tuple(replace(system, flags=("unpinned",)) for system in one.found)) for one in rankings(given)]
+    sentence, command = repeats_needed(given, ranked)
+    assert sentence.endswith("repeats show (without cluster=inline, for which trials are flagged):")
+    assert command == "python -m orchestrator +sweep=small system.exclusive=false measurement.repeat=5"
+
+
 def test_what_was_imported_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = results_of(measure_small(tmp_path / "r"))
     monkeypatch.setattr(TrialRecord, "imported", property(lambda record: True))
@@ -123,15 +146,18 @@ def test_whether_it_is_shown_knows_what_ties(tmp_path: Path) -> None:
     campaign = open_campaign(measure_small(tmp_path / "r", repeat=3))
     repeated = analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
     [reading] = readings(repeated, {})
-    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
-    best, other = (replace(one, tested={}) for one in ranking(repeated, reading.group).found)
+    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading) | {"interrupted"})
+    best, other = (replace(one, tested={}, flags=("in-sample",)) for one in ranking(repeated, reading.group).found)
     apart, alike = replace(other, low=best.low - 0.2, high=best.low - 0.1), replace(other, low=best.low - 0.1, high=best.low)
 
     def shown(*found: Standing, like_these: frozenset[str] | None = None) -> str:
         return first_screen(reading, repeated, flags, Ranking(reading.group, found, like_these)).shown[0]
 
-    assert shown(best, apart) == "Yes, for processes started anew: every mean is over 3 of them."
-    assert shown(best, alike, apart) == "Yes, for processes started anew, but for what is not told apart: every mean is over 3 of them."
+    yes = "Yes, also for processes started anew (every mean is over 3 of them)"
+    assert shown(best, apart) == f"{yes}."
+    assert shown(best, alike, apart) == f"{yes}; not between systems that tie or are not told apart."
+    flagged = replace(apart, flags=("interrupted", "in-sample"))
+    assert shown(best, flagged) == f"{yes}. With reserve, for trials are flagged: interrupted."
     assert shown(best, alike) == "No: these data show no difference between any of them."
     first, second = replace(best, processes=1), replace(apart, processes=1)
     assert shown(first, second).startswith(
@@ -139,7 +165,8 @@ def test_whether_it_is_shown_knows_what_ties(tmp_path: Path) -> None:
     )
     assert shown(first, replace(alike, processes=1)).startswith("No: these data show no difference between any of them. numbers: each ")
     of_other_model = replace(apart, names={**apart.names, "model": "other"})
-    assert shown(best, of_other_model, like_these=frozenset(["other"])) == "Yes, for processes started anew: every mean is over 3 of them."
+    assert shown(best, of_other_model, like_these=frozenset(["other"])) == f"{yes}."
+    assert shown(best, apart, of_other_model) == f"{yes}; not between models."
     assert shown(best, of_other_model).startswith("No: ")  # what one model keeps more of these samples says nothing of others
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,13 +59,36 @@ def test_where_nothing_is_told_apart_the_answer_says_so() -> None:
     ]
 
 
+def test_a_difference_is_said_with_its_interval_where_those_of_the_two_overlap() -> None:
+    best = standing("a", 0.5, 0.3, 0.6, {"m b": True})
+    other = replace(standing("b", 0.4, 0.2, 0.5, {"m a": True}), less={"m a": (0.0501, 0.1499)})
+    assert said(best, other)[0].endswith("b with r keeps 0.400, 12.3 % of ideal quality less (interval of the difference [0.050, 0.150]).")
+
+
+def test_of_systems_that_keep_exactly_as_much_the_one_with_the_shortest_deadline_is_named() -> None:
+    found = [replace(standing(name, 0.811, 0.8, 0.811), deadlines=(math.inf, ns)) for name, ns in (("a", 12.5e6), ("b", 21e6))]
+    assert (
+        "a with r keeps 0.811 of 0.811 (top1), the most (2 systems keep exactly as much; its observed deadline is the shortest); b"
+        in said(*found, standing("c", 0.5, 0.4, 0.6))[0]
+    )
+    assert said(*found) == ["pictures, m, within 5 ms: all 2 systems keep 0.811 of 0.811 (top1)."]
+
+
+def test_flags_of_the_best_are_named_and_the_last_is_too_with_several_models() -> None:
+    flagged = replace(standing("a", 0.8, 0.79, 0.81), flags=("interrupted", "unpinned"))
+    others = [standing("b", 0.7, 0.69, 0.71), standing("c", 0.6, 0.59, 0.61), standing("a", 0.5, 0.49, 0.51, model="n")]
+    sentence = said(flagged, *others)[1]
+    assert "(top1, flagged: interrupted, unpinned)" in sentence
+    assert sentence.endswith("; the last, c with r, 0.600.")
+
+
 def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     one, other = standing("a", 0.8, 0.79, 0.81, model="m"), standing("a", 0.7, 0.69, 0.71, model="n")
     both = "m (a with r) top1 0.800, 98.6 % of its ideal; n (a with r) top1 0.700, 86.3 % of its ideal"
     assert said(one, other)[0] == f"pictures within 5 ms: these 10 samples cannot tell models apart: {both}."
     assert said(one, other, like_these=None)[0] == f"pictures within 5 ms: models are not tested here: {both}."
     assert said(one, other, like_these=frozenset("n"))[0] == (
-        "pictures within 5 ms: m (a with r) keeps the most, top1 0.800, 98.6 % of its ideal, also on samples like these; "
+        "pictures within 5 ms: m (a with r) keeps the most, top1 0.800, 98.6 % of its ideal, and would on other samples like these; "
         "next is n (a with r) top1 0.700, 86.3 % of its ideal, 12.3 % of ideal quality less."
     )
 

@@ -165,7 +165,7 @@ def test_certified_needs_ten_samples_beyond():
 
 
 def test_a_percentile_whose_interval_has_no_upper_limit_is_not_certified():
-    spells = np.exp((np.arange(20) // 5 % 2)[:, None] + np.random.default_rng(9).standard_normal((20, 60)))
+    spells = np.exp((np.arange(20) // 5 % 2)[:, None] + np.random.default_rng(7).standard_normal((20, 60)))
     found = latency_percentile(spells, 90)
     assert (found.enough_beyond, found.high_ns, found.certified) == (True, math.inf, False)
 

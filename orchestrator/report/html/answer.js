@@ -13,10 +13,15 @@ function standingsOf(task) {
     const gain = at("mean"), ideal = gained(figures.ideal), [low, high] = [at("low"), at("high")].sort((one, other) => one - other);
     const flags = new Map(entry.flags[figures.flags[task.at]].map(flag => [flag[1], flag]));
     return { ...system, own: system, flags, gain, low, high, worst: at("worst"), ideal, count: system.processes, shown: value => late + sign * value,
-      kept: ideal ? gain / ideal : 1, flagged: flags.size > 0 };
+      kept: ideal ? gain / ideal : 1, level: [gain, at("worst")].map(value => Math.round(value * 1e9) / 1e9),
+      deadlines: system.deadlines[task.clock].map(ns => ns ?? Infinity) };
   });
-  return found.sort((one, other) => other.gain - one.gain || other.worst - one.worst);
+  return found.sort((one, other) => other.level[0] - one.level[0] || other.level[1] - one.level[1] || before(one, other));
 }
+
+const before = ({ deadlines: [certified, observed] }, { deadlines: [other, seen] }) =>
+  certified < other ? -1 : certified > other ? 1 : observed < seen ? -1 : observed > seen ? 1 : 0;
+const asMuch = (one, other) => one.level[0] === other.level[0] && one.level[1] === other.level[1];
 
 const overlap = (one, other) => one.low <= other.high && other.low <= one.high;
 const listed = (names, last = ", ") => names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`
@@ -27,7 +32,7 @@ const plainMean = one => nearest(one.shown(one.gain));
 const meanOf = (task, one) => task.scale ? `${tenth(100 * one.kept)} %` : plainMean(one);
 
 function keptOf(task, one) {
-  const more = (one.count > 1 ? `, mean of ${one.count} processes` : "") + (one.flagged ? ", flagged" : ""), ideal = nearest(one.shown(one.ideal));
+  const more = (one.count > 1 ? `, mean of ${one.count} processes` : "") + (one.flags.size ? `, flagged: ${listed([...one.flags.keys()])}` : ""), ideal = nearest(one.shown(one.ideal));
   return task.scale ? `${meanOf(task, one)} of what there is to keep (${task.metric} ${plainMean(one)}, without a threshold ${ideal}${more})`
     : `${plainMean(one)} of ${ideal} (${task.metric}${more})`;
 }
@@ -38,23 +43,25 @@ function acrossModels(task, start, models) {
   return `${start} models are not tested here: ${[...told.slice(0, 3), ...told.length > 3 ? [`${told.length - 3} more`] : []].join("; ")}.`;
 }
 
-function acrossSystems(task, start, systems, brief) {
+function acrossSystems(task, start, systems) {
   const best = systems[0], last = systems.at(-1), named = one => placeName(one, systems);
-  if (systems.length > 1 && best.gain === last.gain && best.worst === last.worst) return `${start} all ${systems.length} systems keep ${keptOf(task, best)}.`;
+  if (systems.length > 1 && asMuch(best, last)) return `${start} all ${systems.length} systems keep ${keptOf(task, best)}.`;
   const sentence = `${start} ${named(best)} keeps ${keptOf(task, best)}`, others = systems.slice(1);
   if (!others.length) return `${sentence}.`;
+  const count = systems.filter(one => asMuch(one, best)).length, kind = best.deadlines[0] < Infinity ? "certified" : best.deadlines[1] < Infinity ? "observed" : "";
+  const as = count > 1 ? ` (${count} systems keep exactly as much${kind ? `; its ${kind} deadline is the shortest` : ""})` : "";
   const first = others.find(one => !overlap(one, best)), alike = others.filter(one => overlap(one, best)).map(named);
-  if (!first) return `${sentence}, the most; none is told apart from it, down to ${named(last)}, which keeps ${meanOf(task, last)}.`;
+  if (!first) return `${sentence}, the most${as}; none is told apart from it, down to ${named(last)}, which keeps ${meanOf(task, last)}.`;
   const close = alike.length ? `; ${listed(alike)} ${alike.length === 1 ? "is" : "are"} not told apart from it by their intervals` : "";
   const own = one => one.ideal !== best.ideal && !task.scale ? ` of its ${nearest(one.ideal)}` : "";
-  const less = tenth(best.ideal ? 100 * ((best.gain - first.gain) / best.ideal) : 0), end = first === last || brief ? "" : `; the last, ${named(last)}, ${meanOf(task, last)}${own(last)}`;
-  return `${sentence}, the most${close}. ${named(first)} keeps ${meanOf(task, first)}${own(first)}, ${less} % of ideal quality less${end}.`;
+  const less = tenth(best.ideal ? 100 * ((best.gain - first.gain) / best.ideal) : 0), end = first === last ? "" : `; the last, ${named(last)}, ${meanOf(task, last)}${own(last)}`;
+  return `${sentence}, the most${as}${close}. ${named(first)} keeps ${meanOf(task, first)}${own(first)}, ${less} % of ideal quality less${end}.`;
 }
 
 function winnersAt(task, bound) {
   const found = standingsOf(task), models = [...new Set(found.map(one => one.model))].map(model => found.filter(one => one.model === model));
   return [...(models.length > 1 ? [acrossModels(task, `${task.task} within ${bound}:`, models)] : []),
-    ...models.map(systems => acrossSystems(task, `${task.task}, ${systems[0].model}, within ${bound}:`, systems, models.length > 1))];
+    ...models.map(systems => acrossSystems(task, `${task.task}, ${systems[0].model}, within ${bound}:`, systems))];
 }
 
 // Each flag of figures at the deadline with the systems that have it, and wide intervals.
@@ -86,6 +93,8 @@ function moveAnswer(task, text, names) {
   const test = `Differences were computed at the common deadlines of ${task.home.clock} time; here intervals alone say what ties.`;
   const said = home ? task.home.said : common || [...winnersAt(task, bound), test];
   sentences.forEach((place, index) => { place.textContent = (said[index] ?? "").replace(`within ${bound}:`, `within ${bound}${near}:`); });
+  const short = document.querySelector(`[data-in-short="${task.number}"]`);
+  if (short) short.textContent = sentences[0].textContent.slice(task.task.length);
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); return; }
   const lines = doubtsAt(task).map(([anchor, term, labels]) => {
     const line = made("p"), link = made("a", term);

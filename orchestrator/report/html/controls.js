@@ -54,9 +54,11 @@ function showTyped(task, complaint = "") {
   wrong.hidden = !complaint;
 }
 
+const notATime = text => `“${text.trim()}” is no time above 0: write one such as 50 ms, 0.05 s or 50000 us.`;
+
 function takeTyped(task, text) {
   const ns = nanoseconds(text);
-  if (Number.isNaN(ns)) { showTyped(task, `“${text.trim()}” is no time above 0: write one such as 50 ms, 0.05 s or 50000 us.`); return; }
+  if (Number.isNaN(ns)) { showTyped(task, notATime(text)); return; }
   ask(task, ns);
   show(task);
 }
@@ -130,7 +132,7 @@ function nanoseconds(text) {
   return ns > 0 && ns < Infinity ? ns : NaN;
 }
 
-// #t=50ms&clock=total restores a view; tasks after the first have their number behind each name.
+// #t=50ms&clock=total restores a view; tasks after the first have their number behind each name, and without one of their own the first one's.
 let restoring = true;
 
 function keepAddress() {
@@ -150,7 +152,8 @@ function restore() {
   const asked = new URLSearchParams(location.hash.slice(1));
   restoring = true;
   for (const task of tasks) {
-    const end = task.number || "", keys = [...task.entries.keys()], clock = asked.get(`clock${end}`), ns = nanoseconds(asked.get(`t${end}`) ?? "");
+    const end = task.number || "", keys = [...task.entries.keys()], clock = asked.get(`clock${end}`) ?? asked.get("clock");
+    const wanted = asked.get(`t${end}`) ?? asked.get("t") ?? "", ns = nanoseconds(wanted);
     if (Object.hasOwn(task.clocks, clock) && clock !== task.clock) setClock(task, clock);
     if (ns > 0) ask(task, ns);
     task.picked = keys[Number(asked.get(`pick${end}`)) - 1] ?? null;
@@ -158,6 +161,7 @@ function restore() {
     task.shown = new Set(keys.filter((key, index) => !off.includes(index + 1)));
     show(task);
     reflect(task);
+    if (wanted && Number.isNaN(ns)) showTyped(task, notATime(wanted));
   }
   restoring = false;
 }

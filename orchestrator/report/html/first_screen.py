@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
 from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import UNSTEADY, Ranking, by_model
 from orchestrator.report.text import milliseconds
-from orchestrator.report.verdict import repeats_needed, winners
+from orchestrator.report.verdict import listed, what_next, winners
 from orchestrator.stats.times import Clock
 
 NAMED = 3
@@ -66,26 +67,37 @@ def is_shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
     found = ranked.found
     if len(found) < 2:
         return
-    needed = list(repeats_needed(results, [ranked]))
-    ties = list(_ties(ranked))
-    apart = ", but for what is not told apart" if any(ties) else ""
-    if all(ties):
-        yield f"No: these data show no difference between any of them. {needed[0] if needed else ''}".strip()
-        yield from needed[1:]
-    elif needed:
-        yield f"For these processes yes{apart}. For processes started anew not yet. {needed[0]}"
-        yield from needed[1:]
+    needed = list(what_next(results, [ranked]))
+    processes = sorted({one.processes for one in found})
+    exceptions = _exceptions(ranked)
+    if exceptions is None:
+        said = "No: these data show no difference between any of them."
+    elif processes[0] == 1:
+        said = f"For these processes yes{exceptions}.{_reserve(ranked)} For processes started anew not yet."
     else:
-        processes = sorted({one.processes for one in found})
         count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
-        yield f"Yes, for processes started anew{apart}: every mean is over {count} of them."
+        said = f"Yes, also for processes started anew (every mean is over {count} of them){exceptions}.{_reserve(ranked)}"
+    yield f"{said} {needed[0] if needed else ''}".strip()
+    yield from needed[1:]
 
 
-def _ties(ranked: Ranking) -> Iterator[bool]:
-    """Yield for each comparison of a verdict whether it is a tie: the best of each model with its others, and with that of other models."""
+def _exceptions(ranked: Ranking) -> str | None:
+    """Say between what no difference is shown, of each model's best and its others, and of the models' best ones; None if none is."""
     models = list(by_model(ranked.found))
-    for systems in (*models, [systems[0] for systems in models]):
-        yield from (not ranked.is_apart(systems[0], one) for one in systems[1:])
+    heads = [systems[0] for systems in models]
+    of_models = [not ranked.is_apart(heads[0], one) for one in heads[1:]]
+    of_systems = [not ranked.is_apart(systems[0], one) for systems in models for one in systems[1:]]
+    if all((*of_models, *of_systems)):
+        return None
+    said = ["between models"] if any(of_models) else []
+    said += ["between systems that tie or are not told apart"] if any(of_systems) else []
+    return f"; not {', nor '.join(said)}" if said else ""
+
+
+def _reserve(ranked: Ranking) -> str:
+    """Name the flags of what is compared, all but the one that makes intervals too wide."""
+    flags = [flag for flag in dict.fromkeys(flag for one in ranked.found for flag in one.flags) if flag != IN_SAMPLE]
+    return f" With reserve, for trials are flagged: {listed(flags)}." if flags else ""
 
 
 def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[str]:

@@ -13,7 +13,7 @@ FLAGS = {
     "running": "The trial was not done when this page was written; its figures are of the rounds so far.",
     "failed": "The trial ended with an error; its figures are of the rounds before it. See the problems below.",
     "interrupted": "The trial was stopped before its rule ended it; `resume` goes on with it.",
-    "not certified": "Too few independent inferences lie beyond the percentile, or nothing bounds it from above; it may change much in another session.",
+    "not certified": "Too few independent inferences lie beyond the percentile, or nothing bounds it from above; it may change much.",
     "answers weigh unequally": "Some answers count more than others in this metric, so that a wider interval is used.",
     "in-sample": "The threshold was chosen from the same rounds that are judged by it.",
     "drift": "Quality or time moved in one direction over the session.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.deadline import NEVER, kept_from, longest
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import PLAIN
@@ -129,6 +131,7 @@ def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
     if reading.thresholds.primary is None:
         return
     keys = reading.short_keys()
+    deadlines = {clock: kept_from(reading.results.rows("deadline"), clock) for clock in reading.clocks}
     for entry in reading.systems:
         trial = entry.data.record.trial
         yield {
@@ -140,6 +143,10 @@ def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
             "label": entry.system_label,
             "entry": keys[entry.key],
             "processes": len(entry.members),
+            "deadlines": {
+                clock: [ns if math.isfinite(ns) else None for ns in longest(known.get(one.key, NEVER) for one in entry.members)]
+                for clock, known in deadlines.items()
+            },
         }
 
 

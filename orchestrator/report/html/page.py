@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -23,7 +24,7 @@ from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.text import printable
-from orchestrator.report.verdict import cautions, repeats_needed, winners
+from orchestrator.report.verdict import cautions, what_next, winners
 
 HERE = files("orchestrator.report.html")
 FIRST = ("theme.js", "unpack.js")
@@ -109,7 +110,7 @@ def render(
         scripts={name: Markup(script) for name, script in first.items()},  # noqa: S704
         packed={"data": Markup(packed(data)), "arrays": Markup(packed(bytes(arrays.stored))), "code": Markup(code)},  # noqa: S704
         campaign=results.campaign,
-        command=printable(" ".join(results.campaign.command)),
+        command=printable(shlex.join(results.campaign.command)),
         combined=combined,
         sentences=_beside_the_answers(results, sentences, ranked),
         sections=sections,
@@ -128,7 +129,7 @@ def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str], ran
     """Return the sentences that stand in no answer of a task."""
     if not results.groups:
         return ["No trial has a stored round."]
-    answers = {sentence for one in ranked for sentence in winners(one)} | {*repeats_needed(results, ranked)}
+    answers = {sentence for one in ranked for sentence in winners(one)} | {*what_next(results, ranked)}
     return [sentence for sentence in sentences or cautions(results) if sentence not in answers]
 
 

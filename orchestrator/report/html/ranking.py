@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.analysis.deadline import NEVER, kept_from, longest
+from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
-from orchestrator.report.html.glossary import Word
+from orchestrator.report.html.glossary import Word, words
+from orchestrator.report.standings import UNSTEADY, is_unsteady
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within
 
 LEFT, WIDTH = 5, 150
@@ -60,6 +63,8 @@ def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
     """Return the rows as they stand on paper and before the slider is moved: total clock, primary threshold."""
     clock = reading.clock
     at, places, claims, top = reading.grids[clock].start, ranks(reading, clock), claims_by_clock(reading), top_of(reading)
+    scale = scale_of(reading.group.trials[0].judged(reading.metric))
+    wide = next(word for word in words() if word.term == UNSTEADY)
     rows = []
     for entry in reading.systems:
         curve = reading.curves[clock, entry.key]
@@ -77,11 +82,11 @@ def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
                 deadline=claims[entry.key][clock]["deadline"],
                 rounds=_by_process([len(one.data.times[clock]) for one in entry.members]),
                 state=", ".join(dict.fromkeys(one.data.record.state for one in entry.members)),
-                flags=tuple(flags[flag] for flag in curve.flags[at]),
+                flags=(*(flags[flag] for flag in curve.flags[at]), *([wide] if is_unsteady(low, high, scale.gained(curve.ideal)) else [])),
             )
         )
-    exact = {entry.key: float(reading.curves[clock, entry.key].oriented("mean")[at]) for entry in reading.systems}
-    return sorted(rows, key=lambda row: (row.place, -exact[row.entry.key]))
+    deadlines = kept_from(reading.results.rows("deadline"), clock)
+    return sorted(rows, key=lambda row: (row.place, longest(deadlines.get(one.key, NEVER) for one in row.entry.members)))
 
 
 def _by_process(rounds: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ function dots(row, figures, at, top) {
   set("ideal", figures.ideal); set("interval", figures.low[at], figures.high[at]); set("worst", figures.worst[at]); set("mean", figures.mean[at]);
 }
 
-// The state of a trial that is done or has no flag of that name, and its flags.
+// The state of a trial that is done or has no flag of that name, its flags, and that its interval is wide.
 function status(cell, flags, state) {
   const links = flags.map(([anchor, flag]) => {
     const link = document.createElement("a");
@@ -41,7 +41,9 @@ function moveRows(task) {
       const cell = row.querySelector(`[data-cell="${name}"]`);
       if (cell) cell.textContent = shown;
     }
-    status(row.querySelector('[data-cell="flags"]'), entry.flags[figures.flags[at]], row.dataset.state);
+    const wide = Math.abs(figures.high[at] - figures.low[at]) > task.wide.share * Math.abs(figures.ideal - (task.scale?.late ?? 0));
+    const found = entry.flags[figures.flags[at]];
+    status(row.querySelector('[data-cell="flags"]'), wide ? [...found, [task.wide.anchor, task.wide.term]] : found, row.dataset.state);
     dots(row, figures, at, task.top);
     row.sortBy = figures.place[at];
   }

@@ -96,8 +96,9 @@ def percentile_chart(reading: Reading) -> Chart:
         section="latency",
         place=3,
         title="Times by percentile",
-        note=f"Faint where fewer than {MIN_BEYOND} independent inferences lie beyond, or nothing bounds a percentile from above, so that it is "
-        f"not certified: those of a round that are alike count as fewer.{' Of repeats, all processes together.' if reading.repeated else ''}",
+        note=f"Faint where fewer than {MIN_BEYOND} independent inferences lie beyond, or nothing bounds the percentile above, so that it "
+        f"is not certified: those of a round that are alike count as fewer."
+        f"{' Of repeats, all processes together.' if reading.repeated else ''}",
         x=Axis("percentile", log=True, ticks=ticks),
         y=Axis("time (ms)", log=True),
         series=series,
