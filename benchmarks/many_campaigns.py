@@ -15,6 +15,8 @@ from orchestrator.storage.files import write_json, write_parquet
 from orchestrator.storage.load import read_table
 from orchestrator.storage.reader import open_campaign
 
+CERTIFY_ROUNDS = 120
+"""Of fewer rounds a deadline is none."""
 DEADLINE_NS = 50e6
 """What a trial certifies that certifies nothing."""
 HALF_WIDTH = 0.004
@@ -60,7 +62,8 @@ def _moved(table: pa.Table, added: float) -> pa.Table:
 
 def _slowed(table: pa.Table, times: float) -> pa.Table:
     known = table.column("deadline_ns").fill_null(int(DEADLINE_NS)).to_numpy()
-    return _with(table, "deadline_ns", pa.array(np.rint(known * times).astype(np.int64)))
+    slowed = _with(table, "deadline_ns", pa.array(np.rint(known * times).astype(np.int64)))
+    return _with(slowed, "rounds", pa.array(np.full(len(table), CERTIFY_ROUNDS, dtype=np.int32)))
 
 
 def _floats(table: pa.Table, name: str) -> NDArray[np.float64]:

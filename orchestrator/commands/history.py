@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,17 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     kept, copies = without_copies(sorted(found, key=lambda one: (one.created_at, str(one.directory))))
     if not kept:
         raise InputError(f"{folder} holds no campaign that can be read ({copies[0]}): name a folder such as results/vision")
-    return kept, [*_left_out(wrong), *_left_out(copies)]
+    return kept, [*_left_out(wrong), *_left_out(copies), *_by_other_code(kept)]
+
+
+def _by_other_code(stored: Sequence[Stored]) -> list[str]:
+    """Return in words whose deadlines other code certified, of fewer rounds than this version takes."""
+    some = [one.directory for one in stored if one.uncertified]
+    if not some:
+        return []
+    tables = "the tables of 1 campaign were" if len(some) == 1 else f"the tables of {len(some):,} campaigns were"
+    remedy = f"run `python -m orchestrator report {shlex.quote(str(some[0]))}`{'' if len(some) == 1 else ', and so for the others'}"
+    return [f"Left out: deadlines of too few rounds, which this version does not certify: {tables} written by other code: {remedy}"]
 
 
 def _read(directory: Path) -> Stored | InputError:

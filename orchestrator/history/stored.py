@@ -40,10 +40,33 @@ QUALITY = (
     *NAMES, "metric", "slice", "clock", "threshold", "threshold_ns", "threshold_origin", "ideal", "mean", "interval_low", "interval_high",
     "rounds",
 )  # fmt: skip
-DEADLINE = ("trial", "clock", "reference", "deadline_ns")
+DEADLINE = ("trial", "clock", "reference", "deadline_ns", "rounds")
 OPEN_CLOCK: str = Clock.RESPONSE
 FEW_ROUNDS = 8
 """Of fewer rounds nobody can say whether they depend on each other."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class MeasurementHead(_Part):
+    """Of how many rounds a trial is first read for a certificate."""
+
+    certify_rounds: int = 0
+
+
+class TrialHead(_Part):
+    """The settings of a trial, as far as a history needs them."""
+
+    measurement: MeasurementHead = MeasurementHead()
+
+
+class PlannedHead(_Part):
+    """A planned trial, as far as a history needs it."""
+
+    trial_id: str = ""
+    trial: TrialHead = TrialHead()
 
 
 class Head(BaseModel):
@@ -57,6 +80,7 @@ class Head(BaseModel):
     code_digest: str | None = None
     config: dict[str, Any] = {}
     under_way: bool = False
+    trials: tuple[PlannedHead, ...] = ()
 
     @property
     def primary(self) -> str | None:
@@ -82,6 +106,8 @@ class Stored:
         certified deadline in ns by trial; None where nothing is certified.
     warmups
         digests of what was timed before the first round of each trial, by which a copy of it is looked for.
+    uncertified
+        trials whose deadline other code certified of fewer rounds than this version takes, so that it is none.
     """
 
     directory: Path
@@ -89,6 +115,7 @@ class Stored:
     quality: pa.Table
     deadlines: Mapping[str, int | None]
     warmups: frozenset[bytes] = frozenset()
+    uncertified: frozenset[str] = frozenset()
 
     @property
     def created_at(self) -> datetime:
@@ -122,8 +149,11 @@ def read_stored(directory: Path) -> Stored:
     deadlines = _read(directory, "deadline", DEADLINE).to_pylist()
     quality = _points_of(_read(directory, "tail_quality", QUALITY))
     clocks = dict(zip(quality.column("trial").to_pylist(), quality.column("clock").to_pylist(), strict=True))
-    own = {row["trial"]: row["deadline_ns"] for row in deadlines if row["reference"] == "own" and row["clock"] == clocks.get(row["trial"])}
-    return Stored(directory, head, quality, own, _warmups_of(directory, clocks.keys()))
+    own = {row["trial"]: row for row in deadlines if row["reference"] == "own" and row["clock"] == clocks.get(row["trial"])}
+    takes = {one.trial_id: one.trial.measurement.certify_rounds for one in head.trials}
+    few = frozenset(trial for trial, row in own.items() if row["deadline_ns"] is not None and row["rounds"] < takes.get(trial, 0))
+    certified = {trial: None if trial in few else row["deadline_ns"] for trial, row in own.items()}
+    return Stored(directory, head, quality, certified, _warmups_of(directory, clocks.keys()), few)
 
 
 def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:

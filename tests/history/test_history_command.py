@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from program import orchestrator
@@ -16,6 +17,7 @@ from orchestrator.commands.history import read_campaigns
 from orchestrator.history import surroundings
 from orchestrator.history.series import ChangeRow, HistoryRow
 from orchestrator.history.tables import course_of, title_of
+from orchestrator.storage.files import write_parquet
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.typed_rows import columns_in_markdown
 
@@ -161,6 +163,19 @@ def test_a_damaged_campaign_that_may_be_a_copy_is_named_and_left_out(source: Pat
     assert said[0].startswith("Left out: ")
     assert "predictions.parquet" in said[0]
     assert title_of(kept).startswith("History of small: 1 campaign, ")
+
+
+def test_deadlines_of_too_few_rounds_were_certified_by_other_code(source: Path, tmp_path: Path) -> None:
+    (made,) = many_campaigns(tmp_path, source, [0.0])
+    [before], none = read_campaigns(tmp_path, None)
+    assert not none
+    assert all(before.deadlines.values())
+    table = pq.read_table(made / "deadline.parquet")
+    few = table.set_column(table.schema.get_field_index("rounds"), table.schema.field("rounds"), pa.array([34] * len(table), pa.int32()))
+    write_parquet(made / "deadline.parquet", few)
+    [after], said = read_campaigns(tmp_path, None)
+    assert not any(after.deadlines.values())
+    assert "the tables of 1 campaign were written by other code: run `python -m orchestrator report " in said[0]
 
 
 def test_mistakes_are_told_in_one_line(source: Path, tmp_path: Path) -> None:
