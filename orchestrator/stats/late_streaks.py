@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import maximum_filter1d
 
 from orchestrator.contracts import InputError
 
@@ -79,6 +78,8 @@ def worst_window_of_each(late: ArrayLike, length: int) -> NDArray[np.int64]:
     >>> worst_window_of_each([True, False, False, True, True], 3)
     array([1, 1, 2, 2, 2])
     """
+    from scipy.ndimage import maximum_filter1d
+
     flags = np.asarray(late, dtype=np.bool_)
     held = min(length, flags.size) if flags.size else length
     found = np.zeros(flags.size, dtype=np.int64)
