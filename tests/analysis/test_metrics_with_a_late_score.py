@@ -120,7 +120,8 @@ def test_the_better_system_is_the_one_with_the_smaller_error(make: Callable[...,
     rows = [row for data in trials for row in tail_quality_rows(data, groups[0].thresholds, (), analysis)]
 
     campaign = type("Campaign", (), {"config": None})
-    tables = {"tail_quality": pa.Table.from_pylist(rows), "processes": pa.table({}), "comparison": pa.table({})}
+    empty = {name: pa.table({}) for name in ("processes", "comparison", "deadline")}
+    tables = {"tail_quality": pa.Table.from_pylist(rows), **empty}
     results = CampaignAnalysis(campaign, (), analysis, groups, tables)  # type: ignore[arg-type]
     told = next(verdict.winners(ranking(results, groups[0])))
     assert told.index("fast with torch keeps") < told.index("slow with torch keeps")
