@@ -129,7 +129,8 @@ def test_extend_says_what_it_needs(campaign: Path) -> None:
 def test_changed_code_stops_a_resume_unless_accepted(campaign: Path) -> None:
     trial_id = interrupt(campaign)
     status = orchestrator("status", "r", cwd=campaign)
-    assert status.stdout.splitlines()[-1] == "2 trials: 1 interrupted, 1 done"
+    assert "2 trials: 1 interrupted, 1 done" in status.stdout.splitlines()
+    assert status.stdout.splitlines()[-1] == "python -m orchestrator resume r"
     with (campaign / "code" / "null_targets.py").open("a") as file:
         file.write("\n# changed\n")
     before = records(campaign)

@@ -93,7 +93,7 @@ function moveAnswer(task, text, names) {
   const test = `Differences were computed at the common deadlines of ${task.home.clock} time; here intervals alone say what ties.`;
   const said = home ? task.home.said : common || [...winnersAt(task, bound), test];
   sentences.forEach((place, index) => { place.textContent = (said[index] ?? "").replace(`within ${bound}:`, `within ${bound}${near}:`); });
-  const short = document.querySelector(`[data-in-short="${task.number}"]`);
+  const short = document.getElementById(`in-short-${task.number}`);
   if (short) short.textContent = sentences[0].textContent.slice(task.task.length);
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); return; }
   const lines = doubtsAt(task).map(([anchor, term, labels]) => {
