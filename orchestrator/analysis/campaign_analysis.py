@@ -25,9 +25,10 @@ from orchestrator.analysis.resources import ResourcesRow, resources_rows
 from orchestrator.analysis.server_cost import ServerCostRow, server_cost_rows
 from orchestrator.analysis.slices import SliceRow, slice_rows
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
+from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.token_gaps import TokenGapsRow, token_gaps_rows
 from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
-from orchestrator.analysis.trial_data import TrialData, load_trials, map_in_threads
+from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord

@@ -16,7 +16,8 @@ from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import one_inference, scores_of_units, unit_size
 from orchestrator.analysis.quality import MOST_VALUES, scale_of
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics.interface import Scale
 from orchestrator.stats.comparison import MANY_ANSWERS, Answered, Difference, answered, compare_answered, compare_rounds, compare_samples
@@ -25,6 +26,7 @@ from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.long_run import Spread, long_run_spreads, means_of_visits
 from orchestrator.stats.thresholds import Threshold, default_reference
 from orchestrator.stats.times import Clock
+from orchestrator.storage.stored_form import finite
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 THIS_DATA_SET = "this data set"
@@ -326,8 +328,8 @@ def verdict_row(
     low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
     figures: _Figures = {
         "difference": scale.shown_difference(found.difference),
-        "interval_low": _finite(low),
-        "interval_high": _finite(high),
+        "interval_low": finite(low),
+        "interval_high": finite(high),
         "method": "pooled t on repeats, Holm over trials; one-sided bounds, Bonferroni",
         "parameters": {name: float(value) for name, value in parameters.items() if math.isfinite(value)},
     }
@@ -348,8 +350,8 @@ def _figures(found: Difference, scale: Scale) -> _Figures:
     low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
     return {
         "difference": scale.shown_difference(found.difference),
-        "interval_low": _finite(low),
-        "interval_high": _finite(high),
+        "interval_low": finite(low),
+        "interval_high": finite(high),
         "method": found.method,
         "parameters": {"confidence": found.confidence, **found.parameters},
     }
@@ -378,7 +380,3 @@ def _row(
         "verdict": verdict,
         "flags": list(dict.fromkeys((*side.flags, *partner.flags))),
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from orchestrator.analysis.load import load_flags
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats import thresholds

@@ -17,6 +17,7 @@ from orchestrator.stats.times import primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
+from orchestrator.storage.stored_form import finite
 from orchestrator.subject.samples import batches_that_ran
 
 RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "dropped", "ok"))
@@ -95,23 +96,19 @@ def _answer(matrix: RoundMatrix, row: int, column: int, batches: Sequence[Sequen
 
     def neighbour(at: int) -> float | None:
         known = [columns[sample] for sample in batches[at] if sample in columns] if 0 <= at < len(batches) else []
-        return _finite(matrix.times[primary_of(matrix.times.keys())][row, known[0]]) if known else None
+        return finite(matrix.times[primary_of(matrix.times.keys())][row, known[0]]) if known else None
 
     return Answer(
         names=tuple(names[sample] for sample in members),
         round=int(matrix.rounds[row]),
         outcome=schema.OUTCOMES[outcome],
-        total_ns=_finite(matrix.times[primary_of(matrix.times.keys())][row, column]),
-        preprocess_ns=_finite(matrix.stages["preprocess_ns"][row, column]),
-        inference_ns=_finite(matrix.stages["inference_ns"][row, column]),
-        postprocess_ns=_finite(matrix.stages["postprocess_ns"][row, column]),
+        total_ns=finite(matrix.times[primary_of(matrix.times.keys())][row, column]),
+        preprocess_ns=finite(matrix.stages["preprocess_ns"][row, column]),
+        inference_ns=finite(matrix.stages["inference_ns"][row, column]),
+        postprocess_ns=finite(matrix.stages["postprocess_ns"][row, column]),
         before_ns=neighbour(place - 1),
         after_ns=neighbour(place + 1),
     )
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def one_inference(trials: Sequence[TrialData]) -> float:

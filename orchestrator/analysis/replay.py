@@ -35,6 +35,7 @@ from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inve
 from orchestrator.stats.queueing import backlog_grows
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.stored_form import finite
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
 Floats = NDArray[np.float64]
@@ -278,7 +279,7 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
     waits = np.concatenate([one.wait_ns[one.after_ramp] for one in played])
     responses = np.concatenate([one.response_ns[one.after_ramp] for one in played])
     started = waits >= 0
-    p50, p99 = (float(ns) if np.isfinite(ns) else None for ns in percentiles_inverted_cdf(responses, [50, 99]))
+    p50, p99 = map(finite, percentiles_inverted_cdf(responses, [50, 99]))
     ages, broken, windows, answers, lasted = [], 0, 0, [], []
     for one in played:
         late, kept = one.response_ns > deadline_ns, one.after_ramp

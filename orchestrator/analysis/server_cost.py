@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group, alike
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.storage.stored_form import finite
 from orchestrator.storage.typed_rows import Int32, Labels
 
 
@@ -59,27 +60,22 @@ def _row(group: Group, data: TrialData, other: TrialData) -> ServerCostRow:
     served, inside = data.times[group.clock], other.times[group.clock]
     (served_p50, served_p99), (inside_p50, inside_p99) = (_ends(times) for times in (served, inside))
     quarters = zip(_medians(served), _medians(inside), strict=True)
-    finite = [part - whole for part, whole in quarters if math.isfinite(part) and math.isfinite(whole)]
+    differences = [part - whole for part, whole in quarters if math.isfinite(part) and math.isfinite(whole)]
     return {
         **data.record.labels(),
         "against": other.trial_id,
         "clock": str(group.clock),
         "samples": len(data.predictions),
         "different_answers": sum(not alike(mine, theirs) for mine, theirs in zip(data.predictions, other.predictions, strict=True)),
-        "in_process_p50_ns": _known(inside_p50),
-        "in_process_p99_ns": _known(inside_p99),
-        "served_p50_ns": _known(served_p50),
-        "served_p99_ns": _known(served_p99),
-        "cost_p50_ns": _known(served_p50 - inside_p50),
-        "cost_p99_ns": _known(served_p99 - inside_p99),
-        "cost_low_ns": min(finite, default=None),
-        "cost_high_ns": max(finite, default=None),
+        "in_process_p50_ns": finite(inside_p50),
+        "in_process_p99_ns": finite(inside_p99),
+        "served_p50_ns": finite(served_p50),
+        "served_p99_ns": finite(served_p99),
+        "cost_p50_ns": finite(served_p50 - inside_p50),
+        "cost_p99_ns": finite(served_p99 - inside_p99),
+        "cost_low_ns": min(differences, default=None),
+        "cost_high_ns": max(differences, default=None),
     }
-
-
-def _known(ns: float) -> float | None:
-    """Return a time, or None for one that is never reached."""
-    return ns if math.isfinite(ns) else None
 
 
 def _ends(times: NDArray[np.float64]) -> tuple[float, float]:

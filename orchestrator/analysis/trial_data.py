@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +14,8 @@ from numpy.typing import NDArray
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
 from orchestrator.analysis.known_answers import known_answers
 from orchestrator.analysis.quality import JudgedByRound, JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.visits_apart import APART, WELL_APART, begins_ns, lying_apart, pauses_over_visits, whole_streams
 from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import Answers, Judged, MeanMetric, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
@@ -58,24 +58,6 @@ def _first(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp]:
         return first_of_batches(record.trial, matrix.rounds, matrix.times[PRIMARY_CLOCK], matrix.incomplete)
     except InputError as error:
         raise InputError(f"{record.trial_id}: {error}") from error
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-APART, WELL_APART = 0.5, 2.5
-"""How many times as long as visits the pauses between them are at least, where visits lie apart, and where they make up for few rounds."""
-MOST_THREADS = 8
-"""More threads would cost more memory than the time they save is worth."""
-
-
-def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Return the function's result for each item, in order.
-
-    NumPy and Arrow release the interpreter while they sort, search and multiply, so that threads share the machine's cores. The
-    function must depend on its item alone, so that the order of work does not show in the results.
-    """
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(function, items))
 
 
 @dataclass(frozen=True)
@@ -392,55 +374,6 @@ def _other_answers(campaign: Campaign, record: TrialRecord, matrix: RoundMatrix)
         for number, table in campaign.other_answers(record.trial_id)
         if number in rows
     }
-
-
-def whole_streams(streams: NDArray[np.int32] | None, incomplete: NDArray[np.bool_]) -> NDArray[np.int32] | None:
-    """Return the streams of rounds, [R], as units of intervals: one that a fault cut short is none of its own and goes with the one before.
-
-    Its rounds still count. The first one, if cut, goes with the next.
-    """
-    if streams is None:
-        return None
-    units = streams.copy()
-    cut = np.unique(streams[incomplete])
-    whole = np.setdiff1d(streams, cut)
-    for stream in cut if whole.size else ():
-        before = whole[whole < stream]
-        units[streams == stream] = before[-1] if before.size else whole[0]
-    return units
-
-
-def begins_ns(record: TrialRecord, rounds: pa.Table) -> NDArray[np.int64]:
-    """Return when each round began, in ns: by the machine's steady clock, since time of day may be set while a trial is measured.
-
-    The steady clock begins anew with the machine: where the trial's processes met several starts of it, or do not say, by time of day.
-    """
-    starts = {process.boot_id for process in record.processes}
-    restarted = len(starts) > 1 or None in starts
-    column = rounds.column("started_at").cast(pa.timestamp("ns", tz="UTC")) if restarted else rounds.column("started_monotonic_ns")
-    return np.asarray(column.cast(pa.int64()).to_numpy())
-
-
-def lying_apart(visits: NDArray[np.int32] | None, pauses: float) -> NDArray[np.int32] | None:
-    """Return visits where they lie apart: with pauses at least half as long as they are (`pauses_over_visits`)."""
-    return visits if pauses >= APART else None
-
-
-def pauses_over_visits(visits: NDArray[np.int32] | None, began_ns: NDArray[np.int64], durations_ns: NDArray[np.int64]) -> float:
-    """Return how many times as long as visits of two rounds or more the pauses between them are, by the medians; 0 without such.
-
-    Takes the visit of each round, when it began and how long it took, [R] each.
-    """
-    if visits is None:
-        return 0.0
-    numbers, sizes = np.unique(visits, return_counts=True)
-    if numbers.size < 2 or np.median(sizes) < 2:
-        return 0.0
-    ended_ns = began_ns + durations_ns
-    first = np.searchsorted(visits, numbers)
-    last = np.append(first[1:], visits.size) - 1
-    pauses, durations = began_ns[first[1:]] - ended_ns[last[:-1]], ended_ns[last] - began_ns[first]
-    return float(np.median(pauses) / max(np.median(durations), 1))
 
 
 def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from orchestrator.analysis.groups import flattened
-from orchestrator.assessment.requirements import AXES, Requirement, as_text
+from orchestrator.assessment.requirements import Requirement
+from orchestrator.assessment.values_asked import AXES, as_text
 from orchestrator.configuration.config import Trial
 
 NOTHING = "null"

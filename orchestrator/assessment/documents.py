@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from typing import Any
 from xml.etree import ElementTree as ET
-
-from jinja2 import Environment, StrictUndefined
 
 from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
 from orchestrator.assessment.words import basis_words, requirement_words, summary, system_words
 from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.template import page_of
 from orchestrator.report.text import markdown_text, printable
+from orchestrator.storage.stored_form import finite
 
 DOCUMENT_VERSION = 1
 
@@ -55,20 +53,16 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "said": finding.said,
         "missing": finding.missing or None,
-        "figure": _finite(finding.figure),
-        "low": _finite(finding.low),
-        "high": _finite(finding.high),
-        "asked": _finite(finding.asked),
+        "figure": finite(finding.figure),
+        "low": finite(finding.low),
+        "high": finite(finding.high),
+        "asked": finite(finding.asked),
         "unit": finding.unit or None,
         "more_rounds": finding.more_rounds,
         "method": finding.method or None,
         **asdict(finding.basis),
         "flags": list(finding.flags),
     }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def short_table(assessment: Assessment) -> Table:
@@ -156,9 +150,9 @@ def _counts(assessed: Sequence[Assessed]) -> dict[str, str]:
 
 def to_page(assessment: Assessment, title: str) -> str:
     """Return the page: what was found of each requirement, and of each system."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = (files("orchestrator.assessment") / "assessment_page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    return page_of(
+        "orchestrator.assessment",
+        "assessment_page.html.j2",
         title=printable(title),
         summary=summary(assessment),
         campaigns=campaign_words(assessment),

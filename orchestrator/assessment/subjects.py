@@ -11,7 +11,8 @@ import numpy as np
 from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.assessment.axes import is_for, settings_of, texts_of
-from orchestrator.assessment.requirements import AXES, Requirement
+from orchestrator.assessment.requirements import Requirement
+from orchestrator.assessment.values_asked import AXES
 from orchestrator.assessment.verdicts import Basis
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.thresholds import Threshold, primary_threshold
@@ -57,11 +58,6 @@ def read_session(campaign: Campaign, analysis: AnalysisConfig | None = None) -> 
     wanted = campaign.record.config.analysis if analysis is None else analysis
     trials = load_trials(campaign, wanted.metrics)
     return Session(campaign.record, tuple(campaign.trials()), grouped(trials, wanted), wanted)
-
-
-def read_sessions(campaigns: Sequence[Campaign]) -> list[Session]:
-    """Return what requirements need of each campaign, by its own settings. Raises InputError for files that cannot be read."""
-    return [read_session(campaign) for campaign in campaigns]
 
 
 @dataclass(frozen=True)

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 from orchestrator.assessment.assess import assess
 from orchestrator.assessment.documents import to_document, to_junit, to_page, to_report
 from orchestrator.assessment.requirements import read_requirements
 from orchestrator.assessment.subjects import read_session
 from orchestrator.assessment.words import lines
-from orchestrator.commands.compare import refuse_no_place
 from orchestrator.commands.report import refuse_twice
-from orchestrator.commands.verbs.assess import Options
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.report.terminal import Terminal
-from orchestrator.storage.files import write_json, write_text
+from orchestrator.storage.files import check_output_file, write_json, write_text
 from orchestrator.storage.reader import open_campaign
 
 WRITERS = {"markdown": to_report, "junit": to_junit, "html": to_page}
 
 
-def assess_campaigns(options: Options) -> int:
-    """Print the verdicts, write them in the forms asked for, and return the exit code. Raises InputError for a mistake in the file."""
-    requirements = read_requirements(options.requirements)
-    for place in options.files.values():
-        refuse_no_place(place)
-    refuse_twice(options.directories)
+def assess_campaigns(directories: Sequence[Path], asked: Path, overrides: Sequence[str], full: bool, files: Mapping[str, Path]) -> int:
+    """Print the verdicts on what is asked, write them into files by their form, and return the exit code.
+
+    Raises InputError for a mistake in the file of requirements.
+    """
+    requirements = read_requirements(asked)
+    for place in files.values():
+        check_output_file(place)
+    refuse_twice(directories)
     sessions = []
-    for directory in options.directories:
+    for directory in directories:
         campaign = open_campaign(directory)
-        sessions.append(read_session(campaign, override_analysis(campaign.record.config.analysis, options.overrides)))
+        sessions.append(read_session(campaign, override_analysis(campaign.record.config.analysis, overrides)))
     found = assess(requirements, sessions)
     terminal = Terminal()
-    terminal.lines(lines(found, options.full, terminal.width))
-    title = f"{options.requirements.name} against {', '.join(dict.fromkeys(session.campaign.name for session in sessions))}"
-    for form, place in options.files.items():
+    terminal.lines(lines(found, full, terminal.width))
+    title = f"{asked.name} against {', '.join(dict.fromkeys(session.campaign.name for session in sessions))}"
+    for form, place in files.items():
         if form == "json":
             write_json(place, to_document(found))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.assessment.requirements import read_requirements
@@ -12,27 +13,23 @@ from orchestrator.bundling import signing
 from orchestrator.bundling.archive import write_archive
 from orchestrator.bundling.contents import Required, bundle_of
 from orchestrator.bundling.verification import Verified, verify
-from orchestrator.commands.verbs import bundle as bundle_verb
-from orchestrator.commands.verbs import verify as verify_verb
 from orchestrator.configuration.composition import override_analysis
-from orchestrator.contracts import InputError
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import trials_counted
+from orchestrator.storage.files import check_output_file
 from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import open_campaign
 
 
-def write_bundle(options: bundle_verb.Options) -> int:
+def write_bundle(directory: Path, path: Path, overrides: Sequence[str], requirements: Path | None, key: Path | None) -> int:
     """Write a bundle, sign it where that is asked for, and say what it holds. Returns the exit code."""
-    path = options.file
-    campaign = open_campaign(options.directory)
+    campaign = open_campaign(directory)
     refuse_campaign_folder(path, "FILE", [campaign.directory])
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: must be a file in an existing folder: make {path.absolute().parent}, or name another place")
-    if options.sign is not None:
-        signing.check_key(options.sign)
-    required = None if options.requirements is None else _required(options.requirements)
-    analysis = override_analysis(campaign.record.config.analysis, options.overrides)
+    check_output_file(path)
+    if key is not None:
+        signing.check_key(key)
+    required = None if requirements is None else _required(requirements)
+    analysis = override_analysis(campaign.record.config.analysis, overrides)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
         bundle = bundle_of(campaign, analysis, Path(folder), required)
         for old in signing.signatures(path):
@@ -42,8 +39,8 @@ def write_bundle(options: bundle_verb.Options) -> int:
     if bundle.assessment is not None:
         terminal.prose(summary(bundle.assessment))
     terminal.line(f"bundle: {path} ({len(bundle.entries):,} files, {path.stat().st_size:,} bytes)")
-    if options.sign is not None:
-        terminal.line(f"signature: {signing.sign(path, options.sign)}")
+    if key is not None:
+        terminal.line(f"signature: {signing.sign(path, key)}")
     terminal.line(f"verify it anywhere with: python -m orchestrator verify {shlex.quote(path.name)}")
     return 0
 
@@ -53,13 +50,13 @@ def _required(path: Path) -> Required:
     return Required(path.name, path.read_bytes())
 
 
-def verify_bundle(options: verify_verb.Options) -> int:
+def verify_bundle(path: Path, signer: Path | None) -> int:
     """Look at a bundle; print a line per problem, and the verdicts that its times give. Returns 0, or 1 where anything differs."""
-    if options.signer is not None:
-        signing.check_key(options.signer, "--signer")
+    if signer is not None:
+        signing.check_key(signer, "--signer")
     with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as folder:
-        found = verify(options.file, Path(folder))
-    complaint = None if options.signer is None else signing.complaint(options.file, options.signer)
+        found = verify(path, Path(folder))
+    complaint = None if signer is None else signing.complaint(path, signer)
     problems = [*found.problems, *filter(None, [complaint])]
     terminal = Terminal()
     for problem in problems:
@@ -69,16 +66,16 @@ def verify_bundle(options: verify_verb.Options) -> int:
             terminal.line(line)
     if problems:
         return 1
-    for remark in (*found.remarks, *_about_signatures(options)):
+    for remark in (*found.remarks, *_about_signatures(path, signer)):
         terminal.prose(remark)
-    terminal.prose(_good(options.file, found))
+    terminal.prose(_good(path, found))
     return 0
 
 
-def _about_signatures(options: verify_verb.Options) -> list[str]:
-    if options.signer is not None:
-        return [f"signed by a key of {options.signer.name}"]
-    beside = signing.signatures(options.file)
+def _about_signatures(path: Path, signer: Path | None) -> list[str]:
+    if signer is not None:
+        return [f"signed by a key of {signer.name}"]
+    beside = signing.signatures(path)
     if beside:
         return [f"{beside[0].name} was not looked at: say who should have signed with --signer KEY"]
     return ["not signed: that nothing was changed since it was bundled is shown, by whom it was bundled is not"]

@@ -14,9 +14,9 @@ from pathlib import Path
 from orchestrator.analysis.capacity import ANY_RATE, Search, at_any_rate, searches_of
 from orchestrator.analysis.capacity_budget import Choice, Standing, choices, least_s, pace_of, seconds_left, seconds_spent, standing_of
 from orchestrator.analysis.trial_data import load_trials
+from orchestrator.commands.asked import CapacitySearch
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.run import measure, record_of, results_directory
-from orchestrator.commands.verbs.capacity import Options
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
@@ -41,10 +41,10 @@ NOTHING_KEPT = 3
 """Exit code where a trial is certified at no rate."""
 
 
-def execute(options: Options) -> int:
+def execute(asked: CapacitySearch) -> int:
     """Search each trial that the command line describes. Returns the exit code."""
     began_s = time.monotonic()
-    deadline, composing = time_of(options.deadline), options.composing
+    deadline, composing = time_of(asked.deadline), asked.composing
     own = (f"load.rate_per_s={ANY_RATE:g}", f'analysis.primary="{deadline.label}"')
     with Progress(0, None if composing.quiet else sys.stderr) as waiting:
         composed = compose_campaign(replace(composing, overrides=(*composing.overrides, *own)), waiting.say)
@@ -56,9 +56,9 @@ def execute(options: Options) -> int:
             raise InputError(f"{first.trial.model.name} on {first.trial.system.name} cannot run here: {first.reason}; leave it out")
         question = CapacityQuestion(
             deadline=deadline.label,
-            keep=options.keep,
-            max_seconds=options.max_seconds,
-            minutes=options.minutes,
+            keep=asked.keep,
+            max_seconds=asked.max_seconds,
+            minutes=asked.minutes,
             trials=tuple(at_any_rate(planned.trial) for planned in plan.trials),
         )
         closed = make_plan_of(look_at(site, [(in_closed_loop(trial), "") for trial in question.trials]))

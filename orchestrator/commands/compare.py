@@ -102,9 +102,3 @@ def _is_baseline(path: Path) -> bool:
     except InputError:
         return False
     return True
-
-
-def refuse_no_place(path: Path | None) -> None:
-    """Raise InputError for a file that is a folder, or whose folder does not exist."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise InputError(f"{path}: must be a file in a folder that exists; name another place")

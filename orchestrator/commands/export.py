@@ -15,7 +15,7 @@ from orchestrator.export.csv_and_latex import latex_tables, to_csv
 from orchestrator.export.tidy import write_tidy
 from orchestrator.export.to_mlflow import export_to_mlflow
 from orchestrator.report.text import printable
-from orchestrator.storage.files import make_output_folder, write_text
+from orchestrator.storage.files import check_output_file, make_output_folder, write_text
 from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
 
@@ -74,8 +74,7 @@ def export_baseline(directory: Path, overrides: Sequence[str], path: Path, add: 
 
     campaign = open_campaign(directory)
     refuse_campaign_folder(path, "baseline", [campaign.directory])
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"baseline {path} must be a file in an existing folder: write `export baseline FILE DIR`")
+    check_output_file(path)
     if add and not path.exists():
         raise InputError(f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`")
     if add:

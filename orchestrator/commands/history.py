@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.analysis.trial_data import map_in_threads
-from orchestrator.commands.verbs.history import Options
+from orchestrator.analysis.threads import map_in_threads
 from orchestrator.contracts import InputError
 from orchestrator.history.copies import without_copies
 from orchestrator.history.page import Pictured, to_page
@@ -27,27 +26,29 @@ SHOWN = 3
 """Campaigns that cannot be read and are named."""
 
 
-def show_history(options: Options) -> None:
-    """Print a history and write ``history.html``, ``history.parquet`` and ``change_points.parquet``. Raises InputError."""
-    stored, left_out = read_campaigns(options.folder, options.sweep)
-    if options.to is not None:
-        refuse_campaign_folder(options.to, "--to", [one.directory for one in stored])
-    thresholds = shared_thresholds(stored, options.threshold)
+def show_history(folder: Path, threshold: str | None, sweep: str | None, of_code: bool, to: Path | None) -> None:
+    """Print a history, with a point per campaign or ``of_code``, and write its page and tables ``to`` a folder, or the one that is read.
+
+    Raises InputError.
+    """
+    stored, left_out = read_campaigns(folder, sweep)
+    if to is not None:
+        refuse_campaign_folder(to, "--to", [one.directory for one in stored])
+    thresholds = shared_thresholds(stored, threshold)
     stored, rows, lacking = _with_rows(stored, thresholds)
     points = points_of(stored, rows)
-    of_code = options.by == "code"
     series = series_of({key: by_code(of_key) if of_code else of_key for key, of_key in points.items()})
     if not series:
-        raise InputError(f"no campaign of {options.folder} has a trial with a figure: measure one, and report it")
+        raise InputError(f"no campaign of {folder} has a trial with a figure: measure one, and report it")
     changes, terminal = changes_of(series), Terminal()
     said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
     title, names = title_of(stored), names_of(series)
     pictures = [Pictured(_name(one, names), history_picture(one, of_code)) for one in series]
-    folder = make_output_folder(options.to or options.folder, "--to")
-    of_points = list(history_rows(series, [_below(one.directory, options.folder) for one in stored], thresholds))
+    written_to = make_output_folder(to or folder, "--to")
+    of_points = list(history_rows(series, [_below(one.directory, folder) for one in stored], thresholds))
     written = {"history": table_of(of_points, form_of(HistoryRow)), "change_points": change_rows(changes)}
-    write_results(folder, written, {"history.html": to_page(title, said, tables, pictures)})
+    write_results(written_to, written, {"history.html": to_page(title, said, tables, pictures)})
     terminal.prose(title)
     for sentence in said:
         terminal.prose(sentence)
@@ -55,7 +56,7 @@ def show_history(options: Options) -> None:
     for table in tables:
         terminal.table(table)
         terminal.line()
-    terminal.line(f"history: {folder / 'history.html'}")
+    terminal.line(f"history: {written_to / 'history.html'}")
 
 
 def _name(series: Series, names: Mapping[str, tuple[str, ...]]) -> str:

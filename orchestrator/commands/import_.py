@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 
+from orchestrator.commands.asked import Importing
 from orchestrator.commands.run import results_directory
-from orchestrator.commands.verbs.import_ import Options
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.configuration.config import CampaignConfig
@@ -17,18 +17,18 @@ from orchestrator.report.progress import Progress
 from orchestrator.report.text import printable
 
 
-def execute(options: Options) -> int:
+def execute(asked: Importing) -> int:
     """Import the files. Returns the exit code."""
-    for path in options.files:
+    for path in asked.files:
         if not path.exists():
             raise InputError(f"{path} is not there: name files that another program has written")
-    analysis = override_analysis(AnalysisConfig(), options.overrides)
-    config = CampaignConfig(analysis=analysis, results_dir=options.keys.get("results_dir"))
+    analysis = override_analysis(AnalysisConfig(), asked.overrides)
+    config = CampaignConfig(analysis=analysis, results_dir=asked.keys.get("results_dir"))
     directory = results_directory(config, "imported")
-    names = Names(options.task, options.keys.get("model"), options.keys.get("system"), options.keys.get("runtime"))
-    recordings = find_format(options.form).read(options.files, options.columns)
-    with Progress(0, None if options.quiet else sys.stderr) as progress:
-        imported = import_recordings(recordings, options.form, options.files, names, config, directory, options.command, progress.say)
+    names = Names(asked.task, asked.keys.get("model"), asked.keys.get("system"), asked.keys.get("runtime"))
+    recordings = find_format(asked.form).read(asked.files, asked.columns)
+    with Progress(0, None if asked.quiet else sys.stderr) as progress:
+        imported = import_recordings(recordings, asked.form, asked.files, names, config, directory, asked.command, progress.say)
     told: dict[str, None] = {}
     for one in imported:
         print(printable(_line(one)))  # noqa: T201

@@ -97,8 +97,8 @@ def _answers_table(trial_id: str, answers: Sequence[Answer], clock: Clock) -> Ta
                 _names(answer),
                 answer.outcome,
                 str(answer.round),
-                *map(_time, (answer.total_ns, answer.preprocess_ns, answer.inference_ns, answer.postprocess_ns)),
-                *map(_time, (answer.before_ns, answer.after_ns)),
+                *map(milliseconds, (answer.total_ns, answer.preprocess_ns, answer.inference_ns, answer.postprocess_ns)),
+                *map(milliseconds, (answer.before_ns, answer.after_ns)),
             ]
             for answer in answers
         ],
@@ -162,10 +162,6 @@ def _measure(name: str, value: float | None) -> str:
     if name.endswith("_bytes"):
         return memory(value)
     return f"0x{int(value):x}" if name == "gpu_throttle_reasons" else f"{value:.6g}"
-
-
-def _time(ns: float | None) -> str:
-    return milliseconds(ns)
 
 
 def show_status(directory: Path) -> None:

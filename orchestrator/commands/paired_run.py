@@ -21,12 +21,12 @@ from uuid import uuid4
 import yaml
 
 from orchestrator.commands import line
+from orchestrator.commands.asked import Composing, PairedRun
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import store_report
 from orchestrator.commands.resume import list_changes
 from orchestrator.commands.run import keep_losses, mark_interrupted, record_of, stop_on_signals
-from orchestrator.commands.shared_options import Composing, read_composing
-from orchestrator.commands.verbs.compare import PairedRun
+from orchestrator.commands.shared_options import read_composing
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.plain_values import check_size

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Size, advice, sizes_of, sizes_table
+from orchestrator.assessment.sizing import Size, sizes_of
+from orchestrator.assessment.sizing_words import advice, sizes_table
+from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
-from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
 from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of

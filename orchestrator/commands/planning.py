@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.commands.shared_options import Composing
+from orchestrator.commands.asked import Composing
 from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.composition import Composition, compose_trials, list_choices, to_yaml
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial

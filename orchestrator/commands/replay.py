@@ -14,8 +14,8 @@ from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.replay import Question, ReplayRow, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play
 from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.commands.asked import Replaying
 from orchestrator.commands.inspect import find_trial
-from orchestrator.commands.verbs.replay import Options
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.replay_picture import replay_picture
@@ -35,7 +35,7 @@ from orchestrator.storage.typed_rows import form_of
 from orchestrator.subject.trace_file import read_trace
 
 
-def replay(options: Options) -> None:
+def replay(options: Replaying) -> None:
     """Replay a campaign's trials, or one. Raises InputError for what cannot be replayed."""
     campaign = open_campaign(options.directory)
     folder = campaign.directory
@@ -76,7 +76,7 @@ def replay(options: Options) -> None:
     terminal.line(printable(f"written: {folder / 'replay.parquet'}" + (f" and {folder / 'replay.svg'}" if picture else "")))
 
 
-def _nothing_answered(groups: Sequence[Group], options: Options, other: TrialData | None) -> str:
+def _nothing_answered(groups: Sequence[Group], options: Replaying, other: TrialData | None) -> str:
     """Return why nothing was replayed, and what to do about it."""
     if other is not None:
         beside = [data for group in groups if other in group.trials for data in group.trials if data is not other and can_play(data)]
@@ -146,7 +146,7 @@ def _refuse_other_loops(data: TrialData) -> None:
         raise InputError(f"{data.trial_id}: was measured in batches or under load; replay takes a closed loop with measurement.batch=1")
 
 
-def _law(options: Options) -> tuple[Arrivals, Sequence[float]]:
+def _law(options: Replaying) -> tuple[Arrivals, Sequence[float]]:
     """Return the law of arrivals and the rates in samples a second. Raises InputError for a trace that cannot be read."""
     trace: Moments | None = None
     rates = options.rates_per_s

@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path
 
 from orchestrator.analysis.capacity_budget import seconds_spent
+from orchestrator.commands.asked import GoingOn
 from orchestrator.commands.capacity import Explorer, exit_code, goes_on, standing_in, time_is_up
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.run import measure
-from orchestrator.commands.shared_options import GoingOn
 from orchestrator.configuration.composition import override_cluster
 from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.configuration.environment_values import variables_in

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import FrameType
 
 import orchestrator
+from orchestrator.commands.asked import Composing
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
-from orchestrator.commands.shared_options import Composing
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import ClusterLost, InputError
 from orchestrator.execution.executor import Site

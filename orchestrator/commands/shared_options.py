@@ -2,68 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
+from orchestrator.commands.asked import Composing, GoingOn
 from orchestrator.commands.line import Line, one_directory, overrides_alone
 from orchestrator.commands.parser import LineParser, path
-
-
-@dataclass(frozen=True)
-class Composing:
-    """A command line that describes trials, of ``run`` and ``plan``.
-
-    command
-        every word as the user typed it.
-    overrides
-        ``key=value`` in Hydra's grammar.
-    multirun
-        whether ``key=a,b`` makes a trial of each.
-    config_dirs
-        folders with the user's own groups.
-    many
-        whether more than 1,000 trials are meant.
-    full
-        whether every table of the summary is printed at the end.
-    shows
-        what is printed instead of a plan or results: ``job`` (every trial as YAML), ``choices`` (the names of all groups), or None.
-    requirements
-        the file that a plan is sized for; None where it is not.
-    """
-
-    command: tuple[str, ...] = ()
-    overrides: tuple[str, ...] = ()
-    multirun: bool = False
-    config_dirs: tuple[Path, ...] = ()
-    many: bool = False
-    skip_infeasible: bool = False
-    quiet: bool = False
-    shows: str | None = None
-    full: bool = False
-    requirements: Path | None = None
-
-
-@dataclass(frozen=True)
-class GoingOn:
-    """A command line that goes on with a campaign, of ``resume`` and ``extend``.
-
-    overrides
-        ``cluster.address=HOST:PORT`` only.
-    rounds
-        how many to add to every finished trial; None goes on with what is not finished.
-    trust
-        whether code that another user may have written is run.
-    """
-
-    verb: str
-    directory: Path
-    overrides: tuple[str, ...] = ()
-    rounds: int | None = None
-    retry_failed: bool = False
-    accept_changes: bool = False
-    trust: bool = False
-    quiet: bool = False
-    full: bool = False
 
 
 def add_composing(parser: LineParser) -> None:

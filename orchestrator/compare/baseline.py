@@ -14,10 +14,9 @@ from pydantic import Field, FiniteFloat, model_validator
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.frozen import Frozen
-from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema
-from orchestrator.storage.files import write_json
+from orchestrator.storage.files import check_output_file, write_json
 from orchestrator.storage.load import read_json
 from orchestrator.storage.matrix import EXACT_LIMIT
 from orchestrator.storage.records import Plain, UtcTime, Version
@@ -207,8 +206,7 @@ class Baseline(Frozen):
 
 def store_baseline(baseline: Baseline, path: Path) -> None:
     """Write a baseline file, sealed. Raises InputError if there is no folder for it."""
-    if not path.parent.is_dir() or path.is_dir():
-        raise InputError(f"{path}: a baseline is a file in a folder that exists; name another place")
+    check_output_file(path)
     write_json(path, baseline.model_dump(mode="json"))
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 
 from orchestrator.compare.baseline import Baseline
 from orchestrator.compare.campaigns import Comparison
@@ -18,10 +15,12 @@ from orchestrator.compare.headline import Headline
 from orchestrator.compare.rows import Compared
 from orchestrator.report.markdown import folded
 from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.template import page_of
 from orchestrator.report.text import markdown_text
 from orchestrator.stats.comparison import Difference
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.schema import SCHEMA_VERSION
+from orchestrator.storage.stored_form import finite
 
 
 def to_document(comparison: Comparison, allow_no_verdict: bool = False, accept_drift: bool = False) -> dict[str, Any]:
@@ -100,17 +99,17 @@ def _fresh_processes(row: Compared) -> dict[str, Any] | None:
         return None
     return {
         "difference": found.difference,
-        "low": _finite(found.low),
-        "high": _finite(found.high),
+        "low": finite(found.low),
+        "high": finite(found.high),
         "p_worse": found.p_worse,
         "p_better": found.p_better,
-        "sd": _finite(found.sd),
+        "sd": finite(found.sd),
         "degrees_of_freedom": found.degrees,
         "baseline_repeats": found.repeats_a,
         "repeats": found.repeats_b,
-        "detectable_drop": _finite(found.detectable_drop),
+        "detectable_drop": finite(found.detectable_drop),
         "detectable_slow_down": row.slow_down,
-        "smallest_effect": _finite(row.smallest_effect),
+        "smallest_effect": finite(row.smallest_effect),
         "drift_that_turns_it": row.drift and row.drift.share,
         "turned_verdict": row.drift and row.drift.becomes,
     }
@@ -121,8 +120,8 @@ def _difference(found: Difference | None) -> dict[str, Any] | None:
         return None
     return {
         "difference": found.difference,
-        "low": _finite(found.low),
-        "high": _finite(found.high),
+        "low": finite(found.low),
+        "high": finite(found.high),
         "confidence": found.confidence,
         "method": found.method,
     }
@@ -130,10 +129,6 @@ def _difference(found: Difference | None) -> dict[str, Any] | None:
 
 def _mean(means: tuple[float, ...]) -> float | None:
     return float(np.mean(means)) if means else None
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 FOLDED_IN_COMMENT = ("Every scope, threshold and flag",)
@@ -176,6 +171,5 @@ def to_comment(written: Written) -> str:
 
 def to_page(written: Written) -> str:
     """Return the page: the verdict, the picture, the short table, what else is said, and every column."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = (files("orchestrator.compare") / "compare_page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(written=written, note=NOTE, state=written.headline.result.replace(" ", "-"))
+    state = written.headline.result.replace(" ", "-")
+    return page_of("orchestrator.compare", "compare_page.html.j2", written=written, note=NOTE, state=state)

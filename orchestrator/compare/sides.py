@@ -31,6 +31,7 @@ from orchestrator.metrics.interface import PLAIN
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
+from orchestrator.storage.stored_form import finite
 
 SLOW_DOWNS = (0.0, *(float(f"{share:.4g}") for share in np.geomspace(0.001, 10, 61)))
 """Shares by which all times are made longer: not at all, then 0.1 % to 11 times as long, each 17 % more than the one before."""
@@ -227,8 +228,7 @@ def means_at(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> li
 
 def mean_ideal(loaded: Sequence[TrialData]) -> float | None:
     """Return quality without a threshold, a mean over repeats; None if there is nothing to be right about."""
-    ideal = float(np.mean([data.judged(data.metric).ideal() for data in loaded]))
-    return ideal if np.isfinite(ideal) else None
+    return finite(float(np.mean([data.judged(data.metric).ideal() for data in loaded])))
 
 
 def digests_of(loaded: Sequence[TrialData]) -> dict[str, tuple[str, ...]]:

@@ -17,9 +17,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,9 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.configuration.server_words import filled
 from orchestrator.contracts import InputError
 from orchestrator.execution import server_keeper
-from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_server_threads
+from orchestrator.execution.server_log import read_log
+from orchestrator.execution.server_order import Order, order_of, ready_url, words_of
+from orchestrator.machine.cores import CAN_PIN, allowed_cores, check_server_threads
 from orchestrator.machine.host import SAME_START_S, numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed
 from orchestrator.subject.server import Secret, headers_of, token_of, without_token
@@ -43,66 +44,7 @@ KEEPER_S = server_keeper.KILL_S + 5.0
 """How long the keeper may take to be gone beyond what the server is given."""
 SHOWN = 300
 """Characters of the log's last line in a message."""
-NOT_INHERITED = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES")
-"""What stands in a timed process's environment for itself alone; and all of Ray's, or a server might join our private Ray."""
-RAY = "RAY_"
 NO_HEADERS: Mapping[str, str] = {}
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the keeper is told: a command with every name filled in, on which cores, with which environment, logging where."""
-
-    command: tuple[str, ...]
-    cores: tuple[int, ...]
-    environment: Mapping[str, str]
-    stop_s: float
-    log: Path
-
-    def as_json(self) -> bytes:
-        """Return it as a line."""
-        order = {
-            "command": self.command, "cores": self.cores, "environment": dict(self.environment), "stop_s": self.stop_s,
-            "log": str(self.log),
-        }  # fmt: skip
-        return json.dumps(order).encode() + b"\n"
-
-
-def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[str, str], log: Path, cache: Path) -> Order:
-    """Return the order for a server whose URL has its port (pure).
-
-    Parameters
-    ----------
-    cores
-        those that it is pinned to.
-    inherited
-        the environment of the timed process.
-    cache
-        folder for derived files.
-    """
-    values = words_of(settings, len(cores) or os.cpu_count() or 1, cache)
-    threads = dict.fromkeys(THREAD_VARIABLES, str(len(cores))) if cores else {}
-    kept = {name: value for name, value in inherited.items() if name not in NOT_INHERITED and not name.startswith(RAY)}
-    own = {name: filled(value, values) for name, value in settings.environment.items()}
-    command = tuple(filled(word, values) for word in settings.command or ())
-    return Order(command, tuple(cores), {**kept, **threads, "RAY_USAGE_STATS_ENABLED": "0", **own}, settings.stop_s, log)
-
-
-def words_of(settings: ServerSettings, cores: int, cache: Path) -> dict[str, object]:
-    """Return what the names in a command stand for."""
-    parts = settings.parts
-    known = {"cache": cache, "cores": cores, "host": parts.hostname, "port": parts.port, "python": sys.executable, "url": settings.url}
-    return {**settings.settings, **known}
-
-
-def ready_url(settings: ServerSettings) -> str:
-    """Return the URL that is asked until it answers 200."""
-    named = settings.ready_url
-    if named is None:
-        return str(settings.url)
-    if not named.startswith("/"):
-        return filled(named, {"host": settings.parts.hostname, "port": settings.parts.port, "url": settings.url})
-    return settings.parts._replace(path=named).geturl()
 
 
 class Server:
@@ -349,32 +291,6 @@ def _version(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-HEAD, TAIL = 64 * 2**10, 960 * 2**10
-"""Bytes of a log that are kept of its beginning and of its end."""
-
-
-def read_log(path: Path) -> str:
-    """Return what a server has written: all of it, or its beginning and end. Empty where there is none."""
-    try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size <= HEAD + TAIL:
-                return file.read().decode(errors="replace")
-            head = file.read(HEAD).decode(errors="replace")
-            file.seek(size - TAIL)
-            return f"{head}\n... {size - HEAD - TAIL} bytes left out ...\n{file.read().decode(errors='replace')}"
-    except OSError:
-        return ""
-
-
-def take_log(path: Path) -> str:
-    """Return the log, and delete it."""
-    text = read_log(path)
-    with suppress(OSError):
-        path.unlink()
-    return text
 
 
 def await_keepers(owner: int, owner_started: float | None, patience_s: float) -> None:

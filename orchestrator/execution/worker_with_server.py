@@ -12,7 +12,8 @@ from typing import Any
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.execution.server import Server, started, take_log
+from orchestrator.execution.server import Server, started
+from orchestrator.execution.server_log import take_log
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
 from orchestrator.measurement.worker import Worker

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, Protocol, cast
 
 import pyarrow as pa
@@ -109,11 +108,6 @@ class Format(Protocol):
 
     def read(self, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
         """Yield the recordings of files. ``columns``: names in the file by names of the long form. Raises InputError."""
-
-
-def format_names() -> tuple[str, ...]:
-    """Return the names of all formats."""
-    return tuple(sorted(module.name for module in iter_modules(formats.__path__)))
 
 
 def find_format(name: str) -> Format:

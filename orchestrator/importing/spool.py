@@ -116,7 +116,7 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
     times = {name.rpartition("_")[0]: (name, column) for name, column in columns.items() if name.rpartition("_")[0] in TIMES}
     if "inference" not in times and "total" not in times:
         raise BadRecord(f"{where(at)}: no column holds a time: name it by --map inference_ms=COLUMN (or _ns, _us, _s)")
-    codes = _outcomes(columns.get("outcome"), rows, refuse)
+    codes = _outcomes(columns.get("outcome"), refuse)
     ok = np.ones(rows, dtype=bool) if codes is None else codes == schema.OK
     found: dict[str, NDArray[np.int64]] = {}
     for stem, (name, column) in times.items():
@@ -136,7 +136,7 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
     if "start" in found and "arrival" in found:
         both = (found["start"] != MISSING) & (found["arrival"] != MISSING)
         refuse(both & (found["arrival"] - found["start"] > EARLY_NS), "it begins before it is scheduled (start before arrival)")
-    _stages(found, codes, refuse)
+    _stages(found, refuse)
     for stem in ("start", "arrival", *(stage.removesuffix("_ns") for stage in schema.STAGES)):
         if stem in found:
             spool.put(f"{stem}_ns", found[stem])
@@ -157,7 +157,7 @@ def _take(spool: Spool, columns: Mapping[str, pa.Array], rows: int, where: Calla
     _details(spool, columns, samples)
 
 
-def _outcomes(column: pa.Array | None, rows: int, refuse: Refuse) -> NDArray[np.int8] | None:
+def _outcomes(column: pa.Array | None, refuse: Refuse) -> NDArray[np.int8] | None:
     """Return outcomes as indices into ``schema.OUTCOMES``, [rows]; None where there is no such column."""
     if column is None:
         return None
@@ -183,7 +183,7 @@ def _nanoseconds(column: pa.Array, name: str, refuse: Refuse) -> tuple[NDArray[n
     return np.rint(values).astype(np.int64), is_there
 
 
-def _stages(found: dict[str, NDArray[np.int64]], codes: NDArray[np.int8] | None, refuse: Refuse) -> None:
+def _stages(found: dict[str, NDArray[np.int64]], refuse: Refuse) -> None:
     """Turn a total into stages: what is not inference, if both are there, counts as preprocess."""
     total = found.pop("total", None)
     if total is None:

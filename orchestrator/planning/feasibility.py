@@ -12,11 +12,6 @@ from orchestrator.metrics import find_metric
 from orchestrator.subject.inspection import UNKNOWN, Inspection
 
 
-def why_infeasible(trial: Trial, inspection: Inspection, machine: Machine) -> str | None:
-    """Return every reason why a machine cannot run a trial, in one line, or None if it can."""
-    return "; ".join(reasons(trial, inspection, machine)) or None
-
-
 def reasons(trial: Trial, inspection: Inspection, machine: Machine) -> tuple[str, ...]:
     """Return every reason why a machine cannot run a trial, one line each."""
     found = (

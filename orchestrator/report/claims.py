@@ -9,7 +9,8 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES, FROM_BEST, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial
 from orchestrator.report.standings import apart_by
 from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of, who, who_columns

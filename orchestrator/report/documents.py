@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.trial_data import map_in_threads
+from orchestrator.analysis.threads import map_in_threads
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.page import render

@@ -8,7 +8,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.explain import BY_NAME, TOO_FEW
 from orchestrator.analysis.groups import Group
 from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
-from orchestrator.report.text import milliseconds, quality
+from orchestrator.report.text import milliseconds, per_cent, quality
 from orchestrator.stats.slow_rounds import LEVEL
 from orchestrator.stats.times import Clock
 
@@ -42,8 +42,8 @@ def slow_rounds_table(group: Group, rows: Sequence[Row]) -> Table:
         rows=[
             [
                 *who(row, group),
-                _share(row["late"]) + marks.of(row),
-                *(_share(row[name]) for name in ("by_sample", "by_round", "by_neither")),
+                per_cent(row["late"]) + marks.of(row),
+                *(per_cent(row[name]) for name in ("by_sample", "by_round", "by_neither")),
                 first_cause(row),
                 *(_side(row, side) if row["place"] is not None else "-" for side in ("quiet", "disturbed")),
             ]
@@ -93,9 +93,9 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
     first = rows[0]
     label = "" if first["threshold_origin"] == "absolute" else f"{first['threshold']} of the reference; "
     time = milliseconds(first["threshold_ns"])
-    yield f"{_share(first['late'])} of inferences take longer than {time} ({label}{clock} time, {first['rounds']} rounds)."
+    yield f"{per_cent(first['late'])} of inferences take longer than {time} ({label}{clock} time, {first['rounds']} rounds)."
     if first["by_round"] is not None:
-        told = [f"{_share(first[name])} with {whose}" for name, whose in PARTS.items() if first[name] is not None]
+        told = [f"{per_cent(first[name])} with {whose}" for name, whose in PARTS.items() if first[name] is not None]
         yield f"Of the variance of being late goes {', '.join(told)}."
     named = [row for row in rows if row["place"] is not None]
     if not named:
@@ -108,7 +108,7 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
     yield f"{what}: {first['evidence']} ({_moves(first)}). Remedy: {BY_NAME[first['evidence']].remedy}."
     sides = {side: (first[f"{side}_mean"], first[f"{side}_late"], first[f"{side}_rounds"]) for side in ("quiet", "disturbed")}
     if all(mean is not None for mean, _, _ in sides.values()):
-        told = [f"{quality(mean)} in {count} {side} rounds ({_share(late)} late)" for side, (mean, late, count) in sides.items()]
+        told = [f"{quality(mean)} in {count} {side} rounds ({per_cent(late)} late)" for side, (mean, late, count) in sides.items()]
         yield f"Tail quality is {' and '.join(told)}; no round is dropped."
     for row in named[1:]:
         yield f"{'Also' if row['role'] == 'cause' else 'Sign'}: {row['evidence']} ({_moves(row)})."
@@ -133,10 +133,6 @@ def first_cause(row: Row) -> str:
 def _side(row: Row, side: str) -> str:
     mean = row[f"{side}_mean"]
     return "-" if mean is None else f"{quality(mean)} in {row[f'{side}_rounds']}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def _with_p(correlation: float | None, p_value: float) -> str:

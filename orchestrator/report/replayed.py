@@ -8,7 +8,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
 from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Marks, Row, Table, who, who_columns
-from orchestrator.report.text import milliseconds, quality, quality_within
+from orchestrator.report.text import milliseconds, per_cent, quality, quality_within
 
 ABOUT_QUALITY = (
     "Played back from times of a closed loop, which idling and other work of a real load would change. closed: tail quality of the same "
@@ -113,15 +113,15 @@ def _streaks_table(group: Group, rows: Sequence[Row]) -> Table:
             [
                 *who(row, group),
                 f"{row['rate_per_s']:g}/s",
-                f"{100 * row['late']:.1f} %",
-                f"{100 * row['dropped']:.1f} %",
+                per_cent(row["late"]),
+                per_cent(row["dropped"]),
                 milliseconds(row["mean_wait_ns"]),
                 milliseconds(row["response_p99_ns"]),
                 str(row["staleness_p99"]),
                 str(row["longest_streak"]),
                 str(row["warnings"]),
                 milliseconds(row["longest_silence_ns"]),
-                *([_share(row["windows_broken"])] if window else []),
+                *([per_cent(row["windows_broken"])] if window else []),
                 *([str(row["errors"])] if errors else []),
             ]
             for row in rows
@@ -168,7 +168,3 @@ def _held(row: Row) -> str:
 
 def _change(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:+.1f} %"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"

@@ -60,12 +60,12 @@ def cross_system_tables(results: CampaignAnalysis) -> Iterator[Table]:
             note = f"Thresholds are percentiles of the {group.clock} time of {reference.trial}"
             if reference.instead_of is not None:
                 note += f", in place of {reference.instead_of}, which failed"
-            yield _cross_system(group, results, metric, "reference", rows, f"{note}.")
+            yield _cross_system(group, metric, "reference", rows, f"{note}.")
         if any(row["threshold_origin"] == "absolute" for row in rows):
-            yield _cross_system(group, results, metric, "absolute", rows, "Thresholds are the same time for every system.")
+            yield _cross_system(group, metric, "absolute", rows, "Thresholds are the same time for every system.")
 
 
-def _cross_system(group: Group, results: CampaignAnalysis, metric: str, origin: str, rows: Sequence[Row], note: str) -> Table:
+def _cross_system(group: Group, metric: str, origin: str, rows: Sequence[Row], note: str) -> Table:
     rows = [row for row in rows if row["threshold_origin"] == origin]
     common = dict.fromkeys(threshold for threshold in group.thresholds.common(group.clock) if threshold.origin == origin)
     thresholds = sorted(common, key=lambda threshold: (threshold.ns, threshold.label))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.table import Marks, Row, Table, rows_of, who, who_columns
-from orchestrator.report.text import milliseconds, seconds
+from orchestrator.report.text import milliseconds, per_cent, seconds
 
 NOTE = (
     "Asked, scheduled and delivered are samples a second. Own delay is what our loop added where a sample found the server idle (p50, "
@@ -52,7 +52,7 @@ def _cells(row: Row, marks: Marks) -> list[str]:
         "-" if row["spacing_p"] is None else f"p = {row['spacing_p']:.2f}",
         "-" if row["utilisation"] is None else f"{row['utilisation']:.2f}",
         milliseconds(row["mean_wait_ns"]),
-        f"{100 * row['dropped_share']:.1f} %",
+        per_cent(row["dropped_share"]),
         str(row["overloaded_streams"]),
     ]
 

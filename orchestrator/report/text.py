@@ -61,6 +61,11 @@ def quality_within(low: float, high: float) -> str:
     return f"[{quality_at_least(low)}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}]"
 
 
+def per_cent(share: float | None) -> str:
+    """Write a share in per cent with one decimal; a dash where there is none."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
 def signed(value: float) -> str:
     """Write a difference of quality with its sign and three decimals; 0.000 has no sign."""
     text = f"{value:+.3f}"

@@ -83,12 +83,6 @@ def _md1_queue(load: float, most: int) -> NDArray[np.float64]:
     return np.concatenate([[inside[0] + inside[1]], inside[2:]])
 
 
-def mm1_responses_up_to(time_s: ArrayLike, rate_per_s: float, service_s: float) -> NDArray[np.float64]:
-    """Return P(response <= t) of M/M/1, Poisson arrivals and exponential services with this mean, for each time in s."""
-    load = _utilisation(rate_per_s, service_s)
-    return np.asarray(-np.expm1(-np.asarray(time_s, dtype=np.float64) * (1 - load) / service_s))
-
-
 MOST_POINTS = 400
 """Of a longer series so many evenly spaced points stand for all: a slope looks at all pairs."""
 

@@ -189,6 +189,12 @@ def make_output_folder(path: Path, option: str) -> Path:
     return folder
 
 
+def check_output_file(path: Path) -> None:
+    """Raise InputError where a file cannot be written that the user names: it is a folder, or its folder does not exist."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: must be a file in a folder that exists: make {path.absolute().parent}, or name another place")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, with backslash escapes for what UTF-8 does not have."""
     with replacing(path) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,11 @@ from orchestrator.storage import schema
 OUTCOMES = pa.array(schema.OUTCOMES)
 NEEDED = ("start_gap_ns", *schema.STAGES)
 """Columns that may hold nulls but may not be missing."""
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number as it is stored: null where it is infinite or not a number, as a time that is never reached."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def conform(table: pa.Table, form: pa.Schema) -> pa.Table:

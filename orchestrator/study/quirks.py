@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
 from orchestrator.stats.paper_program.per_record import division
 from orchestrator.stats.paper_quirks import (

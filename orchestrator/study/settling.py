@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.divergence import divergences, fit_density
 from orchestrator.stats.histogram import LogHistogram

@@ -13,7 +13,8 @@ from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
-from orchestrator.analysis.trial_data import TrialData, begins_ns, lying_apart, pauses_over_visits
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.visits_apart import begins_ns, lying_apart, pauses_over_visits
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import Process

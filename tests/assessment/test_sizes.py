@@ -13,7 +13,8 @@ from scipy import stats
 
 from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Size, advice, fixed_beforehand, sizes_of, sizes_table
+from orchestrator.assessment.sizing import Size, fixed_beforehand, sizes_of
+from orchestrator.assessment.sizing_words import advice, sizes_table
 from orchestrator.configuration.config import MeasurementConfig, parse_trial
 from orchestrator.storage.records import PlannedTrial
 

@@ -257,7 +257,7 @@ def test_what_cannot_be_bundled_is_told_in_one_line(campaign: Path, tmp_path: Pa
     for words, told in (
         (["running", "b.tar.zst"], "running is still being measured, or was interrupted"),
         ([campaign, campaign / "b.tar.zst"], "lies within the campaign"),
-        ([campaign, "missing/b.tar.zst"], "must be a file in an existing folder"),
+        ([campaign, "missing/b.tar.zst"], "must be a file in a folder that exists"),
         ([campaign, "b.tar.zst", "--requirements", "bad.yaml"], "bad.yaml: "),
         ([campaign, "b.tar.zst", "--requirements", "none.yaml"], "none.yaml: cannot be read"),
         ([campaign, "b.tar.zst", "--sign", "bad.yaml"], "--sign bad.yaml: is no key of ssh-keygen or of minisign"),

@@ -15,7 +15,9 @@ import pytest
 
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.execution.server import Server, await_keepers, order_of, ready_url, take_log, with_port
+from orchestrator.execution.server import Server, await_keepers, with_port
+from orchestrator.execution.server_log import take_log
+from orchestrator.execution.server_order import order_of, ready_url
 from orchestrator.machine.cores import allowed_cores, check_server_threads
 from orchestrator.measurement.failures import TrialFailed
 

@@ -11,7 +11,9 @@ from orchestrator.configuration.config import SystemConfig
 from orchestrator.configuration.fields import explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.execution.server import described, order_of, read_log, ready_url
+from orchestrator.execution.server import described
+from orchestrator.execution.server_log import read_log
+from orchestrator.execution.server_order import order_of, ready_url
 from orchestrator.machine.host import server_cores_offered
 
 STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}

@@ -61,4 +61,4 @@ def execute(options: Options) -> int:
     """Print the verdicts and write the files. Returns the exit code."""
     from orchestrator.commands.assess import assess_campaigns
 
-    return assess_campaigns(options)
+    return assess_campaigns(options.directories, options.requirements, options.overrides, options.full, options.files)

@@ -56,4 +56,4 @@ def execute(options: Options) -> int:
     """Write the bundle. Returns the exit code."""
     from orchestrator.commands.bundle import write_bundle
 
-    return write_bundle(options)
+    return write_bundle(options.directory, options.file, options.overrides, options.requirements, options.sign)

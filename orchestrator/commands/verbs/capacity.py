@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
 
+from orchestrator.commands.asked import CapacitySearch, Composing
 from orchestrator.commands.line import Line, overrides_alone
 from orchestrator.commands.parser import LineParser
-from orchestrator.commands.shared_options import Composing, add_config_dir, add_full, add_quiet
+from orchestrator.commands.shared_options import add_config_dir, add_full, add_quiet
 from orchestrator.contracts import InputError
 
 SUMMARY = "up to which rate of arrivals is quality kept in time?"
@@ -34,29 +34,6 @@ NO_RATE = ("closed", "trace")
 """Loads that have no rate."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What ``capacity`` asks.
-
-    composing
-        the trials.
-    deadline
-        a time, such as ``50 ms``.
-    keep
-        the share of ideal quality that is required.
-    max_seconds
-        how long the streams of one rate may take.
-    minutes
-        within which the command ends, with its report; None for no limit.
-    """
-
-    composing: Composing
-    deadline: str
-    keep: float = KEEP
-    max_seconds: float = MAX_SECONDS
-    minutes: float | None = None
-
-
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     parser.option("--deadline", metavar="TIME", help="within which an answer must come after its arrival, such as '50 ms'")
@@ -70,7 +47,7 @@ def add_options(parser: LineParser) -> None:
     add_quiet(parser)
 
 
-def read(line: Line) -> Options:
+def read(line: Line) -> CapacitySearch:
     """Return what the command line says. Raises InputError."""
     found, overrides = line.options, overrides_alone(line)
     for word in overrides:
@@ -87,10 +64,10 @@ def read(line: Line) -> Options:
         command=line.typed, overrides=overrides, multirun=True, config_dirs=tuple(found.config_dir), quiet=found.quiet, full=found.full
     )
     longest_s = MAX_SECONDS if found.minutes is None else 60 * found.minutes
-    return Options(composing, found.deadline, found.keep or KEEP, found.max_seconds or longest_s, found.minutes)
+    return CapacitySearch(composing, found.deadline, found.keep or KEEP, found.max_seconds or longest_s, found.minutes)
 
 
-def execute(options: Options) -> int:
+def execute(options: CapacitySearch) -> int:
     """Search. Returns the exit code."""
     from orchestrator.commands.capacity import execute
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.commands.asked import PairedRun
 from orchestrator.commands.line import Line, counted, is_override, split
 from orchestrator.commands.parser import LineParser, count, path, share
 from orchestrator.commands.shared_options import add_config_dir, add_quiet
@@ -18,34 +19,11 @@ EXAMPLES = (
     "compare baseline.json results/latest --gate --markdown comment.md",
     "compare --run runtime=torch runtime=onnxruntime model=efficientnet_lite0 task=imagenet_samples --gate",
 )
-
-
 FORMS = ("json", "markdown", "html")
 MIN_EFFECT = 0.2
 """A slow-down of all times, as a share, that a gate must be able to find."""
 PAIRS = 5
 """Pairs of processes for each trial; with fewer than 3 there is no verdict."""
-
-
-@dataclass(frozen=True)
-class PairedRun:
-    """What is measured in pairs.
-
-    sides
-        A and B: a file of overrides, a folder of code, or overrides in one word.
-    overrides
-        ``KEY=VALUE`` that both sides have.
-    folder
-        of both campaigns, ``a`` and ``b``; None is a new one named after the time.
-    """
-
-    sides: tuple[str, str]
-    overrides: tuple[str, ...] = ()
-    pairs: int = PAIRS
-    folder: Path | None = None
-    multirun: bool = False
-    config_dirs: tuple[Path, ...] = ()
-    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,10 +124,11 @@ def _read_run(line: Line) -> PairedRun:
 
 def execute(options: Options) -> int:
     """Compare. Returns the exit code: with ``--gate`` what the gate says, else 0."""
-    from orchestrator.commands.compare import command_of, compare_campaigns, refuse_no_place, tell
+    from orchestrator.commands.compare import command_of, compare_campaigns, tell
+    from orchestrator.storage.files import check_output_file
 
-    for file in options.files.values():
-        refuse_no_place(file)
+    for file in filter(None, options.files.values()):
+        check_output_file(file)
     baseline, candidate = options.baseline, options.candidate
     if options.run is not None:
         from orchestrator.commands.paired_run import measure_pairs

@@ -61,5 +61,5 @@ def execute(options: Options) -> int:
     """Read, print and write. Returns the exit code."""
     from orchestrator.commands.history import show_history
 
-    show_history(options)
+    show_history(options.folder, options.threshold, options.sweep, options.by == "code", options.to)
     return 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
+from orchestrator.commands.asked import Importing
 from orchestrator.commands.line import Line, split
 from orchestrator.commands.parser import LineParser
 from orchestrator.commands.shared_options import add_quiet
@@ -24,28 +22,6 @@ FORMATS = ("aiperf", "guidellm", "loadgen", "paper", "perf_analyzer", "table", "
 KEYS = ("results_dir", "model", "system", "runtime")
 
 
-@dataclass(frozen=True)
-class Options:
-    """What is imported.
-
-    columns
-        names in the file by names of the long form.
-    keys
-        results_dir, model, system and runtime, as far as given.
-    overrides
-        analysis keys.
-    """
-
-    files: tuple[Path, ...]
-    form: str
-    task: str
-    columns: dict[str, str]
-    keys: dict[str, str]
-    overrides: tuple[str, ...]
-    command: tuple[str, ...] = ()
-    quiet: bool = False
-
-
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     parser.option("--format", choices=FORMATS, help="what wrote the files; table is CSV, Parquet or JSON lines")
@@ -55,7 +31,7 @@ def add_options(parser: LineParser) -> None:
     add_quiet(parser)
 
 
-def read(line: Line) -> Options:
+def read(line: Line) -> Importing:
     """Return what the command line says. Raises InputError."""
     files, words = split(line, takes_overrides=True)
     found = line.options
@@ -72,7 +48,7 @@ def read(line: Line) -> Options:
             raise InputError(f"{word}: import takes {', '.join(f'{key}=' for key in KEYS)} and analysis.KEY=; {remedy}")
     if empty := next((key for key, value in keys.items() if not value), None):
         raise InputError(f"{empty}=: is empty; give a value or leave it out")
-    return Options(files, found.format, found.task, _mapped(found.map), keys, overrides, line.typed, found.quiet)
+    return Importing(files, found.format, found.task, _mapped(found.map), keys, overrides, line.typed, found.quiet)
 
 
 def _is_column(word: str) -> bool:
@@ -93,7 +69,7 @@ def _mapped(texts: list[str]) -> dict[str, str]:
     return columns
 
 
-def execute(options: Options) -> int:
+def execute(options: Importing) -> int:
     """Import the files. Returns the exit code."""
     from orchestrator.commands.import_ import execute
 

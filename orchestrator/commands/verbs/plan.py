@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser, path
-from orchestrator.commands.shared_options import Composing, add_composing, read_composing
+from orchestrator.commands.shared_options import add_composing, read_composing
 
 SUMMARY = "what would run, where, and why not; starts nothing"
 ABOUT = """\

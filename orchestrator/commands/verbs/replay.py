@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
-from pathlib import Path
 
+from orchestrator.commands.asked import Replaying
 from orchestrator.commands.line import Line, counted, split
 from orchestrator.commands.parser import LineParser, count, listed, path
 from orchestrator.contracts import InputError
@@ -24,42 +23,6 @@ LAWS = ("periodic", "poisson", "gamma", "trace")
 POLICIES = ("queue", "newest", "skip_late")
 MOST_PER_S = 1e6
 LARGEST_SEED = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class Options:
-    """What ``replay`` asks.
-
-    trial, fallback
-        how an id begins or ends, or None.
-    rates_per_s
-        none where a trace has its own.
-    deadline
-        a time or percentile, or None for the primary threshold.
-    late_in
-        k and n: k late of n answers in a row.
-    error_after
-        a time without an answer on time, or None.
-    to
-        the folder to write into, or None for the campaign's.
-    """
-
-    directory: Path
-    trial: str | None = None
-    overrides: tuple[str, ...] = ()
-    law: str = "poisson"
-    rates_per_s: tuple[float, ...] = ()
-    group: int = 1
-    burstiness: float = 1.0
-    trace: Path | None = None
-    seed: int = 0
-    policy: str = "queue"
-    queue_limit: int | None = None
-    deadline: str | None = None
-    fallback: str | None = None
-    late_in: tuple[int, int] | None = None
-    error_after: str | None = None
-    to: Path | None = None
 
 
 def add_options(parser: LineParser) -> None:
@@ -91,7 +54,7 @@ def add_options(parser: LineParser) -> None:
     parser.option("--to", type=path, metavar="FOLDER", help="write there, not into DIR")
 
 
-def read(line: Line) -> Options:
+def read(line: Line) -> Replaying:
     """Return what the command line says. Raises InputError."""
     words, overrides = split(line, takes_overrides=True)
     if not 1 <= len(words) <= 2:
@@ -103,7 +66,7 @@ def read(line: Line) -> Options:
         raise InputError("replay needs --rate R: how many samples arrive in a second, such as --rate 20 or --rate 10,20,40")
     if found.burstiness is not None and found.load != "gamma":
         raise InputError(f"--burstiness {found.burstiness:g}: is of --load gamma; leave it out, or choose that law")
-    return Options(
+    return Replaying(
         directory=words[0],
         trial=str(words[1]) if len(words) == 2 else None,
         overrides=overrides,
@@ -123,7 +86,7 @@ def read(line: Line) -> Options:
     )
 
 
-def execute(options: Options) -> int:
+def execute(options: Replaying) -> int:
     """Replay, print and write. Returns the exit code."""
     from orchestrator.commands.replay import replay
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from orchestrator.commands.asked import GoingOn
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser
-from orchestrator.commands.shared_options import GoingOn, add_going_on, read_going_on
+from orchestrator.commands.shared_options import add_going_on, read_going_on
 
 SUMMARY = "go on with an interrupted campaign"
 ABOUT = """\

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser
-from orchestrator.commands.shared_options import Composing, add_composing, add_full, read_composing
+from orchestrator.commands.shared_options import add_composing, add_full, read_composing
 
 SUMMARY = "measure trials, store every timing, and report"
 ABOUT = "Measure every trial that the words describe. Results go to results/NAME/TIME/, or where results_dir= says."

@@ -43,4 +43,4 @@ def execute(options: Options) -> int:
     """Verify it and say what is wrong. Returns the exit code."""
     from orchestrator.commands.bundle import verify_bundle
 
-    return verify_bundle(options)
+    return verify_bundle(options.file, options.signer)

@@ -10,7 +10,8 @@ import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group, ThresholdSet
-from orchestrator.analysis.trial_data import TrialData, map_in_threads
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.curves import Curve, curve_of
 from orchestrator.report.figures.evidence import Evidence, of_all
