@@ -107,75 +107,64 @@ def test_those_left_over_are_warm_up(tmp_path, imported) -> None:
     assert "101 requests, 1 of them as warm-up" in found.out
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "told"),
-    [
-        ("t.csv", "inference_ns\n5\n6\nseven\n", "line 4: inference_ns='seven' is no whole number"),
-        ("t.csv", "sample,inference_ms\na,5\n\nb,-6\n", "line 4: inference_ms is no time"),
-        ("t.csv", "sample,inference_ms\na,5\nb,\n", "line 3: inference_ms is empty"),
-        ("t.csv", "sample,inference_ms\na,5\nb\n", "line 3 has 1 cells"),
-        ("t.csv", "sample,inference_ms\na,5\nb,inf\n", "line 3: inference_ms is out of range"),
-        ("t.csv", "round,sample,inference_ms\n0,a,5\n0,a,6\n", "line 3: its round has this sample twice"),
-        ("t.csv", "round,sample,inference_ms\n0,a,5\n-1,a,6\n", "line 3: round must be a whole number"),
-        ("t.csv", "sample,inference_ms,outcome\na,5,ok\nb,6,late\n", "line 3: outcome must be one of ok, error"),
-        ("t.csv", "sample,inference_ms,score_f\na,5,1\nb,6,nan\n", "line 3: score_f must be a number from 0 to"),
-        ("t.csv", "round,sample,inference_ms,score_f\n0,a,5,1\n1,a,6,0\n", "line 3: score_f is another than before"),
-        ("t.csv", "sample,inference_ms,total_ms\na,5,4\n", "line 2: total is below inference"),
-        ("t.csv", "sample,inference_ms,score_map\na,5,1\n", "map is no mean over samples"),
-        ("t.csv", "sample,duration\na,5\n", "line 2: no column holds a time"),
-        ("t.csv", "", "is empty"),
-        ("t.csv", "sample,sample,inference_ms\n1,2,3\n", "has two columns 'sample'"),
-        ("t.csv", "start_s,inference_ms\n-9e9,1\n9e9,2\n", "line 2: start_s is out of range"),
-        ("t.csv", "sample,inference_ms,score_f\na,5,1\nb,6,1e300\n", "line 3: score_f must be a number from 0 to"),
-        ("t.csv", "inference_ms,outcome\n,error\n,timeout\n", "none was answered"),
-        ("t.csv", "sample,inference_ms\n", "holds no request"),
-        ("t.csv", "a,b\n1,2\n", "has no column of the long form"),
-        (
-            "t.jsonl",
-            '{"inference_ms": 5}\n{"inference_ms": "x"}\n',
-            'line 2: inference_ms="x" does not fit the values of this key before it',
+MISTAKES = {
+    "csv": {
+        "inference_ns\n5\n6\nseven\n": "line 4: inference_ns='seven' is no whole number",
+        "sample,inference_ms\na,5\n\nb,-6\n": "line 4: inference_ms is no time",
+        "sample,inference_ms\na,5\nb,\n": "line 3: inference_ms is empty",
+        "sample,inference_ms\na,5\nb\n": "line 3 has 1 cells",
+        "sample,inference_ms\na,5\nb,inf\n": "line 3: inference_ms is out of range",
+        "round,sample,inference_ms\n0,a,5\n0,a,6\n": "line 3: its round has this sample twice",
+        "round,sample,inference_ms\n0,a,5\n-1,a,6\n": "line 3: round must be a whole number",
+        "sample,inference_ms,outcome\na,5,ok\nb,6,late\n": "line 3: outcome must be one of ok, error",
+        "sample,inference_ms,score_f\na,5,1\nb,6,nan\n": "line 3: score_f must be a number from 0 to",
+        "round,sample,inference_ms,score_f\n0,a,5,1\n1,a,6,0\n": "line 3: score_f is another than before",
+        "sample,inference_ms,total_ms\na,5,4\n": "line 2: total is below inference",
+        "sample,inference_ms,score_map\na,5,1\n": "map is no mean over samples",
+        "sample,duration\na,5\n": "line 2: no column holds a time",
+        "": "is empty",
+        "sample,sample,inference_ms\n1,2,3\n": "has two columns 'sample'",
+        "start_s,inference_ms\n-9e9,1\n9e9,2\n": "line 2: start_s is out of range",
+        "sample,inference_ms,score_f\na,5,1\nb,6,1e300\n": "line 3: score_f must be a number from 0 to",
+        "inference_ms,outcome\n,error\n,timeout\n": "none was answered",
+        "sample,inference_ms\n": "holds no request",
+        "a,b\n1,2\n": "has no column of the long form",
+        "sample,inference_ms,inference_us\na,5,6\n": "has two columns for one time, inference_ms and inference_us",
+        "inference_ms,start_ns,arrival_ns\n5,0,0\n6,1000000000,1500000000\n": "line 3: it begins before it is scheduled",
+        "inference_ms,first_token_ms\n5,4\n5,6\n": "line 3: its first token comes after the end of its answer",
+        "inference_ms,first_token_ms,last_token_ms\n5,4,3\n": "line 2: its last token comes before its first",
+        "inference_ms,last_token_ms\n5,4\n": "without a column first_token, other times of its tokens tell nothing",
+        "inference_ms,tokens\n5,-4\n": "tokens must be a whole number from 0 to",
+        "inference_ms,token_gaps_ms\n5,4\n": "token_gaps_ms is no list of times",
+    },
+    "jsonl": {
+        '{"inference_ms": 5}\n{"inference_ms": "x"}\n': 'line 2: inference_ms="x" does not fit the values of this key before it',
+        "\n" + '{"inference_ms": 5}\n' * 17 + '{"inference_ms": [5]}\n' + '{"inference_ms": 5}\n' * 9: "line 19: inference_ms=[5] does not",
+        '{"inference_ms": 5, "score_a": 1}\n{"inference_ms": 5, "score_a": 99999999999999999999}\n': (
+            "line 2: score_a=99999999999999999999 does not"
         ),
-        (
-            "t.jsonl",
-            "\n" + '{"inference_ms": 5}\n' * 17 + '{"inference_ms": [5]}\n' + '{"inference_ms": 5}\n' * 9,
-            "line 19: inference_ms=[5] does not",
+        '{"total_s": 5, "total_ns": 5}\n': "has two columns for one time, total_s and total_ns",
+        '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1]}\n{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, 4]}\n': (
+            "line 2: its gaps between tokens add up to more than its answer took"
         ),
-        (
-            "t.jsonl",
-            '{"inference_ms": 5, "score_a": 1}\n{"inference_ms": 5, "score_a": 99999999999999999999}\n',
-            "line 2: score_a=99999999999999999999 does not",
-        ),
-        ("t.csv", "sample,inference_ms,inference_us\na,5,6\n", "has two columns for one time, inference_ms and inference_us"),
-        ("t.jsonl", '{"total_s": 5, "total_ns": 5}\n', "has two columns for one time, total_s and total_ns"),
-        ("t.csv", "inference_ms,start_ns,arrival_ns\n5,0,0\n6,1000000000,1500000000\n", "line 3: it begins before it is scheduled"),
-        ("t.csv", "inference_ms,first_token_ms\n5,4\n5,6\n", "line 3: its first token comes after the end of its answer"),
-        ("t.csv", "inference_ms,first_token_ms,last_token_ms\n5,4,3\n", "line 2: its last token comes before its first"),
-        ("t.csv", "inference_ms,last_token_ms\n5,4\n", "without a column first_token, other times of its tokens tell nothing"),
-        ("t.csv", "inference_ms,tokens\n5,-4\n", "tokens must be a whole number from 0 to"),
-        ("t.csv", "inference_ms,token_gaps_ms\n5,4\n", "token_gaps_ms is no list of times"),
-        (
-            "t.jsonl",
-            '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1]}\n{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, 4]}\n',
-            "line 2: its gaps between tokens add up to more than its answer took",
-        ),
-        (
-            "t.jsonl",
-            '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, -1]}\n',
-            "line 1: token_gaps_ms holds what is no time",
-        ),
-        ("t.jsonl", '{"inference_ms": 5}\n[1]\n', "line 2 is no object"),
-        ("t.jsonl", '{"inference_ms": 5}\n{"inference_ms": 5\n', "line 2 is no JSON"),
-        ("t.jsonl", '{"inference_ms": 5}\n\n{"inference_ms": 0}\n', "line 3: inference_ms is no time"),
-        ("t.parquet", "no parquet", "is no whole Parquet file"),
-        ("t.xlsx", "x", "must end with .csv"),
-    ],
-)
-def test_a_mistake_is_one_line_with_file_and_place(name: str, text: str, told: str, tmp_path, call) -> None:
-    path = written(tmp_path / name, text)
+        '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, -1]}\n': "line 1: token_gaps_ms holds what is no time",
+        '{"inference_ms": 5}\n[1]\n': "line 2 is no object",
+        '{"inference_ms": 5}\n{"inference_ms": 5\n': "line 2 is no JSON",
+        '{"inference_ms": 5}\n\n{"inference_ms": 0}\n': "line 3: inference_ms is no time",
+    },
+    "parquet": {"no parquet": "is no whole Parquet file"},
+    "xlsx": {"x": "must end with .csv"},
+}
+"""Files by how their names end, and what is said of each."""
+
+
+@pytest.mark.parametrize(("form", "text", "told"), [(form, *case) for form, cases in MISTAKES.items() for case in cases.items()])
+def test_a_mistake_is_one_line_with_file_and_place(form: str, text: str, told: str, tmp_path, call) -> None:
+    path = written(tmp_path / f"t.{form}", text)
     line = refused(call, path)
     assert told in line
     assert line.startswith("error: ")
-    assert str(path) in line or any(words in line for words in ("is no mean",))
+    assert str(path) in line or "is no mean" in line
 
 
 def written_as(form: str, folder: Path, rows: dict[str, list[Any]]) -> Path:

@@ -17,6 +17,7 @@ from orchestrator.stats.prediction import predict_from_curve, predict_quality, v
 from orchestrator.stats.tail_quality import quality_curve
 
 INF = math.inf
+METHODS = ("block-bootstrap", "monte-carlo", "poisson-binomial")
 
 
 def generator() -> np.random.Generator:
@@ -130,7 +131,7 @@ def test_minimum_of_the_exact_law_is_binomial() -> None:
     assert found.minimum[0] == expected / 200
 
 
-@pytest.mark.parametrize("method", ["block-bootstrap", "monte-carlo", "poisson-binomial"])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_minimum_of_one_round_is_the_median_and_of_ever_more_rounds_the_worst(method) -> None:
     times = np.array([[5.0], [5.0], [50.0], [50.0], [50.0]])
     of_rounds = [
@@ -192,7 +193,7 @@ def test_a_seed_fixes_the_draws() -> None:
     assert first.mean.tolist() == second.mean.tolist()
 
 
-@pytest.mark.parametrize("method", ["block-bootstrap", "monte-carlo", "poisson-binomial"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rounds", [1, 30, 100])
 def test_nothing_on_time_and_everything_on_time(method, rounds: int) -> None:
     times = np.full((rounds, 4), 7)
@@ -205,7 +206,7 @@ def test_nothing_on_time_and_everything_on_time(method, rounds: int) -> None:
     assert lost.mean.tolist() == lost.minimum.tolist() == [0]
 
 
-@pytest.mark.parametrize("method", ["block-bootstrap", "monte-carlo", "poisson-binomial"])
+@pytest.mark.parametrize("method", METHODS)
 def test_no_thresholds_and_no_right_answers(method) -> None:
     none = predict_quality([1, 0], lognormal(20, 2), [], rounds=3, random=generator(), method=method, draws=50)
     assert none.mean.shape == none.variance.shape == none.minimum.shape == (0,)
@@ -251,30 +252,44 @@ def test_equal_qualities_vary_by_nothing_in_spite_of_rounding() -> None:
     assert np.isnan(variance_ratio([0.9], np.ones((14, 1)), [1, 0.5])).all()
 
 
-def test_what_is_refused() -> None:
-    good = {"rounds": 3, "random": generator()}
-    with pytest.raises(InputError, match="no rounds"):
-        predict_quality([1], np.empty((0, 1)), [1], **good)
-    with pytest.raises(InputError, match="at least one round"):
-        predict_quality([1], [[1]], [1], rounds=0, random=generator())
-    with pytest.raises(InputError, match="at least one round"):
-        predict_quality([1], [[1]], [1], rounds=0, random=generator(), method="poisson-binomial")
-    with pytest.raises(InputError, match="draws=1"):
-        predict_quality([1], [[1]], [1], method="monte-carlo", draws=1, **good)
-    with pytest.raises(InputError, match="scores of 0 and 1"):
-        predict_quality([0.5], [[1]], [1], method="poisson-binomial", **good)
-    with pytest.raises(InputError, match="no mean of 0 and 1"):
-        predict_from_curve(best_subject, [[1, 2]], [1], method="poisson-binomial", **good)
-    with pytest.raises(InputError, match="not finite"):
-        predict_from_curve(lambda times, _: np.full((1, len(times)), math.nan), [[1], [2]], [1], **good)
-    for method in ("block-bootstrap", "monte-carlo", "poisson-binomial"):
-        with pytest.raises(InputError, match="positive"):
-            predict_quality([1], [[math.nan]], [1], method=method, **good)
-        with pytest.raises(InputError, match="thresholds"):
-            predict_quality([1], [[1]], [math.nan], method=method, **good)
-        with pytest.raises(InputError, match="scores"):
-            predict_quality([-1], [[1]], [1], method=method, **good)
-        with pytest.raises(InputError, match="no samples"):
-            predict_quality([], np.empty((3, 0)), [1], method=method, **good)
-        with pytest.raises(ValueError, match="shapes"):
-            predict_quality([1, 1], [[1]], [1], method=method, **good)
+@pytest.mark.parametrize(
+    ("scores", "times", "thresholds", "more", "told"),
+    [
+        ([1], np.empty((0, 1)), [1], {}, "no rounds"),
+        ([1], [[1]], [1], {"rounds": 0}, "at least one round"),
+        ([1], [[1]], [1], {"rounds": 0, "method": "poisson-binomial"}, "at least one round"),
+        ([1], [[1]], [1], {"method": "monte-carlo", "draws": 1}, "draws=1"),
+        ([0.5], [[1]], [1], {"method": "poisson-binomial"}, "scores of 0 and 1"),
+        *(
+            (*wrong[:3], {"method": method}, wrong[3])
+            for method in METHODS
+            for wrong in (
+                ([1], [[math.nan]], [1], "positive"),
+                ([1], [[1]], [math.nan], "thresholds"),
+                ([-1], [[1]], [1], "scores"),
+                ([], np.empty((3, 0)), [1], "no samples"),
+            )
+        ),
+    ],
+)
+def test_what_is_refused(scores, times, thresholds, more, told) -> None:
+    with pytest.raises(InputError, match=told):
+        predict_quality(scores, times, thresholds, **{"rounds": 3, "random": generator(), **more})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_shapes_that_do_not_fit_are_refused(method) -> None:
+    with pytest.raises(ValueError, match="shapes"):
+        predict_quality([1, 1], [[1]], [1], rounds=3, random=generator(), method=method)
+
+
+@pytest.mark.parametrize(
+    ("curve", "times", "more", "told"),
+    [
+        (best_subject, [[1, 2]], {"method": "poisson-binomial"}, "no mean of 0 and 1"),
+        (lambda times, _: np.full((1, len(times)), math.nan), [[1], [2]], {}, "not finite"),
+    ],
+)
+def test_curves_that_are_refused(curve, times, more, told) -> None:
+    with pytest.raises(InputError, match=told):
+        predict_from_curve(curve, times, [1], rounds=3, random=generator(), **more)
