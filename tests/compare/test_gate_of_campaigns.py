@@ -22,12 +22,17 @@ def verdicts(path: Path) -> dict[str, str]:
 
 
 def test_a_campaign_compared_with_itself_shows_nothing(measure: Any, compare: Any) -> None:
+    """It passes, as one that has not changed does; where a slow-down could pass unseen, or a trial has failed, it does not."""
     campaign = measure("a")
     code, out = compare(campaign, campaign, gate=True)
     assert code == 0
     assert out.count("no difference shown") == 3  # two rows, the count
     assert "Both sides are one campaign, compared with itself" in " ".join(out.split())
     assert out.splitlines()[-1] == "Gate: passed."
+    assert compare(campaign, campaign, gate=True, min_effect=1e-6)[0] == 3
+    with CampaignWriter.reopen(campaign) as writer:
+        writer.set_state(writer.record.trials[0].trial_id, "failed", "out of memory")
+    assert compare(campaign, campaign, gate=True)[0] == 1
 
 
 def test_without_repeats_there_is_no_verdict(measure: Any, compare: Any) -> None:
