@@ -13,7 +13,7 @@ from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial
 from orchestrator.report.standings import apart_by
-from orchestrator.report.table import Marks, Row, Table, bound, read_at, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Row, Table, bound, mean_within, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thinning import evenly_chosen
@@ -116,7 +116,7 @@ def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) ->
                 yield Table(
                     title=f"Differences from the best in {what} within {bound(threshold)}",
                     columns=[*names, "minus", "difference", "is it shown?"],
-                    rows=[[*_named(row, group, names), *_from_best_cells(row, systems[row["baseline"]], marks)] for row in rows],
+                    rows=[[*who(row, group, names), *_from_best_cells(row, systems[row["baseline"]], marks)] for row in rows],
                     note=FROM_BEST_NOTE + marks.note(),
                     right=frozenset(["difference"]),
                     within_ns=threshold.ns,
@@ -167,20 +167,16 @@ def process_tables(results: CampaignAnalysis) -> Iterator[Table]:
             yield Table(
                 title=f"Fresh processes of {group.task} ({group.trials[0].metric}, {group.clock} time) within {bound(primary)}",
                 columns=[*names, "repeats", *heads, "best split"],
-                rows=[[*_named(row, group, names), str(row["processes"]), *_process_cells(row, marks)] for row in rows],
+                rows=[[*who(row, group, names), str(row["processes"]), *_process_cells(row, marks)] for row in rows],
                 note=PROCESS_NOTE + marks.note(),
                 right=frozenset(["repeats", *heads]),
             )
 
 
-def _named(row: Row, group: Group, names: Sequence[str]) -> list[str]:
-    return [cell for name, cell in zip(who_columns(group), who(row, group), strict=True) if name in names]
-
-
 def _process_cells(row: Row, marks: Marks) -> list[str]:
     spreads = [row[name] for name in ("process_sd", "visit_sd", "round_sd", "sample_sd")]
     return [
-        f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
+        mean_within(row, marks),
         *("-" if spread is None else f"{spread:.4f}" for spread in spreads),
         "-" if row["process_s"] is None else seconds(row["process_s"]),
         seconds(row["round_s"]),
@@ -275,7 +271,7 @@ def _others_within(threshold: Threshold, rows: Sequence[Row], group: Group) -> T
                 row["slice"],
                 str(row["samples"]),
                 quality(row["ideal"]),
-                f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
+                mean_within(row, marks),
                 quality(row["worst"]),
             ]
             for row in rows

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
 from orchestrator.report.condensed import condensed
-from orchestrator.report.table import Marks, Row, Table, who, who_columns
+from orchestrator.report.table import Marks, Row, Table, mean_within, who, who_columns
 from orchestrator.report.text import milliseconds, per_cent, quality, quality_within
 
 ABOUT_QUALITY = (
@@ -142,7 +142,7 @@ def _measured_table(group: Group, rows: Sequence[Row]) -> Table:
             [
                 *who(row, group),
                 f"{row['rate_per_s']:g}/s",
-                f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}",
+                mean_within(row),
                 _measured(row),
                 _change(row["service_change"]),
                 _change(row["idle_penalty"]),

@@ -13,7 +13,7 @@ from orchestrator.report.faults import fault_tables
 from orchestrator.report.resources import resources_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Row, Table, bound, mean_within, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.stats.times import Clock
@@ -89,8 +89,7 @@ def _cross_system(group: Group, metric: str, origin: str, rows: Sequence[Row], n
 
 
 def _kept(row: Row) -> str:
-    interval = quality_within(row["interval_low"], row["interval_high"])
-    return f"{quality(row['mean'])} {interval} / {quality(row['worst'])}"
+    return f"{mean_within(row)} / {quality(row['worst'])}"
 
 
 def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:

@@ -7,8 +7,8 @@ from statistics import fmean
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
-from orchestrator.report.text import quality, quality_within
+from orchestrator.report.table import Marks, Row, Table, bound, mean_within, rows_of, who, who_columns
+from orchestrator.report.text import quality
 from orchestrator.stats.thresholds import Threshold
 
 MOST_GROUPS = 20
@@ -56,8 +56,7 @@ def _table(group: Group, threshold: Threshold, whole: Sequence[Row], rows: Seque
 
 
 def _cells(row: Row, marks: Marks) -> list[str]:
-    interval = quality_within(row["interval_low"], row["interval_high"])
-    return [quality(row["ideal"]), f"{quality(row['mean'])} {interval}{marks.of(row)}", quality(row["worst"])]
+    return [quality(row["ideal"]), mean_within(row, marks), quality(row["worst"])]
 
 
 def most_lost(rows: Sequence[Row]) -> tuple[list[Row], int]:

@@ -12,7 +12,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED
 from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.tail_quality import IN_SAMPLE
-from orchestrator.report.text import markdown_text, milliseconds
+from orchestrator.report.text import markdown_text, milliseconds, quality, quality_within
 from orchestrator.stats.thresholds import Threshold
 
 
@@ -80,10 +80,10 @@ def who_columns(group: Group) -> list[str]:
     return [*WHO, *group.told_apart_by]
 
 
-def who(row: Row, group: Group) -> list[str]:
-    """Return the cells of a row that tell its trial from the others."""
+def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]:
+    """Return the cells of a row that tell its trial from the others, of these columns alone if any are named."""
     cells = {**row, "settings": group.settings[row["trial"]]}
-    return [str(cells[column]) for column in who_columns(group)]
+    return [str(cells[column]) for column in who_columns(group) if names is None or column in names]
 
 
 REMEDIES = {
@@ -150,6 +150,12 @@ class Marks:
     def note(self) -> str:
         """Return the sentences that explain the marks, or nothing."""
         return "".join(f" {one}" for one in self.sentences())
+
+
+def mean_within(row: Row, marks: Marks | None = None) -> str:
+    """Return the mean tail quality of a row with its interval, and the marks of its flags."""
+    interval = quality_within(row["interval_low"], row["interval_high"])
+    return f"{quality(row['mean'])} {interval}{'' if marks is None else marks.of(row)}"
 
 
 def _letters(number: int) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.table import Marks, Table, rows_of, who, who_columns
-from orchestrator.report.text import quality, quality_within
+from orchestrator.report.table import Marks, Table, mean_within, rows_of, who, who_columns
+from orchestrator.report.text import quality
 
 NOTE = "An answer counts if every clock named keeps its own bound. In brackets the 95 % interval of the mean of rounds to come."
 HEADS = ("kept", "worst round", "ideal")
@@ -29,7 +29,7 @@ def together_tables(results: CampaignAnalysis) -> Iterator[Table]:
                 rows=[
                     [
                         *who(row, group),
-                        f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
+                        mean_within(row, marks),
                         quality(row["worst"]),
                         quality(row["ideal"]),
                     ]

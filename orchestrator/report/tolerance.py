@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.quality import scale_of
-from orchestrator.report.table import Marks, Table, rows_of, who, who_columns
-from orchestrator.report.text import quality, quality_within
+from orchestrator.report.table import Marks, Table, mean_within, rows_of, who, who_columns
+from orchestrator.report.text import quality
 
 NOTE = (
     "A user counts the answers that come within his own tolerance; the figure is the mean over users and rounds. In brackets the 95 % "
@@ -31,8 +31,8 @@ def tolerance_tables(results: CampaignAnalysis) -> Iterator[Table]:
                 columns=[*names, *heads],
                 rows=[
                     [
-                        *(cell for name, cell in zip(who_columns(group), who(row, group), strict=True) if name in names),
-                        f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}{marks.of(row)}",
+                        *who(row, group, names),
+                        mean_within(row, marks),
                         quality(row["worst"]),
                         quality(row["ideal"]),
                     ]
