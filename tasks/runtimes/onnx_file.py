@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orchestrator.contracts import InputError, LoadContext, first_line
 from tasks.packages import require_modules
-from tasks.runtimes.onnx_runtime import LOG_ERRORS, _provider, _provider_options, _read_back, _session_options, check_settings
+from tasks.runtimes.onnx_runtime import LOG_ERRORS, bound, check_settings, provider_of, provider_options, read_back, session_options
 from tasks.runtimes.session import Array
 
 
@@ -33,10 +31,10 @@ class OnnxFileSession:
         onnxruntime.set_default_logger_severity(LOG_ERRORS)
         self._device, _, number = context.device.partition(":")
         self._device_id = int(number or 0)
-        provider = _provider(context.device, onnxruntime.get_available_providers())
-        options = _session_options(context, onnxruntime)
+        provider = provider_of(context.device, onnxruntime.get_available_providers())
+        options = session_options(context, onnxruntime)
         try:
-            session = onnxruntime.InferenceSession(path, options, providers=[(provider, _provider_options(context, self._device_id))])
+            session = onnxruntime.InferenceSession(path, options, providers=[(provider, provider_options(context, self._device_id))])
         except Exception as error:  # onnxruntime has a class of its own for each way a file can be broken
             raise InputError(f"model.path={path} cannot be read as an ONNX graph ({first_line(error)}); export it again") from error
         if session.get_providers()[0] != provider:
@@ -51,16 +49,11 @@ class OnnxFileSession:
         self.input_shape: Sequence[int | None] = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
         self._ort = onnxruntime
         self._session = session
-        self.facts: Mapping[str, Any] = _read_back(session, provider)
+        self.facts: Mapping[str, Any] = read_back(session, provider)
 
     def upload(self, inputs: Any) -> Any:
         """Bind the array, copied to the device, and leave room for the outputs to the runtime."""
-        binding = self._session.io_binding()
-        value = self._ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(inputs), self._device, self._device_id)
-        binding.bind_ortvalue_input(self._input, value)
-        for name in self._outputs:
-            binding.bind_output(name, self._device, self._device_id)
-        return binding
+        return bound(self._ort, self._session, (self._device, self._device_id), {self._input: inputs}, self._outputs)
 
     def infer(self, inputs: Any) -> Any:
         """Run the graph; the binding holds the outputs afterwards."""

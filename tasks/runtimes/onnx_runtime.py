@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class OnnxSession:
         onnxruntime.set_default_logger_severity(LOG_ERRORS)
         self._device, _, number = context.device.partition(":")
         self._device_id = int(number or 0)
-        provider = _provider(context.device, onnxruntime.get_available_providers())
+        provider = provider_of(context.device, onnxruntime.get_available_providers())
         # Export and comparison run PyTorch in this process, within the trial's threads.
         apply_settings(context)
         cases = eager_cases(network, example, smaller=True)
@@ -46,8 +46,8 @@ class OnnxSession:
         self._ort = onnxruntime
         self._session = onnxruntime.InferenceSession(
             graph,
-            _session_options(context, onnxruntime),
-            providers=[(provider, _provider_options(context, self._device_id))],
+            session_options(context, onnxruntime),
+            providers=[(provider, provider_options(context, self._device_id))],
         )
         if self._session.get_providers()[0] != provider:
             raise InputError(
@@ -56,7 +56,7 @@ class OnnxSession:
             )
         self._output_names = [output.name for output in self._session.get_outputs()]
         self.facts: Mapping[str, Any] = {
-            **_read_back(self._session, provider),
+            **read_back(self._session, provider),
             "graph": graph.parent.name,
             "graph_from_cache": cached,
             **largest_difference(self, cases, context),
@@ -64,13 +64,7 @@ class OnnxSession:
 
     def upload(self, inputs: Inputs) -> Any:
         """Bind the inputs, copied to the device, and leave room for the outputs to the runtime."""
-        binding = self._session.io_binding()
-        for name, array in named_inputs(self._typed(inputs)).items():
-            value = self._ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), self._device, self._device_id)
-            binding.bind_ortvalue_input(name, value)
-        for name in self._output_names:
-            binding.bind_output(name, self._device, self._device_id)
-        return binding
+        return bound(self._ort, self._session, (self._device, self._device_id), named_inputs(self._typed(inputs)), self._output_names)
 
     def infer(self, inputs: Any) -> Any:
         """Run the graph; the binding holds the outputs afterwards."""
@@ -90,6 +84,18 @@ class OnnxSession:
         return typed
 
 
+def bound(ort: Any, session: Any, place: tuple[str, int], inputs: Mapping[str, Array], outputs: Sequence[str]) -> Any:
+    """Return a binding of inputs, copied to a device (its kind and number), with room for the outputs left to the runtime."""
+    binding = session.io_binding()
+    # On a CPU the values read the arrays' own memory, and not every release's binding keeps them.
+    binding.held = {name: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), *place) for name, array in inputs.items()}
+    for name, value in binding.held.items():
+        binding.bind_ortvalue_input(name, value)
+    for name in outputs:
+        binding.bind_output(name, *place)
+    return binding
+
+
 def check_settings(context: LoadContext) -> None:
     """Raise InputError for settings that onnxruntime has nothing for."""
     if context.dtype not in DTYPES.values():
@@ -100,14 +106,16 @@ def check_settings(context: LoadContext) -> None:
         raise InputError("runtime.autotune=true: runtime=onnxruntime has nothing to tune on a CPU; set runtime.autotune=false")
 
 
-def _provider(device: str, available: list[str]) -> str:
+def provider_of(device: str, available: list[str]) -> str:
+    """Return the provider that computes on a device. Raises InputError where this build lacks it."""
     provider = PROVIDERS[device.partition(":")[0]]
     if provider not in available:
         raise InputError(f"system.device={device} needs onnxruntime's {provider}; this build offers: {', '.join(available)}")
     return provider
 
 
-def _session_options(context: LoadContext, onnxruntime: Any) -> Any:
+def session_options(context: LoadContext, onnxruntime: Any) -> Any:
+    """Return how a session of a trial is set."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = context.threads
     options.inter_op_num_threads = 1
@@ -118,13 +126,15 @@ def _session_options(context: LoadContext, onnxruntime: Any) -> Any:
     return options
 
 
-def _provider_options(context: LoadContext, device_id: int) -> dict[str, str]:
+def provider_options(context: LoadContext, device_id: int) -> dict[str, str]:
+    """Return how the provider of a device is set."""
     if context.device == "cpu":
         return {}
     return {"device_id": str(device_id), "cudnn_conv_algo_search": "EXHAUSTIVE" if context.autotune else "HEURISTIC"}
 
 
-def _read_back(session: Any, provider: str) -> dict[str, Any]:
+def read_back(session: Any, provider: str) -> dict[str, Any]:
+    """Return what a session says of its own settings."""
     options = session.get_session_options()
     return {
         "threads": {"intra_op": options.intra_op_num_threads},
