@@ -22,7 +22,7 @@ from orchestrator.stats.latency import (
     percentile_rank,
     percentile_rank_limits,
 )
-from orchestrator.stats.long_run import long_run_spreads
+from orchestrator.stats.long_run import long_run_spreads, variance_ratios
 from orchestrator.stats.times import checked_times
 
 
@@ -185,6 +185,17 @@ def test_two_rounds_that_share_nothing_are_one_sample():
     found = latency_percentile(np.repeat([[1], [9]], 50, axis=1), 50)
     assert found.design_effect == pytest.approx(100)
     assert (found.value_ns, found.effective_samples, found.low_ns, found.high_ns) == (1, 1, 0, math.inf)
+    assert found.interval_samples == 1, "never none"
+
+
+def test_samples_alike_in_a_round_and_rounds_alike_multiply():
+    slow = np.repeat(np.tile([1, 2], 6), 10)[:, None] * np.random.default_rng(9).integers(50, 100, (120, 4))
+    found = latency_percentile(slow, 75)
+    beyond = slow > found.value_ns
+    within, between = design_effect(beyond), variance_ratios(beyond.mean(axis=1)[None])[0]
+    assert min(within, between) > 1.5
+    assert found.design_effect == pytest.approx(within * between)
+    assert found.effective_samples == math.floor(480 / found.design_effect)
 
 
 def test_a_design_effect_of_two_halves_the_samples():

@@ -67,6 +67,18 @@ def test_every_function_named_in_the_document_exists() -> None:
         assert pkgutil.resolve_name(f"orchestrator.{name}")
 
 
+def test_the_text_counts_as_many_missed_cells_as_the_table_below_it() -> None:
+    document = DOCUMENT.read_text()
+    counted = list(re.finditer(r"Of (\d+)\s+cells with a bar (\w+) miss it", document))
+    assert len(counted) == 2
+    for sentence in counted:
+        name = studies_of(document[sentence.end() :])[0]
+        with (DOCUMENT.with_suffix("") / f"{name}.csv").open() as file:
+            bars = [row["bar"] for row in csv.DictReader(file)]
+        said = (int(sentence[1]), {"two": 2}.get(sentence[2]) or int(sentence[2]))
+        assert said == (len(bars) - bars.count("none"), bars.count("missed")), name
+
+
 def test_a_table_replaces_the_one_before_and_nothing_else() -> None:
     document = f"before\n<!-- study: a -->\nold\n{END}\nbetween\n<!-- study: b -->\nother\n{END}\nafter\n"
     assert with_table(document, "a", r"new \1") == document.replace("old", r"new \1")
