@@ -35,6 +35,7 @@ SUPPORT = Path(__file__).parent / "support"
 TOGETHER = {
     "four hosts": ("tests/cluster/",),
     "reports, and pages in a browser": tuple(f"tests/report/test_{name}" for name in ("figures", "page", "report", "tables_and")),
+    "models that fault": ("tests/faults/test_model_faults", "tests/faults/test_under_load"),
     "comparisons": ("tests/compare/",),
     "exports": ("tests/export/",),
     "a study": ("tests/study/",),

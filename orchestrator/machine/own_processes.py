@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -65,15 +66,35 @@ def _below(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
     return found
 
 
-def find(roots: Collection[int]) -> OwnProcesses:
-    """Return the processes that are this program's now."""
-    return divide(read_parents(), roots, os.getpid())
+class Kin:
+    """Finds the processes that are this program's now, again and again: of those that it has met it reads nothing a second time."""
+
+    def __init__(self, roots: Collection[int]) -> None:
+        self._roots = roots
+        self._parents: dict[int, int] = {}
+
+    def find(self) -> OwnProcesses:
+        """Return the processes that are this program's now."""
+        self._parents = read_parents(self._parents)
+        return divide(self._parents, self._roots, os.getpid())
 
 
-def read_parents() -> dict[int, int]:
-    """Return the parent of each process of this machine; nothing where the system does not tell."""
-    found = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
-    return {pid: int(fields[PARENT]) for pid in found if (fields := _stat(pid))}
+def read_parents(known: Mapping[int, int] = MappingProxyType({})) -> dict[int, int]:
+    """Return the parent of each process of this machine; nothing where the system does not tell.
+
+    A process has the parent that is ``known``, as long as that lives: when it ends, another takes its place.
+    """
+    try:
+        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
+    except OSError:
+        return {}
+    found = {pid: known[pid] if known.get(pid) in pids else _parent(pid) for pid in pids}
+    return {pid: parent for pid, parent in found.items() if parent is not None}
+
+
+def _parent(pid: int) -> int | None:
+    fields = _stat(pid)
+    return int(fields[PARENT]) if fields else None
 
 
 def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:

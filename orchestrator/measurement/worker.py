@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import Reply
-from orchestrator.machine import cores, environment, own_processes
+from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
-from orchestrator.machine.own_processes import OwnProcesses
+from orchestrator.machine.own_processes import Kin, OwnProcesses
 from orchestrator.measurement import device, evidence, round_tables
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.client_cost import AtOnce, client_cost
@@ -102,7 +102,7 @@ class Worker:
         self._first_answers: list[Any] | None = None
         self._garbage = Garbage(trial.measurement.garbage_collection == "on")
         self._visit: int | None = None
-        self._roots, self._ours, self._throttle_files = roots, OwnProcesses(), cores.read_throttle_files()
+        self._kin, self._ours, self._throttle_files = Kin(roots), OwnProcesses(), cores.read_throttle_files()
         self._client: Client | None = None
         self._asking: InFlight | None = None
 
@@ -188,7 +188,7 @@ class Worker:
         """
         trial, load = self._trial, self._trial.load
         schedule = schedule_of(trial, len(self._items), visit)
-        self._visit, self._ours = visit, own_processes.find(self._roots)
+        self._visit, self._ours = visit, self._kin.find()
         items = [self._items[sample] for sample in schedule.samples]
         service = service_of(load, trial.measurement.batch, mean_rate(trial))
         wait_until = self._wait()
@@ -251,7 +251,7 @@ class Worker:
     def run_round(self, number: int, visit: int | None = None) -> RoundResult:
         """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
         if visit != self._visit:
-            self._ours = own_processes.find(self._roots)
+            self._ours = self._kin.find()
         lead_in = self._lead_in(number) if visit not in (None, self._visit) else {}
         self._visit = visit
         groups = self._groups(number)

@@ -212,12 +212,13 @@ class TimedProcess:
 
     def calls(self, first: int, samples: int, stop: threading.Event) -> RoundCalls:
         """Return the calls for rounds of so many samples from a number on, of which none is under way yet."""
-        measurement = self._trial.measurement
+        measurement, request_s = self._trial.measurement, 0.0
         if self._trial.server.is_asked:  # a request that fails is an outcome, and no number of them ends the trial
-            limit_s = measurement.round_timeout_s + samples * self._trial.server.timeout_s
+            request_s = self._trial.server.timeout_s
+            limit_s = measurement.round_timeout_s + samples * request_s
             measurement = measurement.model_copy(update={"max_errors": MOST_ERRORS, "round_timeout_s": limit_s})
         if self._trial.load.is_open:
-            limit_s = measurement.round_timeout_s + longest_stream_s(self._trial, samples) + self._trial.server.timeout_s
+            limit_s = measurement.round_timeout_s + longest_stream_s(self._trial, samples) + request_s
             return StreamCalls(self.session, measurement, first, limit_s, stop)
         return RoundCalls(self.session, measurement, first, self.session.shares_machine)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 
-from orchestrator.configuration.config import CampaignConfig, parse_trial
+from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.bell import Bell, sleep_until_rung
 from orchestrator.distributed.cluster import open_local_executor
@@ -52,14 +53,17 @@ HANGS = {
 """Never comes back from its first round."""
 
 
-def trial(cores: int | None = 1, kind: Mapping[str, object] = MODEL, **model: object) -> object:
+SEES = {**{key: MODEL[key] for key in ("name", "kind", "runtimes")}, "target": "null_targets:SeesGpus", "several_gpus": True}
+
+
+def trial(kind: Mapping[str, object] = MODEL, device: str = "cpu", schedule: str = "visits", **model: object) -> Trial:
     return parse_trial(
         {
             "model": {**kind, **model},
             "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 5},
-            "system": {"name": "here", "cores": cores},
+            "system": {"name": "here", "cores": 1, "device": device},
             "runtime": {"name": "torch"},
-            "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1},
+            "measurement": {"rule": "rounds", "min_rounds": 1, "max_rounds": 1, "schedule": schedule},
         }
     )
 
@@ -83,8 +87,11 @@ def test_rays_of_one_process_have_each_a_token_of_their_own(monkeypatch: pytest.
 
 @pytest.fixture(scope="module")
 def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    with open_local_executor(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
-        yield opened
+    """A Ray of this machine that believes in four GPUs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_OVERRIDE_RESOURCES", '{"GPU": 4}')
+        with open_local_executor(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
+            yield opened
 
 
 @pytest.mark.cluster
@@ -102,15 +109,35 @@ def test_no_other_user_reaches_rays_files(executor: Executor) -> None:
     assert private.stat().st_mode & 0o777 == 0o700
 
 
+def switches_of_main_thread(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+
 @pytest.mark.cluster
-def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
+def test_a_trial_has_a_fresh_pinned_process_of_its_own_that_sleeps_between_its_visits(executor: Executor) -> None:
+    """Ray alone wakes its main thread a hundred times a second."""
     session = executor.open(trial(), "t-r0", 0)
     try:
         identity = session.identify().result(60)
         placement = session.prepare().result(60).placement
-        result, again = session.run_rounds(0, 2, 0).result(60)
+        for visit in (0, 1):
+            session.rest()
+            before, after, tries = -1, switches_of_main_thread(identity.pid), iter(range(50))
+            while before != after:
+                assert next(tries, None) is not None, "it does not sleep"
+                before = after
+                time.sleep(0.2)
+                after = switches_of_main_thread(identity.pid)
+            results = session.run_rounds(2 * visit, 2, visit).result(60)
+            assert [one.round.column("round").to_pylist() for one in results] == [[2 * visit], [2 * visit + 1]]
+            assert [one.round.column("visit").to_pylist() for one in results] == [[visit], [visit]]
+        session.rest()
+        bells = list(own_folder_path().glob(f"*{identity.pid}-*-bell"))
     finally:
         session.close()
+    assert len(bells) == 1
+    assert not bells[0].exists()
 
     assert identity.pid == placement["pid"] != os.getpid()
     assert placement["cores"] == [allowed_cores()[-1]]
@@ -118,41 +145,11 @@ def test_a_trial_has_a_pinned_process_of_its_own(executor: Executor) -> None:
     assert all(thread["cores"] == placement["cores"] for thread in placement["computing_threads"])
     assert set(placement["thread_variables"].values()) == {"1"}
     assert placement["cuda_visible_devices"] == ""
+    result, again = results
     assert result.timings.num_rows == again.timings.num_rows == 5
-    assert [one.round.column("round").to_pylist() for one in (result, again)] == [[0], [1]]
-    assert set(again.timings.column("round").to_pylist()) == {1}
-    assert not psutil.pid_exists(placement["pid"])
+    assert set(again.timings.column("round").to_pylist()) == {3}
+    assert not psutil.pid_exists(placement["pid"])  # so that the next trial has another
     assert not Path(placement["scratch"]).exists()
-
-
-def switches_of_main_thread(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
-
-
-@pytest.mark.cluster
-def test_a_process_sleeps_between_its_visits(executor: Executor) -> None:
-    """Ray alone wakes its main thread a hundred times a second."""
-    session = executor.open(trial(), "t-r0", 0)
-    try:
-        pid = session.identify().result(60).pid
-        session.prepare().result(60)
-        for visit in (0, 1):
-            session.rest()
-            before, after, tries = -1, switches_of_main_thread(pid), iter(range(50))
-            while before != after:
-                assert next(tries, None) is not None, "it does not sleep"
-                before = after
-                time.sleep(0.2)
-                after = switches_of_main_thread(pid)
-            (result,) = session.run_rounds(visit, 1, visit).result(60)
-            assert result.round.column("visit").to_pylist() == [visit]
-        session.rest()
-        bells = list(own_folder_path().glob(f"*{pid}-*-bell"))
-    finally:
-        session.close()
-    assert len(bells) == 1
-    assert not bells[0].exists()
 
 
 def test_nobody_sleeps_where_the_bell_is_gone(tmp_path: Path) -> None:
@@ -192,16 +189,6 @@ def test_a_model_that_computes_elsewhere_or_with_more_threads_is_an_error(execut
 
 
 @pytest.mark.cluster
-def test_each_trial_has_a_fresh_process(executor: Executor) -> None:
-    pids = []
-    for number in range(2):
-        session = executor.open(trial(None), f"t{number}-r0", 0)
-        pids.append(session.prepare().result(60).placement["pid"])
-        session.close()
-    assert len(set(pids)) == 2
-
-
-@pytest.mark.cluster
 def test_what_a_model_raises_reaches_the_driver(executor: Executor) -> None:
     session = executor.open(trial(fails_to_load=True), "t-r0", 0)
     told = r"model null raised while loading: OSError: weights are gone \(null_targets.py, line \d+, in load\)"
@@ -227,6 +214,20 @@ def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
         session.run_rounds(0, 1, 0).result(0.1)
     session.abandon()
+
+
+@pytest.mark.cluster
+def test_a_trial_is_given_four_gpus_of_one_node_and_sees_them_in_its_order(executor: Executor) -> None:
+    session = executor.open(trial(SEES, "cuda:3,1,2,0", "sequential"), "t-r0", 0)
+    try:
+        assert session.identify().result(60).pid != os.getpid()
+        assert ray.available_resources().get("GPU", 0) == 0
+        with pytest.raises(InputError, match=r"^sees CUDA_VISIBLE_DEVICES=3,1,2,0 in the order PCI_BUS_ID, cuda:0 of 4$"):
+            session.prepare().result(60)
+    finally:
+        session.close()
+    with pytest.raises(InputError, match=r"Ray knows of 4 GPUs of .* and is to keep 5; start it there with --num-gpus=5 or more"):
+        executor.open(trial(SEES, "cuda:0,1,2,3,4", "sequential"), "t-r0", 0)
 
 
 def test_labels_choose_the_node() -> None:

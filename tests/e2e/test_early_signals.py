@@ -133,21 +133,16 @@ def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent:
     wait_until_nothing_is_left(tmp_path)
 
 
-def test_a_signal_when_all_is_measured_ends_the_program_with_130(tmp_path: Path) -> None:
-    with start(tmp_path, "cluster=inline") as driver:
-        told = read_until(driver, "[1/1]")
-        driver.send_signal(signal.SIGTERM)
-        told += driver.communicate(timeout=ENDLESS_S)[1]
-    assert driver.returncode == 130, told
-    assert "interrupted when all was measured and reported" in told
-    assert (tmp_path / "r" / "report.html").exists()
-
-
-def test_a_hang_up_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
+def test_a_hang_up_that_is_ignored_stops_nothing_and_a_signal_when_all_is_measured_ends_the_program_with_130(tmp_path: Path) -> None:
     """As under nohup: the terminal goes, and the campaign goes on."""
     with start(tmp_path, "cluster=inline", ignore=signal.SIGHUP) as driver:
         wait_until(lambda: list(tmp_path.glob("r/trials/*/timings/part-*")))
         driver.send_signal(signal.SIGHUP)
-        _, told = driver.communicate(timeout=ENDLESS_S)
-    assert driver.returncode == 0, told
+        told = read_until(driver, "[1/1]")
+        driver.send_signal(signal.SIGTERM)
+        told += driver.communicate(timeout=ENDLESS_S)[1]
+    assert driver.returncode == 130, told
     assert "SIGHUP" not in told
+    assert json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]["state"] == "done"
+    assert "interrupted when all was measured and reported" in told
+    assert (tmp_path / "r" / "report.html").exists()

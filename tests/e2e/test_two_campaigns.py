@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from program import orchestrator
 
 pytestmark = pytest.mark.slow
 
@@ -26,14 +28,15 @@ def spans(results: Path) -> list[tuple[int, int, str]]:
 
 
 def test_their_trials_take_turns(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "orchestrator", *WORDS]
-    both = [
-        subprocess.Popen([*command, f"results_dir={name}"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for name in ("one", "two")
-    ]
-    told = [process.communicate(timeout=600)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
+    command = [sys.executable, "-m", "orchestrator", *WORDS, "results_dir=one"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as one:
+        while not list(tmp_path.glob("one/trials/*/rounds/part-*")) and one.poll() is None:
+            time.sleep(0.05)
+        two = orchestrator(*WORDS, "results_dir=two", cwd=tmp_path)
+        _, told = one.communicate(timeout=600)
+    assert one.returncode == 0, told
+    assert two.returncode == 0, two.stderr
     rounds = sorted(spans(tmp_path / "one") + spans(tmp_path / "two"))
     assert len(rounds) == 240
     assert all(before[1] <= after[0] for before, after in pairwise(rounds))
-    assert any("waits: the campaign of process" in text for text in told)
+    assert any("waits: the campaign of process" in text for text in (told, two.stderr))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,62 +10,40 @@ import program
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from faulty_campaigns import NULL, ROUNDS, SHORT, faulty
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
-SUPPORT = Path(__file__).parents[1] / "support"
-NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "system=cpu_1core"]
-ROUNDS = 12
-SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "measurement.round_timeout_s=6"]
-
-
-def orchestrator(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+Campaign = tuple[Path, program.Done]
+"""The results, and what the program said."""
 
 
 def trial(folder: Path, **options: Any) -> dict[str, Any]:
     for path in folder.glob("trials/*/trial.json"):
         record: dict[str, Any] = json.loads(path.read_text())
-        if all(record["trial"]["model"]["options"].get(name) == value for name, value in options.items()):
+        found = record["trial"]["model"]["options"]
+        if "load" not in record["trial"] and all(found.get(name) == value for name, value in options.items()):
             return record
     raise LookupError(options)
 
 
-def bad_words(folder: Path, rows: dict[str, int]) -> list[str]:
-    """Return the words of a campaign with one trial per fault and the round in which it comes, -1 while it loads."""
-    (folder / "conf" / "sweep").mkdir(parents=True)
-    (folder / "conf" / "sweep" / "bad.yaml").write_text(
-        "axes:\n"
-        f"  model.fault: {','.join(rows)}\n"
-        f"  model.at_round: {','.join(map(str, rows.values()))}\n"
-        f"  model.once: {','.join(f'{folder}/{fault}' for fault in rows)}\n"
-        "pair: [[model.fault, model.at_round, model.once]]\n"
-    )
-    return ["--config-dir", str(folder / "conf"), *NULL, "+sweep=bad", "model=faulty", *SHORT, "results_dir=r"]
-
-
 @pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Two faults that end or block a process of its own, and one that is told as an exception of it."""
-    folder = tmp_path_factory.mktemp("faults")
-    return folder / "r", orchestrator(*bad_words(folder, {"hang": 7, "kill": 7, "gpu": 7}), cwd=folder)
-
-
-@pytest.fixture(scope="module")
-def campaign_inline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, program.Done]:
-    """Further faults that a model tells as exceptions, which pass through the same code in the driver's process."""
-    folder = tmp_path_factory.mktemp("inline")
-    return folder / "r", program.orchestrator(*bad_words(folder, {"memory": 7, "raise": -1}), "cluster=inline", cwd=folder)
+def told(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """Faults that a model tells as exceptions, which pass through the same code in the driver's process. -1 is while it loads."""
+    folder = tmp_path_factory.mktemp("told")
+    faults = {"gpu": 7, "memory": 7, "raise": -1}
+    words = faulty(folder, {"model.fault": list(faults), "model.at_round": list(faults.values())})
+    return folder / "r", program.orchestrator(*words, "cluster=inline", cwd=folder)
 
 
 @pytest.mark.parametrize(
     ("where", "fault", "name"),
     [
-        ("campaign", "hang", "hang"),
-        ("campaign", "kill", "process killed"),
-        ("campaign", "gpu", "gpu error"),
-        ("campaign_inline", "memory", "out of memory"),
-        ("campaign_inline", "raise", "load failed"),
+        ("faulted", "hang", "hang"),
+        ("faulted", "kill", "process killed"),
+        ("told", "gpu", "gpu error"),
+        ("told", "memory", "out of memory"),
+        ("told", "raise", "load failed"),
     ],
 )
 def test_a_fault_is_named_and_forgiven_once(request: pytest.FixtureRequest, where: str, fault: str, name: str) -> None:
@@ -83,8 +59,8 @@ def test_a_fault_is_named_and_forgiven_once(request: pytest.FixtureRequest, wher
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [("hang", "timeout"), ("kill", "error")])
-def test_the_attempt_is_an_incomplete_round(campaign: tuple[Path, subprocess.CompletedProcess[str]], fault: str, outcome: str) -> None:
-    folder, _ = campaign
+def test_the_attempt_is_an_incomplete_round(faulted: Campaign, fault: str, outcome: str) -> None:
+    folder, _ = faulted
     record = trial(folder, fault=fault)
     place = folder / "trials" / record["trial_id"]
     rounds = pq.read_table(place / "rounds").sort_by("round").to_pylist()
@@ -96,9 +72,9 @@ def test_the_attempt_is_an_incomplete_round(campaign: tuple[Path, subprocess.Com
     assert all((row["inference_ns"] is not None) == (row["outcome"] == "ok") for row in seventh)
 
 
-def test_a_sample_that_hangs_stands_in_every_figure(campaign: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_sample_that_hangs_stands_in_every_figure(faulted: Campaign) -> None:
     """It is late at any threshold: worst tail quality is that of three samples, no deadline holds, and the report names it."""
-    folder, _ = campaign
+    folder, _ = faulted
     record = trial(folder, fault="hang")
     figures = [row for row in pq.read_table(folder / "tail_quality.parquet").to_pylist() if row["trial"] == record["trial_id"]]
     assert max(row["worst"] for row in figures if row["slice"] == "all" and row["metric"] == "top1") <= 3 / 20

@@ -1,4 +1,4 @@
-"""A process that Ray cannot do without is killed in the midst of a campaign."""
+"""A driver under Ray, and a process that Ray cannot do without, are killed in the midst of a campaign."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -20,11 +21,9 @@ from orchestrator.execution.signals import WENT_ON
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 SUPPORT = Path(__file__).parents[1] / "support"
-ROUNDS = 30
-WORDS = [
-    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "-m", "model=echo", "model.sleep_ms=5,6",
-    "measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "results_dir=r",
-]  # fmt: skip
+ROUNDS = 16
+RULE = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "results_dir=r"]
+NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", *RULE]
 ENDLESS_S = 600
 """Keeps a test that hangs from hanging for ever."""
 
@@ -43,14 +42,19 @@ def wait_until(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def started(folder: Path, temporary: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the campaign and return its driver once a round is stored."""
+def started(folder: Path, temporary: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+    """Start the program and return it once it has stored a round."""
+    before = parts(folder)
     driver = subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", *WORDS], cwd=folder, env={**os.environ, "TMPDIR": str(temporary), **environment},
+        [sys.executable, "-m", "orchestrator", *words], cwd=folder, env={**os.environ, "TMPDIR": str(temporary), **environment},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_until(lambda: list(folder.glob("r/trials/*/rounds/part-*")))
+    wait_until(lambda: parts(folder) - before)
     return driver
+
+
+def parts(folder: Path) -> set[Path]:
+    return set(folder.glob("r/trials/*/rounds/part-*"))
 
 
 def kill(driver: subprocess.Popen[str], name: str) -> None:
@@ -58,43 +62,57 @@ def kill(driver: subprocess.Popen[str], name: str) -> None:
     victim.kill()
 
 
-def stored(folder: Path) -> dict[tuple[str, int], int]:
-    """Every stored round and when it began."""
-    found = [(path.parent.name, row) for path in folder.glob("r/trials/*/rounds") for row in pq.read_table(path).to_pylist()]
-    assert len({(trial, row["round"]) for trial, row in found}) == len(found)
-    return {(trial, row["round"]): row["started_monotonic_ns"] for trial, row in found}
+def rounds_in(paths: Iterable[Path]) -> dict[int, int]:
+    """The number of each stored round, and of the process that timed it."""
+    found = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    assert len({row["round"] for row in found}) == len(found)
+    return {row["round"]: row["process"] for row in found}
 
 
-def test_the_campaign_goes_on_once_in_a_fresh_ray(tmp_path: Path, temporary: Path) -> None:
-    with started(tmp_path, temporary) as driver:
-        before = {
-            (path.parents[1].name, row["round"])
-            for path in tmp_path.glob("r/trials/*/rounds/part-*")
-            for row in pq.read_table(path).to_pylist()
-        }
+def test_a_killed_driver_is_gone_on_with_at_once_and_a_dead_ray_in_a_fresh_one(tmp_path: Path, temporary: Path) -> None:
+    """Nothing is lost or measured twice, and the process that a driver has left never overlaps a new round."""
+    trace = tmp_path / "trace"
+    trace.touch()  # what is there is known as a path, and no part of the trial's id
+    words = [*NULL, "task.count=5", "model=traced", "model.sleep_ms=100", f"model.trace={trace}", "system=cpu_1core"]
+    with started(tmp_path, temporary, *words) as driver:
+        driver.kill()
+        driver.communicate()
+    first = rounds_in(parts(tmp_path))
+    with started(tmp_path, temporary, "resume", "r") as driver:
+        second = rounds_in(parts(tmp_path))
         kill(driver, "raylet")
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 0, told
     (line,) = [line for line in told.splitlines() if "raylet" in line]
     assert line == "the embedded Ray has lost its process raylet (signal 9); what was stored is whole: going on in a fresh Ray"
-    trials = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]
-    assert [trial["state"] for trial in trials] == ["done", "done"]
-    after = stored(tmp_path)
-    assert set(after) == {(trial["trial_id"], number) for trial in trials for number in range(ROUNDS)}
-    assert before <= set(after)
-    assert before, "Ray was killed before a round was stored"
-    for trial in {trial for trial, _ in before}:
-        record = json.loads((tmp_path / "r" / "trials" / trial / "trial.json").read_text())
-        assert [fault["name"] for fault in record["faults"]] == ["ray lost"]
-        rounds = pq.read_table(tmp_path / "r" / "trials" / trial / "rounds").to_pylist()
-        assert not any(row["incomplete"] for row in rounds)
-        assert {row["process"] for row in rounds if (trial, row["round"]) in before} == {0}
+    (trial,) = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]
+    assert trial["state"] == "done"
+    place = tmp_path / "r" / "trials" / trial["trial_id"]
+    record = json.loads((place / "trial.json").read_text())
+    assert [fault["name"] for fault in record["faults"]] == ["ray lost"]
+    assert not any(row["incomplete"] for row in pq.read_table(place / "rounds").to_pylist())
+    processes = rounds_in([place / "rounds"])
+    assert sorted(processes) == list(range(ROUNDS))
+    assert {number: processes[number] for number in second} == second
+    assert set(first.values()) == {0}
+    assert {second[number] for number in set(second) - set(first)} <= {0, 1}
+    assert set(processes.values()) == {0, 1, 2}
     assert "ray lost" in (tmp_path / "r" / "report.md").read_text()
     assert list(temporary.iterdir()) == []
 
+    spans: dict[int, tuple[int, int]] = {}
+    for written in trace.read_text().splitlines():
+        pid, start, end = map(int, written.split())
+        earliest, latest = spans.get(pid, (start, end))
+        spans[pid] = min(earliest, start), max(latest, end)
+    assert len(spans) == 3
+    assert all(one[1] < other[0] for one, other in pairwise(sorted(spans.values())))
+    assert {process["pid"] for process in record["processes"]} == set(spans)
+
 
 def test_a_second_death_ends_the_program_and_says_how_to_go_on(tmp_path: Path, temporary: Path) -> None:
-    with started(tmp_path, temporary, **{WENT_ON: "1"}) as driver:
+    words = [*NULL, "-m", "model=echo", "model.sleep_ms=15,16"]
+    with started(tmp_path, temporary, *words, **{WENT_ON: "1"}) as driver:
         kill(driver, "gcs_server")
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 1, told
@@ -103,6 +121,6 @@ def test_a_second_death_ends_the_program_and_says_how_to_go_on(tmp_path: Path, t
     assert how == "go on with: python -m orchestrator resume r"
     states = {trial["state"] for trial in json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]}
     assert states == {"interrupted"}  # both were loaded
-    assert stored(tmp_path)
+    assert any(pq.read_table(path).num_rows for path in tmp_path.glob("r/trials/*/rounds"))
     wait_until(lambda: not any(str(temporary) in " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])))
     assert list(temporary.iterdir()) == []

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from program import orchestrator
+from faulty_campaigns import LOAD, NULL, SHORT
+from program import Done, orchestrator
 
 from orchestrator.configuration.config import Trial
 from orchestrator.storage import schema
@@ -22,20 +23,10 @@ from orchestrator.subject.schedule import schedule_of
 
 pytestmark = pytest.mark.slow
 
-SUPPORT = Path(__file__).parents[1] / "support"
-NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "system=cpu_1core"]
-ROUNDS, SAMPLES, PER_STREAM = 12, 20, 4
-LOAD = ["load=poisson", "load.rate_per_s=200", "load.stream_s=0.5", "load.ramp_s=0.1", "load.seed=2"]
-SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "measurement.round_timeout_s=6"]
+SAMPLES = 20
+LOADED = [f"{name}={value}" for name, value in LOAD.items()]
 FAULTS = {"kill": ("process killed", "error"), "hang": ("hang", "timeout")}
 """How a fault is called, and how the inference that it ended."""
-
-
-def program(*words: str, cwd: Path) -> int:
-    """Run the program and return its exit code."""
-    done = subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.returncode
 
 
 def check_conserved(place: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -64,26 +55,14 @@ def check_conserved(place: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return record, rounds
 
 
-@pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A campaign with a trial for each fault, in its round 7."""
-    folder = tmp_path_factory.mktemp("faulty")
-    (folder / "conf" / "sweep").mkdir(parents=True)
-    (folder / "conf" / "sweep" / "bad.yaml").write_text(
-        f"axes:\n  model.fault: {','.join(FAULTS)}\n  model.once: {','.join(f'{folder}/{fault}' for fault in FAULTS)}\n"
-        "pair: [[model.fault, model.once]]\n"
-    )
-    words = ["--config-dir", str(folder / "conf"), *NULL, "+sweep=bad", "model=faulty", "model.at_round=7"]
-    assert program(*words, *SHORT, *LOAD, "results_dir=r", cwd=folder) == 0
-    return folder / "r"
-
-
 @pytest.mark.cluster
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(faulty: Path, fault: str) -> None:
+def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(faulted: tuple[Path, Done], fault: str) -> None:
+    folder, done = faulted
+    assert done.returncode == 0, done.stderr
     name, outcome = FAULTS[fault]
-    records = {path.parent: json.loads(path.read_text()) for path in faulty.glob("trials/*/trial.json")}
-    (place,) = (path for path, one in records.items() if one["trial"]["model"]["options"]["fault"] == fault)
+    trials = {path.parent: json.loads(path.read_text())["trial"] for path in folder.glob("trials/*/trial.json")}
+    (place,) = (path for path, trial in trials.items() if "load" in trial and trial["model"]["options"]["fault"] == fault)
     record, rounds = check_conserved(place)
     assert [one["name"] for one in record["faults"]] == [name]
     assert [row["round"] for row in rounds if row["incomplete"]] == [6]  # the third of the second stream: of 4, one is not begun
@@ -97,7 +76,7 @@ def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(faulty: Path, f
 
 
 def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    words = ["cluster=inline", "model=echo", "model.sleep_ms=2", *SHORT, *LOAD, "measurement.min_rounds=40", "measurement.max_rounds=40"]
+    words = ["cluster=inline", "model=echo", "model.sleep_ms=2", *SHORT, *LOADED, "measurement.min_rounds=40", "measurement.max_rounds=40"]
     kill_after_part(1, *NULL, *words, f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("r/trials/*/rounds/part-*")}
     kill_after_part(3, "resume", "r", cwd=tmp_path)
@@ -116,7 +95,7 @@ def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> No
 @pytest.mark.cluster
 def test_one_ctrl_c_ends_the_stream_after_its_round(tmp_path: Path) -> None:
     """A stream of ten minutes: the program ends long before, with whole rounds."""
-    words = ["model=traced", "model.sleep_ms=2", f"model.trace={tmp_path / 'trace'}", *SHORT, *LOAD, "load.stream_s=600"]
+    words = ["model=traced", "model.sleep_ms=2", f"model.trace={tmp_path / 'trace'}", *SHORT, *LOADED, "load.stream_s=600"]
     command = [sys.executable, "-m", "orchestrator", *NULL, *words, f"results_dir={tmp_path / 'r'}"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as it:
         until = time.monotonic() + 600

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 
 from orchestrator.machine.host import own_identity
-from orchestrator.machine.own_processes import OwnProcesses, divide, find, read_cpu_ns, read_parents, roots_beside
+from orchestrator.machine.own_processes import Kin, OwnProcesses, divide, read_cpu_ns, read_parents, roots_beside
 
 DRIVER, GUARD, HEAD, RAYLET, AGENT, TIMED, SERVER, WORKER_OF_SERVER, RESTING, STRANGER = range(10, 20)
 PARENTS = {
@@ -24,11 +25,25 @@ def test_a_root_that_is_gone_and_no_root_leave_the_children_alone() -> None:
 
 def test_processes_of_this_machine_are_read() -> None:
     assert read_parents()[os.getpid()] == os.getppid()
-    found = find([os.getppid()])
+    found = Kin([os.getppid()]).find()
     assert os.getppid() in found.program
     assert os.getpid() not in (*found.program, *found.children)
     assert read_cpu_ns([os.getpid(), 2**30])[os.getpid()] > 0
     assert read_cpu_ns([2**30]) == {}
+
+
+def test_what_starts_between_two_looks_is_found_and_what_ended_is_not() -> None:
+    kin = Kin([])
+    kin.find()
+    with subprocess.Popen(["sleep", "60"]) as started:
+        assert started.pid in kin.find().children
+        started.kill()
+    assert started.pid not in kin.find().children
+
+
+def test_a_process_whose_known_parent_is_gone_has_another() -> None:
+    assert read_parents({os.getpid(): 2**30})[os.getpid()] == os.getppid()
+    assert read_parents({os.getpid(): 1})[os.getpid()] == 1, "one that lives is not read again"
 
 
 def test_only_a_driver_on_this_machine_is_a_root_where_no_ray_started_the_process() -> None:

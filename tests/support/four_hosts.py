@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import program
 import pytest
 
 HOSTS_SCRIPT = Path(__file__).parents[2] / "cluster" / "demo" / "hosts.sh"
@@ -56,11 +58,33 @@ class Traces:
 
 @dataclass(frozen=True)
 class FourHosts:
-    """The hosts of the demonstration. A driver joins with ``address`` in a process that has ``environment``."""
+    """The hosts of the demonstration. A driver joins with ``address`` in a process that has ``environment``.
+
+    ``variables`` are what that has besides this process's own: None where it has none of a name.
+    """
 
     folder: Path
     address: str
-    environment: Mapping[str, str]
+    variables: Mapping[str, str | None]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that is to join."""
+        return {name: value for name, value in {**os.environ, **self.variables}.items() if value is not None}
+
+    @contextlib.contextmanager
+    def entered(self, **changes: str) -> Iterator[None]:
+        """Have this very process be one that can join: it reads the token anew for each Ray."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**self.variables, **changes}.items():
+                patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
+            yield
+
+    def orchestrator(self, *words: str, cwd: Path, machines: str = "node", **changes: str) -> program.Done:
+        """Run one command line that joins them, in this very process, with some variables changed."""
+        joining = ("cluster=address", f"cluster.address={self.address}", f"cluster.machines={machines}")
+        with self.entered(**changes):
+            return program.orchestrator(*words, *joining, cwd=cwd)
 
     def cut(self, host: str) -> None:
         run_hosts("cut", self.folder, host)
@@ -78,16 +102,14 @@ class FourHosts:
         return f"tq-{(self.folder / 'run').read_text().split()[0]}-{host}"
 
 
-def exported(script: Path) -> dict[str, str]:
-    """This process's environment as it is after a shell has sourced ``script``, a list of ``export`` and ``unset``."""
-    environment = dict(os.environ)
+def exported(script: Path) -> dict[str, str | None]:
+    """What a shell that sources ``script``, a list of ``export`` and ``unset``, makes of variables; None of one that it unsets."""
+    found: dict[str, str | None] = {}
     for word, *names in map(shlex.split, script.read_text().splitlines()):
         for name in names:
             key, _, value = name.partition("=")
-            environment.pop(key, None)
-            if word == "export":
-                environment[key] = value
-    return environment
+            found[key] = value if word == "export" else None
+    return found
 
 
 @pytest.fixture(scope="session")
