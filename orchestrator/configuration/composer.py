@@ -12,14 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra import compose, version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
 from hydra.core.plugins import Plugins
 from hydra.errors import ConfigCompositionException
-from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers.oc import env
@@ -33,8 +33,9 @@ from orchestrator.configuration.keys import (
     is_schema_key,
     nearest,
 )
-from orchestrator.configuration.plain_values import check_plain, check_size
+from orchestrator.configuration.plain_values import check_plain
 from orchestrator.configuration.sweep import Conditional, Note
+from orchestrator.configuration.yaml_files import BoundedFiles, url_of
 from orchestrator.contracts import InputError
 
 MOST_VALUES = 100_000
@@ -60,22 +61,6 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-class BoundedFiles(FileConfigSource):
-    """A folder of the user's own YAML files, each no larger than what people write by hand."""
-
-    @staticmethod
-    def scheme() -> str:
-        """Return what precedes ``://`` in Hydra's search path."""
-        return "bounded"
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """Read one file after checking its size."""
-        path = Path(self.path, self._normalize_file_name(config_path))
-        if path.is_file():
-            check_size(path.read_text(encoding="utf-8"), str(path))
-        return super().load_config(config_path)
-
-
 class Composer:
     """Hydra, initialised once, with the shipped groups and the user's own."""
 
@@ -85,13 +70,14 @@ class Composer:
         self._folders = [_existing_folder(folder) for folder in config_dirs]
         _refuse_shadowed_files([shipped_folder(), *self._folders])
         Plugins.instance().register(BoundedFiles)
-        urls = ",".join(QuotedString(f"{BoundedFiles.scheme()}://{folder}", Quote.single).with_quotes() for folder in self._folders)
+        urls = ",".join(QuotedString(url_of(folder), Quote.single).with_quotes() for folder in self._folders)
         self._search = [f"hydra.searchpath=[{urls}]"] if urls else []
         self._parser = OverridesParser.create()
 
     def __enter__(self) -> Composer:
         GlobalHydra.instance().clear()
-        initialize_config_dir(str(shipped_folder()), version_base="1.3")
+        version.setbase("1.3")
+        Hydra.create_main_hydra2("app", create_config_search_path(url_of(shipped_folder())))
         return self
 
     def __exit__(self, *exception: object) -> None:

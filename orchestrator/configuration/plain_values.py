@@ -76,6 +76,8 @@ def _shown(value: object) -> str:
 MOST_VALUES = 20_000
 """Values of one file, each alias counted as what it stands for. The largest file shipped has a hundredth of it."""
 MOST_BYTES = 2 * 2**20
+SHORTEST_VALUE = 0.5
+"""Characters that a value takes at least, as in ``[:,:]``: two pairs of an empty key and an empty value."""
 
 
 def check_size(text: str, name: str) -> None:
@@ -86,8 +88,10 @@ def check_size(text: str, name: str) -> None:
     InputError
         with the name and the bound.
     yaml.YAMLError, RecursionError
-        for invalid YAML, or YAML nested deeper than Python's stack.
+        for invalid YAML, or YAML nested deeper than Python's stack, where values have to be counted: not in a short text without an alias.
     """
+    if "*" not in text and len(text) < SHORTEST_VALUE * MOST_VALUES:
+        return
     size = len(text.encode(errors="surrogatepass"))
     if size > MOST_BYTES:
         raise InputError(f"{name}: has {size:,} bytes, and a configuration has at most {MOST_BYTES:,}: put data into a file of its own")
