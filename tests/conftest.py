@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import shared_cores  # noqa: F401 - before numpy
+from effort import EFFORT
 from hypothesis import settings
 
 from orchestrator.distributed.local import prepare_environment
@@ -23,7 +24,7 @@ os.environ.pop("COLUMNS", None)
 os.unsetenv("COLUMNS")
 
 # A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.
-settings.register_profile("no deadline", deadline=None)
+settings.register_profile("no deadline", deadline=None, max_examples=50 * EFFORT)
 settings.load_profile("no deadline")
 
 # Ray reads this once, when it is first imported, and adds folders of packages of its own to the path: neither may happen within a test,
@@ -31,13 +32,14 @@ settings.load_profile("no deadline")
 prepare_environment()
 importlib.import_module("ray")
 
-SUPPORT = Path(__file__).parent / "support"
+TESTS = Path(__file__).resolve().parent
+SUPPORT = TESTS / "support"
 TOGETHER = {
     "four hosts": ("tests/cluster/",),
     "reports, and pages in a browser": tuple(f"tests/report/test_{name}" for name in ("figures", "page", "report", "tables_and")),
     "models that fault": ("tests/faults/test_model_faults", "tests/faults/test_under_load"),
     "comparisons": ("tests/compare/",),
-    "exports": ("tests/export/",),
+    "exports": ("tests/export/", "tests/faults/test_poisoned_results"),
     "a study": ("tests/study/",),
     "transformers": tuple(f"tests/tasks/test_{name}" for name in ("causal_lm", "detr", "sentence_classifier", "vicuna")),
     "torch and tensorflow": (
@@ -45,10 +47,19 @@ TOGETHER = {
         *(f"tests/tasks/test_{name}" for name in ("efficientnet", "tensorflow", "vit")),
     ),
     "torch": tuple(
-        f"tests/tasks/test_{name}" for name in ("boxes", "image_input", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")
+        f"tests/tasks/test_{name}" for name in ("boxes", "image_input", "labels", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")
     ),
 }
 """What takes long to make or to import, and how the paths of the files begin that need it."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each process of pytest-xdist begin with other folders: what one has compiled, in a checkout that is new, the others find compiled."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    if [Path(given).resolve() for given in config.args] == [TESTS] and number.isdigit():
+        folders = sorted(str(path) for path in TESTS.iterdir() if any(path.glob("test_*.py")))
+        first = int(number) * len(folders) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        config.args = [*folders[first:], *folders[:first]]
 
 
 def pytest_collection_finish() -> None:
@@ -59,9 +70,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, so that none of them is left over at the end for one process alone."""
+    """Begin with the files that take long, so that none of them is left over at the end for one process alone; each process alike."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: (item.path.parent.name != "cluster", item.path not in slow))
+    items.sort(key=lambda item: (item.path.parent.name != "cluster", item.path not in slow, item.path))
 
 
 @pytest.hookimpl(optionalhook=True)

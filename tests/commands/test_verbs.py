@@ -252,14 +252,17 @@ def test_formats_are_those_that_are_written() -> None:
     assert FIGURES == FORMATS
 
 
-def test_every_option_of_another_verb_is_told(call: Call) -> None:
-    for verb in line.names():
-        own = set(line.parser_of(verb).names)
-        for other in line.names():
-            for option in set(line.parser_of(other).main_names) - own:
-                with pytest.raises(InputError, match=f"^{option}: belongs to .*{other}.*; {verb} takes ") as caught:
-                    line.parse(verb, ["a", option])
-                assert "\n" not in str(caught.value)
+def test_every_option_of_another_verb_is_told() -> None:
+    parsers = {verb: line.parser_of(verb) for verb in line.names()}
+    every = {option for parser in parsers.values() for option in parser.main_names}
+    for verb, parser in parsers.items():
+        for option in every - set(parser.names):
+            with pytest.raises(InputError, match=f"^{option}: belongs to .*; {verb} takes ") as caught:
+                line.parse(verb, ["a", option])
+            told, _, _ = str(caught.value).partition(f"; {verb} takes ")
+            owners = re.split(", | and ", told.removeprefix(f"{option}: belongs to "))
+            assert owners == [other for other in parsers if option in parsers[other].names]
+            assert "\n" not in str(caught.value)
 
 
 def test_a_verb_whose_file_is_broken_leaves_the_others_their_help(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.inline import open_inline
+from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
@@ -90,7 +91,8 @@ def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int
     record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
     clock = Clock(seed)
     monotonic = clock if paced else time.monotonic_ns
-    with CampaignWriter.create(directory, record) as writer, open_inline(directory.parent / "cache", clock, monotonic) as executor:
+    with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
+        executor = InlineExecutor(Path(scratch), directory.parent / "cache", clock, monotonic)  # without a guard, a process of its own
         run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
     campaign = open_campaign(directory)
     write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {})

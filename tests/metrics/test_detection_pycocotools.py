@@ -134,7 +134,7 @@ def test_random_cases_at_every_threshold_and_round(seed, case):
     assert (curves[:2, 3] > 0.02).all(), "a case where nothing is found tests nothing"
 
 
-@pytest.mark.parametrize("seed", range(20 * EFFORT))
+@pytest.mark.parametrize("seed", range(12 * EFFORT))
 def test_more_random_cases(seed):
     random = np.random.default_rng(seed)
     settings_of_case = {
@@ -148,7 +148,7 @@ def test_more_random_cases(seed):
     }
     references, predictions = random_task(1000 + seed, **settings_of_case)
     times = random.integers(1, 100, (2, len(references)))
-    assert_equal_to_coco_eval(references, predictions, times, [40, 80, 100])
+    assert_equal_to_coco_eval(references, predictions, times, [60, 100])
 
 
 def test_a_slice_is_a_task_of_its_own():
@@ -221,7 +221,7 @@ def pictures(draw):
     return reference, prediction if draw(st.integers(0, 5)) else None, draw(st.integers(1, 3))
 
 
-@settings(max_examples=75 * EFFORT, deadline=None)
+@settings(max_examples=50 * EFFORT, deadline=None)
 @given(st.lists(pictures(), min_size=1, max_size=4))
 def test_small_cases(task):
     references, predictions, times = zip(*task, strict=True)

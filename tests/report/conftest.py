@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from browsing import DESK, slide, unfold
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.inline import open_inline
+from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.figures.evidence import Evidence, evidence_of
@@ -96,7 +97,8 @@ def measured(folder: Path, candidates: list[Candidate]) -> Path:
         trials=planned,
         left_out=(LeftOut(pair=("null", "<i>tensorflow</i>"), reason="offers </script> no such runtime"),),
     )
-    with CampaignWriter.create(folder / "results", record) as writer, open_inline(folder / "cache", LeapingClock()) as executor:
+    with CampaignWriter.create(folder / "results", record) as writer, tempfile.TemporaryDirectory() as scratch:
+        executor = InlineExecutor(Path(scratch), folder / "cache", LeapingClock())  # without a guard, which is a process of its own
         run_trials(list(planned), executor, writer, Progress(len(planned), None), threading.Event())
     return folder / "results"
 

@@ -181,10 +181,8 @@ def test_figures_become_real_files(report: Any, tmp_path: Path, form: str) -> No
     assert (tmp_path / "again" / f"tail-quality.{form}").read_bytes() == first
 
 
-def test_every_figure_can_be_written(report: Any, tmp_path: Path) -> None:
-    names = set(figures(report.results, report.evidence))
-    assert names >= KINDS
-    assert {path.stem for path in write_figures(tmp_path, ["svg"], (), report.results, report.evidence)} == names
+def test_every_kind_is_drawn(report: Any) -> None:
+    assert set(figures(report.results, report.evidence)) >= KINDS
 
 
 def test_names_in_figures_are_text_and_no_formula(hostile_report: Any, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import CampaignConfig, parse_trial
-from orchestrator.execution.inline import open_inline
+from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
@@ -83,7 +83,8 @@ def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int =
             sweep={"axes": {"model": "null,other"}, "set": ["task=numbers"]}, left_out=(LeftOut(pair=("null", "coco"), reason="other kind"),),
             created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,))),
         )  # fmt: skip
-        with CampaignWriter.create(directory, record) as writer, open_inline(Path(scratch), Clock(seed)) as executor:
+        with CampaignWriter.create(directory, record) as writer:
+            executor = InlineExecutor(Path(scratch), Path(scratch, "cache"), Clock(seed))  # without a guard, which is a process of its own
             run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
     return directory
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,32 @@ from PIL import Image
 
 from orchestrator.contracts import LoadContext
 
+MakeContext = Callable[..., LoadContext]
+
 
 @pytest.fixture
-def make_context(tmp_path: Path) -> Callable[..., LoadContext]:
+def make_context(tmp_path: Path) -> MakeContext:
     """Return a factory of contexts: fp32 on two CPU threads, a cache of this test's own, and what the caller changes."""
+    return partial(context_with, tmp_path / "cache")
 
-    def make(runtime: str = "torch", **changes: Any) -> LoadContext:
-        settings: dict[str, Any] = {
-            "dtype": "fp32",
-            "deterministic": False,
-            "autotune": False,
-            "device": "cpu",
-            "threads": 2,
-            "batch": 1,
-            "cache_dir": tmp_path / "cache",
-        }
-        return LoadContext(runtime=runtime, **(settings | changes))
 
-    return make
+@pytest.fixture(scope="module")
+def make_any_context(tmp_path_factory: pytest.TempPathFactory) -> MakeContext:
+    """Return such a factory for models that several tests of a module use, with a cache of the module's own."""
+    return partial(context_with, tmp_path_factory.mktemp("module") / "cache")
+
+
+def context_with(cache: Path, runtime: str = "torch", **changes: Any) -> LoadContext:
+    settings: dict[str, Any] = {
+        "dtype": "fp32",
+        "deterministic": False,
+        "autotune": False,
+        "device": "cpu",
+        "threads": 2,
+        "batch": 1,
+        "cache_dir": cache,
+    }
+    return LoadContext(runtime=runtime, **(settings | changes))
 
 
 @pytest.fixture

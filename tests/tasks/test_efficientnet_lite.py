@@ -69,26 +69,36 @@ OTHERS = [("torchscript", 1e-4), ("onnxruntime", 1e-4), ("tensorflow", 1e-3)]
 """Compiling all of it takes minutes: test_torch_compile.py compiles one of the blocks that it is made of."""
 
 
+@pytest.fixture(scope="module")
+def of_torch(samples: list[tuple[Sample, Any]], make_any_context: MakeContext) -> list[tuple[list[Any], Any, list[list[int]]]]:
+    """Two batches of pictures with PyTorch's own logits and answers."""
+    pictures = [picture for _, picture in samples]
+    eager = EfficientNetLite("lite0", class_count=1000).load(make_any_context(batch=10))
+    batches = (pictures[:10], pictures[10:])
+    logits = [eager.infer(eager.preprocess(batch)) for batch in batches]
+    return [(batch, np.asarray(found), eager.postprocess(found)) for batch, found in zip(batches, logits, strict=True)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("runtime", "bound"), OTHERS, ids=[runtime for runtime, _ in OTHERS])
 def test_all_runtimes_give_the_logits_of_torch(
-    runtime: str, bound: float, samples: list[tuple[Sample, Any]], make_context: MakeContext
+    runtime: str,
+    bound: float,
+    samples: list[tuple[Sample, Any]],
+    of_torch: list[tuple[list[Any], Any, list[list[int]]]],
+    make_context: MakeContext,
 ) -> None:
     if runtime == "tensorflow" and find_spec("tensorflow") is None:
         pytest.skip("tensorflow is not installed: run `pip install 'tail-quality[tensorflow]'`")
-    pictures = [picture for _, picture in samples]
-    model = EfficientNetLite("lite0", class_count=1000)
-    eager, other = model.load(make_context(batch=10)), model.load(make_context(runtime, batch=10, cache_dir=cache_dir()))
+    other = EfficientNetLite("lite0", class_count=1000).load(make_context(runtime, batch=10, cache_dir=cache_dir()))
     right = []
-    for batch in (pictures[:10], pictures[10:]):
-        by_torch = eager.infer(eager.preprocess(batch))
-        expected = np.asarray(by_torch)
+    for batch, expected, answers in of_torch:
         outputs = other.infer(other.preprocess(batch))
         logits = outputs.copy_outputs_to_cpu()[0] if runtime == "onnxruntime" else np.asarray(outputs)
         assert logits.shape == expected.shape == (len(batch), 1000)
         assert np.abs(expected).max() > 1
         assert np.abs(logits - expected).max() < bound
-        assert other.postprocess(outputs) == eager.postprocess(by_torch)
+        assert other.postprocess(outputs) == answers
         right += other.postprocess(outputs)
     assert share_right(right, [sample.reference for sample, _ in samples], 1) == 0.9
     assert other.facts["largest_difference"] < bound
