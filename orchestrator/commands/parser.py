@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -81,20 +82,25 @@ def listed(text: str) -> tuple[str, ...]:
 def count(text: str) -> int:
     """Read a whole number from 1 to `MOST`."""
     try:
-        number = int(text)
+        found = int(text)
     except ValueError:
-        number = 0
-    if not 1 <= number <= MOST:
+        found = 0
+    if not 1 <= found <= MOST:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a whole number from 1 to {MOST:,}")
-    return number
+    return found
+
+
+def number(text: str) -> float:
+    """Read a number; NaN, which lies in no range, where there is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def share(text: str) -> float:
     """Read a percentage above 0, such as 20 or 20%, as a share."""
-    try:
-        percent = float(text.removesuffix("%"))
-    except ValueError:
-        percent = 0.0
+    percent = number(text.removesuffix("%"))
     if not 0 < percent < MOST:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a percentage above 0, such as 20")
     return percent / 100

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 
 from orchestrator.commands.asked import CapacitySearch, Composing
 from orchestrator.commands.line import Line, overrides_alone
-from orchestrator.commands.parser import LineParser
+from orchestrator.commands.parser import LineParser, number
 from orchestrator.commands.shared_options import add_config_dir, add_full, add_quiet
 from orchestrator.contracts import InputError
 
@@ -74,26 +73,19 @@ def execute(options: CapacitySearch) -> int:
     return execute(options)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
 def _share(text: str) -> float:
-    if not 0 < (value := _number(text)) < 1:
+    if not 0 < (value := number(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a share between 0 and 1, such as 0.99")
     return value
 
 
 def _seconds(text: str) -> float:
-    if not 0 < (value := _number(text)) <= LONGEST_S:
+    if not 0 < (value := number(text)) <= LONGEST_S:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number of seconds up to {LONGEST_S:,}, such as 60")
     return value
 
 
 def _minutes(text: str) -> float:
-    if not SHORTEST_MINUTES <= (value := _number(text)) <= LONGEST_S / 60:
+    if not SHORTEST_MINUTES <= (value := number(text)) <= LONGEST_S / 60:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number of minutes from {SHORTEST_MINUTES:g} on, such as 10")
     return value

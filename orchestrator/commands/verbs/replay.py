@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 
 from orchestrator.commands.asked import Replaying
 from orchestrator.commands.line import Line, counted, split
-from orchestrator.commands.parser import LineParser, count, listed, path
+from orchestrator.commands.parser import LineParser, count, listed, number, path
 from orchestrator.contracts import InputError
 
 SUMMARY = "tail quality under arrivals, from stored times alone"
@@ -95,11 +94,7 @@ def execute(options: Replaying) -> int:
 
 
 def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 1e-3 <= value <= MOST_PER_S:
+    if not 1e-3 <= (value := number(text)) <= MOST_PER_S:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number from 0.001 to {MOST_PER_S:,.0f}")
     return value
 
