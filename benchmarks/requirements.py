@@ -10,7 +10,8 @@ among those of seven other trials. Of several processes one is outside alone.
 
 Outside also where times are no independent ones: in *bursts*; in *bad visits*, of which all answers are late or, of a mean, every second
 one, and no answer elsewhere; and in bursts in *one stretch* of rounds that follow one another, 34, 60, 120 and as many as a plan for such
-a trial has. Each of these has bad visits or spells so rarely that the truth lies just outside: many campaigns have none of them.
+a trial has. Each of these has bad visits or spells so rarely that the truth lies just outside: many campaigns have none of them. First
+inferences after a pause, of half and of nine tenths of visits, also where slow ones come in *spells* of visits.
 
 Results are kept in a file, and a run that was stopped goes on from there: they are found again while no line of the code has changed.
 
@@ -87,12 +88,15 @@ KINDS: Mapping[str, Callable[[str], dict[str, Any]]] = {
 }
 STARTS = {"first inference, cold start, memory": 0.5, "the same in 90 % of starts": 0.9}
 """Kinds whose units are fresh processes, and the share of them."""
-WARM = "first inference after a pause"
+WARM = {"first inference after a pause": 0.5, "the same in 90 % of visits": 0.9}
+"""Kinds whose units are visits, and the share of them."""
 CHANGES = "answers between rounds"
-ALL = (*KINDS, *STARTS, WARM)
+ALL = (*KINDS, *STARTS, *WARM)
 MEANS = ("tail quality, 95 %", "tail quality, 99 %", "tail quality of a slice", "latency, p95", "latency, p99", "capacity")
 IN_BAD_VISITS = {"all late": 1.0, "half late": 0.5}
 """Share of the answers of a bad visit that are late."""
+SPELLS = {"spells, 0.3": 0.3, "spells, 0.5": 0.5, "spells, 0.8": 0.8}
+"""Probability with which a visit is like the one before it, be that one good or bad; else it is drawn anew."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +236,8 @@ def drawn(kind: str, scenario: Scenario, target: float, repetitions: int, seed: 
     random = generator(seed, "requirements", kind, scenario.name, target)
     if kind in STARTS:
         return of_starts(STARTS[kind], scenario, target, repetitions, random)
-    if kind == WARM:
-        return of_pauses(scenario, target, repetitions, random)
+    if kind in WARM:
+        return of_pauses(kind, scenario, target, repetitions, random)
     draw, rounds = Draw(kind, scenario), size_of(kind)
     changes = kind == CHANGES
     place = (place_of_changes if changes else place_of)(draw, target, random)
@@ -256,18 +260,35 @@ def of_starts(share: float, scenario: Scenario, target: float, repetitions: int,
     return units, met / repetitions
 
 
-def of_pauses(scenario: Scenario, target: float, repetitions: int, random: np.random.Generator) -> tuple[int, float]:
+def of_pauses(kind: str, scenario: Scenario, target: float, repetitions: int, random: np.random.Generator) -> tuple[int, float]:
     """First inferences of visits: one per visit, slower in a burst."""
-    allowed = 0.5
-    asked = {"id": "R", "text": "drawn", "first_inference": {"within": "1 s", "state": "warm", "share_of_starts": 1 - allowed}}
-    [size] = sizes_of(Requirements.model_validate({"requirements": [asked]}), Outlook([planned_trial(WARM, 60)], {"drawn": SAMPLES}))
-    units = size.need.rounds // VISIT_ROUNDS - 1
+    allowed, units = round(1 - WARM[kind], 12), visits_of(kind)
     bound = scenario.threshold_ns(1 - target * allowed)
     met = 0
     for _ in range(repetitions):
         times, _ = scenario.trial(random, units * VISIT_ROUNDS, 1, VISIT_ROUNDS)
         met += visits_keep(times[::VISIT_ROUNDS, 0], bound, late_share=allowed, error=0.05).verdict == "met"
     return units, met / repetitions
+
+
+def in_spells(kind: str, alike: float, repetitions: int, seed: int) -> tuple[int, float]:
+    """Return visits, and the share of campaigns called met whose slow first inferences come in spells that outlast visits."""
+    random = generator(seed, "requirements in spells", kind, alike)
+    allowed, units = round(1 - WARM[kind], 12), visits_of(kind)
+    met = 0
+    for _ in range(repetitions):
+        fresh = (random.random(units) >= alike) | (np.arange(units) == 0)
+        slow = (random.random(units) < OUTSIDE * allowed)[np.maximum.accumulate(np.where(fresh, np.arange(units), 0))]
+        times = MEDIAN_NS * np.exp(random.normal(0, 0.1, units)) * np.where(slow, 10, 1)
+        met += visits_keep(times, 3 * MEDIAN_NS, late_share=allowed, error=0.05).verdict == "met"
+    return units, met / repetitions
+
+
+def visits_of(kind: str) -> int:
+    """Return the visits after a pause that a plan asks for."""
+    asked = {"id": "R", "text": "drawn", "first_inference": {"within": "1 s", "state": "warm", "share_of_starts": WARM[kind]}}
+    [size] = sizes_of(Requirements.model_validate({"requirements": [asked]}), Outlook([planned_trial(kind, 60)], {"drawn": SAMPLES}))
+    return size.need.rounds // VISIT_ROUNDS - 1
 
 
 def in_one_stretch(kind: str, rounds: int | None, repetitions: int, seed: int) -> tuple[int, float]:
@@ -332,6 +353,8 @@ class Question:
         if self.times.startswith(STRETCH):
             words = self.times.removeprefix(STRETCH)
             return in_one_stretch(self.kind, int(words) if words else None, repetitions, seed)
+        if self.times in SPELLS:
+            return in_spells(self.kind, SPELLS[self.times], repetitions, seed)
         scenario = {one.name: one for one in (LOGNORMAL, BURSTS)}[self.times]
         return drawn(self.kind, scenario, OUTSIDE if self.truth == "outside" else MARGIN, repetitions, seed)
 
@@ -348,6 +371,8 @@ def questions(kinds: Sequence[str]) -> Iterator[Question]:
         yield Question(kind, LOGNORMAL.name)
         yield Question(kind, LOGNORMAL.name, "inside")
         yield Question(kind, BURSTS.name)
+        if kind in WARM:
+            yield from (Question(kind, spells) for spells in SPELLS)
         if kind in KINDS:
             yield Question(kind, "all late")
         if kind in MEANS:

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.assessment.axes import texts_of, unmatched
 from orchestrator.assessment.case import STREAMED
 from orchestrator.assessment.impossible import Outlook, remark_of, why_never
-from orchestrator.assessment.pauses import LEAST_VISITS
+from orchestrator.assessment.pauses import least_visits
 from orchestrator.assessment.rates import deciding, parts_of_error, planned_by_rate
 from orchestrator.assessment.requirements import (
     AnswersAsked,
@@ -288,7 +288,8 @@ def _first_inference(asked: FirstInferenceAsked, odds: Odds, one: PlannedTrial, 
     per_visit = _rounds_per_visit(one.trial, samples)
     if per_visit is None or not one.trial.measurement.lead_in:
         return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.schedule=visits")
-    return Need((max(units, visits, LEAST_VISITS) + 1) * per_visit)  # the first visit of a process comes after no pause
+    fewest = least_visits(allowed, risk_of_look(odds.error))
+    return Need((max(units, visits, fewest) + 1) * per_visit)  # the first visit of a process comes after no pause
 
 
 def _starts(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:

@@ -30,7 +30,7 @@ from orchestrator.configuration.fields import (
     explain,
 )
 from orchestrator.configuration.frozen import Frozen
-from orchestrator.configuration.load import LoadConfig
+from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
 from orchestrator.configuration.tolerance import with_tolerance_file
 from orchestrator.contracts import InputError
@@ -314,7 +314,9 @@ def parse_trial(document: Mapping[str, Any]) -> Trial:
     missing = [key for key in NEEDED_KEYS if not document.get(key)]
     if missing:
         raise InputError(f"no {missing[0]} was chosen: add {missing[0]}=NAME to the command line")
-    return _validate(Trial, {key: document[key] for key in TRIAL_KEYS if document.get(key)})
+    trial = _validate(Trial, {key: document[key] for key in TRIAL_KEYS if document.get(key)})
+    refuse_empty_streams(trial.load)
+    return trial
 
 
 def parse_campaign(document: Mapping[str, Any]) -> CampaignConfig:

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from orchestrator.configuration.fields import LARGEST_SEED, LONGEST_STREAM_S, MOST_ARRIVALS_PER_S, MOST_SAMPLES, Milliseconds
 from orchestrator.configuration.frozen import Frozen
+from orchestrator.contracts import InputError
+from orchestrator.stats.arrivals import LEAST_RAMP_S, RAMP_SHARE
 from orchestrator.stats.service_policies import Policy
 
 LoadLaw = Literal["closed", "periodic", "poisson", "gamma", "trace"]
@@ -97,3 +99,20 @@ class LoadConfig(Frozen):
         if self.stream_s is not None and self.ramp_s is not None and self.ramp_s >= self.stream_s:
             raise ValueError(f"ramp_s={self.ramp_s:g} leaves nothing of stream_s={self.stream_s:g}; lower load.ramp_s")
         return self
+
+
+def refuse_empty_streams(load: LoadConfig) -> None:
+    """Raise InputError for a load whose streams would be ramps alone, or drop every sample that waits for company.
+
+    Not part of the model: what older versions have measured stays readable.
+    """
+    if load.stream_s is not None and load.ramp_s is None and load.stream_s <= LEAST_RAMP_S:
+        raise InputError(
+            f"load.stream_s={load.stream_s:g} leaves nothing after its ramp, which takes {LEAST_RAMP_S:g} s at least; raise load.stream_s, "
+            f"or set load.ramp_s={RAMP_SHARE * load.stream_s:g}"
+        )
+    if load.deadline_ms is not None and load.batch_wait_ms >= load.deadline_ms:
+        raise InputError(
+            f"load.batch_wait_ms={load.batch_wait_ms:g} lets an incomplete batch wait until load.policy=skip_late drops it, after "
+            f"load.deadline_ms={load.deadline_ms:g}; lower load.batch_wait_ms"
+        )

@@ -23,6 +23,7 @@ from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -51,9 +52,9 @@ class _Part(BaseModel):
 
 
 class MeasurementHead(_Part):
-    """Of how many rounds a trial is first read for a certificate."""
+    """Of how many rounds a trial is first read for a certificate; the default where it was measured before there was such a key."""
 
-    certify_rounds: int = 0
+    certify_rounds: int = MeasurementConfig().certify_rounds
 
 
 class TrialHead(_Part):

@@ -44,14 +44,14 @@ class Service:
 
 
 def service_of(load: LoadConfig, batch: int, rate_per_s: float) -> Service:
-    """Return how a trial serves."""
+    """Return how a trial serves. What arrives together, or waits to be one batch, is no backlog, however short one may be."""
     return Service(
         policy=load.policy,
         most=batch,
         batch_wait_ns=round(load.batch_wait_ms * 1e6),
         queue_limit=load.queue_limit,
         deadline_ns=None if load.deadline_ms is None else round(load.deadline_ms * 1e6),
-        most_waiting=max(1, round(load.max_backlog_s * rate_per_s)),
+        most_waiting=max(load.group, batch, round(load.max_backlog_s * rate_per_s)),
     )
 
 

@@ -25,6 +25,7 @@ def _short_series(monkeypatch: pytest.MonkeyPatch) -> None:
         (SOME[2], "all late"),
         (SOME[1], f"{STRETCH} 34"),
         (SOME[3], "bursts"),
+        ("the same in 90 % of visits", "spells, 0.8"),
     ],
 )
 def test_a_truth_just_outside_is_seldom_called_met(kind: str, times: str) -> None:

@@ -49,6 +49,8 @@ def test_null_is_the_default_of_every_key_where_it_has_one() -> None:
         ({"name": "periodic", "rate_per_s": 1, "policy": "skip_late"}, "needs load.deadline_ms"),
         ({"name": "periodic", "rate_per_s": 1, "deadline_ms": 5}, "no other policy takes one"),
         ({"name": "periodic", "rate_per_s": 1, "stream_s": 1, "ramp_s": 1}, "lower load.ramp_s"),
+        ({"name": "periodic", "rate_per_s": 1, "stream_s": 1}, "load.stream_s=1 leaves nothing .* set load.ramp_s=0.05"),
+        ({"name": "trace", "file": "a.csv", "stream_s": 0.5}, "load.stream_s=0.5 leaves nothing .* set load.ramp_s=0.025"),
         ({"name": "periodic", "rate_per_s": 1, "queue_limit": 0}, "greater than 0"),
         ({"name": "periodic", "rate_per_s": 1, "batch_wait_ms": 5}, "raise measurement.batch"),
         ({"name": "gamma", "rate_per_s": 1, "burstiness": None}, "burstiness=None"),
@@ -61,6 +63,17 @@ def test_what_does_not_go_together_is_refused_in_one_line(load: dict[str, Any], 
     with pytest.raises(InputError, match=rule) as refused:
         parse_trial({**document, "load": load})
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_batch_that_waits_until_it_is_dropped_is_refused() -> None:
+    late = ["load=poisson", "load.rate_per_s=9", "load.policy=skip_late", "load.deadline_ms=20", "measurement.batch=4"]
+    assert parsed(*late, "load.batch_wait_ms=19")
+    with pytest.raises(InputError, match=r"load.batch_wait_ms=20 .* load.deadline_ms=20; lower load.batch_wait_ms"):
+        parsed(*late, "load.batch_wait_ms=20")
+
+
+def test_what_an_older_version_measured_in_a_short_stream_stays_readable() -> None:
+    assert LoadConfig(name="periodic", rate_per_s=1, stream_s=0.5).stream_s == 0.5
 
 
 def test_words_name_what_differs() -> None:

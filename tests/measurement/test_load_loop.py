@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from virtual_clock import run
 
-from orchestrator.measurement.load_loop import Service
+from orchestrator.configuration.load import LoadConfig
+from orchestrator.measurement.load_loop import Service, service_of
 from orchestrator.measurement.timing import DROPPED
 from orchestrator.measurement.waiting import waiting
 from orchestrator.stats.arrivals import gamma, periodic, poisson
@@ -154,6 +155,20 @@ def test_a_backlog_ends_the_stream() -> None:
     assert served.overloaded
     assert (stamps[:, 3] == 0).any()
     assert 20 <= served.arrived - int((stamps[:, 3] > 0).sum()) <= 40
+
+
+def test_what_arrives_together_or_waits_for_company_is_no_backlog() -> None:
+    """Of 4 at once, and of 2 that wait to be 3, a backlog of a tenth of a sample would end the stream before anything is served."""
+    together = service_of(LoadConfig(name="periodic", rate_per_s=1, group=4, max_backlog_s=0.1), 1, 1.0)
+    served, stamps = run([0] * 4 + [100] * 4, [5] * 8, together)
+    assert not served.overloaded
+    assert (stamps[:, 3] > 0).all()
+    company = service_of(LoadConfig(name="periodic", rate_per_s=1, batch_wait_ms=1, max_backlog_s=0.1), 3, 1.0)
+    served, stamps = run([0, 20, 30, 90], [5] * 4, company)
+    assert not served.overloaded
+    assert (stamps[:, 3] > 0).all()
+    slow, _ = run([0, 10, 20, 30, 40, 50, 60, 70], [500] * 8, company)
+    assert slow.overloaded
 
 
 @pytest.mark.parametrize("idle", ["sleep", "spin"])
