@@ -10,7 +10,7 @@ from orchestrator.compare.campaigns import Comparison, compare
 from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
 from orchestrator.compare.difference_picture import difference_picture
 from orchestrator.compare.documents import Written, to_comment, to_document, to_page
-from orchestrator.compare.headline import headline
+from orchestrator.compare.headline import Result, headline
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.terminal import Terminal
@@ -40,29 +40,32 @@ def tell(
     full: bool = False,
     places: tuple[Path, Path] = (Path("A"), Path("B")),
     command: Sequence[str] = (),
+    command_before: Sequence[str] = (),
 ) -> None:
     """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``.
 
-    ``places`` are baseline and candidate as they were named, and ``command`` measured the candidate: with both, it is said
+    ``places`` are baseline and candidate as they were named, ``command_before`` and ``command`` measured them: with these, it is said
     how to come to a verdict where there is none.
     """
-    found = list(sentences(comparison, comparison.min_effect is not None, allow_no_verdict, accept_drift))
-    head = headline(comparison, places, command, allow_no_verdict, accept_drift)
+    found = list(sentences(comparison))
+    head = headline(comparison, places, command, allow_no_verdict, accept_drift, command_before)
     tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
+    terminal.prose(head.sentence, STYLE_OF_RESULT[head.result])
+    if head.commands:
+        terminal.prose("What would give a verdict:")
+        for wanted in head.commands:
+            terminal.line(wanted)
+    terminal.line()
     for table in tables if full else [short_table(comparison), *tables[1:]]:
         terminal.table(table)
         terminal.line()
     for sentence in found:
         terminal.prose(sentence)
-    if head.commands:
-        terminal.prose("What would give a verdict:")
-        for wanted in head.commands:
-            terminal.line(wanted)
     written = Written(
         title=f"Tail quality: {comparison.after.name} against {comparison.before.name}",
         headline=head,
-        sentences=[sentence for sentence in found if not sentence.startswith("Gate: ")],
+        sentences=found,
         short=short_table(comparison, more=""),
         tables=tables,
         picture=difference_picture(comparison),
@@ -76,9 +79,12 @@ def tell(
             terminal.line(f"written: {path}")
 
 
-def command_of(directory: Path) -> tuple[str, ...]:
-    """Return the words of the command line that measured a campaign."""
-    return open_campaign(directory).record.command
+def command_of(place: Path) -> tuple[str, ...]:
+    """Return the words of the command line that measured a campaign; none of a baseline file, which does not hold them."""
+    return () if place.is_file() else open_campaign(place).record.command
+
+
+STYLE_OF_RESULT: Mapping[Result, str] = {"pass": "bold green", "fail": "bold red", "no verdict": "bold yellow"}
 
 
 def _baseline(path: Path) -> Campaign | Baseline:

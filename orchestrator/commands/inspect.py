@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def print_trials(campaign: Campaign, ids: bool = False) -> None:
     records = campaign.trials()
     terminal = Terminal()
     trials = [(record.trial_id, record.trial) for record in records]
-    table = _trials_table(campaign, records)
+    table = _with_one_host_said(_trials_table(campaign, records))
     named = with_fitting_names(table, trials, terminal.width, ids)
     if fits(named, terminal.width) or WHY not in named.columns:
         terminal.table(named)
@@ -190,6 +191,15 @@ def print_trials(campaign: Campaign, ids: bool = False) -> None:
         terminal.line(f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}")
 
 
+def _with_one_host_said(table: Table) -> Table:
+    """Return a table of trials with the host in its note where some have not been anywhere yet and all others were on that one."""
+    hosts = {row[list(table.columns).index(HOST)] for row in table.rows}
+    if len(hosts) != 2 or "" not in hosts:
+        return table
+    return replace(without(table, HOST), note=f"{HOST.capitalize()}: {max(hosts)}.")
+
+
+HOST = "host"
 WHY = "why"
 """Heading of why each trial ended; where it does not fit, each reason stands below with the trials that ended so."""
 
@@ -203,7 +213,7 @@ def _why(record: TrialRecord) -> list[tuple[str, str]]:
 def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
     return Table(
         title=f"Campaign {campaign.record.name}",
-        columns=["trial", "state", "rounds", "faults", "host", WHY],
+        columns=["trial", "state", "rounds", "faults", HOST, WHY],
         rows=[
             [
                 record.trial_id,

@@ -10,14 +10,17 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline, BaselineTrial
 from orchestrator.compare.capacities import ComparedCapacity, compared_capacities
 from orchestrator.compare.changes import LOAD_DIFFERS, Change, changes, differing_load, load_of, stack_of
-from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, differences, measured, refused, too_few
+from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, measured, refused, too_few
+from orchestrator.compare.settings import closest, differences
 from orchestrator.compare.sides import SLOW_DOWNS, TORN, by_match_key, described, load_repeats, partners, reduce, torn
 from orchestrator.compare.stored_sides import fewest_repeats, stored_sides
 from orchestrator.compare.verdicts import judged_rows
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.stats.replication import Design
 from orchestrator.storage.reader import Campaign
+from orchestrator.storage.records import PlannedTrial
 
 PASSED, ALARM, UNDECIDED = 0, 1, 3
 """Exit codes of the gate."""
@@ -40,6 +43,8 @@ class Comparison:
         whether both were measured in pairs with each other, and the settings in which they then differ.
     capacities
         searches of `capacity` that both have.
+    after_trials
+        all that the candidate has.
     """
 
     before: Baseline
@@ -53,6 +58,7 @@ class Comparison:
     paired: bool = False
     differing: tuple[str, ...] = ()
     capacities: tuple[ComparedCapacity, ...] = ()
+    after_trials: tuple[Trial, ...] = ()
 
     @property
     def with_itself(self) -> bool:
@@ -101,12 +107,15 @@ def compare(
     partner_of = pairs_of(before, after) if isinstance(before, Campaign) else {}
     known = {partner_of.get(key, key) for key in mine} | {trial.match_key for one in whole for trial in one.trials}
     unmatched = {key: repeats for key, repeats in theirs.items() if key not in known}
+    lacking = {key: trial for key, trial in _trials(mine, whole).items() if partner_of.get(key, key) not in theirs}
+    nearest = closest(lacking, {key: repeats[0].trial for key, repeats in unmatched.items()})
     rows: list[Compared] = []
     differing: dict[str, None] = {}
     stacks = []
     for trial, loaded_before, design in _sides(before, after, partner_of, analysis, power or min_effect is not None):
         repeats = theirs.get(partner_of.get(trial.match_key, trial.match_key), [])
-        row = refused(trial, repeats, unmatched)
+        alike = unmatched.get(nearest.get(trial.match_key, ""), [None])
+        row = refused(trial, repeats, alike[0])
         if row is not None:
             rows.append(row)
             continue
@@ -146,6 +155,7 @@ def compare(
         paired=bool(partner_of),
         differing=tuple(differing),
         capacities=compared_capacities(before, after, analysis.metrics) if isinstance(before, Campaign) else (),
+        after_trials=tuple(repeats[0].trial for repeats in theirs.values()),
     )
 
 
@@ -155,6 +165,11 @@ def pairs_of(before: Campaign, after: Campaign) -> dict[str, str]:
     if mine is None or theirs is None or mine.id != theirs.id or mine.side == theirs.side:
         return {}
     return partners(by_match_key(before), by_match_key(after))
+
+
+def _trials(mine: Mapping[str, Sequence[PlannedTrial]], whole: Sequence[Baseline]) -> dict[str, Trial]:
+    """Return the trials of a baseline, by match key."""
+    return {trial.match_key: trial.trial for one in whole for trial in one.trials} | {key: one[0].trial for key, one in mine.items()}
 
 
 def _sides(

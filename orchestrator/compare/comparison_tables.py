@@ -27,16 +27,14 @@ HOW_TO_AVOID_DRIFT = (
 SAME_CAMPAIGN = "Both sides are one campaign, compared with itself: no figure here says anything about a change."
 
 
-def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool = False, accept_drift: bool = False) -> Iterator[str]:
-    """Yield what was compared, what came out, what else differed, and what the gate says if it was asked."""
+def sentences(comparison: Comparison) -> Iterator[str]:
+    """Yield what was compared, what came out, and what else differed."""
     before, after = comparison.before, comparison.after
     several = f"{len(comparison.earlier)} campaigns, the latest " if len(comparison.earlier) > 1 else ""
     yield (
         f"Baseline: {several}{before.name}, measured {before.measured_at:%Y-%m-%d %H:%M} UTC with version {before.code_version}. "
         f"Candidate: {after.name}, measured {after.measured_at:%Y-%m-%d %H:%M} UTC with version {after.code_version}."
     )
-    if comparison.with_itself:
-        yield SAME_CAMPAIGN
     yield f"{trials_counted(outcomes(comparison).total())} of the baseline: {outcomes_text(comparison)}."
     if comparison.only_after:
         yield f"Only the candidate has {', '.join(comparison.only_after)}: listed, not judged."
@@ -51,8 +49,6 @@ def sentences(comparison: Comparison, gated: bool, allow_no_verdict: bool = Fals
         )
     if comparison.drift:
         yield _drift_sentence(comparison)
-    if gated:
-        yield f"Gate: {gate_sentence(comparison, allow_no_verdict, accept_drift)}"
 
 
 def _drift_sentence(comparison: Comparison) -> str:
@@ -209,10 +205,10 @@ def short_table(comparison: Comparison, more: str = MORE) -> Table:
 
     ``more`` says where all columns are.
     """
+    figures: dict[str, Texts] = {**MEANS, "difference": fresh_processes_text}
     columns: dict[str, Texts] = {
-        **MEANS,
-        "difference": fresh_processes_text,
-        "verdict": _verdict_text,
+        **(figures if any(row.means for row in comparison.rows) else {}),
+        "verdict": lambda row: f"{row.outcome} (other settings)" if row.nearest is not None else _verdict_text(row),
         "flags": lambda row: ", ".join(row.flags),
     }
     table = _filled(comparison, "Candidate against baseline", columns, SHORT_NOTE + more, frozenset(["before", "now", "difference"]))

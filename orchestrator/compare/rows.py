@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import BaselineTrial
+from orchestrator.compare.settings import differences, drawn_otherwise
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done
-from orchestrator.configuration.config import Target, Trial
-from orchestrator.planning.identity import NO_WORK
+from orchestrator.configuration.config import Trial
 from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
 from orchestrator.stats.gate import Verdict
 from orchestrator.stats.replication import Design
@@ -24,23 +23,6 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import PlannedTrial
 
 WHOSE = {"data": "data", "model": "weights"}
-
-
-def nearest_candidate(before: BaselineTrial, unmatched: Mapping[str, Sequence[PlannedTrial]]) -> tuple[str, list[str]] | None:
-    """Return the unmatched candidate that is named alike and differs least, with the settings in which it differs, or None.
-
-    Where no setting differs, what differs is the content of the data or the weights, which the match key covers.
-    """
-    name = _name(before.match_key)
-    alike = {key: differences(before.trial, repeats[0].trial) for key, repeats in unmatched.items() if _name(key) == name}
-    return min(alike.items(), key=lambda item: len(item[1])) if alike else None
-
-
-def differences(before: Trial, after: Trial) -> list[str]:
-    """Return the settings that make two trials different work, such as ``model.sleep_ms 2.0 -> 2.2``; never paths."""
-    here, there = (dict(_settings(trial)) for trial in (before, after))
-    keys = dict.fromkeys((*here, *there))
-    return [f"{key} {here.get(key)} -> {there.get(key)}" for key in keys if here.get(key) != there.get(key)]
 
 
 def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], design: Design) -> str | None:
@@ -57,23 +39,6 @@ def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], desig
         return f"the metric was {before.metric} and is {metric}"
     samples = loaded[0].times[loaded[0].clock].shape[1]
     return f"{before.samples} samples were measured before and {samples} now" if samples != before.samples else None
-
-
-def _name(key: str) -> str:
-    """Return a match key without its hash."""
-    return key.rpartition("-")[0]
-
-
-def _settings(trial: Trial) -> Iterator[tuple[str, Any]]:
-    for block, left_out in NO_WORK.items():
-        settings = getattr(trial, block)
-        yield from ((f"{block}.{name}", value) for name, value in settings.model_dump(mode="json", exclude=left_out).items())
-        if isinstance(settings, Target):
-            yield from ((f"{block}.{name}", value) for name, value in settings.options.items() if not _is_path(value))
-
-
-def _is_path(value: Any) -> bool:
-    return isinstance(value, str) and "/" in value
 
 
 @dataclass(frozen=True)
@@ -122,6 +87,7 @@ def _qualities(data: TrialData, threshold: Threshold) -> NDArray[np.float64]:
 
 NO_VERDICT, MISSING, FAILED, WORSE = "no verdict", "missing", "failed", "worse"
 SAME = "no difference shown"
+FINISH = "finish the campaign with `resume`"
 
 
 @dataclass(frozen=True)
@@ -136,6 +102,15 @@ class Drift:
 
     share: float
     becomes: str
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """A trial of the candidate that is most like one of the baseline without a counterpart, and how often that one was measured."""
+
+    match_key: str
+    trial: Trial
+    repeats_before: int
 
 
 @dataclass(frozen=True)
@@ -160,6 +135,8 @@ class Compared:
         share by which all times may grow before the repeats show it with 80 % power; None if that is unknown.
     drift
         the least drift of the machine that would turn the verdict; None if that is unknown or nothing would.
+    nearest
+        of a trial without a counterpart the candidate's trial of other settings that is most like it; None where there is none.
     """
 
     match_key: str
@@ -181,6 +158,7 @@ class Compared:
     slow_down: float | None = None
     drift: Drift | None = None
     flags: tuple[str, ...] = ()
+    nearest: Nearest | None = None
 
     @property
     def kind(self) -> str:
@@ -196,7 +174,7 @@ class Compared:
         return self.verdict.detectable_drop / mean if self.verdict is not None and mean > 0 else math.inf
 
 
-def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], unmatched: Mapping[str, Sequence[PlannedTrial]]) -> Compared | None:
+def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], nearest: PlannedTrial | None = None) -> Compared | None:
     """Return the row of a trial that has no finished counterpart or was not measured itself; None if both were measured.
 
     Parameters
@@ -205,16 +183,16 @@ def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], unmatched: M
         the trial in the baseline.
     repeats
         of its counterpart; none where the candidate has no such trial.
-    unmatched
-        the candidate's trials that the baseline does not have, by match key.
+    nearest
+        the candidate's trial that is most like one without a counterpart, if there is one.
     """
     if not repeats:
-        return _without_counterpart(before, unmatched)
+        return _without_counterpart(before, nearest)
     unfinished = not_done(repeats)
     if any(planned.state == "failed" for planned in repeats):
         return _row(before, FAILED, "; ".join(unfinished))
     if unfinished:
-        return _row(before, MISSING, f"{'; '.join(unfinished)} (finish the campaign with `resume`)")
+        return _row(before, MISSING, f"{'; '.join(unfinished)} ({FINISH})")
     if not before.rounds:
         return _row(before, f"{NO_VERDICT}: not measured in the baseline", "; ".join(before.not_done))
     return None
@@ -225,14 +203,15 @@ def too_few(before: BaselineTrial, repeats: int, fewest: int) -> Compared:
     return _row(before, f"{NO_VERDICT}: fewer repeats than the baseline", f"{repeats}, and its campaigns have {fewest}")
 
 
-def _without_counterpart(before: BaselineTrial, unmatched: Mapping[str, Sequence[PlannedTrial]]) -> Compared:
-    alike = nearest_candidate(before, unmatched)
-    if alike is None:
+def _without_counterpart(before: BaselineTrial, nearest: PlannedTrial | None) -> Compared:
+    if nearest is None:
         return _row(before, MISSING, "the candidate has no such trial")
-    key, settings = alike
-    if settings:
-        return _row(before, MISSING, f"the nearest, {key}, differs in {', '.join(settings)}")
-    return _row(before, f"{NO_VERDICT}: the data or weights differ", f"{key} has the same settings and another content")
+    found = Nearest(nearest.match_key, nearest.trial, len(before.rounds))
+    if settings := differences(before.trial, nearest.trial):
+        return _row(before, MISSING, f"the nearest, {nearest.match_key}, differs in {', '.join(settings)}", found)
+    drawn = drawn_otherwise(before.trial, nearest.trial)
+    why = f"{nearest.match_key} has the same settings and another content" + (f", for it has {', '.join(drawn)}" if drawn else "")
+    return _row(before, f"{NO_VERDICT}: the data or weights differ", why, found if drawn else None)
 
 
 def measured(
@@ -284,5 +263,5 @@ def measured(
         )
 
 
-def _row(before: BaselineTrial, outcome: str, why: str = "") -> Compared:
-    return Compared(before.match_key, before.trial, outcome, why, metric=before.metric, flags=before.flags)
+def _row(before: BaselineTrial, outcome: str, why: str = "", nearest: Nearest | None = None) -> Compared:
+    return Compared(before.match_key, before.trial, outcome, why, metric=before.metric, flags=before.flags, nearest=nearest)

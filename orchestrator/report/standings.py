@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FROM_BEST, FROM_BEST_FRESH, on_samples
@@ -72,6 +72,11 @@ class Standing:
     tested: Mapping[str, bool] = field(default_factory=dict)
     less: Mapping[str, Less] = field(default_factory=dict)
     deadlines: Deadlines = NEVER
+
+    @property
+    def model(self) -> str:
+        """The name of its model."""
+        return self.names["model"]
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -242,7 +247,19 @@ def shared(found: Sequence[Standing]) -> list[str]:
     return [found[0].names[name] for name in WHO if name not in apart]
 
 
-def by_model(found: Sequence[Standing]) -> Iterator[list[Standing]]:
+class OfModel(Protocol):
+    """A system, or what stands for it in a figure."""
+
+    @property
+    def model(self) -> str:
+        """The name of its model."""
+        ...
+
+
+System = TypeVar("System", bound=OfModel)
+
+
+def by_model(found: Sequence[System]) -> Iterator[list[System]]:
     """Yield the systems of each model, that of the best first."""
-    for model in dict.fromkeys(one.names["model"] for one in found):
-        yield [one for one in found if one.names["model"] == model]
+    for model in dict.fromkeys(one.model for one in found):
+        yield [one for one in found if one.model == model]

@@ -98,10 +98,10 @@ class Terminal:
         """Print one line as it is, however long."""
         self._console.print(Text(printable(text)))
 
-    def prose(self, text: str) -> None:
+    def prose(self, text: str, style: str = "") -> None:
         """Print a sentence, broken at spaces where the terminal ends."""
         for line in wrapped(printable(text), self.width):
-            self._console.print(Text(line))
+            self._console.print(Text(line, style=style))
 
     def lines(self, made: Iterable[Text]) -> None:
         """Print lines that are made for this terminal's width, in their colours where it shows any."""

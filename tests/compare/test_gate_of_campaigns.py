@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ def test_a_campaign_compared_with_itself_shows_nothing(measure: Any, compare: An
     campaign = measure("a")
     code, out = compare(campaign, campaign, gate=True)
     assert code == 0
-    assert out.count("no difference shown") == 3  # two rows, the count
+    assert out.count("no difference shown") == 4  # the verdict, two rows, the count
     assert "Both sides are one campaign, compared with itself" in " ".join(out.split())
-    assert out.splitlines()[-1] == "Gate: passed."
+    assert out.splitlines()[0].startswith("Pass: 2 no difference shown.")
     assert compare(campaign, campaign, gate=True, min_effect=1e-6)[0] == 3
     with CampaignWriter.reopen(campaign) as writer:
         writer.set_state(writer.record.trials[0].trial_id, "failed", "out of memory")
@@ -42,7 +43,7 @@ def test_without_repeats_there_is_no_verdict(measure: Any, compare: Any) -> None
     assert "no verdict: noise floor unknown" in out
     code, out = compare(campaign, campaign, gate=True, allow_no_verdict=True)
     assert code == 0
-    assert out.splitlines()[-1] == "Gate: passed, although 2 trials have no verdict, which was allowed."
+    assert out.startswith("Pass, although 2 trials have no verdict, which was allowed. ")
     assert compare(campaign, campaign)[0] == 0
 
 
@@ -54,7 +55,7 @@ def test_the_gate_finds_exactly_the_slower_system(measure: Any, compare: Any, tm
     assert code == 1
     assert verdicts(tmp_path / "found.json") == {"cpu_1core": "worse", "cpu_all": "no difference shown"}
     assert "one campaign, compared with itself" not in " ".join(out.split())
-    assert "Gate: not passed: 1 worse." in out
+    assert out.splitlines()[0] == "Fail: 1 worse, 1 no difference shown."
     assert compare(before, after)[0] == 0
     # The other way round it is a gain, which passes.
     code, _ = compare(after, before, gate=True, json_file=tmp_path / "back.json")
@@ -131,7 +132,7 @@ def test_one_campaign_of_another_time_needs_drift_to_be_accepted(measure: Any, c
     for candidate in (after, slow):
         code, out = compare(before, candidate, gate=True, accept_drift=False)
         assert code == 3
-        assert "--accept-drift" in out.splitlines()[-1]
+        assert "--accept-drift" in out.splitlines()[0]
         assert "of all times would turn a verdict" in " ".join(out.split())
     assert compare(before, before, gate=True, accept_drift=False)[0] == 0
     assert [compare(before, candidate, gate=True)[0] for candidate in (after, slow)] == [0, 1]
@@ -146,7 +147,7 @@ def test_a_gate_that_cannot_see_says_so(measure: Any, compare: Any, tmp_path: Pa
     least = min(effects) * 0.99
     code, out = compare(before, after, json_file=tmp_path / "found.json", gate=True, min_effect=least)
     assert code == 3
-    assert "Gate: no verdict on 2 trials: too blind" in out
+    assert out.startswith("No verdict on 2 trials: too blind")
     assert set(verdicts(tmp_path / "found.json").values()) == {"no verdict: too blind"}
     assert compare(before, after, gate=True, min_effect=least, allow_no_verdict=True)[0] == 0
     assert compare(before, after, gate=True, min_effect=max(effects))[0] == 0
@@ -184,16 +185,34 @@ def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
     code, out = compare(both, one, gate=True)
     assert code == 1
     assert "missing (the candidate has no such trial)" in out
-    assert "Gate: not passed: 1 missing." in out
+    assert out.startswith("Fail: 1 missing, 1 no difference shown. The candidate has nothing like 1 trial of the baseline.\n")
     code, out = compare(one, both, gate=True)
     assert code == 0
     assert "Only the candidate has null-numbers-cpu_1core-torch-b1-" in out
 
 
 def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, tmp_path: Path) -> None:
-    code, _ = compare(measure("a"), measure("b", model={"sleep_ms": 0.01}), gate=True, json_file=tmp_path / "found.json")
-    assert code == 1
+    command = ("-m", "model=null", "model.sleep_ms=0.01", "task=numbers", "system=cpu_1core,cpu_all", "results_dir=x")
+    before, after = measure("a"), measure("b", model={"sleep_ms": 0.01}, command=command)
+    differ = "In all trials the settings differ (baseline -> candidate): model.sleep_ms 0 -> 0.01."
+    code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
+    assert (code, out.splitlines()[0]) == (1, f"Fail: 2 missing. {differ}")
     assert "differs in model.sleep_ms 0 -> 0.01" in (tmp_path / "found.json").read_text()
+    code, out = compare(before, after, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
+    said = f"No verdict: there is nothing to compare. {differ}"
+    commands = [
+        "python -m orchestrator compare --run model.sleep_ms=0 model.sleep_ms=0.01 -m model=null task=numbers system=cpu_1core,cpu_all "
+        "--gate  # what these settings change, in pairs",
+        "python -m orchestrator -m model=null task=numbers system=cpu_1core,cpu_all model.sleep_ms=0 measurement.repeat=5  # the candidate "
+        f"with the settings of the baseline; then compare {before} with it",
+    ]
+    assert (code, out.splitlines()[:4]) == (0, [said, "What would give a verdict:", *commands])
+    assert "missing (other settings)" in out
+    for written in (html.unescape((tmp_path / "c.html").read_text()), (tmp_path / "c.md").read_text().replace("\\", "")):
+        assert said in written.replace("&gt;", ">")
+        assert all(command in written for command in commands)
+    few = measure("few", repeats=1)
+    assert "for either side, in equal settings: the baseline has too few repeats (1; 3 are the fewest)" in compare(few, after)[1]
 
 
 def test_a_repeat_that_failed_fails_the_trial(measure: Any, compare: Any) -> None:

@@ -139,7 +139,15 @@ def execute(options: Options) -> int:
         baseline, candidate = folder / "a", folder / "b"
     min_effect = options.min_effect if options.gate else None
     comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect)
-    places = baseline, candidate
-    command = command_of(candidate)
-    tell(comparison, options.allow_no_verdict, options.accept_drift, options.power, options.files, options.full, places, command)
+    tell(
+        comparison,
+        options.allow_no_verdict,
+        options.accept_drift,
+        options.power,
+        options.files,
+        options.full,
+        places=(baseline, candidate),
+        command=command_of(candidate),
+        command_before=command_of(baseline),
+    )
     return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else 0

@@ -54,6 +54,11 @@ class Entry:
         return self.data.record.match_key if self.processes else self.data.trial_id
 
     @property
+    def model(self) -> str:
+        """The name of its model."""
+        return self.data.record.trial.model.name
+
+    @property
     def members(self) -> tuple[Entry, ...]:
         """Its processes, or itself."""
         return self.processes or (self,)

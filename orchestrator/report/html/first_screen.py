@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.deadline import Deadlines, kept_from, longest
 from orchestrator.analysis.tail_quality import IN_SAMPLE
+from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
@@ -18,6 +20,7 @@ from orchestrator.report.verdict import listed, what_next, winners
 from orchestrator.stats.times import Clock
 
 NAMED = 3
+OF_ITS = " of its ideal quality"
 
 
 @dataclass(frozen=True)
@@ -102,64 +105,53 @@ def _reserve(ranked: Ranking) -> str:
 
 def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[str]:
     """Say per model which deadline its best system keeps, and which another keeps that is shorter."""
-    rows = {row["trial"]: row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (clock, "own")}
-    systems = {entries[0].key: entries for entries in _systems(reading) if all(entry.key in rows for entry in entries)}
-    best = [of_model[0].trials[0] for of_model in by_model(ranked.found)]
-    for model in dict.fromkeys(entries[0].data.record.trial.model.name for entries in systems.values()):
-        of_model = {key: entries for key, entries in systems.items() if entries[0].data.record.trial.model.name == model}
-        winner = next((of_model[key] for key in best if key in of_model), None)
-        shortest = _shortest_kept(list(of_model.values()), rows)
-        if winner is None or (shortest is not None and shortest[0] is winner):
-            said = [] if shortest is None else [f"{shortest[0][0].system_label} {shortest[1]}"]
-        else:
-            own = _shortest_kept([winner], rows)
-            said = [f"{winner[0].system_label}, the best, {'keeps none' if own is None else own[1]}"]
-            said += (
-                [] if shortest is None else [f"another, {shortest[0][0].system_label}, {shortest[1].replace(' of its ideal quality', '')}"]
-            )
+    of_trials = kept_from(reading.results.rows("deadline"), clock)
+    kept = {
+        one.key: longest(of_trials[member.key] for member in one.members)
+        for one in reading.systems
+        if all(member.key in of_trials for member in one.members)
+    }
+    wanted, places = reading.results.analysis.deadline, {one.trials[0]: place for place, one in enumerate(ranked.found)}
+    found = sorted((one for one in reading.systems if one.key in kept), key=lambda one: places.get(one.members[0].key, len(places)))
+    for systems in by_model(found):
+        best, shortest = systems[0], _shortest_kept(systems, kept)
+        said = [] if shortest is None else [f"{shortest.system_label} {_kept(shortest, kept[shortest.key], wanted)}"]
+        if ranked.found and shortest is not best:
+            own = f"{best.system_label}, the best, {_kept(best, kept[best.key], wanted)}"
+            said = [own, *(f"another, {one.replace(OF_ITS, '')}" for one in said)]
         if said:
             yield f"{'; '.join(said)}."
 
 
-def _systems(reading: Reading) -> list[list[Entry]]:
-    """Return the processes of each system."""
-    systems: dict[str, list[Entry]] = {}
-    for entry in reading.entries:
-        systems.setdefault(entry.data.record.match_key, []).append(entry)
-    return list(systems.values())
-
-
-def _shortest_kept(systems: Sequence[Sequence[Entry]], rows: Mapping[str, Mapping[str, Any]]) -> tuple[Sequence[Entry], str] | None:
-    """Return which of some systems keeps the shortest deadline in all its processes, and which: certified if any is, else as observed."""
-    for name, said in (
-        ("deadline_ns", "keeps {share} of its ideal quality from {ms} on{of}, certified"),
-        ("observed_ns", "kept {share} of its ideal quality from {ms} on{of}, in {rounds} of rounds; that is not certified"),
-    ):
-        known = [entries for entries in systems if all(_deadline_of(rows[entry.key], name) is not None for entry in entries)]
+def _shortest_kept(systems: Sequence[Entry], kept: Mapping[str, Deadlines]) -> Entry | None:
+    """Return which of some systems keeps its quality from the shortest deadline on: certified if any is, else as observed; None if none."""
+    for place in (0, 1):
+        known = [one for one in systems if math.isfinite(kept[one.key][place])]
         if known:
-            longest = [max(entries, key=lambda entry: rows[entry.key][name]) for entries in known]
-            place = min(range(len(known)), key=lambda number: rows[longest[number].key][name])
-            row = rows[longest[place].key]
-            return known[place], said.format(
-                share=f"{100 * row['quality_share']:g} %",
-                ms=milliseconds(row[name]),
-                of="" if len(known[place]) == 1 else f" in each of {len(known[place])} processes",
-                rounds=f"{100 * (1 - row['late_share']):g} %",
-            )
+            return min(known, key=lambda one: kept[one.key][place])
     return None
 
 
-def _deadline_of(row: Mapping[str, Any], name: str) -> int | None:
-    return row[name] if name == "observed_ns" or row["certified"] else None
+def _kept(system: Entry, deadlines: Deadlines, wanted: DeadlineConfig) -> str:
+    """Say from which deadline on a system keeps its quality, in all its processes."""
+    certified, observed = deadlines
+    each = f" in each of {len(system.members)} processes" if len(system.members) > 1 else ""
+    share = f"{100 * wanted.quality:g} %{OF_ITS}"
+    if math.isfinite(certified):
+        return f"keeps {share} from {milliseconds(certified)} on{each}, certified"
+    if math.isfinite(observed):
+        rounds = f"{100 * (1 - wanted.late_share):g} %"
+        return f"kept {share} from {milliseconds(observed)} on{each}, in {rounds} of rounds; that is not certified"
+    return "keeps none"
 
 
 def _doubts(reading: Reading, flags: Mapping[str, Word], ranked: Ranking) -> Iterator[Doubt]:
     """Yield each flag of systems at the primary threshold, and what else is in doubt, with the systems that it is true of."""
-    systems = {entries[0].key: entries for entries in _systems(reading)}
+    systems = {one.members[0].key: one for one in reading.systems}
     whose: dict[str, list[str]] = {}
     for one in sorted(ranked.found, key=lambda one: list(systems).index(one.trials[0])):
         for flag in one.marks:
-            whose.setdefault(flag, []).append(systems[one.trials[0]][0].system_label)
+            whose.setdefault(flag, []).append(systems[one.trials[0]].system_label)
     unsteady = whose.pop(UNSTEADY, [])
     rows = [row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")]
     uncertified = {row["trial"] for row in rows if not row["certified"]}
@@ -167,7 +159,7 @@ def _doubts(reading: Reading, flags: Mapping[str, Word], ranked: Ranking) -> Ite
     for word, labels in [
         *((flags[flag], labels) for flag, labels in whose.items()),
         (own[UNSTEADY], unsteady),
-        (own[UNCERTIFIED], [of[0].system_label for of in systems.values() if any(entry.key in uncertified for entry in of)]),
+        (own[UNCERTIFIED], [one.system_label for one in reading.systems if any(member.key in uncertified for member in one.members)]),
     ]:
         if labels:
             yield Doubt(word, _told(labels, len(systems)), always=word.term == UNCERTIFIED)

@@ -177,7 +177,7 @@ def _entry_data(
         }
     return {
         "label": entry.label,
-        "model": entry.data.record.trial.model.name,
+        "model": entry.model,
         "dash": entry.dash,
         "flags": [[[flags[flag].anchor, flag] for flag in found] for found in sets],
         "clocks": clocks,

@@ -36,7 +36,7 @@ class Figure:
 def figure_of(chart: Chart, reading: Reading, number: int) -> Figure:
     """Return a figure of the task of this number."""
     name = f"{chart.name}-{number}"
-    models = {entry.key: entry.data.record.trial.model.name for entry in (*reading.entries, *reading.systems)}
+    models = {entry.key: entry.model for entry in (*reading.entries, *reading.systems)}
     apart = [] if chart.stacked else _models_apart(reading.systems)
     if len(apart) < 2:
         panels = [Panel(name, "", chart)]
@@ -54,7 +54,7 @@ def figure_of(chart: Chart, reading: Reading, number: int) -> Figure:
 
 def _models_apart(entries: Sequence[Entry]) -> list[str]:
     """Return the models that have panels of their own; nothing where all are drawn together."""
-    return list(dict.fromkeys(entry.data.record.trial.model.name for entry in entries)) if len(entries) > MOST_TOGETHER else []
+    return list(dict.fromkeys(entry.model for entry in entries)) if len(entries) > MOST_TOGETHER else []
 
 
 def colours_of(reading: Reading) -> dict[str, int]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from orchestrator.analysis.deadline import NEVER, kept_from, longest
+from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import Word, words
 from orchestrator.report.standings import UNSTEADY, is_unsteady
+from orchestrator.report.table import Row
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within
 
 LEFT, WIDTH = 5, 150
@@ -125,70 +125,46 @@ def kept_deadlines(reading: Reading) -> Kept:
     rows: list[KeptRow] = []
     spans: dict[str, str] = {}
     for clock in reading.clocks:
-        mine = {row["trial"]: row for row in stored if row["clock"] == clock}
+        mine, kept = {row["trial"]: row for row in stored if row["clock"] == clock}, kept_from(stored, clock)
         found = [
-            (entry, _Longest([mine[one.key] for one in entry.members]))
+            (entry, longest(kept[one.key] for one in entry.members), [mine[one.key] for one in entry.members])
             for entry in reading.systems
             if all(one.key in mine for one in entry.members)
         ]
-        times = [ns for _, kept in found for ns in (kept.certified, kept.observed) if ns is not None]
+        times = [ns for _, deadlines, _ in found for ns in deadlines if math.isfinite(ns)]
         first, last = (min(times), max(times)) if times else (1, 1)
         spans[clock] = f"{milliseconds(first)} to {milliseconds(last)}, logarithmic" if times else ""
-        found.sort(key=lambda pair: (_shortest(pair[1]), pair[0].label))
-        rows += [_kept_row(entry, row, clock, first, last) for entry, row in found]
+        found.sort(key=lambda one: (next(filter(math.isfinite, one[1]), math.inf), one[0].label))
+        rows += [_kept_row(entry, deadlines, of_processes, clock, first, last) for entry, deadlines, of_processes in found]
     return Kept(tuple(rows), spans)
 
 
-@dataclass(frozen=True)
-class _Longest:
-    """The deadlines of all processes of a system, rows of ``deadline.parquet``: it keeps the longest, and none where one keeps none."""
-
-    rows: Sequence[Mapping[str, Any]]
-
-    @property
-    def certified(self) -> int | None:
-        return self._longest("deadline_ns") if all(row["certified"] for row in self.rows) else None
-
-    @property
-    def observed(self) -> int | None:
-        return self._longest("observed_ns")
-
-    def _longest(self, name: str) -> int | None:
-        known = [row[name] for row in self.rows if row[name] is not None]
-        return max(known) if len(known) == len(self.rows) else None
-
-    @property
-    def reason(self) -> str:
-        """Why it is not certified, and in how many processes."""
-        reasons = [str(row["reason"] or "") for row in self.rows if not row["certified"]]
-        if not reasons:
-            return ""
-        several = f" ({len(reasons)} of {len(self.rows)} processes)" if len(self.rows) > 1 else ""
-        return "; ".join(dict.fromkeys(reasons)) + several
+def _why_not(rows: Sequence[Row]) -> str:
+    """Say why a deadline is not certified, and in how many of the processes."""
+    reasons = [str(row["reason"] or "") for row in rows if not row["certified"]]
+    if not reasons:
+        return ""
+    several = f" ({len(reasons)} of {len(rows)} processes)" if len(rows) > 1 else ""
+    return "; ".join(dict.fromkeys(reasons)) + several
 
 
-def _shortest(kept: _Longest) -> float:
-    known = kept.observed if kept.certified is None else kept.certified
-    return math.inf if known is None else float(known)
-
-
-def _kept_row(entry: Entry, kept: _Longest, clock: str, first: float, last: float) -> KeptRow:
-    def place(ns: float | None) -> float | None:
-        if ns is None:
+def _kept_row(entry: Entry, deadlines: Deadlines, rows: Sequence[Row], clock: str, first: float, last: float) -> KeptRow:
+    def place(ns: float) -> float | None:
+        if not math.isfinite(ns):
             return None
         return round(LEFT + WIDTH * (math.log(ns / first) / math.log(last / first) if last > first else 0.5), 2)
 
-    certified = kept.certified
+    certified, observed = deadlines
     return KeptRow(
         entry=entry,
         clock=clock,
-        floor=quality_at_least(kept.rows[0]["floor"]),
-        certified="none" if certified is None else milliseconds(certified),
+        floor=quality_at_least(rows[0]["floor"]),
+        certified=milliseconds(certified) if math.isfinite(certified) else "none",
         certified_at=place(certified),
-        observed=milliseconds(kept.observed),
-        observed_at=place(kept.observed),
-        rounds=_by_process([row["rounds"] for row in kept.rows]),
-        reason=kept.reason,
+        observed=milliseconds(observed) if math.isfinite(observed) else milliseconds(None),
+        observed_at=place(observed),
+        rounds=_by_process([row["rounds"] for row in rows]),
+        reason=_why_not(rows),
     )
 
 
@@ -196,12 +172,12 @@ def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
     """Return per system and clock what the tables hold of p99 and of the deadline it keeps, as text."""
     results = reading.results
     latency = {(row["trial"], row["clock"]): row for row in results.rows("latency") if row["percentile"] == 99}
-    deadline = {(row["trial"], row["clock"]): row for row in results.rows("deadline") if row["reference"] == "own"}
+    deadlines = {clock: kept_from(results.rows("deadline"), clock) for clock in reading.clocks}
     return {
         entry.key: {
             clock: {
                 "p99": _p99([latency.get((one.key, clock)) for one in entry.members]),
-                "deadline": _deadline([deadline.get((one.key, clock)) for one in entry.members]),
+                "deadline": _deadline([deadlines[clock].get(one.key) for one in entry.members]),
             }
             for clock in reading.clocks
         }
@@ -209,7 +185,7 @@ def claims_by_clock(reading: Reading) -> dict[str, dict[str, dict[str, str]]]:
     }
 
 
-def _p99(rows: Sequence[Mapping[str, Any] | None]) -> str:
+def _p99(rows: Sequence[Row | None]) -> str:
     """Write the p99 of a process, or of several the least and the greatest."""
     known = [row for row in rows if row is not None]
     if len(known) < len(rows):
@@ -219,11 +195,11 @@ def _p99(rows: Sequence[Mapping[str, Any] | None]) -> str:
     return " to ".join(ends) + ("" if all(row["certified"] for row in known) else " not certified")
 
 
-def _deadline(rows: Sequence[Mapping[str, Any] | None]) -> str:
-    known = [row for row in rows if row is not None]
-    if len(known) < len(rows):
+def _deadline(of_processes: Sequence[Deadlines | None]) -> str:
+    known = [one for one in of_processes if one is not None]
+    if len(known) < len(of_processes):
         return "-"
-    kept = _Longest(known)
-    if kept.certified is not None:
-        return f"{milliseconds(kept.certified)} certified"
-    return "none" if kept.observed is None else f"{milliseconds(kept.observed)} observed"
+    certified, observed = longest(known)
+    if math.isfinite(certified):
+        return f"{milliseconds(certified)} certified"
+    return f"{milliseconds(observed)} observed" if math.isfinite(observed) else "none"

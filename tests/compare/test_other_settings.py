@@ -1,0 +1,116 @@
+"""Which trials of two campaigns of other settings belong together, and the words that set what differs."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from orchestrator.commands.line import parse
+from orchestrator.commands.paired_run import composing_of
+from orchestrator.commands.verbs.compare import read
+from orchestrator.compare.remedies import commands, narrowing, other_settings
+from orchestrator.compare.rows import MISSING, Compared, Nearest
+from orchestrator.compare.settings import closest, differences, drawn_otherwise, sides_of
+from orchestrator.configuration.config import Trial, parse_trial
+
+
+def trial(
+    model: str = "null", system: str = "one", runtime: str = "torch", load: dict[str, Any] | None = None, **measurement: Any
+) -> Trial:
+    kind = {"kind": "image_classification", "target": "nothing:Nothing"}
+    limit = {"limit": measurement.pop("limit")} if "limit" in measurement else {}
+    return parse_trial(
+        {
+            "model": {"name": model, "runtimes": ["torch", "onnxruntime"], **kind},
+            "task": {"name": "numbers", **kind, **limit},
+            "system": {"name": system, "cores": measurement.pop("cores", 1)},
+            "runtime": {"name": runtime},
+            "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, **measurement},
+            **({"load": load} if load else {}),
+        }
+    )
+
+
+def test_trials_of_equal_names_belong_together_and_no_others_where_there_are_such() -> None:
+    before = {"a": trial(batch=1), "b": trial(batch=4), "c": trial(system="two")}
+    after = {"x": trial(batch=8), "y": trial(batch=4, max_errors=1, order="shuffled"), "z": trial(model="other", system="two")}
+    assert closest(before, after) == {"b": "y", "a": "x"}
+
+
+def test_else_those_belong_together_of_which_the_fewest_names_differ() -> None:
+    before = {f"{system}": trial(system=system) for system in ("one", "two")}
+    after = {f"{system} onnx": trial(system=system, runtime="onnxruntime") for system in ("two", "one", "three")}
+    assert closest(before, after) == {"one": "one onnx", "two": "two onnx"}
+    assert closest(before, {}) == {}
+
+
+def test_what_differs_is_written_as_a_command_has_it() -> None:
+    one, other = trial(), trial(runtime="onnxruntime", load={"name": "poisson", "rate_per_s": 40}, lead_in=0, min_rounds=2)
+    assert differences(one, other) == [
+        "runtime torch -> onnxruntime", "load closed -> poisson", "measurement.min_rounds 3 -> 2", "load.rate_per_s null -> 40.0",
+        "measurement.lead_in 3 -> 0",
+    ]  # fmt: skip
+    assert sides_of(one, other, ("load.rate_per_s=40",)) == (
+        ("runtime=torch", "load=closed", "measurement.min_rounds=3", "load.rate_per_s=null", "measurement.lead_in=3"),
+        ("runtime=onnxruntime", "load=poisson", "measurement.min_rounds=2", "load.rate_per_s=40.0", "measurement.lead_in=0"),
+    )
+    assert (differences(one, trial(limit=10)), drawn_otherwise(one, trial(limit=10))) == ([], ["task.limit null -> 10"])
+
+
+def test_a_name_is_told_with_it_what_was_typed_and_nothing_else_of_its_block() -> None:
+    one, other = trial(system="one", cores=1), trial(system="two", cores=2)
+    assert sides_of(one, other, ()) == (("system=one",), ("system=two",))
+    assert sides_of(one, other, ("system.cores=2",)) == (("system=one", "system.cores=1"), ("system=two", "system.cores=2"))
+
+
+def test_narrowing_leaves_the_trials_that_are_wanted() -> None:
+    every = [trial(model=model, system=system) for model in ("null", "other") for system in ("one", "two", "three")]
+    assert narrowing(every[:2], every, ["model", "system"]) == ["-m", "model=null", "system=one,two"]
+    assert narrowing(every[:3], every, ["model", "system"]) == ["model=null"]
+    assert narrowing(every, every, ["model", "system"]) == []
+
+
+class Compares:
+    """As much of a comparison as its remedies read."""
+
+    drift, min_effect = False, None
+
+    def __init__(self, pairs: list[tuple[Trial, Trial | None]], trials: list[Trial]) -> None:
+        self.after_trials = tuple(trials)
+        self.rows = [
+            Compared(str(number), one, MISSING, nearest=None if other is None else Nearest("x", other, 3))
+            for number, (one, other) in enumerate(pairs)
+        ]
+
+
+COMMAND = (
+    "run", "+sweep=mine", "-m", "--config-dir", "conf", "--skip-infeasible", "model=null,other", "measurement.batch=2", "cluster=inline",
+    'analysis.primary="50 ms"', "measurement.repeat=3", "results_dir=x",
+)  # fmt: skip
+
+
+def test_the_commands_have_what_was_typed_but_what_the_sides_set_and_where_it_ran() -> None:
+    every = [trial(model=model, batch=2) for model in ("null", "other")]
+    found: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every)
+    assert list(other_settings(found)) == [
+        "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2.",
+        "The candidate has nothing like 1 trial of the baseline.",
+    ]
+    pairs, anew, alone = commands(found, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
+    words = shlex.split(pairs, comments=True)[3:]
+    run = read(parse("compare", words[1:])).run
+    assert run is not None
+    assert run.sides == ("measurement.batch=1", "measurement.batch=2")
+    assert run.overrides == ("+sweep=mine", 'analysis.primary="50 ms"', "model=null")
+    assert (run.multirun, [str(one) for one in run.config_dirs]) == (True, ["conf"])
+    assert [one.overrides[0] for one in composing_of(run)] == ["measurement.batch=1", "measurement.batch=2"]
+    assert "measurement.batch=1 measurement.repeat=5  # the candidate with the settings of the baseline; then compare base" in anew
+    assert alone.startswith("python -m orchestrator +sweep=old measurement.repeat=5  # the trials of the baseline")
+    assert list(commands(found, (Path("a"), Path("b")), ("import", "x"), (), True)) == []
+
+
+def test_other_samples_are_measured_again_and_never_in_pairs() -> None:
+    found: Any = Compares([(trial(limit=20), trial(limit=10))], [trial(limit=10)])
+    (anew,) = commands(found, (Path("base"), Path("new")), COMMAND, (), True)
+    assert "task.limit=20 measurement.repeat=5  # the candidate with the settings of the baseline" in anew
