@@ -16,7 +16,7 @@ SUPPORT = HERE.parent / "support"
 Allotment = Callable[..., subprocess.CompletedProcess[str]]
 CAMPAIGN = [
     *["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=echo", "task=numbers", "runtime=torch"],
-    *["system=cpu_1core", "system.labels.system=allotted", "measurement.min_rounds=120", "measurement.max_rounds=120"],
+    *["system=cpu_1core", "system.labels.system=allotted", "measurement.min_rounds=60", "measurement.max_rounds=60"],
 ]
 
 
