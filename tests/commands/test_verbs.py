@@ -252,8 +252,9 @@ def test_formats_are_those_that_are_written() -> None:
     assert FIGURES == FORMATS
 
 
-def test_every_option_of_another_verb_is_told() -> None:
+def test_every_option_of_another_verb_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     parsers = {verb: line.parser_of(verb) for verb in line.names()}
+    monkeypatch.setattr(line, "parser_of", parsers.__getitem__)  # each is made once
     every = {option for parser in parsers.values() for option in parser.main_names}
     for verb, parser in parsers.items():
         for option in every - set(parser.names):
