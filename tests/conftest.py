@@ -41,7 +41,10 @@ TOGETHER = {
     "comparisons": ("tests/compare/",),
     "exports": ("tests/export/", "tests/faults/test_poisoned_results"),
     "a study": ("tests/study/",),
-    "transformers": tuple(f"tests/tasks/test_{name}" for name in ("causal_lm", "detr", "sentence_classifier", "vicuna")),
+    "transformers": (
+        "tests/servers/test_real_servers",
+        *(f"tests/tasks/test_{name}" for name in ("causal_lm", "detr", "sentence_classifier", "vicuna")),
+    ),
     "torch and tensorflow": (
         "tests/e2e/test_documentation",
         *(f"tests/tasks/test_{name}" for name in ("efficientnet", "tensorflow", "vit")),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -177,13 +176,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert err.startswith("error: ")
     assert says in err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text("raise RuntimeError('not yours')")
-    done = orchestrator("plan", "model=efficientnet_lite0", "task=imagenet_samples", cwd=tmp_path)
-    assert done.returncode == 2
-    assert re.fullmatch(r"error: .*tasks\.py hides the package tasks.*\n", done.stderr)
 
 
 def test_every_trial_of_a_sweep_is_shown_as_yaml(tmp_path: Path) -> None:

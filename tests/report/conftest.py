@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -32,7 +33,7 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 SUPPORT = Path(__file__).parents[1] / "support"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -186,13 +187,16 @@ class Visit:
     asked: list[str]
 
 
-@pytest.fixture(scope="module")
-def visit(chromium: Browser) -> Iterator[object]:
-    opened = []
+class Visitor:
+    """Opens pages, each in a context of its own, and closes them again."""
 
-    def open_page(path: Path, view: str = "", **options: object) -> Visit:
-        context = chromium.new_context(**options)
-        opened.append(context)
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._opened: list[BrowserContext] = []
+
+    def __call__(self, path: Path, view: str = "", **options: object) -> Visit:
+        context = self._browser.new_context(**options)
+        self._opened.append(context)
         found = Visit(context.new_page(), [], [])
         found.page.on("console", lambda message: found.said.append(f"{message.type}: {message.text}"))
         found.page.on("pageerror", lambda error: found.said.append(f"error: {error}"))
@@ -201,15 +205,22 @@ def visit(chromium: Browser) -> Iterator[object]:
         found.page.locator("html[data-ready]").wait_for(state="attached")
         return found
 
-    yield open_page
-    for context in opened:
-        context.close()
+    def close(self) -> None:
+        for context in self._opened:
+            context.close()
 
 
 @pytest.fixture(scope="module")
-def opened(report: Reported, visit: Callable[..., Visit]) -> Visit:
-    """A page that several tests look at: drawing all of it takes seconds."""
-    return visit(report.page, viewport=DESK)
+def visit(chromium: Browser) -> Iterator[Visitor]:
+    with contextlib.closing(Visitor(chromium)) as visitor:
+        yield visitor
+
+
+@pytest.fixture(scope="session")
+def opened(report: Reported, chromium: Browser) -> Iterator[Visit]:
+    """A page that many tests look at: drawing all of it takes seconds."""
+    with contextlib.closing(Visitor(chromium)) as visitor:
+        yield visitor(report.page, viewport=DESK)
 
 
 @pytest.fixture

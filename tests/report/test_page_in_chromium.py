@@ -15,12 +15,11 @@ from orchestrator.report.text import milliseconds, quality, quality_within
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, visit: Callable[..., Any]) -> None:
-    seen = visit(report.page, viewport=DESK)
-    see_all(seen.page)
-    assert seen.said == []
-    assert seen.asked == [report.page.as_uri()]
-    assert seen.page.locator(".plot").count() == FIGURES
+def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, opened: Any) -> None:
+    see_all(opened.page)
+    assert opened.said == []
+    assert opened.asked == [report.page.as_uri()]
+    assert opened.page.locator(".plot").count() == FIGURES
 
 
 def test_every_position_of_the_slider_shows_what_python_computed(report: Any, page: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from browsing import DESK, PHONE
 from orchestrator.report.html.page import render
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+VIEWS: dict[str, dict[str, Any]] = {"desk": {"viewport": DESK}, "phone": PHONE}
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +28,15 @@ def pages(crowd: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Pat
     return found
 
 
-@pytest.mark.parametrize(("trials", "view", "most"), [(8, {"viewport": DESK}, 5), (8, PHONE, 9), (24, {"viewport": DESK}, 7)])
-def test_what_stands_before_the_folded_part_is_short(
-    pages: dict[int, Path], visit: Callable[..., Any], trials: int, view: dict[str, Any], most: int
-) -> None:
-    page = visit(pages[trials], **view).page
+@pytest.fixture(scope="module")
+def look(pages: dict[int, Path], visit: Callable[..., Any]) -> Callable[[int, str], Any]:
+    """Open the page of so many trials on a desk or on a phone; each is opened once."""
+    return cache(lambda trials, place: visit(pages[trials], **VIEWS[place]).page)
+
+
+@pytest.mark.parametrize(("trials", "place", "most"), [(8, "desk", 5), (8, "phone", 9), (24, "desk", 7)])
+def test_what_stands_before_the_folded_part_is_short(look: Callable[[int, str], Any], trials: int, place: str, most: int) -> None:
+    page = look(trials, place)
     assert page.locator("tr[data-entry]").count() == trials
     for figure in page.locator(".plot:visible").all():
         figure.scroll_into_view_if_needed()
@@ -37,7 +44,7 @@ def test_what_stands_before_the_folded_part_is_short(
     screens = page.evaluate("(document.querySelector('.statistician').getBoundingClientRect().top + scrollY) / innerHeight")
     assert 1 < screens <= most
     first = page.evaluate("document.querySelector('.answer').getBoundingClientRect().bottom + scrollY")
-    assert view is PHONE or first <= DESK["height"]
+    assert place == "phone" or first <= DESK["height"]
 
 
 def test_the_page_of_eight_trials_weighs_at_most_two_megabytes(pages: dict[int, Path]) -> None:
@@ -45,8 +52,8 @@ def test_the_page_of_eight_trials_weighs_at_most_two_megabytes(pages: dict[int, 
     assert pages[8].stat().st_size <= 1_900_000
 
 
-def test_every_one_of_many_trials_is_drawn_in_the_panel_of_its_model(pages: dict[int, Path], visit: Callable[..., Any]) -> None:
-    page = visit(pages[24], viewport=DESK).page
+def test_every_one_of_many_trials_is_drawn_in_the_panel_of_its_model(look: Callable[[int, str], Any]) -> None:
+    page = look(24, "desk")
     panels = page.locator("#figure-tail-quality-0 .plot")
     panels.last.scroll_into_view_if_needed()
     for panel in panels.all():
