@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.contracts import ClusterLost
+from orchestrator.distributed import start_worker
 from orchestrator.distributed.watch import Watch, watched
 from orchestrator.execution.guard import MARK, Guard
 
@@ -155,7 +156,7 @@ def _start(folder: Path, working_dir: Path) -> None:
 
     # Only we handle signals, so Ray's warning about its own handler is of no use.
     logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM handler" not in record.getMessage())
-    with in_groups_of_their_own(), without_helpers():
+    with in_groups_of_their_own(), without_helpers(), started_lightly():
         ray.init(
             address="local",
             _node_ip_address=LOOPBACK,
@@ -188,6 +189,23 @@ def without_helpers() -> Iterator[None]:
     finally:
         for name, start in before.items():
             setattr(Node, name, start)
+
+
+@contextmanager
+def started_lightly() -> Iterator[None]:
+    """Have a Ray that is started meanwhile start its processes with our program. One that names its own otherwise keeps it."""
+    from ray._private import ray_constants
+
+    name = "SETUP_WORKER_FILENAME"
+    before = getattr(ray_constants, name, None)
+    if before is None or not sys.platform.startswith("linux"):
+        yield
+        return
+    setattr(ray_constants, name, start_worker.__file__)  # a whole path: Ray joins it to its own folder
+    try:
+        yield
+    finally:
+        setattr(ray_constants, name, before)
 
 
 class _Groups:

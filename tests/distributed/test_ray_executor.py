@@ -16,6 +16,7 @@ import ray
 
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
+from orchestrator.distributed import start_worker
 from orchestrator.distributed.bell import Bell, sleep_until_rung
 from orchestrator.distributed.cluster import open_local_executor
 from orchestrator.distributed.local import forget_token, own_folder, private_variables
@@ -98,7 +99,7 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
 def test_ray_has_no_process_that_runs_nothing_of_ours(executor: Executor) -> None:
     """Neither a dashboard nor monitors: they would work beside what is measured."""
     children = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
-    assert any("raylet" in command for command in children)
+    assert any("raylet" in command and start_worker.__file__ in command for command in children)
     assert [command for command in children if "dashboard/dashboard.py" in command or "monitor.py" in command] == []
 
 
