@@ -149,6 +149,11 @@ def test_a_phone_scrolls_tables_and_not_the_page(report: Any, visit: Callable[..
     for details in seen.page.locator("details").all():
         details.evaluate("element => element.open = true")
     assert seen.page.evaluate("document.documentElement.scrollWidth") == 390
+    cut = "cell => cell.getBoundingClientRect().right > 390 || cell.scrollWidth > cell.clientWidth"
+    assert seen.page.evaluate(f"[...document.querySelectorAll('#percentiles-0 td')].filter({cut}).length") == 0
+    assert (
+        seen.page.evaluate("getComputedStyle(document.querySelector('#percentiles-0 td[data-label=p50]'), '::before').content") == '"p50 "'
+    )
     assert seen.page.evaluate("[...document.querySelectorAll('.scroll')].some(box => box.scrollWidth > box.clientWidth)")
     assert seen.page.evaluate("[...document.querySelectorAll('[data-picked-name]')].every(name => name.scrollWidth <= name.clientWidth)")
     assert seen.page.evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -61,3 +62,16 @@ def test_every_one_of_many_trials_is_drawn_in_the_panel_of_its_model(look: Calla
     drawn = panels.evaluate_all("divs => divs.map(div => [...new Set(div.data.map(trace => trace.meta))].length)")
     assert drawn == [8, 8, 8]
     assert page.locator("#figure-tail-quality-0 .panel-title").all_inner_texts() == ["null", "other", "third"]
+    named = panels.evaluate_all("divs => divs.map(div => div.layout.annotations.filter(one => one.name).map(one => one.text))")
+    assert [len(of_panel) for of_panel in named] == [8, 8, 8], "each line is named at its end, and no legend says it again"
+    assert all(re.match(r"(one|two|three|four)( · |<br>)(torch|onnxruntime) <b>\d", text) for of_panel in named for text in of_panel)
+    assert page.locator("#figure-tail-quality-0 .legend:visible").count() == 0
+    covered = """divs => divs.flatMap(div => {
+        const over = (one, other) => one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
+        const handle = div.querySelector(".handle").getBoundingClientRect();
+        return [...div.querySelectorAll(".xtick text, .ytick text, .xtitle")].filter(text => over(handle, text.getBoundingClientRect()));
+    }).length"""
+    assert panels.evaluate_all(covered) == 0
+    assert set(page.locator("#figure-tail-quality-0 .handle span").all_inner_texts()) == {
+        page.locator("output[data-threshold]").inner_text()
+    }

@@ -1,4 +1,5 @@
 // Drawing: what Plotly is given.
+const HANDLE = 22;
 const BARS = ["#5b8fc7", "#e0a03c", "#7fb07f"];
 
 function decodeSeries(chart) {
@@ -78,6 +79,7 @@ function draw(chart) {
   }
   Plotly.react(chart.div, tracesOf(chart, task), layout, { displayModeBar: false, responsive: !printing });
   if (!chart.drawn) listen(chart, task);
+  chart.legend.hidden = Boolean(chart.labelled) && together(chart).length > 1;
   chart.stale = false;
   chart.drawn = true;
   chart.div.dataset.drawnAt = String(task.at);
@@ -105,7 +107,7 @@ function listen(chart, task) {
   chart.div.on("plotly_clickannotation", event => { if (task.entries.has(event.annotation.name)) pick(task, event.annotation.name); });
 }
 
-// The deadline as a handle in the figure, which a pointer drags.
+// The deadline as a handle above the figure, where it covers no tick, with its time; a pointer drags it.
 function placeHandle(chart, task) {
   const axis = chart.div._fullLayout.xaxis, area = chart.div._fullLayout.yaxis, ms = shownAt(task) / 1e6;
   if (!chart.handle) {
@@ -119,10 +121,13 @@ function placeHandle(chart, task) {
       const ns = task.clocks[task.clock].ns;
       slideTo(task, ns.reduce((best, value, index) => Math.abs(Math.log(value) - wanted) < Math.abs(Math.log(ns[best]) - wanted) ? index : best, 0));
     });
+    chart.handle.append(made("span"));
     chart.div.append(chart.handle);
   }
-  const x = axis.d2p(ms);
+  const x = axis.d2p(ms), time = chart.handle.firstChild;
+  time.textContent = milliseconds(shownAt(task));
+  time.className = x > axis._length / 2 ? "before" : "";
   chart.handle.hidden = !(x >= -1 && x <= axis._length + 1);
   chart.handle.style.left = `${axis._offset + x}px`;
-  chart.handle.style.top = `${area._offset + area._length}px`;
+  chart.handle.style.top = `${area._offset - HANDLE}px`;
 }

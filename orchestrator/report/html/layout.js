@@ -56,6 +56,7 @@ function layoutOf(chart, task) {
   if (chart.threshold) {
     const ms = shownAt(task) / 1e6, along = chart.threshold;
     const across = along === "x" ? "y" : "x";
+    if (along === "x" && !printing) made.margin.t = HANDLE + 6;
     made.shapes.push({ type: "line", [`${along}0`]: ms, [`${along}1`]: ms, [`${across}0`]: 0, [`${across}1`]: 1, [`${across}ref`]: "paper",
       line: { color: colours.ink, width: 1.4, dash: "dot" } });
   }
@@ -78,28 +79,35 @@ function answerLayout(chart, task, made, colours) {
   }
 }
 
-// Names at the ends of lines, with what each keeps at the deadline; they give way to each other.
+// Names at the ends of lines, with what each keeps at the deadline; they give way to each other. Where they have no room, the legend tells.
 function endLabels(chart, task, made) {
-  if (isNarrow(chart) || printing) return;
-  const [bottom, top] = made.yaxis.range, height = chart.div.clientHeight - made.margin.t - made.margin.b;
+  const panel = together(chart).length > 1, [bottom, top] = made.yaxis.range, height = chart.div.clientHeight - made.margin.t - made.margin.b;
+  chart.labelled = false;
+  if (printing || (panel ? chart.div.clientWidth < 380 : isNarrow(chart))) return;
+  const longest = panel ? 14 : 24, gap = 3;
   const ends = visible(chart, task).filter(series => series.entry && !series.faint).map(series => {
     const entry = task.entries.get(series.entry), name = shortName(chart, task, series.entry), parts = name.split(" · ");
     const kept = entry.clocks[task.clock][chart.picked.figure === "mean" ? "mean" : "worst"][task.at];
-    const lines = name.length > 24 && parts.length > 1 ? `${plain(parts[0])}<br>${plain(parts.slice(1).join(" · "))}` : plain(name);
+    const lines = name.length > longest && parts.length > 1 ? [parts[0], parts.slice(1).join(" · ")] : [name];
     const right = chart.zoom.xaxis ? 10 ** chart.zoom.xaxis[1] : Infinity;
     const last = Math.max(0, series.x.findLastIndex(value => value <= right));
-    return { entry, key: series.entry, text: `${lines} <b>${nearest(kept)}</b>`, lines: lines.includes("<br>") ? 2 : 1, y: (values(series.y, task.at)[last] - bottom) / (top - bottom) * height, kept };
+    return { entry, key: series.entry, text: `${lines.map(plain).join("<br>")} <b>${nearest(kept)}</b>`, lines: lines.length,
+      long: Math.max(...lines.map((line, index) => line.length + (index === lines.length - 1 ? 6 : 0))), y: (values(series.y, task.at)[last] - bottom) / (top - bottom) * height, kept };
   });
   const level = end => Math.round(end.y / height * 40);
   ends.sort((one, other) => level(one) - level(other) || one.kept - other.kept);
   let room = ends.length > 14 ? 10 : 13, free = -8;
-  const needed = ends.reduce((sum, end) => sum + end.lines * room, 0);
+  const needed = ends.reduce((sum, end) => sum + end.lines * room + gap, 0);
   if (needed > height + 30) room *= (height + 30) / needed;
-  for (const end of ends) { const half = end.lines * room / 2; end.at = Math.max(end.y, free + half); free = end.at + half; }
+  if (panel && room < 9) return;
+  const tall = end => end.lines * room + gap;
+  for (const end of ends) { end.at = Math.max(end.y, free + tall(end) / 2); free = end.at + tall(end) / 2; }
   let ceiling = height + 14;
-  for (const end of [...ends].reverse()) { const half = end.lines * room / 2; end.at = Math.min(end.at, ceiling - half); ceiling = end.at - half; }
-  made.margin.r = Math.min(210, chart.div.clientWidth * .36);
+  for (const end of [...ends].reverse()) { end.at = Math.min(end.at, ceiling - tall(end) / 2); ceiling = end.at - tall(end) / 2; }
+  const size = room < 12 ? 9 : 11;
+  made.margin.r = Math.min(210, chart.div.clientWidth * (panel ? .42 : .36), panel ? 12 + size * .62 * Math.max(...ends.map(end => end.long)) : Infinity);
+  chart.labelled = true;
   for (const end of ends)
     made.annotations.push({ xref: "paper", yref: "paper", x: 1, xanchor: "left", xshift: 4, align: "left", y: Math.max(-.05, end.at / height), yanchor: "middle", text: end.text, showarrow: false,
-      captureevents: true, name: end.key, opacity: task.picked && task.picked !== end.key ? .45 : 1, font: { size: room < 12 ? 9 : 11, color: colour(end.entry) } });
+      captureevents: true, name: end.key, opacity: task.picked && task.picked !== end.key ? .45 : 1, font: { size, color: colour(end.entry) } });
 }

@@ -34,7 +34,7 @@ from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
 from orchestrator.report.standings import Ranking
 from orchestrator.report.started_servers import started_server_tables
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, who_columns
 from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.together import together_tables
 from orchestrator.report.token_gaps import token_gap_tables
@@ -72,6 +72,8 @@ class TaskSection:
         whether a row stands for several processes.
     figures
         those that are not folded, by where they stand.
+    names
+        how many columns of its tables tell trials apart.
     latency
         the table of percentiles, by clock.
     capacity
@@ -94,6 +96,7 @@ class TaskSection:
     kept: Kept
     strips: Sequence[Strip]
     figures: Mapping[str, Sequence[Figure]]
+    names: int
     latency: Mapping[str, Table]
     capacity: Sequence[Table]
     slow: Sequence[Table]
@@ -147,6 +150,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
         kept=kept_deadlines(reading),
         strips=strips(reading, results),
         figures=shown,
+        names=len(who_columns(reading.group)),
         latency=_latency_by_clock(own, reading.clocks),
         capacity=list(capacity_tables(own)),
         slow=[*slow_rounds_tables(own), *evidence_tables(own)],
