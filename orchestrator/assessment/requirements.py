@@ -29,6 +29,7 @@ from orchestrator.assessment.values_asked import (
 from orchestrator.configuration.analysis import ClockName
 from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
+from orchestrator.storage.load import read_regular
 
 MOST_BYTES = 2**20
 MOST_REQUIREMENTS = 1000
@@ -278,8 +279,7 @@ def read_requirements(path: Path) -> Requirements:
         for a file that cannot be read, is no YAML mapping, or breaks a rule, naming the first key that does.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        content = read_regular(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): name a file of requirements, and {FORM}") from error
     if len(content) > MOST_BYTES:

@@ -49,7 +49,9 @@ def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = (
         terminal.prose(f"the trials of {directory} are imported, and their files hold no evidence of what slow rounds go with")
         return
     if not any(rows for _, rows in found):
-        terminal.prose(f"no trial of {directory} has a stored round with a time: `status {directory}` says how far each is")
+        terminal.prose(
+            f"no trial of {directory} has a stored round with a time: `status {shlex.quote(str(directory))}` says how far each is"
+        )
         return
     terminal.line(f"one trial in detail: python -m orchestrator explain {shlex.quote(str(directory))} TRIAL")
 

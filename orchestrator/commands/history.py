@@ -87,9 +87,8 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
         what = "no campaign" if sweep is None else f"no campaign of {sweep}"
         raise InputError(f"{folder} holds {what} that can be read{why}: name a folder such as results/vision")
     if sweep is None and len(names) > 1:
-        raise InputError(
-            f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {names.most_common(1)[0][0]}"
-        )
+        most = shlex.quote(names.most_common(1)[0][0])
+        raise InputError(f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {most}")
     kept, copies = without_copies(sorted(found, key=lambda one: (one.created_at, str(one.directory))))
     if not kept:
         raise InputError(f"{folder} holds no campaign that can be read ({copies[0]}): name a folder such as results/vision")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -27,7 +26,9 @@ from orchestrator.report.text import printable
 from orchestrator.stats.stopping import RULES, make_rule
 from orchestrator.stats.thresholds import primary_threshold
 from orchestrator.stats.variance_components import Costs
-from orchestrator.storage.load import read_regular, read_table
+from orchestrator.storage.layout import CAMPAIGN
+from orchestrator.storage.load import read_json, read_table
+from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.inspection import UNKNOWN, Look
 from orchestrator.subject.targets import add_code_folders, check_packages
@@ -57,10 +58,10 @@ def earlier_costs(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[
     It stands in ``processes.parquet``. Files that are missing or cannot be read are passed over.
     """
     wanted = set(match_keys)
-    found: dict[str, tuple[str, Costs]] = {}
+    found: dict[str, tuple[datetime, Costs]] = {}
     for folder in campaigns:
         try:
-            created = str(json.loads(read_regular(folder / "campaign.json"))["created_at"])
+            created = read_json(folder / CAMPAIGN, CampaignRecord).created_at
             rows = [row for row in read_table(folder / "processes.parquet").to_pylist() if row["primary"] and row["match_key"] in wanted]
             costs = {row["match_key"]: _costs(row) for row in rows if row["process_s"] is not None and row["round_s"] > 0}
         except (InputError, OSError, ValueError, LookupError, TypeError):
@@ -84,15 +85,14 @@ def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
 def _end_and_seconds(path: Path) -> tuple[datetime, float] | None:
     """Return when a trial ended and how long it took, in s, by its record and rounds; None unless it is done and can be read."""
     try:
-        record = json.loads(read_regular(path))
-        if record["state"] != "done":
+        record = read_json(path, TrialRecord)
+        if record.state != "done" or record.started_at is None or record.ended_at is None:
             return None
-        ended = datetime.fromisoformat(record["ended_at"])
-        if record.get("trial", {}).get("measurement", {}).get("schedule", "sequential") == "sequential":
-            return ended, (ended - datetime.fromisoformat(record["started_at"])).total_seconds()
-        cold = record["cold_start"]
+        if record.trial.measurement.schedule == "sequential":
+            return record.ended_at, (record.ended_at - record.started_at).total_seconds()
+        cold = record.cold_start
         rounds_ns = [sum(read_table(part).column("duration_ns").to_pylist()) for part in path.parent.glob("rounds/part-*.parquet")]
-        return ended, (cold["load_ns"] + sum(cold["warmup_rounds_ns"]) + sum(rounds_ns)) / 1e9
+        return record.ended_at, (cold["load_ns"] + sum(cold["warmup_rounds_ns"]) + sum(rounds_ns)) / 1e9
     except (InputError, OSError, ValueError, LookupError, TypeError):
         return None
 

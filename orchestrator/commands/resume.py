@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 import time
@@ -149,9 +150,8 @@ def execute(options: GoingOn) -> int:
         if not chosen and over:
             spent = "" if question is None or standing is None else time_is_up(standing, question)
             more = f"; {spent}, and a new search with more --minutes finds more" if spent else ""
-            raise InputError(
-                f"{writer.directory} has nothing to go on with{_advice(writer)}{more}; see it with `report {writer.directory}`"
-            )
+            look = f"see it with `report {shlex.quote(str(writer.directory))}`"
+            raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}{more}; {look}")
         with open_site(campaign, [planned.trial for planned in (chosen or writer.record.trials)]) as site:
             changes = list_changes(writer, campaign, chosen or writer.record.trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
@@ -184,7 +184,7 @@ def _chosen(writer: CampaignWriter, options: GoingOn) -> list[PlannedTrial]:
 def _advice(writer: CampaignWriter) -> str:
     states = [planned.state for planned in writer.record.trials]
     if unfinished := sum(state in UNFINISHED for state in states):
-        return f"; {unfinished} trials are not finished: finish them first with `resume {writer.directory}`"
+        return f"; {unfinished} trials are not finished: finish them first with `resume {shlex.quote(str(writer.directory))}`"
     failed = states.count("failed")
     return f"; {failed} trials failed: add --retry-failed to try them again" if failed else ""
 

@@ -14,6 +14,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.frozen import Frozen
+from orchestrator.stats.latency import percentile_rank
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema
 from orchestrator.storage.files import check_output_file, write_json
@@ -52,10 +53,10 @@ class StoredCurve(Frozen):
     qualities : [repeats, M]
     """
 
-    step: FiniteFloat = Field(gt=1)
+    step: FiniteFloat = Field(ge=1.001, le=2)
     bounds_ns: tuple[Annotated[int, Field(ge=1, lt=EXACT_LIMIT * 2)], ...]
-    on_time: tuple[int, ...]
-    inferences: int = Field(gt=0)
+    on_time: tuple[Annotated[int, Field(ge=1, lt=EXACT_LIMIT)], ...]
+    inferences: int = Field(gt=0, lt=EXACT_LIMIT)
     qualities: tuple[tuple[Quality, ...], ...]
 
     @model_validator(mode="after")
@@ -64,6 +65,8 @@ class StoredCurve(Frozen):
         ascending = all(list(of) == sorted(of) for of in (self.bounds_ns, self.on_time)) and len({*self.bounds_ns}) == len(self.bounds_ns)
         if lengths != {len(self.bounds_ns)} or not ascending:
             raise ValueError("a curve must have one count and one quality of each repeat for each bound, in ascending order")
+        if self.on_time and self.on_time[-1] > self.inferences:
+            raise ValueError(f"a curve must count at most its {self.inferences} inferences, and counts {self.on_time[-1]}")
         return self
 
     def knows(self, threshold_ns: int) -> bool:
@@ -85,11 +88,13 @@ class StoredCurve(Frozen):
         place = bisect_right(self.bounds_ns, threshold_ns) - 1
         return tuple(of_repeat[place] if place >= 0 else 0.0 for of_repeat in self.qualities)
 
-    def times_ns(self) -> NDArray[np.float64]:
-        """Return the times of all inferences, each rounded up to its fixed bound; +inf for those without one."""
-        counts = np.diff(self.on_time, prepend=0)
-        without = self.inferences - (self.on_time[-1] if self.on_time else 0)
-        return np.concatenate([np.repeat(np.array(self.bounds_ns, dtype=np.float64), counts), np.full(without, np.inf)])
+    def time_at(self, percentile: float) -> int | None:
+        """Return a percentile (in percent) of the times of all inferences, each rounded up to its fixed bound, in ns.
+
+        None where it falls on an inference without a time.
+        """
+        place = bisect_left(self.on_time, percentile_rank(self.inferences, percentile))
+        return self.bounds_ns[place] if place < len(self.bounds_ns) else None
 
 
 class BaselineThreshold(Frozen):

@@ -11,7 +11,7 @@ from orchestrator.compare.sides import bounds_if_quickened, bounds_if_slowed
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.replication import FEWEST_REPEATS, Design
-from orchestrator.stats.thresholds import Threshold, primary_threshold
+from orchestrator.stats.thresholds import Threshold, primary_threshold, primary_threshold_of
 
 AGAIN = "compare with the campaign's directory, or export the baseline again"
 
@@ -68,7 +68,7 @@ def _asked(first: BaselineTrial, stored: AnalysisConfig, analysis: AnalysisConfi
     elif first.curve is None:
         raise InputError(f"analysis.primary={analysis.primary}: the baseline file was written at {stored.primary or 'p95'}; {AGAIN}")
     else:
-        primary = primary_threshold(analysis.primary, first.curve.times_ns())
+        primary = primary_threshold_of(analysis.primary, first.curve.time_at)
         found = [] if primary is None else [primary]
     for threshold in analysis.thresholds:
         if threshold.ns not in chosen | known.keys() and first.curve is None:

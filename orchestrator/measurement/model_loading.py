@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
@@ -10,6 +13,9 @@ from orchestrator.measurement.asking import Client
 from orchestrator.measurement.device import device_in_process
 from orchestrator.measurement.failures import TrialFailed, fault_of
 from orchestrator.subject.targets import message_with_place
+
+NEEDED = ("facts", "input_size", "preprocess", "infer", "postprocess")
+"""What a loaded model must have."""
 
 
 def load_model(model: Model, trial: Trial, threads: int, cache_dir: Path, client: Client | None) -> LoadedModel:
@@ -28,9 +34,38 @@ def load_model(model: Model, trial: Trial, threads: int, cache_dir: Path, client
         server=client,
     )
     try:
-        return model.load(context)
+        loaded = model.load(context)
     except (InputError, KeyboardInterrupt):
         raise
     except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
         message = message_with_place(error)
         raise TrialFailed(f"model {trial.model.name} raised while loading: {message}", fault_of(message, "load failed")) from error
+    if wrong := _why_not_loaded(loaded):
+        raise TrialFailed(f"model {trial.model.name}: {wrong}; docs/extending.md shows a model", "load failed")
+    return loaded
+
+
+def _why_not_loaded(loaded: object) -> str | None:
+    """Say what keeps that which ``load`` returned from being a loaded model."""
+    missing = [name for name in NEEDED if not hasattr(loaded, name)]
+    if missing:
+        return f"load returned {type(loaded).__name__}, which has no {missing[0]}: it must have {', '.join(NEEDED)}"
+    facts = loaded.facts if isinstance(loaded, LoadedModel) else None
+    if not isinstance(facts, Mapping):
+        return f"its facts are {type(facts).__name__} and must be a mapping"
+    if not isinstance(facts.get("threads", {}), Mapping):
+        return f'its facts["threads"] is {type(facts["threads"]).__name__} and must map each pool to its number of threads'
+    return None
+
+
+def input_sizes(model: LoadedModel, name: str, samples: Iterable[Any]) -> list[int]:
+    """Return the size that a model gives each decoded sample. Raises TrialFailed for what is no whole number from 0 on."""
+    sizes: list[int] = []
+    for sample in samples:
+        size: object = model.input_size(sample)
+        if not isinstance(size, Integral) or not 0 <= int(size) < 2**63:
+            shown = int(size) if isinstance(size, Integral) else type(size).__name__
+            rule = "it must return a whole number from 0 on; docs/extending.md shows a model"
+            raise TrialFailed(f"model {name}: input_size returned {shown}: {rule}", "answers malformed")
+        sizes.append(int(size))
+    return sizes

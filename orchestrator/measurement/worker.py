@@ -35,7 +35,7 @@ from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
 from orchestrator.measurement.kept_answers import kept
 from orchestrator.measurement.load_loop import Served, WaitUntil, serve, service_of
 from orchestrator.measurement.memory import MemoryPeaks
-from orchestrator.measurement.model_loading import load_model
+from orchestrator.measurement.model_loading import input_sizes, load_model
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
 from orchestrator.measurement.scratch import STOP, Scratch
 from orchestrator.measurement.stages import stages_for
@@ -146,7 +146,7 @@ class Worker:
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
-        sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
+        sizes = input_sizes(model, self._trial.model.name, (subject.task.decode(sample.read()) for sample in subject.samples))
         assert self._first_answers is not None
         kind = self._trial.task.kind
         with round_tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):

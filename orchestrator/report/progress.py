@@ -70,7 +70,7 @@ class Progress:
     Parameters
     ----------
     stream
-        where to write; None writes nothing (``--quiet``).
+        where to write; None (``--quiet``) writes nothing but, once, for whom the campaign waits: it may wait for ever.
     names
         what trials are called here, by id; others are called by their id.
     """
@@ -78,6 +78,7 @@ class Progress:
     def __init__(self, trials: int, stream: TextIO | None = sys.stderr, names: Mapping[str, str] | None = None) -> None:
         self._trials = trials
         self._names = names or {}
+        self._quiet_about_waits = stream is not None
         self._waiting_since: dict[str, float] = {}
         self._waited_s: dict[tuple[str, float], float] = {}
         self._done = 0
@@ -133,7 +134,11 @@ class Progress:
         since = self._waiting_since.setdefault(planned.trial_id, time.monotonic())
         so_far_s = self._waited_s[planned.trial_id, since] = time.monotonic() - since
         waited = "" if first else f" {seconds(so_far_s)} so far"
-        self._show(planned, f"waits{waited}: {holder} measures on that machine", now=first)
+        message = f"waits{waited}: {holder} measures on that machine"
+        self._show(planned, message, now=first)
+        if not self._quiet_about_waits:
+            self._quiet_about_waits = True
+            sys.stderr.write(f"{printable(self._name(planned))}: {printable(message)}\n")
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""

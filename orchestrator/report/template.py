@@ -7,8 +7,17 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from orchestrator.report.text import printable
+
 
 def page_of(package: str, name: str, **values: Any) -> str:
-    """Return the template ``name`` of a package, filled: values are text unless it calls them safe, and none may be missing."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    """Return the template ``name`` of a package, filled: values are text unless it calls them safe, and none may be missing.
+
+    Nothing in a text steers, hides or turns the direction of writing.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     return environment.from_string((files(package) / name).read_text(encoding="utf-8")).render(**values)
+
+
+def _shown(value: Any) -> Any:
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value  # Markup is HTML of ours

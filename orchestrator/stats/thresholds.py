@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -266,6 +266,30 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None, 
     >>> primary_threshold("50ms", None)
     Threshold(label='50 ms', ns=50000000, origin='absolute', percentile=None, reference=None)
     """
+    asked = _time_or_percentile(requested)
+    if isinstance(asked, Threshold):
+        return asked
+    found = () if reference_times is None else thresholds_from_percentiles(reference_times, [asked], "reference", reference)
+    return found[0] if found else None
+
+
+def primary_threshold_of(requested: str | None, time_at: Callable[[float], int | None]) -> Threshold | None:
+    """Return what `primary_threshold` does where the reference's times are known by their percentiles alone.
+
+    Parameters
+    ----------
+    time_at
+        the time in ns at a percentile, or None where that falls on a sample without a time.
+    """
+    asked = _time_or_percentile(requested)
+    if isinstance(asked, Threshold):
+        return asked
+    ns = time_at(asked)
+    return None if ns is None else Threshold(f"p{_plain(asked)}", ns, "reference", asked)
+
+
+def _time_or_percentile(requested: str | None) -> Threshold | float:
+    """Return the absolute threshold that a choice names, or its percentile in percent. Raises InputError if it is neither."""
     chosen = DEFAULT_PRIMARY if requested is None else requested
     match = re.fullmatch(r"p(?P<percentile>\d+(\.\d+)?)|(?P<ms>\d+(\.\d+)?) ?ms", chosen.strip())
     if match is None:
@@ -275,8 +299,7 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None, 
     percentile = float(match["percentile"])
     if not 0 < percentile < 100:
         raise InputError(f"primary threshold {chosen[:40]!r}: must lie between p0 and p100")
-    found = () if reference_times is None else thresholds_from_percentiles(reference_times, [percentile], "reference", reference)
-    return found[0] if found else None
+    return percentile
 
 
 def _round_125(ns: float) -> int:

@@ -234,7 +234,14 @@ def write_link(link: Path, target: Path) -> None:
     draft = draft_of(link)
     draft.unlink(missing_ok=True)
     draft.symlink_to(os.path.relpath(target.resolve(), link.parent.resolve()))
-    draft.replace(link)
+    try:
+        draft.replace(link)
+    except PermissionError as error:
+        draft.unlink(missing_ok=True)
+        owner = link.lstat().st_uid if link.is_symlink() else link.parent.stat().st_uid
+        raise InputError(
+            f"{link} belongs to user {owner} and cannot be pointed at the newest results: have it removed, or name results_dir="
+        ) from error
 
 
 def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.configuration.fields import Percentile, explain
 from orchestrator.contracts import InputError, first_line
+from orchestrator.storage.load import read_regular
 
 SHIPPED = "study.yaml"
 MOST_BYTES = 2**16
@@ -123,13 +124,13 @@ def read_criteria(path: Path) -> Criteria:
         for a file that cannot be read, is no YAML mapping, is not complete, or breaks a rule, naming the first key that does.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         if len(content) > MOST_BYTES:
             raise InputError(f"{path}: has {len(content):,} bytes; criteria take at most {MOST_BYTES:,}")
         document = yaml.safe_load(content)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): name a file in the form of conf/study.yaml") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
         raise InputError(f"{path}: is no YAML ({first_line(error)}): write it in the form of conf/study.yaml") from error
     try:
         return Criteria.model_validate(document)

@@ -188,7 +188,7 @@ def place_of(error: BaseException) -> str:
 @lru_cache(maxsize=4096)
 def is_users(filename: str) -> bool:
     """Return whether a file is the user's own code."""
-    if filename.startswith("<"):  # made up while the program runs
+    if not Path(filename).is_absolute():  # made up while the program runs, or compiled elsewhere
         return False
     path = os.path.realpath(filename)
     if _inside(path, OUR_FOLDER):

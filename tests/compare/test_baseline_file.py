@@ -98,7 +98,9 @@ def test_a_curve_says_what_it_knows(times: list[int], threshold: int, step: floa
     for asked in (near, *([threshold] if curve.knows(threshold) else [])):
         assert curve.knows(asked)
         assert curve.at(asked) == (pytest.approx(np.mean(np.array(times) <= asked)),)
-    assert curve.times_ns().size == len(times)
+    rounded = [int(fixed[np.searchsorted(fixed, time)]) for time in times]
+    for percentile in (1, 50, 99.9):
+        assert curve.time_at(percentile) == percentile_inverted_cdf(rounded, percentile)
 
 
 @pytest.mark.slow

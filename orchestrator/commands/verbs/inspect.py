@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def read(line: Line) -> Options:
     if not 1 <= len(words) <= 2:
         raise InputError(f"inspect takes a results directory and a trial, {counted(words)}: such as `inspect results/latest TRIAL`")
     if len(words) == 1 and line.options.top is not None:
-        raise InputError(f"--top {line.options.top}: counts answers of a trial, and none is named; see them with `inspect {words[0]}`")
+        raise InputError(
+            f"--top {line.options.top}: counts answers of a trial, and none is named; see them with `inspect {shlex.quote(str(words[0]))}`"
+        )
     return Options(words[0], str(words[1]) if len(words) == 2 else None, line.options.top or TOP)
 
 
