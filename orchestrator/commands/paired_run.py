@@ -32,6 +32,7 @@ from orchestrator.configuration.config import Trial
 from orchestrator.configuration.plain_values import check_size
 from orchestrator.contracts import ClusterLost, InputError, first_line
 from orchestrator.execution.executor import Executor, Site
+from orchestrator.execution.signals import received
 from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import printable
@@ -120,8 +121,10 @@ def composing_of(run: PairedRun) -> list[Composing]:
     return found
 
 
-def measure_pairs(run: PairedRun) -> tuple[Path, bool]:
-    """Measure what the pairs lack, and report each side. Returns the folder, and whether it was interrupted before the end.
+def measure_pairs(run: PairedRun) -> tuple[Path, int | None]:
+    """Measure what the pairs lack, and report each side.
+
+    Returns the folder and, where something ended it before the end, the exit code: 130 for a signal, 1 for a Ray that died.
 
     Raises
     ------
@@ -152,13 +155,13 @@ def measure_pairs(run: PairedRun) -> tuple[Path, bool]:
             for side in (a, b):
                 keep_losses(side.writer, str(lost))
             print(printable(f"{lost}; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
-            return folder, True
+            return folder, 1 if received() is None else 130
         if not stop.is_set():
             for side in (a, b):
                 store_report(side.writer.directory, side.composed.campaign.analysis)
     if stop.is_set():
         print(printable(f"interrupted; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
-    return folder, stop.is_set()
+    return folder, 130 if stop.is_set() else None
 
 
 SIDES: tuple[Literal["a"], Literal["b"]] = ("a", "b")

@@ -33,7 +33,7 @@ from orchestrator.configuration.keys import (
     is_schema_key,
     nearest,
 )
-from orchestrator.configuration.plain_values import check_plain
+from orchestrator.configuration.plain_values import check_plain, check_references
 from orchestrator.configuration.sweep import Conditional, Note
 from orchestrator.configuration.yaml_files import BoundedFiles, url_of
 from orchestrator.contracts import InputError
@@ -214,6 +214,7 @@ class Composer:
 
 def resolved_document(composed: DictConfig) -> dict[str, Any]:
     """Return plain data, every interpolation resolved and no value missing."""
+    check_references(OmegaConf.to_container(composed, resolve=False))
     with _environment(expressed=False) as asked:
         document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     check_plain(document)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from orchestrator.contracts import ClusterLost
+from orchestrator.contracts import ClusterLost, first_line
 from orchestrator.distributed import start_worker
 from orchestrator.distributed.watch import Watch, watched
 from orchestrator.execution.guard import MARK, Guard
@@ -115,7 +115,10 @@ def embedded_ray(working_dir: Path, guard: Guard) -> Iterator[None]:
         watch = Watch(folder)
         try:
             with watched(watch):
-                watch.call(partial(_start, folder, working_dir), stay=over)
+                try:
+                    watch.call(partial(_start, folder, working_dir), stay=over)
+                except (ConnectionError, RuntimeError) as error:  # Ray's own words for a process of its that does not answer
+                    raise ClusterLost(f"the embedded Ray did not start ({first_line(error)})") from error
                 yield
         finally:
             with suppress(ClusterLost, TimeoutError):

@@ -3,32 +3,46 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_campaign import measure_small
 
 from orchestrator.commands.plan import split_lines
 from orchestrator.commands.planning import earlier_costs, earlier_durations, known_campaigns
+from orchestrator.configuration.config import parse_trial
 from orchestrator.planning.plan import Plan
 from orchestrator.report.pasted import Command
 from orchestrator.stats.variance_components import Costs, best_split
+from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import PlannedTrial, State, TrialRecord
 
 KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
 
 
-def store(campaign: Path, trial: str, seconds: float, day: int = 1, state: str = "done") -> Path:
-    folder = campaign / "trials" / trial
-    folder.mkdir(parents=True)
+def store(campaign: Path, trial: str, seconds: float, day: int = 1, state: State = "done") -> Path:
+    """Write the record of a trial in one sequence."""
+    path = campaign / "trials" / trial / "trial.json"
+    path.parent.mkdir(parents=True)
     (campaign / "campaign.json").write_text("{}")
-    record = {
-        "state": state,
-        "started_at": f"2026-01-{day:02d}T00:00:00.000000Z",
-        "ended_at": f"2026-01-{day:02d}T00:00:{seconds:09.6f}Z",
+    key, _, repeat = trial.rpartition("-r")
+    document = {
+        "model": {"name": "echo", "kind": "k", "target": "a:B", "runtimes": ["torch"]},
+        "task": {"name": "numbers", "kind": "k", "target": "a:B"},
+        "system": {"name": "cpu_all"},
+        "runtime": {"name": "torch"},
+        "measurement": {"schedule": "sequential"},
     }
-    (folder / "trial.json").write_text(json.dumps(record))
-    return folder / "trial.json"
+    planned = PlannedTrial(
+        trial_id=trial, match_key=key, trial=parse_trial(document).model_copy(update={"repeat": int(repeat)}), state=state
+    )
+    began = datetime(2026, 1, day, tzinfo=UTC)
+    record = TrialRecord.from_plan(planned).model_copy(update={"started_at": began, "ended_at": began + timedelta(seconds=seconds)})
+    write_json(path, record.model_dump(mode="json"))
+    return path
 
 
 def test_the_latest_finished_repeat_counts(tmp_path: Path) -> None:
@@ -52,10 +66,24 @@ def test_of_a_trial_in_visits_its_own_time_counts(tmp_path: Path) -> None:
     assert earlier_durations([trial.match_key], [directory]) == {trial.match_key: pytest.approx(expected)}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "done"}', '{"state": "done", "started_at": 1, "ended_at": 2}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "done"}', '{"state": "done", "started_at": 1, "ended_at": 2}', "[" * 100_000])
 def test_files_that_cannot_be_read_are_passed_over(tmp_path: Path, text: str) -> None:
     store(tmp_path, f"{KEY}-r0", 5).write_text(text)
     assert earlier_durations([KEY], [tmp_path]) == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"trial": "x"}, {"ended_at": "2036-01-01T00:00:00"}, {"cold_start": {"load_ns": 10**400}}, {"ended_at": None}],
+    ids=["a trial that is text", "a time of no zone", "a time beyond all", "no end"],
+)
+def test_records_that_are_not_ours_are_passed_over_even_if_sealed(tmp_path: Path, change: dict[str, Any]) -> None:
+    store(tmp_path, f"{KEY}-r1", 7, day=3)
+    path = store(tmp_path, f"{KEY}-r0", 5, day=4)
+    document = {**json.loads(path.read_text()), **change}
+    document.pop("sha256")
+    write_json(path, document)
+    assert earlier_durations([KEY], [tmp_path]) == {KEY: pytest.approx(7)}
 
 
 def test_campaigns_are_found_below_results_and_beside_the_users_own(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import program
 import pytest
 from scipy import stats
 
+from orchestrator.commands import paired_run
 from orchestrator.commands.paired_run import words_of
-from orchestrator.contracts import InputError
+from orchestrator.contracts import ClusterLost, InputError
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_json
@@ -99,6 +101,16 @@ def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path
 
     other = run(*words, "model.sleep_ms=0.1")
     assert (other.returncode, "holds a campaign of other words" in other.stderr) == (2, True)
+
+
+def test_a_ray_that_dies_is_no_signal(call: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*arguments: object) -> None:
+        raise ClusterLost("the embedded Ray has lost its process raylet (signal 9)")
+
+    monkeypatch.setattr(paired_run, "_measure", die)
+    code, _, told = call("compare", "--run", "model.wrong=[3]", "model.wrong=[4]", *BOTH, CODE, "--to", str(tmp_path / "out"))
+    assert code == 1
+    assert told.startswith("the embedded Ray has lost its process raylet (signal 9); ")
 
 
 @pytest.mark.parametrize(

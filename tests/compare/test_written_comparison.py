@@ -23,7 +23,7 @@ from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow
 
-NASTY = '<img src=x onerror=alert(1)> [link](https://x.example) @somebody & | "'
+NASTY = '<img src=x onerror=alert(1)> [link](https://x.example) @somebody & | "\u202e\x1b'
 
 
 @pytest.fixture
@@ -66,6 +66,7 @@ def test_names_with_markup_are_text_in_html(written: Path) -> None:
     assert "img" not in tags
     assert "script" not in tags
     assert "&lt;img src=x" in page
+    assert not {"\u202e", "\x1b"} & {*page}
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert len(page) < 50_000
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.plain_values import MOST_BYTES, MOST_VALUES, check_size, count_values
+from orchestrator.configuration.plain_values import MOST_BYTES, MOST_VALUES, check_references, check_size, count_values
 from orchestrator.contracts import InputError
 
 Write = Callable[[str, str], Path]
@@ -70,3 +70,19 @@ def test_the_count_is_that_of_the_values_written_out() -> None:
     check_size(f"[{', '.join(['1'] * (MOST_VALUES - 1))}]", "f")
     with pytest.raises(InputError):
         check_size(f"[{', '.join(['1'] * MOST_VALUES)}]", "f")
+
+
+@pytest.mark.parametrize("named", ["model.", "."], ids=["absolute", "relative"])
+def test_interpolations_of_interpolations_are_one_line(own_conf: Path, write: Write, named: str) -> None:
+    levels = [f"s{level}: '{f'${{{named}s{level - 1}}}' * 10}'" for level in range(1, 10)]
+    write("model/odd", "\n".join([MODEL + "s0: xxxxxxxxxx", *levels, ""]))
+    with pytest.raises(InputError, match=r"^the configuration comes to more than 2,097,152 characters with its interpolations"):
+        compose_trials(["model=odd", "task=first"], config_dirs=[own_conf])
+
+
+def test_what_interpolations_come_to_is_counted_once_each() -> None:
+    check_references(
+        {"a": "${b}${c.d}", "b": "${.c.e[0]}", "c": {"d": "${..b}", "e": ["x" * 1000]}, "loop": "${loop}", "gone": "${no.such}"}
+    )
+    with pytest.raises(InputError, match="more than"):
+        check_references({"a": "${b}" * 1000, "b": ["x" * 1000, "y" * 2000]})

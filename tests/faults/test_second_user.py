@@ -30,7 +30,7 @@ from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
-from orchestrator.storage.files import write_parquet
+from orchestrator.storage.files import write_link, write_parquet
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = [pytest.mark.slow, needs_root]
@@ -397,3 +397,14 @@ def test_stamps_that_cannot_be_trusted_end_the_trial_by_name(campaign: Callable[
     assert record["state"] == "failed"
     assert [fault["name"] for fault in record["faults"]] == ["too many errors", "clock broken"]
     assert f"belongs to user nobody ({NOBODY})" in record["reason"]
+
+
+# --- results
+
+
+def test_a_link_to_the_newest_results_that_is_a_stranger_s_is_named(public: Path) -> None:
+    link = public / "latest"
+    assert as_stranger(lambda: link.symlink_to("theirs")) == "done"
+    told = as_stranger(lambda: write_link(link, public), uid=VICTIM)
+    assert f"{link} belongs to user {NOBODY} and cannot be pointed at the newest results: have it removed, or name results_dir=" in told
+    assert [path.name for path in public.iterdir()] == ["latest"]

@@ -117,3 +117,10 @@ def test_it_shows_how_far_the_rule_is_from_its_end() -> None:
     assert "quality known to +- 0.031 (wanted 0.018)" in shown(progress)
     progress.round_done(trial, RoundDone(5, 0.5, 1e7), GOES_ON)
     assert "round 5 of 6+, 0.5 s each, p99 10.0 ms, quality known to" in shown(progress)
+
+
+def test_a_quiet_campaign_says_once_for_whom_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(2, None)
+    for name in ("first", "first", "second"):
+        progress.turn_awaited(planned(name), "user 54321")
+    assert capsys.readouterr().err == "first-r0: waits: user 54321 measures on that machine\n"

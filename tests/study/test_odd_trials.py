@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
+from orchestrator.contracts import InputError
 from orchestrator.storage.records import CampaignRecord, utc_now
 from orchestrator.study.criteria import read_criteria, shipped_criteria
 from orchestrator.study.document import to_document, to_json
@@ -72,3 +75,16 @@ def test_without_times_every_answer_is_late() -> None:
         for row in study.tables["tail"].rows
     )
     assert [row[-1] for row in study.tables["fluctuation"].rows] == [False] * 4
+
+
+@pytest.mark.parametrize("text", ["a: 2026-99-99", "[" * 5000, "a: !!int ''", "- 1"])
+def test_a_file_of_criteria_that_is_no_mapping_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"^[^\n]*study.yaml: [^\n]*$"):
+        read_criteria(tmp_path / "study.yaml")
+
+
+def test_a_pipe_in_place_of_criteria_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "study.yaml")
+    with pytest.raises(InputError, match="is no regular file"):
+        read_criteria(tmp_path / "study.yaml")

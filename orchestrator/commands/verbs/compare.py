@@ -133,9 +133,9 @@ def execute(options: Options) -> int:
     if options.run is not None:
         from orchestrator.commands.paired_run import measure_pairs
 
-        folder, interrupted = measure_pairs(options.run)
-        if interrupted:
-            return 130
+        folder, ended = measure_pairs(options.run)
+        if ended is not None:
+            return ended
         baseline, candidate = folder / "a", folder / "b"
     min_effect = options.min_effect if options.gate else None
     comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect)
