@@ -70,6 +70,15 @@ def placement_kept(start: Mapping[str, Any], end: Mapping[str, Any], pinned: boo
     return tuple(f"{OWN[name]} {before} at first and {after} at the end" for name, (before, after) in changed.items())
 
 
+def refuse_other_cores(start: Mapping[str, Any], pinned: bool) -> None:
+    """Raise InputError if a pinned process may use other cores now than after its warm-up. Costs a call to the kernel of 1 us."""
+    cores = list(allowed_cores())
+    if pinned and cores != start["measuring_cores"]:
+        raise InputError(
+            f"{MEASURING} {cores} after a round and {start['measuring_cores']} before it: the model changes this; have it do so in load"
+        )
+
+
 def read_placement(
     trial: Trial,
     cores: tuple[int, ...],

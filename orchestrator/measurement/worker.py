@@ -36,7 +36,7 @@ from orchestrator.measurement.kept_answers import kept
 from orchestrator.measurement.load_loop import Served, WaitUntil, serve, service_of
 from orchestrator.measurement.memory import MemoryPeaks
 from orchestrator.measurement.model_loading import input_sizes, load_model
-from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement
+from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement, refuse_other_cores
 from orchestrator.measurement.scratch import STOP, Scratch
 from orchestrator.measurement.stages import stages_for
 from orchestrator.measurement.stream_rounds import round_of_stream, rounds_that_ended
@@ -213,6 +213,7 @@ class Worker:
         ended_ns = self._clock()
         after, held = self._counters(), self._memory.read()
         self._garbage.let_in()
+        refuse_other_cores(self._placement, self._pin)
         if self._cuda is not None:
             self._cuda.take_times_ns()
         replies = served.replies if isinstance(served, Asked) else ()
@@ -272,6 +273,8 @@ class Worker:
         duration_ns = self._clock() - started
         after, held = self._counters(), self._memory.read()
         self._garbage.let_in()
+        if visit is not None:
+            refuse_other_cores(self._placement, self._pin)
         stamps = self._scratch.array()[: len(batches)]
         (refuse_impossible if self._lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
         by_sample, errors = round_tables.spread(groups, answers, failed)

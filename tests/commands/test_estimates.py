@@ -3,46 +3,22 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_campaign import measure_small
+from stored_trials import store
 
 from orchestrator.commands.plan import split_lines
 from orchestrator.commands.planning import earlier_costs, earlier_durations, known_campaigns
-from orchestrator.configuration.config import parse_trial
 from orchestrator.planning.plan import Plan
 from orchestrator.report.pasted import Command
 from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import PlannedTrial, State, TrialRecord
 
 KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
-
-
-def store(campaign: Path, trial: str, seconds: float, day: int = 1, state: State = "done") -> Path:
-    """Write the record of a trial in one sequence."""
-    path = campaign / "trials" / trial / "trial.json"
-    path.parent.mkdir(parents=True)
-    (campaign / "campaign.json").write_text("{}")
-    key, _, repeat = trial.rpartition("-r")
-    document = {
-        "model": {"name": "echo", "kind": "k", "target": "a:B", "runtimes": ["torch"]},
-        "task": {"name": "numbers", "kind": "k", "target": "a:B"},
-        "system": {"name": "cpu_all"},
-        "runtime": {"name": "torch"},
-        "measurement": {"schedule": "sequential"},
-    }
-    planned = PlannedTrial(
-        trial_id=trial, match_key=key, trial=parse_trial(document).model_copy(update={"repeat": int(repeat)}), state=state
-    )
-    began = datetime(2026, 1, day, tzinfo=UTC)
-    record = TrialRecord.from_plan(planned).model_copy(update={"started_at": began, "ended_at": began + timedelta(seconds=seconds)})
-    write_json(path, record.model_dump(mode="json"))
-    return path
 
 
 def test_the_latest_finished_repeat_counts(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from stored_trials import store
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -138,11 +138,7 @@ def test_a_reference_is_a_trial_or_all_of_its_repeats(call: Call, null_words: li
 
 def test_what_was_measured_before_gives_an_estimate(call: Call, null_words: list[str], tmp_path: Path) -> None:
     (first,) = trial_ids(call("plan", *null_words)[1])
-    folder = tmp_path / "results" / "single" / "2026-01-01T00-00-00Z"
-    record = {"state": "done", "started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:01:30Z"}
-    (folder / "trials" / first).mkdir(parents=True)
-    (folder / "trials" / first / "trial.json").write_text(json.dumps(record))
-    (folder / "campaign.json").write_text("{}")
+    store(tmp_path / "results" / "single" / "2026-01-01T00-00-00Z", first, 90)
     _, out, _ = call("plan", *null_words)
     assert "about 1 min 30 s" in out
 

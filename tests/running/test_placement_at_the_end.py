@@ -14,7 +14,8 @@ from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
-from orchestrator.measurement.placement_read_back import placement_kept, read_own
+from orchestrator.measurement.placement_read_back import placement_kept, read_own, refuse_other_cores
+from orchestrator.measurement.worker import Worker
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import run_trials
@@ -23,6 +24,8 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
+
+NULL = {"sleep_ms": 0, "wrong": [], "raises_on": [], "fails_to_load": False, "dies": False}
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity; run this on Linux")
 
@@ -97,6 +100,35 @@ def test_a_pinned_process_on_other_cores_is_an_error() -> None:
     with pytest.raises(InputError, match=r"threads of frameworks \{'torch': 7\} after the rounds and \{'torch': 1\} before"):
         placement_kept({"framework_threads": {"torch": 1}}, {"framework_threads": {"torch": 7}}, pinned=False)
     assert placement_kept(start, start, pinned=True) == ()
+    with pytest.raises(
+        InputError, match=r"^the thread that measures may use cores \[[0-9, ]+\] after a round and \[77\] before it: the model"
+    ):
+        refuse_other_cores({**start, "measuring_cores": [77]}, pinned=True)
+    refuse_other_cores({**start, "measuring_cores": [77]}, pinned=False)
+    refuse_other_cores(start, pinned=True)
+
+
+def test_no_round_of_a_pinned_process_on_other_cores_is_kept(null_targets: Path, tmp_path: Path) -> None:
+    """However the process ends later, and before it is asked at the trial's end."""
+    target = {"kind": "image_classification"}
+    document = {
+        "model": {"name": "null", "target": "null_targets:NullModel", "runtimes": ["torch"], **target, **NULL},
+        "task": {"name": "numbers", "target": "null_targets:Numbers", "count": 4, **target},
+        "system": {"name": "cpu_all"},
+        "runtime": {"name": "torch"},
+        "measurement": {"min_rounds": 3},
+    }
+    before = os.sched_getaffinity(0)
+    worker = Worker(parse_trial(document), 0, tmp_path / "stamps", tmp_path, pin=True)
+    try:
+        worker.prepare()
+        worker.run_rounds(0, 1, 0)
+        os.sched_setaffinity(0, {min(before)})
+        with pytest.raises(InputError, match="after a round and"):
+            worker.run_rounds(1, 1, 0)
+    finally:
+        os.sched_setaffinity(0, before)
+        worker.close()
 
 
 def test_a_later_process_that_is_placed_otherwise_is_flagged() -> None:

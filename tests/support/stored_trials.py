@@ -1,0 +1,32 @@
+"""Records of trials as campaigns of before have left them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from orchestrator.configuration.config import parse_trial
+from orchestrator.storage.files import write_json
+from orchestrator.storage.records import PlannedTrial, State, TrialRecord
+
+
+def store(campaign: Path, trial: str, seconds: float, day: int = 1, state: State = "done") -> Path:
+    """Write the record of a trial that took so long, beside a campaign.json that holds nothing, and return its path."""
+    path = campaign / "trials" / trial / "trial.json"
+    path.parent.mkdir(parents=True)
+    (campaign / "campaign.json").write_text("{}")
+    key, _, repeat = trial.rpartition("-r")
+    document = {
+        "model": {"name": "echo", "kind": "k", "target": "a:B", "runtimes": ["torch"]},
+        "task": {"name": "numbers", "kind": "k", "target": "a:B"},
+        "system": {"name": "cpu_all"},
+        "runtime": {"name": "torch"},
+        "measurement": {"schedule": "sequential"},
+    }
+    planned = PlannedTrial(
+        trial_id=trial, match_key=key, trial=parse_trial(document).model_copy(update={"repeat": int(repeat)}), state=state
+    )
+    began = datetime(2026, 1, day, tzinfo=UTC)
+    record = TrialRecord.from_plan(planned).model_copy(update={"started_at": began, "ended_at": began + timedelta(seconds=seconds)})
+    write_json(path, record.model_dump(mode="json"))
+    return path
