@@ -16,7 +16,7 @@ from orchestrator.configuration.analysis import TOGETHER, AnalysisConfig
 from orchestrator.configuration.composer import Composer, Setting, named_sweep, resolved_document
 from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
-from orchestrator.configuration.hydra_errors import in_one_line
+from orchestrator.configuration.hydra_errors import SHOWN, in_one_line
 from orchestrator.configuration.keys import (
     BLOCKS,
     CAMPAIGN_BLOCKS,
@@ -261,4 +261,5 @@ def _plain(setting: Setting) -> tuple[str, str]:
 
 
 def _shown(setting: Setting) -> str:
-    return f"{setting.key}={','.join(setting.values)}"
+    text = f"{setting.key}={','.join(setting.values)}"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -163,6 +163,7 @@ def test_analysis_keys_are_set_over_what_is_stored() -> None:
         ("measurement.batch=4", "analysis keys only"),
         ("analysis.seeds=4", "did you mean analysis.seed"),
         ("analysis.seed=1,2", "one value is wanted"),
+        ("analysis.thresholds_ms=range(1,100000)", r"^analysis.thresholds_ms=1,2,3[0-9,]{50,70}\.\.\.: one value is wanted"),
         ("analysis.thresholds_ms=[-1]", "must be at least 1e-06"),
         ("analysis.reference=${nope}", "nope"),
     ],
