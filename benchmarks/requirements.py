@@ -11,7 +11,7 @@ among those of seven other trials. Of several processes one is outside alone.
 Outside also where times are no independent ones: in *bursts*; in *bad visits*, of which all answers are late or, of a mean, every second
 one, and no answer elsewhere; and in bursts in *one stretch* of rounds that follow one another, 34, 60, 120 and as many as a plan for such
 a trial has. Each of these has bad visits or spells so rarely that the truth lies just outside: many campaigns have none of them. First
-inferences after a pause, of half and of nine tenths of visits, also where slow ones come in *spells* of visits.
+inferences after a pause, of half and of nine tenths of visits, and some others, also where bad visits come in *spells*.
 
 Results are kept in a file, and a run that was stopped goes on from there: they are found again while no line of the code has changed.
 
@@ -97,6 +97,8 @@ IN_BAD_VISITS = {"all late": 1.0, "half late": 0.5}
 """Share of the answers of a bad visit that are late."""
 SPELLS = {"spells, 0.3": 0.3, "spells, 0.5": 0.5, "spells, 0.8": 0.8}
 """Probability with which a visit is like the one before it, be that one good or bad; else it is drawn anew."""
+IN_SPELLS = (*WARM, "tail quality, 95 %", "deadline")
+"""Kinds that are also drawn where bad visits come in spells."""
 
 
 @dataclass(frozen=True)
@@ -277,11 +279,19 @@ def in_spells(kind: str, alike: float, repetitions: int, seed: int) -> tuple[int
     allowed, units = round(1 - WARM[kind], 12), visits_of(kind)
     met = 0
     for _ in range(repetitions):
-        fresh = (random.random(units) >= alike) | (np.arange(units) == 0)
-        slow = (random.random(units) < OUTSIDE * allowed)[np.maximum.accumulate(np.where(fresh, np.arange(units), 0))]
+        slow = bad_ones(random, units, OUTSIDE * allowed, alike)
         times = MEDIAN_NS * np.exp(random.normal(0, 0.1, units)) * np.where(slow, 10, 1)
         met += visits_keep(times, 3 * MEDIAN_NS, late_share=allowed, error=0.05).verdict == "met"
     return units, met / repetitions
+
+
+def bad_ones(random: np.random.Generator, visits: int, share: float, alike: float) -> NDArray[np.bool_]:
+    """Return which visits are bad, [V]: a share of them, each like the one before it with a probability and else drawn anew."""
+    drawn = random.random(visits) < share
+    if not alike:
+        return drawn
+    fresh = (random.random(visits) >= alike) | (np.arange(visits) == 0)
+    return np.asarray(drawn[np.maximum.accumulate(np.where(fresh, np.arange(visits), 0))])
 
 
 def visits_of(kind: str) -> int:
@@ -305,9 +315,9 @@ def in_one_stretch(kind: str, rounds: int | None, repetitions: int, seed: int) -
     return rounds, met / repetitions
 
 
-def with_bad_visits(kind: str, within: float, repetitions: int, seed: int) -> tuple[int, float]:
+def with_bad_visits(kind: str, within: float, repetitions: int, seed: int, alike: float = 0.0) -> tuple[int, float]:
     """Return rounds, and the share of campaigns with rare bad visits in one process, of which so large a share is late, called met."""
-    random = generator(seed, "requirements with bad visits", kind, within)
+    random = generator(seed, "requirements with bad visits", kind, within, *([alike] if alike else []))
     place, rounds = 3 * MEDIAN_NS, size_of(kind)
     requirements, changes = at(kind, place), kind == CHANGES
     visits, bad = np.arange(rounds, dtype=np.int32) // VISIT_ROUNDS, OUTSIDE * may_break(requirements) / within
@@ -316,7 +326,7 @@ def with_bad_visits(kind: str, within: float, repetitions: int, seed: int) -> tu
         trials = []
         for number in range(Draw(kind, LOGNORMAL).processes):
             times = MEDIAN_NS * np.exp(random.normal(0, 0.1, (rounds, SAMPLES)))
-            slow = (random.random(int(visits[-1]) + 1) < bad)[visits][:, None] & (random.random(times.shape) < within)
+            slow = bad_ones(random, int(visits[-1]) + 1, bad, alike)[visits][:, None] & (random.random(times.shape) < within)
             trials.append(trial_data(np.ceil(np.where(slow & (number == 0), 10 * times, times)), visits, kind, number))
         met += found_of(requirements, with_changes(trials, place) if changes else trials).verdict == "met"
     return rounds, met / repetitions
@@ -353,6 +363,8 @@ class Question:
         if self.times.startswith(STRETCH):
             words = self.times.removeprefix(STRETCH)
             return in_one_stretch(self.kind, int(words) if words else None, repetitions, seed)
+        if self.times in SPELLS and self.kind in KINDS:
+            return with_bad_visits(self.kind, 1.0, repetitions, seed, SPELLS[self.times])
         if self.times in SPELLS:
             return in_spells(self.kind, SPELLS[self.times], repetitions, seed)
         scenario = {one.name: one for one in (LOGNORMAL, BURSTS)}[self.times]
@@ -371,7 +383,7 @@ def questions(kinds: Sequence[str]) -> Iterator[Question]:
         yield Question(kind, LOGNORMAL.name)
         yield Question(kind, LOGNORMAL.name, "inside")
         yield Question(kind, BURSTS.name)
-        if kind in WARM:
+        if kind in IN_SPELLS:
             yield from (Question(kind, spells) for spells in SPELLS)
         if kind in KINDS:
             yield Question(kind, "all late")
