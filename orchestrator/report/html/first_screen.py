@@ -42,6 +42,8 @@ class FirstScreen:
         by clock, which deadlines are kept.
     servers
         what must be known of those that answered; nothing for models in the timed process.
+    brief
+        the deadlines that the best systems keep, and what is in doubt, as one line below the winner's in a list of tasks.
     """
 
     wins: tuple[str, ...]
@@ -50,18 +52,23 @@ class FirstScreen:
     kept: Mapping[Clock, tuple[str, ...]]
     doubts: tuple[Doubt, ...]
     servers: tuple[str, ...] = ()
+    brief: str = ""
 
 
 def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
     """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
-    shown = list(is_shown(results, ranked))
+    shown, doubts = list(is_shown(results, ranked)), tuple(_doubts(reading, flags, ranked))
+    deadlines = list(_briefly_kept(reading, ranked))
+    told = [f"Deadline kept: {', '.join(deadlines)}."] if deadlines else []
+    told += [f"Doubtful: {', '.join(doubt.word.term for doubt in doubts)}."] if doubts else []
     return FirstScreen(
         wins=tuple(winners(ranked)),
         shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
         commands=tuple(sentence for sentence in shown if isinstance(sentence, Command)),
         kept={clock: tuple(_deadlines(reading, ranked, clock)) for clock in reading.clocks},
-        doubts=tuple(_doubts(reading, flags, ranked)),
+        doubts=doubts,
         servers=tuple(server_notes(reading.group)),
+        brief=" ".join(told),
     )
 
 
@@ -105,15 +112,8 @@ def _reserve(ranked: Ranking) -> str:
 
 def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[str]:
     """Say per model which deadline its best system keeps, and which another keeps that is shorter."""
-    of_trials = kept_from(reading.results.rows("deadline"), clock)
-    kept = {
-        one.key: longest(of_trials[member.key] for member in one.members)
-        for one in reading.systems
-        if all(member.key in of_trials for member in one.members)
-    }
-    wanted, places = reading.results.analysis.deadline, {one.trials[0]: place for place, one in enumerate(ranked.found)}
-    found = sorted((one for one in reading.systems if one.key in kept), key=lambda one: places.get(one.members[0].key, len(places)))
-    for systems in by_model(found):
+    wanted = reading.results.analysis.deadline
+    for systems, kept in _by_model(reading, ranked, clock):
         best, shortest = systems[0], _shortest_kept(systems, kept)
         said = [] if shortest is None else [f"{shortest.system_label} {_kept(shortest, kept[shortest.key], wanted)}"]
         if ranked.found and shortest is not best:
@@ -121,6 +121,28 @@ def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[str]
             said = [own, *(f"another, {one.replace(OF_ITS, '')}" for one in said)]
         if said:
             yield f"{'; '.join(said)}."
+
+
+def _briefly_kept(reading: Reading, ranked: Ranking) -> Iterator[str]:
+    """Yield which deadline the best system of each model keeps, in few words; the model is named where there are several."""
+    of_models = list(_by_model(reading, ranked, reading.clock)) if ranked.found else []
+    for (best, *_), kept in of_models:
+        certified, observed = kept[best.key]
+        ms = "none" if not math.isfinite(min(certified, observed)) else milliseconds(certified if math.isfinite(certified) else observed)
+        yield f"{f'{best.model} ' if len(of_models) > 1 else ''}{ms}{' (certified)' if math.isfinite(certified) else ''}"
+
+
+def _by_model(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[tuple[list[Entry], Mapping[str, Deadlines]]]:
+    """Yield the systems of each model, the best first, with the deadlines that all their processes keep."""
+    of_trials = kept_from(reading.results.rows("deadline"), clock)
+    kept = {
+        one.key: longest(of_trials[member.key] for member in one.members)
+        for one in reading.systems
+        if all(member.key in of_trials for member in one.members)
+    }
+    places = {one.trials[0]: place for place, one in enumerate(ranked.found)}
+    found = sorted((one for one in reading.systems if one.key in kept), key=lambda one: places.get(one.members[0].key, len(places)))
+    yield from ((systems, kept) for systems in by_model(found))
 
 
 def _shortest_kept(systems: Sequence[Entry], kept: Mapping[str, Deadlines]) -> Entry | None:

@@ -94,8 +94,9 @@ function endLabels(chart, task, made) {
     return { entry, key: series.entry, text: `${lines.map(plain).join("<br>")} <b>${nearest(kept)}</b>`, lines: lines.length,
       long: Math.max(...lines.map((line, index) => line.length + (index === lines.length - 1 ? 6 : 0))), y: (values(series.y, task.at)[last] - bottom) / (top - bottom) * height, kept };
   });
-  const level = end => Math.round(end.y / height * 40);
-  ends.sort((one, other) => level(one) - level(other) || one.kept - other.kept);
+  // Of ends at one height the better one stands above, in the order of the answer.
+  const level = end => Math.round(end.y / height * 40), order = new Map(standingsOf(task).map((one, place) => [one.entry, place]));
+  ends.sort((one, other) => level(one) - level(other) || Math.round((one.kept - other.kept) * 1e9) || order.get(other.key) - order.get(one.key));
   let room = ends.length > 14 ? 10 : 13, free = -8;
   const needed = ends.reduce((sum, end) => sum + end.lines * room + gap, 0);
   if (needed > height + 30) room *= (height + 30) / needed;
