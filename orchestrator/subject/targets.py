@@ -57,9 +57,9 @@ def code_of_its_own() -> Iterator[None]:
         if added := [Path(folder) for folder in sys.path if folder not in before]:
             sys.path[:] = before
             metrics.forget_folders(added)
+            within = tuple({f"{folder}{os.sep}" for folder in added})  # as text: there are thousands of modules
             for name, module in list(sys.modules.items()):
-                file = getattr(module, "__file__", None)
-                if file is not None and any(Path(file).is_relative_to(folder) for folder in added):
+                if str(getattr(module, "__file__", None)).startswith(within):
                     del sys.modules[name]
             importlib.invalidate_caches()
 

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 SUPPORT = Path(__file__).parents[1] / "support"
 SYSTEMS = ("two_cores", "one_core", "half_core", "quarter_core")
+TWICE = ("two_cores", "half_core")
 SHORT = ("measurement.rule=rounds", "measurement.min_rounds=10", "measurement.max_rounds=10")
 
 
@@ -58,12 +59,16 @@ def overlap(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) ->
 
 
 def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
-    """A model from outside the package, shipped by ``code``, in two variants on each host."""
-    words = ["-m", *null(*SYSTEMS), "model=echo", "model.sleep_ms=3,4", *SHORT, "measurement.min_rounds=40", "measurement.max_rounds=40"]
-    done = four_hosts.orchestrator(*words, "results_dir=r", cwd=tmp_path)
+    """A model from outside the package, shipped by ``code``, in two variants on two of the hosts."""
+    (tmp_path / "conf" / "sweep").mkdir(parents=True)
+    (tmp_path / "conf" / "sweep" / "two.yaml").write_text(
+        f"axes:\n  system: {','.join(SYSTEMS + TWICE)}\n  model.sleep_ms: 3,3,3,3,4,4\npair: [[system, model.sleep_ms]]\n"
+    )
+    words = ["--config-dir", str(tmp_path / "conf"), *null()[:-1], "+sweep=two", "model=echo", *SHORT]
+    done = four_hosts.orchestrator(*words, "measurement.min_rounds=40", "measurement.max_rounds=40", "results_dir=r", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     records = trials(tmp_path / "r")
-    assert len(records) == 8
+    assert len(records) == 6
     for record in records:
         assert record["state"] == "done"
         assert record["placement"]["host"] == record["trial"]["system"]["name"].replace("_", "-")
@@ -75,7 +80,7 @@ def test_two_models_on_four_hosts(four_hosts: Hosts, tmp_path: Path) -> None:
     assert len(cores["one_core"]) == len(cores["half_core"]) == 1
     timing = {system: spans(tmp_path / "r", system) for system in SYSTEMS}
     for system, found in timing.items():
-        assert len(found) == 2 * 40, system
+        assert len(found) == 40 * (1 + (system in TWICE)), system
         assert all(first[1] <= second[0] for first, second in pairwise(found)), f"two trials overlap on {system}"
     for record in records:
         visits = pq.read_table(tmp_path / "r" / "trials" / record["trial_id"] / "rounds").sort_by("round").column("visit").to_pylist()

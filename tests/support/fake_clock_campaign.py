@@ -98,7 +98,8 @@ def planned() -> tuple[PlannedTrial, ...]:
 
 
 def main(directory: Path, hold_at: int | None = None) -> None:
-    sys.path.append(str(Path(__file__).with_name("code")))
+    if (code := str(Path(__file__).with_name("code"))) not in sys.path:
+        sys.path.append(code)
     if (directory / CAMPAIGN).exists():
         writer = CampaignWriter.reopen(directory)
         trials = tuple(one for one in writer.record.trials if one.state != "done")
