@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.studies.scenarios import IDEAL, generator, scores
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.long_run import depend_by_quality_or_time
+from orchestrator.stats.long_run import depend_by_quality_or_time, visits_alike
 from orchestrator.stats.tail_quality import quality_curve
 
 TITLE = "Coverage of the mean over 1,800 rounds of a busy machine, from 60 and 120 of them"
@@ -67,8 +67,10 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
         chosen, visits = places(case, len(times), random)
         curve = quality_curve(score, times[chosen], thresholds)
         session = rounds_intervals(curve, IDEAL, float(score.sum()), random, resamples=RESAMPLES)
-        dependent = depend_by_quality_or_time(curve, np.log(np.median(times[chosen], axis=1)), visits)
-        found = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent, visits)
+        log_medians = np.log(np.median(times[chosen], axis=1))
+        dependent = depend_by_quality_or_time(curve, log_medians, visits)
+        alike = visits_alike(curve, log_medians, visits)
+        found = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent, visits, alike=alike)
         covers[repetition] = [one.low <= mean <= one.high for one, mean in zip(found, truth, strict=True)]
         of_session[repetition] = [one.low <= mean <= one.high for one, mean in zip(session, truth, strict=True)]
         width[repetition] = [one.high - one.low for one in found]

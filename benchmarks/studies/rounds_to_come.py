@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.studies.scenarios import DEPENDENT, IDEAL, LOGNORMAL, ROUND_EFFECTS, TRIALS, Scenario, generator, scores
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.long_run import depend_by_quality_or_time
+from orchestrator.stats.long_run import depend_by_quality_or_time, visits_alike
 from orchestrator.stats.tail_quality import quality_curve
 
 TITLE = "Coverage of the 95 % interval of rounds to come, 20 samples"
@@ -74,8 +74,10 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
         times, visits = case.scenario.trial(random, case.rounds, SAMPLES, case.visit_rounds, case.trials)
         curve = quality_curve(score, times, thresholds)
         session = rounds_intervals(curve, IDEAL, float(score.sum()), random, resamples=RESAMPLES)
-        dependent = depend_by_quality_or_time(curve, np.log(np.median(times, axis=1)), visits)
-        to_come = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent, visits)
+        log_medians = np.log(np.median(times, axis=1))
+        dependent = depend_by_quality_or_time(curve, log_medians, visits)
+        alike = visits_alike(curve, log_medians, visits)
+        to_come = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent, visits, alike=alike)
         covers[repetition] = [found.low <= mean <= found.high for found, mean in zip(to_come, truth, strict=True)]
         of_session[repetition] = [found.low <= mean <= found.high for found, mean in zip(session, truth, strict=True)]
         width[repetition] = [found.high - found.low for found in to_come]

@@ -26,7 +26,7 @@ from scipy import optimize, stats
 
 from benchmarks.studies.scenarios import IDEAL, TRIALS, generator, scores
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.long_run import depend_by_quality_or_time
+from orchestrator.stats.long_run import depend_by_quality_or_time, visits_alike
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Clock
@@ -171,8 +171,10 @@ def interval(times: NDArray[np.float64], visits: NDArray[np.int64], random: np.r
     curve = quality_curve(scores(SAMPLES), times, [THRESHOLD_NS])
     right = float(scores(SAMPLES).sum())
     session = rounds_intervals(curve, IDEAL, right, random, resamples=RESAMPLES)
-    dependent = depend_by_quality_or_time(curve, np.log(np.median(times, axis=1)), visits)
-    [found] = intervals_of_rounds_to_come(curve, IDEAL, right, session, dependent, visits)
+    log_medians = np.log(np.median(times, axis=1))
+    dependent = depend_by_quality_or_time(curve, log_medians, visits)
+    alike = visits_alike(curve, log_medians, visits)
+    [found] = intervals_of_rounds_to_come(curve, IDEAL, right, session, dependent, visits, alike=alike)
     return found.low, found.high
 
 

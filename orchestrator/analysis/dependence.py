@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.long_run import constant, depend_by_quality_or_time, drift_p_values, enough, means_of_visits
+from orchestrator.stats.long_run import constant, depend_by_quality_or_time, drift_p_values, enough, means_of_visits, visits_alike
 from orchestrator.stats.times import Clock
 
 FEW_ROUNDS = "few rounds for their dependence"
@@ -33,6 +33,14 @@ def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, f
     if data.record.trial.load.is_open:
         return np.ones(len(series), dtype=bool)
     return depend_by_quality_or_time(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
+
+
+def alike_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> NDArray[np.bool_]:
+    """Return at which figures neighbouring visits of a trial resemble each other, [M]; see `long_run.visits_alike`.
+
+    Parameters are those of `dependent_rows`.
+    """
+    return visits_alike(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 
 def visits_from(data: TrialData, first_round: int) -> NDArray[np.int32] | None:

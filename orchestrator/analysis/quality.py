@@ -273,6 +273,7 @@ def intervals_to_come(
     dependent: NDArray[np.bool_],
     visits: NDArray[np.int32] | None,
     confidence: float = CONFIDENCE,
+    alike: NDArray[np.bool_] | None = None,
 ) -> list[Interval]:
     """Return the intervals of the long-run mean of tail quality, that of rounds to come, of either kind of metric.
 
@@ -288,13 +289,16 @@ def intervals_to_come(
         number of each round's visit; None where there are none.
     confidence
         as a fraction, that of `session`.
+    alike : [M]
+        at which thresholds neighbouring visits resemble each other, see `long_run.visits_alike`.
     """
     if stake.sway is None:
-        return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits, confidence)
+        return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits, confidence, alike)
     sway = _sway_of(stake.sway, curve)
     chosen = np.flatnonzero(dependent).tolist()
+    of_chosen = None if alike is None else alike[chosen]
     widened = (
-        dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, confidence, dependent[chosen], visits), strict=True))
+        dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, confidence, dependent[chosen], visits, of_chosen), strict=True))
         if chosen
         else {}
     )

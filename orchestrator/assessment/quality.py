@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from orchestrator.analysis.dependence import MIN_ROUNDS, dependent_rows, flags_of_rows
+from orchestrator.analysis.dependence import MIN_ROUNDS, alike_rows, dependent_rows, flags_of_rows
 from orchestrator.analysis.quality import Stake, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.slices import FEWEST
 from orchestrator.analysis.trial_data import TrialData
@@ -112,7 +112,8 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     dependent = dependent_rows(part.data, curve, part.clock)
     session = intervals_of(curve, part.ideal, part.stake, case.random(), case.resamples, confidence)
     few = rounds < MIN_ROUNDS
-    [found] = intervals_to_come(curve, part.ideal, part.stake, session, dependent | few, visits, confidence)
+    alike = alike_rows(part.data, curve, part.clock)
+    [found] = intervals_to_come(curve, part.ideal, part.stake, session, dependent | few, visits, confidence, alike)
     [flags] = flags_of_rows(curve, dependent, visits, part.data.close_visits)
     method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"
     lacking = MIN_ROUNDS - rounds if few and (part.data.close_visits or not enough(visits)) else 0

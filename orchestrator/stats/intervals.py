@@ -165,11 +165,13 @@ def intervals_of_rounds_to_come(
     dependent: NDArray[np.bool_],
     visits: Visits | None = None,
     confidence: float = 0.95,
+    alike: NDArray[np.bool_] | None = None,
 ) -> list[Interval]:
     """Return intervals of the long-run mean of tail quality, one per threshold: that of rounds to come, not of those measured.
 
     Where rounds do not depend on each other, both are the same. Where they do, Korn-Graubard with the variance of the mean that
-    `long_run.long_run_spreads` gives, whatever served for this session.
+    `long_run.long_run_spreads` gives, whatever served for this session; also where quality never varied, for what may be lost in a slow
+    spell is known by few spells.
 
     Parameters
     ----------
@@ -181,6 +183,8 @@ def intervals_of_rounds_to_come(
         at which thresholds rounds depend on each other, see `long_run.depend`.
     visits : [R]
         number of each round's visit; None where there are none.
+    alike : [M]
+        at which thresholds neighbouring visits resemble each other, see `long_run.visits_alike`; None: as the losses themselves tell.
 
     Examples
     --------
@@ -192,11 +196,11 @@ def intervals_of_rounds_to_come(
     """
     loss = ideal - np.asarray(qualities, dtype=np.float64)
     loss[np.abs(loss) < ROUNDING * ideal] = 0
-    widened = dependent & ~constant(loss) & (ideal > 0)
     found = list(session)
-    chosen = np.flatnonzero(widened)
+    chosen = np.flatnonzero(dependent & (ideal > 0) & (loss.shape[1] > 1))
     if chosen.size:
-        for index, spread in zip(chosen.tolist(), long_run_spreads(loss[chosen], visits), strict=True):
+        spreads = long_run_spreads(loss[chosen], visits, alike=None if alike is None else alike[chosen])
+        for index, spread in zip(chosen.tolist(), spreads, strict=True):
             found[index] = korn_graubard(loss[index], ideal, at_stake, confidence, spread)
     return found
 

@@ -49,7 +49,8 @@ def korn_graubard(
     pi = mean(L)/ideal of N = R `at_stake` answers; deff = max(1, (se/ideal)^2 / (pi (1 - pi)/N)); n_eff = (N/deff)
     (t_{N-1}/t_{df})^2, the last factor 1 where the losses do not vary; Clopper-Pearson with pi n_eff of n_eff. Korn and
     Graubard, "Confidence Intervals for Proportions with Small Expected Number of Positive Counts Estimated from Survey Data",
-    Survey Methodology 24, 1998, with rounds as clusters: se^2 = s^2/R and df = R - 1, unless ``spread`` says otherwise.
+    Survey Methodology 24, 1998, with rounds as clusters: se^2 = s^2/R and df = R - 1, unless ``spread`` says otherwise. With visits or
+    cosines as units the last factor also counts where the losses do not vary: few slow spells do not show how much they would.
 
     Where each round has answers of its own, their mean may lie above ideal quality, that of all rounds: the interval then reaches up to it.
 
@@ -76,9 +77,11 @@ def korn_graubard(
     share = min(max(float(loss.mean()) / ideal, 0.0), 1.0)
     varies = float(np.ptp(loss)) > ROUNDING * ideal
     effective, deff = n, 1.0
-    if varies:
+    degrees = rounds - 1 if spread is None else spread.degrees
+    if not varies and spread is not None and spread.unit != "rounds":
+        effective = n * _shrink(n, degrees, confidence)
+    elif varies:
         of_mean = float(loss.var(ddof=1)) / rounds if spread is None else spread.variance
-        degrees = rounds - 1 if spread is None else spread.degrees
         deff, effective = effective_number(share, n, of_mean / ideal**2, degrees, confidence)
     low, high = clopper_pearson(share * effective, effective, confidence)
     parameters = {"rounds": rounds, "pi": share, "n": n, "deff": deff, "n_eff": effective}

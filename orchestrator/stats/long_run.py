@@ -92,16 +92,18 @@ def cosines(series: Floats, count: int) -> Floats:
     return found
 
 
-def long_run_spreads(series: ArrayLike, visits: Visits | None = None, dependent: ArrayLike = True) -> list[Spread]:
+def long_run_spreads(
+    series: ArrayLike, visits: Visits | None = None, dependent: ArrayLike = True, alike: NDArray[np.bool_] | None = None
+) -> list[Spread]:
     """Return how well the long-run mean of each series is known.
 
     Where rounds do not depend on each other, s^2/R with R - 1 degrees of freedom. Where they do and there are at least 12 visits, these are
     the unit: variance of the mean with visits as clusters (of R rounds, m_v of them in visit v, whose mean is Q_v: V/(V-1) sum of
     (m_v (Q_v - Q))^2/R^2; Cochran, *Sampling Techniques*, section 9A.1). Its degrees of freedom are V/3: dependent rounds come in
     stretches, so that the means of visits are skewed (found by simulation, see docs/statistics.md). Where neighbouring visits resemble each
-    other too (`depend`, level 0.3), the variance is not below that of 2 cosines of the visits' means, and has 2 degrees of freedom. With
-    fewer visits the variance is that of the rounds' cosines, where it is above that of independent rounds, with as many degrees of
-    freedom as cosines.
+    other too (``alike``, or else `depend` on their means at the level 0.3), the variance is not below that of 2 cosines of the visits'
+    means, and has 2 degrees of freedom. With fewer visits the variance is that of the rounds' cosines, where it is above that of
+    independent rounds, with as many degrees of freedom as cosines.
 
     Parameters
     ----------
@@ -111,6 +113,8 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None, dependent:
         number of each round's visit, of visits that lie apart in time; None where there are none.
     dependent : [M], or one for all
         whether rounds depend on each other.
+    alike : [M]
+        whether neighbouring visits resemble each other, where that is known better than from the series (`visits_alike`).
 
     Examples
     --------
@@ -126,7 +130,10 @@ def long_run_spreads(series: ArrayLike, visits: Visits | None = None, dependent:
     if rounds <= COSINES or not widened.any():
         return apart
     unit: Unit = "visits" if enough(visits) else "cosines"
-    variance, degrees = _of_visits(values, visits) if enough(visits) else (cosine_variance(values) / rounds, np.full(len(values), COSINES))
+    if enough(visits):
+        variance, degrees = _of_visits(values, visits, alike)
+    else:
+        variance, degrees = cosine_variance(values) / rounds, np.full(len(values), COSINES)
     together = map(Spread, np.maximum(variance, independent).tolist(), degrees.tolist(), [unit] * len(values))
     return [one if wide else other for one, other, wide in zip(together, apart, widened.tolist(), strict=True)]
 
@@ -186,11 +193,11 @@ def _of_independent(values: Floats) -> Floats:
     return found
 
 
-def _of_visits(values: Floats, visits: Visits) -> tuple[Floats, NDArray[np.integer]]:
+def _of_visits(values: Floats, visits: Visits, alike: NDArray[np.bool_] | None) -> tuple[Floats, NDArray[np.integer]]:
     """Return the variance of the mean with visits as the unit, and its degrees of freedom, [M] each."""
     means = means_of_visits(values, visits)
     count = means.shape[1]
-    alike = depend(means, level=ALIKE_VISITS)
+    alike = depend(means, level=ALIKE_VISITS) if alike is None else alike
     variance, slow = _of_clusters(values, visits, means), cosine_variance(means, COSINES_OF_VISITS) / count
     return np.where(alike, np.maximum(variance, slow), variance), np.where(alike, COSINES_OF_VISITS, count // 3)
 
@@ -256,6 +263,26 @@ def depend_by_quality_or_time(qualities: ArrayLike, log_medians: ArrayLike, visi
     array([ True])
     """
     return depend(qualities, visits) | depend(np.asarray(log_medians)[None], visits)
+
+
+def visits_alike(qualities: ArrayLike, log_medians: ArrayLike, visits: Visits | None) -> NDArray[np.bool_]:
+    """Return at which figures neighbouring visits resemble each other, [M], where rounds depend on each other.
+
+    The means of visits are asked at the level 0.3: of the rounds' median times, where these depend on each other, and else of each figure's
+    own series, which shows little where few answers are late. False of fewer than 12 visits. Parameters are those of
+    `depend_by_quality_or_time`.
+
+    Examples
+    --------
+    >>> slow = np.repeat([0.0] * 6 + [1.0] * 6, 2)
+    >>> visits_alike([[0.9] * 24], slow, np.repeat(np.arange(12), 2)), visits_alike([[0.9] * 24], slow, None)
+    (array([ True]), array([False]))
+    """
+    values, times = _checked(qualities), np.asarray(log_medians, dtype=np.float64)[None]
+    if not enough(visits):
+        return np.zeros(len(values), dtype=bool)
+    asked = times if depend(times, visits)[0] else values
+    return np.broadcast_to(depend(means_of_visits(asked, visits), level=ALIKE_VISITS), len(values))
 
 
 def moments_of_products(centred: Floats, neighbours: NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.korn_graubard import ROUNDING, Interval, check_confidence, korn_graubard
-from orchestrator.stats.long_run import Spread, Visits, constant, long_run_spreads
+from orchestrator.stats.long_run import Spread, Visits, long_run_spreads
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def signed_intervals(
     confidence: float = 0.95,
     dependent: NDArray[np.bool_] | None = None,
     visits: Visits | None = None,
+    alike: NDArray[np.bool_] | None = None,
 ) -> list[Interval]:
     """Return intervals of mean tail quality over rounds, one per threshold, of a metric whose losses have either sign.
 
@@ -60,7 +61,7 @@ def signed_intervals(
         what there is to lose and to gain in a round.
     confidence
         as a fraction.
-    dependent, visits
+    dependent, visits, alike
         for the mean of rounds to come: as in `intervals.intervals_of_rounds_to_come`. By default rounds are exchangeable, which those of
         this session are.
 
@@ -88,12 +89,22 @@ def signed_intervals(
             f"interval over rounds of shape {curve.shape[1:]}: needs at least one round, and qualities that are finite and not below "
             f"{sway.lowest:g}"
         )
-    widened = np.zeros(len(curve), dtype=bool) if dependent is None else dependent & ~constant(curve)
-    return [_interval(quality, ideal, sway, confidence, of_row, visits) for quality, of_row in zip(curve, widened.tolist(), strict=True)]
+    widened = np.zeros(len(curve), dtype=bool) if dependent is None else dependent
+    both = np.repeat(alike, 2).reshape(-1, 2) if alike is not None else [None] * len(curve)  # of what is lost, and of what is gained
+    return [
+        _interval(quality, ideal, sway, confidence, of_row, visits, of_parts)
+        for quality, of_row, of_parts in zip(curve, widened.tolist(), both, strict=True)
+    ]
 
 
 def _interval(
-    quality: NDArray[np.float64], ideal: float, sway: Sway, confidence: float, dependent: bool, visits: Visits | None
+    quality: NDArray[np.float64],
+    ideal: float,
+    sway: Sway,
+    confidence: float,
+    dependent: bool,
+    visits: Visits | None,
+    alike: NDArray[np.bool_] | None,
 ) -> Interval:
     mean, best = float(quality.mean()), float(quality.max())
     if ideal <= 0 and best <= 0 and not sway.lowest:
@@ -103,7 +114,7 @@ def _interval(
     loss = ideal - quality
     loss[np.abs(loss) < ROUNDING * ideal] = 0
     lost, gained = np.maximum(loss, 0), np.maximum(-loss, 0)
-    of_lost, of_gained = long_run_spreads([lost, gained], visits) if dependent else (None, None)
+    of_lost, of_gained = long_run_spreads([lost, gained], visits, alike=alike) if dependent else (None, None)
     # What one late answer does alone need not add up: together they lose all of the quality, and gain what was seen.
     lost_less, lost_more, losses = _limits(lost, max(sway.loss, ideal - sway.lowest), sway.losing, confidence, of_lost)
     gained_less, gained_more, gains = _limits(gained, max(sway.gain, float(gained.max())), sway.gaining, confidence, of_gained)

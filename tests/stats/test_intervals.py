@@ -11,8 +11,8 @@ from scipy import stats
 from orchestrator.contracts import InputError
 from orchestrator.stats import bootstrap
 from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
-from orchestrator.stats.intervals import rounds_interval, rounds_intervals, sampling_interval
-from orchestrator.stats.korn_graubard import clopper_pearson, korn_graubard
+from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_interval, rounds_intervals, sampling_interval
+from orchestrator.stats.korn_graubard import clopper_pearson, effective_number, korn_graubard
 
 
 def seeded():
@@ -167,6 +167,38 @@ def test_korn_graubard_step_by_step():
     assert dict(found.parameters) == pytest.approx({"rounds": 20, "pi": pi, "n": n, "deff": deff, "n_eff": n_eff})
     assert found.low == pytest.approx(0.8 * (1 - stats.beta.ppf(0.975, x + 1, n_eff - x)))
     assert found.high == pytest.approx(0.8 * (1 - stats.beta.ppf(0.025, x, n_eff - x + 1)))
+
+
+def test_an_effective_number_written_out():
+    deff, worth = effective_number(0.25, 20, 0.02, 5)
+    assert deff == pytest.approx(0.02 / (0.25 * 0.75 / 20))
+    assert worth == pytest.approx(20 / deff * (stats.t.ppf(0.975, 19) / stats.t.ppf(0.975, 5)) ** 2)
+    assert effective_number(0.25, 20, 0.02, 5, 0.8)[1] == pytest.approx(20 / deff * (stats.t.ppf(0.9, 19) / stats.t.ppf(0.9, 5)) ** 2)
+    assert effective_number(0.25, 20, 0.001, 5)[0] == 1, "never more answers than there are"
+    assert effective_number(0.0, 20, 0.02, 5) == (math.inf, 0)
+
+
+def test_many_degrees_of_freedom_are_no_gain():
+    """Of 10 answers, with more of them than 10 - 1, and with less."""
+    assert effective_number(0.5, 10, 0.05, 9.5) == (2, 5)
+    assert effective_number(0.5, 10, 0.05, 8.5)[1] == pytest.approx(5 * (stats.t.ppf(0.975, 9) / stats.t.ppf(0.975, 8.5)) ** 2)
+
+
+@pytest.mark.parametrize(("visits", "alike", "degrees"), [(None, False, 3), (True, False, 8), (True, True, 2)])
+def test_rounds_that_depend_and_never_lost_anything_know_the_long_run_by_few_spells(visits, alike, degrees):
+    quality, numbers = np.full((2, 120), 0.9), np.repeat(np.arange(24), 5) if visits else None
+    session = rounds_intervals(quality, 0.9, 18, seeded())
+    dependent, told = np.array([True, False]), np.array([alike, alike])
+    found, apart = intervals_of_rounds_to_come(quality, 0.9, 18, session, dependent, numbers, alike=told)
+    worth = 2160 * (stats.t.ppf(0.975, 2159) / stats.t.ppf(0.975, degrees)) ** 2
+    assert (found.low, found.high) == pytest.approx((0.9 * 0.025 ** (1 / worth), 0.9))
+    assert found.parameters["degrees"] == degrees
+    assert apart == session[1]
+
+
+def test_a_single_round_says_nothing_of_rounds_to_come():
+    session = rounds_intervals([[0.9]], 0.9, 18, seeded())
+    assert intervals_of_rounds_to_come([[0.9]], 0.9, 18, session, np.array([True])) == session
 
 
 def test_korn_graubard_takes_rounds_that_vary_less_than_chance_as_independent():

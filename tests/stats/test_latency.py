@@ -142,6 +142,22 @@ def test_limits_of_dependent_rounds_are_those_bounds_whose_share_may_be_the_perc
     assert high == 481 or not may_be(found.high_ns)
 
 
+def test_a_percentile_on_the_longest_time_that_many_share_is_bounded_by_a_shorter_one():
+    times = np.minimum(np.random.default_rng(9).permutation(np.arange(1.0, 1201)).reshape(60, 20), 1117)
+    visits = np.arange(60) // 5
+    found = latency_percentile(times, 95, visits=visits, dependent=True)
+
+    def may_be(bound):
+        late = (times > bound).mean(axis=1)
+        [spread] = long_run_spreads(late[None], visits)
+        few = korn_graubard(late, 1.0, 20, spread=spread).parameters["n_eff"]
+        return clopper_pearson((1 - late.mean()) * few, few)[1] >= 0.95
+
+    assert found.value_ns == 1117 > found.low_ns
+    assert may_be(found.low_ns)
+    assert not may_be(found.low_ns - 1)
+
+
 def test_the_outermost_percentiles_of_dependent_rounds_are_the_outermost_times():
     times = np.random.default_rng(8).permutation(np.arange(1, 2001)).reshape(40, 50)
     least, most = (latency_percentile(times, percentile, dependent=True) for percentile in (0, 100))

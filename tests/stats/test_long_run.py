@@ -20,6 +20,7 @@ from orchestrator.stats.long_run import (
     means_of_visits,
     moments_of_products,
     variance_ratios,
+    visits_alike,
 )
 
 
@@ -101,6 +102,20 @@ def test_visits_that_resemble_their_neighbours_are_no_units_by_themselves() -> N
     assert found.degrees == 2
     assert found.unit == "visits"
     assert found.variance == pytest.approx(cosine_variance(means_of_visits(slow, visits), 2)[0] / 12)
+
+
+def test_visits_are_alike_where_the_times_of_dependent_rounds_or_else_the_figure_say_so() -> None:
+    visits, noise = np.repeat(np.arange(12), 2), np.random.default_rng(6).normal(0, 0.01, (2, 24))
+    slow = np.repeat([0.0] * 6 + [1.0] * 6, 2) + noise[0]
+    apart = np.repeat(np.tile([0.0, 1.0], 6), 2) + noise[1]
+    steady = np.tile([0.0, 1.0], 12)
+    rare = np.zeros(24)
+    for times, expected in ((slow, [True] * 3), (apart, [False] * 3), (steady, [True, False, False])):
+        assert visits_alike([slow, apart, rare], times, visits).tolist() == expected
+    assert visits_alike([slow], slow, visits // 2).tolist() == [False], "too few visits"
+    [told] = long_run_spreads([apart], visits, alike=np.array([True]))
+    assert (told.degrees, long_run_spreads([apart], visits)[0].degrees) == (2, 4)
+    assert long_run_spreads([slow], visits, alike=np.array([False]))[0].degrees == 4
 
 
 @pytest.mark.parametrize(("rounds", "gap"), [(60, 14), (30, 14)])

@@ -11,10 +11,11 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.long_run import long_run_spreads
+from orchestrator.stats.long_run import depend, long_run_spreads, means_of_visits
 from orchestrator.stats.paper_program.loop import course
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
+from orchestrator.stats.stopping.settled import PrimaryQuality
 from orchestrator.stats.times import Clock
 
 SAMPLES = 200
@@ -116,6 +117,18 @@ def test_settled_waits_until_tail_quality_is_precise() -> None:
     assert rounds > 100
     for row in list(rows(decisions))[15:-1]:
         assert float(row["half_width"] or 1) > float(row["half_width_bound"] or 0)
+
+
+def test_slow_swings_that_times_alone_show_count_in_the_half_width() -> None:
+    primary, visits = PrimaryQuality("15 ms"), np.repeat(np.arange(24), 2)
+    qualities = np.where(np.isin(np.arange(48), (7, 31)), 0.85, 0.9)
+    for number, visit in enumerate(visits.tolist()):
+        times = np.full(SAMPLES, (12 if number < 24 else 10) * MS)
+        primary.add(RoundObservation(number, dict.fromkeys(Clock, times), lambda _, known=qualities[number]: known, 0.9, visit))
+    assert not depend(means_of_visits(qualities[None], visits), level=0.3).any()
+    [spread] = long_run_spreads([qualities], visits, alike=np.array([True]))
+    assert primary.dependent()
+    assert primary.half_width(dependent=True) == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(spread.variance))
 
 
 def test_densities_that_move_hold_nothing_up_and_are_told() -> None:

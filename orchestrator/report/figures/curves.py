@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import dependent_rows, flags_of_rows
+from orchestrator.analysis.dependence import alike_rows, dependent_rows, flags_of_rows
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.tail_quality import UNEQUAL
@@ -32,6 +32,7 @@ def bands(
     seed: int,
     dependent: NDArray[np.bool_] | None = None,
     visits: NDArray[np.int32] | None = None,
+    alike: NDArray[np.bool_] | None = None,
 ) -> tuple[Floats, Floats]:
     """Return 95 % limits of mean tail quality of rounds to come at every threshold.
 
@@ -51,6 +52,8 @@ def bands(
         at which thresholds rounds depend on each other; None: at none.
     visits : [R]
         number of each round's visit; None where there are none.
+    alike : [G]
+        at which thresholds neighbouring visits resemble each other.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def bands(
     session = intervals_of(distinct, ideal, stake, random, RESAMPLES)
     found = [session[number] for number in place]
     if dependent is not None:
-        found = intervals_to_come(curve, ideal, stake, found, dependent, visits)
+        found = intervals_to_come(curve, ideal, stake, found, dependent, visits, alike=alike)
     limits = np.array([(interval.low, interval.high) for interval in found])
     # Products of matrices may differ in their last digits from machine to machine; pages should not.
     low, high = limits.T.round(12)
@@ -143,7 +146,8 @@ def curve_of(
     for some in blocks:
         quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
         dependent = dependent_rows(data, quality, clock)
-        low, high = bands(quality, ideal, stake, seed, dependent, data.visits)
+        alike = alike_rows(data, quality, clock)
+        low, high = bands(quality, ideal, stake, seed, dependent, data.visits, alike)
         for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits, data.close_visits), strict=True)):
             ns = int(grid.ns[index])
             flagged.append(tuple(known[ns]["flags"]) if ns in known else (*everywhere, *own))
@@ -152,7 +156,9 @@ def curve_of(
             elif grid.labels[index]:
                 random = np.random.default_rng([seed, zlib.crc32(f"0:{data.trial_id} {clock} {ns}".encode())])
                 session = intervals_of(quality[place][None], ideal, stake, random)
-                [found] = intervals_to_come(quality[place][None], ideal, stake, session, dependent[place][None], data.visits)
+                [found] = intervals_to_come(
+                    quality[place][None], ideal, stake, session, dependent[place][None], data.visits, alike=alike[place][None]
+                )
                 low[place], high[place] = found.low, found.high
         centres, means, worst = stretches(quality, points)
         parts.append((quality.mean(axis=1), quality.min(axis=1), low, high, means, worst, _shares(quality, edges)))

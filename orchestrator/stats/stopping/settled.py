@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from orchestrator.stats.long_run import constant, depend_by_quality_or_time, enough, long_run_spreads
+from orchestrator.stats.long_run import constant, depend_by_quality_or_time, enough, long_run_spreads, visits_alike
 from orchestrator.stats.stopping.rule import (
     AllClocks,
     Cadence,
@@ -117,7 +117,8 @@ class PrimaryQuality:
             return None
         if self.constant():
             return 3 / (self.rounds * self._at_stake)
-        [found] = long_run_spreads([self._qualities], self.visits, dependent)
+        alike = visits_alike([self._qualities], self._log_medians, self.visits)
+        [found] = long_run_spreads([self._qualities], self.visits, dependent, alike)
         return float(scipy.special.stdtrit(found.degrees, (1 + confidence) / 2) * math.sqrt(found.variance))
 
     def columns(self) -> CheckRow:
