@@ -99,6 +99,11 @@ REMEDIES = {
     "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",
     "rounds by time": "the file holds no rounds: its requests were cut into rounds of equal size in order of time",
     "one round": "the file does not say which requests belong together, so that nothing is known of how rounds differ",
+    "machine shared with other trials": "two trials were timed at once; measure without system.exclusive=false before you compare",
+    **dict.fromkeys(
+        ("machine slower at the end", "machine faster at the end"),
+        "fixed work took another time after the rounds than before; `doctor` looks for heat, frequency and neighbours, then measure again",
+    ),
     "unpinned": "threads could run on other cores, too; cluster=inline never pins, else let system.cores be fewer",
 }
 """What a flag means for a figure, and what to do about it."""

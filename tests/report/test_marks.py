@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED, Marks
+from orchestrator.running.trial_judge import SHARED, kernel_flags
 
 
 def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
@@ -14,6 +15,9 @@ def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
 
 def test_a_remedy_is_told() -> None:
     assert "measure more visits" in Marks([{"flags": [FEW_ROUNDS]}]).note()
+    of_the_machine = {SHARED, *kernel_flags(100, 120), *kernel_flags(100, 80)}
+    assert len(of_the_machine) == 3
+    assert of_the_machine < REMEDIES.keys()
 
 
 def test_a_remedy_of_imported_trials_can_be_followed() -> None:
