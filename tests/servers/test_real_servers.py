@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(len(allowed_cores()) < 2, reason="a server needs a core that its client has not: run it on two cores or more"),
 ]
 
-SHORT = ["cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=4", "measurement.max_rounds=4", "measurement.warmup_rounds=1"]
+SHORT = ["cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "measurement.warmup_rounds=1"]
 
 
 def needs(module: str) -> pytest.MarkDecorator:
@@ -97,7 +97,7 @@ def test_open_inference_in_binary_and_in_json_answers_as_in_process(tmp_path: Pa
         "runtime": "onnxruntime,open_inference,open_inference,open_inference",
         "server": "none,triton,triton,kserve",
     }
-    results = measure(tmp_path, axes, "task=imagenet_samples", "task.limit=12")
+    results = measure(tmp_path, axes, "task=imagenet_samples", "task.limit=6")
     rows = same_answers(results, 4)
     assert sorted(row["server"] for row in rows) == ["kserve", "triton", "triton"]
 
@@ -122,7 +122,7 @@ def test_plain_json_answers_as_in_process_and_a_setting_of_the_server_is_an_axis
 def test_llama_cpp_streams_the_answers_of_a_language_model(tmp_path: Path) -> None:
     given = [
         "model=served_chat", "model.request.max_tokens=4", "task=mmlu_dev", "task.limit=1", "runtime=openai", "server=xllamacpp",
-        "system=cpu_1core", *SHORT, "measurement.min_rounds=2", "measurement.max_rounds=2", f"results_dir={tmp_path / 'r'}",
+        "system=cpu_1core", *SHORT, f"results_dir={tmp_path / 'r'}",
     ]  # fmt: skip
     done = orchestrator(*given, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

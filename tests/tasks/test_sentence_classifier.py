@@ -9,6 +9,7 @@ import pytest
 from lazily import Lazily
 
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
+from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.samples import draw_subset
 from tasks.models.sentence_classifier import HEAD, SentenceClassifier
 from tasks.models.sentence_network import build_head
@@ -83,7 +84,8 @@ def test_long_texts_are_cut(make_context: MakeContext) -> None:
 def test_most_reviews_are_judged_as_their_critics_meant(runtime: str, make_context: MakeContext) -> None:
     task = MovieReviews()
     samples = draw_subset(task.samples(), limit=80, seed=0)
-    loaded = SentenceClassifier(LABELS, most_tokens=80, tokens=80).load(make_context(runtime, batch=8))
+    # The cache of all tests: a network is exported once.
+    loaded = SentenceClassifier(LABELS, most_tokens=80, tokens=80).load(make_context(runtime, batch=8, cache_dir=cache_dir()))
     texts = [task.decode(sample.read()) for sample in samples]
     found = [label for start in range(0, 80, 8) for label in loaded.postprocess(loaded.infer(loaded.preprocess(texts[start : start + 8])))]
     assert np.mean([label == sample.reference for label, sample in zip(found, samples, strict=True)]) > 0.7
