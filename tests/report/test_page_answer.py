@@ -125,8 +125,12 @@ def test_what_was_tested_is_told_from_what_was_not(report: Any, page: Any) -> No
 
 def test_doubts_follow_and_what_is_always_in_doubt_stays(report: Any, page: Any) -> None:
     reading = readings(report.results, report.evidence)[0]
+    page.evaluate("document.body.append(Object.assign(made('span', 'of another deadline'), {id: 'doubtful-0'}))")  # as in a list of tasks
+    slide(page, 5)
     slide(page, 0)
     lines = page.locator("[data-doubts] p").all_inner_texts()
+    terms = [line.partition(": ")[0] for line in lines if " not done" not in line]
+    assert page.locator("#doubtful-0").inner_text() == f"Doubtful: {', '.join(terms)}."
     assert any(line.startswith("deadline not certified: ") for line in lines)
     flags = {flag for entry in reading.entries for flag in reading.curves["total", entry.key].flags[0]}
     assert {line.partition(": ")[0] for line in lines} >= flags

@@ -95,7 +95,7 @@ function moveAnswer(task, text, names) {
   sentences.forEach((place, index) => { place.textContent = (said[index] ?? "").replace(`within ${bound}:`, `within ${bound}${near}:`); });
   const short = document.getElementById(`in-short-${task.number}`);
   if (short) short.textContent = sentences[0].textContent.slice(task.task.length);
-  if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); return; }
+  if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); listDoubts(task, box); return; }
   const lines = doubtsAt(task).map(([anchor, term, labels]) => {
     const line = made("p"), link = made("a", term);
     link.href = `#${anchor}`;
@@ -105,4 +105,11 @@ function moveAnswer(task, text, names) {
   lines.push(...task.home.doubts.filter(line => line.dataset?.always !== undefined));
   box.className = lines.length ? "doubt" : "calm";
   box.replaceChildren(task.home.doubts.find(line => line.tagName === "H3"), ...(lines.length ? lines : [made("p", "No system is flagged or unsteady here, and every deadline is certified.")]));
+  listDoubts(task, box);
+}
+
+// In the list of tasks: the names of what is in doubt.
+function listDoubts(task, box) {
+  const place = document.getElementById(`doubtful-${task.number}`), terms = [...box.querySelectorAll('p a:not([href="#problems"])')].map(link => link.textContent);
+  if (place) place.textContent = terms.length ? `Doubtful: ${terms.join(", ")}.` : "";
 }

@@ -43,7 +43,7 @@ class FirstScreen:
     servers
         what must be known of those that answered; nothing for models in the timed process.
     brief
-        the deadlines that the best systems keep, and what is in doubt, as one line below the winner's in a list of tasks.
+        the deadlines that the best systems keep, for a list of tasks.
     """
 
     wins: tuple[str, ...]
@@ -57,18 +57,15 @@ class FirstScreen:
 
 def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
     """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
-    shown, doubts = list(is_shown(results, ranked)), tuple(_doubts(reading, flags, ranked))
-    deadlines = list(_briefly_kept(reading, ranked))
-    told = [f"Deadline kept: {', '.join(deadlines)}."] if deadlines else []
-    told += [f"Doubtful: {', '.join(doubt.word.term for doubt in doubts)}."] if doubts else []
+    shown, deadlines = list(is_shown(results, ranked)), list(_briefly_kept(reading, ranked))
     return FirstScreen(
         wins=tuple(winners(ranked)),
         shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
         commands=tuple(sentence for sentence in shown if isinstance(sentence, Command)),
         kept={clock: tuple(_deadlines(reading, ranked, clock)) for clock in reading.clocks},
-        doubts=doubts,
+        doubts=tuple(_doubts(reading, flags, ranked)),
         servers=tuple(server_notes(reading.group)),
-        brief=" ".join(told),
+        brief=f"Deadline kept: {', '.join(deadlines)}." if deadlines else "",
     )
 
 
