@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import signal, stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.deadline import RESERVE, certify_deadline, contradicted, design_effect
-from orchestrator.stats.long_run import depend
+from orchestrator.stats.deadline import RESERVE, certify_deadline, contradicted, design_effect, next_risk
+from orchestrator.stats.long_run import depend, variance_ratios
 
 LOOKS = (30, 60, 120, 240)
 SHARES = st.floats(0.02, 0.5)
@@ -184,7 +185,37 @@ def test_visits_that_lie_apart_are_the_unit() -> None:
     random = np.random.default_rng(6)
     deadlines = np.repeat(10 + random.random(24), 5) + 0.01 * random.random(120)
     visits = np.repeat(np.arange(24), 5)
-    assert certify_deadline(deadlines, (120,), visits=visits).design_effect == pytest.approx(5, rel=0.6)
+    found = certify_deadline(deadlines, (120,), visits=visits)
+    assert found.design_effect == pytest.approx(5, rel=0.6)
+    assert found.ns is None
+    assert found.reason is not None
+    assert found.reason.endswith("more needed"), "these visits do not lie close together"
+
+
+def test_the_rank_of_dependent_rounds_is_that_of_as_many_independent_ones_at_the_same_share() -> None:
+    random = np.random.default_rng(0)
+    deadlines = np.repeat(10 + random.random(240), 2) + 0.01 * random.random(480)
+    found = certify_deadline(deadlines, (480,), visits=np.repeat(np.arange(240), 2))
+    assert 2 < found.design_effect < 2.01
+    of_independent = smallest_rank(239, 0.1, 0.05)
+    assert of_independent is not None
+    assert found.rank == math.ceil(of_independent * 480 / 239)
+
+
+def test_a_further_look_needs_rounds_for_half_of_what_is_left() -> None:
+    found = certify_deadline(np.ones(30), (29, 30))
+    left = 0.05 - 0.9**29
+    assert found.more_rounds == 33
+    assert 0.9**63 <= left / 2 < 0.9**62
+    assert next_risk((29, 30)) == pytest.approx(left / 2)
+
+
+def test_a_round_on_the_quantile_itself_does_not_lie_beyond_it() -> None:
+    deadlines = np.repeat(np.random.default_rng(3).permutation(np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], 6)), 4)
+    above = np.log(np.maximum(deadlines, 3.0))
+    expected, with_those = (variance_ratios([beyond, above], None, RESERVE).max() for beyond in (deadlines > 4, deadlines >= 4))
+    assert design_effect(deadlines, 0.25) == pytest.approx(expected)
+    assert with_those > 1.1 * expected
 
 
 def slow_swings(random: np.random.Generator, trials: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -255,6 +286,21 @@ def test_without_a_deadline_or_later_rounds_nothing_is_contradicted() -> None:
     assert promise.ns is not None
     assert not contradicted(promise, [], 0.1)
     assert not contradicted(certify_deadline(np.arange(1.0, 10.0), looks=(9,)), [1e9] * 50, 0.1)
+
+
+@pytest.mark.parametrize(("effect", "breaks", "speak"), [(1.0, 8, True), (4.0, 8, False), (4.0, 20, True)])
+def test_later_rounds_that_depend_on_each_other_speak_as_few(effect: float, breaks: int, speak: bool) -> None:
+    """Of 40 rounds 10 count, and with 8 of 40 two of 10: P(Bin(10, 0.1) >= 2) = 0.26, where P(Bin(40, 0.1) >= 8) = 0.04."""
+    promise = replace(certify_deadline(mixed(np.arange(1.0, 30.0)), (29,)), design_effect=effect)
+    assert promise.ns == 29
+    assert (stats.binom.sf(int(breaks / effect) - 1, int(40 / effect), 0.1) < 0.05) == speak
+    assert contradicted(promise, [29.0] * (40 - breaks) + [30.0] * breaks, 0.1) == speak
+
+
+def test_a_single_break_may_be_one_too_many() -> None:
+    promise = certify_deadline(mixed(np.arange(1.0, 30.0)), (29,))
+    assert contradicted(promise, [1.0] * 9 + [99.0], 0.001)
+    assert not contradicted(promise, [29.0] * 10, 0.001)
 
 
 def test_rounds_that_all_fail_depend_on_nothing() -> None:

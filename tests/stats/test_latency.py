@@ -23,6 +23,7 @@ from orchestrator.stats.latency import (
     percentile_rank_limits,
 )
 from orchestrator.stats.long_run import long_run_spreads, variance_ratios
+from orchestrator.stats.percentile_limits import limits_of_rounds
 from orchestrator.stats.times import checked_times
 
 
@@ -202,6 +203,8 @@ def test_two_rounds_that_share_nothing_are_one_sample():
     assert found.design_effect == pytest.approx(100)
     assert (found.value_ns, found.effective_samples, found.low_ns, found.high_ns) == (1, 1, 0, math.inf)
     assert found.interval_samples == 1, "never none"
+    [limits] = limits_of_rounds(np.repeat([[1], [9]], 50, axis=1), np.repeat([1, 9], 50), [50], [50], dependent=False)
+    assert (limits.low, limits.high) == (0, 101)
 
 
 def test_samples_alike_in_a_round_and_rounds_alike_multiply():

@@ -145,6 +145,40 @@ def test_visits_that_resemble_their_neighbours_are_worth_as_little_as_their_mean
     assert variance_ratios(rounds.reshape(24, 2)[shuffled].reshape(1, 48), visits, reserve=1.5)[0] == pytest.approx(clustered)
 
 
+@pytest.mark.parametrize("seed", [1, 5])
+def test_visits_that_are_a_little_alike_are_worth_as_little_less(seed: int) -> None:
+    """Once the cosines of their means say by how much, and once the correlation of neighbours."""
+    visits = np.repeat(np.arange(24), 2)
+    rounds = np.repeat(autoregressive(np.random.default_rng(seed), 1, 24, 0.3), 2, axis=1)
+    rounds += 0.1 * np.random.default_rng(9).standard_normal((1, 48))
+    means = means_of_visits(rounds, visits)
+    centred = means[0] - means.mean()
+    alike = np.sum(centred[1:] * centred[:-1]) / np.sum(centred**2)
+    of_cosines, of_neighbours = cosine_variance(means, 8)[0] / means.var(ddof=1), (1 + alike) / (1 - alike)
+    assert (of_cosines > of_neighbours) == (seed == 1)
+    assert 1 < max(of_cosines, of_neighbours) < 2.1
+    clustered = means.var(ddof=1) / 24 / (rounds.var(ddof=1) / 48)
+    assert variance_ratios(rounds, visits)[0] == pytest.approx(clustered * max(of_cosines, of_neighbours))
+
+
+def test_a_slow_swing_under_much_noise_shows_in_cosines() -> None:
+    series = 8 * np.cos(np.pi * 2 * (np.arange(120) + 0.5) / 120) + 10 * np.random.default_rng(1).standard_normal(120)
+    expected = cosine_variance([series], 8)[0] / series.var(ddof=1)
+    assert variance_ratios([series])[0] == pytest.approx(expected)
+    assert expected > 5
+
+
+def test_rounds_unlike_their_neighbours_are_worth_no_more_than_they_are() -> None:
+    apart = [[0.0, 1.0] * 12]
+    assert variance_ratios(apart).tolist() == variance_ratios(apart, np.repeat(np.arange(12), 2)).tolist() == [1]
+
+
+def test_independent_rounds_have_as_many_degrees_of_freedom_less_one() -> None:
+    series = np.random.default_rng(5).random((1, 12))
+    assert long_run_spreads(series, dependent=False)[0].degrees == 11
+    assert [long_run_spreads(series[:, :rounds])[0].degrees for rounds in (1, 2, 3)] == [1, 1, 2]
+
+
 def test_visits_of_unequal_length_weigh_by_their_rounds() -> None:
     visits = np.array([0, 0, 0, *range(1, 13)])
     series = np.random.default_rng(5).random((1, 15))
