@@ -175,7 +175,7 @@ def print_trials(campaign: Campaign, ids: bool = False) -> None:
     records = campaign.trials()
     terminal = Terminal()
     trials = [(record.trial_id, record.trial) for record in records]
-    table = _with_one_host_said(_trials_table(campaign, records))
+    table = with_one_host_said(_trials_table(campaign, records))
     named = with_fitting_names(table, trials, terminal.width, ids)
     if fits(named, terminal.width) or WHY not in named.columns:
         terminal.table(named)
@@ -191,7 +191,7 @@ def print_trials(campaign: Campaign, ids: bool = False) -> None:
         terminal.line(f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}")
 
 
-def _with_one_host_said(table: Table) -> Table:
+def with_one_host_said(table: Table) -> Table:
     """Return a table of trials with the host in its note where some have not been anywhere yet and all others were on that one."""
     hosts = {row[list(table.columns).index(HOST)] for row in table.rows}
     if len(hosts) != 2 or "" not in hosts:

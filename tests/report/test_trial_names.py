@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.commands.inspect import with_one_host_said
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.report.table import Table
@@ -79,3 +80,11 @@ def test_what_follows_from_a_name_is_said_once_where_it_does_not_fit() -> None:
 
 def test_an_id_whose_end_is_that_of_another_is_whole() -> None:
     assert id_ends(["x-torch-r0", "y-torch-r0", "y-torch-r1"]) == ["x-torch-r0", "y-torch-r0", "torch-r1"]
+
+
+def test_the_one_host_of_a_campaign_that_is_not_finished_is_no_column() -> None:
+    rows = [["a", "done", "vm"], ["b", "planned", ""]]
+    made = with_one_host_said(Table("Campaign", ["trial", "state", "host"], rows))
+    assert (made.columns, made.rows, made.note) == (["trial", "state"], [["a", "done"], ["b", "planned"]], "Host: vm.")
+    several = Table("Campaign", ["trial", "state", "host"], [*rows, ["c", "done", "other"]])
+    assert with_one_host_said(several) == several
