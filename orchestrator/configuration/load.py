@@ -111,10 +111,10 @@ def refuse_empty_streams(load: LoadConfig) -> None:
             f"load.stream_s={load.stream_s:g} leaves nothing after its ramp, which takes {LEAST_RAMP_S:g} s at least; raise load.stream_s, "
             f"or set load.ramp_s={RAMP_SHARE * load.stream_s:g}"
         )
-    if load.stream_s is not None and load.rate_per_s is not None and load.group > load.stream_s * load.rate_per_s:
+    if load.stream_s is not None and load.rate_per_s is not None and load.group > (held := load.stream_s * load.rate_per_s):
         raise InputError(
-            f"load.group={load.group} is more than the {load.stream_s * load.rate_per_s:g} samples that load.rate_per_s={load.rate_per_s:g} "
-            f"gives a stream of load.stream_s={load.stream_s:g}, so that no group would be whole; lower load.group, or raise load.stream_s"
+            f"load.group={load.group} is more than the {held:g} samples of a stream by load.rate_per_s={load.rate_per_s:g} and "
+            f"load.stream_s={load.stream_s:g}, so that no group would be whole; lower load.group, or raise load.stream_s"
         )
     if load.deadline_ms is not None and load.batch_wait_ms >= load.deadline_ms:
         raise InputError(
