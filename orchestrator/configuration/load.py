@@ -102,7 +102,7 @@ class LoadConfig(Frozen):
 
 
 def refuse_empty_streams(load: LoadConfig) -> None:
-    """Raise InputError for a load whose streams would be ramps alone, cut a group off, or drop every sample that waits for company.
+    """Raise InputError for a load whose streams would be ramps alone, or drop every sample that waits for company.
 
     Not part of the model: what older versions have measured stays readable.
     """
@@ -110,11 +110,6 @@ def refuse_empty_streams(load: LoadConfig) -> None:
         raise InputError(
             f"load.stream_s={load.stream_s:g} leaves nothing after its ramp, which takes {LEAST_RAMP_S:g} s at least; raise load.stream_s, "
             f"or set load.ramp_s={RAMP_SHARE * load.stream_s:g}"
-        )
-    if load.stream_s is not None and load.rate_per_s is not None and load.group > (held := load.stream_s * load.rate_per_s):
-        raise InputError(
-            f"load.group={load.group} is more than the {held:g} samples of a stream by load.rate_per_s={load.rate_per_s:g} and "
-            f"load.stream_s={load.stream_s:g}, so that no group would be whole; lower load.group, or raise load.stream_s"
         )
     if load.deadline_ms is not None and load.batch_wait_ms >= load.deadline_ms:
         raise InputError(

@@ -72,13 +72,6 @@ def test_a_batch_that_waits_until_it_is_dropped_is_refused() -> None:
         parsed(*late, "load.batch_wait_ms=20")
 
 
-def test_a_group_that_no_stream_holds_is_refused() -> None:
-    cameras = ["load=periodic", "load.rate_per_s=30", "load.stream_s=2"]
-    assert parsed(*cameras, "load.group=60")
-    with pytest.raises(InputError, match=r"load.group=61 is more than the 60 samples .* lower load.group, or raise load.stream_s"):
-        parsed(*cameras, "load.group=61")
-
-
 def test_what_an_older_version_measured_in_a_short_stream_stays_readable() -> None:
     assert LoadConfig(name="periodic", rate_per_s=1, stream_s=0.5).stream_s == 0.5
 

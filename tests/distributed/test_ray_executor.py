@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-import ray
+from lazily import Lazily
 
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
@@ -29,6 +29,8 @@ from orchestrator.measurement.failures import TrialFailed
 from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow
+
+ray = Lazily("ray")
 
 SUPPORT = Path(__file__).parents[1] / "support" / "code"
 MODEL = {
