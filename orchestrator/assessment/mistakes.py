@@ -19,6 +19,8 @@ NAMED = 5
 """Mistakes beside the first one that are named by their lines."""
 Place: TypeAlias = tuple[str | int, ...]
 """Keys and numbers of entries, from the top of the file."""
+DEEPEST = 30
+"""How deep a file may be nested; requirements take four levels."""
 
 
 class NotThisForm(ValueError):
@@ -34,7 +36,11 @@ def parse(content: bytes) -> tuple[dict[Any, Any], yaml.Node]:
         for what is no YAML mapping, for one that refers to another place of itself, and for a key that is given twice.
     """
     try:
+        depth = 0
         for event in yaml.parse(content, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise NotThisForm(f"line {_line(event)}: is nested deeper than {DEEPEST} levels: {FORM}")
             if isinstance(event, yaml.AliasEvent):
                 raise NotThisForm(
                     f"line {_line(event)}: *{shown_value(event.anchor)} refers to another place, which may stand for more than memory "

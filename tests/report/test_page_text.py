@@ -36,7 +36,7 @@ def test_a_line_of_each_task_names_it_once(report: Any) -> None:
     text = render(replace(report.results, groups=(group, replace(group, task="others"))), report.evidence)
     lines = [unescape(re.sub("<[^>]+>", "", line)) for line in re.findall(r'<li><a href="#task-.*?</li>', text)]
     assert [line.split(", within")[0] for line in lines] == ["numbers (top1), null", "others (top1), null"]
-    assert all(line.endswith(next(iter(verdict(report.results))).partition(" within ")[2]) for line in lines)
+    assert all(next(iter(verdict(report.results))).partition(" within ")[2] in line for line in lines)
 
 
 def test_percentiles_are_solid_exactly_where_the_table_certifies_them(report: Any) -> None:
