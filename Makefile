@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Five at a time even on 2 cores: many tests wait for processes to start, and none asserts how long anything takes.
-PARALLEL := --numprocesses=5 --dist=loadfile --no-loadscope-reorder
+# Six at a time even on 2 cores: many tests wait for processes to start, and none asserts how long anything takes.
+PARALLEL := --numprocesses=6 --dist=loadfile --no-loadscope-reorder
 TEST_STAMP := $(VENV)/.installed-for-tests
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
