@@ -12,9 +12,10 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial
-from orchestrator.report.standings import apart_by
+from orchestrator.report.standings import apart_by, less_on_samples, rests_on
 from orchestrator.report.table import Marks, Row, Table, bound, mean_within, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
+from orchestrator.report.winners import HERE_ALONE
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.thresholds import Threshold
@@ -100,6 +101,11 @@ FROM_BEST_NOTE = (
     "Each system minus the best of its model, and the best of each model minus the best of all: these differences decide what ties in the "
     "answer. Which system is the best is found from the same rounds, so that the limits hold for all pairs together."
 )
+BY_TEST_NOTE = (
+    " By its test: of repeats the verdict rests on a t test that goes step by step over the pairs (Holm's method); it may show what the "
+    "interval, which holds for all pairs at once, leaves open."
+)
+BY_TEST = "yes by its test"
 
 
 def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:
@@ -112,22 +118,41 @@ def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) ->
             rows = [row for row in found if threshold.is_of(row) and row["scope"] in FROM_BEST]
             if rows:
                 marks = Marks(rows)
+                cells = [_from_best_cells(row, systems[row["baseline"]], marks, group, threshold, results.analysis.seed) for row in rows]
+                by_test = BY_TEST_NOTE if any(said.startswith(BY_TEST) for *_, said in cells) else ""
                 what = f"{group.task} ({group.trials[0].metric}, {group.clock} time)"
                 yield Table(
                     title=f"Differences from the best in {what} within {bound(threshold)}",
                     columns=[*names, "minus", "difference", "is it shown?"],
-                    rows=[[*who(row, group, names), *_from_best_cells(row, systems[row["baseline"]], marks)] for row in rows],
-                    note=FROM_BEST_NOTE + marks.note(),
+                    rows=[[*who(row, group, names), *of_row] for row, of_row in zip(rows, cells, strict=True)],
+                    note=FROM_BEST_NOTE + by_test + marks.note(),
                     right=frozenset(["difference"]),
                     within_ns=threshold.ns,
                 )
 
 
-def _from_best_cells(row: Row, best: Trial, marks: Marks) -> list[str]:
+def _from_best_cells(row: Row, best: Trial, marks: Marks, group: Group, threshold: Threshold, seed: int) -> list[str]:
     of_model = f"{best.model.name} on " if best.model.name != row["model"] else ""
-    apart = apart_by(row)
-    said = "unknown" if apart is None else "yes" if apart else "a tie"
+    said = _is_shown(row)
+    if of_model and said.startswith("yes"):
+        said = _on_others_too(said, less_on_samples(group, row["trial"], row["baseline"], threshold, seed))
     return [f"{of_model}{best.system.name} with {best.runtime.name}", _difference(row, marks), said]
+
+
+def _is_shown(row: Row) -> str:
+    """Say whether a difference is shown on these samples, and by what, where the interval beside it leaves it open."""
+    apart = apart_by(row)
+    if not apart:
+        return "unknown" if apart is None else "a tie"
+    low, high = row["interval_low"], row["interval_high"]
+    return f"{BY_TEST}, {rests_on(row)}" if low is not None and high is not None and low <= 0 <= high else "yes"
+
+
+def _on_others_too(yes: str, less: bool | None) -> str:
+    """Say of two models that differ on these samples whether others like them say the same."""
+    if less is None:
+        return f"{yes}; on other samples not tested"
+    return f"{yes}, on others like these too" if less else yes.replace("yes", HERE_ALONE.format(""), 1)
 
 
 def _verdict(row: Row) -> str:

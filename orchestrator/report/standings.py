@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -14,6 +14,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import Scale
 from orchestrator.report.table import WHO, Row, rows_of
+from orchestrator.stats.thresholds import Threshold
 
 Grade: TypeAlias = Literal["good", "doubtful", "bad"]
 
@@ -30,8 +31,13 @@ def is_unsteady(low: float, high: float, ideal: float) -> bool:
     return abs(high - low) > WIDE * abs(ideal)
 
 
-Less: TypeAlias = tuple[float, float]
-"""Between which limits lies what one keeps less than another."""
+@dataclass(frozen=True)
+class Less:
+    """Between which limits lies what one keeps less than another; ``test`` is what the verdict rests on where it is no interval."""
+
+    low: float
+    high: float
+    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Standing:
         whether a stored difference tells it from another system, by the first trial of that one: from the best of its model, and of the
         models' best ones from the best of all.
     less
-        between which limits what it keeps less than such a best one lies, by the first trial of that one.
+        what it keeps less than such a best one, by the first trial of that one.
     deadlines
         from which on all its processes keep their quality, see `kept_from`.
     """
@@ -90,6 +96,11 @@ class Standing:
         return round(self.scale.gained(self.mean), EXACTLY), round(self.scale.gained(self.worst), EXACTLY)
 
     @property
+    def keeps_all(self) -> bool:
+        """Whether it keeps all there is: its mean is ideal quality."""
+        return round(self.scale.gained(self.ideal) - self.scale.gained(self.mean), EXACTLY) <= 0
+
+    @property
     def kept(self) -> float:
         """The share of ideal quality that the mean keeps."""
         return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
@@ -118,7 +129,8 @@ class Ranking:
     """The systems of a group at its primary threshold, the best first; none where it has no such threshold.
 
     like_these
-        models whose best system keeps less than the best of all also on samples like these; None if that was not tested.
+        models whose best system keeps less than the best of all also on samples like these; None if that was not tested, as for metrics
+        that are no mean over samples.
     """
 
     group: Group
@@ -131,24 +143,53 @@ class Ranking:
             return False
         return not best.ties(other)
 
+    def here_alone(self, best: Standing, others: Iterable[Standing]) -> list[Standing]:
+        """Return the systems of other models that keep less on the samples of the task, and are not shown to on others like them."""
+        return [one for one in others if one.model != best.model and not best.ties(one) and not self.is_apart(best, one)]
+
+    @property
+    def heads(self) -> list[Standing]:
+        """The best system of each model, the best first."""
+        return [systems[0] for systems in by_model(self.found)]
+
+    @property
+    def models_apart(self) -> bool:
+        """Whether the best model is told from all others."""
+        return all(self.is_apart(self.heads[0], one) for one in self.heads[1:])
+
+    @property
+    def nothing_shown(self) -> bool:
+        """Whether nothing is told from the best of its model, nor the best of any model from that of another."""
+        pairs = [(systems[0], one) for systems in by_model(self.found) for one in systems[1:]]
+        return all(best.ties(one) for best, one in (*pairs, *((self.heads[0], head) for head in self.heads[1:])))
+
+    @property
+    def best_keep_all(self) -> bool:
+        """Whether the best system of every model keeps all there is."""
+        return all(one.keeps_all for one in self.heads)
+
 
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
     """Return the ranking of one group."""
     found = tuple(standings(results, group))
-    return Ranking(group, found, frozenset(_less_on_samples(found, group, results.analysis.seed)))
+    return Ranking(group, found, _less_on_samples(found, group, results.analysis.seed))
 
 
-def _less_on_samples(found: Sequence[Standing], group: Group, seed: int) -> Iterator[str]:
-    """Yield the models whose best system keeps less than the best of all on samples like these: the first process of each is compared."""
+def _less_on_samples(found: Sequence[Standing], group: Group, seed: int) -> frozenset[str] | None:
+    """Return the models whose best system keeps less than the best of all on samples like these: the first process of each is compared."""
     primary = group.thresholds.primary
     if primary is None:
-        return
-    data = {one.trial_id: one for one in group.trials}
+        return frozenset()
     heads = [systems[0] for systems in by_model(found)]
-    for other in heads[1:]:
-        difference = on_samples(data[other.trials[0]], data[heads[0].trials[0]], primary, seed)
-        if difference is not None and difference.low > 0 and difference.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER:
-            yield other.names["model"]
+    told = {other.model: less_on_samples(group, other.trials[0], heads[0].trials[0], primary, seed) for other in heads[1:]}
+    return None if None in told.values() else frozenset(model for model, less in told.items() if less)
+
+
+def less_on_samples(group: Group, trial: str, best: str, threshold: Threshold, seed: int) -> bool | None:
+    """Return whether a trial keeps less than that of another model on samples like these; None of metrics that are no mean over samples."""
+    data = {one.trial_id: one for one in group.trials}
+    found = on_samples(data[trial], data[best], threshold, seed)
+    return None if found is None else bool(found.low > 0 and found.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER)
 
 
 def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
@@ -201,7 +242,7 @@ def _compared(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping
         if apart is not None and one is not None and other is not None:
             found[one]["tested"][first[other]] = found[other]["tested"][first[one]] = apart
             if row["interval_low"] is not None and row["interval_high"] is not None:
-                found[one]["less"][first[other]] = (-row["interval_high"], -row["interval_low"])
+                found[one]["less"][first[other]] = Less(-row["interval_high"], -row["interval_low"], rests_on(row))
     return found
 
 
@@ -212,6 +253,17 @@ def apart_by(row: Row) -> bool | None:
     if row["interval_low"] is None or row["interval_high"] is None:
         return None
     return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
+
+
+def rests_on(row: Row) -> str:
+    """Write what a verdict of fresh processes rests on, if it shows a difference: a test.
+
+    It goes step by step over the pairs (Holm's method) and so may find what the interval, which holds for all pairs at once, leaves open.
+    """
+    side = {"worse": "p_worse", "better": "p_better"}.get(row["verdict"] or "")
+    if row["scope"] != FROM_BEST_FRESH or side is None:
+        return ""
+    return f"p {dict(row['parameters'])[side]:.2g} with all pairs counted"
 
 
 def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group) -> Standing:

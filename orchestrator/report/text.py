@@ -61,6 +61,12 @@ def quality_within(low: float, high: float) -> str:
     return f"[{quality_at_least(low)}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}]"
 
 
+def within(low: float, high: float) -> str:
+    """Write the interval of a difference, rounded outward; 0.000 has no sign."""
+    ends = math.floor(low * 1000 + 1e-9) / 1000, math.ceil(high * 1000 - 1e-9) / 1000
+    return f"[{', '.join(f'{end + 0.0:.3f}' for end in ends)}]"
+
+
 def per_cent(share: float | None) -> str:
     """Write a share in per cent with one decimal; a dash where there is none."""
     return "-" if share is None else f"{100 * share:.1f} %"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import ORCHESTRATOR, Command, measured_again, plain_word
-from orchestrator.report.standings import Ranking, Standing, by_model, rankings
-from orchestrator.report.table import bound
-from orchestrator.report.text import quality, trials_counted
+from orchestrator.report.standings import Ranking, by_model, rankings
+from orchestrator.report.text import trials_counted
+from orchestrator.report.winners import winners
 from orchestrator.storage.vocabulary import UNFINISHED
 
 REPEATED = "measurement.repeat=5"
@@ -72,36 +68,6 @@ def _imported(results: CampaignAnalysis) -> Iterator[str]:
     yield from dict.fromkeys(told)
 
 
-def winners(one: Ranking) -> Iterator[str]:
-    """Yield which model and which system of a group keep most at its primary threshold, and by how much."""
-    task = one.group.task
-    primary = one.group.thresholds.primary
-    if primary is None:
-        yield f"{task}: {_no_threshold(one)}"
-        return
-    metric = one.group.trials[0].metric
-    models = list(by_model(one.found))
-    if len(models) > 1:
-        yield _across_models(f"{task} within {bound(primary)}:", one, models)
-    for systems in models:
-        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
-
-
-def _no_threshold(one: Ranking) -> str:
-    """Say why trials have no common threshold, and how to set one."""
-    reference = one.group.thresholds.reference
-    if reference is None:
-        return "no trial can be the reference, since each has failed, so there is no common threshold."
-    data = next(data for data in one.group.trials if data.trial_id == reference.trial)
-    late = int(np.count_nonzero(data.outcome))
-    if not late:
-        return "the reference has no time at the percentile asked for, so there is no common threshold."
-    return (
-        f"{late:,} of {data.outcome.size:,} answers of the reference {reference.trial} have no time, so that there is no common threshold "
-        'at its percentile; set one in ms, such as analysis.primary="200 ms".'
-    )
-
-
 RESUME = Command(f"{ORCHESTRATOR} resume DIR  # DIR: the folder of this report")
 """What goes on with an unfinished campaign, wherever it lies."""
 
@@ -124,7 +90,7 @@ def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iter
     if not single or results.campaign.capacity is not None:  # rates of one search are no trials to repeat
         return
     tasks = ", ".join(dict.fromkeys(one.group.task for one in single))
-    start = f"{tasks}: each trial is one process. Whether fresh processes do the same, repeats show:"
+    start = f"{tasks}: each trial is one process. {_not_by_repeats(single)}Whether fresh processes do the same, repeats show:"
     if all(data.record.imported for one in single for data in one.group.trials):
         yield f"{start} import repeats of the same names."
     elif results.commands:
@@ -133,6 +99,14 @@ def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iter
         yield from dict.fromkeys(_repeated(words, results, dropped) for words in results.commands)
     else:
         yield f"{start} measure again with {REPEATED}."
+
+
+def _not_by_repeats(single: Sequence[Ranking]) -> str:
+    """Say what no number of repeats tells apart."""
+    models = any(one.like_these is not None and len(list(by_model(one.found))) > 1 and not one.models_apart for one in single)
+    left = ["models (that takes more samples)"] if models else []
+    left += ["systems that keep all there is"] if any(one.nothing_shown and one.best_keep_all for one in single) else []
+    return f"Repeats do not tell apart {' or '.join(left)}. " if left else ""
 
 
 PRIMARY = "analysis.primary="
@@ -160,120 +134,3 @@ def _repeated(words: Sequence[str], results: CampaignAnalysis, dropped: Sequence
         return measured_again(words, REPEATED)
     others = [word for word in words if not word.startswith(PRIMARY)]
     return measured_again(others, REPEATED, plain_word(f'{PRIMARY}"{used}"', f"{PRIMARY}VALUE"))
-
-
-def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]]) -> str:
-    """Say which model keeps most on its best system, and by how much, where that holds for samples like these; else that none does."""
-    metric = one.group.trials[0].metric
-    best, *others = (systems[0] for systems in models)
-    told = [f"{systems[0].names['model']} ({_place(systems[0], systems)}) {metric} {_share(systems[0])}" for systems in models]
-    said = "; ".join([*told[:3], *([f"{len(told) - 3} more"] if len(told) > 3 else [])])
-    if one.like_these is None:
-        return f"{start} models are not tested here: {said}."
-    if any(not one.is_apart(best, other) for other in others):
-        return f"{start} these {len(one.group.trials[0].references)} samples cannot tell models apart: {said}."
-    first = f"{best.names['model']} ({_place(best, models[0])}) keeps the most, {metric} {_share(best)}"
-    return f"{start} {first}, and would on other samples like these; next is {told[1]}, {_by_how_much(best, others[0])}."
-
-
-def _share(one: Standing) -> str:
-    """Write what is kept with its share of ideal quality."""
-    return f"{quality(one.mean)}, {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
-
-
-def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
-    """Say which system keeps most, what is not told apart from it, the next, by how much, and the last."""
-    best, last = systems[0], systems[-1]
-    if len(systems) > 1 and best.level == last.level:
-        return f"{start} all {len(systems)} systems keep {_kept(best, metric)}."
-    sentence = f"{start} {_place(best, systems)} keeps {_kept(best, metric)}"
-    if len(systems) == 1:
-        return f"{sentence}."
-    below = [one for one in systems[1:] if not one.ties(best)]
-    if not below:
-        down_to = f"{_place(last, systems)}, which keeps {_mean(last)}"
-        return f"{sentence}, the most{_as_much(systems)}; none is told apart from it, down to {down_to}."
-    alike = [one for one in systems[1:] if one.ties(best)]
-    return f"{sentence}, the most{_as_much(systems)}{''.join(_not_below(alike, best, systems))}. {_next(best, below, systems)}."
-
-
-def _as_much(systems: Sequence[Standing]) -> str:
-    """Say how many keep exactly as much as the best, and which deadline then puts it first."""
-    best = systems[0]
-    count = sum(one.level == best.level for one in systems)
-    kind = next((name for name, ns in zip(("certified", "observed"), best.deadlines, strict=True) if math.isfinite(ns)), None)
-    if count == 1:
-        return ""
-    return f" ({count} systems keep exactly as much{f'; its {kind} deadline is the shortest' if kind else ''})"
-
-
-def _not_below(alike: Sequence[Standing], best: Standing, systems: Sequence[Standing]) -> Iterator[str]:
-    """Yield which systems tie with the best, by a stored difference, and which only their intervals do not tell from it."""
-    for compared, one_does, several_do in (
-        (True, "ties with it", "tie with it"),
-        (False, "is not told apart from it by their intervals", "are not told apart from it by their intervals"),
-    ):
-        names = [_place(one, systems) for one in alike if one.is_compared(best) == compared]
-        if names:
-            yield f"; {listed(names)} {one_does if len(names) == 1 else several_do}"
-
-
-def _next(best: Standing, below: Sequence[Standing], systems: Sequence[Standing]) -> str:
-    """Say which system is the first that does not tie with the best, by how much, and which is the last."""
-    first, last = below[0], systems[-1]
-    sentence = f"{_place(first, systems)} keeps {_mean(first)}{_of_its(first, best)}, {_by_how_much(best, first)}"
-    return sentence if first is last else f"{sentence}; the last, {_place(last, systems)}, {_mean(last)}{_of_its(last, best)}"
-
-
-def _of_its(one: Standing, best: Standing) -> str:
-    return f" of its {quality(one.ideal)}" if one.ideal != best.ideal and one.scale == PLAIN else ""
-
-
-def _by_how_much(best: Standing, other: Standing) -> str:
-    return f"{100 * _less(best, other):.1f} % of ideal quality less{_difference(best, other)}"
-
-
-def _difference(best: Standing, other: Standing) -> str:
-    """Write the interval of the stored difference, rounded outward, of two whose own intervals overlap: it may tell them apart."""
-    found = other.less.get(best.trials[0])
-    overlap = best.low <= other.high and other.low <= best.high
-    if found is None or not overlap or not other.is_compared(best) or other.scale != PLAIN:
-        return ""
-    low, high = found
-    return f" (interval of the difference [{math.floor(low * 1000 + 1e-9) / 1000:.3f}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}])"
-
-
-def _less(best: Standing, last: Standing) -> float:
-    """Return what the last one keeps less, as a share of what the best one would keep without a threshold."""
-    ideal = best.scale.gained(best.ideal)
-    return (best.scale.gained(best.mean) - best.scale.gained(last.mean)) / ideal if ideal else 0.0
-
-
-def listed(names: Sequence[str], last: str = ", ") -> str:
-    """Return names with commas, of many the first three."""
-    if len(names) > 3:
-        return f"{', '.join(names[:3])} and {len(names) - 3} more"
-    return last.join(part for part in (", ".join(names[:-1]), names[-1]) if part)
-
-
-def _place(one: Standing, others: Sequence[Standing]) -> str:
-    """Name a system and runtime, and batch and other settings where these tell it from the others."""
-    place = f"{one.names['system']} with {one.names['runtime']}"
-    if len({other.names["batch"] for other in others}) > 1:
-        place += f", batch {one.names['batch']}"
-    return f"{place}, {one.names['settings']}" if one.names["settings"] else place
-
-
-def _kept(one: Standing, metric: str) -> str:
-    """Write what is kept and of how much, with the number of processes, and that there are flags."""
-    several = f", mean of {one.processes} processes" if one.processes > 1 else ""
-    flagged = f", flagged: {listed(one.flags)}" if one.flags else ""
-    if one.scale == PLAIN:
-        return f"{quality(one.mean)} of {quality(one.ideal)} ({metric}{several}{flagged})"
-    figures = f"{metric} {quality(one.mean)}, without a threshold {quality(one.ideal)}"
-    return f"{_mean(one)} of what there is to keep ({figures}{several}{flagged})"
-
-
-def _mean(one: Standing) -> str:
-    """Write what is kept: quality where more is better and nothing is 0, else the share of what there is to keep."""
-    return quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %"

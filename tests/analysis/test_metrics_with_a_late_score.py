@@ -19,8 +19,8 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers
-from orchestrator.report import verdict
 from orchestrator.report.standings import ranking
+from orchestrator.report.winners import winners
 
 LATE = 10.0
 ERRORS = np.array([0.0, 1.0, 2.0, 3.0, 12.0, 4.0])
@@ -123,8 +123,8 @@ def test_the_better_system_is_the_one_with_the_smaller_error(make: Callable[...,
     empty = {name: pa.table({}) for name in ("processes", "comparison", "deadline")}
     tables = {"tail_quality": pa.Table.from_pylist(rows), **empty}
     results = CampaignAnalysis(campaign, (), analysis, groups, tables)  # type: ignore[arg-type]
-    told = next(verdict.winners(ranking(results, groups[0])))
-    assert told.index("fast with torch keeps") < told.index("slow with torch keeps")
+    told = next(winners(ranking(results, groups[0])))
+    assert told.index("fast with torch keeps") < told.index("slow with torch at")
     assert "% of what there is to keep (kind_error" in told
 
 

@@ -20,7 +20,7 @@ from orchestrator.report.html.page import render
 from orchestrator.report.standings import Ranking, ranking, standings
 from orchestrator.report.table import bound
 from orchestrator.report.text import milliseconds, quality
-from orchestrator.report.verdict import winners
+from orchestrator.report.winners import winners
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -110,17 +110,37 @@ def test_what_was_tested_is_told_from_what_was_not(report: Any, page: Any) -> No
     slide(page, start)
     before, test, doubts = said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()
     assert test[0].startswith("For these processes yes")
+    assert test[1].endswith("repeats show:")
     slide(page, common)
-    [shown, *_] = is_shown(report.results, ranking(report.results, at_threshold(report, grid.ns[common])))
-    assert said(page, "test") == [shown]
+    shown = is_shown(report.results, ranking(report.results, at_threshold(report, grid.ns[common])))
+    assert said(page, "test") == [shown.said, shown.needed]
     slide(page, between)
-    assert said(page, "test") == ["Differences were computed at the common deadlines of total time; here intervals alone say what ties."]
+    assert said(page, "test") == [
+        "Differences were computed at the common deadlines of total time; here intervals alone say what ties.",
+        "",
+    ]
     assert said(page) != before
+    assert page.locator("[data-command]").is_hidden()
     page.select_option("[data-clock]", "inference")
     assert " of inference time: " in said(page)[0]
     page.select_option("[data-clock]", "total")
     slide(page, start)
     assert (said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()) == (before, test, doubts)
+
+
+def test_where_nothing_is_shown_a_link_leads_to_where_systems_differ(report: Any, page: Any) -> None:
+    group = report.results.groups[0]
+    common = {
+        one.ns: is_shown(report.results, ranking(report.results, at_threshold(report, one.ns))) for one in group.thresholds.common("total")
+    }
+    ns, found = next((ns, shown.elsewhere) for ns, shown in common.items() if shown.elsewhere is not None)
+    follow(page, f"#t={ns}ns")
+    link = page.locator("[data-elsewhere] a")
+    assert (link.inner_text(), said(page, "test")) == (found[0], [common[ns].said, common[ns].needed])
+    link.click()
+    page.wait_for_function("document.querySelector('[data-elsewhere]').hidden")
+    assert page.evaluate("location.hash").startswith(f"#t={found[1] / 1e6:.12g}ms&clock=total")
+    assert said(page, "test")[0] == common[found[1]].said
 
 
 def test_doubts_follow_and_what_is_always_in_doubt_stays(report: Any, page: Any) -> None:

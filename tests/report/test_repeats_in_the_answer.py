@@ -15,13 +15,14 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.report.figures.charts import charts_of
 from orchestrator.report.figures.charts.quality import curve_chart
 from orchestrator.report.figures.reading import readings
-from orchestrator.report.html.first_screen import first_screen
+from orchestrator.report.html.first_screen import differs_at, first_screen, is_shown
 from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.html.ranking import kept_deadlines, ranked_rows
 from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
 from orchestrator.report.result_tables import trouble_tables
-from orchestrator.report.standings import Ranking, Standing, ranking, rankings
+from orchestrator.report.standings import Ranking, Standing, apart_by, ranking, rankings
+from orchestrator.report.table import bound
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import repeats_needed, verdict, what_next
 from orchestrator.stats.times import Clock
@@ -154,23 +155,45 @@ def test_whether_it_is_shown_knows_what_ties(tmp_path: Path) -> None:
     apart, alike = replace(other, low=best.low - 0.2, high=best.low - 0.1), replace(other, low=best.low - 0.1, high=best.low)
 
     def shown(*found: Standing, like_these: frozenset[str] | None = None) -> str:
-        return first_screen(reading, repeated, flags, Ranking(reading.group, found, like_these)).shown[0]
+        return first_screen(reading, repeated, flags, Ranking(reading.group, found, like_these)).shown.said
 
-    yes = "Yes, also for processes started anew (every mean is over 3 of them)"
+    yes = "Yes, also for processes started anew (3 of each system)"
     assert shown(best, apart) == f"{yes}."
-    assert shown(best, alike, apart) == f"{yes}; not between systems that tie or are not told apart."
+    assert shown(best, alike, apart) == f"{yes}; not between systems that tie."
     flagged = replace(apart, flags=("interrupted", "in-sample"))
     assert shown(best, flagged) == f"{yes}. With reserve, for trials are flagged: interrupted."
-    assert shown(best, alike) == "No: these data show no difference between any of them."
+    no = "No: within 14 ms no system is told from the best."
+    assert shown(best, alike) == no
+    full = replace(best, mean=best.ideal)
+    assert shown(full, replace(full, mean=best.mean)) == "No: within 14 ms the best keep all there is, and no other is told from them."
     first, second = replace(best, processes=1), replace(apart, processes=1)
-    assert shown(first, second).startswith(
-        "For these processes yes. For processes started anew not yet. numbers: each trial is one process."
-    )
-    assert shown(first, replace(alike, processes=1)).startswith("No: these data show no difference between any of them. numbers: each ")
+    assert shown(first, second) == "For these processes yes. For processes started anew not yet."
     of_other_model = replace(apart, names={**apart.names, "model": "other"})
     assert shown(best, of_other_model, like_these=frozenset(["other"])) == f"{yes}."
-    assert shown(best, apart, of_other_model) == f"{yes}; not between models."
-    assert shown(best, of_other_model).startswith("No: ")  # what one model keeps more of these samples says nothing of others
+    assert shown(best, apart, of_other_model) == f"{yes}; between models on these samples yes, on others like these no."
+    alike_model = replace(alike, names={**alike.names, "model": "other"})
+    assert shown(best, apart, alike, alike_model) == f"{yes}; not between models, nor between systems that tie."
+    assert shown(best, alike_model) == no
+
+
+def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_differ(tmp_path: Path) -> None:
+    campaign = open_campaign(measure_small(tmp_path / "r"))
+    analysis = campaign.record.config.analysis.model_copy(update={"thresholds_ms": (8, 11, 14, 18, 60), "primary": "60ms"})
+    results = analyse(campaign, analysis)
+    ranked = ranking(results, results.groups[0])
+    shown, nearest = is_shown(results, ranked), differs_at(results, ranked)
+    assert nearest is not None
+    assert shown.said == "No: within 60 ms the best keep all there is, and no other is told from them."
+    assert shown.elsewhere == (f"Within {bound(nearest)} systems differ.", nearest.ns)
+    assert shown.brief == f"Shown: {shown.said[:1].lower()}{shown.said[1:]}"
+    assert len(shown.commands) == 1
+    assert shown.needed.endswith(
+        "Repeats do not tell apart systems that keep all there is. Whether fresh processes do the same, repeats show:"
+    )
+    apart_at = {row["threshold_ns"] for row in results.rows("comparison") if row["scope"] == "best of this data set" and apart_by(row)}
+    assert nearest.ns == max(apart_at)
+    at = replace(results.groups[0], thresholds=replace(results.groups[0].thresholds, primary=nearest))
+    assert is_shown(results, ranking(results, at)).elsewhere is None
 
 
 def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:

@@ -19,14 +19,15 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.comparison import on_samples
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.grid import roundest
-from orchestrator.report.standings import Ranking, Standing, ranking
-from orchestrator.report.verdict import winners
+from orchestrator.report.standings import Less, Ranking, Standing, ranking, rests_on
+from orchestrator.report.winners import winners
 from orchestrator.storage.reader import open_campaign
 
+TASK: Any = SimpleNamespace(limit=10)
 GROUP: Any = SimpleNamespace(
     task="pictures",
     thresholds=SimpleNamespace(primary=SimpleNamespace(label="5 ms", ns=5_000_000, origin="absolute")),
-    trials=[SimpleNamespace(metric="top1", references=[""] * 10)],
+    trials=[SimpleNamespace(metric="top1", references=[""] * 10, record=SimpleNamespace(trial=SimpleNamespace(task=TASK)))],
 )
 
 
@@ -48,48 +49,82 @@ def test_a_stored_difference_decides_where_intervals_overlap() -> None:
         standing("e", 0.766, 0.757, 0.774),
     ]
     assert said(*found) == [
-        "pictures, m, within 5 ms: a with r keeps 0.808 of 0.811 (top1), the most; d with r ties with it; c with r is not told apart from it "
-        "by their intervals. b with r keeps 0.794, 1.7 % of ideal quality less; the last, e with r, 0.766."
+        "pictures, m, within 5 ms: tie of 3 of 5 systems at 0.808 to 0.787 of 0.811, 1 by intervals alone (top1): a with r, c with r, d with r. "
+        "Behind: b with r at 0.794, 0.014 less (1.7 % of ideal quality); the last, e with r, at 0.766."
     ]
 
 
-def test_where_nothing_is_told_apart_the_answer_says_so() -> None:
+def test_a_tie_is_said_first_where_nothing_wins() -> None:
     assert said(standing("a", 0.8, 0.7, 0.9), standing("b", 0.7, 0.6, 0.8)) == [
-        "pictures, m, within 5 ms: a with r keeps 0.800 of 0.811 (top1), the most; none is told apart from it, down to b with r, which keeps 0.700."
+        "pictures, m, within 5 ms: tie of both systems at 0.800 to 0.700 of 0.811, by intervals alone (top1): a with r, b with r."
     ]
 
 
-def test_a_difference_is_said_with_its_interval_where_those_of_the_two_overlap() -> None:
+def test_a_winner_is_said_with_the_difference_to_the_next_and_its_interval() -> None:
     best = standing("a", 0.5, 0.3, 0.6, {"m b": True})
-    other = replace(standing("b", 0.4, 0.2, 0.5, {"m a": True}), less={"m a": (0.0501, 0.1499)})
-    assert said(best, other)[0].endswith("b with r keeps 0.400, 12.3 % of ideal quality less (interval of the difference [0.050, 0.150]).")
+    other = replace(standing("b", 0.4, 0.2, 0.5, {"m a": True}), less={"m a": Less(0.0501, 0.1499)})
+    assert said(best, other) == [
+        "pictures, m, within 5 ms: a with r keeps 0.500 of 0.811 (top1), the most. "
+        "Behind: b with r at 0.400, 0.100 [0.050, 0.150] less (12.3 % of ideal quality)."
+    ]
+    assert said(replace(best, tested={}), replace(other, tested={}, low=0.1, high=0.2))[0].endswith("0.100 less (12.3 % of ideal quality).")
 
 
-def test_of_systems_that_keep_exactly_as_much_the_one_with_the_shortest_deadline_is_named() -> None:
+def test_an_interval_that_holds_0_is_said_with_the_test_that_tells_the_two_apart() -> None:
+    best = standing("a", 0.9, 0.89, 0.91, {"m b": True})
+    other = replace(standing("b", 0.892, 0.89, 0.9, {"m a": True}), less={"m a": Less(-0.0003, 0.0166, "p 0.0041 with all pairs counted")})
+    sentence = said(best, other)[0]
+    assert sentence.endswith("0.008 [-0.001, 0.017] less (1.0 % of ideal quality; shown by its test: p 0.0041 with all pairs counted).")
+    row = {"scope": "best of fresh processes", "verdict": "worse", "parameters": [("p_worse", 0.0041), ("p_better", 1.0)]}
+    assert rests_on(row) == "p 0.0041 with all pairs counted"
+    assert not rests_on({**row, "verdict": "no difference shown"})
+
+
+def test_of_systems_that_keep_exactly_as_much_the_one_with_the_shortest_deadline_is_named_first() -> None:
     found = [replace(standing(name, 0.811, 0.8, 0.811), deadlines=(math.inf, ns)) for name, ns in (("a", 12.5e6), ("b", 21e6))]
-    assert (
-        "a with r keeps 0.811 of 0.811 (top1), the most (2 systems keep exactly as much; its observed deadline is the shortest); b"
-        in said(*found, standing("c", 0.5, 0.4, 0.6))[0]
+    near = standing("c", 0.8105, 0.8, 0.811)
+    assert said(*found, near, standing("d", 0.5, 0.4, 0.6))[0] == (
+        "pictures, m, within 5 ms: tie of 3 of 4 systems at 0.811 to 0.810 of 0.811, 2 of them exactly, by intervals alone (top1): "
+        "a with r (first by its observed deadline), b with r, c with r. Behind: d with r at 0.500, 0.311 less (38.3 % of ideal quality)."
     )
-    assert said(*found) == ["pictures, m, within 5 ms: all 2 systems keep 0.811 of 0.811 (top1)."]
+    assert said(*found) == [
+        "pictures, m, within 5 ms: tie of both systems at 0.811 of 0.811, exactly (top1): a with r (first by its observed deadline), b with r."
+    ]
 
 
-def test_flags_of_the_best_are_named_and_the_last_is_too_with_several_models() -> None:
-    flagged = replace(standing("a", 0.8, 0.79, 0.81), flags=("interrupted", "unpinned"))
-    others = [standing("b", 0.7, 0.69, 0.71), standing("c", 0.6, 0.59, 0.61), standing("a", 0.5, 0.49, 0.51, model="n")]
-    sentence = said(flagged, *others)[1]
-    assert "(top1, flagged: interrupted, unpinned)" in sentence
-    assert sentence.endswith("; the last, c with r, 0.600.")
+def test_a_flag_stands_beside_every_figure_that_has_it_and_once_where_all_have_it() -> None:
+    best = replace(standing("a", 0.8, 0.79, 0.81), flags=("interrupted", "unpinned", "drift"))
+    middle = replace(standing("b", 0.7, 0.69, 0.71), flags=("unpinned", "drift"))
+    last = replace(standing("c", 0.6, 0.59, 0.61), flags=("unpinned",))
+    assert said(best, middle, last, standing("a", 0.5, 0.49, 0.51, model="n"))[1] == (
+        "pictures, m, within 5 ms: a with r keeps 0.800 of 0.811 (top1, flagged: interrupted, drift), the most. "
+        "Behind: b with r at 0.700 (flagged: drift), 0.100 less (12.3 % of ideal quality); the last, c with r, at 0.600. "
+        "All 3 flagged: unpinned."
+    )
+    alike = replace(middle, mean=0.795, low=0.79, high=0.81)
+    assert "(top1, flagged among them: interrupted, drift): a with r, b with r" in said(best, alike, last)[0]
+    assert said(best, middle)[0].endswith(" Both flagged: unpinned, drift.")
 
 
 def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     one, other = standing("a", 0.8, 0.79, 0.81, model="m"), standing("a", 0.7, 0.69, 0.71, model="n")
     both = "m (a with r) top1 0.800, 98.6 % of its ideal; n (a with r) top1 0.700, 86.3 % of its ideal"
-    assert said(one, other)[0] == f"pictures within 5 ms: these 10 samples cannot tell models apart: {both}."
+    assert said(one, other)[0] == (
+        f"pictures within 5 ms: does a model win? On these 10 samples yes, on others like these no; more samples could (task.limit above 10): {both}."
+    )
+    near = replace(other, mean=0.795, low=0.79, high=0.8)
+    assert said(one, near)[0].startswith(
+        "pictures within 5 ms: tie of both models, which these 10 samples cannot tell apart; more samples could (task.limit above 10): m (a "
+    )
+    assert "all 3 models" not in (sentence := said(one, near, replace(other, names={**other.names, "model": "o"}, trials=("o a",)))[0])
+    assert (
+        "tie of 2 of 3 models, which these 10 samples cannot tell apart (o: on these samples yes, on others like these no); more"
+        in sentence
+    )
     assert said(one, other, like_these=None)[0] == f"pictures within 5 ms: models are not tested here: {both}."
     assert said(one, other, like_these=frozenset("n"))[0] == (
-        "pictures within 5 ms: m (a with r) keeps the most, top1 0.800, 98.6 % of its ideal, and would on other samples like these; "
-        "next is n (a with r) top1 0.700, 86.3 % of its ideal, 12.3 % of ideal quality less."
+        "pictures within 5 ms: m (a with r) top1 0.800, 98.6 % of its ideal, keeps the most, on others like these samples too. "
+        "Behind: n (a with r) top1 0.700, 86.3 % of its ideal, 0.100 less (12.3 % of ideal quality)."
     )
 
 

@@ -1,4 +1,4 @@
-// The answer at the deadline that is chosen, in the words of report/verdict.py; at the first deadline what the server wrote stands again.
+// The answer at the deadline that is chosen, in the words of report/winners.py; at the first deadline what the server wrote stands again.
 // With one decimal: the nearest, of two equally near the even one (quarters alone lie halfway).
 const tenth = value => {
   const down = Math.floor(value * 10), halfway = Number.isInteger(value * 4) && value * 4 % 2 !== 0;
@@ -24,17 +24,16 @@ const before = ({ deadlines: [certified, observed] }, { deadlines: [other, seen]
 const asMuch = (one, other) => one.level[0] === other.level[0] && one.level[1] === other.level[1];
 
 const overlap = (one, other) => one.low <= other.high && other.low <= one.high;
-const listed = (names, last = ", ") => names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`
-  : names.length > 1 ? names.slice(0, -1).join(", ") + last + names.at(-1) : names[0];
+const listed = names => names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
 const placeName = (one, others) => `${one.system} with ${one.runtime}` + (new Set(others.map(other => other.batch)).size > 1 ? `, batch ${one.batch}` : "")
   + (one.settings ? `, ${one.settings}` : "");
 const plainMean = one => nearest(one.shown(one.gain));
 const meanOf = (task, one) => task.scale ? `${tenth(100 * one.kept)} %` : plainMean(one);
 
-function keptOf(task, one) {
-  const more = (one.count > 1 ? `, mean of ${one.count} processes` : "") + (one.flags.size ? `, flagged: ${listed([...one.flags.keys()])}` : ""), ideal = nearest(one.shown(one.ideal));
-  return task.scale ? `${meanOf(task, one)} of what there is to keep (${task.metric} ${plainMean(one)}, without a threshold ${ideal}${more})`
-    : `${plainMean(one)} of ${ideal} (${task.metric}${more})`;
+function keptOf(task, one, flagged, downTo = "", exactly = "") {
+  const more = (one.count > 1 ? `, mean of ${one.count} processes` : "") + (flagged ? `, ${flagged}` : ""), ideal = nearest(one.shown(one.ideal));
+  return task.scale ? `${meanOf(task, one)}${downTo} of what there is to keep${exactly} (${task.metric} ${plainMean(one)}, without a threshold ${ideal}${more})`
+    : `${plainMean(one)}${downTo} of ${ideal}${exactly} (${task.metric}${more})`;
 }
 
 // Models are compared on samples like these, which is done beforehand, at the common deadlines.
@@ -43,19 +42,38 @@ function acrossModels(task, start, models) {
   return `${start} models are not tested here: ${[...told.slice(0, 3), ...told.length > 3 ? [`${told.length - 3} more`] : []].join("; ")}.`;
 }
 
+// The flags of some systems that not all systems share.
+function flaggedOf(some, shared) {
+  const own = [...new Set(some.flatMap(one => [...one.flags.keys()]))].filter(flag => !shared.includes(flag));
+  return own.length ? `flagged: ${listed(own)}` : "";
+}
+
+// No difference is stored here: what ties does so by intervals alone.
 function acrossSystems(task, start, systems) {
-  const best = systems[0], last = systems.at(-1), named = one => placeName(one, systems);
-  if (systems.length > 1 && asMuch(best, last)) return `${start} all ${systems.length} systems keep ${keptOf(task, best)}.`;
-  const sentence = `${start} ${named(best)} keeps ${keptOf(task, best)}`, others = systems.slice(1);
-  if (!others.length) return `${sentence}.`;
-  const count = systems.filter(one => asMuch(one, best)).length, kind = best.deadlines[0] < Infinity ? "certified" : best.deadlines[1] < Infinity ? "observed" : "";
-  const as = count > 1 ? ` (${count} systems keep exactly as much${kind ? `; its ${kind} deadline is the shortest` : ""})` : "";
-  const first = others.find(one => !overlap(one, best)), alike = others.filter(one => overlap(one, best)).map(named);
-  if (!first) return `${sentence}, the most${as}; none is told apart from it, down to ${named(last)}, which keeps ${meanOf(task, last)}.`;
-  const close = alike.length ? `; ${listed(alike)} ${alike.length === 1 ? "is" : "are"} not told apart from it by their intervals` : "";
-  const own = one => one.ideal !== best.ideal && !task.scale ? ` of its ${nearest(one.ideal)}` : "";
-  const less = tenth(best.ideal ? 100 * ((best.gain - first.gain) / best.ideal) : 0), end = first === last ? "" : `; the last, ${named(last)}, ${meanOf(task, last)}${own(last)}`;
-  return `${sentence}, the most${as}${close}. ${named(first)} keeps ${meanOf(task, first)}${own(first)}, ${less} % of ideal quality less${end}.`;
+  const best = systems[0], named = one => placeName(one, systems), alike = systems.slice(1).filter(one => overlap(one, best)), behind = systems.slice(1).filter(one => !overlap(one, best));
+  const shared = systems.length > 1 ? [...best.flags.keys()].filter(flag => systems.every(one => one.flags.has(flag))) : [];
+  const said = alike.length ? tieOf(task, best, alike, systems, shared) : `${named(best)} keeps ${keptOf(task, best, flaggedOf([best], shared))}${behind.length ? ", the most" : ""}`;
+  const after = behind.length ? ` Behind: ${behindOf(task, best, behind, systems, shared)}.` : "", whose = systems.length === 2 ? "Both" : `All ${systems.length}`;
+  return `${start} ${said}.${after}${shared.length ? ` ${whose} flagged: ${listed(shared)}.` : ""}`;
+}
+
+function tieOf(task, best, alike, systems, shared) {
+  const tied = [best, ...alike], exact = tied.filter(one => asMuch(one, best)).length, names = tied.map(one => placeName(one, systems));
+  const exactly = exact === 1 ? "" : exact === tied.length ? ", exactly" : `, ${exact} of them exactly`, by = exact === tied.length ? "" : ", by intervals alone";
+  const kind = best.deadlines[0] < Infinity ? "certified" : best.deadlines[1] < Infinity ? "observed" : "", last = meanOf(task, tied.at(-1));
+  if (exact > 1 && kind) names[0] += ` (first by its ${kind} deadline)`;
+  const which = tied.length === systems.length ? (systems.length === 2 ? "both systems" : `all ${systems.length} systems`) : `${tied.length} of ${systems.length} systems`;
+  const kept = keptOf(task, best, flaggedOf(tied, shared).replace("flagged:", "flagged among them:"), last === meanOf(task, best) ? "" : ` to ${last}`, exactly + by);
+  return `tie of ${which} at ${kept}: ${listed(names)}`;
+}
+
+function behindOf(task, best, behind, systems, shared) {
+  const own = one => one.ideal !== best.ideal && !task.scale ? ` of its ${nearest(one.ideal)}` : "", first = behind[0], last = systems.at(-1);
+  const at = one => { const flagged = flaggedOf([one], shared); return `at ${meanOf(task, one)}${own(one)}${flagged ? ` (${flagged})` : ""}`; };
+  const share = tenth(best.ideal ? 100 * ((best.gain - first.gain) / best.ideal) : 0);
+  const less = task.scale ? `${share} % of what there is to keep less` : `${nearest(Math.round((best.gain - first.gain) * 1e9) / 1e9)} less (${share} % of ideal quality)`;
+  const said = `${placeName(first, systems)} ${at(first)}, ${less}`;
+  return first === last || !behind.includes(last) ? said : `${said}; the last, ${placeName(last, systems)}, ${at(last)}`;
 }
 
 function winnersAt(task, bound) {
@@ -81,9 +99,10 @@ function told(labels, size) {
 
 function moveAnswer(task, text, names) {
   const section = task.section, clock = task.clocks[task.clock], between = section.querySelector("[data-between]");
-  const sentences = [...section.querySelectorAll("[data-win], [data-test]")], box = section.querySelector("[data-doubts]");
+  const wins = [...section.querySelectorAll("[data-win]")], tests = [...section.querySelectorAll("[data-test]")], link = section.querySelector("[data-elsewhere] a"), box = section.querySelector("[data-doubts]");
   const name = names[0] ? names[0].startsWith("p") ? `${names[0]} (${text})` : names[0] : text, ns = clock.ns[task.at];
-  task.home ??= { clock: task.clock, ns, name, said: sentences.map(place => place.textContent), doubts: [...box.childNodes], kind: box.className };
+  task.home ??= { clock: task.clock, ns, name, said: { wins: wins.map(place => place.textContent), test: tests.map(place => place.textContent),
+    elsewhere: link?.hasAttribute("href") ? [link.textContent, link.getAttribute("href")] : null }, doubts: [...box.childNodes], kind: box.className };
   const home = task.clock === task.home.clock && ns === task.home.ns, bound = name + (task.clock === task.home.clock ? "" : ` of ${task.clock} time`);
   const near = task.asked === null ? "" : `, the nearest computed to ${task.asked / 1e6} ms`;
   between.hidden = task.asked === null;
@@ -91,10 +110,13 @@ function moveAnswer(task, text, names) {
   if (!task.systems.length) return;
   const common = task.clock === task.home.clock && task.said[ns];
   const test = `Differences were computed at the common deadlines of ${task.home.clock} time; here intervals alone say what ties.`;
-  const said = home ? task.home.said : common || [...winnersAt(task, bound), test];
-  sentences.forEach((place, index) => { place.textContent = (said[index] ?? "").replace(`within ${bound}:`, `within ${bound}${near}:`); });
+  const said = home ? task.home.said : common || { wins: winnersAt(task, bound), test: [test], elsewhere: null };
+  wins.forEach((place, index) => { place.textContent = (said.wins[index] ?? "").replace(`within ${bound}:`, `within ${bound}${near}:`); });
+  tests.forEach((place, index) => { place.textContent = said.test[index] ?? ""; place.hidden = !said.test[index]; });
+  for (const place of section.querySelectorAll("[data-command]")) place.hidden = said.test.length < 2;
+  if (link) showElsewhere(task, link, said.elsewhere);
   const short = document.getElementById(`in-short-${task.number}`);
-  if (short) short.textContent = sentences[0].textContent.slice(task.task.length);
+  if (short) short.textContent = wins[0].textContent.slice(task.task.length);
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); listDoubts(task, box); return; }
   const lines = doubtsAt(task).map(([anchor, term, labels]) => {
     const line = made("p"), link = made("a", term);
@@ -106,6 +128,15 @@ function moveAnswer(task, text, names) {
   box.className = lines.length ? "doubt" : "calm";
   box.replaceChildren(task.home.doubts.find(line => line.tagName === "H3"), ...(lines.length ? lines : [made("p", "No system is flagged or unsteady here, and every deadline is certified.")]));
   listDoubts(task, box);
+}
+
+// A link to the nearest deadline at which systems differ, where none does here.
+function showElsewhere(task, link, found) {
+  const end = task.number || "";
+  link.parentElement.hidden = !found;
+  link.textContent = found ? found[0] : "";
+  if (!found) link.removeAttribute("href");
+  else link.setAttribute("href", typeof found[1] === "string" ? found[1] : `#t${end}=${found[1] / 1e6}ms&clock${end}=${task.home.clock}`);
 }
 
 // In the list of tasks: the names of what is in doubt.

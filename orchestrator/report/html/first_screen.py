@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.comparison import FROM_BEST
 from orchestrator.analysis.deadline import Deadlines, kept_from, longest
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.configuration.analysis import DeadlineConfig
@@ -14,9 +15,12 @@ from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import UNSTEADY, Ranking, by_model
+from orchestrator.report.standings import UNSTEADY, Ranking, apart_by, by_model
+from orchestrator.report.table import bound, read_at
 from orchestrator.report.text import milliseconds
-from orchestrator.report.verdict import listed, what_next, winners
+from orchestrator.report.verdict import what_next
+from orchestrator.report.winners import HERE_ALONE, listed, winners
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 
 NAMED = 3
@@ -33,11 +37,32 @@ class Doubt:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """Whether the data show what the answer says.
+
+    said
+        in words; empty of one system.
+    elsewhere
+        in words, and the nearest common deadline in ns, where a difference is shown there and none here.
+    needed
+        what would show more, a sentence before the commands; none where nothing is to be shown.
+    """
+
+    said: str = ""
+    elsewhere: tuple[str, int] | None = None
+    needed: str = ""
+    commands: tuple[str, ...] = ()
+
+    @property
+    def brief(self) -> str:
+        """What a list of tasks says of it: the first sentence."""
+        return f"Shown: {self.said[0].lower()}{self.said.partition('. ')[0][1:].rstrip('.')}." if self.said else ""
+
+
+@dataclass(frozen=True)
 class FirstScreen:
     """The sentences beside the first figure.
 
-    commands
-        what would show what is not shown yet; none where nothing is to be shown.
     kept
         by clock, which deadlines are kept.
     servers
@@ -47,8 +72,7 @@ class FirstScreen:
     """
 
     wins: tuple[str, ...]
-    shown: tuple[str, ...]
-    commands: tuple[str, ...]
+    shown: Shown
     kept: Mapping[Clock, tuple[str, ...]]
     doubts: tuple[Doubt, ...]
     servers: tuple[str, ...] = ()
@@ -57,11 +81,10 @@ class FirstScreen:
 
 def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
     """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
-    shown, deadlines = list(is_shown(results, ranked)), list(_briefly_kept(reading, ranked))
+    deadlines = list(_briefly_kept(reading, ranked))
     return FirstScreen(
         wins=tuple(winners(ranked)),
-        shown=tuple(sentence for sentence in shown if not isinstance(sentence, Command)),
-        commands=tuple(sentence for sentence in shown if isinstance(sentence, Command)),
+        shown=is_shown(results, ranked),
         kept={clock: tuple(_deadlines(reading, ranked, clock)) for clock in reading.clocks},
         doubts=tuple(_doubts(reading, flags, ranked)),
         servers=tuple(server_notes(reading.group)),
@@ -69,36 +92,49 @@ def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str
     )
 
 
-def is_shown(results: CampaignAnalysis, ranked: Ranking) -> Iterator[str]:
-    """Yield whether the data show what the answer says, a sentence, and the commands that would show more; nothing of one system."""
-    found = ranked.found
-    if len(found) < 2:
-        return
-    needed = list(what_next(results, [ranked]))
+def is_shown(results: CampaignAnalysis, ranked: Ranking) -> Shown:
+    """Say whether the data show what the answer says, where they do if not here, and the commands that would show more."""
+    found, primary = ranked.found, ranked.group.thresholds.primary
+    if len(found) < 2 or primary is None:
+        return Shown()
+    sentences = list(what_next(results, [ranked]))
+    commands = tuple(sentence for sentence in sentences if isinstance(sentence, Command))
+    needed = " ".join(sentence for sentence in sentences if not isinstance(sentence, Command))
+    if ranked.nothing_shown:
+        why = "the best keep all there is, and no other is told from them" if ranked.best_keep_all else "no system is told from the best"
+        there = differs_at(results, ranked)
+        other = None if there is None else (f"Within {bound(there)} systems differ.", there.ns)
+        return Shown(f"No: within {bound(primary)} {why}.", other, needed, commands)
     processes = sorted({one.processes for one in found})
-    exceptions = _exceptions(ranked)
-    if exceptions is None:
-        said = "No: these data show no difference between any of them."
-    elif processes[0] == 1:
-        said = f"For these processes yes{exceptions}.{_reserve(ranked)} For processes started anew not yet."
+    if processes[0] == 1:
+        said = f"For these processes yes{_exceptions(ranked)}. For processes started anew not yet."
     else:
         count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
-        said = f"Yes, also for processes started anew (every mean is over {count} of them){exceptions}.{_reserve(ranked)}"
-    yield f"{said} {needed[0] if needed else ''}".strip()
-    yield from needed[1:]
+        said = f"Yes, also for processes started anew ({count} of each system){_exceptions(ranked)}."
+    return Shown(f"{said}{_reserve(ranked)}", None, needed, commands)
 
 
-def _exceptions(ranked: Ranking) -> str | None:
-    """Say between what no difference is shown, of each model's best and its others, and of the models' best ones; None if none is."""
-    models = list(by_model(ranked.found))
-    heads = [systems[0] for systems in models]
-    of_models = [not ranked.is_apart(heads[0], one) for one in heads[1:]]
-    of_systems = [not ranked.is_apart(systems[0], one) for systems in models for one in systems[1:]]
-    if all((*of_models, *of_systems)):
-        return None
-    said = ["between models"] if any(of_models) else []
-    said += ["between systems that tie or are not told apart"] if any(of_systems) else []
-    return f"; not {', nor '.join(said)}" if said else ""
+def differs_at(results: CampaignAnalysis, ranked: Ranking) -> Threshold | None:
+    """Return the nearest common threshold at which a stored difference tells a system from the best of its model, if there is one."""
+    group, primary = ranked.group, ranked.group.thresholds.primary
+    members = {data.trial_id: data.record.trial.model.name for data in group.trials}
+    apart = {
+        row["threshold_ns"]
+        for row in results.rows("comparison")
+        if row["trial"] in members and row["scope"] in FROM_BEST and members[row["trial"]] == members[row["baseline"]] and apart_by(row)
+    }
+    found = [threshold for threshold in read_at(group, everywhere=True) if threshold.ns in apart]
+    return None if primary is None else min(found, key=lambda one: abs(math.log(one.ns / primary.ns)), default=None)
+
+
+def _exceptions(ranked: Ranking) -> str:
+    """Say between what no difference is shown: the models' best ones, and each model's best and its others."""
+    heads, here_alone = ranked.heads, ranked.here_alone(ranked.heads[0], ranked.heads[1:])
+    here = f"; between models {HERE_ALONE.format('')}" if here_alone else ""
+    said = ["between models"] if any(heads[0].ties(one) for one in heads[1:]) else []
+    tied = any(systems[0].ties(one) for systems in by_model(ranked.found) for one in systems[1:])
+    said += ["between systems that tie"] if tied else []
+    return f"{here}; not {', nor '.join(said)}" if said else here
 
 
 def _reserve(ranked: Ranking) -> str:

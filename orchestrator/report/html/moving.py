@@ -22,10 +22,9 @@ from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.panels import colours_of
 from orchestrator.report.html.ranking import claims_by_clock, top_of
-from orchestrator.report.pasted import Command
 from orchestrator.report.standings import UNSTEADY, WIDE, ranking
 from orchestrator.report.table import Table, read_at
-from orchestrator.report.verdict import winners
+from orchestrator.report.winners import winners
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 
@@ -97,7 +96,7 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         "scale": None if scale == PLAIN else {"late": scale.late, "sign": scale.sign},
         "wide": {"share": WIDE, "term": UNSTEADY, "anchor": anchor_of(UNSTEADY)},
         "systems": list(_systems(reading)),
-        "said": {str(threshold.ns): list(_said(reading, group)) for threshold, group in _at_common(reading)},
+        "said": {str(threshold.ns): _said(reading, group) for threshold, group in _at_common(reading)},
         "top": top_of(reading),
         "keep": reading.results.analysis.deadline.quality,
         "clocks": {
@@ -119,11 +118,15 @@ def _at_common(reading: Reading) -> Iterator[tuple[Threshold, Group]]:
             yield threshold, replace(reading.group, thresholds=replace(reading.thresholds, primary=threshold))
 
 
-def _said(reading: Reading, group: Group) -> Iterator[str]:
-    """Yield the sentences of the answer at the primary threshold of a group, the last of which says whether they are shown."""
+def _said(reading: Reading, group: Group) -> dict[str, Any]:
+    """Return the sentences of the answer at the primary threshold of a group, and whether they are shown."""
     ranked = ranking(reading.results, group)
-    yield from winners(ranked)
-    yield from (sentence for sentence in is_shown(reading.results, ranked) if not isinstance(sentence, Command))
+    shown = is_shown(reading.results, ranked)
+    return {
+        "wins": list(winners(ranked)),
+        "test": [sentence for sentence in (shown.said, shown.needed) if sentence],
+        "elsewhere": shown.elsewhere,
+    }
 
 
 def _systems(reading: Reading) -> Iterator[dict[str, Any]]:

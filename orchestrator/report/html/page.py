@@ -24,7 +24,8 @@ from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.text import printable
-from orchestrator.report.verdict import cautions, what_next, winners
+from orchestrator.report.verdict import cautions, what_next
+from orchestrator.report.winners import winners
 
 HERE = files("orchestrator.report.html")
 FIRST = ("theme.js", "unpack.js")

@@ -39,6 +39,7 @@ from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.together import together_tables
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
+from orchestrator.stats.thresholds import NS_PER_MS
 from orchestrator.stats.times import Clock
 
 OPEN = {
@@ -111,6 +112,11 @@ class TaskSection:
     def in_short(self) -> str:
         """What wins, as the end of a line that begins with the section's title."""
         return self.answer.wins[0].removeprefix(self.task)
+
+    def link_to(self, ns: int) -> str:
+        """Return the address of the page at another deadline of its first clock, which leaves other tasks at theirs."""
+        end = self.number or ""
+        return f"#t{end}={ns / NS_PER_MS:.12g}ms&clock{end}={self.clocks[0]}"
 
     def all_figures(self) -> Iterator[Figure]:
         """Yield every figure."""

@@ -1,0 +1,190 @@
+"""The answer in words: which system and which model keep most at the primary threshold, what ties, and how far the others are behind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from orchestrator.analysis.from_the_best import EXACTLY
+from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.standings import Ranking, Standing, by_model
+from orchestrator.report.table import bound
+from orchestrator.report.text import quality, within
+
+HERE_ALONE = "on these {}samples yes, on others like these no"
+"""What is said of models that differ on the samples of a task, where others like them are not shown to say the same."""
+
+
+def winners(one: Ranking) -> Iterator[str]:
+    """Yield which model and which system of a group keep most at its primary threshold, and by how much."""
+    task = one.group.task
+    primary = one.group.thresholds.primary
+    if primary is None:
+        yield f"{task}: {_no_threshold(one)}"
+        return
+    metric = one.group.trials[0].metric
+    models = list(by_model(one.found))
+    if len(models) > 1:
+        yield _across_models(f"{task} within {bound(primary)}:", one, models)
+    for systems in models:
+        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
+
+
+def _no_threshold(one: Ranking) -> str:
+    """Say why trials have no common threshold, and how to set one."""
+    reference = one.group.thresholds.reference
+    if reference is None:
+        return "no trial can be the reference, since each has failed, so there is no common threshold."
+    data = next(data for data in one.group.trials if data.trial_id == reference.trial)
+    late = int(np.count_nonzero(data.outcome))
+    if not late:
+        return "the reference has no time at the percentile asked for, so there is no common threshold."
+    return (
+        f"{late:,} of {data.outcome.size:,} answers of the reference {reference.trial} have no time, so that there is no common threshold "
+        'at its percentile; set one in ms, such as analysis.primary="200 ms".'
+    )
+
+
+def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]]) -> str:
+    """Say which model keeps most on its best system, and whether that holds for other samples; a tie is said first."""
+    metric = one.group.trials[0].metric
+    best, *others = (systems[0] for systems in models)
+    told = [f"{systems[0].model} ({_place(systems[0], systems)}) {metric} {_share(systems[0])}" for systems in models]
+    said = "; ".join([*told[:3], *([f"{len(told) - 3} more"] if len(told) > 3 else [])])
+    if one.like_these is None:
+        return f"{start} models are not tested here: {said}."
+    tied, here_alone = [other for other in others if best.ties(other)], one.here_alone(best, others)
+    samples = len(one.group.trials[0].references)
+    if tied:
+        also = f" ({listed([other.model for other in here_alone])}: {HERE_ALONE.format('')})" if here_alone else ""
+        which = _counted(1 + len(tied), len(models), "models")
+        return f"{start} tie of {which}, which these {samples} samples cannot tell apart{also}; {_more_samples(one)}: {said}."
+    if here_alone:
+        return f"{start} does a model win? {_capital(HERE_ALONE.format(f'{samples} '))}; {_more_samples(one)}: {said}."
+    return f"{start} {told[0]}, keeps the most, on others like these samples too. Behind: {told[1]}, {_by_how_much(best, others[0])}."
+
+
+def _more_samples(one: Ranking) -> str:
+    """Say how to get more samples, which could tell models apart."""
+    limit = one.group.trials[0].record.trial.task.limit
+    return f"more samples could ({'these are all of the task' if limit is None else f'task.limit above {limit}'})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _share(one: Standing) -> str:
+    """Write what is kept with its share of ideal quality."""
+    return f"{quality(one.mean)}, {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
+
+
+def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
+    """Say which system keeps most, or what ties; then the first that is behind, by how much, and the last."""
+    best = systems[0]
+    alike = [one for one in systems[1:] if one.ties(best)]
+    behind = [one for one in systems[1:] if not one.ties(best)]
+    shared = [flag for flag in best.flags if len(systems) > 1 and all(flag in one.flags for one in systems)]
+    if alike:
+        said = _tie(best, alike, systems, metric, shared)
+    else:
+        most = ", the most" if behind else ""
+        said = f"{_place(best, systems)} keeps {_kept(best, metric, _flagged([best], shared))}{most}"
+    after = f" Behind: {_behind(best, behind, systems, shared)}." if behind else ""
+    whose = "Both" if len(systems) == 2 else f"All {len(systems)}"
+    return f"{start} {said}.{after}{f' {whose} flagged: {listed(shared)}.' if shared else ''}"
+
+
+def _tie(best: Standing, alike: Sequence[Standing], systems: Sequence[Standing], metric: str, shared: Sequence[str]) -> str:
+    """Say how many systems tie, at what, how many of them exactly, and which they are."""
+    tied = [best, *alike]
+    exact = sum(one.level == best.level for one in tied)
+    exactly = "" if exact == 1 else ", exactly" if exact == len(tied) else f", {exact} of them exactly"
+    untested = sum(not one.is_compared(best) for one in alike)
+    by = f", {'' if untested == len(alike) else f'{untested} '}by intervals alone" if untested and exact < len(tied) else ""
+    names = [_place(one, systems) for one in tied]
+    names[0] += _first_by(best) if exact > 1 else ""
+    flagged = _flagged(tied, shared).replace("flagged:", "flagged among them:")
+    last = _mean(tied[-1])
+    kept = _kept(best, metric, flagged, "" if last == _mean(best) else f" to {last}", exactly + by)
+    return f"tie of {_counted(len(tied), len(systems), 'systems')} at {kept}: {listed(names)}"
+
+
+def _counted(count: int, size: int, what: str) -> str:
+    if count == size:
+        return f"both {what}" if size == 2 else f"all {size} {what}"
+    return f"{count} of {size} {what}"
+
+
+def _first_by(best: Standing) -> str:
+    """Say which deadline puts the best before what keeps exactly as much."""
+    kind = next((name for name, ns in zip(("certified", "observed"), best.deadlines, strict=True) if math.isfinite(ns)), None)
+    return f" (first by its {kind} deadline)" if kind else ""
+
+
+def _behind(best: Standing, behind: Sequence[Standing], systems: Sequence[Standing], shared: Sequence[str]) -> str:
+    """Say which system is the first that does not tie with the best, by how much, and which is the last."""
+
+    def at(one: Standing) -> str:
+        flagged = _flagged([one], shared)
+        return f"at {_mean(one)}{_of_its(one, best)}{f' ({flagged})' if flagged else ''}"
+
+    first, last = behind[0], systems[-1]
+    said = f"{_place(first, systems)} {at(first)}, {_by_how_much(best, first)}"
+    return said if first is last or last not in behind else f"{said}; the last, {_place(last, systems)}, {at(last)}"
+
+
+def _flagged(some: Sequence[Standing], shared: Sequence[str]) -> str:
+    """Name the flags of some systems that not all systems share."""
+    own = [flag for flag in dict.fromkeys(flag for one in some for flag in one.flags) if flag not in shared]
+    return f"flagged: {listed(own)}" if own else ""
+
+
+def _of_its(one: Standing, best: Standing) -> str:
+    return f" of its {quality(one.ideal)}" if one.ideal != best.ideal and one.scale == PLAIN else ""
+
+
+def _by_how_much(best: Standing, other: Standing) -> str:
+    """Write the difference with its interval and as a share of ideal quality; of metrics that are not plain the share alone."""
+    share = f"{100 * _less(best, other):.1f} %"
+    if other.scale != PLAIN:
+        return f"{share} of what there is to keep less"
+    found = other.less.get(best.trials[0]) if other.is_compared(best) else None
+    interval = f" {within(found.low, found.high)}" if found else ""
+    test = f"; shown by its test: {found.test}" if found and found.test and found.low <= 0 <= found.high else ""
+    return f"{quality(round(best.mean - other.mean, EXACTLY))}{interval} less ({share} of ideal quality{test})"
+
+
+def _less(best: Standing, last: Standing) -> float:
+    """Return what the last one keeps less, as a share of what the best one would keep without a threshold."""
+    ideal = best.scale.gained(best.ideal)
+    return (best.scale.gained(best.mean) - best.scale.gained(last.mean)) / ideal if ideal else 0.0
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas, of many the first three."""
+    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)
+
+
+def _place(one: Standing, others: Sequence[Standing]) -> str:
+    """Name a system and runtime, and batch and other settings where these tell it from the others."""
+    place = f"{one.names['system']} with {one.names['runtime']}"
+    if len({other.names["batch"] for other in others}) > 1:
+        place += f", batch {one.names['batch']}"
+    return f"{place}, {one.names['settings']}" if one.names["settings"] else place
+
+
+def _kept(one: Standing, metric: str, flagged: str, down_to: str = "", exactly: str = "") -> str:
+    """Write what is kept, of several down to what, and of how much, with the number of processes and flags."""
+    more = (f", mean of {one.processes} processes" if one.processes > 1 else "") + (f", {flagged}" if flagged else "")
+    if one.scale == PLAIN:
+        return f"{quality(one.mean)}{down_to} of {quality(one.ideal)}{exactly} ({metric}{more})"
+    figures = f"{metric} {quality(one.mean)}, without a threshold {quality(one.ideal)}"
+    return f"{_mean(one)}{down_to} of what there is to keep{exactly} ({figures}{more})"
+
+
+def _mean(one: Standing) -> str:
+    """Write what is kept: quality where more is better and nothing is 0, else the share of what there is to keep."""
+    return quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %"
