@@ -14,7 +14,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial
 from orchestrator.report.standings import apart_by, less_on_samples, rests_on
 from orchestrator.report.table import Marks, Row, Table, bound, mean_within, read_at, rows_of, who, who_columns
-from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed
+from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed, within
 from orchestrator.report.winners import HERE_ALONE
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thinning import evenly_chosen
@@ -99,7 +99,8 @@ def _comparison_cells(rows: Sequence[Row], group: Group, marks: Marks) -> list[s
 
 FROM_BEST_NOTE = (
     "Each system minus the best of its model, and the best of each model minus the best of all: these differences decide what ties in the "
-    "answer. Which system is the best is found from the same rounds, so that the limits hold for all pairs together."
+    "answer. Which system is the best is found from the same rounds, so that the limits hold for all pairs together. "
+    "Of trials that took turns a difference is over the visits that both had, and so may miss that of their means."
 )
 BY_TEST_NOTE = (
     " By its test: of repeats the verdict rests on a t test that goes step by step over the pairs (Holm's method); it may show what the "
@@ -168,7 +169,7 @@ def _difference(row: Row | None, marks: Marks) -> str:
     if row is None:
         return "-"
     low, high = row["interval_low"], row["interval_high"]
-    interval = f"[{signed(low)}, {signed(high)}]" if low is not None and high is not None else "[unknown]"
+    interval = within(low, high, "+") if low is not None and high is not None else "[unknown]"
     return f"{signed(row['difference'])} {interval}{marks.of(row)}"
 
 

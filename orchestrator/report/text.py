@@ -61,10 +61,10 @@ def quality_within(low: float, high: float) -> str:
     return f"[{quality_at_least(low)}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}]"
 
 
-def within(low: float, high: float) -> str:
-    """Write the interval of a difference, rounded outward; 0.000 has no sign."""
+def within(low: float, high: float, sign: str = "") -> str:
+    """Write the interval of a difference, rounded outward; with ``sign`` "+" also ends above 0 have one, 0.000 has none."""
     ends = math.floor(low * 1000 + 1e-9) / 1000, math.ceil(high * 1000 - 1e-9) / 1000
-    return f"[{', '.join(f'{end + 0.0:.3f}' for end in ends)}]"
+    return f"[{', '.join(f'{end:{sign}.3f}' if end else '0.000' for end in ends)}]"
 
 
 def per_cent(share: float | None) -> str:
@@ -73,8 +73,11 @@ def per_cent(share: float | None) -> str:
 
 
 def signed(value: float) -> str:
-    """Write a difference of quality with its sign and three decimals; 0.000 has no sign."""
-    text = f"{value:+.3f}"
+    """Write a difference of quality with its sign and three decimals; 0.000 has no sign.
+
+    What lies halfway but for the rounding of sums is written as the decimal number that it is.
+    """
+    text = f"{round(value, 9):+.3f}"
     return text if float(text) else "0.000"
 
 

@@ -62,14 +62,14 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
         which = _counted(1 + len(tied), len(models), "models")
         return f"{start} tie of {which}, which these {samples} samples cannot tell apart{also}; {_more_samples(one)}: {said}."
     if here_alone:
-        return f"{start} does a model win? {_capital(HERE_ALONE.format(f'{samples} '))}; {_more_samples(one)}: {said}."
+        return f"{start} does a model win? {_capital(HERE_ALONE.format(f'{samples} '))}; {_more_samples(one, ' show it')}: {said}."
     return f"{start} {told[0]}, keeps the most, on others like these samples too. Behind: {told[1]}, {_by_how_much(best, others[0])}."
 
 
-def _more_samples(one: Ranking) -> str:
+def _more_samples(one: Ranking, what: str = "") -> str:
     """Say how to get more samples, which could tell models apart."""
     limit = one.group.trials[0].record.trial.task.limit
-    return f"more samples could ({'these are all of the task' if limit is None else f'task.limit above {limit}'})"
+    return f"more samples could{what} ({'the task has no more' if limit is None else f'task.limit above {limit}'})"
 
 
 def _capital(text: str) -> str:

@@ -34,7 +34,7 @@ def test_equal_results_and_seed_give_equal_bytes(report: Any) -> None:
 def test_a_line_of_each_task_names_it_once(report: Any) -> None:
     (group,) = report.results.groups
     text = render(replace(report.results, groups=(group, replace(group, task="others"))), report.evidence)
-    lines = [unescape(re.sub("<[^>]+>", "", line)) for line in re.findall(r'<li><a href="#task-.*?</li>', text)]
+    lines = [unescape(re.sub("<[^>]+>", "", line)) for line in re.findall(r'(?s)<li><a href="#task-.*?</li>', text)]
     assert [line.split(", within")[0] for line in lines] == ["numbers (top1), null", "others (top1), null"]
     assert all(next(iter(verdict(report.results))).partition(" within ")[2] in line for line in lines)
 

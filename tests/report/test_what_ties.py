@@ -110,7 +110,7 @@ def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     one, other = standing("a", 0.8, 0.79, 0.81, model="m"), standing("a", 0.7, 0.69, 0.71, model="n")
     both = "m (a with r) top1 0.800, 98.6 % of its ideal; n (a with r) top1 0.700, 86.3 % of its ideal"
     assert said(one, other)[0] == (
-        f"pictures within 5 ms: does a model win? On these 10 samples yes, on others like these no; more samples could (task.limit above 10): {both}."
+        f"pictures within 5 ms: does a model win? On these 10 samples yes, on others like these no; more samples could show it (task.limit above 10): {both}."
     )
     near = replace(other, mean=0.795, low=0.79, high=0.8)
     assert said(one, near)[0].startswith(
