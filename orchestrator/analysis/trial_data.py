@@ -15,7 +15,15 @@ from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
 from orchestrator.analysis.known_answers import known_answers
 from orchestrator.analysis.quality import JudgedByRound, JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
 from orchestrator.analysis.threads import map_in_threads
-from orchestrator.analysis.visits_apart import APART, WELL_APART, begins_ns, lying_apart, pauses_over_visits, whole_streams
+from orchestrator.analysis.visits_apart import (
+    APART,
+    WELL_APART,
+    begins_ns,
+    lead_ins_ns,
+    lying_apart,
+    pauses_over_visits,
+    whole_streams,
+)
 from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import Answers, Judged, MeanMetric, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
@@ -74,11 +82,13 @@ class TrialData:
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     visits
-        number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time or are streams;
-        else None.
+        number of the visit that each round belongs to, [R], ascending, not without gaps, where visits of two rounds or more lie apart in
+        time or are streams: the units of intervals; else None.
         Trials that were measured together on one machine had their visits of one number in one cycle.
+    single_visits
+        the same where visits of one round lie apart, which are no such units; else None.
     close_visits
-        whether these lie apart, and not far: by pauses of less than two and a half visits, as beside one or two other trials.
+        whether visits lie apart, and not far: by pauses of less than two and a half visits, as beside one or two other trials.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -116,6 +126,7 @@ class TrialData:
     streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     changed_samples: int = 0
+    single_visits: NDArray[np.int32] | None = None
     close_visits: bool = False
     beside: Beside | None = field(default=None, repr=False)
     token_gaps: TokenGaps | None = None
@@ -127,6 +138,11 @@ class TrialData:
     def trial_id(self) -> str:
         """The trial's id."""
         return self.record.trial_id
+
+    @property
+    def visits_apart(self) -> NDArray[np.int32] | None:
+        """The number of the visit of each round, [R], where visits of whatever size lie apart or are streams; else None."""
+        return self.visits if self.single_visits is None else self.single_visits
 
     @property
     def metric(self) -> str:
@@ -337,11 +353,15 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         known = known_answers(predictions, others, len(matrix.rounds))
         predictions, changed, different = known.answers, known.changed_samples, int(known.different.sum())
         evidence["different_answers"] = np.where(np.isnan(evidence["different_answers"]), np.nan, known.different)
-    pauses = pauses_over_visits(matrix.visits, begins_ns(record, rounds), rounds.column("duration_ns").to_numpy())
+    inferences = times_per_inference(record, matrix, times)
+    lead_ins = lead_ins_ns(rounds, next(iter(inferences.values())).shape[1])
+    pauses = pauses_over_visits(matrix.visits, begins_ns(record, rounds), rounds.column("duration_ns").to_numpy(), lead_ins)
+    streams = None if matrix.arrivals is None else matrix.visits
+    visits, single = lying_apart(matrix.visits, pauses) if matrix.arrivals is None else (whole_streams(streams, matrix.incomplete), None)
     return TrialData(
         record=record,
         times=times,
-        inferences=times_per_inference(record, matrix, times),
+        inferences=inferences,
         references=samples.column("reference").to_pylist(),
         predictions=predictions,
         slices={
@@ -352,9 +372,10 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
-        visits=lying_apart(matrix.visits, pauses) if matrix.arrivals is None else whole_streams(matrix.visits, matrix.incomplete),
+        visits=visits,
+        single_visits=single,
         close_visits=matrix.arrivals is None and APART <= pauses < WELL_APART,
-        streams=None if matrix.arrivals is None else matrix.visits,
+        streams=streams,
         different_answers=different,
         changed_samples=changed,
         evidence=evidence,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -39,23 +41,38 @@ def begins_ns(record: TrialRecord, rounds: pa.Table) -> NDArray[np.int64]:
     return np.asarray(column.cast(pa.int64()).to_numpy())
 
 
-def lying_apart(visits: NDArray[np.int32] | None, pauses: float) -> NDArray[np.int32] | None:
-    """Return visits where they lie apart: with pauses at least half as long as they are (`pauses_over_visits`)."""
-    return visits if pauses >= APART else None
+Visits: TypeAlias = NDArray[np.int32]
 
 
-def pauses_over_visits(visits: NDArray[np.int32] | None, began_ns: NDArray[np.int64], durations_ns: NDArray[np.int64]) -> float:
-    """Return how many times as long as visits of two rounds or more the pauses between them are, by the medians; 0 without such.
+def lying_apart(visits: Visits | None, pauses: float) -> tuple[Visits | None, Visits | None]:
+    """Return visits where they lie apart, with pauses at least half as long as they are (`pauses_over_visits`): first, or else second.
 
-    Takes the visit of each round, when it began and how long it took, [R] each.
+    Second are visits of one round, by the median: no units of intervals, since within them nothing tells how their rounds depend.
+    """
+    if visits is None or pauses < APART:
+        return None, None
+    sizes = np.unique(visits, return_counts=True)[1]
+    return (visits, None) if np.median(sizes) >= 2 else (None, visits)
+
+
+def lead_ins_ns(rounds: pa.Table, inferences: int) -> NDArray[np.int64]:
+    """Return about how long the untimed inferences took that led into each round, [R], of rounds that have so many inferences each."""
+    counts, took = (rounds.column(name).cast(pa.float64()).fill_null(0).to_numpy() for name in ("lead_in", "duration_ns"))
+    return np.asarray(counts * took / max(inferences, 1)).astype(np.int64)
+
+
+def pauses_over_visits(
+    visits: NDArray[np.int32] | None, began_ns: NDArray[np.int64], durations_ns: NDArray[np.int64], lead_in_ns: NDArray[np.int64] | int = 0
+) -> float:
+    """Return how many times as long as visits the pauses between them are, by the medians; 0 without two visits.
+
+    Takes the visit of each round, when it began, how long it took and how long what led into it did, [R] each: that is no pause.
     """
     if visits is None:
         return 0.0
-    numbers, sizes = np.unique(visits, return_counts=True)
-    if numbers.size < 2 or np.median(sizes) < 2:
+    first = np.unique(visits, return_index=True)[1]
+    if first.size < 2:
         return 0.0
-    ended_ns = began_ns + durations_ns
-    first = np.searchsorted(visits, numbers)
     last = np.append(first[1:], visits.size) - 1
-    pauses, durations = began_ns[first[1:]] - ended_ns[last[:-1]], ended_ns[last] - began_ns[first]
-    return float(np.median(pauses) / max(np.median(durations), 1))
+    begins_ns, ends_ns = (began_ns - lead_in_ns)[first], (began_ns + durations_ns)[last]
+    return float(np.median(begins_ns[1:] - ends_ns[:-1]) / max(np.median(ends_ns - begins_ns), 1))

@@ -127,8 +127,9 @@ def told(error: ValidationError, document: dict[Any, Any], node: yaml.Node, top:
 
 def _mistakes(error: ValidationError, top: type[BaseModel]) -> list[Mistake]:
     found = [
-        Mistake(one["type"], _of_the_file(one["loc"]), one["input"], one.get("ctx", {}), one["msg"], _block_of(one["loc"], top))
+        Mistake(one["type"], _of_the_file(place), one["input"], one.get("ctx", {}), one["msg"], _block_of(place, top))
         for one in error.errors(include_url=False)
+        for place in [one.get("ctx", {}).get("place", one["loc"])]
     ]
     # Where every entry of a list is refused, Pydantic adds that none is left.
     return [one for one in found if one.kind != "too_short" or not one.value] or found

@@ -21,10 +21,13 @@ from orchestrator.assessment.unseen import lacking
 from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.text import milliseconds, quality, quality_within
-from orchestrator.stats.korn_graubard import ROUNDING
-from orchestrator.stats.long_run import enough
+from orchestrator.stats.korn_graubard import ROUNDING, Interval
+from orchestrator.stats.long_run import enough, variance_ratios
 from orchestrator.stats.requirements import Verdict, by_interval, more_for_mean
 from orchestrator.stats.times import Clock
+
+WORTH_SAYING = 1.05
+"""So many rounds that are worth one independent round are said."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Mean:
     """A mean with its interval, as gains, and what stands in the way of a verdict.
 
     ``lacking`` are the rounds without which nothing tells whether rounds depend on each other. The interval of the next look is ``wider``
-    so many times. ``error`` is that of the verdict.
+    so many times. ``error`` is that of the verdict. ``dependence`` says in words why it is wide; empty where rounds count as independent.
     """
 
     mean: float
@@ -54,6 +57,7 @@ class Mean:
     lacking: int = 0
     wider: float = 1.0
     error: float = 0.05
+    dependence: str = ""
 
 
 def tail_quality(case: Case, asked: TailQualityAsked) -> Finding:
@@ -118,7 +122,18 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"
     lacking = MIN_ROUNDS - rounds if few and (part.data.close_visits or not enough(visits)) else 0
     wider = float(ndtri(risk / 4) / ndtri(risk / 2))  # the next look halves it
-    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking, wider, case.error)
+    told = _dependence(part, found, bool(dependent[0]))
+    return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking, wider, case.error, told)
+
+
+def _dependence(part: Series, found: Interval, dependent: bool) -> str:
+    """Return in words why an interval is wide: what rounds that depend on each other are worth; empty where they count as independent."""
+    if found.unit == "rounds":
+        return ""
+    if not dependent:
+        return "; so few rounds count as if they depended on each other"
+    worth = float(variance_ratios([part.gained, part.data.log_medians(part.clock)], part.data.visits).max())
+    return f"; {worth:.1f} rounds are worth one independent round" if worth >= WORTH_SAYING else "; rounds depend on each other"
 
 
 def finding_of_means(case: Case, parts: Sequence[Series], floor: float, scale: Scale, name: str, samples: int) -> Finding:
@@ -180,7 +195,7 @@ def _more(found: Mean, rounds: int, floor: float) -> tuple[int | None, str]:
     more = more_for_mean(rounds, found.mean, found.low, floor, found.wider)
     if more is None:
         return None, "the mean does not lie clearly enough above what is asked: more of the same would not show it"
-    return more, f"about {more:,} more {'round' if more == 1 else 'rounds'}"
+    return more, f"about {more:,} more {'round' if more == 1 else 'rounds'}{found.dependence}"
 
 
 def _threshold_words(label: str, ns: int, origin: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from orchestrator.assessment.mistakes import FORM, NotThisForm, parse, told
 from orchestrator.assessment.values_asked import (
@@ -250,9 +251,11 @@ class Requirements(Block):
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
         ids = [requirement.id for requirement in self.requirements]
-        if twice := [name for name in ids if ids.count(name) > 1]:
-            places = [str(number) for number, name in enumerate(ids, start=1) if name == twice[0]]
-            raise ValueError(f"id {twice[0]} is that of entries {' and '.join(places[:2])}; every requirement needs one of its own")
+        again = next((number for number, name in enumerate(ids) if name in ids[:number]), None)
+        if again is not None:
+            first = ids.index(ids[again])
+            told = f"is that of entries {first + 1} and {again + 1}; every requirement needs one of its own"
+            raise PydanticCustomError("value_error", "{told}", {"told": told, "place": ("requirements", again, "id")})
         return self
 
     def error_of(self, requirement: Requirement) -> float:

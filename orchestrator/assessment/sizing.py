@@ -41,10 +41,13 @@ COST_OF_MEAN = 2.0
 COST_OF_WINDOWS = 1.5
 """The same of windows that reach into other rounds: how much rounds depend on each other is found out from the few that break a bound."""
 
+COMPANY = "plan others that take turns with it, or measurement.repeat=4"
+"""What makes stretches of a trial that is alone on its machine visits."""
+
 
 @dataclass(frozen=True)
 class Odds:
-    """What a verdict may risk, and how many must be found to meet the requirement for that verdict to be *met*.
+    """What a verdict may risk, on what, and how many must be found to meet the requirement for that verdict to be *met*.
 
     error
         probability of a false verdict.
@@ -52,33 +55,40 @@ class Odds:
         of all systems, each a process that must show it alone.
     systems
         of each all starts are taken together.
+    margin
+        how often systems break a bound, as a share of how often they may; 0 where they never do.
+    one_stretch
+        whether rounds follow one another although they are measured in visits: no other trial takes turns with theirs.
     """
 
     error: float
     trials: int = 1
     systems: int = 1
+    margin: float = MARGIN
+    one_stretch: bool = False
 
     def rounds(self, allowed: float) -> int | None:
         """Return how many independent units each trial needs, of which a share may break the bound; None where no number will do."""
-        return _units(round(allowed, 12), self.error / 2, POWER ** (1 / self.trials))
+        return _units(round(allowed, 12), self.error / 2, self.margin, POWER ** (1 / self.trials))
 
     def starts(self, allowed: float) -> int | None:
         """Return how many fresh processes, or visits, each system needs; None where no number will do."""
-        return _units(round(allowed, 12), self.error / 2, POWER ** (1 / self.systems))
+        return _units(round(allowed, 12), self.error / 2, self.margin, POWER ** (1 / self.systems))
 
     def visits(self, allowed: float, answers: float) -> int | None:
         """Return how many visits each trial needs to show bad ones, if these are not rare enough to be borne, with so many answers each."""
-        return _visits(round(allowed, 12), risk_of_look(self.error), max(1, math.floor(answers)), POWER ** (1 / self.trials))
+        power = POWER ** (1 / self.trials)
+        return _visits(round(allowed, 12), risk_of_look(self.error), max(1, math.floor(answers)), self.margin, power)
 
 
 @cache
-def _visits(allowed: float, error: float, answers: int, power: float) -> int | None:
-    return planned_for_mean(allowed, error, answers, MARGIN, power)
+def _visits(allowed: float, error: float, answers: int, margin: float, power: float) -> int | None:
+    return planned_for_mean(allowed, error, answers, margin, power)
 
 
 @cache
-def _units(allowed: float, error: float, power: float) -> int | None:
-    return planned_units(allowed, error, power=power)
+def _units(allowed: float, error: float, margin: float, power: float) -> int | None:
+    return planned_units(allowed, error, margin, power)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,8 @@ class Need:
         why no such campaign can show it; empty where one can.
     remark
         what the numbers take for granted.
+    alone
+        whether no other trial takes turns with it, so that its rounds are one stretch although they are measured in visits.
     """
 
     rounds: int = 0
@@ -101,13 +113,15 @@ class Need:
     fixed: bool = False
     cannot: str = ""
     remark: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class Size:
     """One requirement and the trials that are planned for it, with the least of what they have: rounds at least and at most, processes.
 
-    ``answers`` are those of one round of each of its systems together.
+    ``answers`` are those of one round of each of its systems together. ``need_unbroken`` is what it needs of systems
+    that never come near to breaking it.
     """
 
     requirement: Requirement
@@ -117,11 +131,20 @@ class Size:
     processes: int = 0
     max_rounds: int = 0
     answers: int = 0
+    need_unbroken: Need = Need(cannot="not known")
 
     @property
     def enough(self) -> bool:
         """Whether this plan can show it, on as many days as it needs."""
-        return not self.need.cannot and self.rounds >= self.need.rounds and self.processes >= self.processes_a_day
+        return self._has(self.need)
+
+    @property
+    def enough_if_never_broken(self) -> bool:
+        """The same of systems that never break it."""
+        return self._has(self.need_unbroken)
+
+    def _has(self, need: Need) -> bool:
+        return not need.cannot and self.rounds >= need.rounds and self.processes >= -(-need.processes // need.days)
 
     @property
     def processes_a_day(self) -> int:
@@ -170,13 +193,18 @@ def _size(requirement: Requirement, error: float, outlook: Outlook, counted: Cou
         return Size(requirement, len(trials), Need(cannot=why))
     systems = {one.match_key: samples.get(one.match_key, 0) for one in trials}
     must_show, odds = _at_stake(requirement, error, trials, counted)
-    needs = [_need(requirement, odds, one, trials, samples.get(one.match_key, 0)) for one in must_show]
-    need = max(needs, key=lambda each: (bool(each.cannot), each.rounds))
+    need, unbroken = (
+        max(
+            (_need(requirement, replace(odds, margin=margin), one, trials, outlook, counted) for one in must_show),
+            key=lambda each: (bool(each.cannot), each.rounds),
+        )
+        for margin in (MARGIN, 0.0)
+    )
     need = replace(need, remark="; ".join(filter(None, [need.remark, remark_of(requirement, trials, outlook)])))
     repeats = [sum(other.match_key == one.match_key for other in trials) for one in trials]
     rounds = [fixed_beforehand(one.trial.measurement) if need.fixed else one.trial.measurement.min_rounds for one in must_show]
     most = min(one.trial.measurement.max_rounds for one in must_show)
-    return Size(requirement, len(trials), need, min(rounds), min(repeats), most, sum(systems.values()))
+    return Size(requirement, len(trials), need, min(rounds), min(repeats), most, sum(systems.values()), unbroken)
 
 
 def _at_stake(
@@ -207,21 +235,31 @@ def fixed_beforehand(measurement: MeasurementConfig) -> int:
     return min(measurement.certify_rounds, max(MIN_VISITS * (measurement.rounds_per_visit or 1), measurement.min_rounds))
 
 
-def _need(requirement: Requirement, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    """Return what a requirement needs of one planned trial."""
-    found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, odds, one, trials, samples)
+def _need(
+    requirement: Requirement, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], outlook: Outlook, counted: Counted
+) -> Need:
+    """Return what a requirement needs of one planned trial. Several processes of it take turns with each other."""
+    samples = outlook.samples.get(one.match_key, 0)
     least, per_visit = requirement.evidence, _rounds_per_visit(one.trial, samples)
+    alone = one.trial_id in outlook.alone and not one.trial.load.is_open and counted.processes < 2
+    asks = NEEDS.get(requirement.kind, _share_of_rounds)
+    found = asks(requirement.asked, replace(odds, one_stretch=alone), one, trials, samples)
     if per_visit is None and least.visits > 1:
         return Need(cannot=f"a sequential schedule has one visit, and {least.visits} are asked for: measurement.schedule=visits")
+    if alone and least.visits > 1:
+        return Need(cannot=f"its trial is alone on its machine: all rounds are one visit, and {least.visits} are asked for: {COMPANY}")
     clock = getattr(requirement.asked, "clock", None)
     if clock == "response" and not one.trial.load.is_open:
         return Need(cannot="the clock response exists under load alone: add load= with load.rate_per_s=")
     if clock in (Clock.FIRST_TOKEN, Clock.PER_TOKEN) and not one.trial.server.is_asked:
         return Need(cannot=f"the clock {clock} exists {STREAMED}")
-    # Where rounds depend on each other, an interval needs 12 visits; so does a rate.
-    apart = MIN_VISITS * (per_visit or 1) if found.rounds else 0
+    # Where rounds depend on each other, an interval needs 12 visits, and so does a rate; of one round, or none, they are no units.
+    units = one.trial.load.is_open or (not alone and (per_visit or 1) > 1)
+    apart = MIN_VISITS * (per_visit or 1) if units else LEAST_FOR_MEAN
+    # What comes nowhere near its bound depends on nothing; but a rate takes its streams.
+    apart = apart if found.rounds and (odds.margin or one.trial.load.is_open) else 0
     rounds = max(found.rounds, apart, least.rounds, least.visits * (per_visit or 1))
-    return Need(rounds, max(found.processes, least.processes), least.sessions, found.fixed, found.cannot, found.remark)
+    return Need(rounds, max(found.processes, least.processes), least.sessions, found.fixed, found.cannot, found.remark, alone)
 
 
 def _rounds_per_visit(trial: Trial, samples: int) -> int | None:
@@ -240,7 +278,7 @@ def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False) -> N
 
 def _in_visits(found: Need, allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
     """Return a need of rounds with as many visits as would show bad ones; a round has so many answers that are late on their own."""
-    rounds = _rounds_per_visit(one.trial, samples) or ROUNDS_IN_A_ROW
+    rounds = (None if odds.one_stretch else _rounds_per_visit(one.trial, samples)) or ROUNDS_IN_A_ROW
     visits = odds.visits(allowed, rounds * per_round)
     return found if found.cannot else _rounds(None) if visits is None else replace(found, rounds=max(found.rounds, visits * rounds))
 
@@ -248,7 +286,8 @@ def _in_visits(found: Need, allowed: float, odds: Odds, one: PlannedTrial, sampl
 def _mean(allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
     """Return the need of a mean of which a share may be lost."""
     found = _rounds(odds.rounds(allowed), max(per_round, 1.0) / COST_OF_MEAN)
-    return _in_visits(replace(found, rounds=max(found.rounds, LEAST_FOR_MEAN)), allowed, odds, one, samples, per_round)
+    least = LEAST_FOR_MEAN if odds.margin else 0  # nothing depends where every round agrees
+    return _in_visits(replace(found, rounds=max(found.rounds, least)), allowed, odds, one, samples, per_round)
 
 
 def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:

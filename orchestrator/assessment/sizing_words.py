@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.assessment.sizing import Size, days_of, processes_to_add
+from orchestrator.assessment.sizing import COMPANY, Size, days_of, processes_to_add
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.report.table import Table
 from orchestrator.stats.requirements import MARGIN, POWER
 
 NUMBERS = ("trials", "rounds needed", "rounds planned", "processes needed", "processes planned", "days")
+IF_NEVER_BROKEN = "if never broken"
+NEVER_BROKEN_WORDS = f" {IF_NEVER_BROKEN}: what is planned is enough for systems that never come near to breaking it."
 WORTH_SAYING_S = 3600.0
 OUT_OF_REACH_S = 30 * 86400.0
 """Campaigns that take longer, even where an answer takes but a millisecond, are none that anybody measures."""
@@ -30,13 +32,14 @@ def sizes_table(sizes: Sequence[Size]) -> Table:
                 "-" if one.need.cannot else str(one.need.processes),
                 str(one.processes),
                 str(one.need.days),
-                "yes" if one.enough else "no",
+                "yes" if one.enough else IF_NEVER_BROKEN if one.enough_if_never_broken else "no",
             ]
             for one in sizes
         ],
         note=(
             f"For systems that break a requirement {MARGIN:g} times as often as they may, which are then found to meet it, in all their "
             f"processes, with a probability of {POWER:.0%}; rounds that depend on each other take more."
+            f"{NEVER_BROKEN_WORDS if any(one.enough_if_never_broken and not one.enough for one in sizes) else ''}"
         ),
         right=frozenset(NUMBERS),
     )
@@ -49,6 +52,8 @@ def advice(sizes: Sequence[Size]) -> Iterator[str]:
             yield f"{one.requirement.id} cannot be shown: {one.need.cannot}"
         elif one.need.remark:
             yield f"{one.requirement.id}: {one.need.remark}"
+    if any(one.need.alone for one in sizes):
+        yield f"a trial that is alone on its machine has its rounds in one stretch, of which ten count as a visit: {COMPANY}"
     short = [one for one in sizes if not one.need.cannot and not one.enough]
     words = " ".join(_words(short))
     took = _seconds(sizes, short)

@@ -55,21 +55,31 @@ def lacking(data: TrialData, gained: NDArray[np.float64], at_least: float, error
     enough = units_to_show(means, at_least, risk_of_look(error, extended + 1))
     visits = None if enough is None else max(enough - means.size, 1)
     rounds = None if visits is None else visits * round(gained.size / means.size)
-    return Lacking(rounds, _words(means.size, data.visits is None, visits, rounds))
+    return Lacking(rounds, _words(means.size, _way_apart(data) if data.visits_apart is None else "", visits, rounds))
 
 
 def units_of(data: TrialData, rounds: int) -> NDArray[np.int64]:
     """Return the number of each round's visit, from 0 on, [R]; of ten rounds in a row where all are one stretch."""
-    if data.visits is None:
+    if data.visits_apart is None:
         return np.minimum(np.arange(rounds) // ROUNDS_IN_A_ROW, max(rounds // ROUNDS_IN_A_ROW, 1) - 1)
-    return np.unique(data.visits, return_inverse=True)[1]
+    return np.unique(data.visits_apart, return_inverse=True)[1]
 
 
-def _words(units: int, in_one_stretch: bool, visits: int | None, rounds: int | None) -> str:
+def _way_apart(data: TrialData) -> str:
+    """Return what would make visits of rounds that are one stretch."""
+    if data.record.imported:
+        return "rounds with pauses between them"
+    if data.record.trial.measurement.rounds_per_visit is None:
+        return "visits (measurement.schedule=visits)"
+    return "longer pauses between its visits (more trials that take turns with it)"
+
+
+def _words(units: int, way_apart: str, visits: int | None, rounds: int | None) -> str:
+    """Return what is missing, in words; ``way_apart`` is empty where rounds are no single stretch."""
     said = f"{units:,} {'visit does' if units == 1 else 'visits do'} not rule out bad ones that are too rare to be among them"
-    if in_one_stretch:
+    if way_apart:
         said = f"one stretch tells as little of slow spells as {units:,} {'visit' if units == 1 else 'visits'} of {ROUNDS_IN_A_ROW} rounds"
     if visits is None:
         return f"{said}, and more of the same would not show it"
-    more = f"{rounds:,} more rounds" if in_one_stretch else f"{visits:,} more like these, {rounds:,} {'round' if rounds == 1 else 'rounds'}"
-    return f"{said}: {more}{', or visits (measurement.schedule=visits)' if in_one_stretch else ''}"
+    more = f"{rounds:,} more rounds" if way_apart else f"{visits:,} more like these, {rounds:,} {'round' if rounds == 1 else 'rounds'}"
+    return f"{said}: {more}{f', or {way_apart}' if way_apart else ''}"

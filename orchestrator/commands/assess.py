@@ -33,13 +33,14 @@ def assess_campaigns(directories: Sequence[Path], asked: Path, overrides: Sequen
         campaign = open_campaign(directory)
         sessions.append(read_session(campaign, override_analysis(campaign.record.config.analysis, overrides)))
     found = assess(requirements, sessions)
-    terminal = Terminal()
-    terminal.lines(lines(found, full, terminal.width))
     title = f"{asked.name} against {', '.join(dict.fromkeys(session.campaign.name for session in sessions))}"
-    for form, place in files.items():
+    for form, place in files.items():  # before anything is printed: whoever reads that may stop, as head does
         if form == "json":
             write_json(place, to_document(found))
         else:
             write_text(place, WRITERS[form](found, title))
+    terminal = Terminal()
+    terminal.lines(lines(found, full, terminal.width))
+    for place in files.values():
         terminal.line(f"written: {place}")
     return found.exit_code

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.contracts import InputError
-from orchestrator.history.copies import without_copies
+from orchestrator.history.copies import LeftOut, without_copies
 from orchestrator.history.page import Pictured, to_page
 from orchestrator.history.picture import history_picture
 from orchestrator.history.points import by_code, points_of, shared_thresholds
@@ -23,7 +23,9 @@ from orchestrator.storage.stored_form import table_of
 from orchestrator.storage.typed_rows import form_of
 
 SHOWN = 3
-"""Campaigns that cannot be read and are named."""
+"""Campaigns that are left out and of which it is said why; of others"""
+NAMED = 20
+"""so many are named."""
 
 
 def show_history(folder: Path, threshold: str | None, sweep: str | None, of_code: bool, to: Path | None) -> None:
@@ -76,14 +78,15 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
         raise InputError(f"{folder} is no folder: name one that holds campaigns, such as results/vision")
     if (folder / CAMPAIGN).is_file():
         raise InputError(f"{folder} is one campaign: name the folder that holds it and others, such as {folder.absolute().parent}")
-    read = map_in_threads(_read, find_campaigns(folder))
+    directories = list(find_campaigns(folder))
+    read = map_in_threads(_read, directories)
     found = [one for one in read if isinstance(one, Stored)]
-    wrong = [one for one in read if isinstance(one, InputError)]
+    wrong = [(directory, str(one)) for directory, one in zip(directories, read, strict=True) if isinstance(one, InputError)]
     names = Counter(one.head.name for one in found)
     if sweep is not None:
         found = [one for one in found if one.head.name == sweep]
     if not found:
-        why = f" ({wrong[0]})" if wrong else f" (there are those of {', '.join(sorted(names))})" if names else ""
+        why = f" ({wrong[0][1]})" if wrong else f" (there are those of {', '.join(sorted(names))})" if names else ""
         what = "no campaign" if sweep is None else f"no campaign of {sweep}"
         raise InputError(f"{folder} holds {what} that can be read{why}: name a folder such as results/vision")
     if sweep is None and len(names) > 1:
@@ -91,7 +94,7 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
         raise InputError(f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {most}")
     kept, copies = without_copies(sorted(found, key=lambda one: (one.created_at, str(one.directory))))
     if not kept:
-        raise InputError(f"{folder} holds no campaign that can be read ({copies[0]}): name a folder such as results/vision")
+        raise InputError(f"{folder} holds no campaign that can be read ({copies[0][1]}): name a folder such as results/vision")
     return kept, [*_left_out(wrong), *_left_out(copies), *_by_other_code(kept)]
 
 
@@ -112,7 +115,7 @@ def _read(directory: Path) -> Stored | InputError:
         return error
 
 
-def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple[list[Stored], list[list[Row]], list[InputError]]:
+def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple[list[Stored], list[list[Row]], list[LeftOut]]:
     """Return the campaigns that have figures at the thresholds, these, and what is wrong with the others."""
 
     def read(one: Stored) -> list[Row] | InputError:
@@ -123,12 +126,18 @@ def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple
 
     pairs = list(zip(stored, map_in_threads(read, stored), strict=True))
     kept = [(one, rows) for one, rows in pairs if not isinstance(rows, InputError)]
-    return [one for one, _ in kept], [rows for _, rows in kept], [rows for _, rows in pairs if isinstance(rows, InputError)]
+    lacking = [(one.directory, str(rows)) for one, rows in pairs if isinstance(rows, InputError)]
+    return [one for one, _ in kept], [rows for _, rows in kept], lacking
 
 
-def _left_out(wrong: Sequence[InputError | str]) -> list[str]:
-    more = len(wrong) - SHOWN
-    return [*(f"Left out: {error}" for error in wrong[:SHOWN]), *([f"Left out: {more} more campaigns"] if more > 0 else [])]
+def _left_out(wrong: Sequence[LeftOut]) -> list[str]:
+    """Return in words what is left out: of the first ones why, of others which."""
+    said = [f"Left out: {why}" for _, why in wrong[:SHOWN]]
+    others = list(dict.fromkeys(str(directory) for directory, _ in wrong[SHOWN:]))
+    if not others:
+        return said
+    rest = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+    return [*said, f"Left out, too: {', '.join(others[:NAMED])}{rest}"]
 
 
 def _below(directory: Path, folder: Path) -> str:

@@ -77,6 +77,20 @@ def in_parts(
     return tuple(planned.model_copy(update={"part": parts.get(planned.trial_id, 0)}) for planned in trials), tuple(lines)
 
 
+def alone_on_their_machines(trials: Sequence[PlannedTrial], machines: Mapping[str, Machine]) -> frozenset[str]:
+    """Return the ids of the trials with which no other one takes turns: what is measured in visits then is one stretch.
+
+    ``machines`` are those of the trials by match key, ``trials`` such as `in_parts` returns. Those that share their machine
+    (``exclusive: false``) are taken to take turns with each other.
+    """
+    found: dict[tuple[str, bool, int], list[PlannedTrial]] = {}
+    for planned in trials:
+        if planned.state == "planned" and planned.trial.measurement.rounds_per_visit is not None:
+            machine = machines[planned.match_key]
+            found.setdefault((machine.boot_id or machine.host, planned.trial.system.exclusive, planned.part), []).append(planned)
+    return frozenset(of_one[0].trial_id for of_one in found.values() if len(of_one) == 1)
+
+
 def _server_line(host: str, trials: int) -> str:
     who = "the trial that starts a server is" if trials == 1 else f"{trials} trials that start a server each are"
     return f"{host}: {who} measured apart from all others, since a server does not sleep between visits"

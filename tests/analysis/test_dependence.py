@@ -14,7 +14,7 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.visits_apart import begins_ns, lying_apart, pauses_over_visits
+from orchestrator.analysis.visits_apart import begins_ns, lead_ins_ns, lying_apart, pauses_over_visits
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import Process
@@ -169,11 +169,23 @@ def test_visits_lie_apart_where_pauses_are_half_as_long_as_they_are(pause_s: flo
     durations_ns = np.full(20, 10**9)
     pauses = pauses_over_visits(visits, began_ns, durations_ns)
     assert pauses == pytest.approx(pause_s / 5)
-    assert (lying_apart(visits, pauses) is visits) is apart
+    assert (lying_apart(visits, pauses)[0] is visits) is apart
     cut_short = np.append(visits[:-1], np.int32(4))
     assert (pauses_over_visits(cut_short, began_ns, durations_ns) >= 0.5) is apart
-    assert pauses_over_visits(np.arange(20, dtype=np.int32), began_ns, durations_ns) == 0
     assert pauses_over_visits(None, began_ns, durations_ns) == 0
+
+
+def test_visits_of_one_round_lie_apart_by_their_pauses_and_are_no_units() -> None:
+    """Rounds of 1 s: one after another, after three inferences of 0.05 s that lead into each, and after the round of another trial."""
+    visits, durations_ns = np.arange(20, dtype=np.int32), np.full(20, 10**9)
+    rounds = pa.table({"lead_in": pa.array([3] * 20, pa.int32()), "duration_ns": durations_ns})
+    lead_in_ns = lead_ins_ns(rounds, inferences=4)
+    for pause_s, apart in ((0.0, False), (0.75, False), (1.75, True)):
+        began_ns = (1e9 * (1 + pause_s) * np.arange(20)).astype(np.int64)
+        units, single = lying_apart(visits, pauses_over_visits(visits, began_ns, durations_ns, lead_in_ns))
+        assert units is None
+        assert (single is visits) is apart
+    assert lead_ins_ns(rounds.set_column(0, "lead_in", pa.nulls(20, pa.int32())), 4).tolist() == [0] * 20
 
 
 @pytest.mark.parametrize(("starts", "steady"), [(["one", "one"], True), ([], True), (["one", "two"], False), ([None], False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -234,8 +235,33 @@ def test_one_stretch_counts_as_few_visits(quick: Times) -> None:
     few = only(hold([measured(quick, visits=None)], **asked))
     assert few.verdict == "not shown"
     assert few.missing.startswith("one stretch tells as little of slow spells as 6 visits of 10 rounds: ")
-    assert few.missing.endswith(" more rounds, or visits (measurement.schedule=visits)")
+    assert few.missing.endswith(" more rounds, or longer pauses between its visits (more trials that take turns with it)")
+    trial = measured(quick, visits=None)
+    in_a_row = trial.record.trial.model_copy(
+        update={"measurement": trial.record.trial.measurement.model_copy(update={"schedule": "sequential"})}
+    )
+    trial = replace(trial, record=trial.record.model_copy(update={"trial": in_a_row}))
+    assert only(hold([trial], **asked)).missing.endswith(" more rounds, or visits (measurement.schedule=visits)")
     assert hold([measured(np.concatenate([quick, quick]), visits=None)], **asked).verdict == "met"
+
+
+def test_visits_of_one_round_count_as_visits_and_their_rounds_as_those_of_a_stretch(quick: Times) -> None:
+    """0.95^76 > 0.02 > 0.95^77, and where rounds follow each other's speed the mean is known less well than of independent ones."""
+    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
+    times = np.concatenate([quick, quick * 1.001])
+    single = [replace(measured(times[:rounds], visits=None), single_visits=np.arange(rounds, dtype=np.int32)) for rounds in (76, 77)]
+    few, enough = (only(hold([data], **asked)) for data in single)
+    assert (few.verdict, few.basis.visits) == ("not shown", 76)
+    assert few.missing == "76 visits do not rule out bad ones that are too rare to be among them: 41 more like these, 41 rounds"
+    assert (enough.verdict, enough.basis.visits) == ("met", 77)
+    slow = np.where(np.arange(77) // 11 % 3 == 1, 8.0, 1.0)[:, None] * times[:77]
+    spells = replace(
+        single[1], times=dict.fromkeys(single[1].times, slow * 1000000.0), inferences=dict.fromkeys(single[1].times, slow * 1e6)
+    )
+    widened = only(hold([spells], tail_quality={"threshold": "50 ms", "at_least": 0.5}))
+    assert widened.verdict == "not shown"
+    assert " on cosines" in widened.method
+    assert re.fullmatch(r"about \d+ more rounds; \d+\.\d rounds are worth one independent round", widened.missing)
 
 
 def test_of_several_processes_each_must_have_visits_enough(quick: Times) -> None:

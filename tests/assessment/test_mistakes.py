@@ -289,7 +289,7 @@ def test_a_mistake_in_an_entry(entry: str, said: str, tmp_path: Path) -> None:
         ),
         (
             "requirements:\n  - id: A\n    text: x\n    latency: {percentile: 99, within: 50 ms}\n  - id: A\n    text: y\n    latency: {percentile: 99, within: 50 ms}\n",
-            "id A is that of entries 1 and 2; every requirement needs one of its own",
+            "line 5: requirement A: id: is that of entries 1 and 2; every requirement needs one of its own",
         ),
         (
             "requirements:\n  - id: my req\n    text: x\n    latency: {percentile: 99, within: 50 ms}\n",

@@ -111,7 +111,7 @@ def test_the_entry_with_the_mistake_is_named(tmp_path: Path) -> None:
         (b"\xff\xff\xff", "is no YAML ("),
         (
             json.dumps({"requirements": [GOOD, {**GOOD, "text": "y"}]}),
-            "id A is that of entries 1 and 2; every requirement needs one of its own",
+            "line 1: requirement A: id: is that of entries 1 and 2; every requirement needs one of its own",
         ),
         ("a: &a [x, x]\nrequirements: [*a, *a]", "line 2: *a refers to another place"),
         ("x" * (2**20 + 1), "has more than 1,048,576 bytes"),

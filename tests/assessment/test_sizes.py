@@ -164,6 +164,38 @@ def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> Non
     assert "is not known before it is measured" in next(advice([absolute]))
 
 
+def test_a_trial_that_is_alone_on_its_machine_has_one_stretch_whatever_its_visits() -> None:
+    asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}
+    [one] = planned()
+    alone = {"alone": {one.trial_id}}
+    found = size([one], samples=10**5, known=alone, **asked)
+    assert found.need.rounds == 10 * 102
+    assert next(advice([found])).startswith(
+        "a trial that is alone on its machine has its rounds in one stretch, of which ten count as a visit: "
+    )
+    assert "alone on its machine" in size([one], known=alone, **asked, evidence={"visits": 2}).need.cannot
+    under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
+    assert size(under_load, known=alone, **asked).need == size(under_load, **asked).need
+
+
+def test_the_first_example_is_shown_by_systems_that_never_break_it() -> None:
+    """Eight trials of 34 rounds, as the sweep plans them."""
+    names = [f"cpu_{number}" for number in range(8)]
+    campaign = [one for name in names for one in planned(name, min_rounds=34)]
+    campaign = [replaced(one, "efficientnet_lite0") for one in campaign]
+    outlook = Outlook(campaign, dict.fromkeys(names, 20))
+    found = sizes_table(sizes_of(read_requirements(EXAMPLES / "met.yaml"), outlook))
+    assert [row[-1] for row in found.rows] == ["if never broken"] * 4
+    assert "if never broken: what is planned is enough" in found.note
+    never = sizes_table(sizes_of(read_requirements(EXAMPLES / "not_shown.yaml"), outlook))
+    assert [row[-1] for row in never.rows] == ["no"] * 2
+
+
+def replaced(one: PlannedTrial, model: str) -> PlannedTrial:
+    trial = one.trial.model_copy(update={"model": one.trial.model.model_copy(update={"name": model})})
+    return one.model_copy(update={"trial": trial})
+
+
 def test_a_visit_under_load_is_a_stream() -> None:
     """A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 12 of them have 48 rounds."""
     under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})

@@ -13,7 +13,7 @@ from small_campaign import read_document, reseal_json
 
 from benchmarks.many_campaigns import many_campaigns
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.commands.history import read_campaigns
+from orchestrator.commands.history import _left_out, read_campaigns
 from orchestrator.history import surroundings
 from orchestrator.history.series import ChangeRow, HistoryRow
 from orchestrator.history.tables import course_of, title_of
@@ -149,6 +149,12 @@ def test_campaigns_that_cannot_be_read_are_named_and_left_out(source: Path, tmp_
         in done.stdout
     )
     assert f"Left out: {made[2].name} is being measured, or was interrupted" in done.stdout
+
+
+def test_of_many_that_are_left_out_the_first_are_explained_and_the_others_named() -> None:
+    said = _left_out([(Path(f"c{number}"), f"c{number} is gone") for number in range(5)])
+    assert said == ["Left out: c0 is gone", "Left out: c1 is gone", "Left out: c2 is gone", "Left out, too: c3, c4"]
+    assert _left_out([(Path(f"c{number}"), "") for number in range(30)])[-1].endswith("c22 and 7 more")
 
 
 def test_a_damaged_campaign_that_may_be_a_copy_is_named_and_left_out(source: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import Machine
-from orchestrator.planning.parts import FRAMEWORK_BYTES, SHARE, held_bytes, in_parts
+from orchestrator.planning.parts import FRAMEWORK_BYTES, SHARE, alone_on_their_machines, held_bytes, in_parts
 from orchestrator.planning.plan import Candidate, Plan, make_plan_of
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.inspection import Inspection
@@ -79,6 +79,18 @@ def test_lanes_beside_one_another_load_one_trial_each_where_not_all_fit(plan: Ca
 
 def test_what_is_not_loaded_together_takes_no_part(plan: Callable[..., Plan]) -> None:
     assert parts(plan("abc", room=1.5, measurement__schedule="sequential")) == [0, 0, 0]
+
+
+def test_a_trial_with_which_no_other_one_of_its_part_takes_turns_is_alone(plan: Callable[..., Plan]) -> None:
+    def alone(made: Plan) -> list[int]:
+        found = alone_on_their_machines(made.trials, {key: candidate.machine for key, candidate in made.candidates.items()})
+        return [place for place, planned in enumerate(made.trials) if planned.trial_id in found]
+
+    assert alone(plan("abc", room=9)) == []
+    assert alone(plan("abc", room=2.5)) == [2]
+    assert alone(plan("a", room=9)) == [0]
+    assert alone(plan("a", room=9, measurement__repeat=2)) == []
+    assert alone(plan("a", room=9, measurement__schedule="sequential")) == []
 
 
 def test_weights_count_by_parameters_or_by_their_files(make_trial: MakeTrial, inspection: Inspection) -> None:
