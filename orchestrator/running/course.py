@@ -57,7 +57,7 @@ class Course:
 
     def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule, among_others: bool) -> None:
         self.book = book
-        self._visits_apart = trial.load.is_open or (among_others and trial.measurement.schedule == "visits")
+        self._visits_are_units = visits_are_units(trial, among_others)
         self.next_round = 0
         self.visit = -1
         self.round_s = 1.0
@@ -150,7 +150,7 @@ class Course:
                 per_inference(self._trial, result),
                 lambda threshold_ns: judge.gained(of_samples, threshold_ns),
                 judge.ideal,
-                measured.column("visit")[0].as_py() if self._visits_apart else None,
+                measured.column("visit")[0].as_py() if self._visits_are_units else None,
             )
             decision = self._rule.update(observation, self._clock.tick(measured))
             return _shown(decision, judge.scale)
@@ -176,6 +176,11 @@ class Course:
         extends = self.book.extends
         looks = (*self.book.record.looks, self.next_round) if extends else ()
         self.book.note(stopping=self.book.stopped("extended" if extends else reason), looks=looks, extension=None)
+
+
+def visits_are_units(trial: Trial, among_others: bool) -> bool:
+    """Return whether visits lie apart and tell how their rounds depend on each other, which those of one round do not (ADR 089)."""
+    return trial.load.is_open or (among_others and (trial.measurement.rounds_per_visit or 1) > 1)
 
 
 def with_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

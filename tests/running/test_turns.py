@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.running.course import visits_are_units
 from orchestrator.running.pipeline import turns
 from orchestrator.storage.records import PlannedTrial
 
@@ -52,3 +53,11 @@ def test_trials_of_one_part_that_run_in_visits_are_one_unit() -> None:
     assert names(*trials) == [[[["a"], ["b", "d", "e"], ["c"]]]]
     trials[-1] = trials[-1].model_copy(update={"part": 1})
     assert names(*trials) == [[[["a"], ["b", "d"], ["c"], ["e"]]]]
+
+
+def test_visits_of_one_round_or_of_a_trial_alone_are_no_units_of_the_stopping_rule() -> None:
+    trial = planned("a", [0], schedule="visits").trial
+    single = trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"visit_rounds": 1})})
+    assert [visits_are_units(one, among_others=True) for one in (trial, single)] == [True, False]
+    assert not visits_are_units(trial, among_others=False)
+    assert not visits_are_units(planned("a", [0]).trial, among_others=True)
