@@ -85,6 +85,7 @@ def _panel(drawing: Drawing, above: float, reading: Reading, found: Sequence[Sta
     at = x_of(primary.ns)
     drawing.path([(at, above + TOP - 4), (at, bottom)], INK, 1.5, "5 3")
     drawing.text(at, above + TOP - 8, f"within {bound(primary)}", INK, 12, _anchor(at))
+    drawing.text(LEFT + PLOT_WIDTH + 38, above + TOP - 8, f"at {bound(primary)}:", QUIET, 12)
     _lines(drawing, found, curves, x_of_all=[x_of(one) for one in ns], y_of=y_of, limits=(above + TOP, bottom))
 
 

@@ -29,7 +29,8 @@ def winners(one: Ranking) -> Iterator[str]:
     if len(models) > 1:
         yield _across_models(f"{task} within {bound(primary)}:", one, models)
     for systems in models:
-        yield _across_systems(f"{task}, {systems[0].names['model']}, within {bound(primary)}:", metric, systems)
+        start = systems[0].model if len(models) > 1 else f"{task}, {systems[0].model},"
+        yield _across_systems(f"{start} within {bound(primary)}:", metric, systems)
 
 
 def _no_threshold(one: Ranking) -> str:
@@ -51,8 +52,11 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
     """Say which model keeps most on its best system, and whether that holds for other samples; a tie is said first."""
     metric = one.group.trials[0].metric
     best, *others = (systems[0] for systems in models)
-    told = [f"{systems[0].model} ({_place(systems[0], systems)}) {metric} {_share(systems[0])}" for systems in models]
-    said = "; ".join([*told[:3], *([f"{len(told) - 3} more"] if len(told) > 3 else [])])
+    places = [_place(systems[0], systems) for systems in models]
+    where = f"on {places[0]}, " if len(set(places)) == 1 else ""
+    named = [f"{head.model}{'' if where else f' ({place})'}" for head, place in zip((best, *others), places, strict=True)]
+    told = [f"{name} {metric} {_of_ideal(head)}" for name, head in zip(named, (best, *others), strict=True)]
+    said = f"{where}{'; '.join([*told[:3], *([f'{len(told) - 3} more'] if len(told) > 3 else [])])}"
     if one.like_these is None:
         return f"{start} models are not tested here: {said}."
     tied, here_alone = [other for other in others if best.ties(other)], one.here_alone(best, others)
@@ -61,9 +65,11 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
         also = f" ({listed([other.model for other in here_alone])}: {HERE_ALONE.format('')})" if here_alone else ""
         which = _counted(1 + len(tied), len(models), "models")
         return f"{start} tie of {which}, which these {samples} samples cannot tell apart{also}; {_more_samples(one)}: {said}."
+    behind = f"{told[1]}, {_by_how_much(best, others[0])}"
     if here_alone:
-        return f"{start} does a model win? {_capital(HERE_ALONE.format(f'{samples} '))}; {_more_samples(one, ' show it')}: {said}."
-    return f"{start} {told[0]}, keeps the most, on others like these samples too. Behind: {told[1]}, {_by_how_much(best, others[0])}."
+        win = f"does a model win? {_capital(HERE_ALONE.format(f'{samples} '))}; {_more_samples(one, ' show it')}"
+        return f"{start} {win}: {where}{told[0]}. Behind: {behind}."
+    return f"{start} {where}{told[0]}, the most, on others like these samples too. Behind: {behind}."
 
 
 def _more_samples(one: Ranking, what: str = "") -> str:
@@ -76,9 +82,10 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _share(one: Standing) -> str:
-    """Write what is kept with its share of ideal quality."""
-    return f"{quality(one.mean)}, {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
+def _of_ideal(one: Standing) -> str:
+    """Write what is kept and of how much."""
+    of_all = f" of its {quality(one.ideal)}" if one.scale == PLAIN else f", {round(100 * one.kept, 1) + 0.0:.1f} % of its ideal"
+    return f"{quality(one.mean)}{of_all}"
 
 
 def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
@@ -164,8 +171,8 @@ def _less(best: Standing, last: Standing) -> float:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names with commas, of many the first three."""
-    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)
+    """Return names with commas, of more than four the first three."""
+    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 4 else ", ".join(names)
 
 
 def _place(one: Standing, others: Sequence[Standing]) -> str:

@@ -143,14 +143,24 @@ def test_where_nothing_is_shown_a_link_leads_to_where_systems_differ(report: Any
     assert said(page, "test")[0] == common[found[1]].said
 
 
+def test_a_deadline_that_is_longer_than_the_one_on_screen_is_said_to_be(report: Any, page: Any) -> None:
+    kept = page.locator("dd[data-of-clock=total]").first
+    ns = int(kept.locator("[data-late]").get_attribute("data-late"))
+    grid = readings(report.results, report.evidence)[0].grids["total"].ns
+    for place in (0, int(np.searchsorted(grid, ns, side="right")) - 1, int(np.searchsorted(grid, ns))):
+        slide(page, place)
+        late = f"Not within {milliseconds(int(grid[place]))}: "
+        assert kept.inner_text().startswith(late) == (grid[place] < ns)
+
+
 def test_doubts_follow_and_what_is_always_in_doubt_stays(report: Any, page: Any) -> None:
     reading = readings(report.results, report.evidence)[0]
     page.evaluate("document.body.append(Object.assign(made('span', 'of another deadline'), {id: 'doubtful-0'}))")  # as in a list of tasks
     slide(page, 5)
     slide(page, 0)
     lines = page.locator("[data-doubts] p").all_inner_texts()
-    terms = [line.partition(": ")[0] for line in lines if " not done" not in line]
-    assert page.locator("#doubtful-0").inner_text() == f"Doubtful: {', '.join(terms)}."
+    told = [line.removesuffix(".").partition(": ") for line in lines if " not done" not in line]
+    assert page.locator("#doubtful-0").inner_text() == f"Doubtful: {', '.join(f'{term} ({whose})' for term, _, whose in told)}."
     assert any(line.startswith("deadline not certified: ") for line in lines)
     flags = {flag for entry in reading.entries for flag in reading.curves["total", entry.key].flags[0]}
     assert {line.partition(": ")[0] for line in lines} >= flags

@@ -124,7 +124,7 @@ def test_hover_answers_wherever_the_pointer_is_over_a_figure(page: Any) -> None:
 def test_the_keyboard_reaches_everything_and_moves_along_rounds(page: Any) -> None:
     see_all(page)  # figures that are drawn later would bring legends of their own
     everything = "[...document.querySelectorAll('a, button, input, select, summary, canvas, .scroll')]"
-    page.locator("nav a").first.focus()
+    page.locator(".command summary").focus()
     reached = set()
     while True:
         where = page.evaluate(f"{everything}.indexOf(document.activeElement)")

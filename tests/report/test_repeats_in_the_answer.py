@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.report.figures.charts import charts_of
 from orchestrator.report.figures.charts.quality import curve_chart
 from orchestrator.report.figures.reading import readings
-from orchestrator.report.html.first_screen import differs_at, first_screen, is_shown
+from orchestrator.report.html.first_screen import KeptFrom, differs_at, first_screen, is_shown
 from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.html.ranking import kept_deadlines, ranked_rows
 from orchestrator.report.markdown import to_report
@@ -49,7 +48,7 @@ def ranked_at(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
 def kept(results: CampaignAnalysis) -> list[str]:
     [reading] = readings(results, {})
     flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
-    return list(first_screen(reading, results, flags, ranking(results, reading.group)).kept[Clock.TOTAL])
+    return [one.text for one in first_screen(reading, results, flags, ranking(results, reading.group)).kept[Clock.TOTAL]]
 
 
 def all_flags(reading: Any) -> set[str]:
@@ -102,11 +101,32 @@ def test_what_is_doubtful_is_said_of_systems_and_not_of_their_processes(ranked_a
     ranked = ranking(ranked_at, reading.group)
     found = (replace(ranked.found[0], low=0.0, high=1.0), *(replace(one, low=one.mean, high=one.mean) for one in ranked.found[1:]))
     screen = first_screen(reading, ranked_at, flags, replace(ranked, found=found))
-    doubts, best = screen.doubts, found[0].deadlines
-    assert (best[0], screen.brief) == (math.inf, f"Deadline kept: {milliseconds(best[1])}."), "in a list of tasks"
+    doubts = screen.doubts
     label = next(entry.system_label for entry in reading.entries if entry.key == found[0].trials[0])
     assert [doubt.whose for doubt in doubts if doubt.word.term == "unsteady"] == [label]
     assert not any("repeat" in doubt.whose for doubt in doubts)
+
+
+def test_a_list_of_tasks_names_the_system_its_deadline_and_the_rounds_that_could_certify_it(ranked_at: CampaignAnalysis) -> None:
+    table = ranked_at.tables["deadline"]
+
+    def brief(**columns: Any) -> KeptFrom:
+        rows = [row | columns for row in table.to_pylist()]
+        changed = replace(ranked_at, tables={**ranked_at.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
+        [reading] = readings(changed, {})
+        flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
+        [found] = first_screen(reading, changed, flags, ranking(changed, reading.group)).brief
+        return found
+
+    seen: dict[str, Any] = {"certified": False, "observed_ns": 9_000_000, "flags": [], "more_rounds": 112}
+    found = brief(**seen)
+    assert (found.ns, found.text) == (9_000_000, "9.00 ms observed, not certified (112 more rounds a process could do it)")
+    assert found.label == ranking(ranked_at, ranked_at.groups[0]).found[0].names["system"]
+    assert [found.late(ns) for ns in (8_999_999, 9_000_000)] == [True, False]
+    assert brief(**{**seen, "flags": ["unpinned"]}).text == "9.00 ms observed, not certified", "no number of rounds takes a flag away"
+    assert brief(**{**seen, "certified": True, "deadline_ns": 9_500_000}).text == "9.50 ms certified"
+    never = brief(**{**seen, "observed_ns": None})
+    assert (never.ns, never.text, never.late(1)) == (None, "none", False)
 
 
 def test_the_command_keeps_the_deadline_that_is_in_use(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_flag_stands_beside_every_figure_that_has_it_and_once_where_all_have_i
     middle = replace(standing("b", 0.7, 0.69, 0.71), flags=("unpinned", "drift"))
     last = replace(standing("c", 0.6, 0.59, 0.61), flags=("unpinned",))
     assert said(best, middle, last, standing("a", 0.5, 0.49, 0.51, model="n"))[1] == (
-        "pictures, m, within 5 ms: a with r keeps 0.800 of 0.811 (top1, flagged: interrupted, drift), the most. "
+        "m within 5 ms: a with r keeps 0.800 of 0.811 (top1, flagged: interrupted, drift), the most. "
         "Behind: b with r at 0.700 (flagged: drift), 0.100 less (12.3 % of ideal quality); the last, c with r, at 0.600. "
         "All 3 flagged: unpinned."
     )
@@ -108,13 +108,17 @@ def test_a_flag_stands_beside_every_figure_that_has_it_and_once_where_all_have_i
 
 def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     one, other = standing("a", 0.8, 0.79, 0.81, model="m"), standing("a", 0.7, 0.69, 0.71, model="n")
-    both = "m (a with r) top1 0.800, 98.6 % of its ideal; n (a with r) top1 0.700, 86.3 % of its ideal"
+    both = "on a with r, m top1 0.800 of its 0.811; n top1 0.700 of its 0.811"
     assert said(one, other)[0] == (
-        f"pictures within 5 ms: does a model win? On these 10 samples yes, on others like these no; more samples could show it (task.limit above 10): {both}."
+        "pictures within 5 ms: does a model win? On these 10 samples yes, on others like these no; more samples could show it "
+        "(task.limit above 10): "
+        "on a with r, m top1 0.800 of its 0.811. Behind: n top1 0.700 of its 0.811, 0.100 less (12.3 % of ideal quality)."
     )
+    elsewhere = replace(other, names={**other.names, "system": "b"})
+    assert "not tested here: m (a with r) top1 0.800 of its 0.811; n (b with r) top1 0.700" in said(one, elsewhere, like_these=None)[0]
     near = replace(other, mean=0.795, low=0.79, high=0.8)
     assert said(one, near)[0].startswith(
-        "pictures within 5 ms: tie of both models, which these 10 samples cannot tell apart; more samples could (task.limit above 10): m (a "
+        "pictures within 5 ms: tie of both models, which these 10 samples cannot tell apart; more samples could (task.limit above 10): on a with "
     )
     assert "all 3 models" not in (sentence := said(one, near, replace(other, names={**other.names, "model": "o"}, trials=("o a",)))[0])
     assert (
@@ -123,8 +127,8 @@ def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     )
     assert said(one, other, like_these=None)[0] == f"pictures within 5 ms: models are not tested here: {both}."
     assert said(one, other, like_these=frozenset("n"))[0] == (
-        "pictures within 5 ms: m (a with r) top1 0.800, 98.6 % of its ideal, keeps the most, on others like these samples too. "
-        "Behind: n (a with r) top1 0.700, 86.3 % of its ideal, 0.100 less (12.3 % of ideal quality)."
+        "pictures within 5 ms: on a with r, m top1 0.800 of its 0.811, the most, on others like these samples too. "
+        "Behind: n top1 0.700 of its 0.811, 0.100 less (12.3 % of ideal quality)."
     )
 
 

@@ -24,7 +24,7 @@ const before = ({ deadlines: [certified, observed] }, { deadlines: [other, seen]
 const asMuch = (one, other) => one.level[0] === other.level[0] && one.level[1] === other.level[1];
 
 const overlap = (one, other) => one.low <= other.high && other.low <= one.high;
-const listed = names => names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
+const listed = names => names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
 const placeName = (one, others) => `${one.system} with ${one.runtime}` + (new Set(others.map(other => other.batch)).size > 1 ? `, batch ${one.batch}` : "")
   + (one.settings ? `, ${one.settings}` : "");
 const plainMean = one => nearest(one.shown(one.gain));
@@ -38,8 +38,10 @@ function keptOf(task, one, flagged, downTo = "", exactly = "") {
 
 // Models are compared on samples like these, which is done beforehand, at the common deadlines.
 function acrossModels(task, start, models) {
-  const told = models.map(systems => `${systems[0].model} (${placeName(systems[0], systems)}) ${task.metric} ${plainMean(systems[0])}, ${tenth(100 * systems[0].kept)} % of its ideal`);
-  return `${start} models are not tested here: ${[...told.slice(0, 3), ...told.length > 3 ? [`${told.length - 3} more`] : []].join("; ")}.`;
+  const places = models.map(systems => placeName(systems[0], systems)), where = new Set(places).size === 1 ? `on ${places[0]}, ` : "";
+  const ofIdeal = one => plainMean(one) + (task.scale ? `, ${tenth(100 * one.kept)} % of its ideal` : ` of its ${nearest(one.shown(one.ideal))}`);
+  const told = models.map(([head], index) => `${head.model}${where ? "" : ` (${places[index]})`} ${task.metric} ${ofIdeal(head)}`);
+  return `${start} models are not tested here: ${where}${[...told.slice(0, 3), ...told.length > 3 ? [`${told.length - 3} more`] : []].join("; ")}.`;
 }
 
 // The flags of some systems that not all systems share.
@@ -79,12 +81,13 @@ function behindOf(task, best, behind, systems, shared) {
 function winnersAt(task, bound) {
   const found = standingsOf(task), models = [...new Set(found.map(one => one.model))].map(model => found.filter(one => one.model === model));
   return [...(models.length > 1 ? [acrossModels(task, `${task.task} within ${bound}:`, models)] : []),
-    ...models.map(systems => acrossSystems(task, `${task.task}, ${systems[0].model}, within ${bound}:`, systems))];
+    ...models.map(systems => acrossSystems(task, `${models.length > 1 ? systems[0].model : `${task.task}, ${systems[0].model},`} within ${bound}:`, systems))];
 }
 
 // Each flag of figures at the deadline with the systems that have it, and wide intervals.
 function doubtsAt(task) {
-  const whose = new Map(), wide = [], found = standingsOf(task).sort((one, other) => task.systems.indexOf(one.own) - task.systems.indexOf(other.own));
+  const whose = new Map(), wide = [], ranked = standingsOf(task), heads = new Set([...new Set(ranked.map(one => one.model))].map(model => ranked.find(one => one.model === model)));
+  const found = [...ranked].sort((one, other) => heads.has(other) - heads.has(one) || task.systems.indexOf(one.own) - task.systems.indexOf(other.own));
   for (const one of found) {
     for (const [anchor, flag] of one.flags.values()) whose.set(flag, { anchor, labels: [...(whose.get(flag)?.labels ?? []), one.label] });
     if (one.high - one.low > task.wide.share * Math.abs(one.ideal)) wide.push(one.label);
@@ -115,7 +118,8 @@ function moveAnswer(task, text, names) {
   tests.forEach((place, index) => { place.textContent = said.test[index] ?? ""; place.hidden = !said.test[index]; });
   for (const place of section.querySelectorAll("[data-command]")) place.hidden = said.test.length < 2;
   if (link) showElsewhere(task, link, said.elsewhere);
-  const short = document.getElementById(`in-short-${task.number}`);
+  const short = document.getElementById(`in-short-${task.number}`), brief = document.getElementById(`shown-${task.number}`);
+  if (brief && said.test.length) brief.textContent = `Shown: ${said.test[0][0].toLowerCase()}${said.test[0].slice(1).split(". ")[0].replace(/\.$/, "")}.`;
   if (short) short.textContent = wins[0].textContent.slice(task.task.length);
   if (home) { box.className = task.home.kind; box.replaceChildren(...task.home.doubts); listDoubts(task, box); return; }
   const lines = doubtsAt(task).map(([anchor, term, labels]) => {
@@ -139,8 +143,17 @@ function showElsewhere(task, link, found) {
   else link.setAttribute("href", typeof found[1] === "string" ? found[1] : `#t${end}=${found[1] / 1e6}ms&clock${end}=${task.home.clock}`);
 }
 
-// In the list of tasks: the names of what is in doubt.
+// Before each deadline that the best systems keep: that it is longer than the one that is shown.
+function sayLate(task, text) {
+  for (const place of document.querySelectorAll(`[data-late-of="${task.number}"]`)) {
+    const { late, lateClock, said } = place.dataset;
+    place.textContent = lateClock === task.clock && Number(late) > shownAt(task) ? said.replace("{}", text) : "";
+  }
+}
+
+// In the list of tasks: what is in doubt, and of which systems.
 function listDoubts(task, box) {
-  const place = document.getElementById(`doubtful-${task.number}`), terms = [...box.querySelectorAll('p a:not([href="#problems"])')].map(link => link.textContent);
-  if (place) place.textContent = terms.length ? `Doubtful: ${terms.join(", ")}.` : "";
+  const place = document.getElementById(`doubtful-${task.number}`), links = [...box.querySelectorAll('p a:not([href="#problems"])')];
+  const doubts = links.map(link => `${link.textContent} (${link.parentElement.textContent.slice(link.textContent.length + 2, -1)})`);
+  if (place) place.textContent = doubts.length ? `Doubtful: ${doubts.join(", ")}.` : "";
 }

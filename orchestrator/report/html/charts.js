@@ -68,6 +68,16 @@ function legend(chart, task) {
   if (place) buttons.find(button => button.dataset.pick === place)?.focus();
 }
 
+// What dashes stand for, under panels whose lines are named at their ends.
+function dashKey(chart, task) {
+  const panels = chart.div.closest(".panels");
+  let key = panels.nextElementSibling;
+  if (!key.classList.contains("dashes")) { key = made("p"); key.className = "note dashes"; panels.after(key); }
+  const runtimes = new Map(task.systems.map(system => [task.entries.get(system.entry).dash, system.runtime]));
+  key.hidden = runtimes.size < 2 || together(chart).some(panel => panel.legend && !panel.legend.hidden);
+  key.replaceChildren(...[...runtimes].flatMap(([dash, runtime]) => [swatch({ dash, colour: COLOURS.length - 1 }), runtime]));
+}
+
 function draw(chart) {
   const task = tasks[chart.task];
   decodeSeries(chart);
@@ -80,6 +90,7 @@ function draw(chart) {
   Plotly.react(chart.div, tracesOf(chart, task), layout, { displayModeBar: false, responsive: !printing });
   if (!chart.drawn) listen(chart, task);
   chart.legend.hidden = Boolean(chart.labelled) && together(chart).length > 1;
+  if (chart.name === "tail-quality") dashKey(chart, task);
   chart.stale = false;
   chart.drawn = true;
   chart.div.dataset.drawnAt = String(task.at);

@@ -60,6 +60,25 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class KeptFrom:
+    """From which deadline on the best system of a model keeps its quality.
+
+    label
+        the system, where ``text`` does not name it.
+    ns
+        that deadline; None if it keeps none.
+    """
+
+    label: str
+    ns: int | None
+    text: str
+
+    def late(self, shown_ns: int) -> bool:
+        """Return whether it does not keep its quality within the deadline that is shown."""
+        return self.ns is not None and self.ns > shown_ns
+
+
+@dataclass(frozen=True)
 class FirstScreen:
     """The sentences beside the first figure.
 
@@ -73,22 +92,21 @@ class FirstScreen:
 
     wins: tuple[str, ...]
     shown: Shown
-    kept: Mapping[Clock, tuple[str, ...]]
+    kept: Mapping[Clock, tuple[KeptFrom, ...]]
     doubts: tuple[Doubt, ...]
     servers: tuple[str, ...] = ()
-    brief: str = ""
+    brief: tuple[KeptFrom, ...] = ()
 
 
 def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
     """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
-    deadlines = list(_briefly_kept(reading, ranked))
     return FirstScreen(
         wins=tuple(winners(ranked)),
         shown=is_shown(results, ranked),
         kept={clock: tuple(_deadlines(reading, ranked, clock)) for clock in reading.clocks},
         doubts=tuple(_doubts(reading, flags, ranked)),
         servers=tuple(server_notes(reading.group)),
-        brief=f"Deadline kept: {', '.join(deadlines)}." if deadlines else "",
+        brief=tuple(_briefly_kept(reading, ranked)),
     )
 
 
@@ -143,26 +161,45 @@ def _reserve(ranked: Ranking) -> str:
     return f" With reserve, for trials are flagged: {listed(flags)}." if flags else ""
 
 
-def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[str]:
+def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[KeptFrom]:
     """Say per model which deadline its best system keeps, and which another keeps that is shorter."""
     wanted = reading.results.analysis.deadline
     for systems, kept in _by_model(reading, ranked, clock):
         best, shortest = systems[0], _shortest_kept(systems, kept)
-        said = [] if shortest is None else [f"{shortest.system_label} {_kept(shortest, kept[shortest.key], wanted)}"]
+        more = {one.key: _more_rounds(reading, one, clock) for one in (best, shortest) if one is not None}
+        said = [] if shortest is None else [f"{shortest.system_label} {_kept(shortest, kept[shortest.key], wanted, more[shortest.key])}"]
+        first = shortest
         if ranked.found and shortest is not best:
-            own = f"{best.system_label}, the best, {_kept(best, kept[best.key], wanted)}"
-            said = [own, *(f"another, {one.replace(OF_ITS, '')}" for one in said)]
-        if said:
-            yield f"{'; '.join(said)}."
+            own = f"{best.system_label}, the best, {_kept(best, kept[best.key], wanted, more[best.key])}"
+            said, first = [own, *(f"another, {one.replace(OF_ITS, '')}" for one in said)], best
+        if first is not None and said:
+            yield KeptFrom("", _ns_of(kept[first.key]), f"{'; '.join(said)}.")
 
 
-def _briefly_kept(reading: Reading, ranked: Ranking) -> Iterator[str]:
-    """Yield which deadline the best system of each model keeps, in few words; the model is named where there are several."""
-    of_models = list(_by_model(reading, ranked, reading.clock)) if ranked.found else []
-    for (best, *_), kept in of_models:
-        certified, observed = kept[best.key]
-        ms = "none" if not math.isfinite(min(certified, observed)) else milliseconds(certified if math.isfinite(certified) else observed)
-        yield f"{f'{best.model} ' if len(of_models) > 1 else ''}{ms}{' (certified)' if math.isfinite(certified) else ''}"
+def _briefly_kept(reading: Reading, ranked: Ranking) -> Iterator[KeptFrom]:
+    """Yield which deadline the best system of each model keeps, in few words."""
+    for (best, *_), kept in _by_model(reading, ranked, reading.clock) if ranked.found else ():
+        ns, certified = _ns_of(kept[best.key]), math.isfinite(kept[best.key][0])
+        seen = f"observed, not certified{_more_rounds(reading, best, reading.clock)}"
+        yield KeptFrom(best.system_label, ns, "none" if ns is None else f"{milliseconds(ns)} {'certified' if certified else seen}")
+
+
+def _ns_of(deadlines: Deadlines) -> int | None:
+    """Return the certified deadline, else the observed one, if there is one."""
+    return next((int(ns) for ns in deadlines if math.isfinite(ns)), None)
+
+
+def _more_rounds(reading: Reading, system: Entry, clock: Clock) -> str:
+    """Say how many more rounds could certify a deadline, where it is rounds alone that are missing."""
+    members = {one.key for one in system.members}
+    rows = [
+        row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (clock, "own") and row["trial"] in members
+    ]
+    lacking = [row for row in rows if not row["certified"]]
+    if not lacking or any(row["flags"] or not row["more_rounds"] for row in lacking):
+        return ""
+    each = " a process" if len(members) > 1 else ""
+    return f" ({max(row['more_rounds'] for row in lacking)} more rounds{each} could do it)"
 
 
 def _by_model(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[tuple[list[Entry], Mapping[str, Deadlines]]]:
@@ -187,7 +224,7 @@ def _shortest_kept(systems: Sequence[Entry], kept: Mapping[str, Deadlines]) -> E
     return None
 
 
-def _kept(system: Entry, deadlines: Deadlines, wanted: DeadlineConfig) -> str:
+def _kept(system: Entry, deadlines: Deadlines, wanted: DeadlineConfig, more: str) -> str:
     """Say from which deadline on a system keeps its quality, in all its processes."""
     certified, observed = deadlines
     each = f" in each of {len(system.members)} processes" if len(system.members) > 1 else ""
@@ -196,15 +233,18 @@ def _kept(system: Entry, deadlines: Deadlines, wanted: DeadlineConfig) -> str:
         return f"keeps {share} from {milliseconds(certified)} on{each}, certified"
     if math.isfinite(observed):
         rounds = f"{100 * (1 - wanted.late_share):g} %"
-        return f"kept {share} from {milliseconds(observed)} on{each}, in {rounds} of rounds; that is not certified"
+        return f"kept {share} from {milliseconds(observed)} on{each}, in {rounds} of rounds, not certified{more}"
     return "keeps none"
 
 
 def _doubts(reading: Reading, flags: Mapping[str, Word], ranked: Ranking) -> Iterator[Doubt]:
-    """Yield each flag of systems at the primary threshold, and what else is in doubt, with the systems that it is true of."""
+    """Yield each flag of systems at the primary threshold, and what else is in doubt, with the systems that it is true of.
+
+    The best ones of the models stand first, which the answer names.
+    """
     systems = {one.members[0].key: one for one in reading.systems}
-    whose: dict[str, list[str]] = {}
-    for one in sorted(ranked.found, key=lambda one: list(systems).index(one.trials[0])):
+    heads, whose = ranked.heads, dict[str, list[str]]()
+    for one in sorted(ranked.found, key=lambda one: (one not in heads, list(systems).index(one.trials[0]))):
         for flag in one.marks:
             whose.setdefault(flag, []).append(systems[one.trials[0]].system_label)
     unsteady = whose.pop(UNSTEADY, [])

@@ -60,7 +60,7 @@ function layoutOf(chart, task) {
     made.shapes.push({ type: "line", [`${along}0`]: ms, [`${along}1`]: ms, [`${across}0`]: 0, [`${across}1`]: 1, [`${across}ref`]: "paper",
       line: { color: colours.ink, width: 1.4, dash: "dot" } });
   }
-  if (chart.name === "tail-quality") endLabels(chart, task, made);
+  if (chart.name === "tail-quality") endLabels(chart, task, made, colours);
   return made;
 }
 
@@ -80,7 +80,9 @@ function answerLayout(chart, task, made, colours) {
 }
 
 // Names at the ends of lines, with what each keeps at the deadline; they give way to each other. Where they have no room, the legend tells.
-function endLabels(chart, task, made) {
+const HEADING = 15;
+
+function endLabels(chart, task, made, colours) {
   const panel = together(chart).length > 1, [bottom, top] = made.yaxis.range, height = chart.div.clientHeight - made.margin.t - made.margin.b;
   chart.labelled = false;
   if (printing || (panel ? chart.div.clientWidth < 380 : isNarrow(chart))) return;
@@ -98,16 +100,19 @@ function endLabels(chart, task, made) {
   const level = end => Math.round(end.y / height * 40), order = new Map(standingsOf(task).map((one, place) => [one.entry, place]));
   ends.sort((one, other) => level(one) - level(other) || Math.round((one.kept - other.kept) * 1e9) || order.get(other.key) - order.get(one.key));
   let room = ends.length > 14 ? 10 : 13, free = -8;
-  const needed = ends.reduce((sum, end) => sum + end.lines * room + gap, 0);
+  const needed = ends.reduce((sum, end) => sum + end.lines * room + gap, HEADING);
   if (needed > height + 30) room *= (height + 30) / needed;
   if (panel && room < 9) return;
   const tall = end => end.lines * room + gap;
   for (const end of ends) { end.at = Math.max(end.y, free + tall(end) / 2); free = end.at + tall(end) / 2; }
-  let ceiling = height + 14;
+  let ceiling = height + 14 - HEADING;
   for (const end of [...ends].reverse()) { end.at = Math.min(end.at, ceiling - tall(end) / 2); ceiling = end.at - tall(end) / 2; }
   const size = room < 12 ? 9 : 11;
   made.margin.r = Math.min(210, chart.div.clientWidth * (panel ? .42 : .36), panel ? 12 + size * .62 * Math.max(...ends.map(end => end.long)) : Infinity);
   chart.labelled = true;
+  // Once above them: at which deadline their values are.
+  made.annotations.push({ xref: "paper", yref: "paper", x: 1, xanchor: "left", xshift: 4, y: (height + 14) / height, yanchor: "top", text: `at ${milliseconds(shownAt(task))}:`,
+    showarrow: false, font: { size: 11, color: colours.ink } });
   for (const end of ends)
     made.annotations.push({ xref: "paper", yref: "paper", x: 1, xanchor: "left", xshift: 4, align: "left", y: Math.max(-.05, end.at / height), yanchor: "middle", text: end.text, showarrow: false,
       captureevents: true, name: end.key, opacity: task.picked && task.picked !== end.key ? .45 : 1, font: { size, color: colour(end.entry) } });
