@@ -69,7 +69,7 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
         session = rounds_intervals(curve, IDEAL, float(score.sum()), random, resamples=RESAMPLES)
         log_medians = np.log(np.median(times[chosen], axis=1))
         dependent = depend_by_quality_or_time(curve, log_medians, visits)
-        alike = visits_alike(curve, log_medians, visits)
+        alike = visits_alike(log_medians, visits)
         found = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent, visits, alike=alike)
         covers[repetition] = [one.low <= mean <= one.high for one, mean in zip(found, truth, strict=True)]
         of_session[repetition] = [one.low <= mean <= one.high for one, mean in zip(session, truth, strict=True)]

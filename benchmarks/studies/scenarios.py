@@ -129,6 +129,40 @@ class Scenario:
         return slow
 
 
+@dataclass(frozen=True)
+class StallsInSpells(Scenario):
+    """Times of two parts of which the second, the slow one, comes in spells of whole rounds, and there twice as often as its share says.
+
+    Spells, and the stretches between them, last spell_rounds rounds on average. Rounds' medians show effects of rounds, and no spell.
+    """
+
+    spell_rounds: int = 60
+
+    def times(self, random: np.random.Generator, rounds: int, samples: int) -> NDArray[np.float64]:
+        """Draw times in ns, [rounds, samples]."""
+        return self._of_rounds(random, rounds, np.arange(rounds), samples)
+
+    def trial(
+        self, random: np.random.Generator, rounds: int, samples: int, visit_rounds: int = 0, trials: int = TRIALS
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+        """Draw times of a trial in ns, and the visit of each round; see `Scenario.trial`."""
+        if not visit_rounds:
+            return self.times(random, rounds, samples), None
+        chosen, visits = in_turns(random, rounds, visit_rounds, trials)
+        return self._of_rounds(random, rounds * trials, chosen, samples), visits
+
+    def _of_rounds(self, random: np.random.Generator, rounds: int, chosen: NDArray[np.int64], samples: int) -> NDArray[np.float64]:
+        """Draw the times of some of so many rounds."""
+        (_, mean, sd), (share, slow_mean, slow_sd) = self.parts
+        effects = self.effects(random, rounds)[chosen]
+        changes = np.cumsum(random.random(rounds) < 1 / self.spell_rounds)[chosen]
+        in_spell = (changes + random.integers(2)) % 2 == 1
+        slow = random.random((chosen.size, samples)) < np.where(in_spell, 2 * share, 0)[:, None]
+        log_times = np.where(slow, slow_mean, mean) + np.where(slow, slow_sd, sd) * random.standard_normal(slow.shape)
+        found: NDArray[np.float64] = MEDIAN_NS * np.exp(log_times + effects[:, None])
+        return found
+
+
 @cache
 def _sd_of_log_median(scenario: Scenario, samples: int) -> float:
     """Return the standard deviation of a round's log median, from 50,000 rounds of a fixed seed."""
@@ -165,5 +199,6 @@ WITH_BAR = (LOGNORMAL, BIMODAL, STALLS)
 WITHOUT_BAR = (ROUND_EFFECTS, BURSTS)
 TWO_SPEEDS = replace(LOGNORMAL, name="two speeds", regime=0.3)
 AUTOREGRESSIVE = tuple(replace(ROUND_EFFECTS, name=f"AR(1) {correlation}", correlation=correlation) for correlation in (0.5, 0.8, 0.95))
+STALLS_IN_SPELLS = StallsInSpells("stalls in spells", ((0.95, 0.0, 0.05), (0.05, 2.0, 0.5)), round_sd=0.05, correlation=0.5)
 DEPENDENT = (BURSTS, TWO_SPEEDS, *AUTOREGRESSIVE)
 """Rounds that resemble their neighbours."""

@@ -173,7 +173,7 @@ def interval(times: NDArray[np.float64], visits: NDArray[np.int64], random: np.r
     session = rounds_intervals(curve, IDEAL, right, random, resamples=RESAMPLES)
     log_medians = np.log(np.median(times, axis=1))
     dependent = depend_by_quality_or_time(curve, log_medians, visits)
-    alike = visits_alike(curve, log_medians, visits)
+    alike = visits_alike(log_medians, visits)
     [found] = intervals_of_rounds_to_come(curve, IDEAL, right, session, dependent, visits, alike=alike)
     return found.low, found.high
 

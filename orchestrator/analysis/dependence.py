@@ -35,12 +35,9 @@ def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, f
     return depend_by_quality_or_time(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 
-def alike_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> NDArray[np.bool_]:
-    """Return at which figures neighbouring visits of a trial resemble each other, [M]; see `long_run.visits_alike`.
-
-    Parameters are those of `dependent_rows`.
-    """
-    return visits_alike(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
+def alike_visits(data: TrialData, clock: Clock, first_round: int = 0) -> bool:
+    """Return whether the times of a trial from ``first_round`` on say that neighbouring visits are alike; see `long_run.visits_alike`."""
+    return visits_alike(data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 
 def visits_from(data: TrialData, first_round: int) -> NDArray[np.int32] | None:

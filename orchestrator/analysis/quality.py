@@ -273,7 +273,7 @@ def intervals_to_come(
     dependent: NDArray[np.bool_],
     visits: NDArray[np.int32] | None,
     confidence: float = CONFIDENCE,
-    alike: NDArray[np.bool_] | None = None,
+    alike: NDArray[np.bool_] | bool = False,
 ) -> list[Interval]:
     """Return the intervals of the long-run mean of tail quality, that of rounds to come, of either kind of metric.
 
@@ -289,14 +289,14 @@ def intervals_to_come(
         number of each round's visit; None where there are none.
     confidence
         as a fraction, that of `session`.
-    alike : [M]
-        at which thresholds neighbouring visits resemble each other, see `long_run.visits_alike`.
+    alike : [M], or one for all
+        whether times say that neighbouring visits resemble each other, see `long_run.visits_alike`.
     """
     if stake.sway is None:
         return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits, confidence, alike)
     sway = _sway_of(stake.sway, curve)
     chosen = np.flatnonzero(dependent).tolist()
-    of_chosen = None if alike is None else alike[chosen]
+    of_chosen = np.broadcast_to(alike, len(curve))[chosen]
     widened = (
         dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, confidence, dependent[chosen], visits, of_chosen), strict=True))
         if chosen

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_rows, dependent_rows, flags_of_rows, visits_from
+from orchestrator.analysis.dependence import alike_visits, dependent_rows, flags_of_rows, visits_from
 from orchestrator.analysis.groups import ThresholdSet
 from orchestrator.analysis.quality import (
     JudgedMean,
@@ -160,7 +160,7 @@ class Figure:
         bounds = {clock: [threshold.ns for of, threshold in places if of == clock] for clock in times}
         curves = {clock: self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock}
         dependent = {clock: dependent_rows(self._data, of_clock, clock, first_round) for clock, of_clock in curves.items()}
-        alike = {clock: alike_rows(self._data, of_clock, clock, first_round) for clock, of_clock in curves.items()}
+        alike = {clock: np.full(len(of_clock), alike_visits(self._data, clock, first_round)) for clock, of_clock in curves.items()}
         visits = visits_from(self._data, first_round)
         close = self._data.close_visits
         own_flags = [found for clock in curves for found in flags_of_rows(curves[clock], dependent[clock], visits, close)]

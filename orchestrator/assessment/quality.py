@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from orchestrator.analysis.dependence import MIN_ROUNDS, alike_rows, dependent_rows, flags_of_rows
+from orchestrator.analysis.dependence import MIN_ROUNDS, alike_visits, dependent_rows, flags_of_rows
 from orchestrator.analysis.quality import Stake, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.slices import FEWEST
 from orchestrator.analysis.trial_data import TrialData
@@ -116,7 +116,7 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     dependent = dependent_rows(part.data, curve, part.clock)
     session = intervals_of(curve, part.ideal, part.stake, case.random(), case.resamples, confidence)
     few = rounds < MIN_ROUNDS
-    alike = alike_rows(part.data, curve, part.clock)
+    alike = alike_visits(part.data, part.clock)
     [found] = intervals_to_come(curve, part.ideal, part.stake, session, dependent | few, visits, confidence, alike)
     [flags] = flags_of_rows(curve, dependent, visits, part.data.close_visits)
     method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"

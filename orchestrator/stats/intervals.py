@@ -165,7 +165,7 @@ def intervals_of_rounds_to_come(
     dependent: NDArray[np.bool_],
     visits: Visits | None = None,
     confidence: float = 0.95,
-    alike: NDArray[np.bool_] | None = None,
+    alike: ArrayLike = False,
 ) -> list[Interval]:
     """Return intervals of the long-run mean of tail quality, one per threshold: that of rounds to come, not of those measured.
 
@@ -183,8 +183,8 @@ def intervals_of_rounds_to_come(
         at which thresholds rounds depend on each other, see `long_run.depend`.
     visits : [R]
         number of each round's visit; None where there are none.
-    alike : [M]
-        at which thresholds neighbouring visits resemble each other, see `long_run.visits_alike`; None: as the losses themselves tell.
+    alike : [M], or one for all
+        whether times say that neighbouring visits resemble each other, see `long_run.visits_alike`; the losses are asked in any case.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def intervals_of_rounds_to_come(
     found = list(session)
     chosen = np.flatnonzero(dependent & (ideal > 0) & (loss.shape[1] > 1))
     if chosen.size:
-        spreads = long_run_spreads(loss[chosen], visits, alike=None if alike is None else alike[chosen])
+        spreads = long_run_spreads(loss[chosen], visits, alike=np.broadcast_to(alike, len(loss))[chosen])
         for index, spread in zip(chosen.tolist(), spreads, strict=True):
             found[index] = korn_graubard(loss[index], ideal, at_stake, confidence, spread)
     return found

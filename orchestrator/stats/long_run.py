@@ -93,7 +93,7 @@ def cosines(series: Floats, count: int) -> Floats:
 
 
 def long_run_spreads(
-    series: ArrayLike, visits: Visits | None = None, dependent: ArrayLike = True, alike: NDArray[np.bool_] | None = None
+    series: ArrayLike, visits: Visits | None = None, dependent: ArrayLike = True, alike: ArrayLike = False
 ) -> list[Spread]:
     """Return how well the long-run mean of each series is known.
 
@@ -101,7 +101,7 @@ def long_run_spreads(
     the unit: variance of the mean with visits as clusters (of R rounds, m_v of them in visit v, whose mean is Q_v: V/(V-1) sum of
     (m_v (Q_v - Q))^2/R^2; Cochran, *Sampling Techniques*, section 9A.1). Its degrees of freedom are V/3: dependent rounds come in
     stretches, so that the means of visits are skewed (found by simulation, see docs/statistics.md). Where neighbouring visits resemble each
-    other too (``alike``, or else `depend` on their means at the level 0.3), the variance is not below that of 2 cosines of the visits'
+    other too (`depend` on their means at the level 0.3, or ``alike``), the variance is not below that of 2 cosines of the visits'
     means, and has 2 degrees of freedom. With fewer visits the variance is that of the rounds' cosines, where it is above that of
     independent rounds, with as many degrees of freedom as cosines.
 
@@ -113,8 +113,8 @@ def long_run_spreads(
         number of each round's visit, of visits that lie apart in time; None where there are none.
     dependent : [M], or one for all
         whether rounds depend on each other.
-    alike : [M]
-        whether neighbouring visits resemble each other, where that is known better than from the series (`visits_alike`).
+    alike : [M], or one for all
+        whether times say that neighbouring visits resemble each other (`visits_alike`), whatever the series says.
 
     Examples
     --------
@@ -193,11 +193,11 @@ def _of_independent(values: Floats) -> Floats:
     return found
 
 
-def _of_visits(values: Floats, visits: Visits, alike: NDArray[np.bool_] | None) -> tuple[Floats, NDArray[np.integer]]:
+def _of_visits(values: Floats, visits: Visits, by_times: ArrayLike) -> tuple[Floats, NDArray[np.integer]]:
     """Return the variance of the mean with visits as the unit, and its degrees of freedom, [M] each."""
     means = means_of_visits(values, visits)
     count = means.shape[1]
-    alike = depend(means, level=ALIKE_VISITS) if alike is None else alike
+    alike = depend(means, level=ALIKE_VISITS) | np.asarray(by_times)
     variance, slow = _of_clusters(values, visits, means), cosine_variance(means, COSINES_OF_VISITS) / count
     return np.where(alike, np.maximum(variance, slow), variance), np.where(alike, COSINES_OF_VISITS, count // 3)
 
@@ -265,24 +265,21 @@ def depend_by_quality_or_time(qualities: ArrayLike, log_medians: ArrayLike, visi
     return depend(qualities, visits) | depend(np.asarray(log_medians)[None], visits)
 
 
-def visits_alike(qualities: ArrayLike, log_medians: ArrayLike, visits: Visits | None) -> NDArray[np.bool_]:
-    """Return at which figures neighbouring visits resemble each other, [M], where rounds depend on each other.
+def visits_alike(log_medians: ArrayLike, visits: Visits | None) -> bool:
+    """Return whether the times of a trial say that neighbouring visits resemble each other.
 
-    The means of visits are asked at the level 0.3: of the rounds' median times, where these depend on each other, and else of each figure's
-    own series, which shows little where few answers are late. False of fewer than 12 visits. Parameters are those of
+    They do where the rounds' median times depend on each other, and the visits' means of these, too, at the level 0.3. Where few answers
+    are late a figure's own series says little of it. False of fewer than 12 visits. Takes ``log_medians`` [R] and ``visits`` [R] as in
     `depend_by_quality_or_time`.
 
     Examples
     --------
     >>> slow = np.repeat([0.0] * 6 + [1.0] * 6, 2)
-    >>> visits_alike([[0.9] * 24], slow, np.repeat(np.arange(12), 2)), visits_alike([[0.9] * 24], slow, None)
-    (array([ True]), array([False]))
+    >>> visits_alike(slow, np.repeat(np.arange(12), 2)), visits_alike(slow, None)
+    (True, False)
     """
-    values, times = _checked(qualities), np.asarray(log_medians, dtype=np.float64)[None]
-    if not enough(visits):
-        return np.zeros(len(values), dtype=bool)
-    asked = times if depend(times, visits)[0] else values
-    return np.broadcast_to(depend(means_of_visits(asked, visits), level=ALIKE_VISITS), len(values))
+    times = np.asarray(log_medians, dtype=np.float64)[None]
+    return enough(visits) and bool(depend(times, visits)[0]) and bool(depend(means_of_visits(times, visits), level=ALIKE_VISITS)[0])
 
 
 def moments_of_products(centred: Floats, neighbours: NDArray[np.bool_]) -> tuple[Floats, Floats]:

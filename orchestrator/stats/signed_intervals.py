@@ -40,7 +40,7 @@ def signed_intervals(
     confidence: float = 0.95,
     dependent: NDArray[np.bool_] | None = None,
     visits: Visits | None = None,
-    alike: NDArray[np.bool_] | None = None,
+    alike: ArrayLike = False,
 ) -> list[Interval]:
     """Return intervals of mean tail quality over rounds, one per threshold, of a metric whose losses have either sign.
 
@@ -90,10 +90,10 @@ def signed_intervals(
             f"{sway.lowest:g}"
         )
     widened = np.zeros(len(curve), dtype=bool) if dependent is None else dependent
-    both = np.repeat(alike, 2).reshape(-1, 2) if alike is not None else [None] * len(curve)  # of what is lost, and of what is gained
+    by_times = np.broadcast_to(alike, len(curve)).tolist()
     return [
-        _interval(quality, ideal, sway, confidence, of_row, visits, of_parts)
-        for quality, of_row, of_parts in zip(curve, widened.tolist(), both, strict=True)
+        _interval(quality, ideal, sway, confidence, of_row, visits, told)
+        for quality, of_row, told in zip(curve, widened.tolist(), by_times, strict=True)
     ]
 
 
@@ -104,7 +104,7 @@ def _interval(
     confidence: float,
     dependent: bool,
     visits: Visits | None,
-    alike: NDArray[np.bool_] | None,
+    alike: bool,
 ) -> Interval:
     mean, best = float(quality.mean()), float(quality.max())
     if ideal <= 0 and best <= 0 and not sway.lowest:

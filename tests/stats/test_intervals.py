@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from orchestrator.contracts import InputError
@@ -13,6 +14,7 @@ from orchestrator.stats import bootstrap
 from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_interval, rounds_intervals, sampling_interval
 from orchestrator.stats.korn_graubard import clopper_pearson, effective_number, korn_graubard
+from orchestrator.stats.long_run import long_run_spreads
 
 
 def seeded():
@@ -194,6 +196,17 @@ def test_rounds_that_depend_and_never_lost_anything_know_the_long_run_by_few_spe
     assert (found.low, found.high) == pytest.approx((0.9 * 0.025 ** (1 / worth), 0.9))
     assert found.parameters["degrees"] == degrees
     assert apart == session[1]
+
+
+@given(arrays(np.float64, 24, elements=st.sampled_from([0.0, 0.45, 0.8, 0.85, 0.9])), st.booleans())
+def test_what_times_say_narrows_no_interval_of_rounds_to_come(quality, alike):
+    """Not against what the losses say alone, nor where none varies against that of this session."""
+    loss, visits = np.maximum(0.9 - quality, 0), np.repeat(np.arange(12), 2)
+    [spread] = long_run_spreads([loss], visits)
+    alone = korn_graubard(loss, 0.9, 18, spread=spread if np.ptp(loss) else None)
+    [found] = intervals_of_rounds_to_come([quality], 0.9, 18, [alone], np.array([True]), visits, alike=alike)
+    assert found.low <= alone.low + 1e-12
+    assert found.high >= alone.high - 1e-12
 
 
 def test_a_single_round_says_nothing_of_rounds_to_come():

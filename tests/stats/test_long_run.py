@@ -104,18 +104,19 @@ def test_visits_that_resemble_their_neighbours_are_no_units_by_themselves() -> N
     assert found.variance == pytest.approx(cosine_variance(means_of_visits(slow, visits), 2)[0] / 12)
 
 
-def test_visits_are_alike_where_the_times_of_dependent_rounds_or_else_the_figure_say_so() -> None:
+def test_visits_are_alike_where_the_times_of_dependent_rounds_or_the_figure_say_so() -> None:
     visits, noise = np.repeat(np.arange(12), 2), np.random.default_rng(6).normal(0, 0.01, (2, 24))
     slow = np.repeat([0.0] * 6 + [1.0] * 6, 2) + noise[0]
     apart = np.repeat(np.tile([0.0, 1.0], 6), 2) + noise[1]
-    steady = np.tile([0.0, 1.0], 12)
+    unlike = np.repeat([0.0] * 6 + [1.0] * 6, 2) + np.tile([0.0, 3.0], 12)
     rare = np.zeros(24)
-    for times, expected in ((slow, [True] * 3), (apart, [False] * 3), (steady, [True, False, False])):
-        assert visits_alike([slow, apart, rare], times, visits).tolist() == expected
-    assert visits_alike([slow], slow, visits // 2).tolist() == [False], "too few visits"
-    [told] = long_run_spreads([apart], visits, alike=np.array([True]))
-    assert (told.degrees, long_run_spreads([apart], visits)[0].degrees) == (2, 4)
-    assert long_run_spreads([slow], visits, alike=np.array([False]))[0].degrees == 4
+    for times, expected in ((slow, True), (apart, False), (unlike, False)):
+        assert visits_alike(times, visits) is expected
+    assert depend(means_of_visits(unlike[None], visits)).all(), "rounds that do not depend on each other say nothing of visits"
+    assert visits_alike(slow, visits // 2) is False, "too few visits"
+    assert [found.degrees for found in long_run_spreads([slow, apart, rare], visits)] == [2, 4, 4]
+    assert [found.degrees for found in long_run_spreads([slow, apart, rare], visits, alike=True)] == [2, 2, 2]
+    assert [found.degrees for found in long_run_spreads([slow, apart, rare], visits, alike=[False, False, True])] == [2, 4, 2]
 
 
 @pytest.mark.parametrize(("rounds", "gap"), [(60, 14), (30, 14)])

@@ -5,6 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from orchestrator.contracts import InputError
@@ -107,3 +110,13 @@ def test_it_covers(late, gainers):
 def test_what_is_no_quality_is_refused(quality):
     with pytest.raises(InputError, match="needs"):
         signed_intervals(quality, IDEAL, SWAY)
+
+
+@given(arrays(np.float64, 24, elements=st.sampled_from([0.0, 0.1, 0.15, 0.18, 0.2, 0.24])))
+def test_what_times_say_narrows_no_interval(quality):
+    """Not against what losses and gains say alone, nor where neither varies against that of this session."""
+    visits = np.repeat(np.arange(12), 2)
+    [alone] = signed_intervals([quality], IDEAL, SWAY, dependent=np.array([np.ptp(quality) > 0]), visits=visits)
+    [found] = signed_intervals([quality], IDEAL, SWAY, dependent=np.array([True]), visits=visits, alike=True)
+    assert found.low <= alone.low + 1e-12
+    assert found.high >= alone.high - 1e-12

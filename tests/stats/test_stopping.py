@@ -126,7 +126,7 @@ def test_slow_swings_that_times_alone_show_count_in_the_half_width() -> None:
         times = np.full(SAMPLES, (12 if number < 24 else 10) * MS)
         primary.add(RoundObservation(number, dict.fromkeys(Clock, times), lambda _, known=qualities[number]: known, 0.9, visit))
     assert not depend(means_of_visits(qualities[None], visits), level=0.3).any()
-    [spread] = long_run_spreads([qualities], visits, alike=np.array([True]))
+    [spread] = long_run_spreads([qualities], visits, alike=True)
     assert primary.dependent()
     assert primary.half_width(dependent=True) == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(spread.variance))
 

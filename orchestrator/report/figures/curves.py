@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_rows, dependent_rows, flags_of_rows
+from orchestrator.analysis.dependence import alike_visits, dependent_rows, flags_of_rows
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.tail_quality import UNEQUAL
@@ -32,7 +32,7 @@ def bands(
     seed: int,
     dependent: NDArray[np.bool_] | None = None,
     visits: NDArray[np.int32] | None = None,
-    alike: NDArray[np.bool_] | None = None,
+    alike: bool = False,
 ) -> tuple[Floats, Floats]:
     """Return 95 % limits of mean tail quality of rounds to come at every threshold.
 
@@ -52,8 +52,8 @@ def bands(
         at which thresholds rounds depend on each other; None: at none.
     visits : [R]
         number of each round's visit; None where there are none.
-    alike : [G]
-        at which thresholds neighbouring visits resemble each other.
+    alike
+        whether times say that neighbouring visits resemble each other.
 
     Returns
     -------
@@ -141,12 +141,11 @@ def curve_of(
     first = judged.curve(times, grid.ns[list(blocks[0])])
     best = float(first.max()) if len(blocks) == 1 else max(float(judged.curve(times, grid.ns[list(some)]).max()) for some in blocks)
     edges = np.linspace(0, max(ideal, best) or 1.0, BINS + 1)
-    parts, flagged = [], []
+    parts, flagged, alike = [], [], alike_visits(data, clock)
     everywhere = [*flags, *([] if stake.balanced else [UNEQUAL])]
     for some in blocks:
         quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
         dependent = dependent_rows(data, quality, clock)
-        alike = alike_rows(data, quality, clock)
         low, high = bands(quality, ideal, stake, seed, dependent, data.visits, alike)
         for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits, data.close_visits), strict=True)):
             ns = int(grid.ns[index])
@@ -156,9 +155,7 @@ def curve_of(
             elif grid.labels[index]:
                 random = np.random.default_rng([seed, zlib.crc32(f"0:{data.trial_id} {clock} {ns}".encode())])
                 session = intervals_of(quality[place][None], ideal, stake, random)
-                [found] = intervals_to_come(
-                    quality[place][None], ideal, stake, session, dependent[place][None], data.visits, alike=alike[place][None]
-                )
+                [found] = intervals_to_come(quality[place][None], ideal, stake, session, dependent[place][None], data.visits, alike=alike)
                 low[place], high[place] = found.low, found.high
         centres, means, worst = stretches(quality, points)
         parts.append((quality.mean(axis=1), quality.min(axis=1), low, high, means, worst, _shares(quality, edges)))

@@ -117,7 +117,7 @@ class PrimaryQuality:
             return None
         if self.constant():
             return 3 / (self.rounds * self._at_stake)
-        alike = visits_alike([self._qualities], self._log_medians, self.visits)
+        alike = visits_alike(self._log_medians, self.visits)
         [found] = long_run_spreads([self._qualities], self.visits, dependent, alike)
         return float(scipy.special.stdtrit(found.degrees, (1 + confidence) / 2) * math.sqrt(found.variance))
 
