@@ -14,7 +14,7 @@ from orchestrator.stats import bootstrap
 from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_interval, rounds_intervals, sampling_interval
 from orchestrator.stats.korn_graubard import clopper_pearson, effective_number, korn_graubard
-from orchestrator.stats.long_run import long_run_spreads
+from orchestrator.stats.long_run import Spread, cosine_variance, depend
 
 
 def seeded():
@@ -201,9 +201,12 @@ def test_rounds_that_depend_and_never_lost_anything_know_the_long_run_by_few_spe
 @given(arrays(np.float64, 24, elements=st.sampled_from([0.0, 0.45, 0.8, 0.85, 0.9])), st.booleans())
 def test_what_times_say_narrows_no_interval_of_rounds_to_come(quality, alike):
     """Not against what the losses say alone, nor where none varies against that of this session."""
-    loss, visits = np.maximum(0.9 - quality, 0), np.repeat(np.arange(12), 2)
-    [spread] = long_run_spreads([loss], visits)
-    alone = korn_graubard(loss, 0.9, 18, spread=spread if np.ptp(loss) else None)
+    loss, visits = 0.9 - quality, np.repeat(np.arange(12), 2)
+    means = loss.reshape(1, 12, 2).mean(axis=2)
+    variance, alone_alike = max(stats.sem(means[0]) ** 2, stats.sem(loss) ** 2), depend(means, level=0.3)[0]
+    slow = Spread(max(variance, cosine_variance(means, 2)[0] / 12), 2, "visits")
+    by_losses = slow if alone_alike else Spread(variance, 4, "visits")
+    alone = korn_graubard(loss, 0.9, 18, spread=by_losses if np.ptp(loss) else None)
     [found] = intervals_of_rounds_to_come([quality], 0.9, 18, [alone], np.array([True]), visits, alike=alike)
     assert found.low <= alone.low + 1e-12
     assert found.high >= alone.high - 1e-12
