@@ -13,7 +13,7 @@ from orchestrator.report.standings import Ranking, Standing, by_model
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality, within
 
-HERE_ALONE = "on these {}samples yes, on others like these no"
+HERE_ALONE = "on these {}samples yes, on others like these not shown"
 """What is said of models that differ on the samples of a task, where others like them are not shown to say the same."""
 
 
@@ -67,8 +67,8 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
         return f"{start} tie of {which}, which these {samples} samples cannot tell apart{also}; {_more_samples(one)}: {said}."
     behind = f"{told[1]}, {_by_how_much(best, others[0])}"
     if here_alone:
-        win = f"does a model win? {_capital(HERE_ALONE.format(f'{samples} '))}; {_more_samples(one, ' show it')}"
-        return f"{start} {win}: {where}{told[0]}. Behind: {behind}."
+        shown = f"on these {samples} samples, not shown for others like these; {_more_samples(one, ' show it')}"
+        return f"{start} {where}{told[0]}, the most {shown}. Behind: {behind}."
     return f"{start} {where}{told[0]}, the most, on others like these samples too. Behind: {behind}."
 
 
@@ -76,10 +76,6 @@ def _more_samples(one: Ranking, what: str = "") -> str:
     """Say how to get more samples, which could tell models apart."""
     limit = one.group.trials[0].record.trial.task.limit
     return f"more samples could{what} ({'the task has no more' if limit is None else f'task.limit above {limit}'})"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _of_ideal(one: Standing) -> str:

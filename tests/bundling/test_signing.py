@@ -10,6 +10,8 @@ from program import Done, orchestrator
 
 from orchestrator.bundling import signing
 
+pytestmark = pytest.mark.slow
+
 FAKE_MINISIGN = """#!/bin/sh
 # Stands in for minisign, which is not on every machine: what it "signs" is the digest of the file beside the key's first line.
 case "$1" in

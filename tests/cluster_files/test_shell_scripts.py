@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Script = Callable[..., subprocess.CompletedProcess[str]]
 Hosts = Callable[[str], dict[str, str]]
 COMMANDS = ("start_head.sh", "start_node.sh", "stop.sh")

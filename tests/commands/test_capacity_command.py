@@ -25,6 +25,8 @@ from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 
+pytestmark = pytest.mark.slow
+
 Call = Callable[..., tuple[int, str, str]]
 WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.stream_s=0.1", "load.ramp_s=0.02", "cluster=inline")
 

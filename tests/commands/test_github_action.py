@@ -15,6 +15,8 @@ import pytest
 import yaml
 from program import orchestrator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "tests" / "support"
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))

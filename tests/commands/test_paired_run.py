@@ -22,6 +22,8 @@ from orchestrator.storage.load import read_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 
+pytestmark = pytest.mark.slow
+
 SUPPORT = Path(__file__).parents[1] / "support"
 BOTH = [
     "--config-dir", str(SUPPORT / "conf"), "task=numbers", "model=echo", "model.sleep_ms=0", "cluster=inline",

@@ -15,6 +15,8 @@ import yaml
 from program import orchestrator
 from rich.cells import cell_len
 
+pytestmark = pytest.mark.slow
+
 SUPPORT = Path(__file__).parents[1] / "support"
 NAMES = [f"a_system_whose_name_is_as_long_as_names_may_sensibly_be_no_{number:02}" for number in (1, 2, 3)]
 SHORT = {"model", "task", "system", "runtime", "batch", "repeat", "id", "ends", "0", "1"}

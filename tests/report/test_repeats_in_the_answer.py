@@ -190,7 +190,7 @@ def test_whether_it_is_shown_knows_what_ties(tmp_path: Path) -> None:
     assert shown(first, second) == "For these processes yes. For processes started anew not yet."
     of_other_model = replace(apart, names={**apart.names, "model": "other"})
     assert shown(best, of_other_model, like_these=frozenset(["other"])) == f"{yes}."
-    assert shown(best, apart, of_other_model) == f"{yes}; between models on these samples yes, on others like these no."
+    assert shown(best, apart, of_other_model) == f"{yes}; between models on these samples yes, on others like these not shown."
     alike_model = replace(alike, names={**alike.names, "model": "other"})
     assert shown(best, apart, alike, alike_model) == f"{yes}; not between models, nor between systems that tie."
     assert shown(best, alike_model) == no

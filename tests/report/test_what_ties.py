@@ -110,9 +110,8 @@ def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     one, other = standing("a", 0.8, 0.79, 0.81, model="m"), standing("a", 0.7, 0.69, 0.71, model="n")
     both = "on a with r, m top1 0.800 of its 0.811; n top1 0.700 of its 0.811"
     assert said(one, other)[0] == (
-        "pictures within 5 ms: does a model win? On these 10 samples yes, on others like these no; more samples could show it "
-        "(task.limit above 10): "
-        "on a with r, m top1 0.800 of its 0.811. Behind: n top1 0.700 of its 0.811, 0.100 less (12.3 % of ideal quality)."
+        "pictures within 5 ms: on a with r, m top1 0.800 of its 0.811, the most on these 10 samples, not shown for others like these; "
+        "more samples could show it (task.limit above 10). Behind: n top1 0.700 of its 0.811, 0.100 less (12.3 % of ideal quality)."
     )
     elsewhere = replace(other, names={**other.names, "system": "b"})
     assert "not tested here: m (a with r) top1 0.800 of its 0.811; n (b with r) top1 0.700" in said(one, elsewhere, like_these=None)[0]
@@ -122,7 +121,7 @@ def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     )
     assert "all 3 models" not in (sentence := said(one, near, replace(other, names={**other.names, "model": "o"}, trials=("o a",)))[0])
     assert (
-        "tie of 2 of 3 models, which these 10 samples cannot tell apart (o: on these samples yes, on others like these no); more"
+        "tie of 2 of 3 models, which these 10 samples cannot tell apart (o: on these samples yes, on others like these not shown); more"
         in sentence
     )
     assert said(one, other, like_these=None)[0] == f"pictures within 5 ms: models are not tested here: {both}."

@@ -31,6 +31,8 @@ from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
 
+pytestmark = pytest.mark.slow
+
 SAMPLES, ROUNDS = 10, 12
 POISSON = {"name": "poisson", "rate_per_s": 100, "stream_s": 0.25, "ramp_s": 0.05}
 

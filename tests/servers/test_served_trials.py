@@ -17,6 +17,8 @@ from orchestrator.report.markdown import to_report
 from orchestrator.report.result_tables import summary_tables
 from orchestrator.storage.reader import Campaign
 
+pytestmark = pytest.mark.slow
+
 Measure = Callable[..., Campaign]
 FAULTS = {
     1: ("hangs", "timeout"),

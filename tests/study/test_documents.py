@@ -19,6 +19,8 @@ from orchestrator.study.document import SECTIONS, cells_of, differences, filled,
 from orchestrator.study.plots import draw, title_lines
 from orchestrator.study.study import Study
 
+pytestmark = pytest.mark.slow
+
 CLAIM = "claims/C1/verdict"
 
 
