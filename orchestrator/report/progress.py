@@ -78,7 +78,7 @@ class Progress:
     def __init__(self, trials: int, stream: TextIO | None = sys.stderr, names: Mapping[str, str] | None = None) -> None:
         self._trials = trials
         self._names = names or {}
-        self._quiet_about_waits = stream is not None
+        self._wait_told = stream is not None
         self._waiting_since: dict[str, float] = {}
         self._waited_s: dict[tuple[str, float], float] = {}
         self._done = 0
@@ -136,8 +136,8 @@ class Progress:
         waited = "" if first else f" {seconds(so_far_s)} so far"
         message = f"waits{waited}: {holder} measures on that machine"
         self._show(planned, message, now=first)
-        if not self._quiet_about_waits:
-            self._quiet_about_waits = True
+        if not self._wait_told:
+            self._wait_told = True
             sys.stderr.write(f"{printable(self._name(planned))}: {printable(message)}\n")
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
