@@ -15,13 +15,12 @@ they are three repetitions of one experiment. The shares on time of one repetiti
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.studies.scenarios import IDEAL, WITH_BAR, WITHOUT_BAR, Scenario, generator, scores
+from benchmarks.studies.scenarios import IDEAL, WITH_BAR, WITHOUT_BAR, RoundsOfOneKind, generator, scores
 from orchestrator.stats.intervals import rounds_intervals
 from orchestrator.stats.tail_quality import quality_curve
 
@@ -39,22 +38,10 @@ BRANCHES = {"bootstrap-t": (93.0, 97.0), "korn-graubard": (93.0, 100.0)}
 WHOLE = (93.0, 100.0)
 
 
-@dataclass(frozen=True)
-class Case:
-    """Times of one kind, in rounds of so many samples."""
-
-    scenario: Scenario
-    samples: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.scenario.name}, {self.samples} samples"
+CASES = [RoundsOfOneKind(scenario, samples) for scenario in WITH_BAR + WITHOUT_BAR for samples in (20, 1000)]
 
 
-CASES = [Case(scenario, samples) for scenario in WITH_BAR + WITHOUT_BAR for samples in (20, 1000)]
-
-
-def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
+def run(case: RoundsOfOneKind, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
     """Return one row per share of samples on time; a tenth of the repetitions where no bar is judged."""
     with_bar = case.scenario in WITH_BAR
     repetitions = repetitions if with_bar else max(1, repetitions // 10)

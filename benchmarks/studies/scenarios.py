@@ -163,6 +163,18 @@ class StallsInSpells(Scenario):
         return found
 
 
+@dataclass(frozen=True)
+class RoundsOfOneKind:
+    """Times of one kind, in rounds of so many samples: a case of several studies."""
+
+    scenario: Scenario
+    samples: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.scenario.name}, {self.samples} samples"
+
+
 @cache
 def _sd_of_log_median(scenario: Scenario, samples: int) -> float:
     """Return the standard deviation of a round's log median, from 50,000 rounds of a fixed seed."""

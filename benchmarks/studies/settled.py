@@ -9,12 +9,11 @@ trials.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.studies.rounds_fed import rounds_until_stop
-from benchmarks.studies.scenarios import DEPENDENT, IDEAL, MEDIAN_NS, ROUND_EFFECTS, WITH_BAR, Scenario, generator, scores
+from benchmarks.studies.scenarios import DEPENDENT, IDEAL, MEDIAN_NS, ROUND_EFFECTS, WITH_BAR, RoundsOfOneKind, generator, scores
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
 from orchestrator.stats.long_run import depend_by_quality_or_time
 from orchestrator.stats.stopping import make_rule
@@ -30,22 +29,10 @@ BAR = 93.0
 FEWEST_TO_JUDGE = 0.1
 
 
-@dataclass(frozen=True)
-class Case:
-    """Times of one kind, in rounds of so many samples."""
-
-    scenario: Scenario
-    samples: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.scenario.name}, {self.samples} samples"
+CASES = [RoundsOfOneKind(scenario, samples) for scenario in (*WITH_BAR, ROUND_EFFECTS, *DEPENDENT) for samples in (20, 1000)]
 
 
-CASES = [Case(scenario, samples) for scenario in (*WITH_BAR, ROUND_EFFECTS, *DEPENDENT) for samples in (20, 1000)]
-
-
-def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
+def run(case: RoundsOfOneKind, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
     """Return one row."""
     random = generator(seed, "settled", case.name)
     score = scores(case.samples)
@@ -75,7 +62,9 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
     ]
 
 
-def _covers(case: Case, times: np.ndarray[tuple[int, int], np.dtype[np.float64]], score: np.ndarray, random: np.random.Generator) -> bool:
+def _covers(
+    case: RoundsOfOneKind, times: np.ndarray[tuple[int, int], np.dtype[np.float64]], score: np.ndarray, random: np.random.Generator
+) -> bool:
     """Return whether the interval of a finished trial holds expected quality at its own frozen threshold."""
     own = own_thresholds(times, [PERCENTILE])
     threshold = own.thresholds[0].ns

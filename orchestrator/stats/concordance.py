@@ -25,11 +25,12 @@ class Concordance:
     items: int
 
 
-def kendalls_w(values: ArrayLike) -> float:
-    """Return Kendall's coefficient of concordance with the correction for ties.
+def concordance(values: ArrayLike, random: np.random.Generator, permutations: int = PERMUTATIONS) -> Concordance:
+    """Return Kendall's W with a permutation test: every judge's values are dealt to the items anew.
 
     W = 12 S / (k^2 (n^3 - n) - k T), with S the squared deviations of the items' rank sums and T the sum over judges and groups of
     ties of (t^3 - t) (Kendall and Babington Smith, *Annals of Mathematical Statistics* 10, 1939; Siegel and Castellan, section 9.7).
+    The p-value is (1 + the number of permutations with at least the W observed) / (1 + permutations).
 
     Parameters
     ----------
@@ -38,21 +39,12 @@ def kendalls_w(values: ArrayLike) -> float:
 
     Returns
     -------
-    W; NaN where every judge gives all items the same.
+    W and its p-value; NaN where every judge gives all items the same.
 
     Examples
     --------
-    >>> kendalls_w([[1, 2, 3], [1, 2, 3]]), kendalls_w([[1, 2, 3], [3, 2, 1]])
-    (1.0, 0.0)
-    """
-    ranks = _ranks(values)
-    return float(_w(ranks.sum(axis=0), _scale(ranks)))
-
-
-def concordance(values: ArrayLike, random: np.random.Generator, permutations: int = PERMUTATIONS) -> Concordance:
-    """Return Kendall's W with a permutation test: every judge's values are dealt to the items anew.
-
-    The p-value is (1 + the number of permutations with at least the W observed) / (1 + permutations).
+    >>> concordance([[1, 2, 3], [3, 2, 1]], np.random.default_rng(0)).w
+    0.0
     """
     ranks = _ranks(values)
     judges, items = ranks.shape

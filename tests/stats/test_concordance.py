@@ -7,7 +7,7 @@ import pytest
 import scipy
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.concordance import concordance, kendalls_w, spearman_of_pairs
+from orchestrator.stats.concordance import concordance, spearman_of_pairs
 
 RANDOM = np.random.default_rng(5)
 
@@ -16,7 +16,7 @@ RANDOM = np.random.default_rng(5)
 def test_w_is_friedman_s_chi_square_over_its_largest(ties: bool) -> None:
     values = RANDOM.integers(0, 4, (5, 12)) if ties else RANDOM.random((5, 12))
     chi_square = scipy.stats.friedmanchisquare(*values.T).statistic
-    assert kendalls_w(values) == pytest.approx(chi_square / (5 * 11))
+    assert concordance(values, RANDOM, 1).w == pytest.approx(chi_square / (5 * 11))
 
 
 def test_spearman_is_scipy_s_for_every_pair() -> None:
@@ -49,9 +49,9 @@ def test_nobody_tells_apart() -> None:
     assert math.isnan(found.w)
     assert math.isnan(found.p_value)
     with pytest.raises(InputError, match="at least 2 judges and 2 items"):
-        kendalls_w([[1, 2, 3]])
+        concordance([[1, 2, 3]], RANDOM)
 
 
 def test_one_nan_is_refused() -> None:
     with pytest.raises(InputError, match="no NaN"):
-        kendalls_w([[1, 2, 3], [3, np.nan, 1]])
+        concordance([[1, 2, 3], [3, np.nan, 1]], RANDOM)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.gate import gate, smallest_detectable
+from orchestrator.stats.gate import gate
 from orchestrator.stats.replication import replicates
 
 MEANS = st.lists(st.integers(0, 600).map(lambda right: right / 600), min_size=1, max_size=6)
@@ -43,8 +43,9 @@ def test_p_values_and_bounds_equal_scipys(tolerance):
         pooled = math.sqrt(np.average([a[trial].var(ddof=1), b[trial].var(ddof=1)], weights=[a[trial].size - 1, b[trial].size - 1]))
         assert verdict.sd == pytest.approx(pooled)
         assert (verdict.repeats_a, verdict.repeats_b, verdict.degrees) == (a[trial].size, 4, a[trial].size + 2)
-        expected = tolerance + smallest_detectable(pooled, a[trial].size, 4, trials=4)
-        assert verdict.detectable_drop == pytest.approx(expected)
+        error = pooled * math.sqrt(1 / a[trial].size + 1 / 4)
+        found_in = stats.nct.sf(stats.t.isf(0.05 / 4, verdict.degrees), verdict.degrees, (verdict.detectable_drop - tolerance) / error)
+        assert found_in == pytest.approx(0.8)
 
 
 def test_pairs_equal_scipys_paired_t():
@@ -219,42 +220,33 @@ def test_laws(pairs, tolerance, with_floor):
             assert verdict.difference < -tolerance
 
 
-@pytest.mark.parametrize(
-    ("repeats", "trials", "power"), [((3, 3), 8, 0.9), ((5, 5), 8, 0.9), ((5, 5), 1, 0.5), ((2, 2), 100, 0.999), ((10, 4), 3, 0.9)]
-)
-def test_smallest_detectable_has_the_power_it_says(repeats, trials, power):
-    drop = smallest_detectable(0.01, *repeats, trials=trials, power=power)
-    error, degrees = 0.01 * math.sqrt(1 / repeats[0] + 1 / repeats[1]), sum(repeats) - 2
+def detectable(repeats_a, repeats_b, trials, level=0.05):
+    """Return the smallest drop that a gate over so many trials finds, whose repeats have a standard deviation of 0.01."""
+    means = [0.85 + 0.01 * math.sqrt((n - 1) / n) * np.resize([1, -1], n) for n in (repeats_a, repeats_b)]
+    sides = [dict.fromkeys(map(str, range(trials)), side) for side in means]
+    return gate(*sides, level=level)["0"].detectable_drop
+
+
+@pytest.mark.parametrize(("repeats", "trials"), [((4, 4), 8), ((6, 6), 1), ((10, 4), 3)])
+def test_the_drop_that_would_be_found_is_found_in_80_percent(repeats, trials):
+    drop, degrees = detectable(*repeats, trials), sum(repeats) - 2
+    scale = math.sqrt(1 / repeats[0] + 1 / repeats[1])
     random = np.random.default_rng(sum(repeats))
-    difference = random.normal(drop, error, 200_000)
+    difference = random.normal(drop, 0.01 * scale, 200_000)
     sd = 0.01 * np.sqrt(random.chisquare(degrees, 200_000) / degrees)
-    found = difference / (sd * math.sqrt(1 / repeats[0] + 1 / repeats[1])) > stats.t.isf(0.05 / trials, degrees)
-    assert found.mean() == pytest.approx(power, abs=5 * math.sqrt(power * (1 - power) / 200_000))
+    found = difference / (sd * scale) > stats.t.isf(0.05 / trials, degrees)
+    assert found.mean() == pytest.approx(0.8, abs=5 * math.sqrt(0.8 * 0.2 / 200_000))
 
 
-def test_smallest_detectable_by_the_normal_law_for_many_repeats():
+def test_the_drop_that_would_be_found_follows_the_normal_law_for_many_repeats():
     expected = 0.01 * math.sqrt(2 / 5000) * (stats.norm.isf(0.05) + stats.norm.isf(0.2))
-    assert smallest_detectable(0.01, 5000, 5000) == pytest.approx(expected, rel=1e-3)
-    assert smallest_detectable(0.02, 5, 5) == pytest.approx(2 * smallest_detectable(0.01, 5, 5))
-    assert smallest_detectable(0.01, 5, 5, power=0.99) > smallest_detectable(0.01, 5, 5, power=0.6) > 0
-    assert smallest_detectable(0.0, 5, 5) == 0
+    assert detectable(5000, 5000, 1) == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "message"),
-    [
-        ((0.01, 1, 1), {}, "repeats"),
-        ((0.01, 5, 1), {}, "repeats"),
-        ((-0.01, 5, 5), {}, "standard deviation"),
-        ((math.nan, 5, 5), {}, "standard deviation"),
-        ((math.inf, 5, 5), {}, "standard deviation"),
-        ((0.01, 5, 5), {"trials": 0}, "trials"),
-        ((0.01, 5, 5), {"level": 0.0}, "level"),
-        ((0.01, 5, 5), {"power": 1.0}, "power"),
-        ((0.01, 5, 5), {"power": 0.01}, "power"),
-        ((0.01, 5, 5), {"level": 0.3, "power": 0.3}, "power"),
-    ],
-)
-def test_power_refuses(arguments, options, message):
-    with pytest.raises(InputError, match=message):
-        smallest_detectable(*arguments, **options)
+@pytest.mark.parametrize(("repeats", "level"), [(2, 1e-3), (4, 1e-7), (4, 0.5)])
+def test_the_drop_that_would_be_found_is_found_as_often_at_any_level(repeats, level):
+    pairs = [{"t": np.resize([0.85, 0.85 + 0.01 * side], 2 * repeats)} for side in (1, -1)]
+    verdict = gate(*pairs, designs={"t": "pairs"}, level=level)["t"]
+    error = verdict.sd / math.sqrt(verdict.repeats_a)
+    shifted = stats.nct.sf(stats.t.isf(level, verdict.degrees), verdict.degrees, verdict.detectable_drop / error)
+    assert shifted == pytest.approx(0.8, abs=1e-6)
