@@ -17,9 +17,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
-from orchestrator.contracts import ClusterLost, InputError
+from orchestrator.contracts import InputError
+from orchestrator.endings import ClusterLost, ends_the_program
 from orchestrator.execution.signals import Restart, go_on, handled_by, received, stop_at_once
 from orchestrator.report.text import printable
+from orchestrator.subject.targets import message_with_place
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
@@ -39,17 +41,15 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
         remedy = "use the Python of its environment (after make: source .venv/bin/activate), or install it: pip install '.[vision]'"
         print(printable(f"error: {where}: {remedy}"), file=sys.stderr)  # noqa: T201
         return 2
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as error:
+        return 130 if ends_the_program(error) else _refuse_to_leave(error)
     except Restart as lost:
         return lost.give_up() if restart is None else restart(lost)
     except ClusterLost as lost:
         print(f"error: {lost}; nothing was measured yet: start the command again", file=sys.stderr)  # noqa: T201
         return 1
     except SystemExit as error:  # our code never raises it
-        message = f"code of a model, task or metric asked to end the program (SystemExit: {error.code})"
-        print(printable(f"error: {message}; let it raise an exception that says what is wrong"), file=sys.stderr)  # noqa: T201
-        return 1
+        return _refuse_to_leave(error)
     except BrokenPipeError:
         # The reader of our output is gone; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,6 +61,13 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
         print(printable(f"error: {where}{error.strerror}; mend it and try again"), file=sys.stderr)  # noqa: T201
         return 2 if error.errno in USERS_MISTAKES else 1
     return code
+
+
+def _refuse_to_leave(error: SystemExit | KeyboardInterrupt) -> int:
+    """Say that somebody's code has tried to end the program, and return the exit code."""
+    message = f"code of a model, task or metric asked to end the program ({message_with_place(error)})"
+    print(printable(f"error: {message}; let it raise an exception that says what is wrong"), file=sys.stderr)  # noqa: T201
+    return 1
 
 
 def program() -> None:

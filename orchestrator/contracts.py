@@ -230,10 +230,3 @@ class Task(Protocol):
 
     def decode(self, encoded: bytes) -> Any:
         """Turn encoded bytes into what models of this kind preprocess: an RGB ``PIL.Image.Image``, a ``str``."""
-
-
-class ClusterLost(BaseException):
-    """The Ray that runs the timed processes has died while the host lives; it answers no more calls.
-
-    No ``Exception``: it concerns all trials, and none may take it for its own fault.
-    """

@@ -37,6 +37,7 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.stored_form import finite
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
+from orchestrator.subject.schedule import refuse_cut_groups
 
 Floats = NDArray[np.float64]
 Window = tuple[int, int]
@@ -222,6 +223,7 @@ def _at(
     """Return the streams of a trial at one rate, and of the fallback under the same arrivals."""
     samples = len(data.references)
     schedules = [schedule_of(question.law, rate_per_s, own.size, samples, number) for number, own in enumerate(rounds)]
+    refuse_cut_groups(question.law.group, min(schedule.moments_ns.size for schedule in schedules), "--group")
     played = [play(data, services, own, schedule, question.rule, deadline_ns) for own, schedule in zip(rounds, schedules, strict=True)]
     other, beside = question.fallback, []
     if other is not None:

@@ -30,7 +30,8 @@ from orchestrator.commands.shared_options import read_composing
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.plain_values import check_size
-from orchestrator.contracts import ClusterLost, InputError, first_line
+from orchestrator.contracts import InputError, first_line
+from orchestrator.endings import ClusterLost
 from orchestrator.execution.executor import Executor, Site
 from orchestrator.execution.signals import received
 from orchestrator.planning.plan import Plan

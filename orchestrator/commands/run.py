@@ -18,7 +18,8 @@ from orchestrator.commands.asked import Composing
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
 from orchestrator.configuration.config import CampaignConfig
-from orchestrator.contracts import ClusterLost, InputError
+from orchestrator.contracts import InputError
+from orchestrator.endings import ClusterLost, Stopped, ends_the_program
 from orchestrator.execution.executor import Site
 from orchestrator.execution.signals import Restart, handled_by, received, stop_at_once
 from orchestrator.planning.plan import Plan
@@ -118,14 +119,16 @@ def measure(
                         run_trials(batch, executor, writer, progress, stop, campaign.analysis.primary, rule_of)
                         batch = () if more is None or stop.is_set() else more(progress)
                         more = more if batch else None
-                except KeyboardInterrupt:
+                except KeyboardInterrupt as interrupt:
+                    if not ends_the_program(interrupt):
+                        raise
                     _stopped_at_once(writer, progress)  # before Ray ends, which may take a while
-                    raise KeyboardInterrupt(REPORTED) from None
+                    raise Stopped(REPORTED) from None
             writer.look_after()
             write_report(writer.directory, campaign.analysis, full)
             writer.look_after()
         except KeyboardInterrupt as interrupt:
-            if REPORTED not in interrupt.args:
+            if REPORTED not in interrupt.args and ends_the_program(interrupt):
                 _stopped_at_once(writer, progress)
             raise
         except ClusterLost as lost:

@@ -12,6 +12,7 @@ import ray
 from orchestrator.configuration.config import Trial
 from orchestrator.distributed.bell import sleep_until_rung
 from orchestrator.distributed.placement import import_shipped
+from orchestrator.endings import take_no_interrupts
 from orchestrator.execution.worker_with_server import WorkerWithServer
 from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
@@ -28,6 +29,7 @@ class TimedActor:
     def __init__(
         self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str, campaign: str, holder: str, driver: Identity
     ) -> None:
+        take_no_interrupts()
         import_shipped(Path.cwd())
         for folder in (scratch_root(), own_folder_path()):
             remove_stale(folder)

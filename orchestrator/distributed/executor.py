@@ -24,6 +24,7 @@ from orchestrator.distributed.bell import Bell
 from orchestrator.distributed.placement import gpus_to_reserve
 from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
+from orchestrator.endings import Leaving
 from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
 from orchestrator.execution.server import KEEPER_S, await_keepers
@@ -68,7 +69,7 @@ class RayJob(Generic[T]):
             raise as_fault(error.cause if isinstance(error.cause, Exception) else error) from None
         except RayActorError as error:
             if self._leaving.is_set():
-                raise SystemExit from None
+                raise Leaving from None
             gone = "node" in first_line(error) and "die" in first_line(error)
             raise SessionLost(first_line(error), cause="machine" if gone else "process") from None
         except RayError as error:

@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from orchestrator.contracts import ClusterLost, first_line
+from orchestrator.contracts import first_line
 from orchestrator.distributed import start_worker
 from orchestrator.distributed.watch import Watch, watched
+from orchestrator.endings import ClusterLost
 from orchestrator.execution.guard import MARK, Guard
 
 PREFIX = "tq-"

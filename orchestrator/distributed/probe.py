@@ -20,6 +20,7 @@ from orchestrator.distributed.placement import Node, import_shipped
 from orchestrator.distributed.watch import ask
 from orchestrator.doctor.clocks import Offset, Trip, offset_from
 from orchestrator.doctor.findings import Examined, HostReading, read_host
+from orchestrator.endings import take_no_interrupts
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Machine, read_machine
 from orchestrator.machine.turn import check_turn
@@ -72,6 +73,7 @@ def look_here(documents: Sequence[Mapping[str, Any]]) -> list[Look]:
     """Look at models and data of trials on this node."""
     from orchestrator.configuration.config import Trial
 
+    take_no_interrupts()
     import_shipped(Path.cwd())
     inspector = Inspector()
     return [inspector.look(Trial.model_validate(document)) for document in documents]

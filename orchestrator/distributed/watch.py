@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from orchestrator.contracts import ClusterLost
+from orchestrator.endings import ClusterLost
 
 T = TypeVar("T")
 

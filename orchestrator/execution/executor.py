@@ -110,7 +110,7 @@ class Executor(Protocol):
         """Start a fresh process for a trial. ``process`` counts the trial's processes from 0."""
 
     def leave(self) -> None:
-        """End every process, as the driver ends. Calls under way raise SystemExit, which ends the threads waiting for them."""
+        """End every process, as the driver ends. Calls under way raise Leaving, which ends the threads waiting for them."""
 
 
 class Site(Protocol):

@@ -15,6 +15,7 @@ from uuid import uuid4
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.configuration.server import ServerSettings
+from orchestrator.endings import ends_the_program
 from orchestrator.execution.executor import as_fault
 from orchestrator.execution.guard import guarded
 from orchestrator.execution.worker_with_server import WorkerWithServer, take_server_log
@@ -41,9 +42,9 @@ class InlineJob(Generic[T]):
         """Make the call. The time limit cannot be kept within one process."""
         try:
             return self._call()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+            if ends_the_program(error):
+                raise
             raise as_fault(error) from error
 
 

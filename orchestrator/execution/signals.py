@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from orchestrator.endings import Stopped
+
 Handler = Callable[[int, FrameType | None], Any]
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RELAY = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
@@ -74,9 +76,9 @@ def handled_by(handler: Handler) -> Iterator[None]:
 
 
 def stop_at_once(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, once: no later signal cuts short the cleaning up that follows."""
+    """Raise Stopped, once: no later signal cuts short the cleaning up that follows."""
     _leave_soon()
-    raise KeyboardInterrupt
+    raise Stopped
 
 
 @contextmanager
@@ -91,7 +93,7 @@ def deferred() -> Iterator[None]:
     with handled_by(keep):
         yield
     if seen:
-        raise KeyboardInterrupt
+        raise Stopped
 
 
 def _leave_soon() -> None:

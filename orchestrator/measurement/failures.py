@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
+from orchestrator.endings import ends_the_program
 from orchestrator.measurement.timing import IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
 from orchestrator.storage.handover import RoundResult
@@ -70,9 +71,9 @@ def tracebacks_kept() -> Iterator[None]:
     except (InputError, TrialFailed) as error:
         keep_traceback(error)
         raise
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+        if ends_the_program(error):
+            raise
         raise unexpected(error) from error
 
 

@@ -17,6 +17,7 @@ from traceback import TracebackException
 from typing import Any
 
 from orchestrator.contracts import Reply, ServerTimeout
+from orchestrator.endings import ends_the_program
 from orchestrator.measurement.kept_answers import kept, refuse_other_count
 from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
@@ -192,9 +193,9 @@ def ask_once(
         answers = stages.postprocess(outputs)
         ended = clock()
         refuse_other_count(answers, len(batch))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+        if ends_the_program(error):
+            raise
         stamps[at + 1] = TIMED_OUT if isinstance(error, ServerTimeout) else 0
         stamps[at + 3] = clock()
         asked.errors[number] = kept(message_with_place(error), hide)

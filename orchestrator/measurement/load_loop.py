@@ -13,6 +13,7 @@ from traceback import TracebackException
 from typing import Any
 
 from orchestrator.configuration.load import LoadConfig
+from orchestrator.endings import ends_the_program
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages
 from orchestrator.stats.service_policies import Policy
 from orchestrator.subject.targets import message_with_place
@@ -170,9 +171,9 @@ def serve(
             inferred = clock()
             answers[first] = postprocess(outputs)
             now = clock()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+            if ends_the_program(error):
+                raise
             stamps[at + 3] = now = clock()
             served.errors.update(dict.fromkeys((first, *others), message_with_place(error)))
             if first_raised is not None and not first_raised:

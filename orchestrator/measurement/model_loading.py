@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
+from orchestrator.endings import ends_the_program
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.device import device_in_process
 from orchestrator.measurement.failures import TrialFailed, fault_of
@@ -35,9 +36,11 @@ def load_model(model: Model, trial: Trial, threads: int, cache_dir: Path, client
     )
     try:
         loaded = model.load(context)
-    except (InputError, KeyboardInterrupt):
+    except InputError:
         raise
-    except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+        if ends_the_program(error):
+            raise
         message = message_with_place(error)
         raise TrialFailed(f"model {trial.model.name} raised while loading: {message}", fault_of(message, "load failed")) from error
     if wrong := _why_not_loaded(loaded):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
 
+from orchestrator.endings import ends_the_program
 from orchestrator.subject.targets import message_with_place
 
 Clock = Callable[[], int]
@@ -97,9 +98,9 @@ def run_batches(
         try:
             time_batches(batches, stages, stamps, answers, first, clock)
             break
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # also SystemExit: no exception of the user's code may end the program
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+            if ends_the_program(error):
+                raise
             failed = first
             while stamps[STAMPS * failed + 3]:
                 failed += 1

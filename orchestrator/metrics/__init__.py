@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from orchestrator.contracts import InputError
+from orchestrator.endings import ends_the_program
 from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, Part, PartedMetric, WholeTaskMetric
 
 __all__ = [
@@ -186,7 +187,9 @@ def _import(name: str, path: Path) -> Metric:
     """Import the user's file and construct the metric, which may fail in any way."""
     try:
         return dict(_metrics_of(import_module(path.stem)))[name]()  # type: ignore[no-any-return]
-    except Exception as error:
+    except BaseException as error:
+        if ends_the_program(error):
+            raise
         why = "Python imports another module of that name" if isinstance(error, KeyError) else error
         raise InputError(f"metric {name!r} of {path}: cannot be used ({why}); repair it") from error
 
@@ -195,7 +198,9 @@ def _load(point: EntryPoint) -> Metric:
     """Import and construct a metric of another package, which may fail in any way."""
     try:
         metric = point.load()()
-    except Exception as error:
+    except BaseException as error:
+        if ends_the_program(error):
+            raise
         raise InputError(f"metric {point.name!r} of {point.value}: cannot be loaded ({error}); repair or uninstall it") from error
     if not isinstance(metric, MeanMetric | WholeTaskMetric):
         raise InputError(f"metric {point.name!r} of {point.value}: must offer name, and score or judge; repair or uninstall it")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from orchestrator.contracts import InputError
+from orchestrator.endings import ends_the_program
 from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.failures import TrialFailed, fault_of
 from orchestrator.storage.vocabulary import FaultName
@@ -35,8 +36,8 @@ def step(name: str, known: tuple[type[Exception], ...] = OUR_ERRORS) -> Iterator
     """Name the step that an exception comes from, but for those of the types ``known``, whose messages say enough."""
     try:
         yield
-    except Exception as error:
-        if isinstance(error, (*known, StepFailed, Unstorable)):
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: a user's metric or rule may end its trial alone
+        if isinstance(error, (*known, StepFailed, Unstorable)) or ends_the_program(error):
             raise
         failed = StepFailed(f"in the driver, while {name}: {message_with_place(error)}")
         keep_traceback(failed, traceback_of(error))

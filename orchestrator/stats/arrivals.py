@@ -17,6 +17,8 @@ from orchestrator.contracts import InputError
 Moments = NDArray[np.int64]
 
 SECOND_NS = 10**9
+MOST_TRACED = 10**8
+"""Arrivals of a trace whose every time brings a group: they lie in memory."""
 LEAST_RAMP_S, RAMP_SHARE = 1.0, 0.05
 """A ramp takes the longer of this and this share of its stream, unless told otherwise."""
 DrawnLaw = Literal["periodic", "poisson", "gamma"]
@@ -49,7 +51,7 @@ def periodic(count: int, rate_per_s: float, group: int = 1) -> Moments:
     period = Fraction(group * SECOND_NS) / Fraction(repr(float(rate_per_s)))
     over, under = period.numerator, period.denominator
     groups = [(2 * number * over + under) // (2 * under) for number in range(-(-count // group))]
-    return np.repeat(np.array(groups, dtype=np.int64), group)[:count]
+    return np.repeat(np.array(groups, dtype=np.int64), min(group, count))[:count]
 
 
 def poisson(count: int, rate_per_s: float, random: np.random.Generator, group: int = 1) -> Moments:
@@ -64,7 +66,7 @@ def gamma(count: int, rate_per_s: float, shape: float, random: np.random.Generat
     """
     mean_ns = group * SECOND_NS / rate_per_s
     gaps = random.standard_gamma(shape, size=-(-count // group)) * (mean_ns / shape)
-    return np.repeat(np.rint(np.cumsum(gaps)).astype(np.int64), group)[:count]
+    return np.repeat(np.rint(np.cumsum(gaps)).astype(np.int64), min(group, count))[:count]
 
 
 def trace(times_s: ArrayLike, speed: float = 1.0, group: int = 1) -> Moments:
@@ -73,9 +75,13 @@ def trace(times_s: ArrayLike, speed: float = 1.0, group: int = 1) -> Moments:
     Raises
     ------
     InputError
-        for fewer than two times, or times that are no finite numbers.
+        for fewer than two times, times that are no finite numbers, and more arrivals than memory should hold.
     """
     times = np.sort(np.asarray(times_s, dtype=np.float64))
     if times.size < 2 or not np.isfinite(times).all() or times[0] == times[-1]:
         raise InputError(f"a trace of {times.size} arrival times: it needs at least two different ones, all finite numbers of seconds")
+    if times.size * group > MOST_TRACED:
+        raise InputError(
+            f"load.group={group}: {times.size:,} arrival times of as many samples each are more than {MOST_TRACED:,}; lower it"
+        )
     return np.repeat(np.rint((times - times[0]) * (SECOND_NS / speed)).astype(np.int64), group)

@@ -109,6 +109,12 @@ def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
     return Schedule(moments, whole.astype(np.intp), length.ramp, samples)
 
 
+def refuse_cut_groups(group: int, arrivals: int, key: str = "load.group") -> None:
+    """Raise InputError for groups of more samples than a stream has arrivals: one could never come whole."""
+    if group > arrivals:
+        raise InputError(f"{key}={group}: a stream has {arrivals:,} arrivals, so that {group:,} never come at once; lower it")
+
+
 def mean_rate(trial: Trial) -> float:
     """Return the rate that a trial's load asks for, in samples a second. Raises InputError for a damaged trace."""
     load = trial.load

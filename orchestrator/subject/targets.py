@@ -23,6 +23,7 @@ from typing import Any
 
 from orchestrator import metrics
 from orchestrator.contracts import InputError, first_line
+from orchestrator.endings import ends_the_program
 
 OURS = ("orchestrator", "tasks")
 
@@ -104,9 +105,9 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
     except AttributeError as error:
         module, _, name = target.partition(":")
         raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: nothing that code of the user's raises may end the program
+        if ends_the_program(error):
+            raise
         raise InputError(f"{where}: importing it raised {message_with_place(error)}; correct the module") from error
     _check_options(block, target, found, options)
     with faults_of(f"{block}.target={target}"):
@@ -118,12 +119,14 @@ def faults_of(where: str) -> Iterator[None]:
     """Turn what a user's file or class raises into one line that says where."""
     try:
         yield
-    except (InputError, KeyboardInterrupt):
+    except InputError:
         raise
     except OSError as error:
         reason = f"{error.strerror}{place_of(error)}" if error.strerror else message_with_place(error)
         raise InputError(f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions") from error
-    except BaseException as error:  # also SystemExit: nothing that code of the user's raises may end the program
+    except BaseException as error:
+        if ends_the_program(error):
+            raise
         raise InputError(f"{where}: raised {message_with_place(error)}; check its options, or the class itself") from error
 
 

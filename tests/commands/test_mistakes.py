@@ -49,6 +49,11 @@ def test_mistakes_in_a_configuration(call: Call, null_words: list[str], word: st
     assert refused(call, *null_words, word).startswith(message)
 
 
+def test_a_group_that_never_comes_whole(call: Call, null_words: list[str]) -> None:
+    load = ["load=periodic", "load.rate_per_s=40", "load.stream_s=3", "load.group=200"]
+    assert "load.group=200: a stream has 120 arrivals" in refused(call, *null_words, *load)
+
+
 @pytest.mark.parametrize("verb", ["run", "plan"])
 def test_a_verb_before_it_changes_nothing(call: Call, null_words: list[str], verb: str) -> None:
     assert refused(call, verb, *null_words, "task.count=0") == refused(call, *null_words, "task.count=0")

@@ -15,7 +15,8 @@ from scipy import stats
 
 from orchestrator.commands import paired_run
 from orchestrator.commands.paired_run import words_of
-from orchestrator.contracts import ClusterLost, InputError
+from orchestrator.contracts import InputError
+from orchestrator.endings import ClusterLost
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_json

@@ -75,6 +75,7 @@ def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:
         (["campaign", "--rate", "0"], "must be a number from 0.001 to 1,000,000"),
         (["campaign", "--rate", "nan"], "must be a number from 0.001"),
         (["campaign", "--rate", "1", "--load", "bursts"], "invalid choice: 'bursts'"),
+        (["campaign", "--rate", "1", "--group", "1000000000"], "--group=1000000000: a stream has "),
         (["campaign", "--rate", "1", "--late-in", "5/3"], "must be K/N with K at most N"),
         (["campaign", "--rate", "1", "--seed", "-1"], "must be a whole number from 0"),
         (["campaign", "--rate", "1", "--burstiness", "2"], "--burstiness 2: is of --load gamma"),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contracts import ClusterLost
 from orchestrator.distributed import local
+from orchestrator.endings import ClusterLost
 from orchestrator.execution.guard import guarded
 
 

@@ -208,15 +208,16 @@ def test_a_rule_that_breaks_ends_its_trial_alone(campaign: Any, when: str, sched
         if planned.trial.model.name == "victim":
             if when == "made":
                 raise Breaks("broken")
-            rule.update = lambda *observed: (_ for _ in ()).throw(Breaks("broken"))  # type: ignore[method-assign]
+            # No Exception, and yet not the user's Ctrl-C.
+            rule.update = lambda *observed: (_ for _ in ()).throw(KeyboardInterrupt("broken"))  # type: ignore[method-assign]
         return rule
 
     stored, _ = campaign(trials, rule_of)
-    step = "making its stopping rule" if when == "made" else "asking its stopping rule"
+    expected = "making its stopping rule: Breaks" if when == "made" else "asking its stopping rule: KeyboardInterrupt"
     for planned in stored.record.trials:
         if planned.trial.model.name == "victim":
             assert planned.state == "failed"
-            assert f"while {step}: Breaks: broken" in (planned.reason or "")
+            assert f"while {expected}: broken" in (planned.reason or "")
         else:
             assert planned.state == "done"
 

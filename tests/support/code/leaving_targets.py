@@ -18,6 +18,8 @@ class Abort(BaseException):
 def leave(how: str) -> None:
     if how == "base":
         raise Abort("enough")
+    if how == "interrupt":
+        raise KeyboardInterrupt
     sys.exit(0)
 
 
