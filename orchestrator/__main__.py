@@ -20,8 +20,8 @@ from orchestrator.commands import line
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, ends_the_program
 from orchestrator.execution.signals import Restart, go_on, handled_by, received, stop_at_once
+from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
-from orchestrator.subject.targets import message_with_place
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
@@ -50,10 +50,6 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
         return 1
     except SystemExit as error:  # our code never raises it
         return _refuse_to_leave(error)
-    except BrokenPipeError:
-        # The reader of our output is gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         if error.errno is None:
             raise
@@ -65,6 +61,8 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
 
 def _refuse_to_leave(error: SystemExit | KeyboardInterrupt) -> int:
     """Say that somebody's code has tried to end the program, and return the exit code."""
+    from orchestrator.subject.targets import message_with_place
+
     message = f"code of a model, task or metric asked to end the program ({message_with_place(error)})"
     print(printable(f"error: {message}; let it raise an exception that says what is wrong"), file=sys.stderr)  # noqa: T201
     return 1
@@ -73,6 +71,7 @@ def _refuse_to_leave(error: SystemExit | KeyboardInterrupt) -> int:
 def program() -> None:
     """Run one command and exit with its code, whatever signal arrives and however Ray's core ends."""
     receive_signals()
+    outlive_readers()
     try:
         code = main(restart=go_on)
         sys.stdout.flush()

@@ -34,7 +34,7 @@ def assess_campaigns(directories: Sequence[Path], asked: Path, overrides: Sequen
         sessions.append(read_session(campaign, override_analysis(campaign.record.config.analysis, overrides)))
     found = assess(requirements, sessions)
     title = f"{asked.name} against {', '.join(dict.fromkeys(session.campaign.name for session in sessions))}"
-    for form, place in files.items():  # before anything is printed: whoever reads that may stop, as head does
+    for form, place in files.items():
         if form == "json":
             write_json(place, to_document(found))
         else:

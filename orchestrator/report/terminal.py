@@ -73,13 +73,6 @@ READABLE = 100
 """A note of a table without a limit is as wide as that table, and at least this wide."""
 
 
-class _Output(Console):
-    """Tells of a reader that has left by the exception that the program waits for; rich would ask the program to end."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
 class Terminal:
     """Writes to ``stream``, stdout where none is given, whether that is a terminal, a pipe or a file."""
 
@@ -87,7 +80,7 @@ class Terminal:
         stream = stream or sys.stdout
         self.width = width_of(stream, os.environ)
         self.fine = (stream.encoding or "").lower().replace("-", "") == "utf8"
-        self._console = _Output(file=stream, width=WIDEST, height=25, highlight=False, markup=False, emoji=False)
+        self._console = Console(file=stream, width=WIDEST, height=25, highlight=False, markup=False, emoji=False)
 
     def table(self, table: Table) -> None:
         """Print a table with its title and note."""

@@ -1,0 +1,39 @@
+"""Printing to somebody who may leave, as ``head`` does: the rest then goes nowhere, and the command still does all that it has to."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+class _WhileRead(io.FileIO):
+    """A file descriptor that takes everything, and passes it on as long as there is somebody at the other end."""
+
+    def write(self, data: object, /) -> int:
+        """Write, as to any file, unless the reader has left."""
+        with suppress(BrokenPipeError):
+            return super().write(data)  # type: ignore[arg-type]
+        return memoryview(data).nbytes  # type: ignore[arg-type]
+
+
+def while_read(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:
+    """Return a stream like this one that raises nothing when its reader leaves; one that takes everything where there is none."""
+    if stream is None:  # closed from the start, as by >&-
+        return Path(os.devnull).open("w", encoding="utf-8")
+    stream.flush()
+    whole = io.BufferedWriter(_WhileRead(stream.fileno(), "wb", closefd=False))
+    return io.TextIOWrapper(whole, stream.encoding, stream.errors, line_buffering=stream.line_buffering or stream.write_through)
+
+
+def outlive_readers() -> None:
+    """Have this whole program print so, and no file that it opens take the place of an output that was closed before it started."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+    for name in ("stdout", "stderr"):
+        setattr(sys, name, while_read(getattr(sys, name)))
