@@ -4,9 +4,8 @@
 TOKEN_STDIN=no MADE_TOKEN=''
 
 find_python() {
-  local project
-  project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-  PYTHON=${TAIL_QUALITY_PYTHON:-$project/.venv/bin/python}
+  PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  PYTHON=${TAIL_QUALITY_PYTHON:-$PROJECT/.venv/bin/python}
   if [[ -z ${TAIL_QUALITY_PYTHON:-} && ! -x $PYTHON ]]; then
     PYTHON=python3
   fi

@@ -34,7 +34,7 @@ launch() { # HOST: starts its Ray node in the background
   local join enter memory
   if [[ $1 == head ]]; then
     enter=() memory=()
-    join=(--head --port="$port" --num-cpus=0 --include-dashboard=false)
+    join=(--head --port="$port" --num-cpus=0 --include-dashboard=false --no-monitor)
     # Their usual numbers may belong to a Ray that runs here already. Without grpcio there is no client server.
     join+=(--dashboard-port="$(free_port)")
     ! "$python" -P -c 'import grpc' 2>/dev/null || join+=(--ray-client-server-port="$(free_port)")
@@ -50,7 +50,7 @@ launch() { # HOST: starts its Ray node in the background
     [[ ! -s $folder/$1.cgroup ]] || echo "$BASHPID" >"$(<"$folder/$1.cgroup")/cgroup.procs"
     export RAY_enable_worker_prestart=0 RAY_prestart_worker_first_driver=0
     exec setsid env --default-signal=INT,QUIT nsenter --uts="$folder/$1.uts" "${enter[@]}" "${memory[@]}" \
-      taskset -c "$(cores "$1")" "$python" -m ray.scripts.scripts start --block "${join[@]}" \
+      taskset -c "$(cores "$1")" "$python" -P "$project/orchestrator/distributed/light_ray.py" start --block "${join[@]}" \
       --node-ip-address="$subnet.$(number "$1")" --temp-dir="$temporary/$1" \
       --object-store-memory=100000000 --include-log-monitor=false --disable-usage-stats
   ) </dev/null >"$folder/$1.log" 2>&1 &

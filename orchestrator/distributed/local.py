@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.contracts import first_line
-from orchestrator.distributed import start_worker
+from orchestrator.distributed.light_ray import started_lightly, without
 from orchestrator.distributed.watch import Watch, watched
 from orchestrator.endings import ClusterLost
 from orchestrator.execution.guard import MARK, Guard
@@ -160,7 +160,7 @@ def _start(folder: Path, working_dir: Path) -> None:
 
     # Only we handle signals, so Ray's warning about its own handler is of no use.
     logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM handler" not in record.getMessage())
-    with in_groups_of_their_own(), without_helpers(), started_lightly():
+    with in_groups_of_their_own(), without(HELPERS), started_lightly():
         ray.init(
             address="local",
             _node_ip_address=LOOPBACK,
@@ -175,41 +175,6 @@ def _start(folder: Path, working_dir: Path) -> None:
 
 HELPERS = ("start_api_server", "start_monitor", "start_log_monitor")
 """How Ray's node calls the start of its dashboard, of what adds and removes nodes, and of what sends the lines of log files to drivers."""
-
-
-@contextmanager
-def without_helpers() -> Iterator[None]:
-    """Have Ray start no process besides those that run ours: the others take seconds to start, and time beside what is measured.
-
-    Ray has no option for it. One that calls them otherwise starts them as ever, and nothing else changes.
-    """
-    from ray._private.node import Node
-
-    before = {name: getattr(Node, name) for name in HELPERS if hasattr(Node, name)}
-    for name in before:
-        setattr(Node, name, lambda self, **options: None)
-    try:
-        yield
-    finally:
-        for name, start in before.items():
-            setattr(Node, name, start)
-
-
-@contextmanager
-def started_lightly() -> Iterator[None]:
-    """Have a Ray that is started meanwhile start its processes with our program. One that names its own otherwise keeps it."""
-    from ray._private import ray_constants
-
-    name = "SETUP_WORKER_FILENAME"
-    before = getattr(ray_constants, name, None)
-    if before is None or not sys.platform.startswith("linux"):
-        yield
-        return
-    setattr(ray_constants, name, start_worker.__file__)  # a whole path: Ray joins it to its own folder
-    try:
-        yield
-    finally:
-        setattr(ray_constants, name, before)
 
 
 class _Groups:

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+
+from orchestrator.distributed.light_ray import START_WORKER
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -90,6 +93,17 @@ def test_each_host_has_a_name_a_label_cores_and_a_quota_of_its_own(four_hosts: A
             group = Path(recorded.read_text().strip())
             assert group.name in seen["groups"]
             assert quota_of(group) == QUOTAS[host]
+
+
+def test_no_host_has_a_process_that_runs_nothing_of_ours(four_hosts: Any) -> None:
+    """Not even the head has a dashboard, a monitor or a server of drivers, and all of them start their processes with our program."""
+    place = f"/tmp/tq-{(four_hosts.folder / 'run').read_text().split()[0]}/"
+    commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    here = [command for command in commands if place in command]
+    assert [command for command in here if any(name in command for name in ("dashboard/dashboard.py", "monitor.py", "client.server"))] == []
+    raylets = [command for command in here if command.split()[0].endswith("/raylet")]
+    assert len(raylets) == 5
+    assert all(START_WORKER in command for command in raylets)
 
 
 def quota_of(group: Path) -> float:
