@@ -26,6 +26,7 @@ from omegaconf.resolvers.oc import env
 
 from orchestrator.configuration.environment_values import expression, keep_expressions, resolved_text
 from orchestrator.configuration.hydra_errors import SHOWN, in_one_line
+from orchestrator.configuration.interpolations import bounded
 from orchestrator.configuration.keys import (
     BLOCKS,
     check_key,
@@ -33,7 +34,7 @@ from orchestrator.configuration.keys import (
     is_schema_key,
     nearest,
 )
-from orchestrator.configuration.plain_values import check_plain, check_references
+from orchestrator.configuration.plain_values import check_plain
 from orchestrator.configuration.sweep import Conditional, Note
 from orchestrator.configuration.yaml_files import BoundedFiles, url_of
 from orchestrator.contracts import InputError
@@ -195,7 +196,8 @@ class Composer:
 
     def _by_hydra(self, overrides: Sequence[str], where: str) -> DictConfig:
         try:
-            return compose("config", [*self._search, *overrides], return_hydra_config=True)
+            with bounded():
+                return compose("config", [*self._search, *overrides], return_hydra_config=True)
         except (AttributeError, KeyError) as error:  # of PyYAML, which trusts an explicit tag
             raise InputError(f"{where}: a YAML tag such as !!bool or !!timestamp does not fit its value; leave it out") from error
 
@@ -205,7 +207,8 @@ class Composer:
         value = self.parse(line).value()
         with in_one_line(line[:SHOWN]):
             try:
-                OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
+                with bounded():
+                    OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
             except OmegaConfBaseException as error:
                 raise ConfigCompositionException(
                     f"{line[:SHOWN]}: has another form than the value in the YAML; write it in that form"
@@ -214,13 +217,12 @@ class Composer:
 
 def resolved_document(composed: DictConfig) -> dict[str, Any]:
     """Return plain data, every interpolation resolved and no value missing."""
-    check_references(OmegaConf.to_container(composed, resolve=False))
-    with _environment(expressed=False) as asked:
+    with bounded(), _environment(expressed=False) as asked:
         document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     check_plain(document)
     if not asked:
         return document
-    with _environment(expressed=True):
+    with bounded(), _environment(expressed=True):
         written: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     return keep_expressions(document, written, resolved_text)
 

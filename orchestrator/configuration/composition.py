@@ -17,6 +17,7 @@ from orchestrator.configuration.composer import Composer, Setting, named_sweep, 
 from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
 from orchestrator.configuration.hydra_errors import SHOWN, in_one_line
+from orchestrator.configuration.interpolations import literal
 from orchestrator.configuration.keys import (
     BLOCKS,
     CAMPAIGN_BLOCKS,
@@ -168,7 +169,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
         if any(key == "analysis" for key, _ in settings):
             return parse_campaign({"analysis": composer.analysis(settings)}).analysis
         with in_one_line():
-            block = OmegaConf.create({"analysis": stored.model_dump(mode="json")})
+            block = OmegaConf.create({"analysis": literal(stored.model_dump(mode="json"))})  # whoever wrote it
             for key, text in settings:
                 value = composer.parse(f"{key}={text}").value()
                 OmegaConf.update(block, key, value, merge=key not in (TOLERANCE, TOGETHER), force_add=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from typing import Any
 
 import yaml
 
@@ -83,7 +81,7 @@ SHORTEST_VALUE = 0.5
 
 
 def check_size(text: str, name: str) -> None:
-    """Refuse a file that holds too many values.
+    """Refuse a file that holds too many values. Of a text with an interpolation every character is one.
 
     Raises
     ------
@@ -98,7 +96,10 @@ def check_size(text: str, name: str) -> None:
     if size > MOST_BYTES:
         raise InputError(f"{name}: has {size:,} bytes, and a configuration has at most {MOST_BYTES:,}: put data into a file of its own")
     if count_values(yaml.compose(text, Loader=yaml.SafeLoader), {}) > MOST_VALUES:
-        raise InputError(f"{name}: comes to more than {MOST_VALUES:,} values with its aliases (*name) written out: put data elsewhere")
+        raise InputError(
+            f"{name}: comes to more than {MOST_VALUES:,} values with its aliases (*name) written out, each character of a text with an "
+            "interpolation (${key}) among them: put data elsewhere"
+        )
 
 
 def count_values(node: yaml.Node | None, known: dict[int, int]) -> int:
@@ -110,60 +111,10 @@ def count_values(node: yaml.Node | None, known: dict[int, int]) -> int:
         return 0
     if id(node) not in known:
         known[id(node)] = 1
+        if isinstance(node, yaml.ScalarNode) and "${" in node.value:
+            known[id(node)] += len(node.value)  # OmegaConf takes it apart character by character
         if isinstance(node, yaml.SequenceNode):
             known[id(node)] = 1 + sum(count_values(child, known) for child in node.value)
         elif isinstance(node, yaml.MappingNode):
             known[id(node)] = 1 + sum(count_values(child, known) for pair in node.value for child in pair)
     return known[id(node)]
-
-
-REFERENCE = re.compile(r"\$\{(\.*)([^${}:]+)\}")
-"""An interpolation of another value: the dots of a relative one, and its key."""
-
-
-def check_references(document: Any) -> None:
-    """Refuse a composed document, not resolved yet, whose interpolations of each other come to more text than a file may hold.
-
-    Raises
-    ------
-    InputError
-        with the bound.
-    """
-    try:
-        size = _written_out(document, (), document, {})
-    except RecursionError:
-        size = MOST_BYTES + 1
-    if size > MOST_BYTES:
-        raise InputError(
-            f"the configuration comes to more than {MOST_BYTES:,} characters with its interpolations (${{key}}) written out: "
-            "have fewer of them name each other"
-        )
-
-
-def _written_out(value: Any, path: tuple[str, ...], document: Any, known: dict[tuple[str, ...], int]) -> int:
-    """Return how many characters a value comes to; ``known`` has those of values that are named again, and 1 of one inside itself."""
-    if path not in known:
-        known[path] = 1
-        if isinstance(value, Mapping | list):
-            inner = value.items() if isinstance(value, Mapping) else enumerate(value)
-            known[path] = 1 + sum(_written_out(child, (*path, str(key)), document, known) for key, child in inner)
-        elif isinstance(value, str):
-            named = [_named(path, dots, key) for dots, key in REFERENCE.findall(value)]
-            known[path] = len(value) + sum(_written_out(_at(document, target), target, document, known) for target in named)
-    return known[path]
-
-
-def _named(path: tuple[str, ...], dots: str, key: str) -> tuple[str, ...]:
-    return (*(path[: -len(dots)] if dots else ()), *re.split(r"[.\[\]]+", key.strip().strip("[]")))
-
-
-def _at(document: Any, path: tuple[str, ...]) -> Any:
-    """Return the value at a place; None where there is none, which OmegaConf says in words of its own."""
-    for key in path:
-        if isinstance(document, Mapping):
-            document = document.get(key)
-        elif isinstance(document, list) and key.isdecimal() and int(key) < len(document):
-            document = document[int(key)]
-        else:
-            return None
-    return document
