@@ -22,9 +22,10 @@ from orchestrator.execution.worker_with_server import WorkerWithServer, take_ser
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Identity, cores_of_trial, numa_cores, own_identity
+from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.failures import Stamps
-from orchestrator.measurement.scratch import end_stream, scratch_root, take_stamps
+from orchestrator.measurement.scratch import end_stream, remove_stale, scratch_root, stamps_path, take_stamps
 from orchestrator.measurement.timing import Clock
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Prepared, RoundResult
@@ -148,7 +149,7 @@ class InlineExecutor:
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         """Make a worker."""
-        scratch = self._scratch / f"{trial_id}-{process}"
+        scratch = stamps_path(self._scratch)
         here = resolved(trial)
         worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
         turn = Turn(turn_of(trial, self._campaign), this_campaign())
@@ -159,6 +160,7 @@ class InlineExecutor:
 @contextmanager
 def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns, monotonic: Clock = time.monotonic_ns) -> Iterator[InlineExecutor]:
     """Yield an executor; remove its stamps afterwards, and have the guard do it where the program is killed."""
+    remove_stale(own_folder_path())
     with guarded() as guard, tempfile.TemporaryDirectory(prefix="tail-quality-", dir=scratch_root()) as folder:
         guard.remove_at_end(Path(folder))
         yield InlineExecutor(Path(folder), cache_dir, clock, monotonic)

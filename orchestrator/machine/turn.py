@@ -32,6 +32,10 @@ LONGEST = 400
 """Bytes read of the holder's description of itself."""
 TRIES = 20
 PAUSE_S = 0.005
+PREFIX = "turn-"
+OLD_S = 86_400
+"""A lock of a common folder that nobody has taken for so long is removed: the folder may be gone."""
+FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def turn_of(trial: Trial, campaign: str) -> str:
@@ -74,12 +78,9 @@ class Turn:
     def take(self) -> str | None:
         """Take part in the turn, or return who has it. Raises InputError if a lock cannot be had."""
         if self._held is None:
-            opened = _open_turn()
-            holder = self._take_file(opened[1])
+            holder = self._take_own()
             if holder is not None:
-                _close(opened)
                 return holder
-            self._held = opened
         holder = None if self._users is None else self._users.take()
         if holder is not None:
             self.end()
@@ -92,6 +93,20 @@ class Turn:
         held, self._held = self._held, None
         if held is not None:
             _close(held)
+
+    def _take_own(self) -> str | None:
+        """Take part in this user's turn, or return who has it."""
+        for _ in range(TRIES):
+            opened = _open_turn()
+            holder = self._take_file(opened[1])
+            if holder is None and _is_there(opened):
+                self._held = opened
+                remove_old_turns(opened[0])
+                return None
+            _close(opened)
+            if holder is not None:
+                return holder
+        return "another campaign"
 
     def _take_file(self, turn: int) -> str | None:
         """Take the lock alone and then share it, or share it where this campaign has it; else return who has it.
@@ -162,11 +177,11 @@ def _open_turn() -> tuple[int, int]:
         opened, _ = open_common_folder(common)
         status = os.fstat(opened)
         os.close(opened)
-        name = f"turn-{status.st_dev}-{status.st_ino}"
+        name = f"{PREFIX}{status.st_dev}-{status.st_ino}"
     folder = open_own_folder()
     path = own_folder_path() / name
     try:
-        turn = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        turn = os.open(name, FILE | os.O_CREAT, 0o600, dir_fd=folder)
     except OSError as error:
         os.close(folder)
         raise InputError(f"{path} cannot be opened ({error.strerror}), and is the lock of a machine's turn: remove it") from error
@@ -174,6 +189,36 @@ def _open_turn() -> tuple[int, int]:
         _close((folder, turn))
         raise InputError(f"{path} is no regular file, and is to be the lock of a machine's turn: remove it")
     return folder, turn
+
+
+def remove_old_turns(folder: int) -> None:
+    """Remove the locks of common folders that nobody has taken for a day and nobody holds.
+
+    Only who holds one alone removes it, and whoever takes one looks afterwards whether it is still there: two never have the turn.
+    """
+    for name in os.listdir(folder):
+        if not name.startswith(PREFIX):
+            continue
+        try:
+            turn = os.open(name, FILE, dir_fd=folder)
+        except OSError:
+            continue
+        try:
+            if _is_old(turn) and _flock(turn, fcntl.LOCK_EX) and _is_old(turn) and _is_there((folder, turn)):
+                os.unlink(name, dir_fd=folder)
+        except (InputError, OSError):
+            continue
+        finally:
+            os.close(turn)
+
+
+def _is_old(turn: int) -> bool:
+    return time.time() - os.fstat(turn).st_mtime > OLD_S
+
+
+def _is_there(opened: tuple[int, int]) -> bool:
+    """Return whether a lock that is held has still a name: nobody has removed it between opening and taking it."""
+    return os.fstat(opened[1]).st_nlink > 0
 
 
 def _close(opened: tuple[int, int]) -> None:

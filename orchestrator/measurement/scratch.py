@@ -42,7 +42,7 @@ def stamps_path(folder: Path) -> Path:
 
 
 def remove_stale(folder: Path) -> None:
-    """Delete this user's files of stamps whose process is dead, a day after it last wrote, and the pipes beside them.
+    """Delete this user's files of stamps whose process is dead, a day after it last wrote, and the pipes and logs of servers so named.
 
     Until then they may still be fetched.
     """
