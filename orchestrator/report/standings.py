@@ -169,6 +169,21 @@ class Ranking:
         return all(one.keeps_all for one in self.heads)
 
 
+@dataclass(frozen=True)
+class Order:
+    """The systems of one model: the best, what the data do not tell from it, and what is behind; each the best first."""
+
+    best: Standing
+    tied: tuple[Standing, ...]
+    behind: tuple[Standing, ...]
+
+
+def order_of(systems: Sequence[Standing]) -> Order:
+    """Return what ties with the first of some systems, and what is behind it."""
+    best, *others = systems
+    return Order(best, tuple(one for one in others if one.ties(best)), tuple(one for one in others if not one.ties(best)))
+
+
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
     """Return the ranking of one group."""
     found = tuple(standings(results, group))

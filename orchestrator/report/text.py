@@ -56,9 +56,14 @@ def quality_at_least(value: float) -> str:
     return f"{int(value * 1000 + 1e-9) / 1000:.3f}"
 
 
+def quality_at_most(value: float) -> str:
+    """Write a bound that a figure does not exceed: with three decimals, rounded up, so that it holds as it is written."""
+    return f"{math.ceil(value * 1000 - 1e-9) / 1000:.3f}"
+
+
 def quality_within(low: float, high: float) -> str:
     """Write an interval of quality, rounded outward."""
-    return f"[{quality_at_least(low)}, {math.ceil(high * 1000 - 1e-9) / 1000:.3f}]"
+    return f"[{quality_at_least(low)}, {quality_at_most(high)}]"
 
 
 def within(low: float, high: float, sign: str = "") -> str:

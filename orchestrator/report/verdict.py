@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.capacity import capacity_sentences, unsearched
@@ -72,16 +73,38 @@ RESUME = Command(f"{ORCHESTRATOR} resume DIR  # DIR: the folder of this report")
 """What goes on with an unfinished campaign, wherever it lies."""
 
 
+@dataclass(frozen=True)
+class Needed:
+    """What to do next: ``told`` as a report says it, sentences and commands, and ``said`` in few words before the commands."""
+
+    said: str = ""
+    told: tuple[str, ...] = ()
+
+
 def what_next(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
     """Yield what to do next: end what was begun, else the repeats that would show what is not shown yet."""
+    yield from what_is_needed(results, ranked).told
+
+
+def what_is_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Needed:
+    """Return what to do next, as `what_next` does."""
     trials = results.campaign.trials
     left = [planned.state for planned in trials if planned.state in UNFINISHED]
     if not left or results.campaign.capacity is not None or results.campaign.pairing is not None:
-        yield from repeats_needed(results, ranked)
-        return
+        told = tuple(repeats_needed(results, ranked))
+        return Needed(_in_few_words(told), told)
     states = ", ".join(f"{count} {state}" for state, count in Counter(left).items())
-    yield f"This campaign is not finished: of {trials_counted(len(trials))}, {states}. First go on with it:"
-    yield RESUME
+    said = f"This campaign is not finished: of {trials_counted(len(trials))}, {states}. First go on with it:"
+    return Needed(said, (said, RESUME))
+
+
+def _in_few_words(told: Sequence[str]) -> str:
+    """Say what the commands of repeats show and what not; what was imported is repeated otherwise."""
+    if not told:
+        return ""
+    first, *commands = told
+    without = f" (without {first.partition(' (without ')[2].partition(')')[0]})" if " (without " in first else ""
+    return f"To show it for fresh processes, not for other samples{without}:" if commands else first
 
 
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.metrics.interface import PLAIN
-from orchestrator.report.standings import Ranking, Standing, by_model
+from orchestrator.report.standings import Ranking, Standing, by_model, order_of
 from orchestrator.report.table import bound
-from orchestrator.report.text import quality, within
+from orchestrator.report.text import quality, quality_at_most, within
 
 HERE_ALONE = "on these {}samples yes, on others like these not shown"
 """What is said of models that differ on the samples of a task, where others like them are not shown to say the same."""
@@ -86,9 +86,8 @@ def _of_ideal(one: Standing) -> str:
 
 def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str:
     """Say which system keeps most, or what ties; then the first that is behind, by how much, and the last."""
-    best = systems[0]
-    alike = [one for one in systems[1:] if one.ties(best)]
-    behind = [one for one in systems[1:] if not one.ties(best)]
+    order = order_of(systems)
+    best, alike, behind = order.best, order.tied, order.behind
     shared = [flag for flag in best.flags if len(systems) > 1 and all(flag in one.flags for one in systems)]
     if alike:
         said = _tie(best, alike, systems, metric, shared)
@@ -155,9 +154,10 @@ def _by_how_much(best: Standing, other: Standing) -> str:
     if other.scale != PLAIN:
         return f"{share} of what there is to keep less"
     found = other.less.get(best.trials[0]) if other.is_compared(best) else None
-    interval = f" {within(found.low, found.high)}" if found else ""
-    test = f"; shown by its test: {found.test}" if found and found.test and found.low <= 0 <= found.high else ""
-    return f"{quality(round(best.mean - other.mean, EXACTLY))}{interval} less ({share} of ideal quality{test})"
+    by_test = found is not None and bool(found.test) and found.low <= 0 < found.high
+    interval = f" {within(found.low, found.high)}" if found and not by_test else ""
+    limits = f", above 0 and at most {quality_at_most(found.high)}" if found and by_test else ""
+    return f"{quality(round(best.mean - other.mean, EXACTLY))}{interval} less{limits} ({share} of ideal quality)"
 
 
 def _less(best: Standing, last: Standing) -> float:

@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import DESK, cells, follow, slide
+from browsing import DESK, cells, eventually, follow, slide
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.report.figures.reading import Reading, readings
-from orchestrator.report.html.first_screen import is_shown
+from orchestrator.report.five_answers import FiveAnswers
+from orchestrator.report.html.first_screen import Asker, answers_everywhere, answers_of
+from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.html.page import render
-from orchestrator.report.standings import Ranking, ranking, standings
-from orchestrator.report.table import bound
+from orchestrator.report.html.sections import unwell
+from orchestrator.report.standings import ranking
 from orchestrator.report.text import milliseconds, quality
-from orchestrator.report.winners import winners
+from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,50 +39,57 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return SimpleNamespace(results=results, evidence={}, page=page)
 
 
-def at_threshold(found: Any, ns: int) -> Any:
-    """The group, as if a common threshold were its primary one."""
-    [group] = found.results.groups
-    threshold = next(one for one in group.thresholds.common("total") if one.ns == ns)
-    return replace(group, thresholds=replace(group.thresholds, primary=threshold))
+def asker_of(found: Any) -> Asker:
+    reading = readings(found.results, found.evidence)[0]
+    flags = {flag for curve in reading.curves.values() for flags in curve.flags for flag in flags}
+    return Asker(reading, flag_words(flags), unwell(found.results))
 
 
-def said(page: Any, name: str = "win") -> list[str]:
-    return list(page.locator(f"[data-{name}]").all_text_contents())
+def said(page: Any) -> list[str]:
+    return list(page.locator("[data-answer]").all_text_contents())
 
 
 AT_EACH = """places => {
     const slider = document.querySelector("[data-slider]");
     const texts = selector => [...document.querySelectorAll(selector)].map(found => found.textContent);
-    return places.map(([position, bound]) => {
+    return places.map(position => {
         slider.value = position;
         slider.dispatchEvent(new Event("input", {bubbles: true}));
-        return [texts("[data-win]"), texts("tr[data-entry] [data-cell=mean]"), winnersAt(tasks[0], bound)];
+        return [texts("[data-answer]"), texts("[data-models] tr > *"), texts("tr[data-entry] [data-cell=mean]")];
     });
 }"""
-"""Sentences, means and what intervals alone say with the slider at each place; all in one go, for a browser draws what it shows in between."""
+"""Answers and means with the slider at each place; all in one go, for a browser draws what it shows in between."""
 
 
-def check_every_common_deadline(found: Any, page: Any) -> set[tuple[str, ...]]:
-    reading = readings(found.results, found.evidence)[0]
-    grid, group, seen = reading.grids["total"], reading.group, set()
-    assert page.locator("tr[data-entry]").count() == page.locator("[data-strip]").count() == len(reading.systems)
-    places = {threshold: list(grid.ns).index(threshold.ns) for threshold in group.thresholds.common("total")}
-    # Of several names for one time, any may be said.
-    asked = [threshold for threshold, place in places.items() if grid.labels[place] == threshold.label]
-    told = page.evaluate(AT_EACH, [[places[threshold], bound(threshold)] for threshold in asked])
-    for threshold, (sentences, means, untested_sentences) in zip(asked, told, strict=True):
-        at = replace(group, thresholds=replace(group.thresholds, primary=threshold))
-        ranked = ranking(found.results, at)
-        assert sentences == list(winners(ranked))
-        assert means == [quality(one.mean) for one in ranked.found]
-        seen.add(tuple(sentences))
-        untested = Ranking(at, tuple(replace(one, tested={}) for one in standings(found.results, at)))
-        assert untested_sentences == list(winners(untested))
+def as_text(answers: FiveAnswers) -> list[str]:
+    return [said.question + said.short + "".join(piece.text for line in said.detail for piece in line) for said in answers.rows]
+
+
+def check_every_deadline(found: Any, page: Any) -> set[str]:
+    asker = asker_of(found)
+    [group] = found.results.groups
+    ranked, grid = ranking(found.results, group), asker.reading.grids["total"]
+    assert page.locator("tr[data-entry]").count() == page.locator("[data-strip]").count() == len(asker.reading.systems)
+    written = answers_everywhere(asker, ranked)[Clock.TOTAL]
+    shown = page.evaluate(AT_EACH, list(range(len(grid.ns))))
+    seen = set()
+    common = {threshold.ns: threshold for threshold in group.thresholds.common("total")}
+    for ns, answers, (rows, models, means) in zip(grid.ns, written, shown, strict=True):
+        assert rows == as_text(answers)
+        assert models == [cell for cells in answers.models for cell in cells]
+        if ns in common:
+            at = replace(group, thresholds=replace(group.thresholds, primary=common[ns]))
+            of_table = ranking(found.results, at)
+            assert means == [quality(one.mean) for one in of_table.found]
+            assert answers == answers_of(asker, of_table) or common[ns].origin == "reference"
+        else:
+            assert answers.rows[2].short == "Not tested at this deadline"
+        seen.add("".join(rows))
     return seen
 
 
-def test_its_sentences_are_those_of_python_at_every_common_deadline(report: Any, page: Any) -> None:
-    assert len(check_every_common_deadline(report, page)) > 4
+def test_its_answers_are_those_of_python_at_every_deadline(report: Any, page: Any) -> None:
+    assert len(check_every_deadline(report, page)) > 20
 
 
 def test_a_link_to_a_computed_deadline_has_its_own_figures_and_so_has_every_common_one(crowd: Any, visit: Callable[..., Any]) -> None:
@@ -91,7 +100,7 @@ def test_a_link_to_a_computed_deadline_has_its_own_figures_and_so_has_every_comm
             follow(page, f"#t={int(grid.ns[place])}ns")
         assert page.locator("[data-between]").is_hidden()
         assert page.locator("[data-slider]").input_value() == str(place)
-    assert len(check_every_common_deadline(crowd, page)) > 4
+    assert len(check_every_deadline(crowd, page)) > 4
 
 
 def test_a_link_to_what_is_no_time_is_ignored_and_systems_of_several_processes_speak_as_in_python(
@@ -100,70 +109,42 @@ def test_a_link_to_what_is_no_time_is_ignored_and_systems_of_several_processes_s
     page = visit(repeated.page, "#t=50parsecs", viewport=DESK).page
     grid = readings(repeated.results, repeated.evidence)[0].grids["total"]
     assert page.locator("[data-slider]").input_value() == str(grid.start)
-    assert len(check_every_common_deadline(repeated, page)) > 4
+    assert len(check_every_deadline(repeated, page)) > 4
 
 
-def test_what_was_tested_is_told_from_what_was_not(report: Any, page: Any) -> None:
-    grid = readings(report.results, report.evidence)[0].grids["total"]
-    start, between = grid.start, max(place for place, label in enumerate(grid.labels) if not label)
-    common = next(place for place, label in enumerate(grid.labels) if label and place != grid.start)
+def test_the_first_answers_come_back_and_another_clock_has_its_own(report: Any, page: Any) -> None:
+    start = readings(report.results, report.evidence)[0].grids["total"].start
     slide(page, start)
-    before, test, doubts = said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()
-    assert test[0].startswith("For these processes yes")
-    assert test[1].endswith("repeats show:")
-    slide(page, common)
-    shown = is_shown(report.results, ranking(report.results, at_threshold(report, grid.ns[common])))
-    assert said(page, "test") == [shown.said, shown.needed]
-    slide(page, between)
-    assert said(page, "test") == [
-        "Differences were computed at the common deadlines of total time; here intervals alone say what ties.",
-        "",
-    ]
-    assert said(page) != before
-    assert page.locator("[data-command]").is_hidden()
+    first = page.locator(".answer dl").inner_html()
     page.select_option("[data-clock]", "inference")
-    assert " of inference time: " in said(page)[0]
+    assert " of inference time" in said(page)[0]
     page.select_option("[data-clock]", "total")
     slide(page, start)
-    assert (said(page), said(page, "test"), page.locator("[data-doubts]").inner_html()) == (before, test, doubts)
+    assert page.locator(".answer dl").inner_html() == first
 
 
 def test_where_nothing_is_shown_a_link_leads_to_where_systems_differ(report: Any, page: Any) -> None:
-    group = report.results.groups[0]
-    common = {
-        one.ns: is_shown(report.results, ranking(report.results, at_threshold(report, one.ns))) for one in group.thresholds.common("total")
-    }
-    ns, found = next((ns, shown.elsewhere) for ns, shown in common.items() if shown.elsewhere is not None)
-    follow(page, f"#t={ns}ns")
-    link = page.locator("[data-elsewhere] a")
-    assert (link.inner_text(), said(page, "test")) == (found[0], [common[ns].said, common[ns].needed])
-    link.click()
-    page.wait_for_function("document.querySelector('[data-elsewhere]').hidden")
-    assert page.evaluate("location.hash").startswith(f"#t={found[1] / 1e6:.12g}ms&clock=total")
-    assert said(page, "test")[0] == common[found[1]].said
-
-
-def test_a_deadline_that_is_longer_than_the_one_on_screen_is_said_to_be(report: Any, page: Any) -> None:
-    kept = page.locator("dd[data-of-clock=total]").first
-    ns = int(kept.locator("[data-late]").get_attribute("data-late"))
-    grid = readings(report.results, report.evidence)[0].grids["total"].ns
-    for place in (0, int(np.searchsorted(grid, ns, side="right")) - 1, int(np.searchsorted(grid, ns))):
-        slide(page, place)
-        late = f"Not within {milliseconds(int(grid[place]))}: "
-        assert kept.inner_text().startswith(late) == (grid[place] < ns)
-
-
-def test_doubts_follow_and_what_is_always_in_doubt_stays(report: Any, page: Any) -> None:
-    reading = readings(report.results, report.evidence)[0]
-    page.evaluate("document.body.append(Object.assign(made('span', 'of another deadline'), {id: 'doubtful-0'}))")  # as in a list of tasks
-    slide(page, 5)
     slide(page, 0)
-    lines = page.locator("[data-doubts] p").all_inner_texts()
-    told = [line.removesuffix(".").partition(": ") for line in lines if " not done" not in line]
-    assert page.locator("#doubtful-0").inner_text() == f"Doubtful: {', '.join(f'{term} ({whose})' for term, _, whose in told)}."
-    assert any(line.startswith("deadline not certified: ") for line in lines)
-    flags = {flag for entry in reading.entries for flag in reading.curves["total", entry.key].flags[0]}
-    assert {line.partition(": ")[0] for line in lines} >= flags
+    link = page.locator('[data-answer="2"] a')
+    led = link.get_attribute("href")
+    link.click()
+    eventually(page, f"location.hash.startsWith({led!r})")
+    assert page.locator('[data-answer="2"] strong').inner_text() != "Not tested at this deadline"
+
+
+def test_a_list_of_tasks_has_the_same_answers(report: Any, page: Any) -> None:
+    cells = "".join(f'<td data-answer-of="{place}"></td>' for place in range(5))
+    page.evaluate(
+        "cells => document.querySelector('main').insertAdjacentHTML('beforeend', `<table><tr id='in-short-0'><th><span data-within-of></span></th>${cells}</tr></table>`)",
+        cells,
+    )
+    slide(page, 5)
+    listed = page.locator("#in-short-0 td").all_text_contents()
+    answers = [
+        text.removeprefix(question) for text, question in zip(said(page), page.locator("[data-answer] dt").all_text_contents(), strict=True)
+    ]
+    assert listed == answers
+    assert page.locator("#in-short-0 [data-within-of]").inner_text().startswith("within ")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +159,7 @@ def test_what_a_link_asks_for_is_shown_by_the_deadline_that_was_computed(typed: 
     computed = milliseconds(int(grid.ns[place]))
     follow(page, f"#t={typed}")
     assert set(page.locator("[data-threshold]").all_inner_texts()) == {computed}
-    assert f"within {grid.labels[place] or computed}, the nearest computed to 20.5 ms: " in said(page)[0]
+    assert page.locator('[data-answer="0"] dt').inner_text().endswith(", the nearest computed to 20.5 ms")
     assert page.locator("[data-between]").inner_text().startswith("No figures were computed at 20.5 ms itself: ")
     assert cells(page, "mean") == [quality(reading.curves["total", entry.key].mean[place]) for entry in reading.entries]
     page.select_option("[data-clock]", "inference")

@@ -14,17 +14,17 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.report.figures.charts import charts_of
 from orchestrator.report.figures.charts.quality import curve_chart
 from orchestrator.report.figures.reading import readings
-from orchestrator.report.html.first_screen import KeptFrom, differs_at, first_screen, is_shown
+from orchestrator.report.five_answers import Said
+from orchestrator.report.html.first_screen import Asker, answers_of, differs_at
 from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.html.ranking import kept_deadlines, ranked_rows
 from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
 from orchestrator.report.result_tables import trouble_tables
-from orchestrator.report.standings import Ranking, Standing, apart_by, ranking, rankings
+from orchestrator.report.standings import Ranking, apart_by, ranking, rankings
 from orchestrator.report.table import bound
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import repeats_needed, verdict, what_next
-from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
 
@@ -45,10 +45,20 @@ def ranked_at(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
     return analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
 
 
-def kept(results: CampaignAnalysis) -> list[str]:
+def asker_of(results: CampaignAnalysis) -> Asker:
     [reading] = readings(results, {})
-    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
-    return [one.text for one in first_screen(reading, results, flags, ranking(results, reading.group)).kept[Clock.TOTAL]]
+    return Asker(reading, flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading) | {"interrupted"}))
+
+
+def answered(results: CampaignAnalysis, ranked: Ranking | None = None) -> dict[str, Said]:
+    """The answers at the primary threshold, by the question's first word and its last."""
+    asker = asker_of(results)
+    found = answers_of(asker, ranked or ranking(results, asker.reading.group))
+    return {said.question.split()[-1]: said for said in found.rows[1:]}
+
+
+def kept(results: CampaignAnalysis) -> Said:
+    return answered(results)["kept"]
 
 
 def all_flags(reading: Any) -> set[str]:
@@ -63,9 +73,10 @@ def test_the_deadline_that_is_named_is_kept_in_every_process(repeated: CampaignA
     assert all(len(of_system) == 3 for of_system in systems.values())
     worst = min(max(of_system) for of_system in systems.values())
     assert worst != min(min(of_system) for of_system in systems.values())  # or the best process would be named as well
-    [sentence] = kept(repeated)
-    assert f"from {milliseconds(worst)} on in each of 3 processes" in sentence
-    assert "repeat" not in sentence
+    said = kept(repeated)
+    assert f"from {milliseconds(worst)} on" in said.text
+    assert "99 % of ideal quality in 90 % of rounds of every process" in said.text
+    assert "repeat" not in said.text
 
 
 def test_a_process_that_keeps_no_deadline_speaks_for_its_system(repeated: CampaignAnalysis) -> None:
@@ -76,57 +87,44 @@ def test_a_process_that_keeps_no_deadline_speaks_for_its_system(repeated: Campai
         if row["trial"] == best["trial"]:
             row["observed_ns"] = None
     changed = replace(repeated, tables={**repeated.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
-    [sentence] = kept(changed)
-    assert best["system"] not in sentence
+    assert best["system"] not in kept(changed).text
 
 
-def test_the_deadline_is_that_of_the_best_and_another_s_is_called_so(ranked_at: CampaignAnalysis) -> None:
-    best, *others = ranking(ranked_at, ranked_at.groups[0]).found
-    table = ranked_at.tables["deadline"]
-    rows = table.to_pylist()
-    for row in rows:
-        row["certified"], row["observed_ns"] = False, 9_000_000 if row["trial"] in best.trials else 3_000_000
-    changed = replace(ranked_at, tables={**ranked_at.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
-    [sentence] = kept(changed)
-    own, other = sentence.split("; another, ")
-    assert best.names["system"] in own
-    assert ", the best, kept 99 % of its ideal quality from 9.00 ms on in each of 3 processes" in own
-    assert "kept 99 % from 3.00 ms on in each of 3 processes" in other
-    assert any(one.names["system"] in other for one in others)
+def changed_deadlines(results: CampaignAnalysis, **columns: Any) -> CampaignAnalysis:
+    table = results.tables["deadline"]
+    rows = [row | columns for row in table.to_pylist()]
+    return replace(results, tables={**results.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
+
+
+def test_whether_the_deadline_is_kept_says_from_which_one_on_and_what_could_certify_it(ranked_at: CampaignAnalysis) -> None:
+    seen: dict[str, Any] = {"certified": False, "observed_ns": 9_000_000, "flags": [], "more_rounds": 112}
+    found = kept(changed_deadlines(ranked_at, **seen))
+    assert found.short == "Yes, from 9.00 ms on, observed"
+    assert (
+        found.text.count("99 % of ideal quality in 90 % of rounds of every process; not certified: 112 more rounds a process could do it.")
+        == 1
+    )
+    flagged = kept(changed_deadlines(ranked_at, **{**seen, "flags": ["unpinned"]}))
+    assert "not certified, for trials are flagged." in flagged.text, "no number of rounds takes a flag away"
+    certified = kept(changed_deadlines(ranked_at, **{**seen, "certified": True, "deadline_ns": 9_500_000}))
+    assert certified.short == "Yes, from 9.50 ms on, certified"
+    late = kept(changed_deadlines(ranked_at, **{**seen, "observed_ns": 15_000_000}))
+    assert late.short == "No: cpu_all from 15.0 ms on, cpu_1 from 15.0 ms on"
+    assert kept(changed_deadlines(ranked_at, **{**seen, "observed_ns": None})).short == "No, at no deadline"
 
 
 def test_what_is_doubtful_is_said_of_systems_and_not_of_their_processes(ranked_at: CampaignAnalysis) -> None:
-    [reading] = readings(ranked_at, {})
-    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
-    ranked = ranking(ranked_at, reading.group)
+    asker = asker_of(ranked_at)
+    ranked = ranking(ranked_at, asker.reading.group)
     found = (replace(ranked.found[0], low=0.0, high=1.0), *(replace(one, low=one.mean, high=one.mean) for one in ranked.found[1:]))
-    screen = first_screen(reading, ranked_at, flags, replace(ranked, found=found))
-    doubts = screen.doubts
-    label = next(entry.system_label for entry in reading.entries if entry.key == found[0].trials[0])
-    assert [doubt.whose for doubt in doubts if doubt.word.term == "unsteady"] == [label]
-    assert not any("repeat" in doubt.whose for doubt in doubts)
-
-
-def test_a_list_of_tasks_names_the_system_its_deadline_and_the_rounds_that_could_certify_it(ranked_at: CampaignAnalysis) -> None:
-    table = ranked_at.tables["deadline"]
-
-    def brief(**columns: Any) -> KeptFrom:
-        rows = [row | columns for row in table.to_pylist()]
-        changed = replace(ranked_at, tables={**ranked_at.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
-        [reading] = readings(changed, {})
-        flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading))
-        [found] = first_screen(reading, changed, flags, ranking(changed, reading.group)).brief
-        return found
-
-    seen: dict[str, Any] = {"certified": False, "observed_ns": 9_000_000, "flags": [], "more_rounds": 112}
-    found = brief(**seen)
-    assert (found.ns, found.text) == (9_000_000, "9.00 ms observed, not certified (112 more rounds a process could do it)")
-    assert found.label == ranking(ranked_at, ranked_at.groups[0]).found[0].names["system"]
-    assert [found.late(ns) for ns in (8_999_999, 9_000_000)] == [True, False]
-    assert brief(**{**seen, "flags": ["unpinned"]}).text == "9.00 ms observed, not certified", "no number of rounds takes a flag away"
-    assert brief(**{**seen, "certified": True, "deadline_ns": 9_500_000}).text == "9.50 ms certified"
-    never = brief(**{**seen, "observed_ns": None})
-    assert (never.ns, never.text, never.late(1)) == (None, "none", False)
+    doubts = answered(ranked_at, replace(ranked, found=found))["doubtful"]
+    label = next(entry.system_label for entry in asker.reading.entries if entry.key == found[0].trials[0])
+    [line] = [line for line in doubts.detail if line[0].text == "unsteady"]
+    assert line[0].href == "#word-unsteady"
+    assert line[1].text == f": {label}"
+    assert "of 2 systems" in doubts.short
+    assert "1 unsteady" in doubts.short
+    assert "repeat" not in doubts.text
 
 
 def test_the_command_keeps_the_deadline_that_is_in_use(tmp_path: Path) -> None:
@@ -166,55 +164,27 @@ def test_what_was_imported_is_not_measured_again(tmp_path: Path, monkeypatch: py
     assert sentence.endswith("repeats show: import repeats of the same names.")
 
 
-def test_whether_it_is_shown_knows_what_ties(tmp_path: Path) -> None:
-    campaign = open_campaign(measure_small(tmp_path / "r", repeat=3))
-    repeated = analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
-    [reading] = readings(repeated, {})
-    flags = flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading) | {"interrupted"})
-    best, other = (replace(one, tested={}, flags=("in-sample",)) for one in ranking(repeated, reading.group).found)
-    apart, alike = replace(other, low=best.low - 0.2, high=best.low - 0.1), replace(other, low=best.low - 0.1, high=best.low)
-
-    def shown(*found: Standing, like_these: frozenset[str] | None = None) -> str:
-        return first_screen(reading, repeated, flags, Ranking(reading.group, found, like_these)).shown.said
-
-    yes = "Yes, also for processes started anew (3 of each system)"
-    assert shown(best, apart) == f"{yes}."
-    assert shown(best, alike, apart) == f"{yes}; not between systems that tie."
-    flagged = replace(apart, flags=("interrupted", "in-sample"))
-    assert shown(best, flagged) == f"{yes}. With reserve, for trials are flagged: interrupted."
-    no = "No: within 14 ms no system is told from the best."
-    assert shown(best, alike) == no
-    full = replace(best, mean=best.ideal)
-    assert shown(full, replace(full, mean=best.mean)) == "No: within 14 ms the best keep all there is, and no other is told from them."
-    first, second = replace(best, processes=1), replace(apart, processes=1)
-    assert shown(first, second) == "For these processes yes. For processes started anew not yet."
-    of_other_model = replace(apart, names={**apart.names, "model": "other"})
-    assert shown(best, of_other_model, like_these=frozenset(["other"])) == f"{yes}."
-    assert shown(best, apart, of_other_model) == f"{yes}; between models on these samples yes, on others like these not shown."
-    alike_model = replace(alike, names={**alike.names, "model": "other"})
-    assert shown(best, apart, alike, alike_model) == f"{yes}; not between models, nor between systems that tie."
-    assert shown(best, alike_model) == no
-
-
 def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_differ(tmp_path: Path) -> None:
     campaign = open_campaign(measure_small(tmp_path / "r"))
     analysis = campaign.record.config.analysis.model_copy(update={"thresholds_ms": (1, 8, 11, 14, 18), "primary": "1ms"})
     results = analyse(campaign, analysis)
     ranked = ranking(results, results.groups[0])
-    shown, nearest = is_shown(results, ranked), differs_at(results, ranked)
+    shown, nearest = answered(results)["shown"], differs_at(results, ranked)
     assert nearest is not None
-    assert shown.said == "No: within 1 ms no system is told from the best."
-    assert shown.elsewhere == (f"Within {bound(nearest)} systems differ.", nearest.ns)
-    assert shown.brief == f"Shown: {shown.said[:1].lower()}{shown.said[1:]}"
-    assert len(shown.commands) == 1
-    assert shown.needed.endswith("one process. Whether fresh processes do the same, repeats show:")
+    assert shown.short == "No: no system is told from the best"
+    pieces = [piece for line in shown.detail for piece in line]
+    assert [(piece.text, piece.href) for piece in pieces if piece.href] == [
+        (f"Within {bound(nearest)} systems differ.", f"#t={nearest.ns / 1e6:.12g}ms&clock=total")
+    ]
+    assert [piece.text for piece in pieces if piece.kind == "command"] == [
+        "python -m orchestrator +sweep=small model=null measurement.repeat=5 'analysis.primary=\"1ms\"'"
+    ]
+    assert "To show it for fresh processes, not for other samples: " in [piece.text for piece in pieces]
     all_kept = replace(ranked, found=tuple(replace(one, mean=one.ideal) for one in ranked.found))
     [cannot, *_] = repeats_needed(results, [all_kept])
     assert cannot.endswith("Repeats do not tell apart systems that keep all there is. Whether fresh processes do the same, repeats show:")
     apart_at = {row["threshold_ns"] for row in results.rows("comparison") if row["scope"] == "best of this data set" and apart_by(row)}
     assert nearest.ns == min(apart_at)
-    at = replace(results.groups[0], thresholds=replace(results.groups[0].thresholds, primary=nearest))
-    assert is_shown(results, ranking(results, at)).elsewhere is None
 
 
 def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.figures.reading import readings
+from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import UNCERTIFIED, flag_words
 from orchestrator.report.html.sections import task_section
 from orchestrator.report.result_tables import summary_tables
@@ -24,7 +25,7 @@ from orchestrator.storage.reader import open_campaign
 def tables_of_page(results: CampaignAnalysis) -> list[Table]:
     [reading], [ranked] = readings(results, {}), rankings(results)
     flags = {flag for name in results.tables for row in results.tables[name].to_pylist() for flag in row["flags"]}
-    section = task_section(0, reading, results, flag_words({*flags, UNCERTIFIED}), ranked)
+    section = task_section(0, Asker(reading, flag_words({*flags, UNCERTIFIED})), ranked)
     return [table for part in section.folded for table in part.tables]
 
 

@@ -70,11 +70,11 @@ def test_a_winner_is_said_with_the_difference_to_the_next_and_its_interval() -> 
     assert said(replace(best, tested={}), replace(other, tested={}, low=0.1, high=0.2))[0].endswith("0.100 less (12.3 % of ideal quality).")
 
 
-def test_an_interval_that_holds_0_is_said_with_the_test_that_tells_the_two_apart() -> None:
+def test_where_a_test_shows_a_difference_its_limits_agree_though_the_interval_holds_0() -> None:
     best = standing("a", 0.9, 0.89, 0.91, {"m b": True})
     other = replace(standing("b", 0.892, 0.89, 0.9, {"m a": True}), less={"m a": Less(-0.0003, 0.0166, "p 0.0041 with all pairs counted")})
     sentence = said(best, other)[0]
-    assert sentence.endswith("0.008 [-0.001, 0.017] less (1.0 % of ideal quality; shown by its test: p 0.0041 with all pairs counted).")
+    assert sentence.endswith("0.008 less, above 0 and at most 0.017 (1.0 % of ideal quality).")
     row = {"scope": "best of fresh processes", "verdict": "worse", "parameters": [("p_worse", 0.0041), ("p_better", 1.0)]}
     assert rests_on(row) == "p 0.0041 with all pairs counted"
     assert not rests_on({**row, "verdict": "no difference shown"})

@@ -73,7 +73,7 @@ function dashKey(chart, task) {
   const panels = chart.div.closest(".panels");
   let key = panels.nextElementSibling;
   if (!key.classList.contains("dashes")) { key = made("p"); key.className = "note dashes"; panels.after(key); }
-  const runtimes = new Map(task.systems.map(system => [task.entries.get(system.entry).dash, system.runtime]));
+  const runtimes = new Map(task.runtimes);
   key.hidden = runtimes.size < 2 || together(chart).some(panel => panel.legend && !panel.legend.hidden);
   key.replaceChildren(...[...runtimes].flatMap(([dash, runtime]) => [swatch({ dash, colour: COLOURS.length - 1 }), runtime]));
 }

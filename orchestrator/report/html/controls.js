@@ -15,8 +15,7 @@ function show(task) {
   showTyped(task);
   task.section.querySelector("[data-marks]").value = names[0] ? String(task.at) : "";
   task.section.querySelector("[data-clock]").value = task.clock;
-  moveAnswer(task, text, names);
-  sayLate(task, text);
+  moveAnswer(task);
   moveRows(task);
   drawStrips(task);
   // Tables of one common threshold of the first clock each: that of the nearest is shown, by its name where another clock is chosen.

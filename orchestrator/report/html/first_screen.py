@@ -1,135 +1,209 @@
-"""The answer of one task: which system wins and by how much, whether that is shown, which deadline is kept, and what is in doubt."""
+"""The answers of one task at every deadline of the page: from what is stored, or between common deadlines from the curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FROM_BEST
-from orchestrator.analysis.deadline import Deadlines, kept_from, longest
-from orchestrator.analysis.tail_quality import IN_SAMPLE
-from orchestrator.configuration.analysis import DeadlineConfig
+from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import scale_of
 from orchestrator.report.figures.reading import Entry, Reading
+from orchestrator.report.five_answers import Case, Doubt, FiveAnswers, Line, Piece, five_answers, without_deadline
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import UNSTEADY, Ranking, apart_by, by_model
-from orchestrator.report.table import bound, read_at
+from orchestrator.report.standings import UNSTEADY, Ranking, Standing, apart_by, ranking
+from orchestrator.report.table import REMEDIES, bound, read_at
 from orchestrator.report.text import milliseconds
-from orchestrator.report.verdict import what_next
-from orchestrator.report.winners import HERE_ALONE, listed, winners
-from orchestrator.stats.thresholds import Threshold
+from orchestrator.report.verdict import Needed, what_is_needed
+from orchestrator.report.winners import winners
+from orchestrator.stats.thresholds import NS_PER_MS, Threshold
 from orchestrator.stats.times import Clock
 
 NAMED = 3
-OF_ITS = " of its ideal quality"
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A flag, and which of the systems have it; ``always``: at every deadline."""
-
-    word: Word
-    whose: str
-    always: bool = False
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Whether the data show what the answer says.
-
-    said
-        in words; empty of one system.
-    elsewhere
-        in words, and the nearest common deadline in ns, where a difference is shown there and none here.
-    needed
-        what would show more, a sentence before the commands; none where nothing is to be shown.
-    """
-
-    said: str = ""
-    elsewhere: tuple[str, int] | None = None
-    needed: str = ""
-    commands: tuple[str, ...] = ()
-
-    @property
-    def brief(self) -> str:
-        """What a list of tasks says of it: the first sentence."""
-        return f"Shown: {self.said[0].lower()}{self.said.partition('. ')[0][1:].rstrip('.')}." if self.said else ""
-
-
-@dataclass(frozen=True)
-class KeptFrom:
-    """From which deadline on the best system of a model keeps its quality.
-
-    label
-        the system, where ``text`` does not name it.
-    ns
-        that deadline; None if it keeps none.
-    """
-
-    label: str
-    ns: int | None
-    text: str
-
-    def late(self, shown_ns: int) -> bool:
-        """Return whether it does not keep its quality within the deadline that is shown."""
-        return self.ns is not None and self.ns > shown_ns
 
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """The sentences beside the first figure.
+    """What stands beside the first figure: the answers at the deadline that is shown first; ``servers`` says who answered."""
 
-    kept
-        by clock, which deadlines are kept.
-    servers
-        what must be known of those that answered; nothing for models in the timed process.
-    brief
-        the deadlines that the best systems keep, for a list of tasks.
-    """
-
-    wins: tuple[str, ...]
-    shown: Shown
-    kept: Mapping[Clock, tuple[KeptFrom, ...]]
-    doubts: tuple[Doubt, ...]
+    answers: FiveAnswers
     servers: tuple[str, ...] = ()
-    brief: tuple[KeptFrom, ...] = ()
 
 
-def first_screen(reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> FirstScreen:
+@dataclass(frozen=True)
+class Asker:
+    """What answers of one task need at every deadline; ``unwell`` says which trials are not done, with a link."""
+
+    reading: Reading
+    flags: Mapping[str, Word]
+    unwell: str = ""
+
+    @property
+    def results(self) -> CampaignAnalysis:
+        """The campaign."""
+        return self.reading.results
+
+    def link(self, ns: int) -> str:
+        """Return the address of the page at another deadline of the first clock."""
+        number = next(place for place, group in enumerate(self.results.groups) if group is self.reading.group)
+        return link_to(number, ns, self.reading.clock)
+
+
+def link_to(number: int, ns: int, clock: Clock) -> str:
+    """Return the address of the page with another deadline of one task, which leaves other tasks at theirs."""
+    end = number or ""
+    return f"#t{end}={ns / NS_PER_MS:.12g}ms&clock{end}={clock}"
+
+
+def first_screen(asker: Asker, ranked: Ranking) -> FirstScreen:
     """Return the answer at the primary threshold; ``ranked`` are the systems of the task."""
-    return FirstScreen(
-        wins=tuple(winners(ranked)),
-        shown=is_shown(results, ranked),
-        kept={clock: tuple(_deadlines(reading, ranked, clock)) for clock in reading.clocks},
-        doubts=tuple(_doubts(reading, flags, ranked)),
-        servers=tuple(server_notes(reading.group)),
-        brief=tuple(_briefly_kept(reading, ranked)),
+    return FirstScreen(answers_of(asker, ranked), tuple(server_notes(asker.reading.group)))
+
+
+def answers_of(asker: Asker, ranked: Ranking) -> FiveAnswers:
+    """Return the answers at the primary threshold of a ranking."""
+    primary = ranked.group.thresholds.primary
+    if primary is None or not ranked.found:
+        clock = asker.reading.clock
+        kept = kept_by_system(asker.reading, clock)
+        drawn = Ranking(asker.reading.group, _drawn(asker.reading, clock, asker.reading.grids[clock].start, kept))
+        return without_deadline(_case(asker, drawn, clock, "", 0, ()), winners(ranked))
+    called = f"{milliseconds(primary.ns)} ({primary.label} of the reference)" if primary.origin == "reference" else primary.label
+    return five_answers(_case(asker, ranked, asker.reading.clock, called, primary.ns, _needed(asker, ranked)))
+
+
+def answers_everywhere(asker: Asker, ranked: Ranking) -> dict[Clock, list[FiveAnswers]]:
+    """Return the answers at every deadline of the grids, by clock: at common ones of the first clock what is stored decides."""
+    reading = asker.reading
+    if reading.thresholds.primary is None:
+        return {}
+    stored = {threshold.ns: group for threshold, group in _at_common(reading)}
+    found: dict[Clock, list[FiveAnswers]] = {}
+    for clock in reading.clocks:
+        grid, kept = reading.grids[clock], kept_by_system(reading, clock)
+        found[clock] = []
+        for place, ns in enumerate(map(int, grid.ns)):
+            if clock == reading.clock and ns == reading.thresholds.primary.ns:
+                found[clock].append(answers_of(asker, ranked))
+            elif clock == reading.clock and ns in stored:
+                found[clock].append(answers_of(asker, ranking(reading.results, stored[ns])))
+            else:
+                drawn = Ranking(reading.group, _drawn(reading, clock, place, kept))
+                case = _case(asker, drawn, clock, _called(reading, clock, place), ns, _not_tested(asker, clock, ns))
+                found[clock].append(five_answers(replace(case, tested=False)))
+    return found
+
+
+def _at_common(reading: Reading) -> Iterator[tuple[Threshold, Group]]:
+    """Yield each common threshold of the clock that counts first, with the group as if it were primary."""
+    for threshold in read_at(reading.group, everywhere=True):
+        yield threshold, replace(reading.group, thresholds=replace(reading.thresholds, primary=threshold))
+
+
+def _called(reading: Reading, clock: Clock, place: int) -> str:
+    """Return what a deadline of the grid is called: its percentile and time, and the clock where it is not the first."""
+    grid = reading.grids[clock]
+    names = [name for name in grid.labels[place].split(", ") if name.startswith("p")]
+    time = milliseconds(int(grid.ns[place]))
+    return (f"{time} ({names[0]} of the reference)" if names else time) + ("" if clock == reading.clock else f" of {clock} time")
+
+
+def kept_by_system(reading: Reading, clock: Clock) -> dict[str, Deadlines]:
+    """Return from which deadline on each system keeps its quality, by its key: that which all its processes keep."""
+    known = kept_from(reading.results.rows("deadline"), clock)
+    return {entry.key: longest(known.get(one.key, NEVER) for one in entry.members) for entry in reading.systems}
+
+
+def _drawn(reading: Reading, clock: Clock, place: int, kept: Mapping[str, Deadlines]) -> tuple[Standing, ...]:
+    """Return what the systems keep at a place of the grid, the best first, as the curves have it."""
+    scale = scale_of(reading.group.trials[0].judged(reading.metric))
+    found = []
+    for entry in reading.systems:
+        curve, trial = reading.curves[clock, entry.key], entry.data.record.trial
+        names = {"model": trial.model.name, "system": trial.system.name, "runtime": trial.runtime.name}
+        found.append(
+            Standing(
+                names={**names, "batch": str(trial.measurement.batch), "settings": entry.settings},
+                trials=tuple(one.key for one in entry.members),
+                mean=float(curve.mean[place]),
+                low=float(curve.low[place]),
+                high=float(curve.high[place]),
+                worst=float(curve.worst[place]),
+                ideal=curve.ideal,
+                scale=scale,
+                processes=len(entry.members),
+                flags=tuple(curve.flags[place]),
+                deadlines=kept[entry.key],
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines)))
+
+
+def _case(asker: Asker, ranked: Ranking, clock: Clock, within: str, ns: int, needed: tuple[Line, ...]) -> Case:
+    reading = asker.reading
+    rows = _own_deadlines(reading, clock)
+    doubts, uncertified = _doubts(asker, ranked, rows)
+    link = ((Piece(f"{asker.unwell}: "), Piece("see which, and why", "#problems"), Piece(".")),) if asker.unwell else ()
+    return Case(
+        ranked=ranked,
+        within=within,
+        ns=ns,
+        wanted=reading.results.analysis.deadline,
+        more_rounds={
+            one.trials[0]: more
+            for one in ranked.found
+            if (more := _more_rounds([rows[trial] for trial in one.trials if trial in rows])) is not None
+        },
+        needed=needed,
+        doubts=tuple(doubts),
+        uncertified=uncertified,
+        unwell=link,
     )
 
 
-def is_shown(results: CampaignAnalysis, ranked: Ranking) -> Shown:
-    """Say whether the data show what the answer says, where they do if not here, and the commands that would show more."""
-    found, primary = ranked.found, ranked.group.thresholds.primary
-    if len(found) < 2 or primary is None:
-        return Shown()
-    sentences = list(what_next(results, [ranked]))
-    commands = tuple(sentence for sentence in sentences if isinstance(sentence, Command))
-    needed = " ".join(sentence for sentence in sentences if not isinstance(sentence, Command))
-    if ranked.nothing_shown:
-        why = "the best keep all there is, and no other is told from them" if ranked.best_keep_all else "no system is told from the best"
-        there = differs_at(results, ranked)
-        other = None if there is None else (f"Within {bound(there)} systems differ.", there.ns)
-        return Shown(f"No: within {bound(primary)} {why}.", other, needed, commands)
-    processes = sorted({one.processes for one in found})
-    if processes[0] == 1:
-        said = f"For these processes yes{_exceptions(ranked)}. For processes started anew not yet."
-    else:
-        count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
-        said = f"Yes, also for processes started anew ({count} of each system){_exceptions(ranked)}."
-    return Shown(f"{said}{_reserve(ranked)}", None, needed, commands)
+def _own_deadlines(reading: Reading, clock: Clock) -> dict[str, Mapping[str, Any]]:
+    """Return the stored deadlines of a clock for each trial's own ideal quality, by trial."""
+    return {row["trial"]: row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (clock, "own")}
+
+
+def _more_rounds(rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return how many more rounds could certify a deadline, where rounds alone are missing; 0 where flags forbid it, else None."""
+    lacking = [row for row in rows if not row["certified"]]
+    if any(row["flags"] for row in lacking):
+        return 0
+    if not lacking or any(not row["more_rounds"] for row in lacking):
+        return None
+    return max(int(row["more_rounds"]) for row in lacking)
+
+
+def _needed(asker: Asker, ranked: Ranking) -> tuple[Line, ...]:
+    """Return where systems differ if not here, and the commands that would show more."""
+    there = differs_at(asker.results, ranked) if ranked.nothing_shown and len(ranked.found) > 1 else None
+    lines: list[Line] = [] if there is None else [(Piece(f"Within {bound(there)} systems differ.", asker.link(there.ns)),)]
+    return (*lines, *_commands(what_is_needed(asker.results, [ranked])))
+
+
+def _commands(needed: Needed) -> Iterator[Line]:
+    if needed.said:
+        yield (
+            Piece(f"{needed.said} "),
+            *(Piece(f"{command}", kind="command") for command in needed.told if isinstance(command, Command)),
+        )
+
+
+def _not_tested(asker: Asker, clock: Clock, ns: int) -> tuple[Line, ...]:
+    """Say where differences were computed: at the common deadline that is nearest."""
+    reading = asker.reading
+    nearest = min(read_at(reading.group, everywhere=True), key=lambda one: abs(math.log(one.ns / ns)))
+    of = "" if clock == reading.clock else f" of {reading.clock} time"
+    said = f"Intervals alone say what ties here; differences were tested at common deadlines{of}: "
+    return ((Piece(said), Piece(f"the nearest is {bound(nearest)}", asker.link(nearest.ns)), Piece(".")),)
 
 
 def differs_at(results: CampaignAnalysis, ranked: Ranking) -> Threshold | None:
@@ -145,119 +219,32 @@ def differs_at(results: CampaignAnalysis, ranked: Ranking) -> Threshold | None:
     return None if primary is None else min(found, key=lambda one: abs(math.log(one.ns / primary.ns)), default=None)
 
 
-def _exceptions(ranked: Ranking) -> str:
-    """Say between what no difference is shown: the models' best ones, and each model's best and its others."""
-    heads, here_alone = ranked.heads, ranked.here_alone(ranked.heads[0], ranked.heads[1:])
-    here = f"; between models {HERE_ALONE.format('')}" if here_alone else ""
-    said = ["between models"] if any(heads[0].ties(one) for one in heads[1:]) else []
-    tied = any(systems[0].ties(one) for systems in by_model(ranked.found) for one in systems[1:])
-    said += ["between systems that tie"] if tied else []
-    return f"{here}; not {', nor '.join(said)}" if said else here
-
-
-def _reserve(ranked: Ranking) -> str:
-    """Name the flags of what is compared, all but the one that makes intervals too wide."""
-    flags = [flag for flag in dict.fromkeys(flag for one in ranked.found for flag in one.flags) if flag != IN_SAMPLE]
-    return f" With reserve, for trials are flagged: {listed(flags)}." if flags else ""
-
-
-def _deadlines(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[KeptFrom]:
-    """Say per model which deadline its best system keeps, and which another keeps that is shorter."""
-    wanted = reading.results.analysis.deadline
-    for systems, kept in _by_model(reading, ranked, clock):
-        best, shortest = systems[0], _shortest_kept(systems, kept)
-        more = {one.key: _more_rounds(reading, one, clock) for one in (best, shortest) if one is not None}
-        said = [] if shortest is None else [f"{shortest.system_label} {_kept(shortest, kept[shortest.key], wanted, more[shortest.key])}"]
-        first = shortest
-        if ranked.found and shortest is not best:
-            own = f"{best.system_label}, the best, {_kept(best, kept[best.key], wanted, more[best.key])}"
-            said, first = [own, *(f"another, {one.replace(OF_ITS, '')}" for one in said)], best
-        if first is not None and said:
-            yield KeptFrom("", _ns_of(kept[first.key]), f"{'; '.join(said)}.")
-
-
-def _briefly_kept(reading: Reading, ranked: Ranking) -> Iterator[KeptFrom]:
-    """Yield which deadline the best system of each model keeps, in few words."""
-    for (best, *_), kept in _by_model(reading, ranked, reading.clock) if ranked.found else ():
-        ns, certified = _ns_of(kept[best.key]), math.isfinite(kept[best.key][0])
-        seen = f"observed, not certified{_more_rounds(reading, best, reading.clock)}"
-        yield KeptFrom(best.system_label, ns, "none" if ns is None else f"{milliseconds(ns)} {'certified' if certified else seen}")
-
-
-def _ns_of(deadlines: Deadlines) -> int | None:
-    """Return the certified deadline, else the observed one, if there is one."""
-    return next((int(ns) for ns in deadlines if math.isfinite(ns)), None)
-
-
-def _more_rounds(reading: Reading, system: Entry, clock: Clock) -> str:
-    """Say how many more rounds could certify a deadline, where it is rounds alone that are missing."""
-    members = {one.key for one in system.members}
-    rows = [
-        row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (clock, "own") and row["trial"] in members
-    ]
-    lacking = [row for row in rows if not row["certified"]]
-    if not lacking or any(row["flags"] or not row["more_rounds"] for row in lacking):
-        return ""
-    each = " a process" if len(members) > 1 else ""
-    return f" ({max(row['more_rounds'] for row in lacking)} more rounds{each} could do it)"
-
-
-def _by_model(reading: Reading, ranked: Ranking, clock: Clock) -> Iterator[tuple[list[Entry], Mapping[str, Deadlines]]]:
-    """Yield the systems of each model, the best first, with the deadlines that all their processes keep."""
-    of_trials = kept_from(reading.results.rows("deadline"), clock)
-    kept = {
-        one.key: longest(of_trials[member.key] for member in one.members)
-        for one in reading.systems
-        if all(member.key in of_trials for member in one.members)
-    }
-    places = {one.trials[0]: place for place, one in enumerate(ranked.found)}
-    found = sorted((one for one in reading.systems if one.key in kept), key=lambda one: places.get(one.members[0].key, len(places)))
-    yield from ((systems, kept) for systems in by_model(found))
-
-
-def _shortest_kept(systems: Sequence[Entry], kept: Mapping[str, Deadlines]) -> Entry | None:
-    """Return which of some systems keeps its quality from the shortest deadline on: certified if any is, else as observed; None if none."""
-    for place in (0, 1):
-        known = [one for one in systems if math.isfinite(kept[one.key][place])]
-        if known:
-            return min(known, key=lambda one: kept[one.key][place])
-    return None
-
-
-def _kept(system: Entry, deadlines: Deadlines, wanted: DeadlineConfig, more: str) -> str:
-    """Say from which deadline on a system keeps its quality, in all its processes."""
-    certified, observed = deadlines
-    each = f" in each of {len(system.members)} processes" if len(system.members) > 1 else ""
-    share = f"{100 * wanted.quality:g} %{OF_ITS}"
-    if math.isfinite(certified):
-        return f"keeps {share} from {milliseconds(certified)} on{each}, certified"
-    if math.isfinite(observed):
-        rounds = f"{100 * (1 - wanted.late_share):g} %"
-        return f"kept {share} from {milliseconds(observed)} on{each}, in {rounds} of rounds, not certified{more}"
-    return "keeps none"
-
-
-def _doubts(reading: Reading, flags: Mapping[str, Word], ranked: Ranking) -> Iterator[Doubt]:
-    """Yield each flag of systems at the primary threshold, and what else is in doubt, with the systems that it is true of.
+def _doubts(asker: Asker, ranked: Ranking, rows: Mapping[str, Mapping[str, Any]]) -> tuple[list[Doubt], int]:
+    """Return each flag of systems, and what else is in doubt, with the systems that have it; and how many deadlines are not certified.
 
     The best ones of the models stand first, which the answer names.
     """
-    systems = {one.members[0].key: one for one in reading.systems}
+    systems: dict[str, Entry] = {one.members[0].key: one for one in asker.reading.systems}
     heads, whose = ranked.heads, dict[str, list[str]]()
     for one in sorted(ranked.found, key=lambda one: (one not in heads, list(systems).index(one.trials[0]))):
         for flag in one.marks:
             whose.setdefault(flag, []).append(systems[one.trials[0]].system_label)
     unsteady = whose.pop(UNSTEADY, [])
-    rows = [row for row in reading.results.rows("deadline") if (row["clock"], row["reference"]) == (reading.clock, "own")]
-    uncertified = {row["trial"] for row in rows if not row["certified"]}
+    uncertified = [
+        one.system_label
+        for one in systems.values()
+        if any(not rows[member.key]["certified"] for member in one.members if member.key in rows)
+    ]
     own = {word.term: word for word in words()}
-    for word, labels in [
-        *((flags[flag], labels) for flag, labels in whose.items()),
-        (own[UNSTEADY], unsteady),
-        (own[UNCERTIFIED], [one.system_label for one in reading.systems if any(member.key in uncertified for member in one.members)]),
-    ]:
-        if labels:
-            yield Doubt(word, _told(labels, len(systems)), always=word.term == UNCERTIFIED)
+    told = [*((asker.flags[flag], labels) for flag, labels in whose.items()), (own[UNSTEADY], unsteady), (own[UNCERTIFIED], uncertified)]
+    found = [Doubt(word.term, f"#{word.anchor}", _told(labels, len(systems)), _remedy(word.term)) for word, labels in told if labels]
+    return found, len(uncertified)
+
+
+def _remedy(flag: str) -> str:
+    """Return what to do about a flag: the end of what the marks say of it."""
+    told = REMEDIES.get(flag, "")
+    return (told.partition("; ")[2] or told).replace("`", "")
 
 
 def _told(labels: Sequence[str], size: int) -> str:

@@ -97,8 +97,8 @@ function endLabels(chart, task, made, colours) {
       long: Math.max(...lines.map((line, index) => line.length + (index === lines.length - 1 ? 6 : 0))), y: (values(series.y, task.at)[last] - bottom) / (top - bottom) * height, kept };
   });
   // Of ends at one height the better one stands above, in the order of the answer.
-  const level = end => Math.round(end.y / height * 40), order = new Map(standingsOf(task).map((one, place) => [one.entry, place]));
-  ends.sort((one, other) => level(one) - level(other) || Math.round((one.kept - other.kept) * 1e9) || order.get(other.key) - order.get(one.key));
+  const level = end => Math.round(end.y / height * 40), order = key => { const figures = task.entries.get(key).clocks[task.clock]; return figures.place[task.at] + figures.kept / 1000; };
+  ends.sort((one, other) => level(one) - level(other) || Math.round((one.kept - other.kept) * 1e9) || order(other.key) - order(one.key));
   let room = ends.length > 14 ? 10 : 13, free = -8;
   const needed = ends.reduce((sum, end) => sum + end.lines * room + gap, HEADING);
   if (needed > height + 30) room *= (height + 30) / needed;

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.deadline import NEVER, kept_from, longest
-from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
-from orchestrator.report.html.first_screen import is_shown
+from orchestrator.report.five_answers import FiveAnswers, Piece
+from orchestrator.report.html.first_screen import Asker, answers_everywhere, kept_by_system
 from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.panels import colours_of
 from orchestrator.report.html.ranking import claims_by_clock, top_of
-from orchestrator.report.standings import UNSTEADY, WIDE, ranking
-from orchestrator.report.table import Table, read_at
-from orchestrator.report.winners import winners
-from orchestrator.stats.thresholds import Threshold
+from orchestrator.report.standings import UNSTEADY, WIDE, Ranking
+from orchestrator.report.table import Table
 from orchestrator.stats.times import Clock
 
 
@@ -83,10 +78,12 @@ def json_text(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> dict[str, Any]:
-    """Return what the slider needs: thresholds per clock, and per trial the figures at each of them."""
+def moving_data(asker: Asker, ranked: Ranking, arrays: Arrays) -> dict[str, Any]:
+    """Return what the slider needs: thresholds per clock, the answers and per trial the figures at each of them."""
+    reading, flags = asker.reading, asker.flags
     claims = claims_by_clock(reading)
     places = {clock: ranks(reading, clock) for clock in reading.clocks}
+    kept = {clock: _by_deadline(reading, clock) for clock in reading.clocks}
     keys, colours = reading.short_keys(), colours_of(reading)
     judged = reading.group.trials[0].judged(reading.metric)
     scale = scale_of(judged)
@@ -95,8 +92,8 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
         "metric": reading.metric,
         "scale": None if scale == PLAIN else {"late": scale.late, "sign": scale.sign},
         "wide": {"share": WIDE, "term": UNSTEADY, "anchor": anchor_of(UNSTEADY)},
-        "systems": list(_systems(reading)),
-        "said": {str(threshold.ns): _said(reading, group) for threshold, group in _at_common(reading)},
+        "answers": _answers(asker, ranked),
+        "runtimes": [[entry.dash, entry.data.record.trial.runtime.name] for entry in reading.systems],
         "top": top_of(reading),
         "keep": reading.results.analysis.deadline.quality,
         "clocks": {
@@ -104,53 +101,35 @@ def moving_data(reading: Reading, arrays: Arrays, flags: Mapping[str, Word]) -> 
             for clock, grid in ((clock, reading.grids[clock]) for clock in reading.clocks)
         },
         "entries": {
-            keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places) | {"colour": colours[entry.key]}
+            keys[entry.key]: _entry_data(reading, entry, arrays, flags, claims[entry.key], places, kept) | {"colour": colours[entry.key]}
             for entry in reading.systems
         },
     }
 
 
-def _at_common(reading: Reading) -> Iterator[tuple[Threshold, Group]]:
-    """Yield each common threshold of the clock that counts first, but the primary one, with the group as if it were primary."""
-    primary = reading.thresholds.primary
-    for threshold in read_at(reading.group, everywhere=True) if primary is not None else ():
-        if threshold != primary:
-            yield threshold, replace(reading.group, thresholds=replace(reading.thresholds, primary=threshold))
+def _by_deadline(reading: Reading, clock: Clock) -> dict[str, int]:
+    """Return the order of the systems by the deadlines that they keep: it decides between those of one place."""
+    kept = kept_by_system(reading, clock)
+    return {key: order for order, key in enumerate(sorted(kept, key=lambda key: kept[key]))}
 
 
-def _said(reading: Reading, group: Group) -> dict[str, Any]:
-    """Return the sentences of the answer at the primary threshold of a group, and whether they are shown."""
-    ranked = ranking(reading.results, group)
-    shown = is_shown(reading.results, ranked)
-    return {
-        "wins": list(winners(ranked)),
-        "test": [sentence for sentence in (shown.said, shown.needed) if sentence],
-        "elsewhere": shown.elsewhere,
+def _answers(asker: Asker, ranked: Ranking) -> dict[str, Any]:
+    """Return the answers, each different one once, and by clock which of them stands at each place of the grid."""
+    known: dict[FiveAnswers, int] = {}
+    places = {
+        str(clock): [known.setdefault(answers, len(known)) for answers in found]
+        for clock, found in answers_everywhere(asker, ranked).items()
     }
+    return {"said": [_answer(answers) for answers in known], "at": places}
 
 
-def _systems(reading: Reading) -> Iterator[dict[str, Any]]:
-    """Yield what the answer calls each system, and how many processes its figures are the mean of."""
-    if reading.thresholds.primary is None:
-        return
-    keys = reading.short_keys()
-    deadlines = {clock: kept_from(reading.results.rows("deadline"), clock) for clock in reading.clocks}
-    for entry in reading.systems:
-        trial = entry.data.record.trial
-        yield {
-            "model": trial.model.name,
-            "system": trial.system.name,
-            "runtime": trial.runtime.name,
-            "batch": str(trial.measurement.batch),
-            "settings": entry.settings,
-            "label": entry.system_label,
-            "entry": keys[entry.key],
-            "processes": len(entry.members),
-            "deadlines": {
-                clock: [ns if math.isfinite(ns) else None for ns in longest(known.get(one.key, NEVER) for one in entry.members)]
-                for clock, known in deadlines.items()
-            },
-        }
+def _answer(answers: FiveAnswers) -> dict[str, Any]:
+    rows = [[said.question, said.short, [[_piece(piece) for piece in line] for line in said.detail]] for said in answers.rows]
+    return {"rows": rows, "models": [list(cells) for cells in answers.models], "lines": list(answers.lines)}
+
+
+def _piece(piece: Piece) -> list[str]:
+    return [piece.text, piece.href, piece.kind]
 
 
 def _entry_data(
@@ -160,6 +139,7 @@ def _entry_data(
     flags: Mapping[str, Word],
     claims: Mapping[str, Mapping[str, str]],
     places: Mapping[Clock, Mapping[str, Floats]],
+    kept: Mapping[Clock, Mapping[str, int]],
 ) -> dict[str, Any]:
     sets = _flag_sets(reading, entry)
     clocks = {}
@@ -173,6 +153,7 @@ def _entry_data(
             "high": arrays.limits(curve.high, upper=True),
             "flags": [sets.index(tuple(found)) for found in curve.flags],
             "place": [int(place) for place in places[clock][entry.key]],
+            "kept": kept[clock][entry.key],
             "rounds": arrays.drawn(curve.worst_rounds),
             "centres": arrays.drawn(curve.centres, log=True),
             "bars": [reading.curves[clock, one.key].centres.size for one in entry.members],

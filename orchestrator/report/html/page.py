@@ -16,6 +16,8 @@ from markupsafe import Markup
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.report.five_answers import MODELS
+from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import flag_words, words
 from orchestrator.report.html.moving import chart_data, json_text, moving_data, table_data
 from orchestrator.report.html.packed import Arrays, packed
@@ -82,12 +84,14 @@ def render(
     found = readings(results, evidence) if found is None else found
     ranked = rankings(results) if ranked is None else ranked
     flags = flag_words(_flags(results, found))
-    pairs = enumerate(zip(found, ranked, strict=True))
-    sections = [task_section(number, reading, results, flags, of_task) for number, (reading, of_task) in pairs]
+    not_done = unwell(results)
+    askers = [Asker(reading, flags, not_done) for reading in found]
+    pairs = list(zip(askers, ranked, strict=True))
+    sections = [task_section(number, asker, of_task) for number, (asker, of_task) in enumerate(pairs)]
     arrays = Arrays()
     data = json_text(
         {
-            "tasks": [moving_data(reading, arrays, flags) for reading in found],
+            "tasks": [moving_data(asker, of_task, arrays) for asker, of_task in pairs],
             "charts": {
                 panel.name: {
                     "task": section.number,
@@ -116,13 +120,14 @@ def render(
         sentences=_beside_the_answers(results, sentences, ranked),
         sections=sections,
         problems=problems(results),
-        unwell=unwell(results),
+        unwell=not_done,
         most_open=MOST_OPEN,
         environments=[*([combined] if combined is not None else []), trials_table(results), stack_table(results.records)],
         overhead=overhead(evidence),
         seed=results.analysis.seed,
         flags=flags,
         words=words(),
+        models=MODELS,
     )
 
 

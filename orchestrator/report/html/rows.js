@@ -45,7 +45,7 @@ function moveRows(task) {
     const found = entry.flags[figures.flags[at]];
     status(row.querySelector('[data-cell="flags"]'), wide ? [...found, [task.wide.anchor, task.wide.term]] : found, row.dataset.state);
     dots(row, figures, at, task.top);
-    row.sortBy = figures.place[at];
+    row.sortBy = figures.place[at] + figures.kept / 1000;
   }
   const sorted = [...rows].sort((one, other) => one.sortBy - other.sortBy);
   if (sorted.some((row, index) => row !== rows[index])) {

@@ -21,8 +21,7 @@ from orchestrator.report.figures.charts import charts_of
 from orchestrator.report.figures.charts.quality import MOST_FLIPS, flips
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading
-from orchestrator.report.html.first_screen import FirstScreen, first_screen
-from orchestrator.report.html.glossary import Word
+from orchestrator.report.html.first_screen import Asker, FirstScreen, first_screen
 from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
 from orchestrator.report.html.strips import Strip, strips
@@ -39,7 +38,6 @@ from orchestrator.report.text import milliseconds, trials_counted
 from orchestrator.report.together import together_tables
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
-from orchestrator.stats.thresholds import NS_PER_MS
 from orchestrator.stats.times import Clock
 
 OPEN = {
@@ -109,14 +107,9 @@ class TaskSection:
     start: int
 
     @property
-    def in_short(self) -> str:
-        """What wins, as the end of a line that begins with the section's title."""
-        return self.answer.wins[0].removeprefix(self.task)
-
-    def link_to(self, ns: int) -> str:
-        """Return the address of the page at another deadline of its first clock, which leaves other tasks at theirs."""
-        end = self.number or ""
-        return f"#t{end}={ns / NS_PER_MS:.12g}ms&clock{end}={self.clocks[0]}"
+    def within(self) -> str:
+        """The deadline of the answers, as the end of a line that begins with the section's title."""
+        return f"within {self.answer.answers.rows[0].question.partition(' within ')[2] or self.threshold}"
 
     def all_figures(self) -> Iterator[Figure]:
         """Yield every figure."""
@@ -129,8 +122,9 @@ class TaskSection:
         yield from ((f"{part.anchor}-{place}", table) for part in self.folded for place, table in enumerate(part.tables))
 
 
-def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags: Mapping[str, Word], ranked: Ranking) -> TaskSection:
+def task_section(number: int, asker: Asker, ranked: Ranking) -> TaskSection:
     """Return the section of one task; ``ranked`` are its systems."""
+    reading, results, flags = asker.reading, asker.results, asker.flags
     own = replace(results, groups=tuple(group for group in results.groups if group is reading.group))
     several = len(reading.systems) > 1
     drawn = [chart for chart in charts_of(reading) if several or chart.name not in COMPARING]
@@ -151,7 +145,7 @@ def task_section(number: int, reading: Reading, results: CampaignAnalysis, flags
         keys=reading.short_keys(),
         several=several,
         repeated=reading.repeated,
-        answer=first_screen(reading, results, flags, ranked),
+        answer=first_screen(asker, ranked),
         rows=ranked_rows(reading, flags),
         kept=kept_deadlines(reading),
         strips=strips(reading, results),
