@@ -25,6 +25,8 @@ from orchestrator.subject.targets import code_of_its_own
 os.environ.pop("COLUMNS", None)
 os.unsetenv("COLUMNS")
 
+gc.disable()  # until all is collected: little of it is garbage
+
 # A busy machine is slow now and then; a test that hangs is ended by pytest-timeout.
 settings.register_profile("no deadline", deadline=None, max_examples=50 * EFFORT)
 settings.load_profile("no deadline")
@@ -87,15 +89,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """Look for garbage seldom, and never among what was imported and collected: Python would walk through all of it again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take long, so that none of them is left over at the end for one process alone; each process alike."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: (item.path.parent.name != "cluster", item.path not in slow, item.path))
+    order = {path: (path.parent.name != "cluster", path not in slow, path) for path in {item.path for item in items}}
+    items.sort(key=lambda item: order[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -128,7 +128,7 @@ def compare(
             continue
         marks = [TORN] if design == "pairs" and isinstance(before, Campaign) and torn((before, after), loaded_before, loaded) else []
         differing.update(dict.fromkeys(differences(trial.trial, repeats[0].trial) if design == "pairs" and repeats else ()))
-        load = differing_load(trial.load, load_of(after, loaded))
+        load = differing_load(trial.load, load_of(loaded))
         found = measured(trial, loaded_before, loaded, analysis.seed, len(repeats), design)
         marks += [LOAD_DIFFERS] if load else []
         rows += (replace(row, flags=(*row.flags, *marks)) for row in found)
@@ -187,7 +187,7 @@ def _sides(
             else None
         )
         loaded = load_repeats(before, [one for one in repeats if done is None or one.trial.repeat in done], analysis.metrics)
-        reduced = reduce(repeats, loaded, analysis, slowed=power).model_copy(update={"load": load_of(before, loaded)})
+        reduced = reduce(repeats, loaded, analysis, slowed=power).model_copy(update={"load": load_of(loaded)})
         yield reduced, loaded, "two samples" if done is None else "pairs"
 
 

@@ -15,7 +15,6 @@ import scipy
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline
-from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 
 ENVIRONMENT = ("host", "processor", "logical_cores", "memory_bytes", "governor", "turbo")
@@ -98,38 +97,41 @@ LOADS = (
     Load("frequency", "{:.0f} MHz", 0.02, relative=True),
     Load("time of fixed work", "{:.3f} ms", 0.03, relative=True),
 )
+COUNTED = ("foreign_cpu_ns", "program_cpu_ns", "steal_ns", "frequency_mhz")
+"""Columns of the rounds that tell it."""
+
 LOAD_DIFFERS = "load differs"
 SURE = 0.05
 """Two-sided level at which repeats must differ."""
 
 
-def load_of(campaign: Campaign, loaded: Iterable[TrialData]) -> dict[str, tuple[float, ...]]:
+def load_of(loaded: Iterable[TrialData]) -> dict[str, tuple[float, ...]]:
     """Return what else the machine did, per measure of `LOADS` one figure for each repeat; measures that some repeat lacks are left out.
 
     CPU time of others and time taken by the hypervisor are means over the time in which they were counted, as a number of cores.
     """
     found: list[dict[str, float]] = []
     for data in loaded:
-        rounds = campaign.rounds(data.trial_id)
+        columns = {name: pa.array(data.evidence[name], from_pandas=True) for name in COUNTED}
         lasted = float(np.nansum(spans_ns(data.evidence)))
         kernel = [ns for ns in (data.record.environment.get("kernel") or {}).values() if isinstance(ns, int | float)]
         figures = {
-            "foreign CPU time": _share(_others_ns(rounds), lasted),
-            "stolen CPU time": _share(pc.sum(rounds.column("steal_ns")).as_py(), lasted),
-            "frequency": pc.mean(rounds.column("frequency_mhz")).as_py(),
+            "foreign CPU time": _share(_others_ns(columns), lasted),
+            "stolen CPU time": _share(pc.sum(columns["steal_ns"]).as_py(), lasted),
+            "frequency": pc.mean(columns["frequency_mhz"]).as_py(),
             "time of fixed work": float(np.mean(kernel)) / 1e6 if kernel else None,
         }
         found.append({name: float(value) for name, value in figures.items() if value is not None})
     return {load.name: tuple(one[load.name] for one in found) for load in LOADS if found and all(load.name in one for one in found)}
 
 
-def _others_ns(rounds: pa.Table) -> int | None:
+def _others_ns(columns: Mapping[str, pa.Array]) -> float | None:
     """Return the processor time of all other processes: campaigns of before do not tell this program's own apart."""
-    foreign, program = (pc.sum(rounds.column(name)).as_py() for name in ("foreign_cpu_ns", "program_cpu_ns"))
+    foreign, program = (pc.sum(columns[name]).as_py() for name in ("foreign_cpu_ns", "program_cpu_ns"))
     return None if foreign is None else foreign + (program or 0)
 
 
-def _share(ns: int | None, lasted_ns: float) -> float | None:
+def _share(ns: float | None, lasted_ns: float) -> float | None:
     return ns / lasted_ns if ns is not None and lasted_ns else None
 
 

@@ -74,7 +74,7 @@ def baseline_of(campaign: Campaign, analysis: AnalysisConfig, frozen: Mapping[st
     for key, planned in by_match_key(campaign).items():
         loaded = load_repeats(campaign, planned, analysis.metrics)
         reduced = reduce(planned, loaded, analysis, slowed=True, frozen=(frozen or {}).get(key), curve=True)
-        trials.append(reduced.model_copy(update={"load": load_of(campaign, loaded)}))
+        trials.append(reduced.model_copy(update={"load": load_of(loaded)}))
     return described(campaign, analysis).model_copy(update={"trials": tuple(trials), "slow_downs": SLOW_DOWNS})
 
 

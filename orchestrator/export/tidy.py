@@ -90,7 +90,7 @@ def _form(campaign: Campaign, trials: list[TrialRecord]) -> pa.Schema:
 
 
 def _write_trial(campaign: Campaign, record: TrialRecord, form: pa.Schema, writer: pq.ParquetWriter) -> int:
-    timings, rounds, samples = campaign.timings(record.trial_id), campaign.rounds(record.trial_id), campaign.samples(record.trial_id)
+    (timings, rounds), samples = campaign.both(record.trial_id), campaign.samples(record.trial_id)
     hosts = {process.process: process.host for process in record.processes}
     rounds = rounds.append_column("host", pa.array([hosts.get(process) for process in rounds.column("process").to_pylist()], pa.string()))
     samples = samples.select(["sample", *(name for name in samples.column_names if name in form.names and name != "sample")])

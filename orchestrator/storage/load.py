@@ -144,7 +144,8 @@ def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_
         for a file that is damaged or not what this program writes.
     """
     with opened(path, remedy) as file:
-        present = None if form is None else [name for name in form.names if name in file.schema_arrow.names]
+        stored = set(file.schema_arrow.names)
+        present = None if form is None else [name for name in form.names if name in stored]
         table = file.read(columns=present)
         return table if form is None else conform(table, form)
 

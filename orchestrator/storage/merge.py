@@ -73,7 +73,7 @@ def _only(table: pa.Table, numbers: pa.ChunkedArray) -> pa.Table:
 
 def _read(folder: TrialFolder, name: str) -> pa.Table:
     form = FORMS[name]
-    return pa.concat_tables([form.empty_table(), *_each_part(folder, name, lambda path: read_table(path, form))])
+    return pa.concat_tables(_each_part(folder, name, lambda path: read_table(path, form)) or [form.empty_table()])
 
 
 def _timed_rounds(folder: TrialFolder) -> set[int]:

@@ -100,7 +100,7 @@ class Campaign:
 
     def rounds(self, trial_id: str) -> pa.Table:
         """Return one row per stored round, sorted by round; columns of ``schema.ROUNDS``."""
-        return merge.rounds(*self._measured(trial_id))
+        return merge.rounds(self._measured(trial_id), self.trial(trial_id).rounds)
 
     def matrix(self, trial_id: str) -> RoundMatrix:
         """Return the times of all stored rounds as matrices over rounds and samples."""
@@ -175,21 +175,21 @@ class Campaign:
 
     def both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
         """Return timings and rounds of a trial. Raises InputError also for a round that is shorter than what was timed in it."""
-        folder, least = self._measured(trial_id)
-        timings, rounds = merge.both(folder, least)
-        if not self.trial(trial_id).imported:  # there, requests may overlap: their times add up to more than the round
+        record = self.trial(trial_id)
+        folder = self._measured(trial_id)
+        timings, rounds = merge.both(folder, record.rounds)
+        if not record.imported:  # there, requests may overlap: their times add up to more than the round
             trial = self.record.planned(trial_id).trial
             refuse_short_rounds(folder, timings, rounds, trial.measurement.batch, trial.in_flight)
         return timings, rounds
 
-    def _measured(self, trial_id: str) -> tuple[TrialFolder, int]:
-        """Return a trial's folder and how many rounds it has at least. Its warm-up, which no figure needs, must still be whole."""
-        least = self.trial(trial_id).rounds
+    def _measured(self, trial_id: str) -> TrialFolder:
+        """Return a trial's folder. Its warm-up, which no figure needs, must still be whole."""
         folder = self._folder(trial_id)
         if folder.warmup.exists():
             with opened(folder.warmup):
                 pass
-        return folder, least
+        return folder
 
     def _folder(self, trial_id: str) -> TrialFolder:
         return trial_folder(self.directory, self.record.planned(trial_id).trial_id)
