@@ -19,7 +19,7 @@ from pathlib import Path
 
 from orchestrator.contracts import first_line
 from orchestrator.distributed.light_ray import started_lightly, without
-from orchestrator.distributed.watch import Watch, watched
+from orchestrator.distributed.watch import Watch, waiting_in_steps, watched
 from orchestrator.endings import ClusterLost
 from orchestrator.execution.guard import MARK, Guard
 
@@ -160,7 +160,7 @@ def _start(folder: Path, working_dir: Path) -> None:
 
     # Only we handle signals, so Ray's warning about its own handler is of no use.
     logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM handler" not in record.getMessage())
-    with in_groups_of_their_own(), without(HELPERS), started_lightly():
+    with in_groups_of_their_own(), without(HELPERS), started_lightly(), waiting_in_steps():
         ray.init(
             address="local",
             _node_ip_address=LOOPBACK,

@@ -129,6 +129,46 @@ def _settle(answer: Future[Any], result: Any = None, error: BaseException | None
             answer.set_exception(error)
 
 
+PORT = "wait_for_persisted_port"
+"""How Ray calls the wait for the port that its GCS writes into a file, in the module of its node."""
+STEP_MS, BETWEEN_S = 0, 0.02
+
+
+@contextmanager
+def waiting_in_steps() -> Iterator[None]:
+    """Have a Ray that is started meanwhile look for its GCS's port again and again.
+
+    Its own wait holds Python's lock for half a minute, in which nobody could notice that the GCS has died.
+    """
+    from ray._private import node
+
+    wait = getattr(node, PORT, None)
+    if wait is None:
+        yield
+        return
+    setattr(node, PORT, in_steps(wait))
+    try:
+        yield
+    finally:
+        setattr(node, PORT, wait)
+
+
+def in_steps(wait: Callable[..., int]) -> Callable[..., int]:
+    """Return a function that waits as long as ``wait`` does, in short calls of it; it raises what the last one raises."""
+
+    def waiting(*arguments: Any, timeout_ms: float, **options: Any) -> int:
+        until = time.monotonic() + timeout_ms / 1000
+        while True:
+            try:
+                return wait(*arguments, timeout_ms=STEP_MS, **options)
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(BETWEEN_S)
+
+    return waiting
+
+
 class _Current:
     watch: Watch | None = None
 
