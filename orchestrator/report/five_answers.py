@@ -10,8 +10,9 @@ from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.standing_words import counted, difference, mean_kept, share_less
 from orchestrator.report.standings import UNSTEADY, Order, Ranking, Standing, by_model, order_of, shared
-from orchestrator.report.text import milliseconds, quality, quality_at_most, within
+from orchestrator.report.text import milliseconds, quality, quality_at_most
 
 NAMED = 4
 """Systems that are all named; of more the first three."""
@@ -169,26 +170,16 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more" if len(names) > NAMED else ", ".join(names)
 
 
-def _counted(count: int, size: int, what: str) -> str:
-    if count == size:
-        return f"both {what}" if size == 2 else f"all {size} {what}"
-    return f"{count} of {size} {what}"
-
-
-def _mean(one: Standing) -> str:
-    return quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %"
-
-
-def _of_ideal(one: Standing) -> str:
-    return f"{_mean(one)} of its ideal {quality(one.ideal)}" if one.scale == PLAIN else f"{_mean(one)} of what there is to keep"
+def _of_ideal(one: Standing, its: str = "its ideal ") -> str:
+    return f"{mean_kept(one)} of {its}{quality(one.ideal)}" if one.scale == PLAIN else f"{mean_kept(one)} of what there is to keep"
 
 
 def _range(tied: Sequence[Standing]) -> str:
     """Write what tied systems keep, from the most to the least, and of how much."""
     first, last = tied[0], tied[-1]
     if first.scale == PLAIN and first.ideal != last.ideal:
-        return " to ".join(dict.fromkeys(f"{_mean(one)} of {quality(one.ideal)}" for one in (first, last)))
-    ends = " to ".join(dict.fromkeys(_mean(one) for one in (first, last)))
+        return " to ".join(dict.fromkeys(f"{mean_kept(one)} of {quality(one.ideal)}" for one in (first, last)))
+    ends = " to ".join(dict.fromkeys(mean_kept(one) for one in (first, last)))
     return f"{ends} of their ideal {quality(first.ideal)}" if first.scale == PLAIN else f"{ends} of what there is to keep"
 
 
@@ -208,20 +199,21 @@ def _wins(case: Case) -> Said:
     if len(models) == 1:
         tied, of = [first.best, *first.tied], tuple(_of_what(case))
         if first.tied:
-            which = f"a tie of {len(tied)} of {len(found)} keeps most" if none else f"Tie of {_counted(len(tied), len(found), 'systems')}"
+            which = f"a tie of {len(tied)} of {len(found)} keeps most" if none else f"Tie of {counted(len(tied), len(found), 'systems')}"
             names = plain(f"{_listed([case.name(one) for one in tied])}.")
             return Said(question, f"{none}{which}, {_range(tied)}", (names, *of, *_unsteady(case, tied)))
-        keeps = " keeps most" if none else ""
-        return Said(question, f"{none}{case.name(first.best)}{keeps}, {_of_ideal(first.best)}", of)
+        name = case.name(first.best)
+        said = f"{none}{name} keeps most, {_of_ideal(first.best, '')}" if none else f"{name}, {_of_ideal(first.best)}"
+        return Said(question, said, of)
     tied_models = _tied_models(case)
     if case.compares_models and len(tied_models) > 1:
-        tie = f"{'tie' if none else 'Tie'} of {_counted(len(tied_models), len(models), 'models')}, {_range(tied_models)}"
+        tie = f"{'tie' if none else 'Tie'} of {counted(len(tied_models), len(models), 'models')}, {_range(tied_models)}"
         where = "; ".join(f"{one.model} on {case.name(one)}" for one in tied_models[:3])
         return Said(question, none + tie, (plain(f"Their best systems: {where}."),))
     leads = " keeps most" if none else "" if case.compares_models else " is ahead"
     with_it = f", which ties with {_listed([case.name(one) for one in first.tied])}: {_apart(first, 'it')}" if first.tied else ""
     lines = (plain(f"On {case.name(first.best)}{with_it}."), *_unsteady(case, [first.best, *first.tied]))
-    return Said(question, f"{none}{first.best.model}{leads}, {_of_ideal(first.best)}", lines)
+    return Said(question, f"{none}{first.best.model}{leads}, {_of_ideal(first.best, '' if none else 'its ideal ')}", lines)
 
 
 def _of_what(case: Case) -> Iterator[Line]:
@@ -247,15 +239,18 @@ def _much(case: Case) -> Said:
         if first.tied:
             return Said(question, f"A tie: {_apart(first, case.name(best))}", (plain(f"{here}."), *_behind(case, first)))
         next_behind, last = first.behind[0], first.behind[-1]
-        more = plain(f"{here}, more than {case.name(next_behind)} ({_mean(next_behind)}).")
-        of_last = (plain(f"The last: {case.name(last)}, {_mean(last)}."),) if last is not next_behind else ()
+        more = plain(f"{here}, more than {case.name(next_behind)} ({mean_kept(next_behind)}).")
+        of_last = (plain(f"The last: {case.name(last)}, {mean_kept(last)}."),) if last is not next_behind else ()
         return Said(question, _less(best, next_behind), (more, *of_last))
     tied = tuple(one for one in others if best.ties(one))
     if case.compares_models and tied:
         return Said(question, f"A tie: {_apart(Order(best, tied, ()), best.model)}", (plain(f"{here}."),))
     second = others[0]
     where = "" if case.name(best) == case.name(second) else f" on {case.name(second)}"
-    return Said(question, _less(best, second), (plain(f"{here}, more than {second.model}{where} ({_of_ideal(second)})."),))
+    as_much = best.level[0] == second.level[0]
+    short = "Nothing: as much as the next" if as_much else _less(best, second)
+    than = "as much as" if as_much else "more than"
+    return Said(question, short, (plain(f"{here}, {than} {second.model}{where} ({_of_ideal(second)})."),))
 
 
 def _sentence(text: str) -> str:
@@ -266,9 +261,9 @@ def _behind(case: Case, order: Order) -> Iterator[Line]:
     """Say what is the first that is behind, by how much, and what is the last."""
     if order.behind:
         first, last = order.behind[0], order.behind[-1]
-        yield plain(f"Next behind: {case.name(first)}, {_mean(first)}: {_less(order.best, first)}.")
+        yield plain(f"Next behind: {case.name(first)}, {mean_kept(first)}: {_less(order.best, first, ' less')}.")
         if last is not first:
-            yield plain(f"The last: {case.name(last)}, {_mean(last)}.")
+            yield plain(f"The last: {case.name(last)}, {mean_kept(last)}.")
 
 
 def _apart(order: Order, name: str) -> str:
@@ -276,29 +271,19 @@ def _apart(order: Order, name: str) -> str:
     best, tied = order.best, order.tied
     limits = [one.less[best.trials[0]] for one in tied if one.is_compared(best) and best.trials[0] in one.less]
     if len(limits) < len(tied) or best.scale != PLAIN:
-        share = f"{100 * _share(best, tied[-1]):.1f} % of what there is to keep"
+        share = f"{100 * share_less(best, tied[-1]):.1f} % of what there is to keep"
         between = quality(round(best.mean - tied[-1].mean, EXACTLY)) if best.scale == PLAIN else share
         return f"means up to {between} apart, no interval of that"
     most = quality_at_most(max(max(abs(one.low), abs(one.high)) for one in limits))
     return f"at most {most} {'apart' if len(tied) == 1 else f'from {name}'}"
 
 
-def _less(best: Standing, other: Standing) -> str:
-    """Write a difference, its interval as the verdict has it, and its share of ideal quality."""
-    share = f"{100 * _share(best, other):.1f} %"
-    if other.scale != PLAIN:
-        return f"{share} of what there is to keep"
-    difference, found = quality(round(best.mean - other.mean, EXACTLY)), other.less.get(best.trials[0]) if other.is_compared(best) else None
-    if found is None:
-        return f"{difference}, {share} of ideal quality"
-    if found.test and found.low <= 0 < found.high:
-        return f"{difference} (above 0, at most {quality_at_most(found.high)}), {share} of ideal quality"
-    return f"{difference} {within(found.low, found.high)}, {share} of ideal quality"
-
-
-def _share(best: Standing, other: Standing) -> float:
-    ideal = best.scale.gained(best.ideal)
-    return (best.scale.gained(best.mean) - best.scale.gained(other.mean)) / ideal if ideal else 0.0
+def _less(best: Standing, other: Standing, less: str = "") -> str:
+    """Write a difference with its limits and its share of ideal quality."""
+    share = f"{100 * share_less(best, other):.1f} %"
+    return (
+        f"{difference(best, other, less)}, {share} of ideal quality" if other.scale == PLAIN else f"{share} of what there is to keep{less}"
+    )
 
 
 def _shown(case: Case) -> Said:
@@ -309,9 +294,10 @@ def _shown(case: Case) -> Said:
     processes = sorted({one.processes for one in case.found})
     fresh = processes[0] > 1
     count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
-    detail = [plain(f"Each system ran as {count} processes.")] if fresh else []
     whether = _whether(case, models, fresh)
-    detail += [plain("With reserve because of the flags below.")] if RESERVE in whether else []
+    told = [f"Each system ran as {count} processes."] if fresh else []
+    told += ["With reserve because of the flags below."] if RESERVE in whether else []
+    detail = [plain(" ".join(told))] if told else []
     untold = "Which of the tied systems is best is not shown. " if len(models) > 1 and models[0].tied else ""
     more = _more_samples(case) if len(models) > 1 and case.compares_models and not case.ranked.models_apart else ""
     detail += [plain(f"{untold}{more}".strip())] if untold or more else []
@@ -380,7 +366,7 @@ def _promise(case: Case, best: Standing, seen: str = "") -> str:
     if math.isfinite(best.deadlines[0]):
         return f"{kept}; certified with {100 * wanted.confidence:g} % confidence."
     more = case.more_rounds.get(best.trials[0])
-    could = f": {more} more rounds{a_process} could do it" if more else ", for trials are flagged" if more == 0 else ""
+    could = f": {more} more rounds{a_process} could do it" if more else " because trials are flagged" if more == 0 else ""
     return f"{kept}; {seen}not certified{could}."
 
 
@@ -395,7 +381,7 @@ def _others_kept(case: Case, models: Sequence[Order]) -> Iterator[Line]:
     pair = len(case.found) == 2 and len(models) == 1
     late = [f"{case.name(one)} ({_from(one)})" for one in tied if not case.keeps(one)]
     if late and case.keeps(best):
-        yield plain(f"Tied, but not within it: {_listed(late)}.")
+        yield plain(f"Tied, but not within {milliseconds(case.ns)}: {_listed(late)}.")
     elif late and not pair:
         yield plain(f"Nor do the tied {_listed(late)}.")
     elif tied and case.keeps(best):
@@ -449,8 +435,12 @@ def _model_row(case: Case, order: Order) -> tuple[str, ...]:
     return (
         order.best.model,
         f"{_tie_of_model(case, order)}: {_listed([case.name(one) for one in tied])}" if order.tied else _best_of_model(case, order),
-        f"{case.name(first)}, {_mean(first)}: {_less(order.best, first)}" if first else "none: all tie" if order.tied else "none",
-        f"{case.name(last)}, {_mean(last)}" if last and last is not first else "",
+        f"{case.name(first)}, {mean_kept(first)}: {_less(order.best, first, ' less')}"
+        if first
+        else "none: all tie"
+        if order.tied
+        else "none",
+        f"{case.name(last)}, {mean_kept(last)}" if last and last is not first else "",
         f"{keeps}; not: {_listed(late)}" if late and case.keeps(order.best) else f"no: {_listed(late)}" if late else keeps,
     )
 
@@ -460,7 +450,7 @@ def _best_of_model(case: Case, order: Order) -> str:
 
 
 def _tie_of_model(case: Case, order: Order) -> str:
-    size = _counted(1 + len(order.tied), 1 + len(order.tied) + len(order.behind), "systems")
+    size = counted(1 + len(order.tied), 1 + len(order.tied) + len(order.behind), "systems")
     return f"tie of {size}, {_range([order.best, *order.tied])}, {_apart(order, case.name(order.best))}"
 
 
@@ -468,6 +458,6 @@ def _model_lines(case: Case) -> Iterator[str]:
     """Say of each model but the best what its best system or its tie keeps, and of each what is next behind."""
     for place, order in enumerate(case.models):
         best = [] if not place else [_tie_of_model(case, order) if order.tied else _best_of_model(case, order)]
-        behind = [f"next behind {case.name(order.behind[0])}, {_less(order.best, order.behind[0])}"] if order.behind else []
+        behind = [f"next behind {case.name(order.behind[0])}, {_less(order.best, order.behind[0], ' less')}"] if order.behind else []
         if best or behind:
             yield f"{order.best.model}: {'; '.join([*best, *behind])}."

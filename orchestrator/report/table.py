@@ -104,7 +104,7 @@ REMEDIES = {
         ("machine slower at the end", "machine faster at the end"),
         "fixed work took another time after the rounds than before; `doctor` looks for heat, frequency and neighbours, then measure again",
     ),
-    "unpinned": "threads could run on other cores, too; cluster=inline never pins, else let system.cores be fewer",
+    "unpinned": "threads could run on other cores, too; measure without cluster=inline, which never pins, or with fewer system.cores",
 }
 """What a flag means for a figure, and what to do about it."""
 REMEDIES_OF_IMPORTED = {

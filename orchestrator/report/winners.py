@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.standing_words import counted, difference, mean_kept, share_less
 from orchestrator.report.standings import Ranking, Standing, by_model, order_of
 from orchestrator.report.table import bound
-from orchestrator.report.text import quality, quality_at_most, within
+from orchestrator.report.text import quality
 
 HERE_ALONE = "on these {}samples yes, on others like these not shown"
 """What is said of models that differ on the samples of a task, where others like them are not shown to say the same."""
@@ -63,7 +63,7 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
     samples = len(one.group.trials[0].references)
     if tied:
         also = f" ({listed([other.model for other in here_alone])}: {HERE_ALONE.format('')})" if here_alone else ""
-        which = _counted(1 + len(tied), len(models), "models")
+        which = counted(1 + len(tied), len(models), "models")
         return f"{start} tie of {which}, which these {samples} samples cannot tell apart{also}; {_more_samples(one)}: {said}."
     behind = f"{told[1]}, {_by_how_much(best, others[0])}"
     if here_alone:
@@ -109,15 +109,9 @@ def _tie(best: Standing, alike: Sequence[Standing], systems: Sequence[Standing],
     names = [_place(one, systems) for one in tied]
     names[0] += _first_by(best) if exact > 1 else ""
     flagged = _flagged(tied, shared).replace("flagged:", "flagged among them:")
-    last = _mean(tied[-1])
-    kept = _kept(best, metric, flagged, "" if last == _mean(best) else f" to {last}", exactly + by)
-    return f"tie of {_counted(len(tied), len(systems), 'systems')} at {kept}: {listed(names)}"
-
-
-def _counted(count: int, size: int, what: str) -> str:
-    if count == size:
-        return f"both {what}" if size == 2 else f"all {size} {what}"
-    return f"{count} of {size} {what}"
+    last = mean_kept(tied[-1])
+    kept = _kept(best, metric, flagged, "" if last == mean_kept(best) else f" to {last}", exactly + by)
+    return f"tie of {counted(len(tied), len(systems), 'systems')} at {kept}: {listed(names)}"
 
 
 def _first_by(best: Standing) -> str:
@@ -131,7 +125,7 @@ def _behind(best: Standing, behind: Sequence[Standing], systems: Sequence[Standi
 
     def at(one: Standing) -> str:
         flagged = _flagged([one], shared)
-        return f"at {_mean(one)}{_of_its(one, best)}{f' ({flagged})' if flagged else ''}"
+        return f"at {mean_kept(one)}{_of_its(one, best)}{f' ({flagged})' if flagged else ''}"
 
     first, last = behind[0], systems[-1]
     said = f"{_place(first, systems)} {at(first)}, {_by_how_much(best, first)}"
@@ -149,21 +143,13 @@ def _of_its(one: Standing, best: Standing) -> str:
 
 
 def _by_how_much(best: Standing, other: Standing) -> str:
-    """Write the difference with its interval and as a share of ideal quality; of metrics that are not plain the share alone."""
-    share = f"{100 * _less(best, other):.1f} %"
-    if other.scale != PLAIN:
-        return f"{share} of what there is to keep less"
-    found = other.less.get(best.trials[0]) if other.is_compared(best) else None
-    by_test = found is not None and bool(found.test) and found.low <= 0 < found.high
-    interval = f" {within(found.low, found.high)}" if found and not by_test else ""
-    limits = f", above 0 and at most {quality_at_most(found.high)}" if found and by_test else ""
-    return f"{quality(round(best.mean - other.mean, EXACTLY))}{interval} less{limits} ({share} of ideal quality)"
-
-
-def _less(best: Standing, last: Standing) -> float:
-    """Return what the last one keeps less, as a share of what the best one would keep without a threshold."""
-    ideal = best.scale.gained(best.ideal)
-    return (best.scale.gained(best.mean) - best.scale.gained(last.mean)) / ideal if ideal else 0.0
+    """Write the difference with its limits and as a share of ideal quality; of metrics that are not plain the share alone."""
+    share = f"{100 * share_less(best, other):.1f} %"
+    return (
+        f"{difference(best, other, ' less')} ({share} of ideal quality)"
+        if other.scale == PLAIN
+        else f"{share} of what there is to keep less"
+    )
 
 
 def listed(names: Sequence[str]) -> str:
@@ -185,9 +171,4 @@ def _kept(one: Standing, metric: str, flagged: str, down_to: str = "", exactly: 
     if one.scale == PLAIN:
         return f"{quality(one.mean)}{down_to} of {quality(one.ideal)}{exactly} ({metric}{more})"
     figures = f"{metric} {quality(one.mean)}, without a threshold {quality(one.ideal)}"
-    return f"{_mean(one)}{down_to} of what there is to keep{exactly} ({figures}{more})"
-
-
-def _mean(one: Standing) -> str:
-    """Write what is kept: quality where more is better and nothing is 0, else the share of what there is to keep."""
-    return quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %"
+    return f"{mean_kept(one)}{down_to} of what there is to keep{exactly} ({figures}{more})"

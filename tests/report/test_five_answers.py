@@ -63,7 +63,7 @@ def test_a_winner_among_models_is_said_for_these_samples_and_no_others() -> None
     assert shown.endswith("Which of the tied systems is best is not shown. More samples: the task has no more.")
     assert kept.endswith(
         "m on a: 99 % of ideal quality in 90 % of rounds; not certified: 85 more rounds could do it. "
-        "Tied, but not within it: b (from 20.1 ms on). n does not: from 21.5 ms on."
+        "Tied, but not within 20.0 ms: b (from 20.1 ms on). n does not: from 21.5 ms on."
     )
     assert answers.models == (
         (
@@ -104,7 +104,7 @@ def test_where_none_keeps_its_quality_the_first_answer_says_so() -> None:
     other = against(best, standing("b", 0.058, 378, processes=3), 0.1995, 0.4755, apart=True)
     answers = five_answers(case(best, other))
     assert short(answers) == [
-        "Neither keeps its quality; a keeps most, 0.396 of its ideal 0.900",
+        "Neither keeps its quality; a keeps most, 0.396 of 0.900",
         "0.338 [0.199, 0.476], 37.6 % of ideal quality",
         "Yes, with reserve, for these 20 samples and fresh processes",
         "No: a from 177 ms on, b from 378 ms on",
@@ -127,7 +127,7 @@ def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind()
     ]
     assert "Unsteady among them: b." in answers.rows[0].text
     assert answers.rows[1].text.endswith(
-        "For these 20 samples. Next behind: c, 0.133: 0.763 [0.539, 0.767], 84.8 % of ideal quality. The last: d, 0.000."
+        "For these 20 samples. Next behind: c, 0.133: 0.763 [0.539, 0.767] less, 84.8 % of ideal quality. The last: d, 0.000."
     )
     three = five_answers(case(BEST, unsteady, against(BEST, replace(behind, mean=0.86), -0.01, 0.06, apart=False), last))
     assert short(three)[1] == "A tie: at most 0.060 from a"
@@ -142,13 +142,15 @@ def test_all_may_tie_and_what_is_not_stored_has_no_interval() -> None:
     near = five_answers(replace(case(BEST, replace(ALIKE, high=0.9)), tested=False, needed=((Piece("see there"),),)))
     assert short(near)[1:3] == ["A tie: means up to 0.026 apart, no interval of that", "Not tested at this deadline"]
     assert near.rows[2].text.endswith("see there")
+    level = standing("a", BEST.mean, 20, "n")
+    assert short(five_answers(replace(case(BEST, level, like_these=None), tested=False)))[1] == "Nothing: as much as the next"
     alone = five_answers(case(BEST))
     assert [said.question for said in alone.rows] == ["What is kept within 20 ms", "Is the deadline kept", "What is doubtful"]
 
 
 def test_a_difference_that_a_test_shows_has_limits_that_leave_out_0() -> None:
     other = against(BEST, standing("b", 0.89, 18), -0.0002, 0.0129, apart=True, test="p 0.004")
-    assert short(five_answers(case(BEST, other)))[1] == "0.006 (above 0, at most 0.013), 0.7 % of ideal quality"
+    assert short(five_answers(case(BEST, other)))[1] == "0.006, above 0 and at most 0.013, 0.7 % of ideal quality"
 
 
 def test_the_deadline_of_another_is_named_where_the_best_keeps_none_so_short() -> None:

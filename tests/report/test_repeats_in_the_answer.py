@@ -105,7 +105,7 @@ def test_whether_the_deadline_is_kept_says_from_which_one_on_and_what_could_cert
         == 1
     )
     flagged = kept(changed_deadlines(ranked_at, **{**seen, "flags": ["unpinned"]}))
-    assert "not certified, for trials are flagged." in flagged.text, "no number of rounds takes a flag away"
+    assert "not certified because trials are flagged." in flagged.text, "no number of rounds takes a flag away"
     certified = kept(changed_deadlines(ranked_at, **{**seen, "certified": True, "deadline_ns": 9_500_000}))
     assert certified.short == "Yes, from 9.50 ms on, certified"
     late = kept(changed_deadlines(ranked_at, **{**seen, "observed_ns": 15_000_000}))

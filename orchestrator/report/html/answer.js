@@ -21,6 +21,7 @@ function moveAnswer(task) {
   const inList = document.getElementById(`in-short-${task.number}`);
   answer.rows.forEach(([question, short, lines], index) => {
     const row = task.section.querySelector(`[data-answer="${index}"]`);
+    if (!row) return;
     row.querySelector("dt").textContent = question + (index ? "" : near);
     row.querySelector("dd").replaceChildren(made("strong", short), ...detailOf(lines));
     const more = index === 1 ? answer.lines.map(line => [[line, "", ""]]) : [];

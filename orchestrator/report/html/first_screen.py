@@ -225,8 +225,9 @@ def _doubts(asker: Asker, ranked: Ranking, rows: Mapping[str, Mapping[str, Any]]
     The best ones of the models stand first, which the answer names.
     """
     systems: dict[str, Entry] = {one.members[0].key: one for one in asker.reading.systems}
+    places = {key: place for place, key in enumerate(systems)}
     heads, whose = ranked.heads, dict[str, list[str]]()
-    for one in sorted(ranked.found, key=lambda one: (one not in heads, list(systems).index(one.trials[0]))):
+    for one in sorted(ranked.found, key=lambda one: (one not in heads, places[one.trials[0]])):
         for flag in one.marks:
             whose.setdefault(flag, []).append(systems[one.trials[0]].system_label)
     unsteady = whose.pop(UNSTEADY, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from orchestrator.report.standings import UNSTEADY
 from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED
@@ -88,9 +89,10 @@ def _meaning(flag: str) -> str:
     return f"{told} What it does to a figure, and what helps: {REMEDIES[flag]}.{of_imported}" if flag in REMEDIES else told
 
 
-def words() -> list[Word]:
+@cache
+def words() -> tuple[Word, ...]:
     """Return the other words of the page."""
-    return [Word(anchor_of(term), term, meaning) for term, meaning in WORDS.items()]
+    return tuple(Word(anchor_of(term), term, meaning) for term, meaning in WORDS.items())
 
 
 def anchor_of(term: str) -> str:

@@ -1,0 +1,37 @@
+"""Words that every sentence on what systems keep shares: what is kept, how much less, and how many."""
+
+from __future__ import annotations
+
+from orchestrator.analysis.from_the_best import EXACTLY
+from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.standings import Standing
+from orchestrator.report.text import quality, quality_at_most, within
+
+
+def counted(count: int, size: int, what: str) -> str:
+    """Write how many of how many there are, in words where it is all."""
+    if count == size:
+        return f"both {what}" if size == 2 else f"all {size} {what}"
+    return f"{count} of {size} {what}"
+
+
+def mean_kept(one: Standing) -> str:
+    """Write what is kept: quality where more is better and nothing is 0, else the share of what there is to keep."""
+    return quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %"
+
+
+def share_less(best: Standing, other: Standing) -> float:
+    """Return what the other keeps less, as a share of what the best one would keep without a threshold."""
+    ideal = best.scale.gained(best.ideal)
+    return (best.scale.gained(best.mean) - best.scale.gained(other.mean)) / ideal if ideal else 0.0
+
+
+def difference(best: Standing, other: Standing, less: str = "") -> str:
+    """Write a difference of quality with its interval, or with the limits that agree with its test; ``less`` stands behind it."""
+    found = other.less.get(best.trials[0]) if other.is_compared(best) else None
+    told = quality(round(best.mean - other.mean, EXACTLY))
+    if found is None:
+        return told + less
+    if found.test and found.low <= 0 < found.high:
+        return f"{told}{less}, above 0 and at most {quality_at_most(found.high)}"
+    return f"{told} {within(found.low, found.high)}{less}"
