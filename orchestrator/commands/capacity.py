@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def execute(asked: CapacitySearch) -> int:
         composed = compose_campaign(replace(composing, overrides=(*composing.overrides, *own)), waiting.say)
     composed = replace(composed, composition=replace(composed.composition, name=NAME))
     with open_site(composed.campaign, composed.trials) as site:
-        plan = plan_on(site, composed)
+        plan = plan_on(site, composed, rates_are_known=False)
         if plan.infeasible:
             first = plan.infeasible[0]
             raise InputError(f"{first.trial.model.name} on {first.trial.system.name} cannot run here: {first.reason}; leave it out")
@@ -72,7 +73,9 @@ def execute(asked: CapacitySearch) -> int:
 
 def time_of(deadline: str) -> Threshold:
     """Return a deadline that is a time. Raises InputError for anything else."""
-    found = primary_threshold(deadline, None)
+    found = None
+    with suppress(InputError):  # it would take a percentile, too
+        found = primary_threshold(deadline, None)
     if found is None:
         raise InputError(
             f"--deadline {deadline[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges"

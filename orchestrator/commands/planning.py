@@ -31,6 +31,7 @@ from orchestrator.storage.load import read_json, read_table
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.inspection import UNKNOWN, Look
+from orchestrator.subject.schedule import length_of_stream, refuse_cut_groups
 from orchestrator.subject.targets import add_code_folders, check_packages
 
 
@@ -156,8 +157,10 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
     return LocalSite(lambda: open_local_executor(campaign, cache_dir()))
 
 
-def plan_on(site: Site, composed: Composed) -> Plan:
+def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Plan:
     """Look at models, data and machines, and say what can run where. Starts no trial.
+
+    Unless ``rates_are_known``, those of the trials are to be found out, and nothing is said of how long a stream is.
 
     Raises
     ------
@@ -170,6 +173,8 @@ def plan_on(site: Site, composed: Composed) -> Plan:
     candidates = look_at(site, paired)
     if len(trials) == 1 and candidates[0].missing:
         raise InputError(candidates[0].missing[0])
+    if rates_are_known:
+        _check_groups(candidates)
     left = [(trial, note, why_no_pair(trial)) for trial, note in composed.noted if note]
     unpaired = tuple(f"{slug(trial)}: {reason.reason}; {note}" for trial, note, reason in left if reason is not None)
     plan = replace(make_plan_of(candidates, left_out), unpaired=unpaired)
@@ -180,6 +185,13 @@ def plan_on(site: Site, composed: Composed) -> Plan:
         raise InputError(f"require_same_stack=true: {differing}; install the same versions or set require_same_stack=false")
     earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
     return plan.with_estimates(earlier_durations(plan.candidates, earlier))
+
+
+def _check_groups(candidates: Sequence[Candidate]) -> None:
+    """Raise InputError for a load whose groups are larger than its streams. A trace has whole groups however long it is."""
+    for load, samples in {(one.trial.load, one.inspection.samples) for one in candidates}:
+        if load.rate_per_s is not None and samples:
+            refuse_cut_groups(load.group, length_of_stream(load, load.rate_per_s, samples).arrivals(samples))
 
 
 def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:

@@ -129,7 +129,7 @@ def find_campaigns(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         below = sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."))
     for path in map(Path, below):
-        if (path / CAMPAIGN).is_file():
+        if not os.access(path, os.R_OK | os.X_OK) or (path / CAMPAIGN).is_file():  # whoever reads it is told why it cannot be read
             yield path
         elif depth > 1:
             yield from find_campaigns(path, depth - 1)

@@ -27,7 +27,7 @@ from orchestrator.storage.files import (
     write_link,
     write_text,
 )
-from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, trial_folder
+from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, refuse_campaign_folder, trial_folder
 from orchestrator.storage.load import read_campaign, read_json, read_trial
 from orchestrator.storage.presence import CampaignLock, Presence
 from orchestrator.storage.reader import refuse_no_campaign
@@ -102,8 +102,9 @@ class CampaignWriter:
         Raises
         ------
         InputError
-            for a directory that holds anything, cannot be written, or is another driver's.
+            for a directory that holds anything, lies within another campaign, cannot be written, or is another driver's.
         """
+        refuse_campaign_folder(directory.absolute().parent, "the folder of results", [])
         _make_directory(directory)
         lock = CampaignLock(directory)
         try:

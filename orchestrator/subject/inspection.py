@@ -25,7 +25,7 @@ from orchestrator.subject.samples import (
     draw_subset,
     estimate_decoded,
 )
-from orchestrator.subject.schedule import refuse_cut_groups, schedule_of
+from orchestrator.subject.schedule import schedule_of
 from orchestrator.subject.server import check_server
 from orchestrator.subject.targets import check_packages, faults_of, resolve
 
@@ -191,21 +191,16 @@ class Inspector:
             lambda: check_runtime(trial.runtime, trial.system.device_kind),
             lambda: self._model(trial, model_options),
             lambda: self._task(trial, task_options),
-            lambda: self._check_load(trial, None),
+            lambda: self._check_load(trial, 1),
             lambda: self._check_server(trial),
         )
         return tuple(filter(None, map(_complaint, steps)))
 
-    def _check_load(self, trial: Trial, samples: int | None) -> str | None:
-        """Return the digest of the file of arrival times, where there is one. Raises InputError for a schedule that cannot be drawn.
-
-        ``samples`` is None where the task's data lie elsewhere.
-        """
+    def _check_load(self, trial: Trial, samples: int) -> str | None:
+        """Return the digest of the file of arrival times, where there is one. Raises InputError for a schedule that cannot be drawn."""
         if not trial.load.is_open:
             return None
-        schedule = schedule_of(trial, samples or 1, 0)
-        if samples is not None:
-            refuse_cut_groups(trial.load.group, schedule.moments_ns.size)
+        schedule_of(trial, samples, 0)
         return None if trial.load.file is None else digest_files([Path(trial.load.file)], self._digest_cache)[0]
 
     def _check_server(self, trial: Trial) -> None:

@@ -190,7 +190,7 @@ def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> Non
         ([*null_words[2:], *deadline, "measurement.rule_options.keep=1"], "measurement.rule_options.keep=1: capacity gives this key"),
         ([*null_words[2:], *deadline, "load=trace"], "load=trace: has no rate"),
         ([*null_words, "system=cpu_all", "--deadline", "p95"], "--deadline p95: must be a time, such as '50 ms'"),
-        ([*null_words, "system=cpu_all", "--deadline", "soon"], "primary threshold 'soon'"),
+        ([*null_words, "system=cpu_all", "--deadline", "soon"], "--deadline soon: must be a time, such as '50 ms'"),
         (["results", *deadline], "results: capacity takes KEY=VALUE only"),
     ):
         code, out, err = call("capacity", *words)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 from program import orchestrator
 from reported_campaign import reported
 from small_campaign import read_document, reseal_json
+from stranger import as_stranger, needs_root
 
 from benchmarks.many_campaigns import many_campaigns
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.commands.history import _left_out, read_campaigns
 from orchestrator.history import surroundings
 from orchestrator.history.series import ChangeRow, HistoryRow
+from orchestrator.history.stored import find_campaigns, read_stored
 from orchestrator.history.tables import course_of, title_of
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.reader import Campaign, open_campaign
@@ -187,6 +190,20 @@ def test_deadlines_of_too_few_rounds_were_certified_by_other_code(source: Path, 
         del planned["trial"]["measurement"]["certify_rounds"]  # there was no such key once
     reseal_json(made / "campaign.json", document)
     assert read_campaigns(tmp_path, None)[1] == said
+
+
+@needs_root
+def test_what_another_user_may_not_enter_hides_no_other_campaign() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder)
+        results.chmod(0o755)
+        (results / "theirs").mkdir(0o700)
+        (results / "theirs" / "campaign.json").write_text("{}")
+        (results / "listed" / "deeper").mkdir(parents=True)
+        (results / "listed").chmod(0o711)
+        found = as_stranger(lambda: " ".join(path.name for path in find_campaigns(results)))
+        assert found == "listed theirs"
+        assert "theirs/campaign.json cannot be read (Permission denied)" in as_stranger(lambda: read_stored(results / "theirs"))
 
 
 def test_mistakes_are_told_in_one_line(source: Path, tmp_path: Path) -> None:

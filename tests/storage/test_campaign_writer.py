@@ -48,7 +48,10 @@ def test_a_campaign_is_never_overwritten(directory: Path, new_record: NewRecord)
     before = (directory / "campaign.json").read_bytes()
     with pytest.raises(InputError, match="holds a campaign already: go on with it"):
         CampaignWriter.create(directory, new_record(trials=2))
+    with pytest.raises(InputError, match=r"lies within the campaign .*: name another place"):
+        CampaignWriter.create(directory / "a", new_record())
     assert (directory / "campaign.json").read_bytes() == before
+    assert not (directory / "a").exists()
 
 
 def test_what_a_killed_start_left_is_no_hindrance(directory: Path, new_record: NewRecord) -> None:
