@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,7 @@ def percentiles_inverted_cdf(x: ArrayLike, percentiles: Sequence[float]) -> list
     return found
 
 
+@lru_cache(maxsize=4096)
 def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) -> tuple[int, int]:
     """Return the ranks (from 1) of the two ordered values that enclose a percentile of the population.
 
@@ -171,11 +173,12 @@ def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) 
     >>> percentile_rank_limits(100, 50)
     (40, 61)
     """
-    binomial = scipy.stats.binom(n, float(Fraction(str(percentile)) / 100))
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")
     tail = (1 - confidence) / 2
-    return int(binomial.ppf(tail)), int(binomial.ppf(1 - tail)) + 1
+    share = float(Fraction(str(percentile)) / 100)
+    low, high = (float(scipy.stats.binom.ppf(each, n, share)) for each in (tail, 1 - tail))
+    return int(low), int(high) + 1
 
 
 def design_effect(beyond: NDArray[np.bool_]) -> float:

@@ -133,4 +133,4 @@ def spacing_p_value(gaps_ns: ArrayLike, mean_ns: float, shape: float) -> float:
     from scipy.stats import gamma, kstest
 
     gaps = np.asarray(gaps_ns, dtype=np.float64)
-    return float(kstest(gaps, gamma(shape, scale=mean_ns / shape).cdf).pvalue)
+    return float(kstest(gaps, lambda times: gamma.cdf(times, shape, scale=mean_ns / shape)).pvalue)

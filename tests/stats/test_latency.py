@@ -84,8 +84,9 @@ def test_percentile_refuses(x, percentile, says):
 @pytest.mark.parametrize("confidence", [0.81, 0.95])
 def test_rank_limits_by_brute_force(n, percentile, confidence):
     tail, p = (1 - confidence) / 2, percentile / 100
-    lowest = max(rank for rank in range(n + 1) if stats.binom.cdf(rank - 1, n, p) <= tail)
-    highest = min(rank for rank in range(1, n + 2) if stats.binom.cdf(rank - 1, n, p) >= 1 - tail)
+    below = stats.binom.cdf(np.arange(-1, n + 1), n, p)  # of each rank
+    lowest = max(rank for rank in range(n + 1) if below[rank] <= tail)
+    highest = min(rank for rank in range(1, n + 2) if below[rank] >= 1 - tail)
     assert percentile_rank_limits(n, percentile, confidence) == (lowest, highest)
 
 

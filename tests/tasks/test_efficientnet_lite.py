@@ -121,7 +121,7 @@ def test_an_eighth_of_a_thousand_pictures_gives_the_known_accuracy(make_context:
     top1, top5 = {1: (0.872, 0.975), 8: (0.880, 0.992)}[every]
     # One thread: two wait for each other where other programs compute.
     lite0 = EfficientNetLite("lite0", class_count=1000)
-    model = lite0.load(make_context("onnxruntime", threads=1))
+    model = lite0.load(make_context("onnxruntime", threads=1, cache_dir=cache_dir()))
     answers = [row for sample in drawn for row in answer(model, [task.decode(sample.read())], batch=1)]
     references = [sample.reference for sample in drawn]
     assert share_right(answers, references, 1) == pytest.approx(top1, abs=0.01)
