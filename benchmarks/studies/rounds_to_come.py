@@ -6,7 +6,8 @@ interval of this session. Without a bar: 30 rounds in one stretch, stalls in spe
 few rounds tell little of them), and visits among those of one or two other trials, which lie closer together. Fewer than 60 rounds in one
 stretch or of such visits are flagged in a report where they depend on each other.
 
-Beside it the coverage of the interval of *this session*, which promises nothing of the kind.
+Beside it the coverage of the interval of *this session*, which promises nothing of the kind, and the standard errors of coverage and of the
+ratio of mean widths: a figure within two of them of its bar may lie on either side of it with another seed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from benchmarks.studies.scenarios import (
     scores,
 )
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.long_run import depend_by_quality_or_time, visits_alike
+from orchestrator.stats.long_run import visits_alike, weights_of_dependence
 from orchestrator.stats.tail_quality import quality_curve
 
 TITLE = "Coverage of the 95 % interval of rounds to come, 20 samples"
@@ -39,6 +40,8 @@ LEAST = {60: 90.0, 120: 93.0}
 EXCEPTIONS = {("bursts", 60): 86.0, ("AR(1) 0.95", 60): 70.0, ("AR(1) 0.95", 120): 83.0}
 IN_VISITS = 93.0
 WIDEST = 5.0
+OF_INDEPENDENT = 5
+"""Times as many repetitions of independent rounds: how wide their intervals are depends on the few that are taken for dependent."""
 
 
 @dataclass(frozen=True)
@@ -76,25 +79,28 @@ CASES += [
 
 def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
     """Return one row per share of samples on time."""
+    repetitions *= OF_INDEPENDENT if case.scenario is LOGNORMAL else 1
     random = generator(seed, "rounds_to_come", case.name)
     score = scores(SAMPLES)
     thresholds = [case.scenario.threshold_ns(share) for share in ON_TIME]
     truth = IDEAL * np.array(ON_TIME)
-    covers, of_session, width, width_of_session, found_dependent = (np.zeros((repetitions, len(ON_TIME))) for _ in range(5))
+    covers, of_session, width, width_of_session, widened = (np.zeros((repetitions, len(ON_TIME))) for _ in range(5))
     for repetition in range(repetitions):
         times, visits = case.scenario.trial(random, case.rounds, SAMPLES, case.visit_rounds, case.trials)
         curve = quality_curve(score, times, thresholds)
         session = rounds_intervals(curve, IDEAL, float(score.sum()), random, resamples=RESAMPLES)
         log_medians = np.log(np.median(times, axis=1))
-        dependent = depend_by_quality_or_time(curve, log_medians, visits)
+        weights = weights_of_dependence(curve, log_medians, visits)
         alike = visits_alike(log_medians, visits)
-        to_come = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent, visits, alike=alike)
+        to_come = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, weights, visits, alike=alike)
         covers[repetition] = [found.low <= mean <= found.high for found, mean in zip(to_come, truth, strict=True)]
         of_session[repetition] = [found.low <= mean <= found.high for found, mean in zip(session, truth, strict=True)]
         width[repetition] = [found.high - found.low for found in to_come]
         width_of_session[repetition] = [found.high - found.low for found in session]
-        found_dependent[repetition] = dependent
-    wider = 100 * (width.mean(axis=0) / width_of_session.mean(axis=0) - 1)
+        widened[repetition] = weights > 0
+    ratio = width.mean(axis=0) / width_of_session.mean(axis=0)
+    wider = 100 * (ratio - 1)
+    error = 100 * (width - ratio * width_of_session).std(axis=0) / width_of_session.mean(axis=0) / repetitions**0.5
     return [
         {
             "times": case.scenario.name,
@@ -102,10 +108,13 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
             "measured in": case.measured_in,
             "trials": case.trials if case.visit_rounds else 1,
             "on time (%)": round(100 * share, 2),
+            "repetitions": repetitions,
             "covers (%)": 100 * float(covers[:, place].mean()),
+            "standard error": 100 * float(covers[:, place].std()) / repetitions**0.5,
             "this session's covers (%)": 100 * float(of_session[:, place].mean()),
-            "found dependent (%)": 100 * float(found_dependent[:, place].mean()),
+            "widened (%)": 100 * float(widened[:, place].mean()),
             "wider than this session's (%)": float(wider[place]),
+            "standard error of that": float(error[place]),
             "bar": bar(case, 100 * float(covers[:, place].mean()), float(wider[place])),
         }
         for place, share in enumerate(ON_TIME)

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.studies.rounds_fed import rounds_until_stop
 from benchmarks.studies.scenarios import DEPENDENT, IDEAL, MEDIAN_NS, ROUND_EFFECTS, WITH_BAR, RoundsOfOneKind, generator, scores
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.long_run import depend_by_quality_or_time
+from orchestrator.stats.long_run import weights_of_dependence
 from orchestrator.stats.stopping import make_rule
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.thresholds import own_thresholds
@@ -71,8 +71,8 @@ def _covers(
     measured = times[own.first_round :]
     curve = quality_curve(score, measured, [threshold])
     session = rounds_intervals(curve, IDEAL, float(score.sum()), random)
-    dependent = depend_by_quality_or_time(curve, np.log(np.median(measured, axis=1)))
-    [found] = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, dependent)
+    weights = weights_of_dependence(curve, np.log(np.median(measured, axis=1)))
+    [found] = intervals_of_rounds_to_come(curve, IDEAL, float(score.sum()), session, weights)
     return found.low <= IDEAL * case.scenario.on_time(math.log(threshold / MEDIAN_NS)) <= found.high
 
 

@@ -26,7 +26,7 @@ from scipy import optimize, stats
 
 from benchmarks.studies.scenarios import IDEAL, TRIALS, generator, scores
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.long_run import depend_by_quality_or_time, visits_alike
+from orchestrator.stats.long_run import visits_alike, weights_of_dependence
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Clock
@@ -172,9 +172,9 @@ def interval(times: NDArray[np.float64], visits: NDArray[np.int64], random: np.r
     right = float(scores(SAMPLES).sum())
     session = rounds_intervals(curve, IDEAL, right, random, resamples=RESAMPLES)
     log_medians = np.log(np.median(times, axis=1))
-    dependent = depend_by_quality_or_time(curve, log_medians, visits)
+    weights = weights_of_dependence(curve, log_medians, visits)
     alike = visits_alike(log_medians, visits)
-    [found] = intervals_of_rounds_to_come(curve, IDEAL, right, session, dependent, visits, alike=alike)
+    [found] = intervals_of_rounds_to_come(curve, IDEAL, right, session, weights, visits, alike=alike)
     return found.low, found.high
 
 

@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.long_run import constant, depend_by_quality_or_time, drift_p_values, enough, means_of_visits, visits_alike
+from orchestrator.stats.long_run import (
+    constant,
+    depend_by_quality_or_time,
+    drift_p_values,
+    enough,
+    means_of_visits,
+    visits_alike,
+    weights_of_dependence,
+)
 from orchestrator.stats.times import Clock
 
 FEW_ROUNDS = "few rounds for their dependence"
@@ -33,6 +41,16 @@ def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, f
     if data.record.trial.load.is_open:
         return np.ones(len(series), dtype=bool)
     return depend_by_quality_or_time(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
+
+
+def weights_of_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> NDArray[np.float64]:
+    """Return how far the interval of each figure goes to that of dependent rounds, [M]; see `long_run.weights_of_dependence`.
+
+    Takes what `dependent_rows` does. Under load all go the whole way.
+    """
+    if data.record.trial.load.is_open:
+        return np.ones(len(series))
+    return weights_of_dependence(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 
 def alike_visits(data: TrialData, clock: Clock, first_round: int = 0) -> bool:

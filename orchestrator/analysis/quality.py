@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, MeanMetric, Part, PartedMetric, find_metric
 from orchestrator.metrics.interface import PLAIN, Scale
-from orchestrator.stats.intervals import RESAMPLES, intervals_of_rounds_to_come, rounds_intervals
+from orchestrator.stats.intervals import RESAMPLES, between, intervals_of_rounds_to_come, rounds_intervals
 from orchestrator.stats.korn_graubard import ROUNDING, Interval
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
 from orchestrator.stats.tail_quality import quality_curve
@@ -270,7 +270,7 @@ def intervals_to_come(
     ideal: float,
     stake: Stake,
     session: Sequence[Interval],
-    dependent: NDArray[np.bool_],
+    dependent: ArrayLike,
     visits: NDArray[np.int32] | None,
     confidence: float = CONFIDENCE,
     alike: NDArray[np.bool_] | bool = False,
@@ -284,7 +284,7 @@ def intervals_to_come(
     session
         what that returned, one per threshold.
     dependent : [M]
-        at which thresholds rounds depend on each other.
+        at which thresholds rounds depend on each other, or how far the evidence goes, 0 to 1; see `dependence.weights_of_rows`.
     visits : [R]
         number of each round's visit; None where there are none.
     confidence
@@ -295,14 +295,15 @@ def intervals_to_come(
     if stake.sway is None:
         return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits, confidence, alike)
     sway = _sway_of(stake.sway, curve)
-    chosen = np.flatnonzero(dependent).tolist()
-    of_chosen = np.broadcast_to(alike, len(curve))[chosen]
-    widened = (
-        dict(zip(chosen, signed_intervals(curve[chosen], ideal, sway, confidence, dependent[chosen], visits, of_chosen), strict=True))
-        if chosen
-        else {}
-    )
-    return [widened.get(index, of_session) for index, of_session in enumerate(session)]
+    weights = np.asarray(dependent, dtype=np.float64)
+    chosen = np.flatnonzero(weights).tolist()
+    found = list(session)
+    if chosen:
+        of_chosen = np.broadcast_to(alike, len(curve))[chosen]
+        widened = signed_intervals(curve[chosen], ideal, sway, confidence, weights[chosen] > 0, visits, of_chosen)
+        for index, one in zip(chosen, widened, strict=True):
+            found[index] = between(session[index], one, weights[index])
+    return found
 
 
 def better_of_each(judged: Judged, other: Judged) -> Judged:

@@ -9,13 +9,15 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.analysis.comparison import THIS_DATA_SET, common_cycles, comparison_rows, contests_of
-from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows
+from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows, weights_of_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
+from orchestrator.analysis.quality import Stake, intervals_of, intervals_to_come
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.visits_apart import begins_ns, lead_ins_ns, lying_apart, pauses_over_visits
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.stats.signed_intervals import Sway
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import Process
 
@@ -92,6 +94,19 @@ def test_dependence_of_times_counts_where_quality_shows_none(build: Any, noise: 
     hardly[0, [5, 33]] = 1
     assert dependent_rows(data, hardly, PRIMARY_CLOCK).tolist() == [True]
     assert dependent_rows(build("a", noise(60, 20, 20)), hardly, PRIMARY_CLOCK).tolist() == [False]
+    assert weights_of_rows(data, hardly, PRIMARY_CLOCK).tolist() == [1]
+    assert weights_of_rows(build("a", noise(60, 20, 20)), hardly, PRIMARY_CLOCK).tolist() == [0]
+
+
+@pytest.mark.parametrize("sway", [None, Sway(0.9, 18.0, 0.05, 4.0)])
+def test_an_interval_goes_as_far_as_the_evidence_of_either_kind_of_metric(sway: Sway | None) -> None:
+    curve, stake = np.tile(np.repeat([0.9, 0.7], 10), (3, 3)), Stake(18.0, True, sway)
+    session = intervals_of(curve, 0.9, stake, np.random.default_rng(0), 999)
+    apart, half, whole = intervals_to_come(curve, 0.9, stake, session, [0.0, 0.5, 1.0], None)
+    assert apart == session[0]
+    assert whole.low < half.low < apart.low
+    assert [half.low, half.high] == pytest.approx([(apart.low + whole.low) / 2, (apart.high + whole.high) / 2])
+    assert intervals_to_come(curve, 0.9, stake, session, [False] * 3, None) == session
 
 
 def test_a_drift_is_flagged_by_figure_and_constant_figures_take_no_part() -> None:

@@ -13,7 +13,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats import bootstrap
 from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
 from orchestrator.stats.intervals import intervals_of_rounds_to_come, rounds_interval, rounds_intervals, sampling_interval
-from orchestrator.stats.korn_graubard import clopper_pearson, effective_number, korn_graubard
+from orchestrator.stats.korn_graubard import Interval, clopper_pearson, effective_number, korn_graubard
 from orchestrator.stats.long_run import Spread, cosine_variance, depend
 
 
@@ -210,6 +210,29 @@ def test_what_times_say_narrows_no_interval_of_rounds_to_come(quality, alike):
     [found] = intervals_of_rounds_to_come([quality], 0.9, 18, [alone], np.array([True]), visits, alike=alike)
     assert found.low <= alone.low + 1e-12
     assert found.high >= alone.high - 1e-12
+
+
+def test_evidence_takes_an_interval_part_of_the_way_to_that_of_dependent_rounds():
+    quality = np.tile(np.repeat([0.9, 0.7], 10), (4, 3))
+    session = rounds_intervals(quality, 0.9, 18, seeded())
+    apart, some, most, whole = intervals_of_rounds_to_come(quality, 0.9, 18, session, [0.0, 0.25, 0.75, 1.0])
+    assert apart == session[0]
+    assert [one.low for one in (some, most)] == pytest.approx(np.interp([0.25, 0.75], [0, 1], [apart.low, whole.low]))
+    assert [one.high for one in (some, most)] == pytest.approx(np.interp([0.25, 0.75], [0, 1], [apart.high, whole.high]))
+    assert whole.low < most.low < some.low < apart.low
+    assert (some.method, some.unit, some.parameters["degrees"], some.parameters["weight"]) == ("korn-graubard", "cosines", 3, 0.25)
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0])
+def test_nothing_tells_more_of_rounds_to_come_than_of_this_session(weight):
+    """Of rounds that alternate Korn-Graubard is narrower than what served for the session, had it seen dependence."""
+    quality = np.tile([0.9, 0.9, 0.8], 20)[None]
+    session = [Interval(0.5, 0.88, 0.95, "bootstrap-t")]
+    [found] = intervals_of_rounds_to_come(quality, 0.9, 18, session, [weight])
+    [alone] = intervals_of_rounds_to_come(quality, 0.9, 18, [Interval(0.89, 0.8, 0.95, "bootstrap-t")], [1.0])
+    assert found.low == 0.5 < alone.low
+    assert found.high == pytest.approx(0.88 + weight * (alone.high - 0.88))
+    assert alone.high > 0.88
 
 
 def test_a_single_round_says_nothing_of_rounds_to_come():

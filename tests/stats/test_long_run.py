@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -18,7 +17,6 @@ from orchestrator.stats.long_run import (
     drift_p_values,
     long_run_spreads,
     means_of_visits,
-    moments_of_products,
     variance_ratios,
     visits_alike,
 )
@@ -45,19 +43,6 @@ def test_its_mean_is_the_long_run_variance_of_an_autoregressive_process(correlat
     assert found.mean() == pytest.approx(ratio, rel=0.06)
     law = scipy.stats.kstest(3 * found / ratio, scipy.stats.chi2(3).cdf)
     assert law.statistic < 0.05
-
-
-@pytest.mark.parametrize("in_visits", [False, True])
-@pytest.mark.parametrize("rounds", [4, 5, 7])
-def test_moments_of_products_are_those_of_every_order(rounds: int, in_visits: bool) -> None:
-    values = np.random.default_rng(rounds).random(rounds)
-    centred = values - values.mean()
-    neighbours = np.arange(rounds) % 3 != 2 if in_visits else np.ones(rounds, dtype=bool)
-    neighbours[-1] &= not in_visits
-    every = [(np.array(order) * np.roll(order, -1))[neighbours].sum() for order in itertools.permutations(centred)]
-    mean, variance = moments_of_products(centred[None], neighbours)
-    assert mean[0] == pytest.approx(np.mean(every))
-    assert variance[0] == pytest.approx(np.var(every))
 
 
 @pytest.mark.parametrize("visits", [None, np.repeat(np.arange(24), 5)])

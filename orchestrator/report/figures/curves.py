@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_visits, dependent_rows, flags_of_rows
+from orchestrator.analysis.dependence import alike_visits, dependent_rows, flags_of_rows, weights_of_rows
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.tail_quality import UNEQUAL
@@ -30,7 +30,7 @@ def bands(
     ideal: float,
     stake: Stake,
     seed: int,
-    dependent: NDArray[np.bool_] | None = None,
+    dependent: Floats | None = None,
     visits: NDArray[np.int32] | None = None,
     alike: bool = False,
 ) -> tuple[Floats, Floats]:
@@ -49,7 +49,7 @@ def bands(
     seed
         of the resamples.
     dependent : [G]
-        at which thresholds rounds depend on each other; None: at none.
+        how far the evidence goes that rounds depend on each other, 0 to 1 (`dependence.weights_of_rows`); None: at no threshold.
     visits : [R]
         number of each round's visit; None where there are none.
     alike
@@ -145,8 +145,8 @@ def curve_of(
     everywhere = [*flags, *([] if stake.balanced else [UNEQUAL])]
     for some in blocks:
         quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
-        dependent = dependent_rows(data, quality, clock)
-        low, high = bands(quality, ideal, stake, seed, dependent, data.visits, alike)
+        dependent, weights = dependent_rows(data, quality, clock), weights_of_rows(data, quality, clock)
+        low, high = bands(quality, ideal, stake, seed, weights, data.visits, alike)
         for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits, data.close_visits), strict=True)):
             ns = int(grid.ns[index])
             flagged.append(tuple(known[ns]["flags"]) if ns in known else (*everywhere, *own))
@@ -155,7 +155,7 @@ def curve_of(
             elif grid.labels[index]:
                 random = np.random.default_rng([seed, zlib.crc32(f"0:{data.trial_id} {clock} {ns}".encode())])
                 session = intervals_of(quality[place][None], ideal, stake, random)
-                [found] = intervals_to_come(quality[place][None], ideal, stake, session, dependent[place][None], data.visits, alike=alike)
+                [found] = intervals_to_come(quality[place][None], ideal, stake, session, weights[place][None], data.visits, alike=alike)
                 low[place], high[place] = found.low, found.high
         centres, means, worst = stretches(quality, points)
         parts.append((quality.mean(axis=1), quality.min(axis=1), low, high, means, worst, _shares(quality, edges)))
