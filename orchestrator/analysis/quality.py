@@ -302,7 +302,7 @@ def intervals_to_come(
         of_chosen = np.broadcast_to(alike, len(curve))[chosen]
         widened = signed_intervals(curve[chosen], ideal, sway, confidence, weights[chosen] > 0, visits, of_chosen)
         for index, one in zip(chosen, widened, strict=True):
-            found[index] = between(session[index], one, weights[index])
+            found[index] = between(session[index], one, float(weights[index]))
     return found
 
 

@@ -204,7 +204,7 @@ def intervals_of_rounds_to_come(
     if chosen.size:
         spreads = long_run_spreads(loss[chosen], visits, alike=np.broadcast_to(alike, len(loss))[chosen])
         for index, spread in zip(chosen.tolist(), spreads, strict=True):
-            found[index] = between(session[index], korn_graubard(loss[index], ideal, at_stake, confidence, spread), weights[index])
+            found[index] = between(session[index], korn_graubard(loss[index], ideal, at_stake, confidence, spread), float(weights[index]))
     return found
 
 
@@ -222,7 +222,7 @@ def between(of_independent: Interval, of_dependent: Interval, weight: float) -> 
     """
     low = of_independent.low + weight * min(of_dependent.low - of_independent.low, 0)
     high = of_independent.high + weight * max(of_dependent.high - of_independent.high, 0)
-    return replace(of_dependent, low=low, high=high, parameters={**of_dependent.parameters, "weight": float(weight)})
+    return replace(of_dependent, low=low, high=high, parameters={**of_dependent.parameters, "weight": weight})
 
 
 def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
