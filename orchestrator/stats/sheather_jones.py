@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -63,15 +63,18 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
     """
     length = width * masses.size
     size = float(masses.sum())
-    squared_frequency = (np.pi * np.arange(1, masses.size)) ** 2
+    decay, powers = _frequencies(masses.size)
     power = (scipy.fft.dct(masses / size)[1:] / 2) ** 2
-    weighted = [power * squared_frequency**order for order in range(STAGES + 1)]
+    weighted = {order: power * powers[order] for order in range(2, STAGES + 1)}
+    faded = np.empty_like(decay)
     scales = {order: _scale(order) / (size * math.sqrt(math.pi / 2)) for order in range(2, STAGES)}
 
     def roughness(order: int, time: float) -> np.float64:
         """Return the squared norm of the density's derivative of this order, after diffusion for ``time``."""
         felt = int(math.sqrt(VANISHES / time) / math.pi) + 1 if VANISHES / masses.size**2 < time * math.pi**2 else masses.size
-        return np.float64(2 * (weighted[order][:felt] @ np.exp(-squared_frequency[:felt] * time)))
+        left = faded[:felt]
+        np.exp(np.multiply(decay[:felt], time, out=left), out=left)
+        return np.float64(2 * (weighted[order][:felt] @ left))
 
     @cache
     def excess(time: float) -> float:
@@ -82,13 +85,25 @@ def solve_bandwidth(masses: FloatArray, width: float, resolution: float) -> floa
         return float(time - (2 * size * np.sqrt(np.pi) * norm) ** -0.4)
 
     shortest = (resolution / length) ** 2
-    ladder = [shortest, *np.geomspace(max(shortest, (0.25 / masses.size) ** 2), LONGEST_TIME, RUNGS).tolist()]
+    ladder = [shortest, *_rungs(max(shortest, (0.25 / masses.size) ** 2))]
     with np.errstate(divide="ignore"):  # so few points that all is diffused away: the next time is infinite and no root is near
         for below, above in pairwise(ladder):
             if excess(below) < 0 <= excess(above):
                 root = scipy.optimize.brentq(excess, below, above, xtol=1e-300, rtol=1e-12)
                 return float(np.sqrt(root) * length)
         return resolution if excess(shortest) >= 0 else None
+
+
+@lru_cache(maxsize=8)
+def _frequencies(bins: int) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    """Return minus the squared frequencies of a grid, and the powers of these from 0 on: the same for all points."""
+    squared: FloatArray = np.asarray((np.pi * np.arange(1, bins)) ** 2, dtype=np.float64)
+    return -squared, tuple(np.asarray(squared**order, dtype=np.float64) for order in range(STAGES + 1))
+
+
+@lru_cache(maxsize=64)
+def _rungs(shortest: float) -> tuple[float, ...]:
+    return tuple(np.geomspace(shortest, LONGEST_TIME, RUNGS).tolist())
 
 
 def _scale(order: int) -> float:

@@ -66,17 +66,22 @@ def _shared_between_neighbours(values: Floats, mesh: Floats) -> Floats:
     return np.asarray(shared / values.size)
 
 
+SQUARES = np.arange(1, MESH_POINTS, dtype=np.float64) ** 2
+DECAY = -SQUARES * np.pi**2
+WEIGHTS = {order: 0.5 * np.pi ** (2 * order) * SQUARES**order for order in range(2, STAGES + 1)}
+
+
 def _diffusion_time(power: Floats, distinct: int) -> float:
     """Return the root of t - xi(t) that the program takes, from squared cosine coefficients [1023] and the number of distinct data."""
-    squares = np.arange(1, MESH_POINTS, dtype=np.float64) ** 2
-    weighted = {order: 0.5 * np.pi ** (2 * order) * squares**order * power for order in range(2, STAGES + 1)}
-    decay = -squares * np.pi**2
+    weighted = {order: weights * power for order, weights in WEIGHTS.items()}
+    faded = np.empty_like(DECAY)
     scales = {
         order: 2 * (1 + 0.5 ** (order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2)) / math.sqrt(2 * np.pi) for order in range(2, STAGES)
     }
 
     def roughness(order: int, time: float) -> np.float64:
-        return np.float64(np.sum(weighted[order] * np.exp(decay * time)))
+        np.exp(np.multiply(DECAY, time, out=faded), out=faded)
+        return np.float64(np.sum(np.multiply(weighted[order], faded, out=faded)))
 
     def excess(time: float) -> float:
         norm = roughness(STAGES, time)
