@@ -195,11 +195,17 @@ def _wins(case: Case) -> Said:
     if len(found) == 1:
         return Said(f"What is kept within {case.within}", f"{case.name(found[0])}: {_of_ideal(found[0])}")
     question = f"Which wins within {case.within}"
+    if first.best.level[0] <= 0:
+        return Said(question, "Nothing: no system keeps anything within it")
     none = "" if any(map(case.keeps, found)) else f"{'Neither' if len(found) == 2 else 'None'} keeps its quality; "
     if len(models) == 1:
         tied, of = [first.best, *first.tied], tuple(_of_what(case))
         if first.tied:
-            which = f"a tie of {len(tied)} of {len(found)} keeps most" if none else f"Tie of {counted(len(tied), len(found), 'systems')}"
+            which = (
+                f"a tie of {'both' if len(found) == 2 else f'{len(tied)} of {len(found)}'} keeps most"
+                if none
+                else f"Tie of {counted(len(tied), len(found), 'systems')}"
+            )
             names = plain(f"{_listed([case.name(one) for one in tied])}.")
             return Said(question, f"{none}{which}, {_range(tied)}", (names, *of, *_unsteady(case, tied)))
         name = case.name(first.best)
@@ -211,9 +217,16 @@ def _wins(case: Case) -> Said:
         where = "; ".join(f"{one.model} on {case.name(one)}" for one in tied_models[:3])
         return Said(question, none + tie, (plain(f"Their best systems: {where}."),))
     leads = " keeps most" if none else "" if case.compares_models else " is ahead"
-    with_it = f", which ties with {_listed([case.name(one) for one in first.tied])}: {_apart(first, 'it')}" if first.tied else ""
+    with_it = f", {_in_a_tie(case, first)}: {_apart(first, 'it')}" if first.tied else ""
     lines = (plain(f"On {case.name(first.best)}{with_it}."), *_unsteady(case, [first.best, *first.tied]))
     return Said(question, f"{none}{first.best.model}{leads}, {_of_ideal(first.best, '' if none else 'its ideal ')}", lines)
+
+
+def _in_a_tie(case: Case, order: Order) -> str:
+    """Say with which systems the best of its model ties, and with how many where not all are named."""
+    names, size = [case.name(one) for one in order.tied], len(order.tied) + len(order.behind)
+    of_all = f"{counted(len(names), size, 'others')}: " if len(names) > NAMED else ""
+    return f"which ties with {of_all}{_listed(names)}"
 
 
 def _of_what(case: Case) -> Iterator[Line]:
@@ -248,7 +261,7 @@ def _much(case: Case) -> Said:
     second = others[0]
     where = "" if case.name(best) == case.name(second) else f" on {case.name(second)}"
     as_much = best.level[0] == second.level[0]
-    short = "Nothing: as much as the next" if as_much else _less(best, second)
+    short = "Nothing: as much as the next" if as_much else _sentence(_less(best, second))
     than = "as much as" if as_much else "more than"
     return Said(question, short, (plain(f"{here}, {than} {second.model}{where} ({_of_ideal(second)})."),))
 
@@ -271,6 +284,8 @@ def _apart(order: Order, name: str) -> str:
     best, tied = order.best, order.tied
     limits = [one.less[best.trials[0]] for one in tied if one.is_compared(best) and best.trials[0] in one.less]
     if len(limits) < len(tied) or best.scale != PLAIN:
+        if len({one.level for one in (best, *tied)}) == 1:
+            return "exactly as much"
         share = f"{100 * share_less(best, tied[-1]):.1f} % of what there is to keep"
         between = quality(round(best.mean - tied[-1].mean, EXACTLY)) if best.scale == PLAIN else share
         return f"means up to {between} apart, no interval of that"
@@ -280,10 +295,10 @@ def _apart(order: Order, name: str) -> str:
 
 def _less(best: Standing, other: Standing, less: str = "") -> str:
     """Write a difference with its limits and its share of ideal quality."""
-    share = f"{100 * share_less(best, other):.1f} %"
-    return (
-        f"{difference(best, other, less)}, {share} of ideal quality" if other.scale == PLAIN else f"{share} of what there is to keep{less}"
-    )
+    share, told = f"{100 * share_less(best, other):.1f} %", difference(best, other, less)
+    if other.scale != PLAIN:
+        return f"{share} of what there is to keep{less}"
+    return "less than 0.001" if told == f"{quality(0)}{less}" else f"{told}, {share} of ideal quality"
 
 
 def _shown(case: Case) -> Said:
@@ -434,7 +449,7 @@ def _model_row(case: Case, order: Order) -> tuple[str, ...]:
     keeps = f"from {milliseconds(kept_from_ns(order.best))} on" if case.keeps(order.best) else "no"
     return (
         order.best.model,
-        f"{_tie_of_model(case, order)}: {_listed([case.name(one) for one in tied])}" if order.tied else _best_of_model(case, order),
+        _best_of_model(case, order) + (f": {_listed([case.name(one) for one in tied])}" if order.tied and order.behind else ""),
         f"{case.name(first)}, {mean_kept(first)}: {_less(order.best, first, ' less')}"
         if first
         else "none: all tie"
@@ -446,18 +461,18 @@ def _model_row(case: Case, order: Order) -> tuple[str, ...]:
 
 
 def _best_of_model(case: Case, order: Order) -> str:
-    return f"{case.name(order.best)}, {_of_ideal(order.best)}"
-
-
-def _tie_of_model(case: Case, order: Order) -> str:
-    size = counted(1 + len(order.tied), 1 + len(order.tied) + len(order.behind), "systems")
-    return f"tie of {size}, {_range([order.best, *order.tied])}, {_apart(order, case.name(order.best))}"
+    """Say what the best system of a model keeps, or its tie and how far that reaches."""
+    if not order.tied:
+        return f"{case.name(order.best)}, {_of_ideal(order.best)}"
+    size = 1 + len(order.tied) + len(order.behind)
+    which = counted(1 + len(order.tied), size, "systems")
+    return f"tie of {which}, {_range([order.best, *order.tied])}, {_apart(order, case.name(order.best))}"
 
 
 def _model_lines(case: Case) -> Iterator[str]:
     """Say of each model but the best what its best system or its tie keeps, and of each what is next behind."""
     for place, order in enumerate(case.models):
-        best = [] if not place else [_tie_of_model(case, order) if order.tied else _best_of_model(case, order)]
+        best = [] if not place else [_best_of_model(case, order)]
         behind = [f"next behind {case.name(order.behind[0])}, {_less(order.best, order.behind[0], ' less')}"] if order.behind else []
         if best or behind:
             yield f"{order.best.model}: {'; '.join([*best, *behind])}."

@@ -68,7 +68,7 @@ def test_a_winner_among_models_is_said_for_these_samples_and_no_others() -> None
     assert answers.models == (
         (
             "m",
-            "tie of both systems, 0.896 to 0.870 of their ideal 0.900, at most 0.080 apart: a, b",
+            "tie of both systems, 0.896 to 0.870 of their ideal 0.900, at most 0.080 apart",
             "none: all tie",
             "",
             "from 18.3 ms on; not: b from 20.1 ms on",
@@ -144,6 +144,10 @@ def test_all_may_tie_and_what_is_not_stored_has_no_interval() -> None:
     assert near.rows[2].text.endswith("see there")
     level = standing("a", BEST.mean, 20, "n")
     assert short(five_answers(replace(case(BEST, level, like_these=None), tested=False)))[1] == "Nothing: as much as the next"
+    little = replace(level, mean=BEST.mean - 0.0001)
+    assert short(five_answers(replace(case(BEST, little, like_these=None), tested=False)))[1] == "Less than 0.001"
+    late = replace(case(replace(BEST, mean=0.0), replace(ALIKE, mean=0.0), like_these=None), tested=False)
+    assert short(five_answers(late))[0] == "Nothing: no system keeps anything within it"
     alone = five_answers(case(BEST))
     assert [said.question for said in alone.rows] == ["What is kept within 20 ms", "Is the deadline kept", "What is doubtful"]
 
