@@ -95,10 +95,18 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, so that none of them is left over at the end for one process alone; each process alike."""
+    """Begin with the files that take long, first those that are done together, so that none is left over at the end for one process alone."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    order = {path: (path.parent.name != "cluster", path not in slow, path) for path in {item.path for item in items}}
+    order = {
+        path: (path.parent.name != "cluster", path not in slow, shared_by(file) is None, path)
+        for path, file in {item.path: item.nodeid.split("::")[0] for item in items}.items()
+    }
     items.sort(key=lambda item: order[item.path])
+
+
+def shared_by(file: str) -> str | None:
+    """Return what a file shares with others, None if all it needs is its own."""
+    return next((shared for shared, files in TOGETHER.items() if file.startswith(files)), None)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,7 +117,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return next((shared for shared, files in TOGETHER.items() if file.startswith(files)), file)
+            return shared_by(file) or file
 
     return ByFile(config, log)
 
