@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.importing.formats import table
+from orchestrator.importing.recording import BadRecord
 
 
 def written(path: Path, text: str) -> Path:
@@ -289,3 +293,12 @@ def test_a_taken_directory_is_left_alone(tmp_path, call) -> None:
     assert (answer.code, len(answer.err.splitlines())) == (2, 1)
     assert "holds a campaign already" in answer.err
     assert {file: file.read_bytes() for file in (tmp_path / "there").rglob("*") if file.is_file()} == before
+
+
+def test_a_line_that_memory_need_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "LONGEST_LINE", 10)
+    assert list(table.bounded_lines(io.StringIO("ten chars\nx"), Path("f"))) == ["ten chars\n", "x"]
+    with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
+        file.write("a\n" + "x" * 100)
+    with pytest.raises(BadRecord, match=r"t\.csv\.gz line 2 is longer than 10 characters"):
+        list(table._csv_rows(tmp_path / "t.csv.gz"))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, AnyStr, TextIO
 
 import pyarrow as pa
 import pyarrow.csv as pc_csv
@@ -21,6 +21,8 @@ from orchestrator.importing.recording import TIMES, UNITS, BadRecord, Recording,
 
 BLOCK_BYTES = 2**24
 BLOCK_ROWS = 2**18
+LONGEST_LINE = 2**26
+"""Characters, bytes of JSON lines."""
 NOTHING = ("", "NULL", "null", "NaN", "nan")
 """Cells of CSV that hold nothing."""
 SHOWN = 8
@@ -185,10 +187,12 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     reader = None
     try:
         with _opened(path) as text:
-            reader = csv.reader(text, strict=True)
+            reader = csv.reader(bounded_lines(text, path), strict=True)
             for row in reader:
                 if row:
                     yield reader.line_num, row
+    except BadRecord:
+        raise
     except (csv.Error, OSError, EOFError, UnicodeError, ValueError) as error:
         at = "" if reader is None else f" line {reader.line_num + 1}"
         raise BadRecord(f"{path}{at} cannot be read as CSV ({_short(error)}): export it again") from error
@@ -198,6 +202,16 @@ def _opened(path: Path) -> TextIO:
     if path.name.lower().endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+def bounded_lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
+    """Yield the lines of a file. Raises BadRecord for one that memory need not hold: a small compressed file may come to any length."""
+    number = 1
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise BadRecord(f"{path} line {number} is longer than {LONGEST_LINE:,} characters: mend or remove it")
+        yield line
+        number += 1
 
 
 def _line_of(path: Path, row: int) -> int:
@@ -223,7 +237,7 @@ def _jsonl(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterat
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(bounded_lines(lines, path), start=1):
             if not line.strip():
                 continue
             place = f"{path} line {number}"
