@@ -165,6 +165,7 @@ def _start(folder: Path, working_dir: Path) -> None:
             address="local",
             _node_ip_address=LOOPBACK,
             _temp_dir=str(folder),
+            num_cpus=1,  # timed actors ask for none, and of two Ray starts two processes where one is asked for
             include_dashboard=False,
             configure_logging=False,
             log_to_driver=False,

@@ -18,7 +18,7 @@ import pytest
 SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=2"]
 RULE = ["measurement.rule=rounds", "measurement.min_rounds=40", "measurement.max_rounds=40"]
-LONG = ["measurement.warmup_rounds=50", "measurement.min_rounds=4000", "measurement.max_rounds=4000"]
+LONG = ["measurement.min_rounds=4000", "measurement.max_rounds=4000"]
 ENDLESS_S = 600
 """Keeps a test that hangs from hanging for ever."""
 
@@ -116,9 +116,11 @@ def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize(("sent", "until"), [(signal.SIGTERM, "loading"), (signal.SIGINT, "round")])
-def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent: signal.Signals, until: str) -> None:
-    with start(tmp_path, *LONG) as driver:
+@pytest.mark.parametrize(
+    ("sent", "until", "word"), [(signal.SIGTERM, "loading", "measurement.warmup_rounds=50"), (signal.SIGINT, "round", "model.sleep_ms=20")]
+)
+def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent: signal.Signals, until: str, word: str) -> None:
+    with start(tmp_path, *LONG, word) as driver:
         told = read_until(driver, until)
         driver.send_signal(sent)
         told += read_until(driver, "finishing the round")

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = [
-    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=2",
-    "measurement.rule=rounds", "measurement.min_rounds=60", "measurement.max_rounds=60", "cluster=inline", "-m", "measurement.repeat=2",
+    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=6",
+    "measurement.rule=rounds", "measurement.min_rounds=20", "measurement.max_rounds=20", "cluster=inline", "-m", "measurement.repeat=2",
 ]  # fmt: skip
 
 
@@ -37,6 +37,6 @@ def test_their_trials_take_turns(tmp_path: Path) -> None:
     assert one.returncode == 0, told
     assert two.returncode == 0, two.stderr
     rounds = sorted(spans(tmp_path / "one") + spans(tmp_path / "two"))
-    assert len(rounds) == 240
+    assert len(rounds) == 80
     assert all(before[1] <= after[0] for before, after in pairwise(rounds))
     assert any("waits: the campaign of process" in text for text in (told, two.stderr))
