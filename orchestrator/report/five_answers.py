@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.tail_quality import IN_SAMPLE
-from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.answer_parts import Case, FiveAnswers, Line, Piece, Said, kept_from_ns, plain
 from orchestrator.report.standing_words import counted, difference, mean_kept, share_less
-from orchestrator.report.standings import UNSTEADY, Order, Ranking, Standing, by_model, order_of, shared
+from orchestrator.report.standings import UNSTEADY, Order, Standing, shared
 from orchestrator.report.text import milliseconds, quality, quality_at_most
 
 NAMED = 4
@@ -19,121 +18,6 @@ NAMED = 4
 RESERVE = ", with reserve"
 MODELS = ("model", "best", "next behind", "last", "keeps its quality")
 """Headings of the table with a row per model."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Some words: plain, a link, a command, or an aside that a list of tasks leaves out."""
-
-    text: str
-    href: str = ""
-    kind: str = ""
-
-
-Line = tuple[Piece, ...]
-
-
-@dataclass(frozen=True)
-class Said:
-    """One of the five: a short answer in bold, and lines of detail."""
-
-    question: str
-    short: str
-    detail: tuple[Line, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return " ".join([self.short, *("".join(piece.text for piece in line) for line in self.detail)])
-
-
-@dataclass(frozen=True)
-class FiveAnswers:
-    """The answers in their order.
-
-    models
-        where there are several, a row for each under `MODELS`.
-    lines
-        what a list of tasks says of each of them.
-    """
-
-    rows: tuple[Said, ...]
-    models: tuple[tuple[str, ...], ...] = ()
-    lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """What is in doubt, where it is explained, of which systems it is true, and what to do about it."""
-
-    term: str
-    href: str
-    whose: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the answers rest on.
-
-    ranked
-        the systems, the best first.
-    within, ns
-        the deadline, as it is called and in ns.
-    wanted
-        what it means to keep a deadline.
-    more_rounds
-        by a system's first trial, how many rounds could certify its deadline, where rounds alone are missing; 0 where flags forbid it.
-    tested
-        whether differences were computed at this deadline.
-    needed
-        what would show more.
-    doubts
-        as they are listed; ``uncertified`` counts systems whose deadline is not certified.
-    """
-
-    ranked: Ranking
-    within: str
-    ns: int
-    wanted: DeadlineConfig
-    more_rounds: Mapping[str, int]
-    tested: bool = True
-    needed: tuple[Line, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-    uncertified: int = 0
-    unwell: tuple[Line, ...] = ()
-
-    @property
-    def found(self) -> tuple[Standing, ...]:
-        """The systems, the best first."""
-        return self.ranked.found
-
-    @property
-    def models(self) -> list[Order]:
-        """What ties and what is behind, per model, that of the best first."""
-        return [order_of(systems) for systems in by_model(self.found)]
-
-    @property
-    def compares_models(self) -> bool:
-        """Whether models were tested against each other here."""
-        return self.tested and self.ranked.like_these is not None
-
-    @property
-    def samples(self) -> int:
-        """How many samples the task has."""
-        return len(self.ranked.group.trials[0].references)
-
-    def keeps(self, one: Standing) -> bool:
-        """Return whether a system keeps its quality within the deadline, certified or as observed."""
-        return kept_from_ns(one) <= self.ns
-
-    def name(self, one: Standing) -> str:
-        """Name a system by what tells it from the others of its task, but its model."""
-        names = [key for key in ("system", "runtime") if len({other.names[key] for other in self.found}) > 1]
-        parts = [one.names[key] for key in names]
-        parts += [f"batch {one.names['batch']}"] if len({other.names["batch"] for other in self.found}) > 1 else []
-        parts += [one.names["settings"]] if one.names["settings"] else []
-        return " · ".join(parts or [one.names["system"], one.names["runtime"]])
 
 
 def five_answers(case: Case) -> FiveAnswers:
@@ -153,17 +37,6 @@ def without_deadline(case: Case, why: Iterable[str]) -> FiveAnswers:
     name = f"{f'{first.model} on ' if len(case.ranked.heads) > 1 else ''}{case.name(first)}"
     kept = Said("Which deadline is kept", f"{name} keeps its quality {_from(first)}", (plain(_promise(case, first)),))
     return FiveAnswers((nothing, kept, doubtful(case)))
-
-
-def plain(text: str) -> Line:
-    """Return a line without links."""
-    return (Piece(text),)
-
-
-def kept_from_ns(one: Standing) -> float:
-    """Return from which deadline on a system keeps its quality: certified, else as observed; infinity if from none on."""
-    certified, observed = one.deadlines
-    return certified if math.isfinite(certified) else observed
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN
-from orchestrator.report.five_answers import Case, Doubt, FiveAnswers, Piece, five_answers
+from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Piece
+from orchestrator.report.five_answers import five_answers
 from orchestrator.report.standings import Less, Ranking, Standing
 
 

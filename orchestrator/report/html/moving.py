@@ -10,10 +10,10 @@ import numpy as np
 
 from orchestrator.analysis.quality import scale_of
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.answer_parts import FiveAnswers, Piece
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
-from orchestrator.report.five_answers import FiveAnswers, Piece
 from orchestrator.report.html.first_screen import Asker, answers_everywhere, kept_by_system
 from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
