@@ -251,9 +251,10 @@ def _likeness(series: ArrayLike, visits: Visits | None, skewed: bool = False) ->
     varies = ~constant(values)
     if values.shape[1] < 3 or not neighbours.any() or not varies.any():
         return found
-    centred = values[varies] - values[varies].mean(axis=1, keepdims=True)
-    centred /= np.abs(centred).max(axis=1, keepdims=True)
-    products = (centred * np.roll(centred, -1, axis=1))[:, neighbours].sum(axis=1)
+    centred = values if varies.all() else values[varies]
+    centred -= centred.mean(axis=1, keepdims=True)
+    centred /= np.maximum(centred.max(axis=1), -centred.min(axis=1))[:, None]
+    products = np.einsum("mr,mr->m", centred * neighbours, np.roll(centred, -1, axis=1))
     if skewed:
         found[varies] = scores_by_three_moments(products, centred, neighbours)
     else:

@@ -27,8 +27,8 @@ def moments_of_products(centred: Floats, neighbours: NDArray[np.bool_]) -> tuple
     k products k are equal, twice as many share a place as products follow one another, and the rest shares none. Takes series whose means
     are 0, [M, R], and whether the product of a round and the next one counts, [R]; the first round follows the last.
     """
-    n = centred.shape[1]
-    p2, p4 = (centred**2).sum(axis=1), (centred**4).sum(axis=1)
+    n, square = centred.shape[1], centred * centred
+    p2, p4 = _products(centred, centred), _products(square, square)
     products = int(neighbours.sum())
     sharing = 2 * int((neighbours & np.roll(neighbours, -1)).sum())
     apart = products**2 - products - sharing
@@ -47,7 +47,9 @@ def third_moment_of_products(centred: Floats, neighbours: NDArray[np.bool_]) -> 
     being 0.
     """
     n, after, second_after = centred.shape[1], np.roll(neighbours, -1), np.roll(neighbours, -2)
-    p2, p3, p4, p6 = ((centred**power).sum(axis=1) for power in (2, 3, 4, 6))
+    square = centred * centred
+    cube = square * centred
+    p2, p3, p4, p6 = (_products(*halves) for halves in ((centred, centred), (square, centred), (square, square), (cube, cube)))
     of_33, of_321, of_222 = p3**2 - p6, 2 * p6 - p3**2 - p4 * p2, p2**3 - 3 * p4 * p2 + 2 * p6
     of_2211 = -2 * of_321 - of_222
     of_3111 = p4 * p2 - 2 * p6 - 2 * of_321
@@ -87,4 +89,10 @@ def scores_by_three_moments(products: Floats, centred: Floats, neighbours: NDArr
     at = np.maximum(shape + np.where(to_the_right, 2, -2) * z / size, 0)
     beyond = np.where(to_the_right, scipy.special.gammaincc(shape, at), scipy.special.gammainc(shape, at))
     found: Floats = np.where(varies, -scipy.special.ndtri(beyond), -np.inf)
+    return found
+
+
+def _products(a: Floats, b: Floats) -> Floats:
+    """Return the sum of the products of two series, [M]. Of powers the halves: ``**`` above 2 takes twenty times as long."""
+    found: Floats = np.einsum("mr,mr->m", a, b)
     return found

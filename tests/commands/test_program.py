@@ -62,7 +62,7 @@ def test_a_stray_tasks_module_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pipe that is closed early looks different elsewhere")
-def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
+def test_a_reader_that_leaves_early_changes_nothing(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     try:
@@ -71,5 +71,4 @@ def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
         )
     finally:
         os.close(write)
-    assert done.stderr == b""
-    assert done.returncode not in (0, 2)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -10,6 +10,7 @@ from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
 from orchestrator.report.figures.reading import readings
+from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import UNCERTIFIED, flag_words
 from orchestrator.report.html.sections import task_section
 from orchestrator.report.standings import ranking
@@ -36,7 +37,7 @@ def test_the_best_system_stands_first_with_its_interval(tmp_path: Path) -> None:
         assert figure in (directory / "report.md").read_text("utf-8")
     [reading] = readings(results, {})
     flags = {flag for name in results.tables for row in results.tables[name].to_pylist() for flag in row["flags"]}
-    parts = task_section(0, reading, results, flag_words({*flags, UNCERTIFIED}), ranking(results, reading.group)).folded
+    parts = task_section(0, Asker(reading, flag_words({*flags, UNCERTIFIED})), ranking(results, reading.group)).folded
     assert table in [found for part in parts for found in part.tables]
 
 
