@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import scipy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orchestrator.stats.long_run import depend, weights_of_dependence
 from orchestrator.stats.neighbours import moments_of_products, scores_by_three_moments, third_moment_of_products
@@ -22,7 +24,7 @@ def products(series: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("in_visits", [False, True])
-@pytest.mark.parametrize("rounds", [4, 5, 6, 7])
+@pytest.mark.parametrize("rounds", [3, 4, 5, 6, 7])
 def test_moments_of_products_are_those_of_every_order(rounds: int, in_visits: bool) -> None:
     values = np.random.default_rng(rounds).exponential(size=rounds)
     values -= values.mean()
@@ -59,6 +61,23 @@ def test_of_few_rounds_scores_are_normal_and_of_one_that_differs_there_are_none(
     assert scores_by_three_moments(sums, series, neighbours) == pytest.approx((sums - mean) / np.sqrt(variance), abs=1e-3)
     alone = centred(np.eye(8)[:1])
     assert scores_by_three_moments(products(alone, np.ones(8, dtype=bool)), alone, np.ones(8, dtype=bool)) == -np.inf
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.sampled_from(["even", "few", "far"]), st.sampled_from([6, 24, 60]), st.booleans())
+def test_scores_rise_with_the_sum_and_do_not_jump_with_a_value(seed: int, law: str, rounds: int, in_visits: bool) -> None:
+    random = np.random.default_rng(seed)
+    drawn = {"even": random.random(rounds), "few": random.random(rounds) < 0.1, "far": random.exponential(size=rounds) ** 3}[law]
+    series = centred(np.asarray([np.append(drawn[1:], drawn[0] + 0.5)]))
+    neighbours = np.arange(rounds) % 2 == 0 if in_visits else np.ones(rounds, dtype=bool)
+    mean, variance = moments_of_products(series, neighbours)
+    sums = mean + np.linspace(-3, 5, 81) * np.sqrt(variance)
+    found = scores_by_three_moments(sums, np.repeat(series, 81, axis=0), neighbours)
+    assert (np.diff(found[np.isfinite(found)]) > 0).all()
+    moved = centred(series + 1e-7 * random.random(rounds))
+    known = np.abs(found) < 3
+    nearby = scores_by_three_moments(sums, np.repeat(moved, 81, axis=0), neighbours)
+    assert nearby[known] == pytest.approx(found[known], abs=1e-3)
 
 
 @pytest.mark.parametrize("visits", [None, VISITS])

@@ -17,6 +17,7 @@ from orchestrator.stats.thresholds import (
     default_reference,
     own_thresholds,
     primary_threshold,
+    primary_threshold_of,
     thresholds_from_ms,
     thresholds_from_percentiles,
 )
@@ -137,6 +138,13 @@ def test_primary_threshold():
     assert primary_threshold("40ms", None) == Threshold("40 ms", 40_000_000, "absolute")
     assert primary_threshold(None, None) is None
     assert primary_threshold(None, [1.0, math.inf]) is None
+
+
+@pytest.mark.parametrize("asked", [None, "p99", "p97.5", "12.5 ms"])
+def test_primary_threshold_is_the_same_of_percentiles_alone(asked):
+    times = np.arange(1, 101)
+    assert primary_threshold_of(asked, lambda percentile: math.ceil(percentile)) == primary_threshold(asked, times)
+    assert primary_threshold_of(asked, lambda _: None) == primary_threshold(asked, [math.inf])
 
 
 @pytest.mark.parametrize("wrong", ["", "95", "p", "p100", "p0", "p95%", "50 s", "-5 ms", "0 ms", "p95 or so"])
