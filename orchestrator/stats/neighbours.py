@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 SMALLEST_SKEWNESS = 1e-4
-"""A law that is less skewed is taken as one of this skewness, which nothing tells from the normal law."""
+"""A law that is less skewed has scores by Cornish and Fisher's first term, exact to 1e-7: as a gamma law its shape would exceed 4e8."""
 SMALLEST_VARIANCE = 1e-12
 """Below it, of a series whose largest deviation is 1, the sum is the same in every order: where a single round differs from the others."""
 FEWEST_FOR_SKEWNESS = 6
@@ -88,7 +88,8 @@ def scores_by_three_moments(products: Floats, centred: Floats, neighbours: NDArr
     shape, to_the_right = 4 / size**2, skewness >= 0
     at = np.maximum(shape + np.where(to_the_right, 2, -2) * z / size, 0)
     beyond = np.where(to_the_right, scipy.special.gammaincc(shape, at), scipy.special.gammainc(shape, at))
-    found: Floats = np.where(varies, -scipy.special.ndtri(beyond), -np.inf)
+    score = np.where(np.abs(skewness) < SMALLEST_SKEWNESS, z - skewness * (z**2 - 1) / 6, -scipy.special.ndtri(beyond))
+    found: Floats = np.where(varies, score, -np.inf)
     return found
 
 
