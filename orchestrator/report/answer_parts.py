@@ -12,7 +12,7 @@ from orchestrator.report.standings import Order, Ranking, Standing, by_model, or
 
 @dataclass(frozen=True)
 class Piece:
-    """Some words: plain, a link, a command, or an aside that a list of tasks leaves out."""
+    """Some words: plain, a link, a command, or an aside: what a list of tasks (``aside``) or a phone (``remedy``) leaves out."""
 
     text: str
     href: str = ""
@@ -42,13 +42,10 @@ class FiveAnswers:
 
     models
         where there are several, a row for each under `MODELS`.
-    lines
-        what a list of tasks says of each of them.
     """
 
     rows: tuple[Said, ...]
     models: tuple[tuple[str, ...], ...] = ()
-    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

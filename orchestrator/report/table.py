@@ -87,10 +87,10 @@ def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]
 
 
 REMEDIES = {
-    "unsteady": "the interval is wider than a tenth of ideal quality; `explain` says what moves with slow rounds, more rounds narrow it",
-    FEW_ROUNDS: "the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
+    "unsteady": "the interval is wider than a tenth of ideal quality; `explain` tells what moves with slow rounds, more rounds narrow it",
+    FEW_ROUNDS: "slow rounds come in spells: the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
     DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
-    IN_SAMPLE: "the threshold comes from these rounds themselves, so that the interval is too wide",
+    IN_SAMPLE: "the deadline comes from its own times and its interval is too wide; report at one in ms, such as analysis.primary=50ms",
     NOT_KEPT: "samples were started late although nothing was due; quieten the machine, or try load.idle=spin",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with load.stream_s; lower load.rate_per_s",
     FEW_SAMPLES: f"the group has fewer than {FEWEST} of them, so that others like them may fare otherwise; add samples to the task",
@@ -99,12 +99,12 @@ REMEDIES = {
     "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",
     "rounds by time": "the file holds no rounds: its requests were cut into rounds of equal size in order of time",
     "one round": "the file does not say which requests belong together, so that nothing is known of how rounds differ",
-    "machine shared with other trials": "two trials were timed at once; measure without system.exclusive=false before you compare",
+    "machine shared with other trials": "others ran at the same time: times may be longer than alone; measure with system.exclusive=true",
     **dict.fromkeys(
         ("machine slower at the end", "machine faster at the end"),
-        "fixed work took another time after the rounds than before; `doctor` looks for heat, frequency and neighbours, then measure again",
+        "its speed changed over the rounds; run `doctor` (heat, clock rate, other programs), then measure again",
     ),
-    "unpinned": "threads could run on other cores, too; measure without cluster=inline, which never pins, or with fewer system.cores",
+    "unpinned": "threads could run on other cores, too; leave out cluster=inline, which never pins, or ask for fewer system.cores",
 }
 """What a flag means for a figure, and what to do about it."""
 REMEDIES_OF_IMPORTED = {

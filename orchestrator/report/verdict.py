@@ -104,7 +104,7 @@ def _in_few_words(told: Sequence[str]) -> str:
         return ""
     first, *commands = told
     without = f" (without {first.partition(' (without ')[2].partition(')')[0]})" if " (without " in first else ""
-    return f"To show it for fresh processes, not for other samples{without}:" if commands else first
+    return f"To learn what fresh processes say{without}, run:" if commands else first
 
 
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Piece
 from orchestrator.report.five_answers import five_answers
 from orchestrator.report.standings import Less, Ranking, Standing
+from orchestrator.running.trial_judge import SHARED
 
 
 def group(samples: int = 20, limit: int | None = None) -> Any:
@@ -52,31 +54,30 @@ def test_a_winner_among_models_is_said_for_these_samples_and_no_others() -> None
     other = against(BEST, standing("a", 0.884, 21.5, "n"), 0.0025, 0.021, apart=True)
     answers = five_answers(case(BEST, other, against(BEST, ALIKE, -0.0267, 0.0795, apart=False)))
     assert short(answers) == [
-        "m, 0.896 of its ideal 0.900",
-        "0.012 [0.002, 0.021], 1.3 % of ideal quality",
+        "m on a, 0.896 of 0.900",
+        "0.012 [0.002, 0.021] more than n, 1.3 % of ideal",
         "For these 20 samples yes; other samples no; fresh processes not yet",
-        "Yes, from 18.3 ms on, observed",
-        "Rests on 20 samples; no deadline certified",
+        "Yes, from 18.3 ms on, observed; 1 tied system misses it",
+        "20 samples; no deadline certified",
     ]
     wins, much, shown, kept, _ = (said.text for said in answers.rows)
-    assert wins.endswith("On a, which ties with b: at most 0.080 apart.")
-    assert much.endswith("For these 20 samples, more than n (0.884 of its ideal 0.900).")
-    assert shown.endswith("Which of the tied systems is best is not shown. More samples: the task has no more.")
+    assert wins.endswith("b (0.870) is not shown worse: may keep up to 0.080 less, and so need not beat n.")
+    assert much.endswith("For these 20 samples; that keeps 0.884 of 0.900 on a.")
+    assert shown.endswith("Other samples: not shown; the task has only these 20. No flag touches these systems.")
     assert kept.endswith(
-        "m on a: 99 % of ideal quality in 90 % of rounds; not certified: 85 more rounds could do it. "
-        "Tied, but not within 20.0 ms: b (from 20.1 ms on). n does not: from 21.5 ms on."
+        "m on a: 99 % of ideal quality in 90 % of rounds, as observed; not certified: 85 more rounds may certify it. "
+        "Not shown worse, but misses it: b (from 20.1 ms on). n misses it: on a from 21.5 ms on."
     )
     assert answers.models == (
         (
             "m",
-            "tie of both systems, 0.896 to 0.870 of their ideal 0.900, at most 0.080 apart",
+            "a, 0.896 of its ideal 0.900; b (0.870) is not shown worse: may keep up to 0.080 less",
             "none: all tie",
             "",
             "from 18.3 ms on; not: b from 20.1 ms on",
         ),
         ("n", "a, 0.884 of its ideal 0.900", "none", "", "no: a from 21.5 ms on"),
     )
-    assert answers.lines == ("n: a, 0.884 of its ideal 0.900.",)
 
 
 def test_models_may_be_apart_on_other_samples_too_tie_or_not_be_tested() -> None:
@@ -84,36 +85,73 @@ def test_models_may_be_apart_on_other_samples_too_tie_or_not_be_tested() -> None
     first = replace(BEST, processes=3)
     apart = five_answers(case(first, other, like_these=frozenset("n"), limit=20))
     assert short(apart)[2:] == [
-        "Yes, for other samples like these 20 samples too; fresh processes too",
+        "Yes, for samples like these 20 and fresh processes",
         "Yes, from 18.3 ms on, observed",
         "No deadline certified",
     ]
+    assert "Other samples" not in apart.rows[2].text
     tied = five_answers(case(BEST, against(BEST, other, -0.01, 0.005, apart=False), limit=20))
     assert short(tied)[:3] == [
-        "Tie of both models, 0.896 of their ideal 0.900".replace("0.896", "0.896 to 0.800"),
+        "No winner: both models tie, 0.896 to 0.800 of 0.900",
         "A tie: at most 0.010 apart",
-        "No: these 20 samples do not tell the models apart",
+        "No difference shown: at most 0.010 apart for these 20 samples",
     ]
-    assert "More samples: set task.limit above 20." in tied.rows[2].text
+    assert "Other samples: not known; task.limit above 20 adds some. Fresh processes: not known." in tied.rows[2].text
     untested = five_answers(case(BEST, other, like_these=None))
-    assert short(untested)[0] == "m is ahead, 0.896 of its ideal 0.900"
+    assert short(untested)[0] == "m on a · r is ahead, 0.896 of 0.900"
     assert short(untested)[2] == "Models were not tested against each other"
 
 
 def test_where_none_keeps_its_quality_the_first_answer_says_so() -> None:
-    best = replace(standing("a", 0.396, 177, processes=3), flags=("unpinned",), low=0.2, high=0.6)
+    best = replace(standing("a", 0.396, 177, processes=3), flags=(SHARED,), low=0.2, high=0.6)
     other = against(best, standing("b", 0.058, 378, processes=3), 0.1995, 0.4755, apart=True)
     answers = five_answers(case(best, other))
     assert short(answers) == [
-        "Neither keeps its quality; a keeps most, 0.396 of 0.900",
-        "0.338 [0.199, 0.476], 37.6 % of ideal quality",
+        "Neither keeps its quality; a keeps more, 0.396 of 0.900",
+        "0.338 [0.199, 0.476] more than b, 37.6 % of ideal",
         "Yes, with reserve, for these 20 samples and fresh processes",
-        "No: a from 177 ms on, b from 378 ms on",
-        "Rests on 20 samples; of 2 systems 1 flagged, 1 unsteady; no deadline certified",
+        "No, with reserve: from 177 ms (a), 378 ms (b)",
+        "20 samples; of 2 systems 1 flagged, 1 unsteady, none certified",
     ]
-    assert answers.rows[0].text.endswith("Both are of m · r.")
-    assert answers.rows[1].text.endswith("For these 20 samples, more than b (0.058).")
-    assert "With reserve because of the flags below." in answers.rows[2].text
+    assert answers.rows[0].text.endswith("Both are of m · r. On a shared machine, which makes answers late.")
+    assert answers.rows[1].text.endswith("For these 20 samples; b keeps 0.058.")
+    assert answers.rows[2].text.endswith(
+        "Other samples: not known; the task has only these 20. Each system ran as 3 processes. Flagged: a (machine shared with other trials). "
+        "Times may be longer than alone; whether the order would be the same alone is not known. Unsteady: a."
+    )
+    both = five_answers(case(best, replace(other, flags=(SHARED, "unpinned")))).rows[2].text
+    assert "Both carry: machine shared with other trials. Flagged: b (unpinned)." in both
+
+
+@pytest.mark.parametrize(
+    ("best", "alike", "behind", "said"),
+    [
+        ((), (), (), "No flag touches these systems."),
+        ((), (IN_SAMPLE,), (), "Flagged: b (in-sample), which may hide a difference but makes none up."),
+        ((), (), ("unpinned",), "Flagged: c (unpinned). Whether that changes the order is not known."),
+        (("unpinned",), ("unpinned",), ("unpinned",), "All of these carry: unpinned. Whether that changes the order is not known."),
+    ],
+)
+def test_flags_of_the_best_of_a_tie_and_of_the_next_are_said_with_reserve_and_no_others(
+    best: tuple[str, ...], alike: tuple[str, ...], behind: tuple[str, ...], said: str
+) -> None:
+    first, tied = replace(BEST, flags=best), replace(against(BEST, ALIKE, -0.01, 0.05, apart=False), flags=alike)
+    after = replace(against(BEST, standing("c", 0.5, 40), 0.3, 0.5, apart=True), flags=behind)
+    last = replace(against(BEST, standing("d", 0.1, 40), 0.6, 0.9, apart=True), flags=("unpinned",))
+    shown = five_answers(case(first, tied, after, last)).rows[2]
+    assert shown.short == f"Yes{', with reserve' if best or alike or behind else ''}: 2 others keep less on these 20 samples"
+    assert shown.text.endswith(said)
+
+
+def test_of_models_a_flag_beside_the_best_systems_does_not_touch_their_difference() -> None:
+    other = against(BEST, standing("a", 0.894, 18, "n"), -0.003, 0.005, apart=False)
+    tied = replace(against(other, standing("b", 0.89, 60, "n"), -0.01, 0.03, apart=False), flags=("drift",))
+    other = replace(other, tested={**other.tested, tied.trials[0]: False})
+    shown, kept = five_answers(case(BEST, other, tied)).rows[2:4]
+    assert shown.short == "No difference shown, with reserve: at most 0.005 for these 20 samples"
+    assert shown.text.endswith("Flagged: n on b (drift). The best systems, which are compared, have no flag.")
+    assert kept.short == "Yes, from 18.3 ms on, observed; 1 tied system misses it"
+    assert kept.text.endswith("n does on a from 18.0 ms on; not on b (from 60.0 ms on).")
 
 
 def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind() -> None:
@@ -122,31 +160,39 @@ def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind()
     last = against(BEST, standing("d", 0.0, 60), 0.8, 0.9, apart=True)
     answers = five_answers(case(BEST, unsteady, behind, last))
     assert short(answers)[:3] == [
-        "Tie of 2 of 4 systems, 0.896 to 0.870 of their ideal 0.900",
-        "A tie: at most 0.059 apart",
-        "Yes, that 2 others keep less, for these 20 samples; fresh processes not yet; no order within the tie",
+        "a, 0.896 of 0.900; 1 of 3 others not shown worse",
+        "b not shown worse: at most 0.059 less",
+        "Yes: 2 others keep less on these 20 samples",
     ]
-    assert "Unsteady among them: b." in answers.rows[0].text
+    assert "b (0.870) is not shown worse: may keep up to 0.059 less." in answers.rows[0].text
+    assert answers.rows[2].text.endswith(
+        "Less than a; no order within the tie. Other samples: not known; the task has only these 20. Fresh processes: not known. "
+        "No flag touches these systems. Unsteady: b."
+    )
     assert answers.rows[1].text.endswith(
         "For these 20 samples. Next behind: c, 0.133: 0.763 [0.539, 0.767] less, 84.8 % of ideal quality. The last: d, 0.000."
     )
     three = five_answers(case(BEST, unsteady, against(BEST, replace(behind, mean=0.86), -0.01, 0.06, apart=False), last))
-    assert short(three)[1] == "A tie: at most 0.060 from a"
+    assert short(three)[1] == "b, c not shown worse: at most 0.060 less"
     none = five_answers(replace(case(BEST, unsteady, behind), ns=10_000_000))
-    assert short(none)[0] == "None keeps its quality; a tie of 2 of 3 keeps most, 0.896 to 0.870 of their ideal 0.900"
-    assert "Nor do the tied b (from 20.1 ms on)." in none.rows[3].text
+    assert short(none)[0] == "None keeps its quality; most: a, 0.896 of 0.900"
+    assert "Nor does what ties with it: b (from 20.1 ms on)." in none.rows[3].text
 
 
 def test_all_may_tie_and_what_is_not_stored_has_no_interval() -> None:
     answers = five_answers(case(BEST, against(BEST, ALIKE, -0.01, 0.05, apart=False)))
-    assert short(answers)[2] == "No: no system is told from the best"
+    assert short(answers)[:3] == [
+        "No winner: both systems tie, 0.896 to 0.870 of 0.900",
+        "A tie: at most 0.050 apart",
+        "No difference shown: at most 0.050 apart for these 20 samples",
+    ]
     near = five_answers(replace(case(BEST, replace(ALIKE, high=0.9)), tested=False, needed=((Piece("see there"),),)))
     assert short(near)[1:3] == ["A tie: means up to 0.026 apart, no interval of that", "Not tested at this deadline"]
     assert near.rows[2].text.endswith("see there")
     level = standing("a", BEST.mean, 20, "n")
-    assert short(five_answers(replace(case(BEST, level, like_these=None), tested=False)))[1] == "Nothing: as much as the next"
+    assert short(five_answers(replace(case(BEST, level, like_these=None), tested=False)))[1] == "Nothing: as much as n"
     little = replace(level, mean=BEST.mean - 0.0001)
-    assert short(five_answers(replace(case(BEST, little, like_these=None), tested=False)))[1] == "Less than 0.001"
+    assert short(five_answers(replace(case(BEST, little, like_these=None), tested=False)))[1] == "Less than 0.001 more than n"
     late = replace(case(replace(BEST, mean=0.0), replace(ALIKE, mean=0.0), like_these=None), tested=False)
     assert short(five_answers(late))[0] == "Nothing: no system keeps anything within it"
     alone = five_answers(case(BEST))
@@ -155,7 +201,7 @@ def test_all_may_tie_and_what_is_not_stored_has_no_interval() -> None:
 
 def test_a_difference_that_a_test_shows_has_limits_that_leave_out_0() -> None:
     other = against(BEST, standing("b", 0.89, 18), -0.0002, 0.0129, apart=True, test="p 0.004")
-    assert short(five_answers(case(BEST, other)))[1] == "0.006, above 0 and at most 0.013, 0.7 % of ideal quality"
+    assert short(five_answers(case(BEST, other)))[1] == "0.006 more than b, above 0 and at most 0.013, 0.7 % of ideal"
 
 
 def test_the_deadline_of_another_is_named_where_the_best_keeps_none_so_short() -> None:
@@ -169,8 +215,8 @@ def test_the_deadline_of_another_is_named_where_the_best_keeps_none_so_short() -
 @pytest.mark.parametrize(
     ("flagged", "said"),
     [
-        (2, "Rests on 20 samples; both systems flagged; no deadline certified"),
-        (1, "Rests on 20 samples; of 2 systems 1 flagged; no deadline certified"),
+        (2, "20 samples; both systems flagged, none certified"),
+        (1, "20 samples; of 2 systems 1 flagged, none certified"),
     ],
 )
 def test_doubts_are_counted_and_listed_with_what_to_do(flagged: int, said: str) -> None:
@@ -178,7 +224,7 @@ def test_doubts_are_counted_and_listed_with_what_to_do(flagged: int, said: str) 
     other = against(BEST, replace(ALIKE, flags=("unpinned",) * (flagged - 1)), 0.01, 0.05, apart=True)
     found = five_answers(case(first, other, doubts=(Doubt("unpinned", "#flag-0", "a", "pin it"),)))
     assert found.rows[-1].short == said
-    assert found.rows[-1].text.endswith("20 samples: others may say otherwise. unpinned: a; pin it.")
+    assert found.rows[-1].text.endswith("certified unpinned: a; pin it.")
     assert (
         five_answers(replace(case(first), uncertified=0, unwell=((Piece("1 trial is not done"),),)))
         .rows[-1]

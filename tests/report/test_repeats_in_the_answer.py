@@ -22,7 +22,6 @@ from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
 from orchestrator.report.result_tables import trouble_tables
 from orchestrator.report.standings import Ranking, apart_by, ranking, rankings
-from orchestrator.report.table import bound
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import repeats_needed, verdict, what_next
 from orchestrator.storage.reader import open_campaign
@@ -101,7 +100,7 @@ def test_whether_the_deadline_is_kept_says_from_which_one_on_and_what_could_cert
     found = kept(changed_deadlines(ranked_at, **seen))
     assert found.short == "Yes, from 9.00 ms on, observed"
     assert (
-        found.text.count("99 % of ideal quality in 90 % of rounds of every process; not certified: 112 more rounds a process could do it.")
+        found.text.count("in 90 % of rounds of every process, as observed; not certified: 112 more rounds in each process may certify it.")
         == 1
     )
     flagged = kept(changed_deadlines(ranked_at, **{**seen, "flags": ["unpinned"]}))
@@ -109,7 +108,7 @@ def test_whether_the_deadline_is_kept_says_from_which_one_on_and_what_could_cert
     certified = kept(changed_deadlines(ranked_at, **{**seen, "certified": True, "deadline_ns": 9_500_000}))
     assert certified.short == "Yes, from 9.50 ms on, certified"
     late = kept(changed_deadlines(ranked_at, **{**seen, "observed_ns": 15_000_000}))
-    assert late.short == "No: cpu_all from 15.0 ms on, cpu_1 from 15.0 ms on"
+    assert late.short == "No: from 15.0 ms (cpu_all), 15.0 ms (cpu_1)"
     assert kept(changed_deadlines(ranked_at, **{**seen, "observed_ns": None})).short == "No, at no deadline"
 
 
@@ -171,15 +170,15 @@ def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_d
     ranked = ranking(results, results.groups[0])
     shown, nearest = answered(results)["shown"], differs_at(results, ranked)
     assert nearest is not None
-    assert shown.short == "No: no system is told from the best"
+    assert shown.short.startswith("No difference shown, with reserve: at most ")
     pieces = [piece for line in shown.detail for piece in line]
     assert [(piece.text, piece.href) for piece in pieces if piece.href] == [
-        (f"Within {bound(nearest)} systems differ.", f"#t={nearest.ns / 1e6:.12g}ms&clock=total")
+        (f"Within {nearest.label} systems differ.", f"#t={nearest.ns / 1e6:.12g}ms&clock=total")
     ]
     assert [piece.text for piece in pieces if piece.kind == "command"] == [
         "python -m orchestrator +sweep=small model=null measurement.repeat=5 'analysis.primary=\"1ms\"'"
     ]
-    assert "To show it for fresh processes, not for other samples: " in [piece.text for piece in pieces]
+    assert "To learn what fresh processes say, run: " in [piece.text for piece in pieces]
     all_kept = replace(ranked, found=tuple(replace(one, mean=one.ideal) for one in ranked.found))
     [cannot, *_] = repeats_needed(results, [all_kept])
     assert cannot.endswith("Repeats do not tell apart systems that keep all there is. Whether fresh processes do the same, repeats show:")

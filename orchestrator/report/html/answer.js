@@ -24,8 +24,7 @@ function moveAnswer(task) {
     if (!row) return;
     row.querySelector("dt").textContent = question + (index ? "" : near);
     row.querySelector("dd").replaceChildren(made("strong", short), ...detailOf(lines));
-    const more = index === 1 ? answer.lines.map(line => [[line, "", ""]]) : [];
-    inList?.querySelector(`[data-answer-of="${index}"]`)?.replaceChildren(made("strong", short), ...detailOf([...lines, ...more]));
+    inList?.querySelector(`[data-answer-of="${index}"]`)?.replaceChildren(made("strong", short), ...detailOf(lines));
     row.classList.toggle("doubt", index === answer.rows.length - 1 && lines.length > 0);
   });
   const within = inList?.querySelector("[data-within-of]");

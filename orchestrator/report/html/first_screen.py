@@ -19,7 +19,7 @@ from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
 from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import UNSTEADY, Ranking, Standing, apart_by, ranking
-from orchestrator.report.table import REMEDIES, bound, read_at
+from orchestrator.report.table import REMEDIES, read_at
 from orchestrator.report.text import milliseconds
 from orchestrator.report.verdict import Needed, what_is_needed
 from orchestrator.report.winners import winners
@@ -75,7 +75,7 @@ def answers_of(asker: Asker, ranked: Ranking) -> FiveAnswers:
         kept = kept_by_system(asker.reading, clock)
         drawn = Ranking(asker.reading.group, _drawn(asker.reading, clock, asker.reading.grids[clock].start, kept))
         return without_deadline(_case(asker, drawn, clock, "", 0, ()), winners(ranked))
-    called = f"{milliseconds(primary.ns)} ({primary.label} of the reference)" if primary.origin == "reference" else primary.label
+    called = _timed(asker.reading, primary)
     return five_answers(_case(asker, ranked, asker.reading.clock, called, primary.ns, _needed(asker, ranked)))
 
 
@@ -107,12 +107,25 @@ def _at_common(reading: Reading) -> Iterator[tuple[Threshold, Group]]:
         yield threshold, replace(reading.group, thresholds=replace(reading.thresholds, primary=threshold))
 
 
+def _timed(reading: Reading, threshold: Threshold) -> str:
+    """Return a deadline's time, and of a percentile which one of whose times it is."""
+    if threshold.origin != "reference":
+        return threshold.label
+    return f"{milliseconds(threshold.ns)} ({threshold.label}{_whose(reading, threshold.reference)})"
+
+
+def _whose(reading: Reading, trial: str | None) -> str:
+    """Name the system whose times percentiles are."""
+    return "".join(f" of the times of {one.system_label}" for one in reading.systems if trial in {member.key for member in one.members})
+
+
 def _called(reading: Reading, clock: Clock, place: int) -> str:
     """Return what a deadline of the grid is called: its percentile and time, and the clock where it is not the first."""
     grid = reading.grids[clock]
     names = [name for name in grid.labels[place].split(", ") if name.startswith("p")]
     time = milliseconds(int(grid.ns[place]))
-    return (f"{time} ({names[0]} of the reference)" if names else time) + ("" if clock == reading.clock else f" of {clock} time")
+    reference = next((one.reference for one in reading.thresholds.common(clock) if one.reference), None)
+    return (f"{time} ({names[0]}{_whose(reading, reference)})" if names else time) + ("" if clock == reading.clock else f" of {clock} time")
 
 
 def kept_by_system(reading: Reading, clock: Clock) -> dict[str, Deadlines]:
@@ -186,7 +199,7 @@ def _more_rounds(rows: Sequence[Mapping[str, Any]]) -> int | None:
 def _needed(asker: Asker, ranked: Ranking) -> tuple[Line, ...]:
     """Return where systems differ if not here, and the commands that would show more."""
     there = differs_at(asker.results, ranked) if ranked.nothing_shown and len(ranked.found) > 1 else None
-    lines: list[Line] = [] if there is None else [(Piece(f"Within {bound(there)} systems differ.", asker.link(there.ns)),)]
+    lines: list[Line] = [] if there is None else [(Piece(f"Within {_timed(asker.reading, there)} systems differ.", asker.link(there.ns)),)]
     return (*lines, *_commands(what_is_needed(asker.results, [ranked])))
 
 
@@ -204,7 +217,7 @@ def _not_tested(asker: Asker, clock: Clock, ns: int) -> tuple[Line, ...]:
     nearest = min(read_at(reading.group, everywhere=True), key=lambda one: abs(math.log(one.ns / ns)))
     of = "" if clock == reading.clock else f" of {reading.clock} time"
     said = f"Intervals alone say what ties here; differences were tested at common deadlines{of}: "
-    return ((Piece(said), Piece(f"the nearest is {bound(nearest)}", asker.link(nearest.ns)), Piece(".")),)
+    return ((Piece(said), Piece(f"the nearest is {_timed(reading, nearest)}", asker.link(nearest.ns)), Piece(".")),)
 
 
 def differs_at(results: CampaignAnalysis, ranked: Ranking) -> Threshold | None:
@@ -244,9 +257,9 @@ def _doubts(asker: Asker, ranked: Ranking, rows: Mapping[str, Mapping[str, Any]]
 
 
 def _remedy(flag: str) -> str:
-    """Return what to do about a flag: the end of what the marks say of it."""
+    """Return what a flag does to figures and what to do about it, as the marks say it; of an unsteady system the latter alone."""
     told = REMEDIES.get(flag, "")
-    return (told.partition("; ")[2] or told).replace("`", "")
+    return ((told.partition("; ")[2] if flag == UNSTEADY else "") or told).replace("`", "")
 
 
 def _told(labels: Sequence[str], size: int) -> str:

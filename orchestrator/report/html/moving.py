@@ -125,7 +125,7 @@ def _answers(asker: Asker, ranked: Ranking) -> dict[str, Any]:
 
 def _answer(answers: FiveAnswers) -> dict[str, Any]:
     rows = [[said.question, said.short, [[_piece(piece) for piece in line] for line in said.detail]] for said in answers.rows]
-    return {"rows": rows, "models": [list(cells) for cells in answers.models], "lines": list(answers.lines)}
+    return {"rows": rows, "models": [list(cells) for cells in answers.models]}
 
 
 def _piece(piece: Piece) -> list[str]:
