@@ -155,7 +155,9 @@ def test_a_phone_scrolls_tables_and_not_the_page(report: Any, visit: Callable[..
         seen.page.evaluate("getComputedStyle(document.querySelector('#percentiles-0 td[data-label=p50]'), '::before').content") == '"p50 "'
     )
     assert seen.page.evaluate("[...document.querySelectorAll('.scroll')].some(box => box.scrollWidth > box.clientWidth)")
-    assert seen.page.evaluate("[...document.querySelectorAll('[data-picked-name]')].every(name => name.scrollWidth <= name.clientWidth)")
+    seen.page.evaluate("document.querySelector('#kept-0 [data-pick]').click()")
+    fits = "name => name.clientWidth > 0 && name.scrollWidth <= name.clientWidth"
+    assert seen.page.evaluate(f"[...document.querySelectorAll('[data-picked-name]')].every({fits})")
     assert seen.page.evaluate(
         "[...document.querySelectorAll('[data-chart=tail-quality-0] .annotation-text')].some(text => text.textContent.startsWith('ideal '))"
     )
