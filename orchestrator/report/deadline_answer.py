@@ -78,7 +78,7 @@ def _others_kept(case: Case, models: Sequence[Order]) -> Iterator[Line]:
             yield plain(f"{which}, too.")
     elif not pair:
         if late:
-            yield plain(f"Nor {'do' if len(late) > 1 else 'does'} what ties with it: {_with_times(case, late)}.")
+            yield plain(f"Nor {'do those that tie' if len(late) > 1 else 'does what ties'} with it: {_with_times(case, late)}.")
         if kept:
             yield plain(f"But what ties with it keeps it: {_with_times(case, kept)}.")
     for order in models[1:4]:
