@@ -99,3 +99,5 @@ def test_gaps_of_another_law_are_noticed() -> None:
     assert queueing.spacing_p_value(gaps, 0.02e9, 1.0) > 0.01
     assert queueing.spacing_p_value(gaps, 0.02e9, 0.5) < 1e-6
     assert queueing.spacing_p_value(gaps * 1.3, 0.02e9, 1.0) < 1e-6
+    bursts = np.random.default_rng(4).standard_gamma(0.5, 2000) * 0.04e9
+    assert queueing.spacing_p_value(bursts, 0.02e9, 0.5) > 0.01

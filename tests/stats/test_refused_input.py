@@ -30,6 +30,8 @@ RANDOM = np.random.default_rng(0)
         (lambda: holm_adjusted([0.1, float("nan")]), "each between 0 and 1"),
         (lambda: holm_adjusted([[0.1]]), r"must be \[tests\]"),
         (lambda: latency_percentile(np.ones((3, 40)), 50, confidence=95), "confidence 95"),
+        (lambda: latency_percentile(np.ones((3, 40)), 50, confidence=1), "confidence 1: must"),
+        (lambda: latency_percentile(np.ones((3, 40)), 50, confidence=0), "confidence 0: must"),
     ],
 )
 def test_what_has_no_meaning_is_refused_in_one_line(call: Callable[[], object], says: str) -> None:
