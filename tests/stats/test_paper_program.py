@@ -161,7 +161,7 @@ def bandwidth_by_definition(values: np.ndarray) -> float:
 @pytest.mark.parametrize("count", [40, 400])
 def test_the_bandwidth_is_that_of_its_equations(unit: float, count: int) -> None:
     values = unit * np.random.default_rng(count).lognormal(-4, 0.3, count)
-    assert densities.kdepy_bandwidth(values) == pytest.approx(bandwidth_by_definition(values), rel=1e-6)
+    assert densities.kdepy_bandwidth(values) == pytest.approx(bandwidth_by_definition(values), rel=1e-10)
 
 
 def test_the_bandwidth_depends_on_the_unit_and_on_repeated_values_only_by_their_number() -> None:
