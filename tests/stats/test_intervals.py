@@ -240,6 +240,11 @@ def test_a_single_round_says_nothing_of_rounds_to_come():
     assert intervals_of_rounds_to_come([[0.9]], 0.9, 18, session, np.array([True])) == session
 
 
+def test_where_there_is_nothing_to_lose_rounds_to_come_lose_nothing():
+    session = rounds_intervals(np.zeros((1, 30)), 0.0, 0, seeded())
+    assert intervals_of_rounds_to_come(np.zeros((1, 30)), 0.0, 0, session, [1.0]) == session
+
+
 def test_korn_graubard_takes_rounds_that_vary_less_than_chance_as_independent():
     loss = np.array([0.1, 0.1, 0.1, 0.11])
     assert korn_graubard(loss, 0.8, 16.0).parameters["deff"] == 1

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.stats.long_run import depend, weights_of_dependence
@@ -83,6 +83,7 @@ def test_scores_rise_with_the_sum_and_do_not_jump_with_a_value(seed: int, law: s
     series = centred(np.asarray([np.append(drawn[1:], drawn[0] + 0.5)]))
     neighbours = np.arange(rounds) % 2 == 0 if in_visits else np.ones(rounds, dtype=bool)
     mean, variance = moments_of_products(series, neighbours)
+    assume(variance[0] > 1e-6)  # not so of a series of which one value alone differs
     sums = mean + np.linspace(-3, 4, 71) * np.sqrt(variance)
     found = scores_by_three_moments(sums, np.repeat(series, 71, axis=0), neighbours)
     assert (np.diff(found[np.isfinite(found)]) > 0).all()
