@@ -58,8 +58,14 @@ def from_when(one: Standing) -> str:
     return f"from {_shortest(one)} on" if math.isfinite(kept_from_ns(one)) else "at no deadline"
 
 
+def only_from_when(case: Case, one: Standing) -> str:
+    """Write from which deadline on a system keeps its quality, and whether that is later than the one asked for."""
+    later = math.isfinite(kept_from_ns(one)) and not case.keeps(one)
+    return f"only {from_when(one)}" if later else from_when(one)
+
+
 def _with_times(case: Case, ones: Iterable[Standing]) -> str:
-    return listed([f"{case.name(one)} ({from_when(one)})" for one in sorted(ones, key=kept_from_ns)])
+    return listed([f"{case.name(one)} ({only_from_when(case, one)})" for one in sorted(ones, key=kept_from_ns)])
 
 
 def _others_kept(case: Case, models: Sequence[Order]) -> Iterator[Line]:
@@ -91,7 +97,7 @@ def _others_kept(case: Case, models: Sequence[Order]) -> Iterator[Line]:
 
 def _of_model_kept(case: Case, order: Order) -> str:
     """Say from which deadline on the best system of another model keeps its quality, and which of those that tie with it miss this one."""
-    on = f"on {case.name(order.best)} {from_when(order.best)}"
+    on = f"on {case.name(order.best)} {only_from_when(case, order.best)}"
     if not case.keeps(order.best):
         return f"{order.best.model} misses it: {on}."
     late = [one for one in order.tied if not case.keeps(one)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, FiveAnswers, Line, Piece, Said, kept_from_ns, plain
-from orchestrator.report.deadline_answer import from_when, is_it_kept, promise
+from orchestrator.report.deadline_answer import from_when, is_it_kept, only_from_when, promise
 from orchestrator.report.shown_answer import is_it_shown
 from orchestrator.report.standing_words import counted, mean_kept
 from orchestrator.report.standings import UNSTEADY, Order, shared
@@ -183,7 +183,7 @@ def _rests_on_samples(case: Case) -> bool:
 def _model_row(case: Case, order: Order) -> tuple[str, ...]:
     """Return the cells of one model: its best or its tie, what is next behind, the last, and which deadlines are kept."""
     first, last = (order.behind[0], order.behind[-1]) if order.behind else (None, None)
-    late = [f"{case.name(one)} {from_when(one)}" for one in (order.best, *order.tied) if not case.keeps(one)]
+    late = [f"{case.name(one)} {only_from_when(case, one)}" for one in (order.best, *order.tied) if not case.keeps(one)]
     keeps = from_when(order.best) if case.keeps(order.best) else "no"
     alike = f"; {not_worse(case, order)}" if order.tied else ""
     return (
@@ -195,5 +195,5 @@ def _model_row(case: Case, order: Order) -> tuple[str, ...]:
         if order.tied
         else "none",
         f"{case.name(last)}, {mean_kept(last)}" if last and last is not first else "",
-        f"{keeps}; not: {listed(late)}" if late and case.keeps(order.best) else f"no: {listed(late)}" if late else keeps,
+        f"{keeps}{'; ' if case.keeps(order.best) else ': '}{listed(late)}" if late else keeps,
     )

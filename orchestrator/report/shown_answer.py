@@ -19,10 +19,17 @@ def is_it_shown(case: Case) -> Said:
     tie = case.models[0] if len(case.models) == 1 else None
     order = f"Less than {case.name(tie.best)}; no order within the tie." if tie and tie.tied and tie.behind else ""
     whether = _whether(case, fresh)
-    ran = f"Each system ran as {count} processes." if "fresh processes" in whether else f"Fresh processes, too ({count} each)."
-    unknown = "" if "fresh processes" in whether else "Fresh processes: not known."
-    told = " ".join(filter(None, (order, _other_samples(case), ran if fresh else unknown)))
+    told = " ".join(filter(None, (order, _fresh_processes(whether, count if fresh else ""), _other_samples(case))))
     return Said(question, whether, (*((plain(told),) if told else ()), plain(_flags_said(case)), *case.needed))
+
+
+def _fresh_processes(whether: str, count: str) -> str:
+    """Say for fresh processes what the short answer leaves out: ``count`` of each system ran, empty where only one did."""
+    if "fresh processes" in whether:
+        return f"Each system ran as {count} processes." if count else ""
+    if not count:
+        return "Fresh processes: not known."
+    return f"{'Also' if whether.startswith('Yes') else 'Nor is one'} shown for fresh processes ({count} of each system)."
 
 
 def _other_samples(case: Case) -> str:

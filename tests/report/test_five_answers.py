@@ -66,7 +66,7 @@ def test_a_winner_among_models_is_said_for_these_samples_and_no_others() -> None
     assert shown.endswith("Other samples: not shown; the task has only these 20. No flag touches these systems.")
     assert kept.endswith(
         "m on a: 99 % of ideal quality in 90 % of rounds, as observed; not certified: 85 more rounds may certify it. "
-        "Not shown worse, but misses it: b (from 20.1 ms on). n misses it: on a from 21.5 ms on."
+        "Not shown worse, but misses it: b (only from 20.1 ms on). n misses it: on a only from 21.5 ms on."
     )
     assert answers.models == (
         (
@@ -74,9 +74,9 @@ def test_a_winner_among_models_is_said_for_these_samples_and_no_others() -> None
             "a, 0.896 of its ideal 0.900; b (0.870) is not shown worse: may keep up to 0.080 less",
             "none: all tie",
             "",
-            "from 18.3 ms on; not: b from 20.1 ms on",
+            "from 18.3 ms on; b only from 20.1 ms on",
         ),
-        ("n", "a, 0.884 of its ideal 0.900", "none", "", "no: a from 21.5 ms on"),
+        ("n", "a, 0.884 of its ideal 0.900", "none", "", "no: a only from 21.5 ms on"),
     )
 
 
@@ -96,7 +96,7 @@ def test_models_may_be_apart_on_other_samples_too_tie_or_not_be_tested() -> None
         "A tie: at most 0.010 apart",
         "No difference shown: at most 0.010 apart for these 20 samples",
     ]
-    assert "Other samples: not known; task.limit above 20 adds some. Fresh processes: not known." in tied.rows[2].text
+    assert "Fresh processes: not known. Other samples: not known; task.limit above 20 adds some." in tied.rows[2].text
     untested = five_answers(case(BEST, other, like_these=None))
     assert short(untested)[0] == "m on a · r is ahead, 0.896 of 0.900"
     assert short(untested)[2] == "Models were not tested against each other"
@@ -116,7 +116,7 @@ def test_where_none_keeps_its_quality_the_first_answer_says_so() -> None:
     assert answers.rows[0].text.endswith("Both are of m · r. On a shared machine, which makes answers late.")
     assert answers.rows[1].text.endswith("For these 20 samples; b keeps 0.058.")
     assert answers.rows[2].text.endswith(
-        "Other samples: not known; the task has only these 20. Each system ran as 3 processes. Flagged: a (machine shared with other trials). "
+        "Each system ran as 3 processes. Other samples: not known; the task has only these 20. Flagged: a (machine shared with other trials). "
         "Times may be longer than alone; whether the order would be the same alone is not known. Unsteady: a."
     )
     both = five_answers(case(best, replace(other, flags=(SHARED, "unpinned")))).rows[2].text
@@ -151,7 +151,7 @@ def test_of_models_a_flag_beside_the_best_systems_does_not_touch_their_differenc
     assert shown.short == "No difference shown, with reserve: at most 0.005 for these 20 samples"
     assert shown.text.endswith("Flagged: n on b (drift). The best systems, which are compared, have no flag.")
     assert kept.short == "Yes, from 18.3 ms on, observed; 1 tied system misses it"
-    assert kept.text.endswith("n does on a from 18.0 ms on; not on b (from 60.0 ms on).")
+    assert kept.text.endswith("n does on a from 18.0 ms on; not on b (only from 60.0 ms on).")
 
 
 def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind() -> None:
@@ -166,7 +166,7 @@ def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind()
     ]
     assert "b (0.870) is not shown worse: may keep up to 0.059 less." in answers.rows[0].text
     assert answers.rows[2].text.endswith(
-        "Less than a; no order within the tie. Other samples: not known; the task has only these 20. Fresh processes: not known. "
+        "Less than a; no order within the tie. Fresh processes: not known. Other samples: not known; the task has only these 20. "
         "No flag touches these systems. Unsteady: b."
     )
     assert answers.rows[1].text.endswith(
@@ -174,9 +174,11 @@ def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind()
     )
     three = five_answers(case(BEST, unsteady, against(BEST, replace(behind, mean=0.86), -0.01, 0.06, apart=False), last))
     assert short(three)[1] == "b, c not shown worse: at most 0.060 less"
+    started_anew = five_answers(case(*(replace(one, processes=3) for one in (BEST, unsteady, behind)))).rows[2].text
+    assert "no order within the tie. Also shown for fresh processes (3 of each system). Other samples" in started_anew
     none = five_answers(replace(case(BEST, unsteady, behind), ns=10_000_000))
     assert short(none)[0] == "None keeps its quality; most: a, 0.896 of 0.900"
-    assert "Nor does what ties with it: b (from 20.1 ms on)." in none.rows[3].text
+    assert "Nor does what ties with it: b (only from 20.1 ms on)." in none.rows[3].text
 
 
 def test_all_may_tie_and_what_is_not_stored_has_no_interval() -> None:
