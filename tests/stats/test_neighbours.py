@@ -42,7 +42,7 @@ def test_moments_of_products_are_those_of_every_order(rounds: int, in_visits: bo
 def test_scores_are_those_of_pearsons_law_of_three_moments(sign: int) -> None:
     """Of a lopsided series the law leans to the right; of one with both extremes it may lean to the left."""
     random = np.random.default_rng(3)
-    lopsided, both = random.exponential(size=(20, 30)) ** 2, random.normal(size=(20, 8)) ** 3
+    lopsided, both = random.exponential(size=(20, 30)) ** 2, random.normal(size=(20, 6)) ** 3
     series = centred(lopsided if sign > 0 else both)
     neighbours = np.ones(series.shape[1], dtype=bool)
     sums, (mean, variance) = products(series, neighbours), moments_of_products(series, neighbours)
