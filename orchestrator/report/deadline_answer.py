@@ -11,6 +11,10 @@ from orchestrator.report.text import milliseconds
 from orchestrator.report.tied_systems import RESERVE, full_name, leading, listed, on_shared_machine, tied_systems
 
 
+NAMED_LATE = 2
+"""More systems of another model that miss the deadline are counted; the table of models names them."""
+
+
 def is_it_kept(case: Case) -> Said:
     """Say whether the winner keeps its quality within the deadline, from which one on, and which of the others do not."""
     models, best = case.models, case.found[0]
@@ -102,4 +106,11 @@ def _of_model_kept(case: Case, order: Order) -> str:
         return f"{order.best.model} misses it: {on}."
     late = [one for one in order.tied if not case.keeps(one)]
     many = f", as do the {len(order.tied)} that tie with it" if len(order.tied) > 1 else ""
+    if len(late) > NAMED_LATE:
+        return f"{order.best.model} does {on}; {len(late)} of those that tie with it {_earliest(case, late)}."
     return f"{order.best.model} does {on}{f'; not on {_with_times(case, late)}' if late else many}."
+
+
+def _earliest(case: Case, late: Sequence[Standing]) -> str:
+    """Say from which deadline on the first of several keeps its quality."""
+    return f"{only_from_when(case, min(late, key=kept_from_ns))} or later"

@@ -27,6 +27,8 @@ from orchestrator.report.tied_systems import (
     written_more,
 )
 
+MANY_SYSTEMS, MANY_DOUBTS = 16, 3
+"""Above both, what to do about doubts takes half of the first screen, and is left to the glossary, to which each is a link."""
 MODELS = ("model", "best", "next behind", "last", "keeps its quality")
 """Headings of the table with a row per model."""
 
@@ -151,10 +153,12 @@ def doubtful(case: Case) -> Said:
     parts = ([f"{case.samples} samples"] if _rests_on_samples(case) else []) + list(_counts(case))
     alone = len(case.found) == 1  # of several systems the third answer says it
     lines = [plain(f"{case.samples} samples: others may say otherwise.")] if alone else []
+    crowded = len(case.found) > MANY_SYSTEMS and len(case.doubts) > MANY_DOUBTS
     for doubt in case.doubts:
         kind = "aside" if doubt.term == UNSTEADY else "remedy"
-        remedy = (Piece(f"; {doubt.remedy}", kind=kind),) if doubt.remedy else ()
+        remedy = (Piece(f"; {doubt.remedy}", kind=kind),) if doubt.remedy and not crowded else ()
         lines.append((Piece(doubt.term, doubt.href), Piece(f": {doubt.whose}"), *remedy, Piece(".")))
+    lines += [plain("What to do about each stands in the glossary.")] if crowded else []
     nothing = "not all trials are done" if case.unwell else "nothing: no flag, no unsteady system, every deadline certified"
     short = "; ".join(parts) or nothing
     return Said("What is doubtful", short[:1].upper() + short[1:], (*lines, *case.unwell))

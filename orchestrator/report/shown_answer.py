@@ -54,7 +54,11 @@ def _flags_said(case: Case) -> str:
     whose = {flag: [one for one in found if flag in one.flags] for flag in flags}
     of_all = [flag for flag, ones in whose.items() if len(ones) == len(found)]
     told = [f"{'Both carry' if len(found) == 2 else 'All of these carry'}: {', '.join(of_all)}."] if of_all else []
-    told += [f"Flagged: {listed([full_name(case, one) for one in ones])} ({flag})." for flag, ones in whose.items() if flag not in of_all]
+    of_some = [flag for flag in flags if flag not in of_all]
+    if len(of_some) > 1:
+        told += [f"Some are flagged, see below: {', '.join(of_some)}."]
+    elif of_some:
+        told += [f"Flagged: {listed([full_name(case, one) for one in whose[of_some[0]]])} ({of_some[0]})."]
     if any(flag in LATE_FOR_OTHERS for flag in flags):
         told += ["Times may be longer than alone; whether the order would be the same alone is not known."]
     elif set(flags) == {IN_SAMPLE}:

@@ -232,3 +232,24 @@ def test_doubts_are_counted_and_listed_with_what_to_do(flagged: int, said: str) 
         .rows[-1]
         .text.endswith("1 trial is not done")
     )
+
+
+def test_of_many_systems_with_many_doubts_what_to_do_is_left_to_the_glossary() -> None:
+    doubts = tuple(Doubt(term, "#flag-0", "all", "do this") for term in "pqrs")
+    others = [against(BEST, standing(f"x{number}", 0.5, 40), 0.3, 0.5, apart=True) for number in range(16)]
+    crowded, few = (five_answers(case(*found, doubts=doubts)).rows[-1].text for found in ((BEST, *others), (BEST, *others[:3])))
+    assert "do this" not in crowded and crowded.endswith("s: all. What to do about each stands in the glossary.")
+    assert few.endswith("s: all; do this.")
+
+
+def test_several_flags_of_some_and_several_late_systems_of_another_model_are_counted() -> None:
+    drifting = replace(BEST, flags=("drift",))
+    tied = replace(against(drifting, ALIKE, -0.01, 0.02, apart=False), flags=("unpinned",))
+    assert "Some are flagged, see below: drift, unpinned." in five_answers(case(drifting, tied)).rows[2].text
+    other = against(BEST, standing("a", 0.894, 18, "n"), -0.003, 0.005, apart=False)
+    late = [
+        against(other, standing(name, 0.89, kept_ms, "n"), -0.01, 0.03, apart=False) for name, kept_ms in (("b", 60), ("c", 50), ("d", 70))
+    ]
+    other = replace(other, tested={**other.tested, **{one.trials[0]: False for one in late}})
+    kept = five_answers(case(BEST, other, *late)).rows[3]
+    assert kept.text.endswith("n does on a from 18.0 ms on; 3 of those that tie with it only from 50.0 ms on or later.")
