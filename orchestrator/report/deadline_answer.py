@@ -10,7 +10,6 @@ from orchestrator.report.standings import Order, Standing
 from orchestrator.report.text import milliseconds
 from orchestrator.report.tied_systems import RESERVE, full_name, leading, listed, on_shared_machine, tied_systems
 
-
 NAMED_LATE = 2
 """More systems of another model that miss the deadline are counted; the table of models names them."""
 
