@@ -88,9 +88,9 @@ def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]
 
 REMEDIES = {
     "unsteady": "the interval is wider than a tenth of ideal quality; `explain` tells what moves with slow rounds, more rounds narrow it",
-    FEW_ROUNDS: "slow rounds come in spells: the interval is too narrow; measure more visits, such as measurement.min_rounds=120",
+    FEW_ROUNDS: "slow rounds come in spells: the interval is too narrow; measure more rounds, such as measurement.min_rounds=120",
     DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
-    IN_SAMPLE: "the deadline comes from its own times and its interval is too wide; report at one in ms, such as analysis.primary=50ms",
+    IN_SAMPLE: "the deadline comes from its own times and its interval is too wide; set the deadline in ms with analysis.primary",
     NOT_KEPT: "samples were started late although nothing was due; quieten the machine, or try load.idle=spin",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with load.stream_s; lower load.rate_per_s",
     FEW_SAMPLES: f"the group has fewer than {FEWEST} of them, so that others like them may fare otherwise; add samples to the task",
