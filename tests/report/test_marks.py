@@ -14,7 +14,7 @@ def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
 
 
 def test_a_remedy_is_told() -> None:
-    assert "measure more visits" in Marks([{"flags": [FEW_ROUNDS]}]).note()
+    assert "measure more rounds" in Marks([{"flags": [FEW_ROUNDS]}]).note()
     of_the_machine = {SHARED, *kernel_flags(100, 120), *kernel_flags(100, 80)}
     assert len(of_the_machine) == 3
     assert of_the_machine < REMEDIES.keys()
@@ -24,7 +24,7 @@ def test_a_remedy_of_imported_trials_can_be_followed() -> None:
     assert REMEDIES_OF_IMPORTED.keys() < REMEDIES.keys()
     imported, measured = {"flags": [FEW_ROUNDS, "imported"]}, {"flags": [FEW_ROUNDS]}
     assert "import a longer run" in Marks([imported, {"flags": []}]).note()
-    assert "measure more visits" in Marks([imported, measured]).note()
+    assert "measure more rounds" in Marks([imported, measured]).note()
 
 
 def test_flags_said_elsewhere_have_no_mark() -> None:
