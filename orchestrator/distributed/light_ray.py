@@ -6,9 +6,10 @@ It needs Ray alone: a host's interpreter need not have this project. ``-P`` keep
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 START_WORKER = str(Path(__file__).with_name("start_worker.py"))
 UNASKED = ("start_api_server", "start_ray_client_server")
@@ -16,45 +17,40 @@ UNASKED = ("start_api_server", "start_ray_client_server")
 
 
 @contextmanager
-def without(names: Sequence[str]) -> Iterator[None]:
+def replaced(owner: object, makers: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
+    """Have something of Ray's be what is made of it, meanwhile. A Ray that calls it otherwise keeps it, and nothing else changes."""
+    before = {name: getattr(owner, name) for name in makers if hasattr(owner, name)}
+    for name, its_own in before.items():
+        setattr(owner, name, makers[name](its_own))
+    try:
+        yield
+    finally:
+        for name, its_own in before.items():
+            setattr(owner, name, its_own)
+
+
+def without(names: Sequence[str]) -> AbstractContextManager[None]:
     """Have Ray start no process besides those that run ours: the others take seconds to start, and time beside what is measured.
 
-    Ray has no option for it. One that calls them otherwise starts them as ever, and nothing else changes.
+    Ray has no option for it.
     """
     from ray._private.node import Node
 
-    before = {name: getattr(Node, name) for name in names if hasattr(Node, name)}
-    for name in before:
-        setattr(Node, name, lambda self, **options: None)
-    try:
-        yield
-    finally:
-        for name, start in before.items():
-            setattr(Node, name, start)
+    return replaced(Node, dict.fromkeys(names, lambda start: lambda self, **options: None))
 
 
-@contextmanager
-def started_lightly() -> Iterator[None]:
-    """Have a Ray that is started meanwhile start its processes with our program. One that names its own otherwise keeps it."""
+def started_lightly() -> AbstractContextManager[None]:
+    """Have a Ray that is started meanwhile start its processes with our program."""
     from ray._private import ray_constants
 
-    name = "SETUP_WORKER_FILENAME"
-    before = getattr(ray_constants, name, None)
-    if before is None or not sys.platform.startswith("linux"):
-        yield
-        return
-    setattr(ray_constants, name, START_WORKER)  # a whole path: Ray joins it to its own folder
-    try:
-        yield
-    finally:
-        setattr(ray_constants, name, before)
+    if not sys.platform.startswith("linux"):
+        return nullcontext()
+    return replaced(ray_constants, {"SETUP_WORKER_FILENAME": lambda name: START_WORKER})  # a whole path: Ray joins it to its own folder
 
 
 if __name__ == "__main__":
     sys.modules["ray.serve"] = None  # type: ignore[assignment] # never called here, and longer to import than the rest
     from ray.scripts.scripts import main
 
-    with ExitStack() as light:
-        light.enter_context(without(UNASKED))
-        light.enter_context(started_lightly())
+    with without(UNASKED), started_lightly():
         main()  # type: ignore[no-untyped-call]

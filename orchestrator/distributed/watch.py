@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
+from orchestrator.distributed.light_ray import replaced
 from orchestrator.endings import ClusterLost
 
 T = TypeVar("T")
@@ -134,23 +135,14 @@ PORT = "wait_for_persisted_port"
 STEP_MS, BETWEEN_S = 0, 0.02
 
 
-@contextmanager
-def waiting_in_steps() -> Iterator[None]:
+def waiting_in_steps() -> AbstractContextManager[None]:
     """Have a Ray that is started meanwhile look for its GCS's port again and again.
 
     Its own wait holds Python's lock for half a minute, in which nobody could notice that the GCS has died.
     """
     from ray._private import node
 
-    wait = getattr(node, PORT, None)
-    if wait is None:
-        yield
-        return
-    setattr(node, PORT, in_steps(wait))
-    try:
-        yield
-    finally:
-        setattr(node, PORT, wait)
+    return replaced(node, {PORT: in_steps})
 
 
 def in_steps(wait: Callable[..., int]) -> Callable[..., int]:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.report.answer_parts import Case, Line, Said, kept_from_ns, plain
+from orchestrator.report.standing_words import listed
 from orchestrator.report.standings import Order, Standing
 from orchestrator.report.text import milliseconds
-from orchestrator.report.tied_systems import RESERVE, full_name, leading, listed, on_shared_machine, tied_systems
+from orchestrator.report.tied_systems import RESERVE, full_name, leading, on_shared_machine, tied_systems
 
 NAMED_LATE = 2
 """More systems of another model that miss the deadline are counted; the table of models names them."""

@@ -8,17 +8,15 @@ from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, FiveAnswers, Line, Piece, Said, kept_from_ns, plain
 from orchestrator.report.deadline_answer import from_when, is_it_kept, only_from_when, promise
 from orchestrator.report.shown_answer import is_it_shown
-from orchestrator.report.standing_words import counted, mean_kept
+from orchestrator.report.standing_words import NAMED, counted, listed, mean_kept
 from orchestrator.report.standings import UNSTEADY, Order, shared
 from orchestrator.report.tied_systems import (
-    NAMED,
     ends_of,
     full_name,
     how_alike,
     how_far_apart,
     leading,
     less_at_most,
-    listed,
     not_worse,
     of_ideal,
     on_shared_machine,

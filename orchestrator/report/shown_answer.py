@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.report.answer_parts import Case, Said, plain
+from orchestrator.report.standing_words import listed
 from orchestrator.report.standings import UNSTEADY, Order
-from orchestrator.report.tied_systems import LATE_FOR_OTHERS, RESERVE, compared, full_name, how_far_apart, leading, listed
+from orchestrator.report.tied_systems import LATE_FOR_OTHERS, RESERVE, compared, full_name, how_far_apart, leading
 
 
 def is_it_shown(case: Case) -> Said:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.standings import Standing
 from orchestrator.report.text import quality, quality_at_most, within
+
+NAMED = 4
+"""Names that are all written; of more the first three."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names with commas, of many the first three."""
+    return f"{', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more" if len(names) > NAMED else ", ".join(names)
 
 
 def counted(count: int, size: int, what: str) -> str:

@@ -14,6 +14,7 @@ from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.report.text import markdown_text, milliseconds, quality, quality_within
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.storage.records import SHARED
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ REMEDIES = {
     "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",
     "rounds by time": "the file holds no rounds: its requests were cut into rounds of equal size in order of time",
     "one round": "the file does not say which requests belong together, so that nothing is known of how rounds differ",
-    "machine shared with other trials": "others ran at the same time: times may be longer than alone; measure with system.exclusive=true",
+    SHARED: "others ran at the same time: times may be longer than alone; measure with system.exclusive=true",
     **dict.fromkeys(
         ("machine slower at the end", "machine faster at the end"),
         "its speed changed over the rounds; run `doctor` (heat, clock rate, other programs), then measure again",

@@ -7,20 +7,14 @@ from collections.abc import Sequence
 from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case
-from orchestrator.report.standing_words import counted, difference, mean_kept, share_less
+from orchestrator.report.standing_words import NAMED, counted, difference, listed, mean_kept, share_less
 from orchestrator.report.standings import Less, Order, Standing
 from orchestrator.report.text import quality, quality_at_most
+from orchestrator.storage.records import OTHER_USERS, SHARED
 
-NAMED = 4
-"""Systems that are all named; of more the first three."""
 RESERVE = ", with reserve"
-LATE_FOR_OTHERS = ("machine shared with other trials", "other users not excluded")
+LATE_FOR_OTHERS = (SHARED, OTHER_USERS)
 """Flags of a machine on which something else ran, which makes answers late."""
-
-
-def listed(names: Sequence[str]) -> str:
-    """Write names with commas, of many the first three."""
-    return f"{', '.join(names[: NAMED - 1])} and {len(names) - NAMED + 1} more" if len(names) > NAMED else ", ".join(names)
 
 
 def full_name(case: Case, one: Standing) -> str:

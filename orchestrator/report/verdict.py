@@ -91,37 +91,27 @@ def what_is_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Need
     trials = results.campaign.trials
     left = [planned.state for planned in trials if planned.state in UNFINISHED]
     if not left or results.campaign.capacity is not None or results.campaign.pairing is not None:
-        told = tuple(repeats_needed(results, ranked))
-        return Needed(_in_few_words(told), told)
+        return repeats_needed(results, ranked)
     states = ", ".join(f"{count} {state}" for state, count in Counter(left).items())
     said = f"This campaign is not finished: of {trials_counted(len(trials))}, {states}. First go on with it:"
     return Needed(said, (said, RESUME))
 
 
-def _in_few_words(told: Sequence[str]) -> str:
-    """Say what the commands of repeats show and what not; what was imported is repeated otherwise."""
-    if not told:
-        return ""
-    first, *commands = told
-    without = f" (without {first.partition(' (without ')[2].partition(')')[0]})" if " (without " in first else ""
-    return f"To learn what fresh processes say{without}, run:" if commands else first
-
-
-def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
+def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Needed:
     """Say that differences between single processes are not shown for others yet, and the commands that would show them."""
     single = [one for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
     if not single or results.campaign.capacity is not None:  # rates of one search are no trials to repeat
-        return
+        return Needed()
     tasks = ", ".join(dict.fromkeys(one.group.task for one in single))
-    start = f"{tasks}: each trial is one process. {_not_by_repeats(single)}Whether fresh processes do the same, repeats show:"
-    if all(data.record.imported for one in single for data in one.group.trials):
-        yield f"{start} import repeats of the same names."
-    elif results.commands:
-        dropped = _dropped(results, single)
-        yield f"{start[:-1]} (without {' and '.join(dropped)}, for which trials are flagged):" if dropped else start
-        yield from dict.fromkeys(_repeated(words, results, dropped) for words in results.commands)
-    else:
-        yield f"{start} measure again with {REPEATED}."
+    start = f"{tasks}: each trial is one process. {_not_by_repeats(single)}Whether fresh processes do the same, repeats show"
+    imported = all(data.record.imported for one in single for data in one.group.trials)
+    if imported or not results.commands:
+        said = f"{start}: {'import repeats of the same names' if imported else f'measure again with {REPEATED}'}."
+        return Needed(said, (said,))
+    dropped = _dropped(results, single)
+    without = f" (without {' and '.join(dropped)}, for which trials are flagged)" if dropped else ""
+    commands = dict.fromkeys(_repeated(words, results, dropped) for words in results.commands)
+    return Needed(f"To learn what fresh processes say{without}, run:", (f"{start}{without}:", *commands))
 
 
 def _not_by_repeats(single: Sequence[Ranking]) -> str:

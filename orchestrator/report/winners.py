@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from orchestrator.metrics.interface import PLAIN
-from orchestrator.report.standing_words import counted, difference, mean_kept, share_less
+from orchestrator.report.standing_words import counted, difference, listed, mean_kept, share_less
 from orchestrator.report.standings import Ranking, Standing, by_model, order_of
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
@@ -150,11 +150,6 @@ def _by_how_much(best: Standing, other: Standing) -> str:
         if other.scale == PLAIN
         else f"{share} of what there is to keep less"
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names with commas, of more than four the first three."""
-    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 4 else ", ".join(names)
 
 
 def _place(one: Standing, others: Sequence[Standing]) -> str:

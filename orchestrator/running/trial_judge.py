@@ -20,7 +20,7 @@ from orchestrator.metrics.detection import names_other_categories
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.times import LOAD_CLOCKS, PRIMARY_CLOCK, SERVICE_CLOCKS, Clock
 from orchestrator.storage.handover import RoundResult
-from orchestrator.storage.records import OTHER_USERS
+from orchestrator.storage.records import OTHER_USERS, SHARED
 from orchestrator.storage.schema import STAGES
 from orchestrator.subject.samples import first_of_batches
 from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
@@ -110,7 +110,6 @@ def _judged(metrics: Sequence[str], answers: Answers) -> Iterator[tuple[str, Jud
 DIFFERS = "answers beyond tolerance of eager PyTorch's"
 OTHER_CATEGORIES = "boxes fit but their categories are not the references': class numbers in place of category ids?"
 NEVER_RIGHT = "no answer is right even without a threshold"
-SHARED = "machine shared with other trials"
 PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
 """What the processes of one trial must have in common."""
 LARGEST_CHANGE = 0.1

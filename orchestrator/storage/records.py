@@ -186,6 +186,8 @@ class TrialError(Frozen):
     sample: int | None = Field(None, ge=0)
 
 
+SHARED = "machine shared with other trials"
+"""Others ran on the machine at the same time, as ``exclusive: false`` asks."""
 OTHER_USERS = "other users not excluded"
 """The turn on the machine was taken among this user's campaigns alone."""
 NOTES = frozenset({OTHER_USERS})

@@ -15,7 +15,7 @@ from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Piece
 from orchestrator.report.five_answers import five_answers
 from orchestrator.report.standings import Less, Ranking, Standing
-from orchestrator.running.trial_judge import SHARED
+from orchestrator.storage.records import SHARED
 
 
 def group(samples: int = 20, limit: int | None = None) -> Any:

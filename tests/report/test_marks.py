@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED, Marks
-from orchestrator.running.trial_judge import SHARED, kernel_flags
+from orchestrator.running.trial_judge import kernel_flags
+from orchestrator.storage.records import SHARED
 
 
 def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:

@@ -129,7 +129,7 @@ def test_what_is_doubtful_is_said_of_systems_and_not_of_their_processes(ranked_a
 def test_the_command_keeps_the_deadline_that_is_in_use(tmp_path: Path) -> None:
     results = results_of(measure_small(tmp_path / "r"))
     at = replace(results, analysis=results.analysis.model_copy(update={"primary": "14 ms"}))
-    assert list(repeats_needed(at, rankings(at)))[1:] == [
+    assert list(repeats_needed(at, rankings(at)).told)[1:] == [
         "python -m orchestrator +sweep=small model=null measurement.repeat=5 'analysis.primary=\"14 ms\"'"
     ]
 
@@ -151,7 +151,7 @@ def test_what_caused_a_flag_is_left_out_of_the_command(tmp_path: Path) -> None:
     results = results_of(measure_small(tmp_path / "r"))
     given = replace(results, commands=(("+sweep=small", "cluster=inline", "system.exclusive=false"),))
     ranked = [replace(one, found=tuple(replace(system, flags=("unpinned",)) for system in one.found)) for one in rankings(given)]
-    sentence, command = repeats_needed(given, ranked)
+    sentence, command = repeats_needed(given, ranked).told
     assert sentence.endswith("repeats show (without cluster=inline, for which trials are flagged):")
     assert command == "python -m orchestrator +sweep=small system.exclusive=false measurement.repeat=5"
 
@@ -159,7 +159,7 @@ def test_what_caused_a_flag_is_left_out_of_the_command(tmp_path: Path) -> None:
 def test_what_was_imported_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = results_of(measure_small(tmp_path / "r"))
     monkeypatch.setattr(TrialRecord, "imported", property(lambda record: True))
-    [sentence] = repeats_needed(results, rankings(results))
+    [sentence] = repeats_needed(results, rankings(results)).told
     assert sentence.endswith("repeats show: import repeats of the same names.")
 
 
@@ -180,7 +180,7 @@ def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_d
     ]
     assert "To learn what fresh processes say, run: " in [piece.text for piece in pieces]
     all_kept = replace(ranked, found=tuple(replace(one, mean=one.ideal) for one in ranked.found))
-    [cannot, *_] = repeats_needed(results, [all_kept])
+    [cannot, *_] = repeats_needed(results, [all_kept]).told
     assert cannot.endswith("Repeats do not tell apart systems that keep all there is. Whether fresh processes do the same, repeats show:")
     apart_at = {row["threshold_ns"] for row in results.rows("comparison") if row["scope"] == "best of this data set" and apart_by(row)}
     assert nearest.ns == min(apart_at)
@@ -195,11 +195,11 @@ def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:
     assert said[said.index(str(measured_again(("+sweep=small", "model=null"), "measurement.repeat=5"))) - 1].endswith("repeats show:")
     assert "\n  `python -m orchestrator +sweep=small model=null measurement.repeat=5`\n" in to_report(results)
     unknown = replace(results, commands=())
-    assert [sentence.partition("show: ")[2] for sentence in repeats_needed(unknown, rankings(unknown))] == [
+    assert [sentence.partition("show: ")[2] for sentence in repeats_needed(unknown, rankings(unknown)).told] == [
         "measure again with measurement.repeat=5."
     ]
     several = replace(results, commands=(("+sweep=small", "results_dir=a"), ("+sweep=large",), ("+sweep=small",)))
-    assert list(repeats_needed(several, rankings(several)))[1:] == [
+    assert list(repeats_needed(several, rankings(several)).told)[1:] == [
         "python -m orchestrator +sweep=small measurement.repeat=5",
         "python -m orchestrator +sweep=large measurement.repeat=5",
     ]
