@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -78,8 +79,15 @@ if "PYTEST_DEBUG_TEMPROOT" not in os.environ and fits_in_memory():
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
 
 
+def _hear_ctrl_c() -> None:
+    """End on Ctrl-C even where a script has put the tests into the background: a shell lets such programs ignore it, and what they start ignores it too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let each process of pytest-xdist begin with other folders: what one has compiled, in a checkout that is new, the others find compiled."""
+    _hear_ctrl_c()
     number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     if [Path(given).resolve() for given in config.args] == [TESTS] and number.isdigit():
         folders = sorted(str(path) for path in TESTS.iterdir() if any(path.glob("test_*.py")))
