@@ -41,7 +41,7 @@ from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import Pairing, PlannedTrial
+from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.vocabulary import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import add_code_folders, code_of_its_own
@@ -62,6 +62,23 @@ class Side:
     def state(self, planned: PlannedTrial) -> str:
         """Return how far a trial has come."""
         return self.writer.record.planned(planned.trial_id).state
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Both sides as they were left.
+
+    folder
+        where their campaigns are.
+    ended
+        the exit code where something ended it before the end: 130 for a signal, 1 for a Ray that died; else None.
+    broken
+        one line for each trial that is not done, and for whatever others did to the folders.
+    """
+
+    folder: Path
+    ended: int | None = None
+    broken: tuple[str, ...] = ()
 
 
 def words_of(side: str) -> tuple[str, ...]:
@@ -122,10 +139,8 @@ def composing_of(run: PairedRun) -> list[Composing]:
     return found
 
 
-def measure_pairs(run: PairedRun) -> tuple[Path, int | None]:
+def measure_pairs(run: PairedRun) -> Measured:
     """Measure what the pairs lack, and report each side.
-
-    Returns the folder and, where something ended it before the end, the exit code: 130 for a signal, 1 for a Ray that died.
 
     Raises
     ------
@@ -156,13 +171,22 @@ def measure_pairs(run: PairedRun) -> tuple[Path, int | None]:
             for side in (a, b):
                 keep_losses(side.writer, str(lost))
             print(printable(f"{lost}; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
-            return folder, 1 if received() is None else 130
+            return Measured(folder, 1 if received() is None else 130)
         if not stop.is_set():
             for side in (a, b):
                 store_report(side.writer.directory, side.composed.campaign.analysis)
+                side.writer.look_after()
+        broken = tuple(told for side in (a, b) for told in (*not_done(side.writer.record), *side.writer.disturbances))
     if stop.is_set():
         print(printable(f"interrupted; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
-    return folder, 130 if stop.is_set() else None
+    return Measured(folder, 130 if stop.is_set() else None, broken)
+
+
+def not_done(record: CampaignRecord) -> list[str]:
+    """Return for each trial of a side that is not done which it is and why."""
+    assert record.pairing is not None
+    unfinished = [planned for planned in record.trials if planned.state != "done"]
+    return [f"side {record.pairing.side}: {one.trial_id} {one.state}: {one.reason or 'no reason is stored'}" for one in unfinished]
 
 
 SIDES: tuple[Literal["a"], Literal["b"]] = ("a", "b")

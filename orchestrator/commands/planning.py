@@ -13,6 +13,7 @@ from orchestrator.commands.asked import Composing
 from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.composition import Composition, compose_trials, list_choices, to_yaml
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
+from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import LocalSite, Site
 from orchestrator.machine.host import Machine
@@ -160,7 +161,7 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
 def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Plan:
     """Look at models, data and machines, and say what can run where. Starts no trial.
 
-    Unless ``rates_are_known``, those of the trials are to be found out, and nothing is said of how long a stream is.
+    Unless ``rates_are_known``, those of the trials are to be found out, and groups of samples must fit the shortest stream of any rate.
 
     Raises
     ------
@@ -173,8 +174,7 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
     candidates = look_at(site, paired)
     if len(trials) == 1 and candidates[0].missing:
         raise InputError(candidates[0].missing[0])
-    if rates_are_known:
-        _check_groups(candidates)
+    _check_groups(candidates, rates_are_known)
     left = [(trial, note, why_no_pair(trial)) for trial, note in composed.noted if note]
     unpaired = tuple(f"{slug(trial)}: {reason.reason}; {note}" for trial, note, reason in left if reason is not None)
     plan = replace(make_plan_of(candidates, left_out), unpaired=unpaired)
@@ -187,11 +187,16 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
     return plan.with_estimates(earlier_durations(plan.candidates, earlier))
 
 
-def _check_groups(candidates: Sequence[Candidate]) -> None:
+def _check_groups(candidates: Sequence[Candidate], rates_are_known: bool) -> None:
     """Raise InputError for a load whose groups are larger than its streams. A trace has whole groups however long it is."""
     for load, samples in {(one.trial.load, one.inspection.samples) for one in candidates}:
         if load.rate_per_s is not None and samples:
-            refuse_cut_groups(load.group, length_of_stream(load, load.rate_per_s, samples).arrivals(samples))
+            rate_per_s = load.rate_per_s if rates_are_known else FEWEST_ARRIVALS_PER_S
+            arrivals = length_of_stream(load, rate_per_s, samples).arrivals(samples)
+            if rates_are_known:
+                refuse_cut_groups(load.group, arrivals)
+            else:
+                refuse_cut_groups(load.group, arrivals, stream="a stream of the slowest rates", remedy="lower it, or raise task.limit")
 
 
 def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:

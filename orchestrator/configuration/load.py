@@ -7,7 +7,14 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from orchestrator.configuration.fields import LARGEST_SEED, LONGEST_STREAM_S, MOST_ARRIVALS_PER_S, MOST_SAMPLES, Milliseconds
+from orchestrator.configuration.fields import (
+    FEWEST_ARRIVALS_PER_S,
+    LARGEST_SEED,
+    LONGEST_STREAM_S,
+    MOST_ARRIVALS_PER_S,
+    MOST_SAMPLES,
+    Milliseconds,
+)
 from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.stats.arrivals import LEAST_RAMP_S, RAMP_SHARE
@@ -25,7 +32,7 @@ class LoadConfig(Frozen):
     """
 
     name: LoadLaw = "closed"
-    rate_per_s: float | None = Field(None, ge=1e-3, le=MOST_ARRIVALS_PER_S)
+    rate_per_s: float | None = Field(None, ge=FEWEST_ARRIVALS_PER_S, le=MOST_ARRIVALS_PER_S)
     group: int = Field(1, gt=0, le=MOST_SAMPLES)
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     burstiness: float = Field(1.0, ge=1e-3, le=1e3)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 
 import pyarrow as pa
 
-from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S
+from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S, MOST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
 from orchestrator.importing import formats
 
@@ -93,7 +93,7 @@ def schedule(law: str, rate_per_s: float | None, path: Path) -> dict[str, Any]:
     """
     if rate_per_s is not None and not rate_per_s > 0:
         raise BadRecord(f"{path}: its schedule has {rate_per_s:g} requests a second, and a rate is positive; export the file again")
-    if law != "trace" and rate_per_s is not None and 1e-3 <= rate_per_s <= MOST_ARRIVALS_PER_S:
+    if law != "trace" and rate_per_s is not None and FEWEST_ARRIVALS_PER_S <= rate_per_s <= MOST_ARRIVALS_PER_S:
         return {"name": law, "rate_per_s": rate_per_s}
     return {"name": "trace", "file": str(path)}
 

@@ -109,10 +109,10 @@ def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
     return Schedule(moments, whole.astype(np.intp), length.ramp, samples)
 
 
-def refuse_cut_groups(group: int, arrivals: int, key: str = "load.group") -> None:
+def refuse_cut_groups(group: int, arrivals: int, key: str = "load.group", stream: str = "a stream", remedy: str = "lower it") -> None:
     """Raise InputError for groups of more samples than a stream has arrivals: one could never come whole."""
     if group > arrivals:
-        raise InputError(f"{key}={group}: a stream has {arrivals:,} arrivals, so that {group:,} never come at once; lower it")
+        raise InputError(f"{key}={group}: {stream} has {arrivals:,} arrivals, so that {group:,} never come at once; {remedy}")
 
 
 def mean_rate(trial: Trial) -> float:

@@ -147,3 +147,12 @@ def test_a_side_may_be_a_file_a_folder_or_words(tmp_path: Path) -> None:
         side.write_text(text)
         with pytest.raises(InputError, match=says):
             words_of(str(side))
+
+
+def test_a_trial_that_failed_is_no_success_without_a_gate(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    words = ["model.raises_on=[3]", "model.raises_on=[]", *BOTH, CODE, "system=cpu_1core", "--pairs", "1", "--to", str(tmp_path / "out")]
+    code, out, told = call("compare", "--run", *words)
+    assert (code, out.startswith("No verdict")) == (1, True)
+    (failed,) = [record for name in ("a", "b") for record in records(tmp_path / "out" / name) if record.state == "failed"]
+    assert told == f"error: side a: {failed.trial_id} failed: {failed.reason}\n"
+    assert call("compare", str(tmp_path / "out" / "a"), str(tmp_path / "out" / "b"))[0] == 0, "stored campaigns are read, and no more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,20 +124,22 @@ def _read_run(line: Line) -> PairedRun:
 
 
 def execute(options: Options) -> int:
-    """Compare. Returns the exit code: with ``--gate`` what the gate says, else 0."""
+    """Compare. Returns the exit code: with ``--gate`` what the gate says, else 1 where a trial of ``--run`` is not done, and 0."""
     from orchestrator.commands.compare import command_of, compare_campaigns, tell
+    from orchestrator.report.text import printable
     from orchestrator.storage.files import check_output_file
 
     for file in filter(None, options.files.values()):
         check_output_file(file)
     baseline, candidate = options.baseline, options.candidate
+    broken: tuple[str, ...] = ()
     if options.run is not None:
         from orchestrator.commands.paired_run import measure_pairs
 
-        folder, ended = measure_pairs(options.run)
-        if ended is not None:
-            return ended
-        baseline, candidate = folder / "a", folder / "b"
+        measured = measure_pairs(options.run)
+        if measured.ended is not None:
+            return measured.ended
+        baseline, candidate, broken = measured.folder / "a", measured.folder / "b", measured.broken
     min_effect = options.min_effect if options.gate else None
     comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect)
     tell(
@@ -150,4 +153,6 @@ def execute(options: Options) -> int:
         command=command_of(candidate),
         command_before=command_of(baseline),
     )
-    return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else 0
+    for told in broken:
+        print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
+    return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else int(bool(broken))
