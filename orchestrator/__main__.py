@@ -1,6 +1,6 @@
 """The program: exit codes, and the printing of errors. The verbs are those of ``orchestrator/commands/verbs/``.
 
-Exit codes: 0 all done, or the gate passed; 1 a trial failed, the gate found worse, or doctor found something bad; 2 bad usage,
+Exit codes: 0 all done, or the gate says pass; 1 a trial failed, the gate says fail, or doctor found something bad; 2 bad usage,
 configuration or plan; 3 the gate has no verdict, a requirement is not shown, or `capacity` certifies no rate; 130 interrupted.
 """
 

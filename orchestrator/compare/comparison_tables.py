@@ -75,23 +75,22 @@ def outcomes_text(comparison: Comparison) -> str:
     return ", ".join(f"{kinds[kind]} {kind}" for kind in SEVERITY if kinds[kind])
 
 
-def gate_sentence(comparison: Comparison, allow_no_verdict: bool, accept_drift: bool) -> str:
-    """Return what the gate says."""
-    kinds = outcomes(comparison)
+def verdict_sentence(comparison: Comparison, allow_no_verdict: bool, accept_drift: bool) -> str:
+    """Return what the gate says, or would say: its result as the first words, then why."""
+    count = outcomes(comparison)[NO_VERDICT]
     code = comparison.exit_code(allow_no_verdict, accept_drift)
     if code == ALARM:
-        return f"not passed: {', '.join(f'{kinds[kind]} {kind}' for kind in SEVERITY[:3] if kinds[kind])}."
+        return f"Fail: {outcomes_text(comparison)}."
     if code == UNDECIDED and comparison.drift and not accept_drift:
         return (
-            "no verdict: one campaign, measured at another time, is the baseline, so that drift of the machine looks like a change; "
+            "No verdict: one campaign, measured at another time, is the baseline, so that drift of the machine looks like a change; "
             f"{HOW_TO_AVOID_DRIFT}, or take it that nothing has drifted with --accept-drift."
         )
     if code == UNDECIDED:
-        return f"no verdict on {trials_counted(kinds[NO_VERDICT])}: {_reasons(comparison)}."
-    if kinds[NO_VERDICT]:
-        count = kinds[NO_VERDICT]
-        return f"passed, although {trials_counted(count)} {'has' if count == 1 else 'have'} no verdict, which was allowed."
-    return "passed."
+        return f"No verdict on {trials_counted(count)}: {_reasons(comparison)}."
+    if count:
+        return f"Pass, although {trials_counted(count)} {'has' if count == 1 else 'have'} no verdict, which was allowed."
+    return f"Pass: {outcomes_text(comparison)}."
 
 
 def _reasons(comparison: Comparison) -> str:

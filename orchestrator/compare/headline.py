@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from orchestrator.compare.campaigns import ALARM, UNDECIDED, Comparison
-from orchestrator.compare.comparison_tables import SAME_CAMPAIGN, gate_sentence, outcomes_text
+from orchestrator.compare.comparison_tables import SAME_CAMPAIGN, verdict_sentence
 from orchestrator.compare.remedies import commands, other_settings
 from orchestrator.compare.rows import MISSING
 
@@ -57,19 +57,10 @@ def headline(
     if not gated and all(row.kind == MISSING for row in comparison.rows):
         result, sentence = "no verdict", "No verdict: there is nothing to compare."
     else:
-        sentence = _sentence(comparison, result, gate_sentence(comparison, allow_no_verdict, accept_drift or not gated))
+        sentence = verdict_sentence(comparison, allow_no_verdict, accept_drift or not gated)
     sentence = " ".join([sentence, *other_settings(comparison)])
     if not gated and comparison.drift and result != "no verdict":
         sentence += " The baseline is one campaign of another time, so that drift of the machine looks like a change."
     if comparison.with_itself:
         sentence += f" {SAME_CAMPAIGN}"
     return Headline(result, sentence, tuple(commands(comparison, places, command, command_before, result == "no verdict")))
-
-
-def _sentence(comparison: Comparison, result: Result, gate: str) -> str:
-    """Return the gate's sentence with its result as the first word, and with all outcomes where it is silent on them."""
-    if result == "no verdict":
-        return f"N{gate.removeprefix('n')}"
-    if result == "pass" and "although" in gate:
-        return f"Pass{gate.removeprefix('passed')}"
-    return f"{result.capitalize()}: {outcomes_text(comparison)}."

@@ -94,7 +94,7 @@ def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
 
 def test_both_sides_are_measured_in_pairs_and_posted(tmp_path: Path) -> None:
     done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[3]", campaign=CAMPAIGN, repeats="3", allow_no_verdict="true")
-    assert (done.code, done.outputs["verdict"], done.outputs["exit-code"]) == (0, "passed", "0"), done.told
+    assert (done.code, done.outputs["verdict"], done.outputs["exit-code"]) == (0, "pass", "0"), done.told
     assert "\n**Pass" in done.summary
     assert "## Candidate against baseline" in done.summary
     assert done.summary == (tmp_path / done.outputs["markdown"]).read_text("utf-8")
@@ -103,9 +103,9 @@ def test_both_sides_are_measured_in_pairs_and_posted(tmp_path: Path) -> None:
 
 def test_what_is_worse_fails_the_job_and_is_posted_too(tmp_path: Path) -> None:
     done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[3,4,5,6,7,8,9]", campaign=CAMPAIGN, repeats="5")
-    assert (done.code, done.outputs["verdict"]) == (1, "worse"), done.told
+    assert (done.code, done.outputs["verdict"]) == (1, "fail"), done.told
     assert "\n**Fail: 1 worse" in done.summary
-    assert "::error title=Tail quality gate::worse (exit code 1)" in done.told
+    assert "::error title=Tail quality gate::fail (exit code 1)" in done.told
 
 
 def test_a_baseline_takes_three_campaigns(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_baseline_takes_three_campaigns(tmp_path: Path) -> None:
         in_this_process(tmp_path, "export", "baseline", "--add", "base.json", name)
     done = job(tmp_path, baseline="base.json", campaign=CAMPAIGN, repeats="3", allow_no_verdict="true")
     assert done.code in (0, 1), done.told  # whatever this machine does, it is a verdict
-    assert done.outputs["verdict"] == ("passed", "worse")[done.code]
+    assert done.outputs["verdict"] == ("pass", "fail")[done.code]
     assert re.search(r"\*\*(Pass|Fail)", done.summary)
     assert "Baseline: 3 campaigns" in done.summary
 
@@ -143,7 +143,7 @@ def in_this_process(folder: Path, *words: str) -> None:
         ({"baseline": "none.json", "campaign": "+sweep=x"}, "none.json is no file of export baseline"),
         ({"before": "a", "after": "b", "campaign": "model=x 'task=y"}, "campaign: a quote is not closed in model=x 'task=y"),
         ({"baseline": "none.json\n::add-mask::a%", "campaign": "+sweep=x"}, "none.json%0A::add-mask::a%25 is no file"),
-        ({"before": "a", "after": "b", "results": "r\nverdict=passed"}, "results has more than one line"),
+        ({"before": "a", "after": "b", "results": "r\nverdict=pass"}, "results has more than one line"),
         ({"before": "a", "after": "b", "min-effect": "much"}, "error (exit code 2): see the log of this step"),
     ],
 )

@@ -66,7 +66,7 @@ def add_options(parser: LineParser) -> None:
     parser.flag("-m", "--multirun", help="with --run: a,b after a key makes a trial of each")
     add_config_dir(parser)
     add_quiet(parser)
-    parser.flag("--gate", help="the exit code says whether B may pass: 0 passed, 1 worse, 3 no verdict")
+    parser.flag("--gate", help="the exit code says whether B may pass: 0 pass, 1 fail, 3 no verdict")
     parser.flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes, and the output says so")
     parser.flag("--accept-drift", help="with --gate: take it that the machine has not drifted since the baseline's one campaign")
     parser.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: the slow-down it must be able to find (default 20)")
