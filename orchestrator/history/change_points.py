@@ -11,6 +11,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.laws import ranks
 
 FEWEST = 3
 """Campaigns of a level: one night that goes wrong is no change."""
@@ -62,7 +63,7 @@ def normal_scores(values: ArrayLike) -> Floats:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not np.isfinite(found).all():
         raise InputError("a series of campaigns must be one list of finite numbers: leave out those without a figure")
-    scores: Floats = scipy.stats.norm.ppf((scipy.stats.rankdata(found) - 0.375) / (found.size + 0.25))
+    scores: Floats = scipy.special.ndtri((ranks(found) - 0.375) / (found.size + 0.25))
     return scores
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import scipy
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +24,7 @@ from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.contracts import InputError
+from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.layout import CAMPAIGN, inside, trial_folder
@@ -230,4 +230,4 @@ def _half_width(data: TrialData, gains: NDArray[np.float64]) -> float:
         return 0.0
     dependent = dependent_rows(data, gains, data.clock) if rounds >= FEW_ROUNDS else np.zeros(1, dtype=np.bool_)
     (spread,) = long_run_spreads(gains, data.visits, dependent)
-    return float(scipy.stats.t.ppf(0.975, spread.degrees)) * math.sqrt(spread.variance)
+    return float(t_quantile(0.975, spread.degrees)) * math.sqrt(spread.variance)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.korn_graubard import ROUNDING, check_confidence
+from orchestrator.stats.laws import t_quantile, t_sf
 from orchestrator.stats.long_run import Spread
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -114,8 +115,8 @@ def compare_rounds(
         return Difference(difference, difference, difference, confidence, "exact", rounds)
     degrees = 1 / sum((variance / sum(variances)) ** 2 / of_side for variance, of_side in zip(variances, known, strict=True))
     method: Method = "paired t" if paired else "welch"
-    half = float(scipy.stats.t.ppf((1 + confidence) / 2, degrees)) * error
-    p_value = float(2 * scipy.stats.t.sf(abs(difference) / error, degrees))
+    half = float(t_quantile((1 + confidence) / 2, degrees)) * error
+    p_value = float(2 * t_sf(abs(difference) / error, degrees))
     found = rounds | {"t": difference / error, "df": degrees, "p_value": p_value}
     return Difference(difference, difference - half, difference + half, confidence, method, found)
 
@@ -254,7 +255,7 @@ def compare_answered(a: Answered, b: Answered, *, confidence: float = 0.95) -> D
     least = (ROUNDING * max(a.largest, b.largest)) ** 2
     if min(a.rounds, b.rounds, a.columns.size) == 1 or variance <= least:
         return Difference(difference, -math.inf, math.inf, confidence, "none", given)
-    half = float(scipy.stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
+    half = float(scipy.special.ndtri((1 + confidence) / 2)) * math.sqrt(variance)
     return Difference(difference, difference - half, difference + half, confidence, "two-way variance", given)
 
 

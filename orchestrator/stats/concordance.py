@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.laws import ranks
 
 PERMUTATIONS = 1999
 FEWEST = 2
@@ -83,7 +83,7 @@ def _ranks(values: ArrayLike) -> NDArray[np.float64]:
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or min(table.shape) < FEWEST or np.isnan(table).any():
         raise InputError(f"concordance of values of shape {table.shape}: at least 2 judges and 2 items are needed, and no NaN")
-    return np.asarray(scipy.stats.rankdata(table, axis=1), dtype=np.float64)
+    return ranks(table)
 
 
 def _scale(ranks: NDArray[np.float64]) -> float:

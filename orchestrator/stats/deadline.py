@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.korn_graubard import ROUNDING
+from orchestrator.stats.laws import ranks
 from orchestrator.stats.long_run import ALIKE_VISITS, Visits, depend, enough, means_of_visits, variance_ratios
 from orchestrator.stats.times import checked_times
 
@@ -168,7 +169,7 @@ def design_effect(deadlines_ns: ArrayLike, late_share: float, visits: Visits | N
     if not np.isfinite(deadlines).any():
         return 1.0
     logs = _logs(deadlines)
-    scores = scipy.special.ndtri((scipy.stats.rankdata(deadlines) - 0.5) / deadlines.size)
+    scores = scipy.special.ndtri((ranks(deadlines) - 0.5) / deadlines.size)
     if not depend([scores, logs], visits).any():
         return 1.0
     return float(variance_ratios(_upper_half(deadlines, late_share), visits, RESERVE).max())

@@ -8,11 +8,11 @@ from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.korn_graubard import check_confidence
+from orchestrator.stats.laws import t_quantile
 
 Floats: TypeAlias = NDArray[np.float64]
 RESAMPLES = 999
@@ -284,7 +284,7 @@ def _limits(
     both = by_processes + by_samples
     squares = by_processes**2 / (c * (p - 1)) + by_samples**2 / (i - 1)
     degrees = np.divide(both**2, squares, out=np.ones_like(both), where=squares > 0)
-    reach = scipy.stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(both)
+    reach = t_quantile((1 + confidence) / 2, degrees) * np.sqrt(both)
     centre = log_odds((shares, noises))
     # share = (odds - noise) / (1 + odds), written so that large odds do not overflow
     low, high = ((1 - noises * np.exp(-edge)) / (1 + np.exp(-edge)) for edge in (centre - reach, centre + reach))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
+from orchestrator.stats.laws import t_cdf, t_isf, t_sf
 from orchestrator.stats.replication import Design, Replicates, replicates
 
 LEVEL = 0.05
@@ -27,7 +28,7 @@ def _noncentrality(level: float, degrees: int) -> float:
     Sciences*, section 2.5). The standard deviation is taken as known; from few repeats it is a rough figure, and so is the drop. Kept, as
     the trials of a gate share it.
     """
-    critical = float(scipy.stats.t.isf(level, degrees))
+    critical = float(t_isf(level, degrees))
     highest = 2 * critical + 10  # far beyond it for this probability: chi-square over its degrees of freedom is rarely above 4
     return float(scipy.optimize.brentq(lambda shift: float(scipy.stats.nct.sf(critical, degrees, shift)) - POWER, 0, highest, xtol=1e-9))
 
@@ -138,7 +139,7 @@ def _verdict(found: Replicates, adjusted: tuple[float, float], tolerance: float,
     outcome: Outcome
     if math.isfinite(found.error):
         outcome = "worse" if p_worse <= level else "better" if p_better <= level else "no difference shown"
-        reach = float(scipy.stats.t.isf(level / trials, found.degrees)) * found.error
+        reach = float(t_isf(level / trials, found.degrees)) * found.error
         detectable = tolerance + _noncentrality(level / trials, found.degrees) * found.error
     else:
         within = found.enough and abs(found.difference) <= tolerance
@@ -163,7 +164,7 @@ def _below(found: Replicates, limit: float, upper: bool = False) -> float:
     if not math.isfinite(found.error):
         return 1.0
     t = (found.difference - limit) / found.error
-    return float(scipy.stats.t.sf(t, found.degrees) if upper else scipy.stats.t.cdf(t, found.degrees))
+    return float(t_sf(t, found.degrees) if upper else t_cdf(t, found.degrees))
 
 
 def _adjusted(p_values: list[float]) -> list[float]:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.bootstrap import bootstrap_t_limits, resample_counts
 from orchestrator.stats.korn_graubard import ROUNDING, Interval, Method, check_confidence, clopper_pearson, korn_graubard
+from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.long_run import Visits, constant, long_run_spreads
 
 RESAMPLES = 19_999
@@ -144,7 +144,7 @@ def t_limits(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[NDA
     (array([-0.48]), array([4.48]))
     """
     mean, count = values.mean(axis=1), values.shape[1]
-    half = scipy.stats.t.ppf((1 + confidence) / 2, count - 1) * values.std(axis=1, ddof=1) / math.sqrt(count)
+    half = t_quantile((1 + confidence) / 2, count - 1) * values.std(axis=1, ddof=1) / math.sqrt(count)
     half[constant(values)] = math.inf
     return mean - half, mean + half
 
@@ -257,6 +257,6 @@ def sampling_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
         return Interval(*clopper_pearson(float(score.sum()), n, confidence), confidence, "clopper-pearson", {"samples": n})
     if n == 1:
         return Interval(0.0, math.inf, confidence, "none", {"samples": 1})
-    half = float(scipy.stats.t.ppf((1 + confidence) / 2, n - 1) * score.std(ddof=1) / math.sqrt(n))
+    half = float(t_quantile((1 + confidence) / 2, n - 1) * score.std(ddof=1) / math.sqrt(n))
     low, high = max(float(score.mean()) - half, float(score.min())), min(float(score.mean()) + half, float(score.max()))
     return Interval(low, high, confidence, "t", {"samples": n})

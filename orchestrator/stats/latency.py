@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.laws import binomial_quantile
 from orchestrator.stats.long_run import Unit, Visits, depend, depend_by_quality_or_time, variance_ratios
 from orchestrator.stats.percentile_limits import limits_of_rounds, times_beyond
 from orchestrator.stats.times import Times, checked_times
@@ -177,8 +177,7 @@ def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) 
         raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")
     tail = (1 - confidence) / 2
     share = float(Fraction(str(percentile)) / 100)
-    low, high = (float(scipy.stats.binom.ppf(each, n, share)) for each in (tail, 1 - tail))
-    return int(low), int(high) + 1
+    return binomial_quantile(tail, n, share), binomial_quantile(1 - tail, n, share) + 1
 
 
 def design_effect(beyond: NDArray[np.bool_]) -> float:

@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.stats.korn_graubard import check_confidence
+from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.long_run import Unit, Visits, constant, long_run_spreads
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -100,5 +100,5 @@ def _limits(
     mean: Floats, variance: Floats, degrees: Floats, units: tuple[Unit, ...], more: float, confidence: float, within: Within
 ) -> LaterMeans:
     check_confidence(confidence)
-    half = scipy.stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance * more)
+    half = t_quantile((1 + confidence) / 2, degrees) * np.sqrt(variance * more)
     return LaterMeans(np.maximum(mean - half, within[0]), np.minimum(mean + half, within[1]), degrees, units)

@@ -10,6 +10,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.laws import ranks, t_sf
 from orchestrator.stats.neighbours import moments_of_products, scores_by_three_moments
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -331,7 +332,7 @@ def drift_p_values(series: ArrayLike) -> Floats:
     x = cosines(values, FREQUENCIES)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(x[:, 0]) / np.sqrt((x[:, 1:] ** 2).mean(axis=1))
-    found: Floats = 2 * scipy.stats.t.sf(t, FREQUENCIES - 1)
+    found: Floats = 2 * t_sf(t, FREQUENCIES - 1)
     found[constant(values)] = 1
     return found
 
@@ -358,5 +359,5 @@ def _checked(series: ArrayLike) -> Floats:
         raise InputError("a series over rounds with NaN has no order: every round needs a value")
     infinite = np.isinf(values).any(axis=1)
     if infinite.any():
-        values[infinite] = scipy.stats.rankdata(values[infinite], axis=1)
+        values[infinite] = ranks(values[infinite])
     return values

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.contracts import InputError
 from orchestrator.stats.deadline import certify_deadline, contradicted, next_risk
 from orchestrator.stats.korn_graubard import ROUNDING, clopper_pearson
+from orchestrator.stats.laws import ranks
 from orchestrator.stats.long_run import Visits, depend, variance_ratios
 
 Verdict: TypeAlias = Literal["met", "not met", "not shown"]
@@ -255,7 +256,7 @@ def _verdict(certified: float | None, bound: float, breaks_too_often: bool) -> V
 def _effect(broke: NDArray[np.bool_], values: NDArray[np.float64], visits: Visits | None) -> float:
     """Return how many rounds are worth one independent round for the share that breaks a bound; 1 where they do not depend."""
     series = broke.astype(np.float64)[None]
-    if not depend(np.concatenate([series, scipy.stats.rankdata(values)[None]]), visits).any():
+    if not depend(np.concatenate([series, ranks(values)[None]]), visits).any():
         return 1.0
     return float(variance_ratios(series, visits)[0])
 

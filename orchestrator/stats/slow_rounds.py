@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.laws import ranks
 
 LEVEL = 0.05
 """Family-wise error of all the evidence of a trial."""
@@ -83,7 +83,7 @@ def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None 
     if harm.shape[1] != known.shape[1]:
         raise ValueError(f"{harm.shape[1]} rounds of harm and {known.shape[1]} of evidence: they must be the same")
     known = np.where(_varies(known), known, 0.0)
-    of_harm, ranked, plain = _unit(_ranks(harm)), _unit(_ranks(known)), _unit(known)
+    of_harm, ranked, plain = _unit(ranks(harm)), _unit(ranks(known)), _unit(known)
     orders = _orders_of_visits(visits, harm.shape[1])
     ways = harm.shape[1] if orders is None else len(orders)
     values = [_moved(of_harm, of_evidence, orders).reshape(-1, ways) for of_evidence in (ranked, plain)]
@@ -97,10 +97,6 @@ def _varies(evidence: Floats) -> NDArray[np.bool_]:
     """Return which series differ from their median in enough rounds to say anything, [M, 1]."""
     middle = np.array([[np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 0.0] for row in evidence])
     return np.asarray((np.isfinite(evidence) & (evidence != middle)).sum(axis=1, keepdims=True) >= FEWEST_APART)
-
-
-def _ranks(series: Floats) -> Floats:
-    return np.asarray(scipy.stats.rankdata(series, axis=1, nan_policy="omit"))
 
 
 def _unit(series: Floats) -> Floats:

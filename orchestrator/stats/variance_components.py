@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.korn_graubard import check_confidence
+from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.long_run import Visits
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -129,7 +129,7 @@ def _of_samples(answers: Sequence[ArrayLike]) -> float:
 @lru_cache(maxsize=1024)
 def student_t(count: int, confidence: float = 0.95) -> float:
     """Return Student's t for a two-sided interval of a mean of ``count`` values, at least 2."""
-    return float(scipy.stats.t.ppf((1 + confidence) / 2, count - 1))
+    return float(t_quantile((1 + confidence) / 2, count - 1))
 
 
 def mean_of_processes(means: ArrayLike, resolution: float = 0.0, confidence: float = 0.95) -> tuple[float, float, float]:
@@ -187,7 +187,7 @@ class Costs:
 
     def half_width(self, processes: int, rounds: int, confidence: float = 0.95) -> float:
         """Return the expected half-width of Student's t over so many processes of so many rounds."""
-        quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, processes - 1))
+        quantile = float(t_quantile((1 + confidence) / 2, processes - 1))
         return quantile * math.sqrt(self.process / processes + self.round / (processes * rounds))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
@@ -15,6 +14,7 @@ from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.comparison import compare_rounds
 from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.replication import replicates
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
@@ -129,7 +129,7 @@ def _limits(a: Sequence[Floats], b: Sequence[Floats], systems: Sequence[TrialDat
         found = compare_rounds(a[0], b[0], confidence=confidence, resolution=1 / answers)
         return found.low, found.high
     of = replicates(systems[0].trial_id, [one.mean() for one in a], [one.mean() for one in b], 1 / (answers * a[0].size))
-    half = float(scipy.stats.t.ppf((1 + confidence) / 2, of.degrees)) * of.sd * of.scale
+    half = float(t_quantile((1 + confidence) / 2, of.degrees)) * of.sd * of.scale
     return of.difference - half, of.difference + half
 
 
