@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.long_run import (
+    Dependence,
     constant,
     depend_by_quality_or_time,
+    dependence,
     drift_p_values,
     enough,
     means_of_visits,
     visits_alike,
-    weights_of_dependence,
 )
 from orchestrator.stats.times import Clock
 
@@ -43,14 +44,14 @@ def dependent_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, f
     return depend_by_quality_or_time(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 
-def weights_of_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> NDArray[np.float64]:
-    """Return how far the interval of each figure goes to that of dependent rounds, [M]; see `long_run.weights_of_dependence`.
+def dependence_of_rows(data: TrialData, series: NDArray[np.float64], clock: Clock, first_round: int = 0) -> Dependence:
+    """Return what `dependent_rows` does, and how far the interval of each figure goes to that of dependent rounds, [M].
 
-    Takes what `dependent_rows` does. Under load all go the whole way.
+    See `long_run.weights_of_dependence`. Under load all go the whole way.
     """
     if data.record.trial.load.is_open:
-        return np.ones(len(series))
-    return weights_of_dependence(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
+        return Dependence(np.ones(len(series), dtype=bool), np.ones(len(series)))
+    return dependence(series, data.log_medians(clock)[first_round:], visits_from(data, first_round))
 
 
 def alike_visits(data: TrialData, clock: Clock, first_round: int = 0) -> bool:

@@ -284,7 +284,7 @@ def intervals_to_come(
     session
         what that returned, one per threshold.
     dependent : [M]
-        at which thresholds rounds depend on each other, or how far the evidence goes, 0 to 1; see `dependence.weights_of_rows`.
+        at which thresholds rounds depend on each other, or how far the evidence goes, 0 to 1; see `dependence.dependence_of_rows`.
     visits : [R]
         number of each round's visit; None where there are none.
     confidence

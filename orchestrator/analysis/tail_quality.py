@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_visits, dependent_rows, flags_of_rows, visits_from, weights_of_rows
+from orchestrator.analysis.dependence import alike_visits, dependence_of_rows, flags_of_rows, visits_from
 from orchestrator.analysis.groups import ThresholdSet
 from orchestrator.analysis.quality import (
     JudgedMean,
@@ -159,16 +159,15 @@ class Figure:
         random = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
         bounds = {clock: [threshold.ns for of, threshold in places if of == clock] for clock in times}
         curves = {clock: self._judged.curve(times[clock], of_clock) for clock, of_clock in bounds.items() if of_clock}
-        dependent = {clock: dependent_rows(self._data, of_clock, clock, first_round) for clock, of_clock in curves.items()}
-        weights = {clock: weights_of_rows(self._data, of_clock, clock, first_round) for clock, of_clock in curves.items()}
+        dependent = {clock: dependence_of_rows(self._data, of_clock, clock, first_round) for clock, of_clock in curves.items()}
         alike = {clock: np.full(len(of_clock), alike_visits(self._data, clock, first_round)) for clock, of_clock in curves.items()}
         visits = visits_from(self._data, first_round)
         close = self._data.close_visits
-        own_flags = [found for clock in curves for found in flags_of_rows(curves[clock], dependent[clock], visits, close)]
+        own_flags = [found for clock in curves for found in flags_of_rows(curves[clock], dependent[clock].found, visits, close)]
         curve = np.concatenate([*curves.values()])
         session = intervals_of(curve, self._ideal, self._stake, random)
-        of_rows, found_alike = (np.concatenate([*of_clocks.values()]) for of_clocks in (weights, alike))
-        to_come = intervals_to_come(curve, self._ideal, self._stake, session, of_rows, visits, alike=found_alike)
+        weights, found_alike = np.concatenate([of.weights for of in dependent.values()]), np.concatenate([*alike.values()])
+        to_come = intervals_to_come(curve, self._ideal, self._stake, session, weights, visits, alike=found_alike)
         scale, sampling = scale_of(self._judged), self._sampling
         ideal_low, ideal_high = (None, None) if sampling is None else scale.shown_limits(sampling.low, sampling.high)
         for (clock, threshold), gained, of_session, of_come, own in zip(places, curve, session, to_come, own_flags, strict=True):

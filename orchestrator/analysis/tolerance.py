@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_visits, dependent_rows, flags_of_rows, weights_of_rows
+from orchestrator.analysis.dependence import alike_visits, dependence_of_rows, flags_of_rows
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import (
     JudgedMean,
@@ -105,11 +105,11 @@ def _interval(
     judged = first.judged(first.metric)
     ideal = judged.ideal()
     stake = first.stake(judged, np.ones(len(first.references), dtype=bool))
-    [flags] = flags_of_rows(curve, dependent_rows(first, curve, clock), first.visits, first.close_visits)
+    dependent, weights = dependence_of_rows(first, curve, clock)
+    [flags] = flags_of_rows(curve, dependent, first.visits, first.close_visits)
     if len(repeats) == 1:
         random = np.random.default_rng([seed, zlib.crc32(f"{first.trial_id} tolerance {clock}".encode())])
         session = intervals_of(curve, ideal, stake, random)
-        weights = weights_of_rows(first, curve, clock)
         [found] = intervals_to_come(curve, ideal, stake, session, weights, first.visits, alike=alike_visits(first, clock))
         return float(curve.mean()), found, found.unit, flags
     resolution = 1 / min(data.inferences[clock].size for data in repeats)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeGuard
+from typing import Literal, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import scipy
@@ -239,29 +239,47 @@ def depend(series: ArrayLike, visits: Visits | None = None, level: float = LEVEL
     >>> depend([[1, 1, 1, 1, 1, 9, 9, 9, 9, 9], [1, 9] * 5, [3] * 10])
     array([ True, False, False])
     """
-    return _likeness(series, visits) > -scipy.special.ndtri(level)
+    return _exceeds(_Likeness(series, visits).normal(), level)
 
 
-def _likeness(series: ArrayLike, visits: Visits | None, skewed: bool = False) -> Floats:
-    """Return the normal score of T of `depend`, [M]: of a law that is normal, or ``skewed``; -inf where nothing can resemble."""
-    values = _checked(series)
-    neighbours = np.ones(values.shape[1], dtype=bool)
-    if enough(visits):
-        neighbours = np.append(np.diff(visits) == 0, False)
-    found = np.full(len(values), -np.inf)
-    varies = ~constant(values)
-    if values.shape[1] < 3 or not neighbours.any() or not varies.any():
+def _exceeds(scores: Floats, level: float) -> NDArray[np.bool_]:
+    return np.asarray(scores > -scipy.special.ndtri(level))
+
+
+class _Likeness:
+    """How much each of M series resembles its neighbours: T of `depend` as normal scores, -inf where nothing can resemble."""
+
+    def __init__(self, series: ArrayLike, visits: Visits | None) -> None:
+        values = _checked(series)
+        self._neighbours = np.ones(values.shape[1], dtype=bool)
+        if enough(visits):
+            self._neighbours = np.append(np.diff(visits) == 0, False)
+        self._varies = ~constant(values)
+        if values.shape[1] < 3 or not self._neighbours.any():
+            self._varies[:] = False
+        if not self._varies.any():
+            return
+        centred = values if self._varies.all() else values[self._varies]
+        centred -= centred.mean(axis=1, keepdims=True)
+        centred /= np.maximum(centred.max(axis=1), -centred.min(axis=1))[:, None]
+        self._centred = centred
+        self._products = np.einsum("mr,mr->m", centred * self._neighbours, np.roll(centred, -1, axis=1))
+        self._moments = moments_of_products(centred, self._neighbours)
+
+    def normal(self) -> Floats:
+        """Return scores of a law that is normal, [M]."""
+        found = np.full(self._varies.size, -np.inf)
+        if self._varies.any():
+            mean, variance = self._moments
+            found[self._varies] = (self._products - mean) / np.sqrt(np.maximum(variance, CONSTANT))
         return found
-    centred = values if varies.all() else values[varies]
-    centred -= centred.mean(axis=1, keepdims=True)
-    centred /= np.maximum(centred.max(axis=1), -centred.min(axis=1))[:, None]
-    products = np.einsum("mr,mr->m", centred * neighbours, np.roll(centred, -1, axis=1))
-    if skewed:
-        found[varies] = scores_by_three_moments(products, centred, neighbours)
-    else:
-        mean, variance = moments_of_products(centred, neighbours)
-        found[varies] = (products - mean) / np.sqrt(np.maximum(variance, CONSTANT))
-    return found
+
+    def skewed(self) -> Floats:
+        """Return scores of a law with three moments, [M]."""
+        found = np.full(self._varies.size, -np.inf)
+        if self._varies.any():
+            found[self._varies] = scores_by_three_moments(self._products, self._centred, self._neighbours, self._moments)
+        return found
 
 
 def depend_by_quality_or_time(qualities: ArrayLike, log_medians: ArrayLike, visits: Visits | None = None) -> NDArray[np.bool_]:
@@ -291,8 +309,22 @@ def weights_of_dependence(qualities: ArrayLike, log_medians: ArrayLike, visits: 
     >>> weights_of_dependence([[0.9, 0.8] * 10, [0.9] * 10 + [0.8] * 10], [1.0] * 20)
     array([0., 1.])
     """
-    likeness = np.maximum(_likeness(qualities, visits, skewed=True), _likeness(np.asarray(log_medians)[None], visits))
-    return np.clip((likeness - WIDENS_FROM) / (WIDENS_TO - WIDENS_FROM), 0, 1)
+    return dependence(qualities, log_medians, visits).weights
+
+
+class Dependence(NamedTuple):
+    """Which figures come from rounds that depend on each other, [M], and how far their intervals go to those of dependent rounds, [M]."""
+
+    found: NDArray[np.bool_]
+    weights: Floats
+
+
+def dependence(qualities: ArrayLike, log_medians: ArrayLike, visits: Visits | None = None) -> Dependence:
+    """Return what `depend_by_quality_or_time` and `weights_of_dependence` do, of a likeness that is found once."""
+    quality, times = _Likeness(qualities, visits), _Likeness(np.asarray(log_medians)[None], visits).normal()
+    likeness = np.maximum(quality.skewed(), times)
+    weights = np.clip((likeness - WIDENS_FROM) / (WIDENS_TO - WIDENS_FROM), 0, 1)
+    return Dependence(_exceeds(quality.normal(), LEVEL) | _exceeds(times, LEVEL), weights)
 
 
 def visits_alike(log_medians: ArrayLike, visits: Visits | None) -> bool:

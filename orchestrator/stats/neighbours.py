@@ -69,15 +69,18 @@ def third_moment_of_products(centred: Floats, neighbours: NDArray[np.bool_]) -> 
     return found
 
 
-def scores_by_three_moments(products: Floats, centred: Floats, neighbours: NDArray[np.bool_]) -> Floats:
+def scores_by_three_moments(
+    products: Floats, centred: Floats, neighbours: NDArray[np.bool_], first_two: tuple[Floats, Floats] | None = None
+) -> Floats:
     """Return the normal score of each sum of products, [M]: that of a standard normal value which is exceeded as often under random order.
 
-    Takes sums as `long_run.depend` has them, and the series, whose largest deviation is 1. -inf where every order has the same sum.
+    Takes sums as `long_run.depend` has them, the series, whose largest deviation is 1, and what `moments_of_products` gives where it is
+    known already. -inf where every order has the same sum.
     Its law is taken as Pearson's type III, a gamma law with the three exact moments (Mielke and Berry, *Permutation Methods*, 2007). Losses
     that are few make it skewed: by the normal law one series in 25 of independent rounds with 1 % late exceeds what one in 50 should. Of
     fewer than 6 rounds it is taken as normal.
     """
-    mean, variance = moments_of_products(centred, neighbours)
+    mean, variance = moments_of_products(centred, neighbours) if first_two is None else first_two
     varies = variance > SMALLEST_VARIANCE
     spread = np.where(varies, np.sqrt(np.maximum(variance, SMALLEST_VARIANCE)), np.inf)
     z = (products - mean) / spread

@@ -114,15 +114,13 @@ def filled(text: str, study: Study, name: str) -> str:
     InputError
         for a document without markers, one that is not closed, and a key that the study does not have.
     """
-    texts = _texts(study)
-    _check(text, texts, name)
+    texts = _texts(text, study, name)
     return MARKER.sub(lambda match: f"{OPENS}{match['key']} -->{texts[match['key']]}{CLOSES}", text)
 
 
 def differences(text: str, study: Study, name: str) -> Iterator[Place]:
     """Yield where a document says something else than the study; errors are those of `filled`."""
-    texts = _texts(study)
-    _check(text, texts, name)
+    texts = _texts(text, study, name)
     for match in MARKER.finditer(text):
         if match["text"] != texts[match["key"]]:
             yield Place(text.count("\n", 0, match.start()) + 1, match["key"], match["text"], texts[match["key"]])
@@ -138,12 +136,22 @@ def in_words(place: Place, name: str) -> str:
     return f"{name}, line {place.line + number}: {place.key} says {parts[0]!r}, and the stored results {parts[1]!r}"
 
 
-def _texts(study: Study) -> Mapping[str, str]:
-    cells = {key: markdown_text(text) for key, text in cells_of(study).items()}
-    return {**cells, **{name: f"\n{_body(table)}" for name, table in study.tables.items()}}
+def _texts(text: str, study: Study, name: str) -> Mapping[str, str]:
+    """Return what is to stand between a document's markers, by key; errors are those of `filled`."""
+    cells = cells_of(study)
+
+    def wanted(key: str) -> str:
+        if key in study.tables:
+            return f"\n{_body(study.tables[key])}"
+        if key in cells:
+            return markdown_text(cells[key])
+        nearest = _nearest(key, [*cells, *study.tables])
+        raise InputError(f"{name}: study:{key[:100]}: the study has no such figure; the nearest is {nearest}")
+
+    return {key: wanted(key) for key in _keys(text, name)}
 
 
-def _check(text: str, texts: Mapping[str, str], name: str) -> None:
+def _keys(text: str, name: str) -> list[str]:
     found = [match["key"] for match in MARKER.finditer(text)]
     if not found:
         raise InputError(f"{name}: holds no marker such as `{OPENS}claims -->{CLOSES}`: write one where a figure is to stand")
@@ -151,7 +159,10 @@ def _check(text: str, texts: Mapping[str, str], name: str) -> None:
         raise InputError(
             f"{name}: has {text.count(OPENS)} opening and {text.count(CLOSES)} closing markers that do not pair: end each by {CLOSES}"
         )
-    for key in found:
-        if key not in texts:
-            nearest = get_close_matches(key, texts, n=1, cutoff=0)
-            raise InputError(f"{name}: study:{key[:100]}: the study has no such figure; the nearest is {nearest[0] if nearest else 'none'}")
+    return found
+
+
+def _nearest(key: str, names: Sequence[str]) -> str:
+    # Without a cutoff every name is compared letter by letter, which takes long: only where nothing is near.
+    found = get_close_matches(key, names, n=1) or get_close_matches(key, names, n=1, cutoff=0)
+    return found[0] if found else "none"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.analysis.comparison import THIS_DATA_SET, common_cycles, comparison_rows, contests_of
-from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependent_rows, flags_of_rows, weights_of_rows
+from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS, dependence_of_rows, dependent_rows, flags_of_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.quality import Stake, intervals_of, intervals_to_come
@@ -94,8 +94,8 @@ def test_dependence_of_times_counts_where_quality_shows_none(build: Any, noise: 
     hardly[0, [5, 33]] = 1
     assert dependent_rows(data, hardly, PRIMARY_CLOCK).tolist() == [True]
     assert dependent_rows(build("a", noise(60, 20, 20)), hardly, PRIMARY_CLOCK).tolist() == [False]
-    assert weights_of_rows(data, hardly, PRIMARY_CLOCK).tolist() == [1]
-    assert weights_of_rows(build("a", noise(60, 20, 20)), hardly, PRIMARY_CLOCK).tolist() == [0]
+    assert dependence_of_rows(data, hardly, PRIMARY_CLOCK).weights.tolist() == [1]
+    assert dependence_of_rows(build("a", noise(60, 20, 20)), hardly, PRIMARY_CLOCK).weights.tolist() == [0]
 
 
 @pytest.mark.parametrize("sway", [None, Sway(0.9, 18.0, 0.05, 4.0)])

@@ -8,7 +8,7 @@ import scipy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.stats.long_run import depend, weights_of_dependence
+from orchestrator.stats.long_run import depend, depend_by_quality_or_time, dependence, weights_of_dependence
 from orchestrator.stats.neighbours import moments_of_products, scores_by_three_moments, third_moment_of_products
 
 VISITS = np.repeat(np.arange(12), 5)
@@ -126,3 +126,12 @@ def test_the_figure_or_the_times_may_give_the_evidence() -> None:
     assert weights_of_dependence([slow, mixed], np.zeros(60)).tolist() == [1, 0]
     assert weights_of_dependence([mixed], slow).tolist() == [1]
     assert weights_of_dependence([[0.8, 0.9]], [0.0, 1.0]).tolist() == [0]
+
+
+def test_both_are_found_at_once_as_each_alone() -> None:
+    random = np.random.default_rng(6)
+    qualities, times = 0.9 - random.binomial(18, 0.05, (40, 60)).cumsum(axis=1) % 7 / 20, random.random(60)
+    found = dependence(qualities, times)
+    assert found.found.tolist() == depend_by_quality_or_time(qualities, times).tolist()
+    assert 0 < found.found.mean() < 1
+    assert found.weights.tolist() == weights_of_dependence(qualities, times).tolist()

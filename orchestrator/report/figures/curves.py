@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_visits, dependent_rows, flags_of_rows, weights_of_rows
+from orchestrator.analysis.dependence import alike_visits, dependence_of_rows, flags_of_rows
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, intervals_to_come, scale_of
 from orchestrator.analysis.tail_quality import UNEQUAL
@@ -49,7 +49,7 @@ def bands(
     seed
         of the resamples.
     dependent : [G]
-        how far the evidence goes that rounds depend on each other, 0 to 1 (`dependence.weights_of_rows`); None: at no threshold.
+        how far the evidence goes that rounds depend on each other, 0 to 1 (`dependence.dependence_of_rows`); None: at no threshold.
     visits : [R]
         number of each round's visit; None where there are none.
     alike
@@ -145,7 +145,7 @@ def curve_of(
     everywhere = [*flags, *([] if stake.balanced else [UNEQUAL])]
     for some in blocks:
         quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
-        dependent, weights = dependent_rows(data, quality, clock), weights_of_rows(data, quality, clock)
+        dependent, weights = dependence_of_rows(data, quality, clock)
         low, high = bands(quality, ideal, stake, seed, weights, data.visits, alike)
         for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits, data.close_visits), strict=True)):
             ns = int(grid.ns[index])
