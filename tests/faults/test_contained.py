@@ -207,13 +207,13 @@ def test_a_rule_that_breaks_ends_its_trial_alone(campaign: Any, when: str, sched
         rule = own_rule(planned, primary)
         if planned.trial.model.name == "victim":
             if when == "made":
-                raise Breaks("broken")
-            # No Exception, and yet not the user's Ctrl-C.
+                raise SystemExit("broken")
+            # No Exception either, and yet not the user's Ctrl-C.
             rule.update = lambda *observed: (_ for _ in ()).throw(KeyboardInterrupt("broken"))  # type: ignore[method-assign]
         return rule
 
     stored, _ = campaign(trials, rule_of)
-    expected = "making its stopping rule: Breaks" if when == "made" else "asking its stopping rule: KeyboardInterrupt"
+    expected = "making its stopping rule: SystemExit" if when == "made" else "asking its stopping rule: KeyboardInterrupt"
     for planned in stored.record.trials:
         if planned.trial.model.name == "victim":
             assert planned.state == "failed"
