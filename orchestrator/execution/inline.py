@@ -18,6 +18,7 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.endings import ends_the_program
 from orchestrator.execution.executor import as_fault
 from orchestrator.execution.guard import guarded
+from orchestrator.execution.put_back import put_back
 from orchestrator.execution.worker_with_server import WorkerWithServer, take_server_log
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
@@ -42,7 +43,8 @@ class InlineJob(Generic[T]):
     def result(self, timeout: float | None = None) -> T:
         """Make the call. The time limit cannot be kept within one process."""
         try:
-            return self._call()
+            with put_back():
+                return self._call()
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
             if ends_the_program(error):
                 raise

@@ -89,6 +89,8 @@ class Scratch:
                 file.write(bytes(size))
             _refuse_foreign(path, descriptor, size)
             self._map = mmap.mmap(descriptor, size)
+            if hasattr(mmap, "MADV_DONTFORK"):  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
+                self._map.madvise(mmap.MADV_DONTFORK)
         except OSError as error:
             path.unlink(missing_ok=True)
             message = f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, or raise `ulimit -f`"

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import faulthandler
+import mmap
+import os
 import re
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +73,25 @@ def test_a_batch_that_raises_is_recorded_and_the_next_goes_on(scratch: Scratch) 
     stamps = scratch.array()
     assert stamps[1, :3].tolist() == [0, 0, 0]
     assert stamps[0, 3] < stamps[1, 3] < stamps[2, 0]
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTFORK"), reason="the system cannot keep memory from a fork")
+def test_a_copy_of_the_process_that_a_model_forks_writes_no_stamps(scratch: Scratch) -> None:
+    def forks(batch: object) -> object:
+        nonlocal copy
+        if batch == ["b"] and not (copy := os.fork()):
+            faulthandler.disable()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            try:
+                run_batches([["x"]], Stages(same, same, same), scratch.stamps, lambda: 7)
+            finally:
+                os._exit(0)
+        return batch
+
+    copy = 0
+    run_batches([["a"], ["b"], ["c"]], Stages(same, forks, same), scratch.stamps, FakeClock())
+    assert os.WTERMSIG(os.waitpid(copy, 0)[1]) == signal.SIGSEGV
+    assert scratch.array()[0].tolist() == [1_001, 1_002, 1_003, 1_004]
 
 
 @pytest.mark.parametrize("bad", [{0}, {2}, {0, 1, 2}])
