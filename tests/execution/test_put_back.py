@@ -15,7 +15,7 @@ def files() -> list[tuple[int, int]]:
 
 
 def opened() -> set[int]:
-    return {int(name) for name in os.listdir("/proc/self/fd")}
+    return {int(path.name) for path in Path("/proc/self/fd").iterdir()}
 
 
 def loses_its_folder(before: set[int]) -> None:
