@@ -15,7 +15,6 @@ from orchestrator.configuration.config import Trial
 from orchestrator.report.standings import apart_by, less_on_samples, rests_on
 from orchestrator.report.table import Marks, Row, Table, bound, mean_within, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed, within
-from orchestrator.report.winners import HERE_ALONE
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.thresholds import Threshold
@@ -106,7 +105,6 @@ BY_TEST_NOTE = (
     " By its test: of repeats the verdict rests on a t test that goes step by step over the pairs (Holm's method); it may show what the "
     "interval, which holds for all pairs at once, leaves open."
 )
-BY_TEST = "yes by its test"
 
 
 def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) -> Iterator[Table]:
@@ -120,7 +118,7 @@ def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) ->
             if rows:
                 marks = Marks(rows)
                 cells = [_from_best_cells(row, systems[row["baseline"]], marks, group, threshold, results.analysis.seed) for row in rows]
-                by_test = BY_TEST_NOTE if any(said.startswith(BY_TEST) for *_, said in cells) else ""
+                by_test = BY_TEST_NOTE if any(map(_is_by_test, rows)) else ""
                 what = f"{group.task} ({group.trials[0].metric}, {group.clock} time)"
                 yield Table(
                     title=f"Differences from the best in {what} within {bound(threshold)}",
@@ -135,8 +133,9 @@ def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) ->
 def _from_best_cells(row: Row, best: Trial, marks: Marks, group: Group, threshold: Threshold, seed: int) -> list[str]:
     of_model = f"{best.model.name} on " if best.model.name != row["model"] else ""
     said = _is_shown(row)
-    if of_model and said.startswith("yes"):
-        said = _on_others_too(said, less_on_samples(group, row["trial"], row["baseline"], threshold, seed))
+    if of_model and apart_by(row):
+        less = less_on_samples(group, row["trial"], row["baseline"], threshold, seed)
+        said += f"; {SAMPLES_LIKE_THESE}: {'not tested' if less is None else 'shown' if less else 'not shown'}"
     return [f"{of_model}{best.system.name} with {best.runtime.name}", _difference(row, marks), said]
 
 
@@ -144,16 +143,14 @@ def _is_shown(row: Row) -> str:
     """Say whether a difference is shown on these samples, and by what, where the interval beside it leaves it open."""
     apart = apart_by(row)
     if not apart:
-        return "unknown" if apart is None else "a tie"
+        return "not tested" if apart is None else "not shown"
+    return f"yes by its test, {rests_on(row)}" if _is_by_test(row) else "yes"
+
+
+def _is_by_test(row: Row) -> bool:
+    """Return whether a difference is shown though the interval beside it holds 0."""
     low, high = row["interval_low"], row["interval_high"]
-    return f"{BY_TEST}, {rests_on(row)}" if low is not None and high is not None and low <= 0 <= high else "yes"
-
-
-def _on_others_too(yes: str, less: bool | None) -> str:
-    """Say of two models that differ on these samples whether others like them say the same."""
-    if less is None:
-        return f"{yes}; on other samples not tested"
-    return f"{yes}, on others like these too" if less else yes.replace("yes", HERE_ALONE.format(""), 1)
+    return bool(apart_by(row)) and low is not None and high is not None and low <= 0 <= high
 
 
 def _verdict(row: Row) -> str:

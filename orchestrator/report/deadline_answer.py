@@ -9,7 +9,7 @@ from orchestrator.report.answer_parts import Case, Line, Said, kept_from_ns, pla
 from orchestrator.report.standing_words import listed
 from orchestrator.report.standings import Order, Standing
 from orchestrator.report.text import milliseconds
-from orchestrator.report.tied_systems import RESERVE, full_name, leading, on_shared_machine, tied_systems
+from orchestrator.report.tied_systems import LATE_FOR_OTHERS, full_name, leading, on_shared_machine, tied_systems, with_reserve
 
 NAMED_LATE = 2
 """More systems of another model that miss the deadline are counted; the table of models names them."""
@@ -21,7 +21,8 @@ def is_it_kept(case: Case) -> Said:
     kind = "certified" if math.isfinite(best.deadlines[0]) else "observed"
     neither = len(case.found) == 2 and len(models) == 1 and not case.keeps(best)
     busy = on_shared_machine(case)
-    no = f"No{RESERVE}" if busy else "No"
+    late = (flag for one in (best, *tied_systems(case)) for flag in one.flags if flag in LATE_FOR_OTHERS)
+    no = f"No{with_reserve(late)}"
     missing = sum(not case.keeps(one) for one in (*leading(case), *tied_systems(case)))
     if not math.isfinite(kept_from_ns(best)):
         short = f"{no}, at no deadline"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, FiveAnswers, Line, Piece, Said, kept_from_ns, plain
 from orchestrator.report.deadline_answer import from_when, is_it_kept, only_from_when, promise
+from orchestrator.report.scopes import scopes_of, sentence, told_of_processes, told_of_samples
 from orchestrator.report.shown_answer import is_it_shown
 from orchestrator.report.standing_words import NAMED, counted, listed, mean_kept
 from orchestrator.report.standings import UNSTEADY, Order, shared
@@ -150,7 +151,7 @@ def doubtful(case: Case) -> Said:
     """Say what is in doubt: the samples, flags, unsteady systems and deadlines that are not certified."""
     parts = ([f"{case.samples} samples"] if _rests_on_samples(case) else []) + list(_counts(case))
     alone = len(case.found) == 1  # of several systems the third answer says it
-    lines = [plain(f"{case.samples} samples: others may say otherwise.")] if alone else []
+    lines = [_told_of_one(case)] if alone else []
     crowded = len(case.found) > MANY_SYSTEMS and len(case.doubts) > MANY_DOUBTS
     for doubt in case.doubts:
         kind = "aside" if doubt.term == UNSTEADY else "remedy"
@@ -160,6 +161,14 @@ def doubtful(case: Case) -> Said:
     nothing = "not all trials are done" if case.unwell else "nothing: no flag, no unsteady system, every deadline certified"
     short = "; ".join(parts) or nothing
     return Said("What is doubtful", short[:1].upper() + short[1:], (*lines, *case.unwell))
+
+
+def _told_of_one(case: Case) -> Line:
+    """Say of a single system, which nothing is compared with, what its figures say nothing of."""
+    [one] = case.found
+    told = [told_of_samples(case.ranked.group, "not tested")]
+    told += [] if one.processes > 1 else [told_of_processes(case.ranked, "not tested")]
+    return plain(" ".join(sentence(part) for part in told))
 
 
 def _counts(case: Case) -> Iterator[str]:
@@ -179,7 +188,7 @@ def _counts(case: Case) -> Iterator[str]:
 
 def _rests_on_samples(case: Case) -> bool:
     """Return whether other samples might say otherwise: of models unless they were shown to say the same."""
-    return not (len(case.ranked.heads) > 1 and case.compares_models and case.ranked.models_apart)
+    return not (case.tested and scopes_of(case.ranked).samples_like_these == "shown")
 
 
 def _model_row(case: Case, order: Order) -> tuple[str, ...]:

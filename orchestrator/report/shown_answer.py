@@ -1,12 +1,13 @@
-"""The third of the five answers: is it shown, for which samples and processes, and which flags touch it."""
+"""The third of the five answers: is it shown, for which samples and processes, and with what reserve."""
 
 from __future__ import annotations
 
 from orchestrator.analysis.tail_quality import IN_SAMPLE
-from orchestrator.report.answer_parts import Case, Said, plain
+from orchestrator.report.answer_parts import Case, Line, Said, plain
+from orchestrator.report.scopes import Scopes, scopes_of, sentence, shown_for, told_of_processes, told_of_samples
 from orchestrator.report.standing_words import listed
-from orchestrator.report.standings import UNSTEADY, Order
-from orchestrator.report.tied_systems import LATE_FOR_OTHERS, RESERVE, compared, full_name, how_far_apart, leading
+from orchestrator.report.standings import UNSTEADY
+from orchestrator.report.tied_systems import LATE_FOR_OTHERS, compared, full_name, with_reserve
 
 
 def is_it_shown(case: Case) -> Said:
@@ -14,38 +15,39 @@ def is_it_shown(case: Case) -> Said:
     question = "Is it shown"
     if not case.tested:
         return Said(question, "Not tested at this deadline", case.needed)
-    processes = sorted({one.processes for one in case.found})
-    fresh = processes[0] > 1
-    count = str(processes[0]) if len(processes) == 1 else f"{processes[0]} to {processes[-1]}"
+    found = scopes_of(case.ranked)
+    reserve = with_reserve(flag for one in compared(case) for flag in one.flags)
+    return Said(question, _whether(case, found, reserve), (*_scopes_told(case, found), plain(_flags_said(case)), *case.needed))
+
+
+def _whether(case: Case, found: Scopes, reserve: str) -> str:
+    """Say whether a difference is shown and for whom, in a dozen words."""
+    models = case.models
+    if found.here == "not tested":
+        return "Models were not tested against each other"
+    if found.here == "not shown":
+        if len(models) == 1 and all(one.keeps_all for one in case.found):
+            return "No difference: all keep all there is"
+        return f"No difference shown{reserve}{',' if reserve else ''} for {_these(case)}"
+    if len(models) == 1 and models[0].tied:
+        count = len(models[0].behind)
+        return f"Yes{reserve}: {count} {'others keep' if count > 1 else 'other keeps'} less on {_these(case)}"
+    return f"Yes{reserve}, for {shown_for(found, case.samples)}"
+
+
+def _these(case: Case) -> str:
+    return f"these {case.samples} samples"
+
+
+def _scopes_told(case: Case, found: Scopes) -> tuple[Line, ...]:
+    """Say in which order systems are that do not all tie, and what is known of other samples and of fresh processes."""
     tie = case.models[0] if len(case.models) == 1 else None
     order = f"Less than {case.name(tie.best)}; no order within the tie." if tie and tie.tied and tie.behind else ""
-    whether = _whether(case, fresh)
-    told = " ".join(filter(None, (order, _fresh_processes(whether, count if fresh else ""), _other_samples(case))))
-    return Said(question, whether, (*((plain(told),) if told else ()), plain(_flags_said(case)), *case.needed))
-
-
-def _fresh_processes(whether: str, count: str) -> str:
-    """Say for fresh processes what the short answer leaves out: ``count`` of each system ran, empty where only one did."""
-    if "fresh processes" in whether:
-        return f"Each system ran as {count} processes." if count else ""
-    if not count:
-        return "Fresh processes: not known."
-    return f"{'Also' if whether.startswith('Yes') else 'Nor is one'} shown for fresh processes ({count} of each system)."
-
-
-def _other_samples(case: Case) -> str:
-    """Say what is known of other samples than these, and how to get more of them."""
-    if len(case.models) > 1 and case.compares_models and case.ranked.models_apart:
-        return ""
-    alone = len(case.models) > 1 and case.compares_models and len(leading(case)) == 1
-    limit = case.ranked.group.trials[0].record.trial.task.limit
-    more = f"the task has only these {case.samples}" if limit is None else f"task.limit above {limit} adds some"
-    return f"Other samples: {'not shown' if alone else 'not known'}; {more}."
-
-
-def _reserve(case: Case) -> str:
-    """Say that what is compared here has flags: the best, what ties with it, and what is next behind."""
-    return RESERVE if any(one.flags for one in compared(case)) else ""
+    told = [order] if order else []
+    if found.here != "not tested":
+        each = told_of_samples(case.ranked.group, found.samples_like_these), told_of_processes(case.ranked, found.fresh_processes)
+        told += map(sentence, each)
+    return (plain(" ".join(told)),) if told else ()
 
 
 def _flags_said(case: Case) -> str:
@@ -73,34 +75,3 @@ def _flags_said(case: Case) -> str:
     unsteady = [full_name(case, one) for one in (heads if len(case.models) > 1 else found) if UNSTEADY in one.marks]
     told += [f"Unsteady: {listed(unsteady)}."] if unsteady and len(unsteady) < len(found) else []
     return " ".join(told)
-
-
-def _whether(case: Case, fresh: bool) -> str:
-    ranked, models, these = case.ranked, case.models, f"these {case.samples} samples"
-    reserve = _reserve(case)
-    if len(models) > 1 and not case.compares_models:
-        return "Models were not tested against each other"
-    if len(models) > 1:
-        best, *others = ranked.heads
-        heads = leading(case)
-        if len(heads) > 1:
-            return _no_difference(Order(best, tuple(heads[1:]), ()), best.model, reserve, these)
-        here = f"For {these}{' and fresh processes' if fresh else ''}"
-        if ranked.here_alone(best, others):
-            yes = f"{here}{reserve}" if reserve else f"{here} yes"
-            return f"{yes}; other samples no{'' if fresh else '; fresh processes not yet'}"
-        return f"Yes{reserve}, for samples like these {case.samples}{' and fresh processes' if fresh else '; fresh processes not yet'}"
-    order = models[0]
-    if not order.behind:
-        if order.best.keeps_all and all(one.keeps_all for one in order.tied):
-            return "No difference: all keep all there is"
-        return _no_difference(order, case.name(order.best), reserve, these)
-    if order.tied:
-        others_keep = f"{len(order.behind)} others keep" if len(order.behind) > 1 else "the other keeps"
-        return f"Yes{reserve}: {others_keep} less on {these}"
-    return f"Yes{reserve}{',' if reserve else ''} for {these}{' and fresh processes' if fresh else '; fresh processes not yet'}"
-
-
-def _no_difference(order: Order, name: str, reserve: str, these: str) -> str:
-    """Say that nothing is told apart, and how far apart that may be."""
-    return f"No difference shown{reserve}: {how_far_apart(order, name, '' if reserve else ' apart')} for {these}"

@@ -94,7 +94,7 @@ REMEDIES = {
     IN_SAMPLE: "the deadline comes from its own times and its interval is too wide; set the deadline in ms with analysis.primary",
     NOT_KEPT: "samples were started late although nothing was due; quieten the machine, or try load.idle=spin",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with load.stream_s; lower load.rate_per_s",
-    FEW_SAMPLES: f"the group has fewer than {FEWEST} of them, so that others like them may fare otherwise; add samples to the task",
+    FEW_SAMPLES: f"the group has fewer than {FEWEST} of them, so that its figure is of these alone; add samples to the task",
     FEW_STREAMS: "the rounds of a stream share a queue; measure 12 streams or more, by measurement.min_rounds",
     "imported": "another program measured it; nothing here knows its cores, threads or neighbours, and no deadline is certified",
     "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from orchestrator.analysis.dependence import FEW_ROUNDS
 from orchestrator.analysis.from_the_best import EXACTLY
+from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case
 from orchestrator.report.standing_words import NAMED, counted, difference, listed, mean_kept, share_less
@@ -12,9 +14,39 @@ from orchestrator.report.standings import Less, Order, Standing
 from orchestrator.report.text import quality, quality_at_most
 from orchestrator.storage.records import OTHER_USERS, SHARED
 
-RESERVE = ", with reserve"
 LATE_FOR_OTHERS = (SHARED, OTHER_USERS)
 """Flags of a machine on which something else ran, which makes answers late."""
+WORDS = 3
+"""So many name the reason of a reserve."""
+IN_SHORT = {
+    SHARED: "machine shared",
+    OTHER_USERS: "other users",
+    FEW_ROUNDS: "few rounds",
+    UNEQUAL: "unequal answers",
+    "machine slower": "machine slower",
+    "machine faster": "machine faster",
+    "answers beyond": "other answers",
+    "no answer": "nothing right",
+    "boxes fit": "categories wrong",
+    "a later process answers": "answers change",
+    "a later process has": "placement changed",
+}
+"""What long flags are called in a short answer, by how they begin. Others of at most three words are their own names."""
+
+
+def with_reserve(flags: Iterable[str]) -> str:
+    """Name the flags for which an answer has a reserve in at most three words, what makes answers late first; nothing without flags."""
+    ordered = sorted(dict.fromkeys(flags), key=lambda flag: (flag not in LATE_FOR_OTHERS, flag == IN_SAMPLE))
+    names = list(dict.fromkeys(map(_in_short, ordered)))
+    if not names:
+        return ""
+    told = ", ".join(names)
+    return f", with reserve ({told if len(told.split()) <= WORDS else f'{names[0]} etc.'})"
+
+
+def _in_short(flag: str) -> str:
+    known = next((name for begins, name in IN_SHORT.items() if flag.startswith(begins)), flag)
+    return known if len(known.split()) <= WORDS else "flagged"
 
 
 def full_name(case: Case, one: Standing) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.comparison import FRESH_PROCESSES
 from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import ORCHESTRATOR, Command, measured_again, plain_word
 from orchestrator.report.standings import Ranking, by_model, rankings
@@ -98,20 +99,22 @@ def what_is_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Need
 
 
 def repeats_needed(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Needed:
-    """Say that differences between single processes are not shown for others yet, and the commands that would show them."""
+    """Say that fresh processes are not tested where each system ran as one, and the commands that would test them."""
     single = [one for one in ranked if len(one.found) > 1 and all(system.processes == 1 for system in one.found)]
     if not single or results.campaign.capacity is not None:  # rates of one search are no trials to repeat
         return Needed()
     tasks = ", ".join(dict.fromkeys(one.group.task for one in single))
-    start = f"{tasks}: each trial is one process. {_not_by_repeats(single)}Whether fresh processes do the same, repeats show"
+    start = (
+        f"{tasks}: {FRESH_PROCESSES} are not tested, since each trial is one process. {_not_by_repeats(single)}To test {FRESH_PROCESSES}"
+    )
     imported = all(data.record.imported for one in single for data in one.group.trials)
     if imported or not results.commands:
-        said = f"{start}: {'import repeats of the same names' if imported else f'measure again with {REPEATED}'}."
+        said = f"{start}, {'import repeats of the same names' if imported else f'measure again with {REPEATED}'}."
         return Needed(said, (said,))
     dropped = _dropped(results, single)
     without = f" (without {' and '.join(dropped)}, for which trials are flagged)" if dropped else ""
     commands = dict.fromkeys(_repeated(words, results, dropped) for words in results.commands)
-    return Needed(f"To learn what fresh processes say{without}, run:", (f"{start}{without}:", *commands))
+    return Needed(f"To test {FRESH_PROCESSES}{without}, run:", (f"{start}{without}, run:", *commands))
 
 
 def _not_by_repeats(single: Sequence[Ranking]) -> str:

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.scopes import sample_count, scopes_of, sentence, told_of_samples
 from orchestrator.report.standing_words import counted, difference, listed, mean_kept, share_less
 from orchestrator.report.standings import Ranking, Standing, by_model, order_of
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality
-
-HERE_ALONE = "on these {}samples yes, on others like these not shown"
-"""What is said of models that differ on the samples of a task, where others like them are not shown to say the same."""
 
 
 def winners(one: Ranking) -> Iterator[str]:
@@ -58,24 +56,17 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
     told = [f"{name} {metric} {_of_ideal(head)}" for name, head in zip(named, (best, *others), strict=True)]
     said = f"{where}{'; '.join([*told[:3], *([f'{len(told) - 3} more'] if len(told) > 3 else [])])}"
     if one.like_these is None:
-        return f"{start} models are not tested here: {said}."
+        return f"{start} models were not tested against each other: {said}."
     tied, here_alone = [other for other in others if best.ties(other)], one.here_alone(best, others)
-    samples = len(one.group.trials[0].references)
+    found, these = scopes_of(one), f"these {sample_count(one.group)} samples"
+    elsewhere = sentence(told_of_samples(one.group, found.samples_like_these))
     if tied:
-        also = f" ({listed([other.model for other in here_alone])}: {HERE_ALONE.format('')})" if here_alone else ""
+        keep = "keep" if len(here_alone) > 1 else "keeps"
+        also = f" ({listed([other.model for other in here_alone])} {keep} less on them)" if here_alone else ""
         which = counted(1 + len(tied), len(models), "models")
-        return f"{start} tie of {which}, which these {samples} samples cannot tell apart{also}; {_more_samples(one)}: {said}."
+        return f"{start} tie of {which}, no difference shown for {these}{also}: {said}. {elsewhere}"
     behind = f"{told[1]}, {_by_how_much(best, others[0])}"
-    if here_alone:
-        shown = f"on these {samples} samples, not shown for others like these; {_more_samples(one, ' show it')}"
-        return f"{start} {where}{told[0]}, the most {shown}. Behind: {behind}."
-    return f"{start} {where}{told[0]}, the most, on others like these samples too. Behind: {behind}."
-
-
-def _more_samples(one: Ranking, what: str = "") -> str:
-    """Say how to get more samples, which could tell models apart."""
-    limit = one.group.trials[0].record.trial.task.limit
-    return f"more samples could{what} ({'the task has no more' if limit is None else f'task.limit above {limit}'})"
+    return f"{start} {where}{told[0]}, the most for {these}. Behind: {behind}. {elsewhere}"
 
 
 def _of_ideal(one: Standing) -> str:

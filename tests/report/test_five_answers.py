@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator.analysis.dependence import FEW_ROUNDS
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Piece
 from orchestrator.report.five_answers import five_answers
 from orchestrator.report.standings import Less, Ranking, Standing
+from orchestrator.report.tied_systems import with_reserve
 from orchestrator.storage.records import SHARED
 
 
@@ -56,14 +58,18 @@ def test_a_winner_among_models_is_said_for_these_samples_and_no_others() -> None
     assert short(answers) == [
         "m on a, 0.896 of 0.900",
         "0.012 [0.002, 0.021] more than n, 1.3 % of ideal",
-        "For these 20 samples yes; other samples no; fresh processes not yet",
+        "Yes, for these 20 samples only",
         "Yes, from 18.3 ms on, observed; 1 tied system misses it",
         "20 samples; no deadline certified",
     ]
     wins, much, shown, kept, _ = (said.text for said in answers.rows)
     assert wins.endswith("b (0.870) is not shown worse: may keep up to 0.080 less, and so need not beat n.")
     assert much.endswith("For these 20 samples; that keeps 0.884 of 0.900 on a.")
-    assert shown.endswith("Other samples: not shown; the task has only these 20. No flag touches these systems.")
+    assert shown == (
+        "Yes, for these 20 samples only Other samples like these: not shown; the task has no more. "
+        "Fresh processes: not tested. "
+        "No flag touches these systems."
+    )
     assert kept.endswith(
         "m on a: 99 % of ideal quality in 90 % of rounds, as observed; not certified: 85 more rounds may certify it. "
         "Not shown worse, but misses it: b (only from 20.1 ms on). n misses it: on a only from 21.5 ms on."
@@ -89,17 +95,23 @@ def test_models_may_be_apart_on_other_samples_too_tie_or_not_be_tested() -> None
         "Yes, from 18.3 ms on, observed",
         "No deadline certified",
     ]
-    assert "Other samples" not in apart.rows[2].text
+    assert apart.rows[2].text.endswith(
+        "Other samples like these: shown. Fresh processes: shown (3 of each system). No flag touches these systems."
+    )
+    one_process = five_answers(case(BEST, replace(other, processes=1), like_these=frozenset("n")))
+    assert short(one_process)[2] == "Yes, for samples like these 20; fresh processes not tested"
     tied = five_answers(case(BEST, against(BEST, other, -0.01, 0.005, apart=False), limit=20))
     assert short(tied)[:3] == [
         "No winner: both models tie, 0.896 to 0.800 of 0.900",
         "A tie: at most 0.010 apart",
-        "No difference shown: at most 0.010 apart for these 20 samples",
+        "No difference shown for these 20 samples",
     ]
-    assert "Fresh processes: not known. Other samples: not known; task.limit above 20 adds some." in tied.rows[2].text
+    assert "Other samples like these: not shown; task.limit above 20 adds some. Fresh processes: not tested (1 to 3 of each system)." in (
+        tied.rows[2].text
+    )
     untested = five_answers(case(BEST, other, like_these=None))
     assert short(untested)[0] == "m on a · r is ahead, 0.896 of 0.900"
-    assert short(untested)[2] == "Models were not tested against each other"
+    assert untested.rows[2].text == "Models were not tested against each other No flag touches these systems."
 
 
 def test_where_none_keeps_its_quality_the_first_answer_says_so() -> None:
@@ -109,37 +121,43 @@ def test_where_none_keeps_its_quality_the_first_answer_says_so() -> None:
     assert short(answers) == [
         "Neither keeps its quality; a keeps more, 0.396 of 0.900",
         "0.338 [0.199, 0.476] more than b, 37.6 % of ideal",
-        "Yes, with reserve, for these 20 samples and fresh processes",
-        "No, with reserve: from 177 ms (a), 378 ms (b)",
+        "Yes, with reserve (machine shared), for these 20 samples and fresh processes",
+        "No, with reserve (machine shared): from 177 ms (a), 378 ms (b)",
         "20 samples; of 2 systems 1 flagged, 1 unsteady, none certified",
     ]
     assert answers.rows[0].text.endswith("Both are of m · r. On a shared machine, which makes answers late.")
     assert answers.rows[1].text.endswith("For these 20 samples; b keeps 0.058.")
     assert answers.rows[2].text.endswith(
-        "Each system ran as 3 processes. Other samples: not known; the task has only these 20. Flagged: a (machine shared with other trials). "
-        "Times may be longer than alone; whether the order would be the same alone is not known. Unsteady: a."
+        "Other samples like these: not tested; the task has no more. Fresh processes: shown (3 of each system). "
+        "Flagged: a (machine shared with other trials). Times may be longer than alone; whether the order would be the same alone is not known. Unsteady: a."
     )
     both = five_answers(case(best, replace(other, flags=(SHARED, "unpinned")))).rows[2].text
     assert "Both carry: machine shared with other trials. Flagged: b (unpinned)." in both
 
 
 @pytest.mark.parametrize(
-    ("best", "alike", "behind", "said"),
+    ("best", "alike", "behind", "reserve", "said"),
     [
-        ((), (), (), "No flag touches these systems."),
-        ((), (IN_SAMPLE,), (), "Flagged: b (in-sample), which may hide a difference but makes none up."),
-        ((), (), ("unpinned",), "Flagged: c (unpinned). Whether that changes the order is not known."),
-        (("unpinned",), ("unpinned",), ("unpinned",), "All of these carry: unpinned. Whether that changes the order is not known."),
+        ((), (), (), "", "No flag touches these systems."),
+        ((), (IN_SAMPLE,), (), ", with reserve (in-sample)", "Flagged: b (in-sample), which may hide a difference but makes none up."),
+        ((), (), ("unpinned",), ", with reserve (unpinned)", "Flagged: c (unpinned). Whether that changes the order is not known."),
+        (
+            ("unpinned",),
+            ("unpinned",),
+            ("unpinned",),
+            ", with reserve (unpinned)",
+            "All of these carry: unpinned. Whether that changes the order is not known.",
+        ),
     ],
 )
 def test_flags_of_the_best_of_a_tie_and_of_the_next_are_said_with_reserve_and_no_others(
-    best: tuple[str, ...], alike: tuple[str, ...], behind: tuple[str, ...], said: str
+    best: tuple[str, ...], alike: tuple[str, ...], behind: tuple[str, ...], reserve: str, said: str
 ) -> None:
     first, tied = replace(BEST, flags=best), replace(against(BEST, ALIKE, -0.01, 0.05, apart=False), flags=alike)
     after = replace(against(BEST, standing("c", 0.5, 40), 0.3, 0.5, apart=True), flags=behind)
     last = replace(against(BEST, standing("d", 0.1, 40), 0.6, 0.9, apart=True), flags=("unpinned",))
     shown = five_answers(case(first, tied, after, last)).rows[2]
-    assert shown.short == f"Yes{', with reserve' if best or alike or behind else ''}: 2 others keep less on these 20 samples"
+    assert shown.short == f"Yes{reserve}: 2 others keep less on these 20 samples"
     assert shown.text.endswith(said)
 
 
@@ -148,7 +166,7 @@ def test_of_models_a_flag_beside_the_best_systems_does_not_touch_their_differenc
     tied = replace(against(other, standing("b", 0.89, 60, "n"), -0.01, 0.03, apart=False), flags=("drift",))
     other = replace(other, tested={**other.tested, tied.trials[0]: False})
     shown, kept = five_answers(case(BEST, other, tied)).rows[2:4]
-    assert shown.short == "No difference shown, with reserve: at most 0.005 for these 20 samples"
+    assert shown.short == "No difference shown, with reserve (drift), for these 20 samples"
     assert shown.text.endswith("Flagged: n on b (drift). The best systems, which are compared, have no flag.")
     assert kept.short == "Yes, from 18.3 ms on, observed; 1 tied system misses it"
     assert kept.text.endswith("n does on a from 18.0 ms on; not on b (only from 60.0 ms on).")
@@ -166,8 +184,8 @@ def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind()
     ]
     assert "b (0.870) is not shown worse: may keep up to 0.059 less." in answers.rows[0].text
     assert answers.rows[2].text.endswith(
-        "Less than a; no order within the tie. Fresh processes: not known. Other samples: not known; the task has only these 20. "
-        "No flag touches these systems. Unsteady: b."
+        "Less than a; no order within the tie. Other samples like these: not tested; the task has no more. "
+        "Fresh processes: not tested. No flag touches these systems. Unsteady: b."
     )
     assert answers.rows[1].text.endswith(
         "For these 20 samples. Next behind: c, 0.133: 0.763 [0.539, 0.767] less, 84.8 % of ideal quality. The last: d, 0.000."
@@ -175,7 +193,7 @@ def test_a_tie_has_a_bound_and_names_what_is_unsteady_in_it_and_what_is_behind()
     three = five_answers(case(BEST, unsteady, against(BEST, replace(behind, mean=0.86), -0.01, 0.06, apart=False), last))
     assert short(three)[1] == "b, c not shown worse: at most 0.060 less"
     started_anew = five_answers(case(*(replace(one, processes=3) for one in (BEST, unsteady, behind)))).rows[2].text
-    assert "no order within the tie. Also shown for fresh processes (3 of each system). Other samples" in started_anew
+    assert "the task has no more. Fresh processes: shown (3 of each system). No flag" in started_anew
     none = five_answers(replace(case(BEST, unsteady, behind), ns=10_000_000))
     assert short(none)[0] == "None keeps its quality; most: a, 0.896 of 0.900"
     assert "Nor does what ties with it: b (only from 20.1 ms on)." in none.rows[3].text
@@ -186,7 +204,7 @@ def test_all_may_tie_and_what_is_not_stored_has_no_interval() -> None:
     assert short(answers)[:3] == [
         "No winner: both systems tie, 0.896 to 0.870 of 0.900",
         "A tie: at most 0.050 apart",
-        "No difference shown: at most 0.050 apart for these 20 samples",
+        "No difference shown for these 20 samples",
     ]
     near = five_answers(replace(case(BEST, replace(ALIKE, high=0.9)), tested=False, needed=((Piece("see there"),),)))
     assert short(near)[1:3] == ["A tie: means up to 0.026 apart, no interval of that", "Not tested at this deadline"]
@@ -199,6 +217,9 @@ def test_all_may_tie_and_what_is_not_stored_has_no_interval() -> None:
     assert short(five_answers(late))[0] == "Nothing: no system keeps anything within it"
     alone = five_answers(case(BEST))
     assert [said.question for said in alone.rows] == ["What is kept within 20 ms", "Is the deadline kept", "What is doubtful"]
+    of_others = "Other samples like these: not tested; the task has no more."
+    assert alone.rows[-1].text.endswith(f"{of_others} Fresh processes: not tested.")
+    assert five_answers(case(replace(BEST, processes=3))).rows[-1].text.endswith(of_others)
 
 
 def test_a_difference_that_a_test_shows_has_limits_that_leave_out_0() -> None:
@@ -253,3 +274,21 @@ def test_several_flags_of_some_and_several_late_systems_of_another_model_are_cou
     other = replace(other, tested={**other.tested, **{one.trials[0]: False for one in late}})
     kept = five_answers(case(BEST, other, *late)).rows[3]
     assert kept.text.endswith("n does on a from 18.0 ms on; 3 of those that tie with it only from 50.0 ms on or later.")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), ""),
+        (("drift",), ", with reserve (drift)"),
+        ((FEW_ROUNDS, SHARED), ", with reserve (machine shared etc.)"),
+        (("unpinned", SHARED, "unpinned"), ", with reserve (machine shared, unpinned)"),
+        ((IN_SAMPLE, FEW_ROUNDS), ", with reserve (few rounds, in-sample)"),
+        ((FEW_ROUNDS, "drift", SHARED, IN_SAMPLE), ", with reserve (machine shared etc.)"),
+        (("a later process answers 3 samples otherwise", "answers change"), ", with reserve (answers change)"),
+        (("niceness 0 at first and 5 at the end",), ", with reserve (flagged)"),
+        (("2 incomplete rounds",), ", with reserve (2 incomplete rounds)"),
+    ],
+)
+def test_a_reserve_names_its_reason_in_at_most_three_words(flags: tuple[str, ...], said: str) -> None:
+    assert with_reserve(flags) == said

@@ -152,7 +152,7 @@ def test_what_caused_a_flag_is_left_out_of_the_command(tmp_path: Path) -> None:
     given = replace(results, commands=(("+sweep=small", "cluster=inline", "system.exclusive=false"),))
     ranked = [replace(one, found=tuple(replace(system, flags=("unpinned",)) for system in one.found)) for one in rankings(given)]
     sentence, command = repeats_needed(given, ranked).told
-    assert sentence.endswith("repeats show (without cluster=inline, for which trials are flagged):")
+    assert sentence.endswith("To test fresh processes (without cluster=inline, for which trials are flagged), run:")
     assert command == "python -m orchestrator +sweep=small system.exclusive=false measurement.repeat=5"
 
 
@@ -160,7 +160,7 @@ def test_what_was_imported_is_not_measured_again(tmp_path: Path, monkeypatch: py
     results = results_of(measure_small(tmp_path / "r"))
     monkeypatch.setattr(TrialRecord, "imported", property(lambda record: True))
     [sentence] = repeats_needed(results, rankings(results)).told
-    assert sentence.endswith("repeats show: import repeats of the same names.")
+    assert sentence.endswith("To test fresh processes, import repeats of the same names.")
 
 
 def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_differ(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_d
     ranked = ranking(results, results.groups[0])
     shown, nearest = answered(results)["shown"], differs_at(results, ranked)
     assert nearest is not None
-    assert shown.short.startswith("No difference shown, with reserve: at most ")
+    assert shown.short.startswith("No difference shown, with reserve (unpinned), for these ")
     pieces = [piece for line in shown.detail for piece in line]
     assert [(piece.text, piece.href) for piece in pieces if piece.href] == [
         (f"Within {nearest.label} systems differ.", f"#t={nearest.ns / 1e6:.12g}ms&clock=total")
@@ -178,10 +178,10 @@ def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_d
     assert [piece.text for piece in pieces if piece.kind == "command"] == [
         "python -m orchestrator +sweep=small model=null measurement.repeat=5 'analysis.primary=\"1ms\"'"
     ]
-    assert "To learn what fresh processes say, run: " in [piece.text for piece in pieces]
+    assert "To test fresh processes, run: " in [piece.text for piece in pieces]
     all_kept = replace(ranked, found=tuple(replace(one, mean=one.ideal) for one in ranked.found))
     [cannot, *_] = repeats_needed(results, [all_kept]).told
-    assert cannot.endswith("Repeats do not tell apart systems that keep all there is. Whether fresh processes do the same, repeats show:")
+    assert cannot.endswith("Repeats do not tell apart systems that keep all there is. To test fresh processes, run:")
     apart_at = {row["threshold_ns"] for row in results.rows("comparison") if row["scope"] == "best of this data set" and apart_by(row)}
     assert nearest.ns == min(apart_at)
 
@@ -192,10 +192,12 @@ def test_what_repeats_would_show_is_a_whole_command(tmp_path: Path) -> None:
     assert [sentence for sentence in said if isinstance(sentence, Command)] == [
         "python -m orchestrator +sweep=small model=null measurement.repeat=5"
     ]
-    assert said[said.index(str(measured_again(("+sweep=small", "model=null"), "measurement.repeat=5"))) - 1].endswith("repeats show:")
+    assert said[said.index(str(measured_again(("+sweep=small", "model=null"), "measurement.repeat=5"))) - 1].endswith(
+        "To test fresh processes, run:"
+    )
     assert "\n  `python -m orchestrator +sweep=small model=null measurement.repeat=5`\n" in to_report(results)
     unknown = replace(results, commands=())
-    assert [sentence.partition("show: ")[2] for sentence in repeats_needed(unknown, rankings(unknown)).told] == [
+    assert [sentence.partition("processes, ")[2] for sentence in repeats_needed(unknown, rankings(unknown)).told] == [
         "measure again with measurement.repeat=5."
     ]
     several = replace(results, commands=(("+sweep=small", "results_dir=a"), ("+sweep=large",), ("+sweep=small",)))

@@ -110,24 +110,25 @@ def test_models_are_told_apart_on_samples_like_these_alone() -> None:
     one, other = standing("a", 0.8, 0.79, 0.81, model="m"), standing("a", 0.7, 0.69, 0.71, model="n")
     both = "on a with r, m top1 0.800 of its 0.811; n top1 0.700 of its 0.811"
     assert said(one, other)[0] == (
-        "pictures within 5 ms: on a with r, m top1 0.800 of its 0.811, the most on these 10 samples, not shown for others like these; "
-        "more samples could show it (task.limit above 10). Behind: n top1 0.700 of its 0.811, 0.100 less (12.3 % of ideal quality)."
+        "pictures within 5 ms: on a with r, m top1 0.800 of its 0.811, the most for these 10 samples. Behind: n top1 0.700 of its 0.811, "
+        "0.100 less (12.3 % of ideal quality). Other samples like these: not shown; task.limit above 10 adds some."
     )
     elsewhere = replace(other, names={**other.names, "system": "b"})
-    assert "not tested here: m (a with r) top1 0.800 of its 0.811; n (b with r) top1 0.700" in said(one, elsewhere, like_these=None)[0]
+    assert (
+        "models were not tested against each other: m (a with r) top1 0.800 of its 0.811; n (b with r) top1 0.700"
+        in said(one, elsewhere, like_these=None)[0]
+    )
     near = replace(other, mean=0.795, low=0.79, high=0.8)
     assert said(one, near)[0].startswith(
-        "pictures within 5 ms: tie of both models, which these 10 samples cannot tell apart; more samples could (task.limit above 10): on a with "
+        "pictures within 5 ms: tie of both models, no difference shown for these 10 samples: on a with r, m "
     )
+    assert said(one, near)[0].endswith(". Other samples like these: not shown; task.limit above 10 adds some.")
     assert "all 3 models" not in (sentence := said(one, near, replace(other, names={**other.names, "model": "o"}, trials=("o a",)))[0])
-    assert (
-        "tie of 2 of 3 models, which these 10 samples cannot tell apart (o: on these samples yes, on others like these not shown); more"
-        in sentence
-    )
-    assert said(one, other, like_these=None)[0] == f"pictures within 5 ms: models are not tested here: {both}."
+    assert "tie of 2 of 3 models, no difference shown for these 10 samples (o keeps less on them): on a with r" in sentence
+    assert said(one, other, like_these=None)[0] == f"pictures within 5 ms: models were not tested against each other: {both}."
     assert said(one, other, like_these=frozenset("n"))[0] == (
-        "pictures within 5 ms: on a with r, m top1 0.800 of its 0.811, the most, on others like these samples too. "
-        "Behind: n top1 0.700 of its 0.811, 0.100 less (12.3 % of ideal quality)."
+        "pictures within 5 ms: on a with r, m top1 0.800 of its 0.811, the most for these 10 samples. "
+        "Behind: n top1 0.700 of its 0.811, 0.100 less (12.3 % of ideal quality). Other samples like these: shown."
     )
 
 

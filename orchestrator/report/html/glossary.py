@@ -34,7 +34,7 @@ FLAGS = {
     "rounds depend": "A slow round is often followed by another; intervals are wider for it.",
     "schedule not kept": "Samples were started late although nothing was due, or not at the schedule's rate: waits are partly our own.",
     "overloaded": "The backlog grows through the streams: samples arrive faster than this system answers. A finding, not a fault.",
-    "few samples": "The group of a slice is small: its figure is of these samples, and others like them may fare otherwise.",
+    "few samples": "The group of a slice is small: its figure is of these samples alone.",
     "few streams": "The rounds of a stream share a queue, and there are fewer than 12 streams: intervals may be too narrow.",
     "incomplete": "Some rounds ended before all samples were measured; what is missing counts as late.",
 }
@@ -57,7 +57,13 @@ WORDS = {
     "response": "Under load the clock that counts first: from a sample's scheduled arrival to its answer, waiting included.",
     "total, inference": "The two clocks: from the sample's bytes to the answer as plain values, and the model call alone.",
     "first_token, per_token": "Of streamed answers: from the arrival (in a closed loop, the start) to the first token; between two.",
-    "fresh process": "The same trial started anew (a repeat). Processes differ by more than the rounds of one show.",
+    "fresh processes": "The same trial started anew (repeats). Processes differ by more than the rounds of one show, so that one process "
+    "of each system tests nothing of others.",
+    "samples like these": "Other samples of the same kind. Of two models, drawing the samples anew tests it; of systems of one model "
+    "nothing does.",
+    "shown, not shown, not tested": "The data tell two systems apart; they were asked and do not, which rules no difference out; nothing "
+    "was measured or computed that could tell.",
+    "with reserve": "A flag touches what is compared; the brackets name it in short.",
     "percentile": "p99 is the time that 99 % of inferences keep to.",
     "rJSD": "A distance between densities of times; small where more rounds no longer change them. It says nothing of the tail.",
     "flip": "Two trials change places in the ranking between two deadlines.",
