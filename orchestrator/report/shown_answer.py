@@ -65,7 +65,7 @@ def _flags_said(case: Case) -> str:
     if any(flag in LATE_FOR_OTHERS for flag in flags):
         told += ["Times may be longer than alone; whether the order would be the same alone is not known."]
     elif set(flags) == {IN_SAMPLE}:
-        told[-1] = f"{told[-1][:-1]}, which may hide a difference but makes none up."
+        told += ["That may hide a difference but makes none up."]
     elif flags and len(case.models) > 1 and not any(one.flags for one in heads):
         told += ["The best systems, which are compared, have no flag."]
     elif flags:

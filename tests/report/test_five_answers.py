@@ -139,7 +139,7 @@ def test_where_none_keeps_its_quality_the_first_answer_says_so() -> None:
     ("best", "alike", "behind", "reserve", "said"),
     [
         ((), (), (), "", "No flag touches these systems."),
-        ((), (IN_SAMPLE,), (), ", with reserve (in-sample)", "Flagged: b (in-sample), which may hide a difference but makes none up."),
+        ((), (IN_SAMPLE,), (), ", with reserve (in-sample)", "Flagged: b (in-sample). That may hide a difference but makes none up."),
         ((), (), ("unpinned",), ", with reserve (unpinned)", "Flagged: c (unpinned). Whether that changes the order is not known."),
         (
             ("unpinned",),
