@@ -144,7 +144,7 @@ def _is_shown(row: Row) -> str:
     apart = apart_by(row)
     if not apart:
         return "not tested" if apart is None else "not shown"
-    return f"yes by its test, {rests_on(row)}" if _is_by_test(row) else "yes"
+    return f"shown by its test, {rests_on(row)}" if _is_by_test(row) else "shown"
 
 
 def _is_by_test(row: Row) -> bool:

@@ -18,6 +18,7 @@ from small_campaign import measure_small
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.comparison import on_samples
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.claims import from_the_best_tables
 from orchestrator.report.figures.grid import roundest
 from orchestrator.report.standings import Less, Ranking, Standing, ranking, rests_on
 from orchestrator.report.winners import winners
@@ -152,6 +153,9 @@ def test_what_ties_is_what_the_stored_difference_from_the_best_says(repeat: int,
         assert one.is_compared(baseline)
         assert baseline.is_compared(one)
         assert one.ties(baseline) == baseline.ties(one) == within
+    [table] = from_the_best_tables(results)
+    assert [cells[-1].startswith("not shown") for cells in table.rows] == [by_trial[row["trial"]].ties(found[0]) for row in rows]
+    assert {cells[-1].partition(" by its test")[0] for cells in table.rows} <= {"shown", "not shown"}
     one, other = (next(data for data in group.trials if data.trial_id == each.trials[0]) for each in found[:2])
     primary = group.thresholds.primary
     assert primary is not None
