@@ -30,7 +30,11 @@ def first_line(error: BaseException) -> str:
     >>> first_line(TimeoutError())
     'TimeoutError'
     """
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    try:
+        text = str(error)
+    except Exception:  # a user's own class may be unable to say what it is
+        text = ""
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 @dataclass(frozen=True)

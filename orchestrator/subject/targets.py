@@ -163,7 +163,8 @@ BIDIRECTIONAL = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u206
 
 def one_line(error: BaseException) -> str:
     """Return the kind and the first line of an exception's message."""
-    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else type(error).__name__
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line}"
 
 
 def message_with_place(error: BaseException) -> str:
