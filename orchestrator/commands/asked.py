@@ -30,6 +30,8 @@ class Composing:
         what is printed instead of a plan or results: ``job`` (every trial as YAML), ``choices`` (the names of all groups), or None.
     requirements
         the file that a plan is sized for; None where it is not.
+    trust
+        whether results may go into a folder that another user can change.
     """
 
     command: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class Composing:
     shows: str | None = None
     full: bool = False
     requirements: Path | None = None
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class GoingOn:
     rounds
         how many to add to every finished trial; None goes on with what is not finished.
     trust
-        whether code that another user may have written is run.
+        whether code that another user may have written is run, and results go into a folder that one can change.
     """
 
     verb: str

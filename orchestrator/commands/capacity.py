@@ -17,6 +17,7 @@ from orchestrator.analysis.capacity_budget import Choice, Standing, choices, lea
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands.asked import CapacitySearch
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
+from orchestrator.commands.results_folder import looked_at
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.load import LoadConfig
@@ -65,7 +66,8 @@ def execute(asked: CapacitySearch) -> int:
         closed = make_plan_of(look_at(site, [(in_closed_loop(trial), "") for trial in question.trials]))
         record = record_of(composing.command, composed, replace(closed, left_out=plan.left_out), capacity=question)
         directory = results_directory(composed.campaign, NAME)
-        with CampaignWriter.create(directory, record, latest=composed.campaign.results_dir is None) as writer:
+        latest, look = composed.campaign.results_dir is None, looked_at(composing.trust)
+        with CampaignWriter.create(directory, record, latest=latest, look=look) as writer:
             more = Explorer(question, site, writer, began_s)
             code = measure(writer, composed.campaign, list(closed.trials), composing.quiet, site, full=composing.full, more=more)
             return exit_code(code, directory, question)

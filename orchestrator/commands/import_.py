@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from orchestrator.commands.asked import Importing
+from orchestrator.commands.results_folder import OWN_FOLDER, looked_at, tell_open
 from orchestrator.commands.run import results_directory
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import override_analysis
@@ -26,6 +27,7 @@ def execute(asked: Importing) -> int:
     config = CampaignConfig(analysis=analysis, results_dir=asked.keys.get("results_dir"))
     directory = results_directory(config, "imported")
     names = Names(asked.task, asked.keys.get("model"), asked.keys.get("system"), asked.keys.get("runtime"))
+    tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
     recordings = find_format(asked.form).read(asked.files, asked.columns)
     with Progress(0, None if asked.quiet else sys.stderr) as progress:
         imported = import_recordings(recordings, asked.form, asked.files, names, config, directory, asked.command, progress.say)

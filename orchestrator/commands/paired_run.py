@@ -24,6 +24,7 @@ from orchestrator.commands import line
 from orchestrator.commands.asked import Composing, PairedRun
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import store_report
+from orchestrator.commands.results_folder import looked_at, tell_open
 from orchestrator.commands.resume import list_changes
 from orchestrator.commands.run import keep_losses, mark_interrupted, record_of, stop_on_signals
 from orchestrator.commands.shared_options import read_composing
@@ -174,6 +175,7 @@ def measure_pairs(run: PairedRun) -> Measured:
             return Measured(folder, 1 if received() is None else 130)
         if not stop.is_set():
             for side in (a, b):
+                side.writer.look_after()
                 store_report(side.writer.directory, side.composed.campaign.analysis)
                 side.writer.look_after()
         broken = tuple(told for side in (a, b) for told in (*not_done(side.writer.record), *side.writer.disturbances))
@@ -205,8 +207,10 @@ def opened(composing: Composing, directory: Path, pairing: Pairing) -> Iterator[
                 if plan.infeasible:
                     raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
                 record = record_of(composing.command, composed, plan, pairing)
-                opening = CampaignWriter.reopen(directory) if is_there else CampaignWriter.create(directory, record)
+                look = looked_at(trust=False, remedy="name a folder of your own with --to")
+                opening = CampaignWriter.reopen(directory, look=look) if is_there else CampaignWriter.create(directory, record, look=look)
                 writer = stack.enter_context(opening)
+                tell_open(writer.record.open_to)
                 if is_there:
                     _refuse_another(writer, composed, plan, site)
         yield Side(composed, plan, writer)

@@ -8,7 +8,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
@@ -17,12 +16,14 @@ from orchestrator.analysis.capacity_budget import seconds_spent
 from orchestrator.commands.asked import GoingOn
 from orchestrator.commands.capacity import Explorer, exit_code, goes_on, standing_in, time_is_up
 from orchestrator.commands.planning import look_at, open_site
+from orchestrator.commands.results_folder import looked_at
 from orchestrator.commands.run import measure
 from orchestrator.configuration.composition import override_cluster
 from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
+from orchestrator.machine.other_users import others_of
 from orchestrator.planning.identity import match_key
 from orchestrator.planning.plan import NOWHERE
 from orchestrator.report.progress import Progress
@@ -93,22 +94,8 @@ def strangers(paths: Iterable[Path]) -> Iterator[str]:
             yield f"{path} belongs to {_user(status.st_uid)}, another user"
         elif status.st_mode & stat.S_IWOTH:
             yield f"{path} can be written by every user"
-        elif status.st_mode & stat.S_IWGRP and (others := _others_of(status.st_gid)):
+        elif status.st_mode & stat.S_IWGRP and (others := others_of(status.st_gid)):
             yield f"{path} can be written by the group {others}"
-
-
-@cache
-def _others_of(gid: int) -> str:
-    """Return the name of a group that others than this user may be in; nothing for the group that belongs to the user alone."""
-    import grp
-    import pwd
-
-    try:
-        own, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(gid)
-    except KeyError:
-        return str(gid)
-    members = {*group.gr_mem, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == gid)}
-    return "" if members <= {own} and gid == pwd.getpwuid(os.geteuid()).pw_gid else f"{group.gr_name} ({gid})"
 
 
 def _user(uid: int) -> str:
@@ -139,7 +126,7 @@ def execute(options: GoingOn) -> int:
     refuse_imported(options.verb, campaign_there)
     stored = campaign_there.record.config
     refuse_strangers_code(options.verb, options.directory, stored.code, options.trust)
-    with CampaignWriter.reopen(options.directory) as writer:
+    with CampaignWriter.reopen(options.directory, look=looked_at(options.trust)) as writer:
         campaign = override_cluster(writer.record.config, options.overrides)
         check_packages()
         add_code_folders(campaign.code)

@@ -17,6 +17,7 @@ import orchestrator
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.report import write_report
+from orchestrator.commands.results_folder import looked_at, tell_open
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, Stopped, ends_the_program
@@ -63,7 +64,7 @@ def run_planned(options: Composing, composed: Composed, plan: Plan, site: Site) 
     with Progress(0, None if options.quiet else sys.stderr) as progress:
         for line in plan.parts:
             progress.say(line)
-    with CampaignWriter.create(directory, record, latest=campaign.results_dir is None) as writer:
+    with CampaignWriter.create(directory, record, latest=campaign.results_dir is None, look=looked_at(options.trust)) as writer:
         return measure(writer, campaign, runnable, options.quiet, site, full=options.full)
 
 
@@ -106,6 +107,7 @@ def measure(
     ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` and ``full`` also hold if the program
     goes on in a fresh Ray. ``more`` is asked for further trials, each time that all are done, until it has none.
     """
+    tell_open(writer.record.open_to)
     stop = threading.Event()
     with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr, short_names(runnable)) as progress:
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")

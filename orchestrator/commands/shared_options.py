@@ -24,6 +24,11 @@ def add_config_dir(parser: LineParser) -> None:
     parser.option("--config-dir", action="append", default=[], type=path, metavar="DIR", help=help_text)
 
 
+def add_trust(parser: LineParser) -> None:
+    """Declare ``--trust`` of what measures into a new folder."""
+    parser.flag("--trust", help="measure into results_dir= although it is another user's, or every user can write it")
+
+
 def add_quiet(parser: LineParser) -> None:
     """Declare ``--quiet``."""
     parser.flag("--quiet", help="no progress on stderr")
@@ -55,6 +60,7 @@ def read_composing(line: Line) -> Composing:
         quiet=found.quiet,
         shows="choices" if found.info else found.cfg,
         full=found.full,
+        trust=getattr(found, "trust", False),
     )
 
 

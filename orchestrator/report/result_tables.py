@@ -194,7 +194,9 @@ def _other_users(results: CampaignAnalysis) -> str:
     """Return a sentence on other users of the machines, once for all trials."""
     found = sorted({str(record.placement.get("host", "")) for record in results.records if OTHER_USERS in record.flags})
     hosts = ", ".join(found)
-    return f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if found else ""
+    others = f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if found else ""
+    open_to = results.campaign.open_to
+    return others + (f" Other users could have exchanged these results: {'; '.join(open_to)}." if open_to else "")
 
 
 def _last(record: TrialRecord, column: str) -> str:

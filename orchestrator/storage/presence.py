@@ -30,6 +30,7 @@ class Presence:
         self._lock = _identity(directory / LOCK)
         self._digest = ""
         self._seen: tuple[int, ...] | None = None
+        self._folders: dict[Path, tuple[int, ...]] = {}
 
     def close(self) -> None:
         """Let go of the directory. Idempotent."""
@@ -41,6 +42,25 @@ class Presence:
         """Remember what ``campaign.json`` holds."""
         self._digest = hashlib.sha256(content).hexdigest()
         self._seen = _identity(self._directory / CAMPAIGN)
+
+    def keep(self, *folders: Path) -> None:
+        """Remember folders in the directory that no other may take the place of; each as it was when it was first seen."""
+        for folder in folders:
+            found = _identity(folder)
+            if found is not None:
+                self._folders.setdefault(folder, found[:2])
+
+    def exchanged(self) -> str | None:
+        """Return in one line which folder in the directory is another one now, or None. One that is missing is not: others notice it."""
+        for folder, kept in self._folders.items():
+            found = _identity(folder)
+            if found is not None and found[:2] != kept:
+                owner = folder.lstat().st_uid
+                return (
+                    f"{folder} was replaced while measuring, and what stands there now belongs to user {owner}: nothing is reported from "
+                    "it; put back what was there and go on with resume, or measure again into a folder that others cannot write"
+                )
+        return None
 
     def gone(self) -> str | None:
         """Return what has become of the directory, as the end of a sentence that begins with its path, or None if it is here."""

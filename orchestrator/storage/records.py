@@ -112,6 +112,8 @@ class CampaignRecord(Frozen):
     here does.
 
     ``code_files``: SHA-256 of the Python files that its trials run, by the name of the module; empty in older campaigns.
+
+    ``open_to``: in words, which other users could change its folder when a driver began to measure into it.
     """
 
     schema_version: Version = schema.SCHEMA_VERSION
@@ -128,6 +130,7 @@ class CampaignRecord(Frozen):
     under_way: bool = False
     pairing: Pairing | None = Field(None, exclude_if=lambda pairing: pairing is None)
     capacity: CapacityQuestion | None = Field(None, exclude_if=lambda capacity: capacity is None)
+    open_to: tuple[str, ...] = Field((), exclude_if=lambda open_to: not open_to)
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

@@ -94,10 +94,12 @@ class CampaignWriter:
         record: CampaignRecord,
         latest: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        look: Callable[[Path, bool], tuple[str, ...]] | None = None,
     ) -> CampaignWriter:
         """Start a campaign: write ``overrides.yaml`` and ``campaign.json``, and on request point ``results/latest`` at it.
 
-        The link lies two folders up, where ``results/<sweep>/<time>`` has ``results``.
+        The link lies two folders up, where ``results/<sweep>/<time>`` has ``results``. ``look`` says which other users could change the
+        directory, given it and whether it was made just now; it raises InputError for one that is not to be used.
 
         Raises
         ------
@@ -105,7 +107,9 @@ class CampaignWriter:
             for a directory that holds anything, lies within another campaign, cannot be written, or is another driver's.
         """
         refuse_campaign_folder(directory.absolute().parent, "the folder of results", [])
-        _make_directory(directory)
+        made = _make_directory(directory)
+        if look is not None:
+            record = record.model_copy(update={"open_to": look(directory, made)})
         lock = CampaignLock(directory)
         try:
             _refuse_used(directory)
@@ -121,12 +125,23 @@ class CampaignWriter:
         return writer
 
     @classmethod
-    def reopen(cls, directory: Path, clock: Callable[[], float] = time.monotonic) -> CampaignWriter:
-        """Go on with a campaign. Raises InputError for a directory that holds none, is damaged, or is another driver's."""
+    def reopen(
+        cls,
+        directory: Path,
+        clock: Callable[[], float] = time.monotonic,
+        look: Callable[[Path, bool], tuple[str, ...]] | None = None,
+    ) -> CampaignWriter:
+        """Go on with a campaign. Raises InputError for a directory that holds none, is damaged, or is another driver's.
+
+        What ``look`` says is recorded beside what it has said before.
+        """
         refuse_no_campaign(directory)
         lock = CampaignLock(directory)
         try:
-            return cls(directory, read_campaign(directory), lock, clock)
+            record = read_campaign(directory)
+            if look is not None:
+                record = record.model_copy(update={"open_to": tuple(dict.fromkeys([*record.open_to, *look(directory, False)]))})
+            return cls(directory, record, lock, clock)
         except BaseException:
             lock.release()
             raise
@@ -136,7 +151,9 @@ class CampaignWriter:
         with self._one_at_a_time:
             if trial_id not in self._trials:
                 known = self.read_trial(trial_id)
-                self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock, known.rounds if known is not None else 0)
+                folder = self._folder(trial_id)
+                self._trials[trial_id] = TrialWriter(folder, self._clock, known.rounds if known is not None else 0)
+                self._presence.keep(folder.path.parent, folder.path)
             return self._trials[trial_id]
 
     def read_trial(self, trial_id: str) -> TrialRecord | None:
@@ -189,15 +206,15 @@ class CampaignWriter:
     def look_after(self) -> None:
         """Notice what others have done to the directory, and repair what can be; ``disturbances`` lists it.
 
-        Raises FileNotFoundError if the directory is gone; ``gone`` says where to.
+        Raises OSError if the directory is gone, or a trial's folder in it is another one; ``gone`` says so in words.
         """
         with self._one_at_a_time:
             self._put_right()
 
     def gone(self) -> str | None:
-        """Return in one line what has become of the directory, or None if it has not moved."""
+        """Return in one line what has become of the directory or of a trial's folder in it, or None if they are what they were."""
         what = self._presence.gone()
-        return None if what is None else f"{self.directory} {what}"
+        return self._presence.exchanged() if what is None else f"{self.directory} {what}"
 
     def close(self) -> None:
         """Flush every trial and let go of the lock."""
@@ -234,6 +251,9 @@ class CampaignWriter:
             )
 
     def _refuse_gone(self) -> None:
+        exchanged = self._presence.exchanged()
+        if exchanged is not None:
+            raise OSError(errno.ESTALE, exchanged)
         if self._presence.gone() is not None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.directory))
 
@@ -271,12 +291,19 @@ def overrides_yaml(record: CampaignRecord) -> str:
     return "\n".join([*lines, f"sweep: {shown(record.sweep)}"]) + "\n"
 
 
-def _make_directory(directory: Path) -> None:
+def _make_directory(directory: Path) -> bool:
+    """Make it if it is missing, and return whether it was."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir()
+        return True
     except OSError as error:
-        raise InputError(f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir=") from error
+        if not (isinstance(error, FileExistsError) and directory.is_dir()):
+            raise InputError(
+                f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir="
+            ) from error
     _refuse_used(directory)
+    return False
 
 
 def _refuse_used(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,15 @@ def test_a_directory_that_was_moved_can_be_gone_on_with(
     assert again.code == 0, again.err
     (trial,) = open_campaign(tmp_path / "moved").trials()
     assert trial.state == "done"
+
+
+def test_a_folder_of_trials_that_was_exchanged_is_named_and_nothing_reported_from_it(meddle: Callable[..., Any], tmp_path: Path) -> None:
+    answer = meddle("trials")
+    assert answer.code == 1
+    (told,) = errors(answer)
+    what = f"r/trials was replaced while measuring, and what stands there now belongs to user {os.geteuid()}"
+    assert told.startswith(f"error: {what}: nothing is reported from it; ")
+    assert not (tmp_path / "r" / "report.html").exists()
 
 
 def test_a_directory_that_was_removed_is_told(meddle: Callable[..., Any], tmp_path: Path) -> None:

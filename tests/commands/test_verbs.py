@@ -97,7 +97,7 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
         (["compare", "A", "B", "--to=y"], "--to says how --run measures: add --run"),
         (["resume", "DIR", "--rounds", "3"], "--rounds: belongs to extend; resume takes --retry-failed, "),
         (["report", "DIR", "-m"], "-m: belongs to compare, plan and run; report takes"),
-        (["plan", "+sweep=vision", "--trust"], "--trust: belongs to extend and resume; plan takes"),
+        (["plan", "+sweep=vision", "--trust"], "--trust: belongs to capacity, extend, resume and run; plan takes"),
         (["--gate", "+sweep=vision"], "--gate: belongs to compare; run takes"),
         (["compare", "A", "B", "--gaet"], "--gaet: there is no such option; did you mean --gate? see `orchestrator compare --help`"),
         (["compare", "A", "B", "--zzz"], "--zzz: there is no such option; compare takes --run, "),

@@ -20,13 +20,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from stranger import NOBODY, as_stranger, needs_root, stranger
+from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
 
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.distributed.local import OWNED, OWNER, own_folder, remove_leftovers
 from orchestrator.execution.guard import guarded
 from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
+from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
@@ -387,6 +388,53 @@ def test_a_results_folder_that_a_stranger_prepared_is_one_line(campaign: Callabl
         assert told.startswith(f"error: {results}")
         assert told.count("\n") == 1
         shutil.rmtree(results)
+
+
+def test_a_results_folder_of_another_user_takes_consent_which_is_recorded(campaign: Callable[..., tuple[int, str]], public: Path) -> None:
+    results = public / "results"
+    assert as_stranger(lambda: (results.mkdir(), results.chmod(0o777))) == "done"
+    told = f"{results} can be written by every user: others could exchange what is measured there"
+    assert campaign(f"results_dir={results}") == (2, f"error: {told}; name a folder of your own with results_dir=, or add --trust\n")
+    assert list(results.iterdir()) == []
+    code, said = campaign(f"results_dir={results}", "--trust")
+    assert code == 0
+    assert f"{told}, which campaign.json and the report note\n" in said
+    assert open_campaign(results).record.open_to == (f"{results} can be written by every user",)
+    assert f"could have exchanged these results: {results} can be written by every user." in (results / "report.md").read_text()
+
+
+def test_who_could_change_a_results_folder(public: Path) -> None:
+    """What leads to it is told; refused is only a folder or link that is somebody else's before anything is measured into it."""
+    above = public / "above"
+    mine, theirs, link = above / "mine", above / "theirs", public / "link"
+    for folder in (above, mine, theirs):
+        folder.mkdir(0o755)
+    link.symlink_to(mine)
+    above.chmod(0o777)
+    for path in (above, mine):
+        os.chown(path, VICTIM, NOGROUP)
+    os.chown(theirs, 1234, NOGROUP)
+    os.lchown(link, 1234, NOGROUP)
+
+    def told(folder: Path, made: bool = False, uid: int = VICTIM) -> list[tuple[str, bool]]:
+        text = as_stranger(lambda: json.dumps(open_places(folder, made)), uid=uid)
+        return [(one, refused) for one, refused in json.loads(text)]
+
+    shared = (f"{above} can be written by every user", False)
+    assert told(mine) == [shared]
+    assert told(theirs) == [(f"{theirs} belongs to user 1234, another user", True), shared]
+    assert told(link) == [(f"{link} belongs to user 1234, another user", True), shared]
+    assert open_places(theirs, made=False) == [(f"{theirs} belongs to user 1234, another user", False), shared], "root works for others"
+    os.chown(theirs, nobody(), NOGROUP)
+    assert [refused for _, refused in told(theirs)] == [False, False], "whose it is cannot be known"
+    mine.chmod(0o777)
+    assert told(mine)[0] == (f"{mine} can be written by every user", True)
+    assert told(mine, made=True)[0] == (f"{mine} can be written by every user", False), "by its own umask"
+    mine.chmod(0o775)
+    assert told(mine)[0] == (f"{mine} can be written by the group {NOGROUP}", False)
+    above.chmod(0o1777)
+    mine.chmod(0o755)
+    assert told(mine) == []
 
 
 def test_stamps_that_cannot_be_trusted_end_the_trial_by_name(campaign: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

@@ -177,6 +177,20 @@ def test_close_lets_go_and_flushes_all_even_if_one_trial_cannot(
     CampaignWriter.reopen(campaign.directory).close()
 
 
+def test_the_folder_of_a_trial_that_was_exchanged_is_no_place_to_go_on(campaign: CampaignWriter, trial_id: str, directory: Path) -> None:
+    campaign.trial(trial_id)
+    folder = directory / "trials" / trial_id
+    campaign.look_after()
+    folder.rename(directory / "kept")
+    folder.mkdir()
+    with pytest.raises(OSError, match=rf"{folder} was replaced while measuring"):
+        campaign.look_after()
+    assert f"{folder} was replaced" in str(campaign.gone())
+    folder.rmdir()
+    (directory / "kept").rename(folder)
+    campaign.look_after()
+
+
 COMMANDS = [
     (),
     ("+sweep=vision", "model=a,b"),

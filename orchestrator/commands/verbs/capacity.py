@@ -7,7 +7,7 @@ import argparse
 from orchestrator.commands.asked import CapacitySearch, Composing
 from orchestrator.commands.line import Line, overrides_alone
 from orchestrator.commands.parser import LineParser, number
-from orchestrator.commands.shared_options import add_config_dir, add_full, add_quiet
+from orchestrator.commands.shared_options import add_config_dir, add_full, add_quiet, add_trust
 from orchestrator.contracts import InputError
 
 SUMMARY = "up to which rate of arrivals is quality kept in time?"
@@ -44,6 +44,7 @@ def add_options(parser: LineParser) -> None:
     add_config_dir(parser)
     add_full(parser)
     add_quiet(parser)
+    add_trust(parser)
 
 
 def read(line: Line) -> CapacitySearch:
@@ -60,7 +61,13 @@ def read(line: Line) -> CapacitySearch:
     if not any(word.startswith(("load=", "+sweep=")) for word in overrides):
         overrides = (*overrides, "load=poisson")
     composing = Composing(
-        command=line.typed, overrides=overrides, multirun=True, config_dirs=tuple(found.config_dir), quiet=found.quiet, full=found.full
+        command=line.typed,
+        overrides=overrides,
+        multirun=True,
+        config_dirs=tuple(found.config_dir),
+        quiet=found.quiet,
+        full=found.full,
+        trust=found.trust,
     )
     longest_s = MAX_SECONDS if found.minutes is None else 60 * found.minutes
     return CapacitySearch(composing, found.deadline, found.keep or KEEP, found.max_seconds or longest_s, found.minutes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser
-from orchestrator.commands.shared_options import add_composing, add_full, read_composing
+from orchestrator.commands.shared_options import add_composing, add_full, add_trust, read_composing
 
 SUMMARY = "measure trials, store every timing, and report"
 ABOUT = "Measure every trial that the words describe. Results go to results/NAME/TIME/, or where results_dir= says."
@@ -17,6 +17,7 @@ def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     add_composing(parser)
     add_full(parser)
+    add_trust(parser)
 
 
 def read(line: Line) -> Composing:

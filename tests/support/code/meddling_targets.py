@@ -27,6 +27,13 @@ def another(results: Path) -> None:
     results.mkdir()
 
 
+def exchange(folder: Path) -> None:
+    """Put a copy in a folder's place."""
+    shutil.copytree(folder, folder.with_name("copy"))
+    folder.rename(folder.with_name("kept"))
+    folder.with_name("copy").rename(folder)
+
+
 DEEDS: dict[str, Callable[[Path], object]] = {
     "nothing": lambda results: None,
     "remove": lambda results: (results / "campaign.json").unlink(),
@@ -37,6 +44,7 @@ DEEDS: dict[str, Callable[[Path], object]] = {
     "move": lambda results: results.rename(results.with_name("moved")),
     "another": another,
     "delete": shutil.rmtree,
+    "trials": lambda results: exchange(results / "trials"),
     "nice": lambda results: os.nice(1),
     "cores": lambda results: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
     "batch": lambda results: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)),

@@ -1,0 +1,101 @@
+"""Which other users could change what this user writes into a folder: its owner, everybody or a group, and whoever owns a folder above it.
+
+Whoever may write a folder can exchange what lies in it, unless it is sticky, as /tmp is. Root can do so anyway, and is not counted.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestrator.machine.surroundings import ROOT, user_named
+
+
+class Open(NamedTuple):
+    """A place that others can change, in words; ``refused`` where nothing is to be measured into it without the user's consent."""
+
+    told: str
+    refused: bool
+
+
+def open_places(directory: Path, made: bool) -> list[Open]:
+    """Return what others could change of a results folder, the folder itself first, then links and folders that lead to it.
+
+    Those above are told and never refused: shared and foreign parents are common, and a folder that is exchanged is noticed.
+
+    Parameters
+    ----------
+    made
+        whether this command has just made the folder. If everybody may write it even so, then by the user's umask, or because its file
+        system has no modes.
+    """
+    found = []
+    for place in _way_to(directory):
+        try:
+            status = place.lstat()
+        except OSError:
+            continue
+        one = why_open(place, status)
+        if one is not None:
+            itself = place == directory.absolute() and not (made and status.st_uid == os.geteuid())
+            found.append(Open(one.told, one.refused and (itself or stat.S_ISLNK(status.st_mode))))
+    return sorted(found, key=lambda one: not one.refused)
+
+
+def why_open(place: Path, status: os.stat_result) -> Open | None:
+    """Return who else could change a folder or link, or None. Root is never refused a folder of another user: it works for them.
+
+    Nor is a user refused one of *nobody*: its true owner is not known here, as in a container or on a network file system.
+    """
+    ours = os.geteuid()
+    exchanged = not stat.S_ISLNK(status.st_mode) and not status.st_mode & stat.S_ISVTX
+    if exchanged and status.st_mode & stat.S_IWOTH:
+        return Open(f"{place} can be written by every user", True)
+    if status.st_uid not in (ROOT, ours):
+        return Open(f"{place} belongs to {user_named(status.st_uid)}, another user", ours != ROOT and status.st_uid != nobody())
+    if exchanged and status.st_mode & stat.S_IWGRP and (others := others_of(status.st_gid)):
+        return Open(f"{place} can be written by the group {others}", False)
+    return None
+
+
+def _way_to(directory: Path) -> Iterator[Path]:
+    """Yield a path, the folders above it, and the same of what links among them lead to."""
+    seen: set[Path] = set()
+    left = [directory.absolute()]
+    while left:
+        path = left.pop()
+        for place in (path, *path.parents):
+            if place not in seen:
+                seen.add(place)
+                yield place
+                try:
+                    left.append(place.parent / place.readlink())
+                except OSError:  # no link
+                    continue
+
+
+@cache
+def nobody() -> int:
+    """Return the number that the kernel shows for owners whom it cannot name."""
+    try:
+        return int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except (OSError, ValueError):
+        return 65534
+
+
+@cache
+def others_of(gid: int) -> str:
+    """Return the name of a group that others than this user may be in; nothing for the group that belongs to the user alone."""
+    import grp
+    import pwd
+
+    try:
+        own, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(gid)
+    except KeyError:
+        return str(gid)
+    members = {*group.gr_mem, *(user.pw_name for user in pwd.getpwall() if user.pw_gid == gid)}
+    return "" if members <= {own} and gid == pwd.getpwuid(os.geteuid()).pw_gid else f"{group.gr_name} ({gid})"
