@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError, first_line
+from orchestrator.distributed.light_process import left_for_later
 from orchestrator.distributed.local import embedded_ray, forget_token, own_folder, prepare_environment
 from orchestrator.distributed.placement import stage_code
 from orchestrator.execution.executor import Executor, Site
@@ -44,7 +45,8 @@ class JoinedRay:
         if not answers(self._address):
             # Ray itself would go on asking for minutes.
             raise InputError(f"cluster.address={self._address}: nothing answers; start a head with cluster/start_head.sh or correct it")
-        import ray
+        with left_for_later():
+            import ray
         from ray._raylet import GcsClient  # type: ignore[attr-defined]
         from ray.exceptions import AuthenticationError, RaySystemError
 

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.contracts import first_line
+from orchestrator.distributed.light_process import left_for_later
 from orchestrator.distributed.light_ray import started_lightly, without
 from orchestrator.distributed.watch import Watch, waiting_in_steps, watched
 from orchestrator.endings import ClusterLost
@@ -109,7 +110,8 @@ def embedded_ray(working_dir: Path, guard: Guard) -> Iterator[None]:
     """
     prepare_environment()
     with own_folder(guard) as folder, private_variables(guard.mark):
-        import ray
+        with left_for_later():
+            import ray
 
         # The kernel ends Ray's processes with the thread that has started them.
         over = threading.Event()

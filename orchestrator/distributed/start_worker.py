@@ -16,6 +16,8 @@ from collections.abc import MutableMapping, Sequence
 CONTEXT, LANGUAGE = "--serialized-runtime-env-context=", "--language="
 KNOWN = {"command_prefix", "env_vars", "py_executable", "override_worker_entrypoint", "java_jars"}
 """Of Ray's description of an environment."""
+WORKER = "default_worker.py"
+LIGHT_PROCESS = os.path.join(os.path.dirname(__file__), "light_process.py")  # noqa: PTH118, PTH120 - pathlib takes as long as the rest
 
 
 def command_of(arguments: Sequence[str], environment: MutableMapping[str, str]) -> list[str] | None:
@@ -29,14 +31,16 @@ def command_of(arguments: Sequence[str], environment: MutableMapping[str, str]) 
         return None
     for name, value in (context.get("env_vars") or {}).items():
         environment[name] = re.sub(r"\$\{[A-Z0-9_]+\}", "", os.path.expandvars(value))
-    rest = [shlex.quote(word) for word in arguments if not word.startswith((CONTEXT, LANGUAGE))]
+    process = [word for word in arguments if not word.startswith((CONTEXT, LANGUAGE))]
+    light = [each for word in process for each in ((LIGHT_PROCESS, word) if word.endswith(WORKER) else (word,))]
+    rest = [shlex.quote(word) for word in light]
     words = [*(context.get("command_prefix") or []), "exec", context.get("py_executable") or sys.executable, *rest]
     return ["bash", "-c", " ".join(words)]
 
 
 def rays_own(arguments: Sequence[str]) -> list[str]:
     """Return the command with which Ray would have done it: its program lies beside that of the process."""
-    worker = next(word for word in arguments if word.endswith("default_worker.py"))
+    worker = next(word for word in arguments if word.endswith(WORKER))
     return [sys.executable, f"{os.path.dirname(worker)}/setup_worker.py", *arguments]  # noqa: PTH120 - pathlib takes as long as the rest
 
 

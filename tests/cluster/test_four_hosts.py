@@ -15,12 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from orchestrator.distributed.light_ray import START_WORKER
+from orchestrator.distributed.light_ray import LIGHT_PROCESS, NO_AGENT, START_WORKER
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 SYSTEMS = {"two-cores": "two_cores", "one-core": "one_core", "half-core": "half_core", "quarter-core": "quarter_core"}
 QUOTAS = {"half-core": 0.5, "quarter-core": 0.25}
+OTHERS = ("dashboard/dashboard.py", "dashboard/agent.py", "ray::DashboardAgent", "monitor.py", "client.server")
 
 DRIVER = """
 import json, os, socket
@@ -96,14 +97,14 @@ def test_each_host_has_a_name_a_label_cores_and_a_quota_of_its_own(four_hosts: A
 
 
 def test_no_host_has_a_process_that_runs_nothing_of_ours(four_hosts: Any) -> None:
-    """Not even the head has a dashboard, a monitor or a server of drivers, and all of them start their processes with our program."""
+    """Not even the head has a dashboard, a monitor or a server of drivers, and all of them start their processes with our programs."""
     place = f"/tmp/tq-{(four_hosts.folder / 'run').read_text().split()[0]}/"
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     here = [command for command in commands if place in command]
-    assert [command for command in here if any(name in command for name in ("dashboard/dashboard.py", "monitor.py", "client.server"))] == []
+    assert [command for command in here if any(name in command for name in OTHERS)] == []
     raylets = [command for command in here if command.split()[0].endswith("/raylet")]
     assert len(raylets) == 5
-    assert all(START_WORKER in command for command in raylets)
+    assert all(program in command for command in raylets for program in (START_WORKER, LIGHT_PROCESS, NO_AGENT))
 
 
 def quota_of(group: Path) -> float:

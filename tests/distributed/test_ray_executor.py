@@ -16,7 +16,7 @@ from lazily import Lazily
 
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.distributed import start_worker
+from orchestrator.distributed import light_process, no_agent, start_worker
 from orchestrator.distributed.bell import Bell, sleep_until_rung
 from orchestrator.distributed.cluster import open_local_executor
 from orchestrator.distributed.local import forget_token, own_folder, private_variables
@@ -99,10 +99,12 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
 
 @pytest.mark.cluster
 def test_ray_has_no_process_that_runs_nothing_of_ours(executor: Executor) -> None:
-    """Neither a dashboard nor monitors: they would work beside what is measured."""
+    """Neither a dashboard, nor its agent, nor monitors: they would work beside what is measured."""
     children = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
-    assert any("raylet" in command and start_worker.__file__ in command for command in children)
-    assert [command for command in children if "dashboard/dashboard.py" in command or "monitor.py" in command] == []
+    ours = (start_worker.__file__, light_process.__file__, no_agent.__file__)
+    assert any("raylet" in command and all(program in command for program in ours) for command in children)
+    theirs = ("dashboard/dashboard.py", "dashboard/agent.py", "ray::DashboardAgent", "monitor.py")
+    assert [command for command in children if any(name in command for name in theirs)] == []
 
 
 @pytest.mark.cluster

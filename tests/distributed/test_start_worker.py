@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import Any
 
 import pytest
 
-from orchestrator.distributed.start_worker import CONTEXT, command_of, rays_own
+from orchestrator.distributed.start_worker import CONTEXT, LIGHT_PROCESS, command_of, rays_own
 
 WORKER = ["/some where/ray/_private/workers/default_worker.py", "--node-id=7", "--name=it's", "--language=PYTHON"]
 PLAIN = {"command_prefix": ["cd", "/a/b", "&&"], "env_vars": {"OMP_NUM_THREADS": "2"}, "py_executable": "/x/python"}
@@ -36,7 +37,10 @@ def test_command_and_variables_are_those_of_ray(context: dict[str, Any], monkeyp
     before = dict(os.environ)
     RuntimeEnvContext.deserialize(json.dumps(context)).exec_worker(WORKER[:-1], Language.PYTHON)
     os.environ.update(before)
-    assert asked == [[command_of([*WORKER, f"{CONTEXT}{json.dumps(context)}"], os.environ), dict(os.environ)]]
+    ours = command_of([*WORKER, f"{CONTEXT}{json.dumps(context)}"], os.environ)
+    assert ours is not None
+    assert asked == [[[*ours[:-1], ours[-1].replace(f"{shlex.quote(LIGHT_PROCESS)} ", "")], dict(os.environ)]]
+    assert f"{shlex.quote(LIGHT_PROCESS)} {shlex.quote(WORKER[0])}" in ours[-1]
 
 
 @pytest.mark.parametrize(
