@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -99,6 +100,8 @@ class _Design:
 
     def __init__(self, log_times: Floats, sizes: Mapping[str, int], visits: int | None) -> None:
         self.sizes = {name: size for name, size in sizes.items() if size > 1}
+        every_set = [names for count in range(1, len(self.sizes) + 1) for names in combinations(self.sizes, count)]
+        self._effects = [(names, math.prod(self.sizes[name] - 1 for name in names)) for names in every_set]
         self.cells, self.processes, self.rounds, self.samples = log_times.shape
         self.visits = visits if visits is not None and 1 < visits < self.rounds and self.rounds % visits == 0 else None
         self.means = log_times.mean(axis=2)
@@ -108,11 +111,6 @@ class _Design:
         self.per_visit = self.rounds // count
         self.within = _Within(of_visits - visit_means[:, :, :, None], max(count * (self.per_visit - 1), 1))
         self.between = _Within(visit_means, max(count - 1, 1), self.per_visit)
-
-    @property
-    def effects(self) -> list[tuple[str, ...]]:
-        """Every factor with several levels, and every set of them."""
-        return [names for count in range(1, len(self.sizes) + 1) for names in combinations(self.sizes, count)]
 
     def components(self, of_processes: Floats | None = None, of_samples: Floats | None = None) -> tuple[dict[str, float], dict[str, float]]:
         """Return the variance of every source, negative estimates as they are, and what was taken off each as noise.
@@ -139,10 +137,10 @@ class _Design:
         of_one, own = (0.0, 0.0) if p == 1 else (process_mean_square, own_mean_square)
         found: dict[str, float] = {}
         noise: dict[str, float] = {}
-        for names in self.effects:
-            projected = self._projected(of_cells, names)
+        parts = self._parts(of_cells)
+        for names, degrees in self._effects:
+            projected = parts[names].reshape(c, i)
             mean = projected @ weight_i
-            degrees = int(np.prod([self.sizes[name] - 1 for name in names]))
             own_squares = float((((projected - mean[:, None]) ** 2) @ weight_i).sum()) * among_samples / degrees
             name, with_samples = " x ".join(names), " x ".join((*names, SAMPLE))
             noise[name] = degrees * (own_squares * part_i + of_one * part_p - own * part_p * part_i) / c
@@ -167,13 +165,16 @@ class _Design:
         found |= {PROCESS: process_mean_square - noise[PROCESS], SAMPLE_IN_PROCESS: own_mean_square - noise[SAMPLE_IN_PROCESS]}
         return found | last, noise | last_noise
 
-    def _projected(self, of_cells: Floats, names: Sequence[str]) -> Floats:
-        """Return the effects of a set of factors in every cell, [C, I]: the parts of the table that add up to it."""
-        table = of_cells.reshape(*self.sizes.values(), self.samples)
+    def _parts(self, of_cells: Floats) -> dict[tuple[str, ...], Floats]:
+        """Return the effects in every cell by set of factors, [*sizes, I] each: the parts of the table that add up to it."""
+        parts: dict[tuple[str, ...], Floats] = {(): of_cells.reshape(*self.sizes.values(), self.samples)}
         for axis, name in enumerate(self.sizes):
-            mean = table.mean(axis=axis, keepdims=True)
-            table = table - mean if name in names else np.broadcast_to(mean, table.shape)
-        return np.asarray(table).reshape(self.cells, self.samples)
+            halves: dict[tuple[str, ...], Floats] = {}
+            for names, table in parts.items():
+                mean = table.mean(axis=axis, keepdims=True)
+                halves[names], halves[*names, name] = np.broadcast_to(mean, table.shape), table - mean
+            parts = halves
+        return parts
 
 
 def _unbiased(part: float) -> float:
@@ -274,10 +275,11 @@ def _limits(
         return np.log(above, out=np.zeros_like(above), where=above > 0) - np.log(below)
 
     of_processes, of_samples = np.empty((resamples, shares.size)), np.empty((resamples, shares.size))
+    equal_processes, equal_samples = np.full(p, 1 / p), np.full(i, 1 / i)
     for number in range(resamples):
-        weights = random.multinomial(p, np.full(p, 1 / p), size=c) / p
+        weights = random.multinomial(p, equal_processes, size=c) / p
         of_processes[number] = log_odds(_shares(*design.components(of_processes=weights)))
-        weights = random.multinomial(i, np.full(i, 1 / i)) / i
+        weights = random.multinomial(i, equal_samples) / i
         of_samples[number] = log_odds(_shares(*design.components(of_samples=weights)))
     by_processes = of_processes.var(axis=0, ddof=1) * p / (p - 1)
     by_samples = of_samples.var(axis=0, ddof=1) * i / (i - 1)

@@ -138,17 +138,19 @@ def in_words(place: Place, name: str) -> str:
 
 def _texts(text: str, study: Study, name: str) -> Mapping[str, str]:
     """Return what is to stand between a document's markers, by key; errors are those of `filled`."""
-    cells = cells_of(study)
+    keys = _keys(text, name)
+    asked = {key.partition("/")[0] for key in keys}
+    cells = {cell: written for table in asked & study.tables.keys() for cell, written in study.tables[table].numbers()}
 
     def wanted(key: str) -> str:
         if key in study.tables:
             return f"\n{_body(study.tables[key])}"
         if key in cells:
             return markdown_text(cells[key])
-        nearest = _nearest(key, [*cells, *study.tables])
+        nearest = _nearest(key, [*cells_of(study), *study.tables])
         raise InputError(f"{name}: study:{key[:100]}: the study has no such figure; the nearest is {nearest}")
 
-    return {key: wanted(key) for key in _keys(text, name)}
+    return {key: wanted(key) for key in keys}
 
 
 def _keys(text: str, name: str) -> list[str]:

@@ -16,7 +16,6 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.study.claims.fluctuation import fluctuation_claim
 from orchestrator.study.claims.prediction import prediction_claims
 from orchestrator.study.criteria import read_criteria, shipped_criteria
-from orchestrator.study.factors import divisions
 from orchestrator.study.foretelling import of_last_rounds
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.study import Study
@@ -148,7 +147,7 @@ def test_rare_long_answers_turn_the_conventional_choice(study: Study) -> None:
     assert all(row["low"] > 0 for row in costing)
 
 
-def test_factors_have_the_shares_that_times_were_drawn_with(material: Material, study: Study) -> None:
+def test_factors_have_the_shares_that_times_were_drawn_with(study: Study) -> None:
     of_sample = np.random.default_rng(0).normal(0, 0.15, 12) + 0.1 * np.log(2 ** (np.arange(12) % 4))
     sample = of_sample.var(ddof=1)
     rare = 0.06 * 0.94 * np.log(6) ** 2 / 2
@@ -160,8 +159,7 @@ def test_factors_have_the_shares_that_times_were_drawn_with(material: Material, 
         assert shares[name]["omega2"] == pytest.approx(variance / total, abs=0.05), name
         assert shares[name]["low"] <= shares[name]["omega2"] <= shares[name]["high"]
     assert shares["model x system"]["omega2"] < 0.01
-    [of_total, _] = divisions(material)
-    assert (of_total.processes, of_total.rounds, of_total.samples) == (3, 90, 12)
+    assert "numbers: 2 x 2 x 2 levels, 3 processes each, 90 rounds in 45 visits, 12 samples" in study.tables["factors"].note
     found = verdicts(study)
     assert [found[name] for name in ("C6a", "C6b", "C6c", "C6d")] == ["holds"] * 4
 
