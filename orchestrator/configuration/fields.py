@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 KNOWN_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
 SIZE_UNITS = {
@@ -93,7 +94,8 @@ SECRET = "token_"  # noqa: S105 - how keys begin whose values no message repeats
 
 def explain(error: ValidationError) -> str:
     """Return the first complaint of a validation error as one line: key, value, rule."""
-    first = error.errors(include_url=False)[0]
+    found = _one_of_each_key(error.errors(include_url=False))
+    first = found[0]
     # Pydantic names the members of a union too ("constrained-int"): only words and indices are ours.
     parts = [str(part) for part in first["loc"] if part != "options" and re.fullmatch(r"\w+", str(part))]
     key = ".".join(parts) or error.title
@@ -103,8 +105,21 @@ def explain(error: ValidationError) -> str:
     value = first.get("input")
     hidden = isinstance(value, Mapping) or first["type"] == "missing" or (parts[-1:] and parts[-1].startswith(SECRET))
     shown = "" if hidden else f"={str(value)[:80]}"
-    more = len(error.errors()) - 1
+    more = len(found) - 1
     return f"{key}{shown}: {message[0].lower() + message[1:]}" + (f" (and {more} more)" if more else "")
+
+
+def _one_of_each_key(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return one complaint of each key: where it may have several forms, that of the form which the value resembles most."""
+    by_key: dict[tuple[int | str, ...], ErrorDetails] = {}
+    for one in errors:
+        place = one["loc"]
+        # The members of a union stand behind the key by names of Pydantic's, such as "constrained-int".
+        member = next((at for at, part in enumerate(place) if not re.fullmatch(r"\w+", str(part))), len(place))
+        known = by_key.get(place[:member])
+        if known is None or len(place) > len(known["loc"]):
+            by_key[place[:member]] = one
+    return list(by_key.values())
 
 
 def _rule(kind: str, context: Mapping[str, Any]) -> str | None:
@@ -113,6 +128,10 @@ def _rule(kind: str, context: Mapping[str, Any]) -> str | None:
         return "Must be a list such as [12]"
     if kind in ("model_type", "model_attributes_type"):
         return "Must be a group of keys; set one of them, as KEY.NAME=VALUE"
+    if kind == "int_parsing_size":
+        return "Is too far from 0 for a whole number here; write one closer to 0"
+    if kind == "less_than":
+        return f"Must be below {int(context['lt']):,}; write a smaller number"
     if kind == "less_than_equal":
         return f"Must be at most {int(context['le']):,}; write a smaller number"
     if kind == "greater_than_equal":

@@ -7,6 +7,7 @@ from orchestrator.report.answer_parts import Case, Line, Said, plain
 from orchestrator.report.scopes import Scopes, scopes_of, sentence, shown_for, told_of_processes, told_of_samples
 from orchestrator.report.standing_words import listed
 from orchestrator.report.standings import UNSTEADY
+from orchestrator.report.text import ended
 from orchestrator.report.tied_systems import LATE_FOR_OTHERS, compared, full_name, with_reserve
 
 
@@ -56,10 +57,10 @@ def _flags_said(case: Case) -> str:
     flags = dict.fromkeys(flag for one in found for flag in one.flags)
     whose = {flag: [one for one in found if flag in one.flags] for flag in flags}
     of_all = [flag for flag, ones in whose.items() if len(ones) == len(found)]
-    told = [f"{'Both carry' if len(found) == 2 else 'All of these carry'}: {', '.join(of_all)}."] if of_all else []
+    told = [ended(f"{'Both carry' if len(found) == 2 else 'All of these carry'}: {', '.join(of_all)}")] if of_all else []
     of_some = [flag for flag in flags if flag not in of_all]
     if len(of_some) > 1:
-        told += [f"Some are flagged, see below: {', '.join(of_some)}."]
+        told += [ended(f"Some are flagged, see below: {', '.join(of_some)}")]
     elif of_some:
         told += [f"Flagged: {listed([full_name(case, one) for one in whose[of_some[0]]])} ({of_some[0]})."]
     if any(flag in LATE_FOR_OTHERS for flag in flags):

@@ -12,7 +12,7 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED
 from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.tail_quality import IN_SAMPLE
-from orchestrator.report.text import markdown_text, milliseconds, quality, quality_within
+from orchestrator.report.text import ended, markdown_text, milliseconds, quality, quality_within
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import SHARED
 
@@ -151,7 +151,7 @@ class Marks:
     def sentences(self) -> Iterator[str]:
         """Yield what each mark means, and what to do about it."""
         for flag, letter in self._letters.items():
-            yield f"({letter}) {flag}" + (f": {self._remedies[flag]}." if flag in self._remedies else ".")
+            yield ended(f"({letter}) {flag}" + (f": {self._remedies[flag]}" if flag in self._remedies else ""))
 
     def note(self) -> str:
         """Return the sentences that explain the marks, or nothing."""

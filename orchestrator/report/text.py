@@ -86,6 +86,11 @@ def signed(value: float) -> str:
     return text if float(text) else "0.000"
 
 
+def ended(text: str) -> str:
+    """Return a sentence with its full stop, where it does not end with a mark of its own."""
+    return text if text.endswith(("?", "!", ".")) else f"{text}."
+
+
 def percentile(value: float) -> str:
     """Write a percentile as its label: p99, p99.9."""
     return f"p{value:g}"

@@ -298,7 +298,7 @@ def _time_or_percentile(requested: str | None) -> Threshold | float:
         return thresholds_from_ms([float(match["ms"])])[0]
     percentile = float(match["percentile"])
     if not 0 < percentile < 100:
-        raise InputError(f"primary threshold {chosen[:40]!r}: must lie between p0 and p100")
+        raise InputError(f"primary threshold {chosen[:40]!r}: must lie above p0 and below p100, such as p99")
     return percentile
 
 

@@ -67,7 +67,7 @@ def told(content: str, folder: Path) -> str:
         ("tail_quality: {threshold: 1 s, at_least: 0.9}", 'tail_quality.threshold=1 s: must be in ms: write "1000 ms"'),
         ("tail_quality: {threshold: 500 us, at_least: 0.9}", 'tail_quality.threshold=500 us: must be in ms: write "0.5 ms"'),
         ("tail_quality: {threshold: p0.99, at_least: 0.9}", "tail_quality.threshold=p0.99: must be in per cent: write p99"),
-        ("tail_quality: {threshold: p100, at_least: 0.9}", "tail_quality.threshold=p100: must lie between p0 and p100"),
+        ("tail_quality: {threshold: p100, at_least: 0.9}", "tail_quality.threshold=p100: must lie above p0 and below p100, such as p99"),
         (
             "tail_quality: {threshold: P95, at_least: 0.9}",
             'tail_quality.threshold=P95: must be a percentile such as p95 or a time such as "50 ms"',

@@ -22,7 +22,11 @@ Call = Callable[..., Any]
         (f"analysis.percentiles={[50] * 1001}".replace(" ", ""), "analysis.percentiles="),
         (f"analysis.thresholds_ms={[50] * 1001}".replace(" ", ""), "analysis.thresholds_ms="),
         ("system.threads=1e9", "system.threads="),
-        ("system.cores=[1000000000000]", "system.cores"),
+        ("system.cores=[1000000000000]", "system.cores.0=1000000000000: must be below 4,096; write a smaller number"),
+        ("system.cores=1000000000000", "system.cores=1000000000000: must be at most 4,096; write a smaller number"),
+        ("system.cores=[-1]", "system.cores.0=-1: must be at least 0; write a larger number"),
+        ("analysis.seed=1e30", "analysis.seed=1e+30: is too far from 0 for a whole number here; write one closer to 0"),
+        ("analysis.primary=p0", "primary threshold 'p0': must lie above p0 and below p100, such as p99"),
         ("system.numa=1000000000000", "system.numa="),
         ("measurement.max_rounds=1000000000000000000", "measurement.max_rounds="),
         ("measurement.warmup_rounds=1000000000000000000", "measurement.warmup_rounds="),
@@ -41,6 +45,7 @@ def test_an_absurd_number_is_refused_in_one_line(call: Call, null_words: list[st
     assert "\n" not in told
     assert "0" * 50 not in told
     assert told.startswith(message)
+    assert "more)" not in told
     assert not Path("results").exists()
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED, Marks
-from orchestrator.running.trial_judge import kernel_flags
+from orchestrator.running.trial_judge import OTHER_CATEGORIES, kernel_flags
 from orchestrator.storage.records import SHARED
 
 
@@ -12,6 +12,10 @@ def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
     assert [marks.of(row) for row in rows] == [" (a, b)", "", " (b)"]
     assert marks.note().startswith(" (a) drift: the machine or the model changed in one direction; ")
     assert marks.note().endswith(" (b) odd.")
+
+
+def test_a_mark_that_asks_has_no_full_stop_behind_its_question() -> None:
+    assert Marks([{"flags": [OTHER_CATEGORIES]}]).note().endswith("category ids?")
 
 
 def test_a_remedy_is_told() -> None:
