@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 
 from orchestrator.contracts import InputError
 
-HELP_WIDTH = 120
+HELP_WIDTH = 80
+HELP_LINES = 20
 OPTION_WIDTH = 26
 MOST = 10**9
 """Largest count: rounds have 32-bit numbers."""
@@ -30,11 +33,11 @@ class LineParser(argparse.ArgumentParser):
         self.names: list[str] = []
         self.main_names: list[str] = []
         self.takes_value: set[str] = set()
-        shown = "\n".join(f"  python -m orchestrator {example}" for example in examples)
+        shown = "\n".join(_folded(f"  python -m orchestrator {example}", " \\") for example in examples)
         super().__init__(
             prog=f"orchestrator {verb}",
-            usage=f"python -m orchestrator {' '.join(filter(None, [verb, words, '[OPTIONS]']))}",
-            description=about,
+            usage=_folded(f"usage: python -m orchestrator {' '.join(filter(None, [verb, words, '[OPTIONS]']))}").removeprefix("usage: "),
+            description=textwrap.fill(" ".join(about.split()), HELP_WIDTH),
             epilog=f"examples:\n{shown}",
             formatter_class=_formatter,
             add_help=False,
@@ -55,6 +58,11 @@ class LineParser(argparse.ArgumentParser):
         """Declare one option without a value."""
         self.option(*names, action="store_true", help=help)
 
+    def format_help(self) -> str:
+        """Return the help: lines of 80 columns, and 20 of them at most; blank ones only where there is room."""
+        text = super().format_help()
+        return text if text.count("\n") <= HELP_LINES else re.sub(r"\n\n+", "\n", text)
+
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise InputError with argparse's message."""
         raise InputError(f"{message}; see `{self.prog} --help`")
@@ -62,6 +70,17 @@ class LineParser(argparse.ArgumentParser):
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=OPTION_WIDTH, width=HELP_WIDTH)
+
+
+def _folded(words: str, going_on: str = "") -> str:
+    """Return words on lines that are not too wide, each but the last with ``going_on`` behind it; what is in quotes stays together."""
+    lines: list[str] = []
+    for word in re.findall(r"\s*(?:'[^']*'|\S)+", words):
+        if lines and len(lines[-1] + word) <= HELP_WIDTH - len(going_on):
+            lines[-1] += word
+        else:
+            lines.append(word if not lines else f"      {word.lstrip()}")
+    return f"{going_on}\n".join(lines)
 
 
 def path(text: str) -> Path:

@@ -9,18 +9,18 @@ from orchestrator.commands.parser import LineParser, path
 
 def add_composing(parser: LineParser) -> None:
     """Declare what ``run`` and ``plan`` have in common."""
-    parser.flag("-m", "--multirun", help="a,b after a key makes a trial of each; a sweep needs no -m")
+    parser.flag("-m", "--multirun", help="a,b after a key makes a trial of each, as in sweeps")
     add_config_dir(parser)
     parser.option("--cfg", choices=["job"], help="print every trial as a YAML document and stop")
-    parser.flag("--info", help="print the names of all models, tasks, systems, runtimes and sweeps, and stop")
-    parser.flag("--skip-infeasible", help="record trials that cannot run here, and run the others; plan lists them anyway")
+    parser.flag("--info", help="print the names of all there is to choose, and stop")
+    parser.flag("--skip-infeasible", help="record trials that cannot run here, and run the others")
     parser.flag("--many", help="more than 1,000 trials, repeats included, are meant")
     add_quiet(parser)
 
 
 def add_config_dir(parser: LineParser) -> None:
     """Declare ``--config-dir``."""
-    help_text = "search DIR for groups of your own; may be given more than once"
+    help_text = "search DIR for groups of your own; may be repeated"
     parser.option("--config-dir", action="append", default=[], type=path, metavar="DIR", help=help_text)
 
 
@@ -36,13 +36,13 @@ def add_quiet(parser: LineParser) -> None:
 
 def add_full(parser: LineParser) -> None:
     """Declare ``--full``."""
-    parser.flag("--full", help="print the tables of all thresholds and deadlines as well, not the answer alone")
+    parser.flag("--full", help="print all tables as well, not the answer alone")
 
 
 def add_going_on(parser: LineParser) -> None:
     """Declare what ``resume`` and ``extend`` have in common."""
-    parser.flag("--accept-changes", help="go on although code, data, weights or host have changed, and record it")
-    parser.flag("--trust", help="run the code that the campaign names although another user could have written it")
+    parser.flag("--accept-changes", help="go on although code, data or host changed; it is recorded")
+    parser.flag("--trust", help="run its code although another user could have written it")
     add_full(parser)
     add_quiet(parser)
 

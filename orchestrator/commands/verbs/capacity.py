@@ -12,9 +12,8 @@ from orchestrator.contracts import InputError
 
 SUMMARY = "up to which rate of arrivals is quality kept in time?"
 ABOUT = """\
-Measure each trial that the words describe (a,b after a key makes a trial of each) in a closed loop and under one rate
-of arrivals after another, until it is known up to which it keeps its quality and from which it does not. Every rate is
-a trial of one campaign, which `resume DIR` goes on with. Exit code 3: a trial keeps it at no rate. See docs/load.md."""
+Measure each trial that the words describe under one rate of arrivals after another, until it is known up to which it
+keeps its quality. `resume DIR` goes on with it. Exit code 3: a trial keeps it at no rate. See docs/load.md."""
 WORDS = "KEY=VALUE..."
 EXAMPLES = (
     "capacity model=efficientnet_lite0 task=imagenet_samples load=poisson --deadline '50 ms'",
@@ -35,11 +34,11 @@ NO_RATE = ("closed", "trace")
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    parser.option("--deadline", metavar="TIME", help="within which an answer must come after its arrival, such as '50 ms'")
-    parser.option("--keep", type=_share, metavar="SHARE", help=f"of ideal quality that mean tail quality must keep (default {KEEP:g})")
-    help_text = f"streams of one rate may take so long, then it is undecided (default {MAX_SECONDS:g}; at least what a verdict takes)"
+    parser.option("--deadline", metavar="TIME", help="from arrival to answer at most, such as '50 ms'")
+    parser.option("--keep", type=_share, metavar="SHARE", help=f"of ideal quality that the mean must keep (default {KEEP:g})")
+    help_text = f"a rate is undecided after so long (default {MAX_SECONDS:g})"
     parser.option("--max-seconds", type=_seconds, metavar="S", help=help_text)
-    help_text = "the command ends within so many minutes, with its report; without --max-seconds a rate may take what its search has left"
+    help_text = "end within so many minutes, with a report; without --max-seconds a rate may take what is left"
     parser.option("--minutes", type=_minutes, metavar="M", help=help_text)
     add_config_dir(parser)
     add_full(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from orchestrator.commands.shared_options import add_config_dir, add_quiet
 from orchestrator.contracts import InputError
 
 SUMMARY = "did the tail get worse from one campaign to another?"
-ABOUT = "Compare campaign B with baseline A, a directory or a file of `export baseline`; --run measures both first. See docs/compare.md."
-WORDS = "A B [analysis.KEY=VALUE...] | --run A B [KEY=VALUE...]"
+ABOUT = """\
+Compare campaign B with baseline A, each a directory or A a file of `export baseline`; --run measures both first.
+See docs/compare.md."""
+WORDS = "[--run] A B [KEY=VALUE...]"
 EXAMPLES = (
-    "compare baseline.json results/latest --gate --markdown comment.md",
-    "compare --run runtime=torch runtime=onnxruntime model=efficientnet_lite0 task=imagenet_samples --gate",
+    "compare a.json results/latest --gate --markdown b.md",
+    "compare --run old_code new_code +sweep=vision --gate",
 )
 FORMS = ("json", "markdown", "html")
 MIN_EFFECT = 0.2
@@ -60,20 +63,22 @@ class Options:
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    parser.flag("--run", help="measure A and B first, in adjacent pairs of fresh processes in random order")
-    parser.option("--pairs", type=count, metavar="N", help="with --run: pairs of processes for each trial (default 5)")
-    parser.option("--to", type=path, metavar="FOLDER", help="with --run: where both campaigns go; one that is begun goes on")
+    parser.flag("--run", help="measure A and B first, in pairs of fresh processes")
+    parser.option("--pairs", type=count, metavar="N", help="with --run: pairs for each trial (default 5)")
+    parser.option("--to", type=path, metavar="FOLDER", help="with --run: where both go; what is begun goes on")
     parser.flag("-m", "--multirun", help="with --run: a,b after a key makes a trial of each")
     add_config_dir(parser)
     add_quiet(parser)
-    parser.flag("--gate", help="the exit code says whether B may pass: 0 pass, 1 fail, 3 no verdict")
-    parser.flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes, and the output says so")
-    parser.flag("--accept-drift", help="with --gate: take it that the machine has not drifted since the baseline's one campaign")
-    parser.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: the slow-down it must be able to find (default 20)")
+    parser.flag("--gate", help="exit code 0 for pass, 1 for fail, 3 for no verdict")
+    parser.flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes")
+    parser.flag("--accept-drift", help="with --gate: the machine has not drifted since A")
+    parser.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: slow-down it must find (default 20)")
     parser.flag("--power", help="say which change these repeats would find")
-    parser.flag("--full", help="print every scope, threshold and flag with its explanation, not the verdicts alone")
+    parser.flag("--full", help="print every figure and flag, not the verdicts alone")
+    first, *others = FORMS
+    in_short = f"write it as {first}; also {', '.join(f'--{form} FILE' for form in others)}"
     for form in FORMS:
-        parser.option(f"--{form}", type=path, metavar="FILE", help=f"write the comparison as {form} too")
+        parser.option(f"--{form}", type=path, metavar="FILE", help=in_short if form == first else argparse.SUPPRESS)
 
 
 def read(line: Line) -> Options:

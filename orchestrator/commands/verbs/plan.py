@@ -21,7 +21,7 @@ def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     add_composing(parser)
     parser.flag("--full", help="print every column, also where all trials are equal")
-    parser.option("--requirements", type=path, metavar="FILE", help="say how large it must be so that each of them can be shown")
+    parser.option("--requirements", type=path, metavar="FILE", help="say how large it must be to show each of them")
 
 
 def read(line: Line) -> Composing:

@@ -11,12 +11,12 @@ from orchestrator.contracts import InputError
 
 SUMMARY = "tail quality under arrivals, from stored times alone"
 ABOUT = """\
-Play stored closed-loop times back under arrivals that they never met, without a machine: docs/load.md says what that
-can tell and what it cannot. Rows go to DIR/replay.parquet, and for several rates a picture to DIR/replay.svg."""
-WORDS = "DIR [TRIAL] [analysis.KEY=VALUE...]"
+Play stored closed-loop times back under arrivals that they never met: see docs/load.md.
+Writes DIR/replay.parquet, and for several rates DIR/replay.svg."""
+WORDS = "DIR [TRIAL] [analysis.KEY=...]"
 EXAMPLES = (
-    "replay results/latest --load poisson --rate 10,20,40 --deadline '50 ms'",
-    "replay results/latest TRIAL --load periodic --rate 30 --policy newest --fallback OTHER --late-in 3/30",
+    "replay results/latest --rate 10,20 --deadline '50 ms'",
+    "replay results/latest TRIAL --rate 30 --late-in 3/30",
 )
 LAWS = ("periodic", "poisson", "gamma", "trace")
 POLICIES = ("queue", "newest", "skip_late")
@@ -31,7 +31,7 @@ def add_options(parser: LineParser) -> None:
         choices=LAWS,
         default="poisson",
         metavar="LAW",
-        help="the law of arrivals: periodic, poisson (if none is given), gamma or trace",
+        help="poisson (if none is given), periodic, gamma or trace",
     )
     parser.option("--rate", type=_rates, metavar="R,R", help="samples a second; without it, a trace's own")
     parser.option("--group", type=count, metavar="N", help="samples that arrive at once: so many cameras")
@@ -43,7 +43,7 @@ def add_options(parser: LineParser) -> None:
         choices=POLICIES,
         default="queue",
         metavar="RULE",
-        help="what is served next: queue (if none is given), newest or skip_late",
+        help="queue (if none is given), newest or skip_late",
     )
     parser.option("--queue-limit", type=count, metavar="N", help="an arrival that finds so many waiting is dropped")
     parser.option("--deadline", metavar="TIME", help="such as '50 ms'; without it, the primary threshold")

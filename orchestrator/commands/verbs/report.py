@@ -51,13 +51,13 @@ class Options:
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    help_text = f"write every figure as a file too, in formats of {', '.join(FORMATS)}, with commas between them"
+    help_text = f"write every figure too, as {','.join(FORMATS)}"
     parser.option("--figures", type=among(FORMATS), action="extend", default=[], metavar="FORMATS", help=help_text)
-    help_text = "write only this one of the figures; may be given more than once"
+    help_text = "write only this one of the figures; may be repeated"
     parser.option("--only", type=listed, action="extend", default=[], metavar="NAME", help=help_text)
-    parser.option("--style", choices=STYLES, help="of these files: text and lines for a column of a paper, or for slides")
+    parser.option("--style", choices=STYLES, help="of these files: for a column of a paper, or for slides")
     parser.option("--width", type=_width, metavar="WIDTH", help="of these files, such as 3.3in, 84mm, 8.4cm or 240pt")
-    parser.flag("--no-title", help="of these files: no title, since a caption says what they show")
+    parser.flag("--no-title", help="of these files: no title, where a caption has it")
     add_full(parser)
     parser.option("--into", type=path, metavar="FOLDER", help="where a report of several campaigns goes")
 
