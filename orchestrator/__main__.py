@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
+from orchestrator.configuration.environment_values import without_asked
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, ends_the_program
 from orchestrator.execution.signals import Restart, go_on, handled_by, received, stop_at_once
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
             code = line.run(words)
             sys.stdout.flush()
     except InputError as error:
-        print(printable(f"error: {' '.join(str(error).splitlines())}"), file=sys.stderr)  # noqa: T201
+        print(printable(f"error: {without_asked(' '.join(str(error).splitlines()))}"), file=sys.stderr)  # noqa: T201
         return 2
     except ModuleNotFoundError as error:
         where = f"{sys.executable} lacks the package {(error.name or str(error)).partition('.')[0]}, which this program needs"

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers.oc import env
 
-from orchestrator.configuration.environment_values import expression, keep_expressions, resolved_text
+from orchestrator.configuration.environment_values import ASKED, expression, keep_expressions, resolved_text
 from orchestrator.configuration.hydra_errors import SHOWN, in_one_line
 from orchestrator.configuration.interpolations import bounded
 from orchestrator.configuration.keys import (
@@ -237,6 +237,7 @@ def _environment(expressed: bool) -> Iterator[set[str]]:
             found: str | None = env(name, *default)
             return found
         asked.add(name)
+        ASKED.add(name)
         return expression(name) if expressed else os.environ[name]
 
     OmegaConf.register_new_resolver("oc.env", of_variable, replace=True)

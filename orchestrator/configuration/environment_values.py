@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Target, Trial
+from orchestrator.configuration.hidden_text import SHORTEST_HIDDEN, Secret
 from orchestrator.configuration.keys import WITH_OPTIONS, schema_keys
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
@@ -23,7 +24,9 @@ from orchestrator.contracts import InputError
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
-SHORTEST = 6
+SHORTEST = SHORTEST_HIDDEN
+LONG = 40
+"""A message may shorten a longer value."""
 OF_A_SERVER = ("command", "environment", "settings", "version_command")
 """Keys of the block ``server`` that may hold expressions."""
 CUT = re.compile(r" \(|\n\.\.\. \d+ characters left out \.\.\.\n")
@@ -81,10 +84,43 @@ def without_values(trial: Trial, text: str) -> str:
     Values of fewer than ``SHORTEST`` characters stay: they would be found in any text.
     """
     for name in variables_in(trial):
-        value = os.environ.get(name, "")
-        if len(value) >= SHORTEST:
-            for form in dict.fromkeys((value, repr(value)[1:-1], json.dumps(value)[1:-1])):
-                text = _without_cut(text.replace(form, expression(name)), form, expression(name))
+        text = _without_value(text, name)
+    return text
+
+
+def _without_value(text: str, name: str, most: int | None = None) -> str:
+    """Return a text without the value of a variable; with ``most``, without its first so many characters and what follows of it, too."""
+    value, instead = os.environ.get(name, ""), expression(name)
+    if len(value) < SHORTEST:
+        return text
+    parts = [_secret(name, value).hide(part) for part in text.split(instead)]
+    text = instead.join(part if most is None else _without_beginning(part, value, most, instead) for part in parts)
+    for form in dict.fromkeys((value, repr(value)[1:-1], json.dumps(value)[1:-1])):
+        text = _without_cut(text if form == value else text.replace(form, instead), form, instead)
+    return text
+
+
+def _without_beginning(text: str, value: str, most: int, instead: str) -> str:
+    before, found, after = text.partition(value[:most])
+    if not found or len(value) <= most:
+        return text
+    same = next((size for size, (one, other) in enumerate(zip(after, value[most:], strict=False)) if one != other), len(after))
+    return before + instead + _without_beginning(after[same:], value, most, instead)
+
+
+@lru_cache(maxsize=64)
+def _secret(name: str, value: str) -> Secret:
+    return Secret(value, expression(name), in_pieces=False)
+
+
+ASKED: set[str] = set()
+"""The variables whose values this process has put into configurations, of its own keys too."""
+
+
+def without_asked(text: str) -> str:
+    """Return a message about a configuration with expressions in place of values; it may have shortened longer ones."""
+    for name in sorted(ASKED):
+        text = _without_value(text, name, LONG)
     return text
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 
 from orchestrator.configuration.config import Trial
+from orchestrator.configuration.hidden_text import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.configuration.server_words import filled
 from orchestrator.contracts import InputError
@@ -34,7 +35,7 @@ from orchestrator.execution.server_order import Order, order_of, ready_url, word
 from orchestrator.machine.cores import CAN_PIN, allowed_cores, check_server_threads
 from orchestrator.machine.host import SAME_START_S, numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed
-from orchestrator.subject.server import Secret, headers_of, token_of, without_token
+from orchestrator.subject.server import headers_of, token_of, without_token
 
 READY_EVERY_S = 0.05
 ASKED_S = 5.0

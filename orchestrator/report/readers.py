@@ -1,4 +1,4 @@
-"""Printing to somebody who may leave, as ``head`` does: the rest then goes nowhere, and the command still does all that it has to."""
+"""Printing to somebody who may leave, as ``head`` does, or where there is no room: the rest is dropped, and the command still does all."""
 
 from __future__ import annotations
 
@@ -8,15 +8,32 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+STDOUT, STDERR = 1, 2
+
 
 class _WhileRead(io.FileIO):
     """A file descriptor that takes everything, and passes it on as long as there is somebody at the other end."""
 
+    told = False
+
     def write(self, data: object, /) -> int:
-        """Write, as to any file, unless the reader has left."""
-        with suppress(BrokenPipeError):
+        """Write, as to any file, unless the reader has left, or nothing can be written."""
+        try:
             return super().write(data)  # type: ignore[arg-type]
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            self._tell(error)
         return memoryview(data).nbytes  # type: ignore[arg-type]
+
+    def _tell(self, error: OSError) -> None:
+        """Say once, on what else there is, that nothing more is printed: a full disk is otherwise taken for one of the results."""
+        if self.fileno() == STDOUT and not self.told:
+            self.told = True
+            with suppress(OSError):
+                os.write(
+                    STDERR, f"standard output: {error.strerror}; the rest is not printed, and files are written all the same\n".encode()
+                )
 
 
 def while_read(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:

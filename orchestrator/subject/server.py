@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html.entities
 import importlib.util
 import os
 import re
@@ -12,13 +9,12 @@ import select
 import shutil
 import socket
 import ssl
-import string
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from orchestrator.configuration.hidden_text import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.configuration.server_words import filled, named_in
 from orchestrator.contracts import InputError
@@ -26,17 +22,9 @@ from orchestrator.contracts import InputError
 CHECK_S = 10.0
 """A server that takes no connection for so long is not there."""
 LONGEST_TOKEN = 16_384
-SHORTEST_HIDDEN = 6
-"""A shorter token would be found in any text."""
 INTERPRETER = "interpreter"
 """The setting of a server whose packages stand in an environment of their own."""
-SHORTEST_PIECE = 8
-"""So many of its letters one after another are taken for a part of it."""
-IN_LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 DEFAULT_PORTS = {"http": 80, "https": 443}
-INSTEAD = "***"
-ESCAPES = ("\\", "%", "&")
-"""One of them is in every text that spells a letter in another way."""
 
 
 @dataclass(frozen=True)
@@ -62,84 +50,6 @@ class Address:
         """The value of the header ``Host``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS["http" if self.tls is None else "https"] else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A token, which neither representation nor message shows."""
-
-    token: str = field(repr=False)
-
-    def hide(self, text: str) -> str:
-        """Return a text without the token, in whatever spelling, and without pieces of it, which a text that was cut may hold."""
-        if len(self.token) < SHORTEST_HIDDEN:
-            return text
-        if any(mark in text for mark in ESCAPES):
-            text = self._escaped.sub(INSTEAD, text)
-        for form in self._encoded:
-            if form in text:
-                text = text.replace(form, INSTEAD)
-        return without_pieces(text, self._pieces)
-
-    def hide_bytes(self, body: bytes) -> bytes:
-        """Return an answer without the token as it is, which is quick: other spellings are taken out of what is kept of the answer."""
-        own = self.token.encode("latin-1")
-        return body.replace(own, INSTEAD.encode()) if len(own) >= SHORTEST_HIDDEN and own in body else body
-
-    @cached_property
-    def _escaped(self) -> re.Pattern[str]:
-        return re.compile("".join(map(spellings, self.token)))
-
-    @cached_property
-    def _encoded(self) -> tuple[str, ...]:
-        return in_base64(self.token)
-
-    @cached_property
-    def _pieces(self) -> frozenset[str]:
-        return pieces_of(as_it_is_or_changed(self.token), min(SHORTEST_PIECE, len(self.token)))
-
-
-def pieces_of(forms: Iterable[str], size: int) -> frozenset[str]:
-    """Return all that stands in some texts of ``size`` letters one after another, in lower case."""
-    return frozenset(low[at : at + size] for low in (form.translate(IN_LOWER_CASE) for form in forms) for at in range(len(low) - size + 1))
-
-
-def without_pieces(text: str, pieces: frozenset[str]) -> str:
-    """Return a text without pieces, all of one size, in whatever case; those that overlap or touch are one."""
-    low, size = text.translate(IN_LOWER_CASE), len(next(iter(pieces)))
-    kept: list[str] = []
-    end = 0
-    for at in range(len(low) - size + 1):
-        if low[at : at + size] in pieces:
-            if at > end or not kept:
-                kept += (text[end:at], INSTEAD)
-            end = at + size
-    return "".join([*kept, text[end:]])
-
-
-def as_it_is_or_changed(token: str) -> tuple[str, ...]:
-    """Return a token itself, reversed, and in hexadecimal digits, of it and of its digests by MD5, SHA-1 and SHA-256."""
-    own = token.encode("latin-1")
-    digests = [hashlib.new(name, own, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256")]
-    return (token, token[::-1], own.hex(), *digests)
-
-
-def spellings(letter: str) -> str:
-    r"""Return an expression for a letter as JSON, HTML and URLs spell it: ``+`` is also ``\u002B``, ``&#43;``, ``&#x2B;`` and ``%2B``."""
-    digits = "".join(f"[{digit.upper()}{digit}]" if digit.isalpha() else digit for digit in f"{ord(letter):02x}")
-    names = [] if letter.isalnum() else [name for name, found in html.entities.html5.items() if found == letter and name.endswith(";")]
-    html_ways = "|".join([f"#0{{0,6}}{ord(letter)};", f"#[xX]0{{0,6}}{digits};", *map(re.escape, names)])
-    return rf"(?:\\{{0,8}}(?:{re.escape(letter)}|u00{digits}|x{digits})|%(?:25){{0,4}}{digits}|&(?:{html_ways}))"
-
-
-def in_base64(token: str) -> tuple[str, ...]:
-    """Return what a token is within any text in base64: three forms, by where in it the token stands, in both alphabets."""
-    forms = [
-        encode(b" " * before + token.encode("latin-1")[: (len(token) + before) // 3 * 3 - before]).decode()[mixed:]
-        for before, mixed in ((0, 0), (1, 2), (2, 3))
-        for encode in (base64.b64encode, base64.urlsafe_b64encode)
-    ]
-    return tuple(dict.fromkeys(form for form in forms if len(form) >= SHORTEST_HIDDEN))
 
 
 def headers_of(settings: ServerSettings, secret: Secret | None) -> dict[str, str]:

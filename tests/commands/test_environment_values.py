@@ -107,6 +107,19 @@ def test_what_cannot_be_had_from_its_expression_again_is_refused(token_words: li
         composed(token_words, "model.seen='${oc.decode:${oc.env:TQ_TEST_TOKEN}}'")
 
 
+@pytest.mark.parametrize("word", ["task.limit", "measurement.rule", "system.labels.x", "measurement.batch"])
+@pytest.mark.parametrize("length", [1, 12])
+def test_a_key_that_refuses_a_value_shows_its_expression(
+    call: Callable[..., Any], null_words: list[str], monkeypatch: pytest.MonkeyPatch, word: str, length: int
+) -> None:
+    value = TOKEN * length
+    monkeypatch.setenv("TQ_TEST_TOKEN", value)
+    answer = call(*null_words, f"{word}=${{oc.env:TQ_TEST_TOKEN}}")
+    assert answer.code == 2
+    assert "${oc.env:TQ_TEST_TOKEN}" in answer.err
+    assert TOKEN[:6] not in answer.err + answer.out
+
+
 def test_identity_tells_values_apart_without_telling_them(monkeypatch: pytest.MonkeyPatch) -> None:
     known = []
     for value in ("one", "two"):
@@ -127,6 +140,8 @@ def test_identity_tells_values_apart_without_telling_them(monkeypatch: pytest.Mo
         "ValueError: a long story that ends with {beginning}",
         "first line {beginning}\n... 4711 characters left out ...\n{end} and the rest",
         '{{"token": {json}}}',
+        "ValueError: {reversed} is no better, nor is {capitals}",
+        "AAA{hex}BBB",
     ],
 )
 def test_no_part_of_a_value_stands_in_a_message(text: str, token_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +149,8 @@ def test_no_part_of_a_value_stands_in_a_message(text: str, token_words: list[str
     monkeypatch.setenv("TQ_TEST_TOKEN", value)
     trial = parse_trial(composed(token_words))
     parts = {"value": value, "quoted": repr(value), "beginning": value[:11], "end": value[-9:], "json": json.dumps(value)}
+    parts |= {"reversed": value[::-1], "capitals": value.upper(), "hex": value.encode().hex()}
     shown = without_values(trial, text.format(**parts))
     assert "${oc.env:TQ_TEST_TOKEN}" in shown
-    assert not any(value[start : start + 6] in shown for start in range(len(value) - 5))
+    for form in (value, value[::-1], value.encode().hex()):
+        assert not any(form[start : start + 6].lower() in shown.lower() for start in range(len(form) - 5))

@@ -32,6 +32,14 @@ def test_a_reader_that_leaves_ends_nothing(unread: TextIOWrapper) -> None:
     stream.flush()
 
 
+def test_an_output_without_room_ends_nothing() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        stream = while_read(full)
+        print("x" * 100_000, file=stream, flush=True)
+        Terminal(stream).line("the answer")
+        stream.flush()
+
+
 def test_one_who_stays_reads_everything(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w", encoding="utf-8") as file:
         print("first", file=file)

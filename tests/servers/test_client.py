@@ -17,10 +17,11 @@ import pytest
 import trustme
 from fault_server import FaultServer, fault_server
 
+from orchestrator.configuration.hidden_text import Secret, in_base64
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.asking import Client, joined
-from orchestrator.subject.server import Secret, check_server, in_base64
+from orchestrator.subject.server import check_server
 
 TOKEN = "sk-Zq81-never-to-be-seen"
 FAULTS = {

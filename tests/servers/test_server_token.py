@@ -11,7 +11,7 @@ import pytest
 from fault_server import FaultServer, fault_server
 from program import Done, orchestrator
 
-from orchestrator.subject.server import in_base64
+from orchestrator.configuration.hidden_text import in_base64
 
 SUPPORT = Path(__file__).parents[1] / "support"
 TOKEN = "sk-Zq81-never-to-be-stored"
