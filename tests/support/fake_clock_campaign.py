@@ -16,6 +16,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.machine.host import read_machine
+from orchestrator.measurement.closed_rounds import ClosedRounds
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.running import trial_judge
@@ -57,14 +58,15 @@ class Sessions(InlineExecutor):
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         session = super().open(trial, trial_id, process)
-        run_rounds, lead_in = session.run_rounds, session._worker._lead_in
+        run_rounds = session.run_rounds
 
         def led_in(number: int) -> dict[str, int | None]:
-            found = lead_in(number)
+            found = ClosedRounds.lead_in(session._worker._rounds, number)
             self._told.begin(number)
             return found
 
         def told(first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
+            session._worker._rounds.lead_in = led_in  # type: ignore[method-assign]
             if self._hold_at is not None and first >= self._hold_at:
                 sys.stdout.write("held\n")
                 sys.stdout.flush()
@@ -73,7 +75,6 @@ class Sessions(InlineExecutor):
             return run_rounds(first, count, visit)
 
         session.run_rounds = told  # type: ignore[method-assign]
-        session._worker._lead_in = led_in  # type: ignore[method-assign]
         return session
 
 

@@ -1,0 +1,89 @@
+"""A trial as its process has loaded it: what rounds and streams are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from traceback import TracebackException
+from typing import Any
+
+from orchestrator.configuration.config import Trial
+from orchestrator.measurement.asking import Client
+from orchestrator.measurement.device import CudaStages
+from orchestrator.measurement.in_flight import InFlight
+from orchestrator.measurement.kept_answers import kept
+from orchestrator.measurement.load_loop import WaitUntil
+from orchestrator.measurement.scratch import Scratch
+from orchestrator.measurement.timing import Clock, Stages
+from orchestrator.measurement.waiting import waiting
+from orchestrator.subject.samples import batches_of_round
+from orchestrator.subject.schedule import schedule_of
+from orchestrator.subject.targets import traceback_text
+
+
+@dataclass
+class LoadedTrial:
+    """One trial in its process.
+
+    items
+        the samples as the first of the ``stages`` takes them.
+    scratch
+        where the stamps go.
+    clock, monotonic
+        the clocks of the stamps and of the starts of rounds, ns.
+    cuda
+        what waits for the trial's GPUs, None without one.
+    client, asking
+        what asks the trial's server and sends its requests, None without one.
+    first_answers
+        by sample, as the first warm-up round gives them; None for a sample that nothing has answered yet.
+    """
+
+    trial: Trial
+    process: int
+    items: Sequence[Any]
+    stages: Stages
+    scratch: Scratch
+    clock: Clock
+    monotonic: Clock
+    cuda: CudaStages | None = None
+    client: Client | None = None
+    asking: InFlight | None = None
+    first_answers: list[Any] | None = None
+
+    @property
+    def known_answers(self) -> list[Any]:
+        """The first answers, once there are any."""
+        assert self.first_answers is not None
+        return self.first_answers
+
+    @property
+    def lanes(self) -> int:
+        """How many batches of a closed round are on their way at once; a warm-up round of a trial under load is closed, too."""
+        return 1 if self.trial.load.is_open else self.trial.in_flight
+
+    def groups(self, number: int) -> list[list[int]]:
+        """Return the sample numbers of each batch of a round."""
+        return batches_of_round(self.trial, len(self.items), number)
+
+    def batches(self, groups: Sequence[Sequence[int]]) -> list[list[Any]]:
+        """Return the items of each batch."""
+        return [[self.items[index] for index in group] for group in groups]
+
+    def wait(self) -> WaitUntil:
+        """Return a wait for moments of a schedule, for the thread that calls this. Beside other threads it gives way while it spins."""
+        load = self.trial.load
+        return waiting(load.idle, round(load.spin_us * 1000), self.clock, gives_way=self.trial.in_flight > 1)
+
+    def told(self, raised: Sequence[TracebackException]) -> str | None:
+        """Return the first traceback as text, without the token of the server that is asked; None where nothing has raised."""
+        if not raised:
+            return None
+        text = traceback_text(raised[0])
+        return text if self.client is None else str(kept(text, self.client.hide))
+
+
+def places_of(trial: Trial, samples: int) -> int:
+    """Return how many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too."""
+    batches = len(batches_of_round(trial, samples, 0))
+    return max(batches, schedule_of(trial, samples, 0).moments_ns.size) if trial.load.is_open else batches
